@@ -1,0 +1,2 @@
+//! What guard's kernel program and its controller share.
+#![no_std]

@@ -1,0 +1,61 @@
+//! Compiles the BPF object with the toolchain that `cargo xtask setup` chose and leaves it in
+//! `OUT_DIR` for `include_bytes_aligned!`.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use aya_build::{Package, Toolchain};
+
+fn main() -> Result<()> {
+    let workspace = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?)
+        .parent()
+        .context("guard-user lies inside the workspace")?
+        .to_path_buf();
+    println!("cargo:rerun-if-env-changed=GUARD_TOOLS_DIR");
+    let tools = env::var_os("GUARD_TOOLS_DIR")
+        .map_or_else(|| workspace.join("target/guard-tools"), PathBuf::from);
+    let recipe_path = tools.join("bpf-toolchain");
+    println!("cargo:rerun-if-changed={}", recipe_path.display());
+    println!(
+        "cargo:rerun-if-changed={}",
+        workspace.join("guard-common/src").display()
+    );
+    let Ok(recipe) = fs::read_to_string(&recipe_path) else {
+        bail!(
+            "the BPF toolchain is not set up ({} is missing)\n  help: run `cargo xtask build`, which sets it up and builds guardctl",
+            recipe_path.display()
+        );
+    };
+    let field = |name: &str| {
+        recipe
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+            .with_context(|| {
+                format!(
+                    "{}: no `{name}=` line; run `cargo xtask setup`",
+                    recipe_path.display()
+                )
+            })
+    };
+
+    let mut path = vec![tools.join("bin")];
+    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    // SAFETY: a build script's main thread is its only thread here.
+    unsafe { env::set_var("PATH", env::join_paths(path)?) };
+    // SAFETY: as above.
+    unsafe { env::set_var("LD_LIBRARY_PATH", field("llvm")?) };
+    // SAFETY: as above.
+    unsafe { env::set_var("RUSTC_BOOTSTRAP", field("bootstrap")?) };
+
+    aya_build::build_ebpf(
+        [Package {
+            name: "guard-ebpf",
+            root_dir: workspace
+                .join("guard-ebpf")
+                .to_str()
+                .context("UTF-8 workspace path")?,
+            ..Default::default()
+        }],
+        Toolchain::Custom(field("toolchain")?),
+    )
+}

@@ -1,0 +1,4 @@
+//! The `guardctl` command.
+fn main() {
+    println!("{}", guard_user::OBJECT.len());
+}

@@ -1,0 +1,3 @@
+//! What a policy means. No kernel, no sockets: everything here runs without root.
+
+pub mod model;

@@ -1,0 +1,150 @@
+//! What a policy means, free of files and of kernels: the input of the compiler and of every
+//! listing. Values here are valid by construction of `source` and `words`; nothing is resolved later.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use ipnetwork::IpNetwork;
+
+/// What a rule does with a packet that it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleAction {
+    /// Let it in.
+    Allow,
+    /// Drop it.
+    Deny,
+}
+
+/// What happens to a packet that no rule matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DefaultAction {
+    /// Drop it.
+    #[default]
+    Deny,
+    /// Let it in.
+    Allow,
+}
+
+/// Inclusive range of ports; `first <= last`, `first >= 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortRange {
+    /// Lowest port.
+    pub first: u16,
+    /// Highest port.
+    pub last: u16,
+}
+
+/// Which transports a port rule covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TCP only.
+    Tcp,
+    /// UDP only.
+    Udp,
+    /// TCP and UDP: one rule, one number.
+    Both,
+}
+
+/// The traffic that a rule is about, before addresses are asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Traffic {
+    /// Every protocol and port.
+    Any,
+    /// Destination ports of TCP, UDP or both. Sorted, disjoint, never empty; a whole transport is
+    /// the range 0-65535, the only one that may begin at 0.
+    Ports(Transport, Vec<PortRange>),
+    /// An IP protocol by number, with all its ports and types (`proto gre`; never 6 or 17, which
+    /// are `Ports`).
+    Protocol(u8),
+    /// ICMP and ICMPv6 echo requests.
+    Ping,
+}
+
+/// Where a rule was written: for messages and for editing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file as it was opened.
+    pub file: Arc<PathBuf>,
+    /// Line of the rule's `[[rule]]`, from 1.
+    pub line: usize,
+    /// Index of the rule within its file, from 0.
+    pub index: usize,
+}
+
+/// Source prefixes of a rule, with the named sets they came from.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Prefixes {
+    /// Every prefix, host bits masked off, inline ones first. Empty = any address, unless `sets`
+    /// is not empty (an empty set matches nothing).
+    pub prefixes: Vec<IpNetwork>,
+    /// How many of `prefixes` were written inline.
+    pub inline: usize,
+    /// Names of the sets whose content follows the inline prefixes.
+    pub sets: Vec<String>,
+}
+
+impl Prefixes {
+    /// Does this mean "any address"?
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.prefixes.is_empty() && self.sets.is_empty()
+    }
+}
+
+/// One rule. Its number is its place in [`Policy::rules`], from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Allow or deny.
+    pub action: RuleAction,
+    /// Protocols and ports.
+    pub traffic: Traffic,
+    /// Source prefixes.
+    pub source: Prefixes,
+    /// Destination prefixes.
+    pub destination: Prefixes,
+    /// Only packets that arrive on this interface.
+    pub interface: Option<String>,
+    /// Free text of the operator.
+    pub comment: Option<String>,
+    /// Where it is written; `None` for a rule that is not in a file yet.
+    pub origin: Option<Origin>,
+}
+
+/// A whole policy: guard.toml and guard.d/*.toml, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Interfaces to protect; empty = those that carry the default routes.
+    pub interfaces: Vec<String>,
+    /// What happens when no rule matches.
+    pub default: DefaultAction,
+    /// Rules, first match wins.
+    pub rules: Vec<Rule>,
+    /// Sources that are never banned and never rate-limited. Opens no port.
+    pub never: Vec<IpNetwork>,
+}
+
+impl PortRange {
+    /// Every port of a transport.
+    pub const ALL: Self = Self {
+        first: 0,
+        last: u16::MAX,
+    };
+
+    /// A single port.
+    #[must_use]
+    pub const fn single(port: u16) -> Self {
+        Self {
+            first: port,
+            last: port,
+        }
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}:{}", self.first, self.last)
+        }
+    }
+}
