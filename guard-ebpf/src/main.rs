@@ -1,13 +1,25 @@
-//! guard's XDP program.
+//! guard's kernel side. Entry points only: everything they decide is in `guard-common`.
 #![no_std]
 #![no_main]
+// For the one atomic instruction in `count`.
+#![feature(asm_experimental_arch)]
+
+mod count;
+mod ingress;
+mod maps;
+mod reader;
+mod tables;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use guard_common::abi::reason::Action;
 
-/// Drops everything.
+/// Judges every frame that the interface receives.
 #[xdp]
-pub fn guard_ingress(_ctx: XdpContext) -> u32 {
-    xdp_action::XDP_DROP
+fn guard_ingress(ctx: XdpContext) -> u32 {
+    match ingress::judge(&ctx) {
+        Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => xdp_action::XDP_DROP,
+    }
 }
 
 #[panic_handler]

@@ -1,6 +1,4 @@
-//! guard's controller.
+//! guard's controller: the library behind `guardctl`.
 
-/// The BPF object.
-pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
-
+pub mod dataplane;
 pub mod ruleset;

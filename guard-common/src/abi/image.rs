@@ -1,0 +1,214 @@
+//! Layout of a compiled policy: one run of 64-bit words, read by [`crate::policy`] in the kernel and
+//! in the model alike, written by the compiler in `guard-user`. All-zero words drop everything that
+//! is not essential. Where a word holds two numbers, `low, high` names the halves in this order.
+//!
+//! ```text
+//! 0      header            flags, sizes, where the tables behind the services begin
+//! 16     interfaces        ifindex -> interface class
+//! 32     length trees      which prefix lengths to try, and in which order
+//! 576    source filters    one bit per leading 16 bits: may a prefix hold this source?
+//! 2624   services          group number by service, 16 bits each
+//! …      groups            [group * scopes + scope] -> Group
+//! …      classes           [class * scopes + scope] -> Class
+//! …      prefixes          hash table of (prefix, length) -> class, 3 words an entry
+//! …      pairs             hash table of (list, class) -> rule, 1 word an entry
+//! ```
+
+use super::{addr::Addr, service::Service};
+
+/// `low, high` = flags, number of scopes.
+pub const HEADER_FLAGS: u32 = 0;
+/// `low, high` = generation, number of rules.
+pub const HEADER_GENERATION: u32 = 1;
+/// Digest of the files that the policy was compiled from.
+pub const HEADER_DIGEST: u32 = 2;
+/// `low, high` = first word of the groups, first word of the classes.
+pub const HEADER_TABLES: u32 = 3;
+/// Prefix table: `low, high` = first word, entries - 1.
+pub const HEADER_PREFIXES: u32 = 4;
+/// Pair table: `low, high` = first word, entries - 1.
+pub const HEADER_PAIRS: u32 = 5;
+/// Seed of the two hash tables.
+pub const HEADER_SEED: u32 = 6;
+/// Class of a source that no longer prefix holds: `low, high` = IPv4, IPv6.
+pub const HEADER_SOURCE_DEFAULT: u32 = 7;
+/// The same for destinations.
+pub const HEADER_DESTINATION_DEFAULT: u32 = 8;
+/// Number of destination classes; a scope is `interface class * this + destination class`.
+pub const HEADER_DESTINATIONS: u32 = 9;
+/// Length of the whole image in words.
+pub const HEADER_LENGTH: u32 = 10;
+
+/// First word of the interface table; `low, high` = ifindex, class.
+pub const INTERFACES: u32 = 16;
+/// Interfaces that rules may name.
+pub const MAX_INTERFACES: u32 = 16;
+
+/// First word of the length trees.
+pub const TREES: u32 = INTERFACES + MAX_INTERFACES;
+/// Nodes of a tree, a word each: node 0 is the end, node 1 the root, and every length needs one.
+pub const TREE_NODES: u32 = 129;
+/// Levels of a balanced tree: 128 lengths need 8.
+pub const TREE_LEVELS: u32 = 8;
+/// Words of a tree, rounded up to a cache line.
+const TREE_WORDS: u32 = TREE_NODES.next_multiple_of(8);
+
+/// A step of the search for the longest prefix: try `len`, then go on at one of two nodes. The
+/// children are stored rather than computed, which keeps the verifier from following every path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeNode(u64);
+
+impl TreeNode {
+    /// Tries `len` (1 to 128), then goes on at a node for longer or for shorter prefixes.
+    #[must_use]
+    pub const fn new(len: u32, if_found: u32, if_missing: u32) -> Self {
+        Self(len as u64 | (if_found as u64) << 8 | (if_missing as u64) << 16)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Prefix length to try; 0 = the search is over.
+    #[inline(always)]
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        (self.0 & 0xff) as u32
+    }
+
+    /// Is this the end?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where to go when a prefix of this length holds the address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn if_found(self) -> u32 {
+        (self.0 >> 8 & 0xff) as u32
+    }
+
+    /// Where to go when none does.
+    #[inline(always)]
+    #[must_use]
+    pub const fn if_missing(self) -> u32 {
+        (self.0 >> 16 & 0xff) as u32
+    }
+}
+
+/// First word of the source filters, IPv4 before IPv6.
+pub const FILTERS: u32 = TREES + 4 * TREE_WORDS;
+/// Words of one filter: 65 536 bits.
+pub const FILTER_WORDS: u32 = 1024;
+
+/// First word of the services; group numbers of four services in each.
+pub const SERVICES: u32 = FILTERS + 2 * FILTER_WORDS;
+/// First word behind the fixed part.
+pub const FIXED_WORDS: u32 = SERVICES + Service::ROWS.div_ceil(4);
+
+/// Flag: the default is allow.
+pub const DEFAULT_ALLOW: u32 = 1;
+/// Flag: a rule without port or protocol allows something, so no port is closed to all.
+pub const ANY_ALLOWS: u32 = 2;
+/// Flag: sources must be classified.
+pub const BY_SOURCE: u32 = 4;
+/// Flag: destinations must be classified.
+pub const BY_DESTINATION: u32 = 8;
+/// Flag: the interface matters.
+pub const BY_INTERFACE: u32 = 16;
+
+/// Words of a prefix entry: upper half, lower half, `class << 9 | domain and length` (never 0).
+pub const PREFIX_WORDS: u32 = 3;
+/// Places that a look-up may visit in a hash table; the compiler grows a table until this holds.
+pub const MAX_PROBES: u32 = 8;
+
+/// Which of the four trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// IPv4 sources.
+    SourceV4 = 0,
+    /// IPv6 sources.
+    SourceV6 = 1,
+    /// IPv4 destinations.
+    DestinationV4 = 2,
+    /// IPv6 destinations.
+    DestinationV6 = 3,
+}
+
+impl Tree {
+    /// First word of the tree.
+    #[inline(always)]
+    #[must_use]
+    pub const fn at(self) -> u32 {
+        TREES + self as u32 * TREE_WORDS
+    }
+
+    /// The tree with this number, taken modulo 4.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number & 3 {
+            0 => Self::SourceV4,
+            1 => Self::SourceV6,
+            2 => Self::DestinationV4,
+            _ => Self::DestinationV6,
+        }
+    }
+
+    /// Sources and destinations share one prefix table; this bit of the length tells them apart.
+    #[inline(always)]
+    #[must_use]
+    pub const fn domain(self) -> u32 {
+        match self {
+            Self::SourceV4 | Self::SourceV6 => 0,
+            Self::DestinationV4 | Self::DestinationV6 => 0x100,
+        }
+    }
+}
+
+/// Bit of the source filter that stands for this address: its first 16 bits (IPv4), or 16 bits
+/// hashed from its first 32 (IPv6).
+#[inline(always)]
+#[must_use]
+pub const fn filter_bit(addr: Addr) -> u32 {
+    if addr.is_v4() {
+        addr.v4() >> 16
+    } else {
+        filter_bit_v6((addr.hi() >> 32) as u32)
+    }
+}
+
+/// The IPv6 half of [`filter_bit`], of the first 32 bits.
+#[inline(always)]
+#[must_use]
+pub const fn filter_bit_v6(head: u32) -> u32 {
+    head.wrapping_mul(0x9e37_79b1) >> 16
+}
+
+/// Where the search for a prefix begins, before masking to the table's size.
+#[inline(always)]
+#[must_use]
+pub const fn prefix_hash(prefix: Addr, tagged_len: u32, seed: u64) -> u32 {
+    let mut hash = (prefix.hi() ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash = (hash ^ hash >> 32 ^ prefix.lo() ^ (tagged_len as u64) << 48)
+        .wrapping_mul(0xd6e8_feb8_6659_fd93);
+    (hash >> 32) as u32
+}
+
+/// Where the search for a pair begins, before masking to the table's size.
+#[inline(always)]
+#[must_use]
+pub const fn pair_hash(key: u64, seed: u64) -> u32 {
+    ((key ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}

@@ -1,0 +1,19 @@
+//! Everything that crosses the kernel boundary, declared once.
+//!
+//! Rules: plain integers in host order inside words, network order inside packets; every word of the
+//! policy image is written by `guard-user` and read by [`crate::policy`]; no second copy of an
+//! index, a name or a size anywhere else. Changing a layout means raising [`ABI_VERSION`].
+
+pub mod addr;
+pub mod counters;
+pub mod fragment;
+pub mod image;
+pub mod names;
+pub mod reason;
+pub mod rule;
+pub mod service;
+pub mod switch;
+
+/// Version of every layout in this module. Pins live below a directory with this number, so a
+/// program never meets the maps of another version.
+pub const ABI_VERSION: u32 = 1;

@@ -1,0 +1,109 @@
+//! A service is what a packet asks for: a destination port of TCP or UDP, another IP protocol, or a
+//! ping. Its number is a row of the policy image and of the counters.
+
+/// IP protocol numbers that guard treats by name.
+pub mod protocol {
+    /// Hop-by-hop options (IPv6).
+    pub const HOP_BY_HOP: u8 = 0;
+    /// ICMP.
+    pub const ICMP: u8 = 1;
+    /// IGMP.
+    pub const IGMP: u8 = 2;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// Routing header (IPv6).
+    pub const ROUTING: u8 = 43;
+    /// Fragment header (IPv6).
+    pub const FRAGMENT: u8 = 44;
+    /// Authentication header.
+    pub const AUTHENTICATION: u8 = 51;
+    /// ICMPv6.
+    pub const ICMPV6: u8 = 58;
+    /// Destination options (IPv6).
+    pub const DESTINATION_OPTIONS: u8 = 60;
+}
+
+const UDP_FIRST: u32 = 65_536;
+const PROTOCOL_FIRST: u32 = 131_072;
+const PING_V4: u32 = PROTOCOL_FIRST + 256;
+const PING_V6: u32 = PROTOCOL_FIRST + 257;
+
+/// A row number below [`Service::ROWS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Service(u32);
+
+impl Service {
+    /// 65 536 TCP ports, 65 536 UDP ports, 256 protocols, ping in two families.
+    pub const ROWS: u32 = PING_V6 + 1;
+    /// ICMP echo request.
+    pub const PING_V4: Self = Self(PING_V4);
+    /// ICMPv6 echo request.
+    pub const PING_V6: Self = Self(PING_V6);
+
+    /// A TCP destination port.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tcp(port: u16) -> Self {
+        Self(port as u32)
+    }
+
+    /// A UDP destination port.
+    #[inline(always)]
+    #[must_use]
+    pub const fn udp(port: u16) -> Self {
+        Self(UDP_FIRST + port as u32)
+    }
+
+    /// Any other IP protocol.
+    #[inline(always)]
+    #[must_use]
+    pub const fn protocol(number: u8) -> Self {
+        Self(PROTOCOL_FIRST + number as u32)
+    }
+
+    /// The row number.
+    #[inline(always)]
+    #[must_use]
+    pub const fn row(self) -> u32 {
+        self.0
+    }
+
+    /// The service of a row, for listings.
+    #[must_use]
+    pub const fn from_row(row: u32) -> Option<Self> {
+        if row < Self::ROWS {
+            Some(Self(row))
+        } else {
+            None
+        }
+    }
+
+    /// Protocol name and, where there is one, the port.
+    #[must_use]
+    pub const fn kind(self) -> ServiceKind {
+        match self.0 {
+            0..UDP_FIRST => ServiceKind::Tcp(self.0 as u16),
+            UDP_FIRST..PROTOCOL_FIRST => ServiceKind::Udp((self.0 - UDP_FIRST) as u16),
+            PROTOCOL_FIRST..PING_V4 => ServiceKind::Protocol((self.0 - PROTOCOL_FIRST) as u8),
+            PING_V4 => ServiceKind::PingV4,
+            _ => ServiceKind::PingV6,
+        }
+    }
+}
+
+/// What a row stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// TCP destination port.
+    Tcp(u16),
+    /// UDP destination port.
+    Udp(u16),
+    /// IP protocol number.
+    Protocol(u8),
+    /// ICMP echo request.
+    PingV4,
+    /// ICMPv6 echo request.
+    PingV6,
+}

@@ -1,0 +1,190 @@
+//! Bytes to facts. Nothing here decides: a frame that cannot be parsed is a [`ParseError`] with a
+//! reason, a frame that can is a [`Frame`].
+//!
+//! Bytes are copied out by value through [`PacketReader`]; every length field is checked against
+//! the frame before it is believed, and every loop has a named bound.
+
+mod ipv4;
+mod ipv6;
+mod link;
+mod transport;
+
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use crate::abi::{addr::Addr, reason::Reason};
+
+pub use link::MAX_VLAN_TAGS;
+pub use transport::{TcpFlags, Transport};
+
+/// Reads a frame. Implemented over packet pointers in the kernel and over slices elsewhere.
+pub trait PacketReader {
+    /// Bytes in the frame.
+    fn len(&self) -> usize;
+
+    /// Is there no byte at all?
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies a `T` found at `offset`; `None` when the frame ends first.
+    fn read<T: FromBytes + Immutable + KnownLayout + Unaligned>(&self, offset: usize) -> Option<T>;
+
+    /// The same value. The kernel's implementation makes its verifier forget what it inferred of
+    /// it, so that the turns of a loop look alike and are verified once instead of once per path.
+    #[inline(always)]
+    fn forget(value: u64) -> u64 {
+        value
+    }
+}
+
+/// A frame in memory.
+impl PacketReader for [u8] {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    #[inline(always)]
+    fn read<T: FromBytes + Immutable + KnownLayout + Unaligned>(&self, offset: usize) -> Option<T> {
+        T::read_from_prefix(self.get(offset..)?)
+            .ok()
+            .map(|(value, _)| value)
+    }
+}
+
+/// Highest offset that guard reads at: two tags, an IPv4 header with options or an IPv6 chain of
+/// [`ipv6::MAX_EXTENSION_HEADERS`] maximal headers stay below; the verifier wants a bound.
+pub const MAX_OFFSET: usize = 0x3fff;
+
+/// Why a frame is not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// The frame ends before its headers do.
+    Truncated,
+    /// EtherType that guard does not know.
+    NotIp,
+    /// More than [`MAX_VLAN_TAGS`] tags.
+    TooManyTags,
+    /// IPv4 version or header length is wrong.
+    BadIpv4Header,
+    /// IPv6 version is wrong.
+    BadIpv6Header,
+    /// IP length contradicts the frame.
+    BadLength,
+    /// Loose or strict source route.
+    SourceRoute,
+    /// Routing header of type 0.
+    RoutingHeader0,
+    /// Too many or misplaced extension headers.
+    BadExtensionChain,
+    /// First fragment without the whole transport header.
+    TinyFragment,
+    /// TCP data offset is wrong.
+    BadTcpHeader,
+    /// UDP length contradicts the packet.
+    BadUdpLength,
+    /// IPv4-mapped address in an IPv6 header.
+    MappedAddress,
+}
+
+impl ParseError {
+    /// The reason under which such a frame is dropped and counted.
+    #[inline(always)]
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Truncated => Reason::Truncated,
+            Self::NotIp => Reason::NotIp,
+            Self::TooManyTags => Reason::TooManyTags,
+            Self::BadIpv4Header => Reason::BadIpv4Header,
+            Self::BadIpv6Header => Reason::BadIpv6Header,
+            Self::BadLength => Reason::BadLength,
+            Self::SourceRoute => Reason::SourceRoute,
+            Self::RoutingHeader0 => Reason::RoutingHeader0,
+            Self::BadExtensionChain => Reason::BadExtensionChain,
+            Self::TinyFragment => Reason::TinyFragment,
+            Self::BadTcpHeader => Reason::BadTcpHeader,
+            Self::BadUdpLength => Reason::BadUdpLength,
+            Self::MappedAddress => Reason::MappedAddress,
+        }
+    }
+}
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// ARP.
+    Arp,
+    /// LACP, marker and other slow protocols (0x8809).
+    SlowProtocol,
+    /// LLDP (0x88cc).
+    Lldp,
+    /// EAPOL (0x888e).
+    Eapol,
+    /// An IP packet.
+    Ip(Packet),
+}
+
+/// Which part of a datagram a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragment {
+    /// The whole datagram (or an atomic fragment, RFC 6946).
+    Whole,
+    /// The first part; carries the transport header.
+    First(u32),
+    /// A later part; carries no header.
+    Later(u32),
+}
+
+/// Facts about an IP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Source address.
+    pub source: Addr,
+    /// Destination address.
+    pub destination: Addr,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
+    /// IP protocol behind all extension headers.
+    pub protocol: u8,
+    /// Part of a datagram, with the datagram's identification.
+    pub fragment: Fragment,
+    /// An IPv6 extension header stands before the transport header.
+    pub extended: bool,
+    /// A hop-by-hop router alert stands before the transport header (IPv6).
+    pub router_alert: bool,
+    /// The transport header; `None` behind a later fragment.
+    pub transport: Transport,
+}
+
+/// Reads a frame.
+///
+/// # Errors
+/// A [`ParseError`] says what about the frame cannot be believed.
+#[inline(always)]
+pub fn parse<R: PacketReader + ?Sized>(reader: &R) -> Result<Frame, ParseError> {
+    let (ether_type, at) = link::parse(reader)?;
+    match ether_type {
+        link::IPV4 => ipv4::parse(reader, at).map(Frame::Ip),
+        link::IPV6 => ipv6::parse(reader, at).map(Frame::Ip),
+        link::ARP => Ok(Frame::Arp),
+        link::SLOW_PROTOCOL => Ok(Frame::SlowProtocol),
+        link::LLDP => Ok(Frame::Lldp),
+        link::EAPOL => Ok(Frame::Eapol),
+        _ => Err(ParseError::NotIp),
+    }
+}
+
+/// Reads a `T` at `at` that must also end before `end`, the end of the IP packet: what follows is
+/// padding of the link.
+#[inline(always)]
+fn read_within<R, T>(reader: &R, at: usize, end: usize) -> Option<T>
+where
+    R: PacketReader + ?Sized,
+    T: FromBytes + Immutable + KnownLayout + Unaligned,
+{
+    if at + size_of::<T>() > end {
+        return None;
+    }
+    reader.read(at)
+}

@@ -1,0 +1,186 @@
+//! TCP, UDP and ICMP: the few fields that a decision needs.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::{Fragment, PacketReader, ParseError, read_within};
+use crate::abi::service::protocol;
+
+/// The TCP flags byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Open.
+    pub const SYN: u8 = 0x02;
+    /// Reset.
+    pub const RST: u8 = 0x04;
+    /// Push.
+    pub const PSH: u8 = 0x08;
+    /// The acknowledgement number counts.
+    pub const ACK: u8 = 0x10;
+    /// The urgent pointer counts.
+    pub const URG: u8 = 0x20;
+
+    /// Are all of these set?
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(self, flags: u8) -> bool {
+        self.0 & flags == flags
+    }
+
+    /// Is one of these set?
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_any(self, flags: u8) -> bool {
+        self.0 & flags != 0
+    }
+
+    /// The first segment of a connection: SYN and not ACK.
+    #[inline(always)]
+    #[must_use]
+    pub const fn opens(self) -> bool {
+        self.0 & (Self::SYN | Self::ACK) == Self::SYN
+    }
+}
+
+/// The transport header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Behind a later fragment.
+    None,
+    /// TCP.
+    Tcp {
+        /// Source port.
+        source_port: u16,
+        /// Destination port.
+        destination_port: u16,
+        /// Flags.
+        flags: TcpFlags,
+    },
+    /// UDP.
+    Udp {
+        /// Source port.
+        source_port: u16,
+        /// Destination port.
+        destination_port: u16,
+    },
+    /// ICMP.
+    Icmp {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+    },
+    /// ICMPv6.
+    Icmpv6 {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+    },
+    /// Any other protocol.
+    Other,
+}
+
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct TcpHeader {
+    source_port: [u8; 2],
+    destination_port: [u8; 2],
+    sequence: [u8; 4],
+    acknowledgement: [u8; 4],
+    data_offset: u8,
+    flags: u8,
+    window: [u8; 2],
+    checksum: [u8; 2],
+    urgent: [u8; 2],
+}
+
+const TCP_LEN: usize = 20;
+const _: () = assert!(size_of::<TcpHeader>() == TCP_LEN);
+
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct UdpHeader {
+    source_port: [u8; 2],
+    destination_port: [u8; 2],
+    len: [u8; 2],
+    checksum: [u8; 2],
+}
+
+const UDP_LEN: usize = 8;
+const _: () = assert!(size_of::<UdpHeader>() == UDP_LEN);
+
+/// The first eight bytes, which every ICMP and ICMPv6 message has.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct IcmpHeader {
+    kind: u8,
+    code: u8,
+    rest: [u8; 6],
+}
+
+/// Reads the header of `protocol` at `at`, in a packet that ends at `end`.
+#[inline(always)]
+pub(super) fn parse<R: PacketReader + ?Sized>(
+    reader: &R,
+    protocol: u8,
+    at: usize,
+    end: usize,
+    fragment: Fragment,
+) -> Result<Transport, ParseError> {
+    let too_short = match fragment {
+        Fragment::Later(_) => return Ok(Transport::None),
+        Fragment::First(_) => ParseError::TinyFragment,
+        Fragment::Whole => ParseError::Truncated,
+    };
+    match protocol {
+        protocol::TCP => {
+            let header: TcpHeader = read_within(reader, at, end).ok_or(too_short)?;
+            let header_len = usize::from(header.data_offset >> 4) * 4;
+            if header_len < TCP_LEN {
+                return Err(ParseError::BadTcpHeader);
+            }
+            if at + header_len > end {
+                return Err(if fragment == Fragment::Whole {
+                    ParseError::BadTcpHeader
+                } else {
+                    ParseError::TinyFragment
+                });
+            }
+            Ok(Transport::Tcp {
+                source_port: u16::from_be_bytes(header.source_port),
+                destination_port: u16::from_be_bytes(header.destination_port),
+                flags: TcpFlags(header.flags),
+            })
+        }
+        protocol::UDP => {
+            let header: UdpHeader = read_within(reader, at, end).ok_or(too_short)?;
+            let len = usize::from(u16::from_be_bytes(header.len));
+            if len < UDP_LEN || fragment == Fragment::Whole && at + len > end {
+                return Err(ParseError::BadUdpLength);
+            }
+            Ok(Transport::Udp {
+                source_port: u16::from_be_bytes(header.source_port),
+                destination_port: u16::from_be_bytes(header.destination_port),
+            })
+        }
+        protocol::ICMP => {
+            let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
+            Ok(Transport::Icmp {
+                kind: header.kind,
+                code: header.code,
+            })
+        }
+        protocol::ICMPV6 => {
+            let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
+            Ok(Transport::Icmpv6 {
+                kind: header.kind,
+                code: header.code,
+            })
+        }
+        _ => Ok(Transport::Other),
+    }
+}

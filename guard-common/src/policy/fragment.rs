@@ -1,0 +1,47 @@
+//! The rest of a fragmented datagram follows its accepted first part. TCP is never continued: a
+//! later part could overwrite the flags that were judged, and no stack of today fragments TCP.
+
+use super::Tables;
+use crate::{
+    abi::{fragment::FragmentKey, reason::Reason, service::protocol},
+    packet::{Fragment, Packet},
+};
+
+/// Stamps the datagram of an accepted first fragment.
+#[inline(always)]
+pub(super) fn remember<T: Tables>(tables: &T, packet: &Packet) {
+    if let Fragment::First(id) = packet.fragment
+        && packet.protocol != protocol::TCP
+    {
+        let key = key(tables, packet, id);
+        tables.set_fragment_stamp(key.cell(), key.stamp(tables.now_ns()));
+    }
+}
+
+/// Whether a later fragment belongs to an accepted datagram.
+#[inline(always)]
+pub(super) fn continues<T: Tables>(tables: &T, packet: &Packet) -> Reason {
+    let (Fragment::Later(id) | Fragment::First(id)) = packet.fragment else {
+        return Reason::Fragment;
+    };
+    if packet.protocol == protocol::TCP {
+        return Reason::Fragment;
+    }
+    let key = key(tables, packet, id);
+    if key.is_vouched_by(tables.fragment_stamp(key.cell()), tables.now_ns()) {
+        Reason::FragmentRest
+    } else {
+        Reason::Fragment
+    }
+}
+
+#[inline(always)]
+fn key<T: Tables>(tables: &T, packet: &Packet, id: u32) -> FragmentKey {
+    FragmentKey::new(
+        packet.source,
+        packet.destination,
+        id,
+        packet.protocol,
+        tables.seed(),
+    )
+}

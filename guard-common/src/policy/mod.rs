@@ -1,0 +1,134 @@
+//! Facts to a verdict: the one ordered list of stages.
+//!
+//! 1. parse errors, bad TCP flags, addresses that no sender can have
+//! 2. essential traffic that a default drop must never break
+//! 3. bans
+//! 4. known flows: replies to what this host started
+//! 5. rules, first match
+//! 6. rate limits
+//! 7. default
+//!
+//! The list is the meaning. The code decides earlier where the outcome cannot differ: a SYN to a
+//! port that no rule opens can be no reply, so it is dropped straight behind the port table.
+//! Stages 3, 4 and 6 hold nothing in this version.
+
+mod classify;
+mod essential;
+mod fragment;
+mod rules;
+mod source;
+mod tables;
+mod tcp;
+
+pub use classify::longest_prefix;
+pub use tables::Tables;
+
+use crate::{
+    abi::{
+        reason::{Action, Reason, Verdict},
+        service::Service,
+    },
+    packet::{self, Frame, Packet, PacketReader, Transport},
+};
+
+/// A verdict and the service that was asked for, under which the packet is counted too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What happens and why.
+    pub verdict: Verdict,
+    /// The service, for packets whose transport header was read.
+    pub service: Option<Service>,
+}
+
+/// Where a frame came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Index of the network interface.
+    pub ifindex: u32,
+}
+
+/// The whole way of a frame: parse, decide, remember.
+#[inline(always)]
+pub fn judge<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    match packet::parse(reader) {
+        Ok(Frame::Ip(packet)) => {
+            let service = service_of(&packet);
+            let verdict = evaluate(tables, arrival, &packet, service);
+            if let Action::Pass = verdict.action {
+                fragment::remember(tables, &packet);
+            }
+            Judgement { verdict, service }
+        }
+        Ok(Frame::Arp) => without_service(Reason::Arp),
+        Ok(Frame::SlowProtocol) => without_service(Reason::SlowProtocol),
+        Ok(Frame::Lldp) => without_service(Reason::Lldp),
+        Ok(Frame::Eapol) => without_service(Reason::Eapol),
+        Err(error) => without_service(error.reason()),
+    }
+}
+
+#[inline(always)]
+const fn without_service(reason: Reason) -> Judgement {
+    Judgement {
+        verdict: Verdict::of(reason),
+        service: None,
+    }
+}
+
+/// The decision about an IP packet.
+#[inline(always)]
+pub fn evaluate<T: Tables>(
+    tables: &T,
+    arrival: Arrival,
+    packet: &Packet,
+    service: Option<Service>,
+) -> Verdict {
+    // 1. What no honest sender sends.
+    if let Some(reason) = tcp::bad_flags(packet) {
+        return Verdict::of(reason);
+    }
+    // 2. Essential traffic. It is recognised first, because some of it comes from 0.0.0.0 or `::`.
+    let essential = essential::classify(packet);
+    if let Some(reason) = source::martian(packet, essential) {
+        return Verdict::of(reason);
+    }
+    if let Some(reason) = essential {
+        return Verdict::of(reason);
+    }
+    let Some(service) = service else {
+        return Verdict::of(fragment::continues(tables, packet));
+    };
+    // 3. Bans. 4. Known flows. (See the module's text.)
+    // 5. Rules. 6. Rate. 7. Default.
+    rules::decide(tables, arrival, packet, service)
+}
+
+/// The service that a packet asks for; none behind a later fragment.
+#[inline(always)]
+fn service_of(packet: &Packet) -> Option<Service> {
+    const ECHO_REQUEST: u8 = 8;
+    const ECHO_REQUEST_V6: u8 = 128;
+    match packet.transport {
+        Transport::None => None,
+        Transport::Tcp {
+            destination_port, ..
+        } => Some(Service::tcp(destination_port)),
+        Transport::Udp {
+            destination_port, ..
+        } => Some(Service::udp(destination_port)),
+        Transport::Icmp {
+            kind: ECHO_REQUEST, ..
+        } => Some(Service::PING_V4),
+        Transport::Icmpv6 {
+            kind: ECHO_REQUEST_V6,
+            ..
+        } => Some(Service::PING_V6),
+        Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::Other => {
+            Some(Service::protocol(packet.protocol))
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! TCP segments that no stack sends: dropped on every port, open or not.
+
+use crate::{
+    abi::reason::Reason,
+    packet::{Packet, TcpFlags, Transport},
+};
+
+/// The reason to drop the segment, if its flags are impossible.
+#[inline(always)]
+pub(super) fn bad_flags(packet: &Packet) -> Option<Reason> {
+    let Transport::Tcp { flags, .. } = packet.transport else {
+        return None;
+    };
+    if flags.has_any(TcpFlags::SYN) {
+        if flags.has_any(TcpFlags::FIN) {
+            return Some(Reason::TcpSynFin);
+        }
+        if flags.has_any(TcpFlags::RST) {
+            return Some(Reason::TcpSynRst);
+        }
+        return None;
+    }
+    // Behind the handshake every segment but a reset acknowledges something (RFC 9293, 3.10.7).
+    if flags.has_any(TcpFlags::ACK | TcpFlags::RST) {
+        return None;
+    }
+    Some(
+        if flags.has(TcpFlags::FIN | TcpFlags::PSH | TcpFlags::URG) {
+            Reason::TcpXmas
+        } else if flags.has_any(TcpFlags::FIN) {
+            Reason::TcpBareFin
+        } else if flags.has_any(TcpFlags::PSH | TcpFlags::URG) {
+            Reason::TcpNoAck
+        } else {
+            Reason::TcpNull
+        },
+    )
+}

@@ -1,0 +1,59 @@
+//! Every map and every constant that user space sets, nothing else. Sizes here are the smallest;
+//! the loader overrides them.
+
+use aya_ebpf::{macros::map, maps::Array};
+use guard_common::abi::{
+    counters::{Counter, SHARD_ROWS},
+    fragment::CELLS,
+    image::FIXED_WORDS,
+    switch::SLOTS,
+};
+
+/// User space reads and writes these arrays through shared memory: one store is one store, and a
+/// dump of all counters needs no system call.
+const MMAPABLE: u32 = aya_ebpf::bindings::BPF_F_MMAPABLE;
+
+#[map(name = "policy")]
+pub(crate) static POLICY: Array<u64> = Array::with_max_entries(SLOTS * FIXED_WORDS, MMAPABLE);
+
+#[map(name = "switch")]
+pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(1, MMAPABLE);
+
+#[map(name = "counters")]
+pub(crate) static COUNTERS: Array<Counter> = Array::with_max_entries(SHARD_ROWS, MMAPABLE);
+
+#[map(name = "fragments")]
+pub(crate) static FRAGMENTS: Array<u64> = Array::with_max_entries(CELLS, MMAPABLE);
+
+/// Words in one policy slot.
+#[unsafe(no_mangle)]
+static SLOT_WORDS: u32 = FIXED_WORDS;
+
+/// Counter shards, a power of two.
+#[unsafe(no_mangle)]
+static SHARDS: u32 = 1;
+
+/// 1 when every possible CPU has a shard of its own.
+#[unsafe(no_mangle)]
+static OWN_SHARD: u32 = 0;
+
+/// Random number of this boot.
+#[unsafe(no_mangle)]
+static SEED: u64 = 0;
+
+macro_rules! constant {
+    ($(#[$doc:meta])* $name:ident = $static:ident: $type:ty) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name() -> $type {
+            // SAFETY: the static lives as long as the program; volatile because the loader
+            // overwrites it after compilation.
+            unsafe { core::ptr::read_volatile(&raw const $static) }
+        }
+    };
+}
+
+constant!(slot_words = SLOT_WORDS: u32);
+constant!(shards = SHARDS: u32);
+constant!(own_shard = OWN_SHARD: u32);
+constant!(seed = SEED: u64);

@@ -1,0 +1,67 @@
+//! Reading the counters: the sum over all shards.
+
+use guard_common::abi::{
+    counters::{Counter, SHARD_ROWS, dropped_row, passed_row, reason_row},
+    reason::Reason,
+    service::Service,
+};
+
+use super::mapping::Mapping;
+
+/// The counter array, shared with the kernel.
+#[derive(Debug)]
+pub struct Counters {
+    mapping: Mapping,
+    shards: usize,
+}
+
+/// Traffic of one service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceCounter {
+    /// Which service.
+    pub service: Service,
+    /// Packets that reached the stack.
+    pub passed: Counter,
+    /// Packets that were dropped.
+    pub dropped: Counter,
+}
+
+impl Counters {
+    pub(super) fn new(mapping: Mapping) -> Self {
+        let shards = mapping.len() / 2 / SHARD_ROWS as usize;
+        Self { mapping, shards }
+    }
+
+    /// Packets by reason, in the order of [`Reason::ALL`].
+    #[must_use]
+    pub fn reasons(&self) -> Vec<(Reason, Counter)> {
+        Reason::ALL
+            .iter()
+            .map(|reason| (*reason, self.row(reason_row(*reason))))
+            .collect()
+    }
+
+    /// Every service that was asked for at least once.
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceCounter> {
+        (0..Service::ROWS)
+            .filter_map(Service::from_row)
+            .map(|service| ServiceCounter {
+                service,
+                passed: self.row(passed_row(service)),
+                dropped: self.row(dropped_row(service)),
+            })
+            .filter(|counter| counter.passed.packets + counter.dropped.packets > 0)
+            .collect()
+    }
+
+    fn row(&self, row: u32) -> Counter {
+        (0..self.shards).fold(Counter::default(), |sum, shard| {
+            let at = (shard * SHARD_ROWS as usize + row as usize) * 2;
+            Counter {
+                packets: sum.packets + self.mapping.load(at),
+                bytes: sum.bytes + self.mapping.load(at + 1),
+            }
+        })
+    }
+}

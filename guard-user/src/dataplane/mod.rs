@@ -1,0 +1,10 @@
+//! The kernel's side of the controller: the only module that imports aya.
+
+pub mod counters;
+pub mod mapping;
+pub mod object;
+pub mod slots;
+
+pub use counters::Counters;
+pub use object::{LoadError, Object, Parameters};
+pub use slots::PolicySlots;

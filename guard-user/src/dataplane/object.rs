@@ -1,0 +1,146 @@
+//! Loading the BPF object: constants, sizes and the maps of a running instance.
+
+use std::{io, path::Path};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Map, MapData},
+    programs::{ProgramError, Xdp},
+};
+use guard_common::abi::{counters::SHARD_ROWS, names, switch::SLOTS};
+
+use super::{Counters, PolicySlots, mapping::Mapping};
+
+/// The object that the build embedded.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
+
+/// What the loader decides about an instance of the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Words in one policy slot.
+    pub slot_words: u32,
+    /// Counter shards, a power of two.
+    pub shards: u32,
+    /// Every possible CPU has a shard of its own.
+    pub own_shard: bool,
+    /// Random number against aimed hash collisions.
+    pub seed: u64,
+}
+
+/// Why the object could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// aya or the kernel refused the object.
+    #[error("cannot load the BPF object: {0}")]
+    Object(#[from] aya::EbpfError),
+    /// The kernel's verifier refused the program.
+    #[error("the kernel refused the XDP program: {0}")]
+    Program(#[from] ProgramError),
+    /// A map that the object must have is missing or of another kind.
+    #[error("the BPF object has no usable map \"{0}\"")]
+    Map(&'static str),
+    /// A map cannot be shared with this process.
+    #[error("cannot map \"{0}\": {1}")]
+    Mapping(&'static str, #[source] io::Error),
+}
+
+/// A loaded instance: program and maps. Dropping it frees what is neither pinned nor attached.
+#[derive(Debug)]
+pub struct Object {
+    ebpf: Ebpf,
+    parameters: Parameters,
+}
+
+impl Object {
+    /// Loads the object with fresh maps, or with maps pinned below `reuse` where a pin exists.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the step and the kernel's answer.
+    pub fn load(parameters: Parameters, reuse: Option<&Path>) -> Result<Self, LoadError> {
+        let mut loader = EbpfLoader::new();
+        let own_shard = u32::from(parameters.own_shard);
+        loader
+            .override_global(names::SLOT_WORDS, &parameters.slot_words, true)
+            .override_global(names::SHARDS, &parameters.shards, true)
+            .override_global(names::OWN_SHARD, &own_shard, true)
+            .override_global(names::SEED, &parameters.seed, true)
+            .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
+            .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
+        if let Some(pins) = reuse {
+            for name in names::MAPS {
+                let pin = pins.join(name);
+                if pin.exists() {
+                    loader.map_pin_path(name, pin);
+                }
+            }
+        }
+        let mut ebpf = loader.load(OBJECT)?;
+        program(&mut ebpf)?.load()?;
+        Ok(Self { ebpf, parameters })
+    }
+
+    /// Size of the embedded object in bytes.
+    #[must_use]
+    pub fn size() -> usize {
+        OBJECT.len()
+    }
+
+    /// The constants that it was loaded with.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
+        self.parameters
+    }
+
+    /// The XDP program.
+    ///
+    /// # Errors
+    /// When the object has none, which the build would have shown.
+    pub fn ingress(&mut self) -> Result<&mut Xdp, LoadError> {
+        program(&mut self.ebpf)
+    }
+
+    /// A map by name.
+    ///
+    /// # Errors
+    /// When the object has no such array map.
+    pub fn map(&self, name: &'static str) -> Result<&MapData, LoadError> {
+        match self.ebpf.map(name) {
+            Some(Map::Array(map)) => Ok(map),
+            Some(_) | None => Err(LoadError::Map(name)),
+        }
+    }
+
+    /// The policy slots and the switch, writable.
+    ///
+    /// # Errors
+    /// When the kernel does not map them.
+    pub fn slots(&self) -> Result<PolicySlots, LoadError> {
+        let slot_words = self.parameters.slot_words;
+        Ok(PolicySlots::new(
+            self.mapping(names::POLICY, SLOTS * slot_words)?,
+            self.mapping(names::SWITCH, 1)?,
+            slot_words,
+        ))
+    }
+
+    /// The counters.
+    ///
+    /// # Errors
+    /// When the kernel does not map them.
+    pub fn counters(&self) -> Result<Counters, LoadError> {
+        let rows = self.parameters.shards * SHARD_ROWS;
+        Ok(Counters::new(self.mapping(names::COUNTERS, rows * 2)?))
+    }
+
+    fn mapping(&self, name: &'static str, words: u32) -> Result<Mapping, LoadError> {
+        Mapping::new(self.map(name)?.fd(), words as usize)
+            .map_err(|error| LoadError::Mapping(name, error))
+    }
+}
+
+fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, LoadError> {
+    let program = ebpf
+        .program_mut(names::INGRESS)
+        .ok_or(LoadError::Map(names::INGRESS))?;
+    Ok(program.try_into()?)
+}

@@ -1,0 +1,115 @@
+//! Compiled policies in the kernel: stage a new one beside the active one, then switch by one store.
+
+use guard_common::abi::{
+    image::{HEADER_DIGEST, HEADER_GENERATION},
+    switch::{SLOTS, SwitchWord},
+};
+
+use super::mapping::Mapping;
+
+/// The policy array and its switch.
+#[derive(Debug)]
+pub struct PolicySlots {
+    policy: Mapping,
+    switch: Mapping,
+    slot_words: u32,
+}
+
+impl PolicySlots {
+    pub(super) fn new(policy: Mapping, switch: Mapping, slot_words: u32) -> Self {
+        Self {
+            policy,
+            switch,
+            slot_words,
+        }
+    }
+
+    /// Words that a policy may have.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slot_words as usize
+    }
+
+    /// The switch as the kernel reads it.
+    #[must_use]
+    pub fn switch(&self) -> SwitchWord {
+        SwitchWord::from_bits(self.switch.load(0))
+    }
+
+    /// Words of the active policy.
+    #[must_use]
+    pub fn active_word(&self, index: u32) -> u64 {
+        self.policy
+            .load(self.at(self.switch().active()) + index as usize)
+    }
+
+    /// Generation of the active policy, 0 = none yet.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.active_word(HEADER_GENERATION) as u32
+    }
+
+    /// Digest of the files that the active policy was compiled from.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.active_word(HEADER_DIGEST)
+    }
+
+    /// Writes `image` into a slot that no packet reads and returns the slot. The caller has checked
+    /// that it fits.
+    ///
+    /// # Panics
+    /// When the image is larger than a slot.
+    #[must_use]
+    pub fn stage(&self, image: &[u64]) -> u32 {
+        assert!(
+            image.len() <= self.capacity(),
+            "image of {} words",
+            image.len()
+        );
+        wait_for_packets_in_flight();
+        let switch = self.switch();
+        let slot = (0..SLOTS)
+            .find(|slot| *slot != switch.active() && *slot != switch.previous())
+            .expect("three slots, two in use");
+        let at = self.at(slot);
+        for (offset, word) in image.iter().enumerate() {
+            self.policy.store(at + offset, *word);
+        }
+        for offset in image.len()..self.capacity() {
+            self.policy.store(at + offset, 0);
+        }
+        slot
+    }
+
+    /// Does the slot hold exactly this?
+    #[must_use]
+    pub fn holds(&self, slot: u32, image: &[u64]) -> bool {
+        let at = self.at(slot);
+        image
+            .iter()
+            .enumerate()
+            .all(|(offset, word)| self.policy.load(at + offset) == *word)
+    }
+
+    /// Makes a staged slot the policy of every packet from here on.
+    pub fn switch_to(&self, word: SwitchWord) {
+        self.switch.store(0, word.bits());
+    }
+
+    fn at(&self, slot: u32) -> usize {
+        (slot % SLOTS) as usize * self.capacity()
+    }
+}
+
+/// A packet that read the switch before the last change may still look at the slot of then. XDP
+/// runs inside an RCU read section, and this system call returns after all of those have ended.
+fn wait_for_packets_in_flight() {
+    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+    // SAFETY: the call takes integers and touches no memory.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result != 0 {
+        // Not built in, or nohz_full: no section lasts as long as this.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
