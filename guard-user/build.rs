@@ -44,11 +44,22 @@ fn main() -> Result<()> {
     unsafe { env::set_var("PATH", env::join_paths(path)?) };
     // SAFETY: as above.
     unsafe { env::set_var("LD_LIBRARY_PATH", field("llvm")?) };
+    // `1` makes aya-build compile `core` itself; otherwise `core` is there, and only these crates
+    // use the one unstable feature, inline assembly for BPF.
+    let bootstrap = match field("bootstrap")? {
+        "1" => "1",
+        _ => "aya_ebpf,guard,guard_bench",
+    };
     // SAFETY: as above.
-    unsafe { env::set_var("RUSTC_BOOTSTRAP", field("bootstrap")?) };
+    unsafe { env::set_var("RUSTC_BOOTSTRAP", bootstrap) };
 
+    let features: &[&str] = match env::var_os("CARGO_FEATURE_BENCH") {
+        Some(_) => &["bench"],
+        None => &[],
+    };
     aya_build::build_ebpf(
         [Package {
+            features,
             name: "guard-ebpf",
             root_dir: workspace
                 .join("guard-ebpf")

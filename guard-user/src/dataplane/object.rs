@@ -14,6 +14,11 @@ use super::{Counters, PolicySlots, mapping::Mapping};
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
 
+/// The object of the benchmark: guard's judgement behind a generator of random packets.
+#[cfg(feature = "bench")]
+pub static BENCH_OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard-bench"));
+
 /// What the loader decides about an instance of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {

@@ -1,0 +1,131 @@
+//! The benchmark's object: the same judgement as in `main`, behind a generator that draws a source
+//! and a destination port for every run, so that caches do not flatter the tables.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod count;
+mod ingress;
+mod maps;
+mod reader;
+mod tables;
+
+use aya_ebpf::{
+    bindings::xdp_action,
+    macros::{map, xdp},
+    maps::Array,
+    programs::XdpContext,
+};
+use guard_common::abi::reason::Action;
+
+/// State of the random numbers.
+#[map(name = "random")]
+static RANDOM: Array<u64> = Array::with_max_entries(1, 0);
+
+/// How many sources there are, 0 = leave the source alone.
+#[unsafe(no_mangle)]
+static SOURCES: u32 = 0;
+/// The lowest source as a number, IPv4 only.
+#[unsafe(no_mangle)]
+static FIRST_SOURCE: u32 = 0;
+/// Distance between two sources.
+#[unsafe(no_mangle)]
+static SOURCE_STEP: u32 = 0;
+/// How many ports there are, 0 = leave the port alone.
+#[unsafe(no_mangle)]
+static PORTS: u32 = 0;
+/// The lowest port.
+#[unsafe(no_mangle)]
+static FIRST_PORT: u32 = 0;
+/// 1: source n always meets port n, as in rules that open one port to one source each.
+#[unsafe(no_mangle)]
+static PAIRED: u32 = 0;
+
+macro_rules! constant {
+    ($static:ident) => {
+        // SAFETY: the static lives as long as the program; volatile because the loader overwrites it.
+        unsafe { core::ptr::read_volatile(&raw const $static) }
+    };
+}
+
+/// The floor: nothing but the verdict.
+#[xdp]
+fn bench_drop(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_DROP
+}
+
+/// The price of the generator alone.
+#[xdp]
+fn bench_generate(ctx: XdpContext) -> u32 {
+    draw(&ctx);
+    xdp_action::XDP_DROP
+}
+
+/// guard on generated packets.
+#[xdp]
+fn bench_guard(ctx: XdpContext) -> u32 {
+    draw(&ctx);
+    match ingress::judge(&ctx) {
+        Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => xdp_action::XDP_DROP,
+    }
+}
+
+/// Writes a random source and destination port into an untagged IPv4 packet without options.
+#[inline(always)]
+fn draw(ctx: &XdpContext) {
+    const SOURCE_AT: usize = 26;
+    const PORT_AT: usize = 36;
+    let (sources, ports) = (constant!(SOURCES), constant!(PORTS));
+    if sources == 0 && ports == 0 {
+        return;
+    }
+    let Some(state) = RANDOM.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: a live element; the benchmark runs on one CPU.
+    let drawn = unsafe { *state }
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695);
+    // SAFETY: as above.
+    unsafe { *state = drawn };
+    let start = ctx.data();
+    if start + PORT_AT + 2 > ctx.data_end() {
+        return;
+    }
+    let (source, port) = if constant!(PAIRED) == 1 {
+        let both = scale(drawn >> 32, sources);
+        (both, both)
+    } else {
+        (
+            scale(drawn >> 32, sources),
+            scale(drawn >> 16 & 0xffff_ffff, ports),
+        )
+    };
+    if sources != 0 {
+        let source =
+            constant!(FIRST_SOURCE).wrapping_add(source.wrapping_mul(constant!(SOURCE_STEP)));
+        // SAFETY: inside the frame, checked above; any alignment.
+        unsafe { ((start + SOURCE_AT) as *mut [u8; 4]).write(source.to_be_bytes()) };
+    }
+    if ports != 0 {
+        let port = (constant!(FIRST_PORT) + port) as u16;
+        // SAFETY: inside the frame, checked above; any alignment.
+        unsafe { ((start + PORT_AT) as *mut [u8; 2]).write(port.to_be_bytes()) };
+    }
+}
+
+/// 32 random bits to 0..bound, without a division.
+#[inline(always)]
+fn scale(random: u64, bound: u32) -> u32 {
+    ((random & 0xffff_ffff) * u64::from(bound) >> 32) as u32
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,183 @@
+//! The two hash tables of an image: open addressing with a bounded number of places to look at.
+
+use std::collections::{BTreeSet, HashMap};
+
+use guard_common::abi::{
+    addr::Addr,
+    image::{MAX_PROBES, PREFIX_WORDS, Tree, pair_hash, prefix_hash},
+    rule::Pair,
+};
+
+use super::{TooComplex, prefixes::Forest, tree::LengthTree, trees};
+
+/// Largest table, in entries.
+const MAX_ENTRIES: usize = 1 << 22;
+/// Seeds to try before a table is doubled.
+const SEEDS: u64 = 8;
+
+/// Prefixes (with the markers that lead to them) and pairs, placed.
+#[derive(Debug)]
+pub(super) struct HashTables {
+    trees: Vec<(Tree, LengthTree)>,
+    prefixes: Vec<Option<PrefixEntry>>,
+    pairs: Vec<Option<PairEntry>>,
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PrefixEntry {
+    addr: Addr,
+    tagged_len: u32,
+    class: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PairEntry {
+    key: u64,
+    pair: Pair,
+}
+
+impl HashTables {
+    pub(super) fn new(
+        sources: &Forest,
+        destinations: &Forest,
+        pairs: Vec<(u64, Pair)>,
+    ) -> Result<Self, TooComplex> {
+        let mut length_trees = Vec::new();
+        let mut entries = Vec::new();
+        for (tree, forest, family) in trees(sources, destinations) {
+            let lengths: BTreeSet<u32> = forest
+                .searched(family)
+                .map(|(_, prefix)| prefix.len)
+                .collect();
+            let length_tree = LengthTree::new(&lengths);
+            entries.extend(with_markers(tree, &length_tree, forest, family));
+            length_trees.push((tree, length_tree));
+        }
+        let pairs: Vec<_> = pairs
+            .into_iter()
+            .map(|(key, pair)| PairEntry { key, pair })
+            .collect();
+        TooComplex::check("prefixes", entries.len() * 2, MAX_ENTRIES)?;
+        TooComplex::check(
+            "pairs of rule list and source",
+            pairs.len() * 2,
+            MAX_ENTRIES,
+        )?;
+
+        let mut prefix_size = size_for(entries.len());
+        let mut pair_size = size_for(pairs.len());
+        while prefix_size <= MAX_ENTRIES && pair_size <= MAX_ENTRIES {
+            let (mut prefixes_fit, mut pairs_fit) = (false, false);
+            for seed in 0..SEEDS {
+                let prefixes = place(&entries, prefix_size, |entry| {
+                    prefix_hash(entry.addr, entry.tagged_len, seed)
+                });
+                let placed = place(&pairs, pair_size, |entry| pair_hash(entry.key, seed));
+                prefixes_fit |= prefixes.is_some();
+                pairs_fit |= placed.is_some();
+                if let (Some(prefixes), Some(pairs)) = (prefixes, placed) {
+                    return Ok(Self {
+                        trees: length_trees,
+                        prefixes,
+                        pairs,
+                        seed,
+                    });
+                }
+            }
+            // Neither failed for good: give both room.
+            let both = prefixes_fit && pairs_fit;
+            if !prefixes_fit || both {
+                prefix_size *= 2;
+            }
+            if !pairs_fit || both {
+                pair_size *= 2;
+            }
+        }
+        Err(TooComplex {
+            what: "places in a hash table",
+            needed: prefix_size.max(pair_size),
+            limit: MAX_ENTRIES,
+        })
+    }
+
+    /// Word and its place in the image, for every node.
+    pub(super) fn tree_words(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.trees
+            .iter()
+            .flat_map(|(tree, nodes)| (tree.at()..).zip(nodes.words()))
+    }
+
+    pub(super) fn prefix_words(&self) -> impl Iterator<Item = u64> {
+        self.prefixes.iter().flat_map(|entry| match entry {
+            Some(entry) => {
+                let meta = u64::from(entry.class) << 9 | u64::from(entry.tagged_len);
+                [entry.addr.hi(), entry.addr.lo(), meta]
+            }
+            None => [0; PREFIX_WORDS as usize],
+        })
+    }
+
+    pub(super) fn pair_words(&self) -> impl Iterator<Item = u64> {
+        self.pairs
+            .iter()
+            .map(|entry| entry.map_or(0, |entry| entry.pair.to_word()))
+    }
+
+    pub(super) fn prefix_mask(&self) -> u32 {
+        self.prefixes.len() as u32 - 1
+    }
+
+    pub(super) fn pair_mask(&self) -> u32 {
+        self.pairs.len() as u32 - 1
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
+/// Every prefix, and for every prefix the markers that lead a search to it. A marker carries the
+/// class of the longest prefix that holds it.
+fn with_markers(
+    tree: Tree,
+    lengths: &LengthTree,
+    forest: &Forest,
+    family: super::prefixes::Family,
+) -> Vec<PrefixEntry> {
+    let mut entries = HashMap::new();
+    let default = forest.default_class(family);
+    for (place, prefix) in forest.searched(family) {
+        for len in lengths.stations(prefix.len) {
+            let addr = prefix.addr.masked(len);
+            let tagged_len = len | tree.domain();
+            entries.entry((addr, tagged_len)).or_insert_with(|| {
+                let class = forest.class_within(place, len);
+                PrefixEntry {
+                    addr,
+                    tagged_len,
+                    class: if class == 0 { default } else { class },
+                }
+            });
+        }
+    }
+    entries.into_values().collect()
+}
+
+/// At most half full.
+fn size_for(entries: usize) -> usize {
+    (entries * 2).next_power_of_two().max(MAX_PROBES as usize)
+}
+
+/// Gives every entry one of the [`MAX_PROBES`] places from its hash on; `None` when one finds none.
+fn place<E: Copy>(entries: &[E], size: usize, hash: impl Fn(&E) -> u32) -> Option<Vec<Option<E>>> {
+    let mut table = vec![None; size];
+    for entry in entries {
+        let start = hash(entry) as usize;
+        let free = (0..MAX_PROBES as usize)
+            .map(|probe| (start + probe) & (size - 1))
+            .find(|place| table[*place].is_none())?;
+        table[free] = Some(*entry);
+    }
+    Some(table)
+}

@@ -1,0 +1,208 @@
+//! Policy to image: first match over any number of rules becomes a handful of table look-ups.
+//!
+//! Rules are grouped by what a packet can be told apart by. *Services* (ports, protocols) with the
+//! same rules share a group. Interfaces and destination prefixes form *scopes*. Source prefixes form
+//! *classes*: the class of a source is the longest prefix of the policy that holds it, and since two
+//! prefixes are nested or disjoint, everything that any rule asks of a source follows from its class.
+//! What is left is a table (list, class) -> lowest ordinal, which is first match.
+
+mod hash;
+mod lists;
+mod prefixes;
+mod scopes;
+mod services;
+mod tree;
+
+use std::net::IpAddr;
+
+use guard_common::abi::{
+    image::{
+        ANY_ALLOWS, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW, FILTERS, FIXED_WORDS,
+        HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
+        HEADER_GENERATION, HEADER_LENGTH, HEADER_PAIRS, HEADER_PREFIXES, HEADER_SEED,
+        HEADER_SOURCE_DEFAULT, HEADER_TABLES, INTERFACES, SERVICES, Tree,
+    },
+    rule::RuleRef,
+};
+
+use super::model::{DefaultAction, Policy, Rule, RuleAction};
+use hash::HashTables;
+use lists::Lists;
+use prefixes::{Family, Forest, Prefix};
+use scopes::Scopes;
+use services::Services;
+
+/// What the compiler must know of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Name and index of every interface.
+    pub interfaces: Vec<(String, u32)>,
+    /// Addresses of this host: never a legitimate source.
+    pub own: Vec<IpAddr>,
+}
+
+/// What the image says about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Number of this policy, from 1.
+    pub generation: u32,
+    /// Digest of the files.
+    pub digest: u64,
+}
+
+/// A compiled policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The words that go into a policy slot.
+    pub words: Vec<u64>,
+}
+
+/// The policy needs larger tables than guard builds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the policy is too complex: {needed} {what}, at most {limit}")]
+pub struct TooComplex {
+    /// What there is too much of.
+    pub what: &'static str,
+    /// How much the policy needs.
+    pub needed: usize,
+    /// How much there may be.
+    pub limit: usize,
+}
+
+impl TooComplex {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        "merge rules that differ only in their sources into one rule with a set, or use fewer \
+         destinations and interfaces"
+    }
+
+    fn check(what: &'static str, needed: usize, limit: usize) -> Result<(), Self> {
+        if needed > limit {
+            Err(Self {
+                what,
+                needed,
+                limit,
+            })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Compiles a policy for this host.
+///
+/// # Errors
+/// When a table would grow past its limit.
+pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooComplex> {
+    let rules = &policy.rules;
+    TooComplex::check("rules", rules.len(), RuleRef::MAX_RULES as usize)?;
+    let scopes = Scopes::new(rules)?;
+    let sources = Forest::new(
+        rules
+            .iter()
+            .flat_map(|rule| rule.source.prefixes.iter().copied().map(Prefix::from))
+            .chain(policy.never.iter().copied().map(Prefix::from))
+            .chain(host.own.iter().copied().map(Prefix::from)),
+    );
+    TooComplex::check(
+        "source prefixes",
+        sources.len(),
+        guard_common::abi::rule::Pair::MAX_ID as usize,
+    )?;
+    let services = Services::new(rules)?;
+    let lists = Lists::new(rules, &services, &scopes, &sources)?;
+    let classes = lists::classes(policy, host, &scopes, &sources)?;
+    let hashed = HashTables::new(&sources, &scopes.destinations, lists.pairs())?;
+
+    let mut words = vec![0; FIXED_WORDS as usize];
+    let set = |words: &mut Vec<u64>, at: u32, word: u64| words[at as usize] = word;
+    for (at, node) in hashed.tree_words() {
+        set(&mut words, at, node);
+    }
+    for (offset, word) in sources.filter_words().into_iter().enumerate() {
+        words[FILTERS as usize + offset] = word;
+    }
+    for (row, group) in services.rows() {
+        words[SERVICES as usize + row as usize / 4] |= u64::from(group) << (row % 4 * 16);
+    }
+    for (place, (ifindex, class)) in scopes.interfaces(host).into_iter().enumerate() {
+        words[INTERFACES as usize + place] = pair(ifindex, class);
+    }
+    let groups_at = append(&mut words, lists.group_words());
+    let classes_at = append(&mut words, classes.words);
+    let prefixes_at = append(&mut words, hashed.prefix_words());
+    let pairs_at = append(&mut words, hashed.pair_words());
+
+    let mut flags = BY_SOURCE * u32::from(!sources.is_empty())
+        | BY_DESTINATION * u32::from(!scopes.destinations.is_empty())
+        | BY_INTERFACE * u32::from(scopes.has_interfaces());
+    if policy.default == DefaultAction::Allow {
+        flags |= DEFAULT_ALLOW;
+    }
+    if classes.any_allows {
+        flags |= ANY_ALLOWS;
+    }
+    set(&mut words, HEADER_FLAGS, pair(flags, scopes.count()));
+    set(
+        &mut words,
+        HEADER_GENERATION,
+        pair(stamp.generation, rules.len() as u32),
+    );
+    set(&mut words, HEADER_DIGEST, stamp.digest);
+    set(&mut words, HEADER_TABLES, pair(groups_at, classes_at));
+    set(
+        &mut words,
+        HEADER_PREFIXES,
+        pair(prefixes_at, hashed.prefix_mask()),
+    );
+    set(&mut words, HEADER_PAIRS, pair(pairs_at, hashed.pair_mask()));
+    set(&mut words, HEADER_SEED, hashed.seed());
+    set(&mut words, HEADER_SOURCE_DEFAULT, defaults(&sources));
+    set(
+        &mut words,
+        HEADER_DESTINATION_DEFAULT,
+        defaults(&scopes.destinations),
+    );
+    set(
+        &mut words,
+        HEADER_DESTINATIONS,
+        u64::from(scopes.destination_count()),
+    );
+    let length = words.len() as u64;
+    set(&mut words, HEADER_LENGTH, length);
+    Ok(Image { words })
+}
+
+/// `low, high` as one word.
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+fn append(words: &mut Vec<u64>, more: impl IntoIterator<Item = u64>) -> u32 {
+    let at = words.len() as u32;
+    words.extend(more);
+    at
+}
+
+/// Classes of the two families' /0, where the policy has one.
+fn defaults(forest: &Forest) -> u64 {
+    pair(
+        forest.default_class(Family::V4),
+        forest.default_class(Family::V6),
+    )
+}
+
+/// The four trees of an image, with the forest that each searches.
+fn trees<'a>(sources: &'a Forest, destinations: &'a Forest) -> [(Tree, &'a Forest, Family); 4] {
+    [
+        (Tree::SourceV4, sources, Family::V4),
+        (Tree::SourceV6, sources, Family::V6),
+        (Tree::DestinationV4, destinations, Family::V4),
+        (Tree::DestinationV6, destinations, Family::V6),
+    ]
+}
+
+fn rule_ref(rules: &[Rule], ordinal: u32) -> RuleRef {
+    RuleRef::new(ordinal, rules[ordinal as usize].action == RuleAction::Allow)
+}
