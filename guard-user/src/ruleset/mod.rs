@@ -2,3 +2,5 @@
 
 pub mod compile;
 pub mod model;
+#[cfg(feature = "testing")]
+pub mod sample;
