@@ -253,8 +253,9 @@ impl Harness {
         reasons(&self.drain()).collect()
     }
 
-    /// Row and counter of everything that moved, summed over the shards; sets it to zero.
-    fn drain(&mut self) -> Vec<(u32, Counter)> {
+    /// Row and counter of everything that moved since the last time, summed over the shards; sets
+    /// it to zero.
+    pub fn drain(&mut self) -> Vec<(u32, Counter)> {
         let mut moved = std::collections::BTreeMap::<u32, Counter>::new();
         for at in (0..self.counters.len()).step_by(2) {
             let (packets, bytes) = (self.counters.load(at), self.counters.load(at + 1));

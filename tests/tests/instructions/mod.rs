@@ -99,30 +99,61 @@ impl Instruction {
         self.registers >> 4
     }
 
-    /// Where this call goes, if it is one to a function of the program.
+    /// Where this call goes, if it is one to a function of the program. The distance stands in the
+    /// offset, because a just-in-time compiled program keeps the function's number in the immediate.
     fn target(self, at: usize) -> Option<usize> {
         let is_local = self.code == CALL && self.source() == PSEUDO_CALL;
-        is_local.then(|| (at as i64 + 1 + i64::from(self.immediate)) as usize)
+        is_local.then(|| (at as i64 + 1 + i64::from(self.offset)) as usize)
     }
 }
 
-/// Bytes of stack by function, in the order of the code.
-pub(crate) fn deepest_frames(instructions: &[Instruction]) -> Vec<u32> {
+/// A function of the program: its frame, and what it calls.
+#[derive(Debug)]
+pub(crate) struct Function {
+    start: usize,
+    /// Bytes of stack of its own.
+    pub(crate) frame: u32,
+    callees: Vec<usize>,
+}
+
+/// Every function, in the order of the code; the first is the program.
+pub(crate) fn functions(instructions: &[Instruction]) -> Vec<Function> {
+    let calls = |(at, instruction): (usize, &Instruction)| instruction.target(at);
     let mut starts: Vec<usize> = instructions
         .iter()
         .enumerate()
-        .filter_map(|(at, instruction)| instruction.target(at))
+        .filter_map(calls)
         .chain([0, instructions.len()])
         .collect();
     starts.sort_unstable();
     starts.dedup();
     starts
         .windows(2)
-        .map(|range| depth(&instructions[range[0]..range[1]]))
+        .map(|range| Function {
+            start: range[0],
+            frame: frame(&instructions[range[0]..range[1]]),
+            callees: (range[0]..range[1])
+                .zip(&instructions[range[0]..range[1]])
+                .filter_map(calls)
+                .collect(),
+        })
         .collect()
 }
 
-fn depth(function: &[Instruction]) -> u32 {
+/// Bytes of stack of the deepest chain of calls, as the kernel adds them up: frames in steps of 32.
+pub(crate) fn deepest_chain(functions: &[Function], start: usize) -> u32 {
+    let Some(function) = functions.iter().find(|function| function.start == start) else {
+        return 0;
+    };
+    let below = function
+        .callees
+        .iter()
+        .map(|callee| deepest_chain(functions, *callee))
+        .max();
+    function.frame.next_multiple_of(32) + below.unwrap_or(0)
+}
+
+fn frame(function: &[Instruction]) -> u32 {
     let mut lowest = 0;
     for (at, instruction) in function.iter().enumerate() {
         let base = match instruction.code & CLASS {
