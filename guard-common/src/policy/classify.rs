@@ -98,14 +98,15 @@ impl PrefixTable {
     fn find<T: Tables>(&self, policy: &Policy<'_, T>, prefix: Addr, tagged_len: u32) -> u32 {
         let start = prefix_hash(prefix, tagged_len, self.seed);
         for probe in 0..MAX_PROBES {
-            let at = self.first + (start.wrapping_add(probe) & self.mask) * PREFIX_WORDS;
-            let meta = policy.word(at + 2);
+            let place = start.wrapping_add(probe) & self.mask;
+            let at = self.first.wrapping_add(place.wrapping_mul(PREFIX_WORDS));
+            let meta = policy.word(at.wrapping_add(2));
             if meta == 0 {
                 return NOT_FOUND;
             }
             if meta as u32 & 0x1ff == tagged_len
                 && policy.word(at) == prefix.hi()
-                && policy.word(at + 1) == prefix.lo()
+                && policy.word(at.wrapping_add(1)) == prefix.lo()
             {
                 return (meta >> 9) as u32;
             }

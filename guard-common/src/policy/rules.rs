@@ -36,7 +36,7 @@ impl<'a, T: Tables> Policy<'a, T> {
         };
         Self {
             tables,
-            base: switch.slot_at(now_ns) * tables.slot_words(),
+            base: switch.slot_at(now_ns).wrapping_mul(tables.slot_words()),
         }
     }
 
@@ -52,7 +52,7 @@ impl<'a, T: Tables> Policy<'a, T> {
 
     #[inline(always)]
     pub(super) fn word(&self, index: u32) -> u64 {
-        self.tables.policy_word(self.base + index)
+        self.tables.policy_word(self.base.wrapping_add(index))
     }
 
     /// First word, mask and seed of the prefix table.
@@ -101,14 +101,14 @@ pub(super) fn decide<T: Tables>(
         )
     };
     let (classes_at, groups_at) = split(policy.word(HEADER_TABLES));
-    let source = Class::from_word(policy.word(classes_at + class * scopes + scope));
+    let source = Class::from_word(policy.word(cell(classes_at, class, scopes, scope)));
     if source.own {
         return Verdict::of(Reason::OwnSource);
     }
 
     let mut rule = source.any;
     if group != 0 {
-        let group = Group::from_word(policy.word(groups_at + group * scopes + scope));
+        let group = Group::from_word(policy.word(cell(groups_at, group, scopes, scope)));
         rule = rule.first(rule_of(&policy, group, class));
     }
     if rule.is_none() {
@@ -131,6 +131,15 @@ pub(super) fn decide<T: Tables>(
             rule,
         }
     }
+}
+
+/// A cell of a table with rows of `width` cells, from `first` on. Wraps: whatever an image says, a
+/// look-up behind its end reads as 0.
+#[inline(always)]
+const fn cell(first: u32, row: u32, width: u32, column: u32) -> u32 {
+    first
+        .wrapping_add(row.wrapping_mul(width))
+        .wrapping_add(column)
 }
 
 #[inline(always)]
@@ -163,7 +172,12 @@ fn scope<T: Tables>(policy: &Policy<'_, T>, flags: u32, arrival: Arrival, packet
         let default = if packet.destination.is_v4() { v4 } else { v6 };
         destination = classify::destination(policy, packet.destination, default);
     }
-    interface * policy.word(HEADER_DESTINATIONS) as u32 + destination
+    cell(
+        0,
+        interface,
+        policy.word(HEADER_DESTINATIONS) as u32,
+        destination,
+    )
 }
 
 /// The first rule of a group that matches sources of this class.
@@ -176,7 +190,8 @@ fn rule_of<T: Tables>(policy: &Policy<'_, T>, group: Group, class: u32) -> RuleR
     let key = Pair::key(group.list, class);
     let start = pair_hash(key, policy.word(HEADER_SEED));
     for probe in 0..MAX_PROBES {
-        let pair = Pair::from_word(policy.word(first + (start.wrapping_add(probe) & mask)));
+        let pair =
+            Pair::from_word(policy.word(first.wrapping_add(start.wrapping_add(probe) & mask)));
         if pair.is_empty() {
             break;
         }
