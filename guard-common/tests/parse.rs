@@ -18,7 +18,7 @@ fn ip(frame: &PacketBuilder) -> Packet {
 }
 
 fn address(text: &str) -> Addr {
-    Addr::from(text.parse::<std::net::IpAddr>().unwrap())
+    Addr::from(text.parse::<std::net::IpAddr>().expect("an address"))
 }
 
 /// Frames that are understood as a whole.
@@ -181,7 +181,7 @@ proptest! {
         v4 in any::<bool>(),
     ) {
         let mut random = Random::new(seed);
-        let words: Vec<u64> = (0..words).map(|_| random.next() >> random.below(64)).collect();
+        let words: Vec<u64> = (0..words).map(|_| random.number() >> random.below(64)).collect();
         let base = if v4 { packet() } else { packet_v6() };
         judge(&base.tcp(port, TcpFlags::SYN).build(), &words);
     }

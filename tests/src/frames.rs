@@ -89,7 +89,7 @@ fn base(random: &mut Random) -> (PacketBuilder, bool) {
 
 fn port(random: &mut Random, palette: &Palette) -> u16 {
     match random.below(4) {
-        0 => random.next() as u16,
+        0 => random.number() as u16,
         1 => random.pick(palette.ports).wrapping_add(1),
         _ => random.pick(palette.ports),
     }
@@ -129,7 +129,7 @@ fn protocol(random: &mut Random, palette: &Palette) -> Vec<u8> {
     let number = if random.once_in(2) {
         random.pick(palette.protocols)
     } else {
-        random.next() as u8
+        random.number() as u8
     };
     let bytes: [u8; 24] = random.bytes();
     base.protocol(number, &bytes[..random.below(25)]).build()
@@ -139,7 +139,7 @@ fn link(random: &mut Random, _: &Palette) -> Vec<u8> {
     let base = base(random).0;
     let known = [0x0806, 0x8809, 0x88cc, 0x888e];
     let number = if random.once_in(5) {
-        random.next() as u16
+        random.number() as u16
     } else {
         random.pick(&known)
     };
@@ -151,7 +151,7 @@ fn neighbour(random: &mut Random, _: &Palette) -> Vec<u8> {
     let frame = packet().from(source).to("ff02::1");
     let frame = frame.icmp(133 + random.below(5) as u8, 0).payload(16);
     match random.below(4) {
-        0 => frame.hop_limit(random.next() as u8),
+        0 => frame.hop_limit(random.number() as u8),
         1 => frame.hop_limit(255).extension(60, &PADDING),
         _ => frame.hop_limit(255),
     }
@@ -198,7 +198,7 @@ fn bad_flags(random: &mut Random, palette: &Palette) -> Vec<u8> {
     let base = base(random).0;
     let bad = [0, 0, 0x01, 0x01, 0x29, 0x29, 0x03, 0x06, 0x08];
     let flags = if random.once_in(5) {
-        random.next() as u8
+        random.number() as u8
     } else {
         random.pick(&bad)
     };
@@ -237,7 +237,7 @@ fn lengths(random: &mut Random, palette: &Palette) -> Vec<u8> {
     frame[at] = if random.once_in(2) {
         small
     } else {
-        random.next() as u8
+        random.number() as u8
     };
     frame
 }
@@ -274,7 +274,7 @@ fn chain(random: &mut Random, palette: &Palette) -> Vec<u8> {
                 51
             }
             11 => {
-                rest[0] = random.next() as u8;
+                rest[0] = random.number() as u8;
                 60
             }
             _ => 60,

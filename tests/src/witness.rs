@@ -48,9 +48,10 @@ impl Witness {
             };
             if len < 0 {
                 let error = io::Error::last_os_error();
-                return match error.kind() {
-                    io::ErrorKind::WouldBlock => Ok(frames),
-                    _ => Err(error),
+                return if error.kind() == io::ErrorKind::WouldBlock {
+                    Ok(frames)
+                } else {
+                    Err(error)
                 };
             }
             if from.sll_pkttype != libc::PACKET_OUTGOING {

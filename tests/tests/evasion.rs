@@ -1,5 +1,5 @@
-//! Packets that try to look like something else (acceptance A14): options, extension chains, tags,
-//! tunnels and lying lengths. Port 22/tcp and 53/udp are open; nothing else may come in.
+//! Packets that try to look like something else (acceptance A14): options, extension chains and
+//! lying lengths. Port 22/tcp and 53/udp are open; nothing else may come in.
 
 use guard_common::{
     abi::reason::Reason::{self, *},
@@ -230,65 +230,6 @@ fn long_extension_headers_are_stepped_over_whole() {
     rest[0] = 255;
     let base = packet_v6().extension(DESTINATION, &rest);
     expect_both(&mut guard, "2048 bytes of options", &base, RuleAllow);
-}
-
-#[test]
-fn up_to_two_tags_are_looked_behind() {
-    let Some(mut guard) = guard() else { return };
-    for base in [packet(), packet_v6()] {
-        for (case, tags, open) in [
-            ("a customer tag", &[0x8100][..], RuleAllow),
-            ("a service tag", &[0x88a8], RuleAllow),
-            ("both", &[0x88a8, 0x8100], RuleAllow),
-            ("two customer tags", &[0x8100, 0x8100], RuleAllow),
-            ("three tags", &[0x88a8, 0x8100, 0x8100], TooManyTags),
-            ("four tags", &[0x8100; 4], TooManyTags),
-            ("an unknown tag", &[0x9100], NotIp),
-            ("an unknown tag inside", &[0x8100, 0x9200], NotIp),
-        ] {
-            let tagged = tags.iter().fold(base.clone(), |base, tag| base.vlan(*tag));
-            expect_both(&mut guard, case, &tagged, open);
-        }
-    }
-}
-
-#[test]
-fn a_tunnel_is_its_own_protocol_whatever_is_inside() {
-    let Some(mut guard) = guard() else { return };
-    // Without their Ethernet headers.
-    let inner_v4 = &syn(packet()).build()[14..];
-    let inner_v6 = &syn(packet_v6()).build()[14..];
-    let gre_v4 = [&[0, 0, 8, 0], inner_v4].concat();
-    let gre_ethernet = [&[0, 0, 0x65, 0x58], syn(packet()).build().as_slice()].concat();
-    let esp = [&[0, 0, 1, 0, 0, 0, 0, 1], &inner_v4[20..]].concat();
-    for base in [packet(), packet_v6()] {
-        for (case, number, bytes) in [
-            ("IPv4 inside", 4, inner_v4),
-            ("IPv6 inside", 41, inner_v6),
-            ("GRE", 47, &gre_v4),
-            ("GRE with Ethernet", 47, &gre_ethernet),
-            ("ESP", 50, &esp),
-            ("no next header", 59, &inner_v4[20..]),
-            ("SCTP", 132, &inner_v4[20..]),
-            ("UDP-Lite", 136, &inner_v4[20..]),
-            ("raw", 255, &inner_v4[20..]),
-        ] {
-            guard.expect(
-                case,
-                &base.clone().protocol(number, bytes).build(),
-                DefaultDrop,
-            );
-        }
-    }
-    // IPv6's extension headers are no more than unknown protocols to IPv4.
-    for number in [HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION] {
-        let bytes = [&[6, 0, 1, 4, 0, 0, 0, 0], &inner_v4[20..]].concat();
-        guard.expect(
-            "an extension in IPv4",
-            &packet().protocol(number, &bytes).build(),
-            DefaultDrop,
-        );
-    }
 }
 
 #[test]

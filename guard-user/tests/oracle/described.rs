@@ -72,7 +72,7 @@ impl Described {
 
 fn asked(random: &mut Random, palette: &Palette, v4: bool) -> Asked {
     let port = match random.below(6) {
-        0 => random.next() as u16,
+        0 => random.number() as u16,
         1 => random.pick(palette.ports).wrapping_add(1),
         2 => random.pick(palette.ports).wrapping_sub(1),
         _ => random.pick(palette.ports),
@@ -109,7 +109,7 @@ fn address(random: &mut Random, prefixes: &[&str], v4: bool) -> IpAddr {
     let hosts = 1u128
         .checked_shl(host_bits)
         .map_or(u128::MAX, |count| count - 1);
-    let noise = u128::from(random.next()) << 64 | u128::from(random.next());
+    let noise = u128::from(random.number()) << 64 | u128::from(random.number());
     let bits = match random.below(8) {
         0 => first,
         1 => first | hosts,

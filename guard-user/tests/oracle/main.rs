@@ -30,7 +30,9 @@ const OWN: [&str; 4] = [
 ];
 
 fn own() -> Vec<IpAddr> {
-    OWN.iter().map(|ip| ip.parse().unwrap()).collect()
+    OWN.iter()
+        .map(|ip| ip.parse().expect("an address"))
+        .collect()
 }
 
 fn host() -> Host {
@@ -44,7 +46,9 @@ fn host() -> Host {
 }
 
 fn image(policy: &Policy) -> Vec<u64> {
-    compile(policy, &host(), Stamp::default()).unwrap().words
+    compile(policy, &host(), Stamp::default())
+        .expect("compiles")
+        .words
 }
 
 /// The model's verdict in the oracle's words.
