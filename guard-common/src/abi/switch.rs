@@ -18,6 +18,13 @@ impl SwitchWord {
         Self((active as u64 & 0xff) << 8 | active as u64 & 0xff)
     }
 
+    /// A confirmed policy that replaced the one in `previous`, whose slot stays untouched until the
+    /// next change.
+    #[must_use]
+    pub const fn settled_over(active: u32, previous: u32) -> Self {
+        Self((previous as u64 & 0xff) << 8 | active as u64 & 0xff)
+    }
+
     /// A policy that gives way to `previous` at `deadline_ns` of boot time unless it is confirmed.
     #[must_use]
     pub const fn pending(active: u32, previous: u32, deadline_ns: u64) -> Self {
