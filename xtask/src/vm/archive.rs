@@ -49,6 +49,7 @@ impl Apt {
         }
         fs::write(apt.home.join("sources.list"), list)?;
         fs::write(apt.home.join("status"), "")?;
+        fs::write(apt.home.join("apt.conf"), apt.configuration())?;
         // One suite that has moved away must not hide the others; whoever misses a kernel says so.
         if let Err(error) = sh::quiet(&mut apt.get(&["update"])) {
             println!("note: not every package list could be fetched: {error:#}");
@@ -57,29 +58,31 @@ impl Apt {
     }
 
     fn get(&self, args: &[&str]) -> Command {
-        let mut command = packages::apt([]);
-        let at =
-            |option: &str, place: &str| format!("{option}={}", self.home.join(place).display());
-        for option in [
-            at("Dir::Etc::sourcelist", "sources.list"),
-            at("Dir::State::Lists", "lists"),
-            at("Dir::State::status", "status"),
-            at("Dir::Cache", "cache"),
-            // Nothing else of the machine's sources; this user may read our folders.
-            "Dir::Etc::sourceparts=-".to_owned(),
-            "APT::Sandbox::User=root".to_owned(),
-            // Readable as they are, and nothing but packages.
-            "Acquire::GzipIndexes=false".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
-            "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false".to_owned(),
-            // The list of a suite that gets no more updates expires; its signature does not.
-            "Acquire::Check-Valid-Until=false".to_owned(),
-        ] {
-            command.args(["-o", &option]);
-        }
-        command.args(args);
+        let mut command = packages::apt(["-c"]);
+        command.arg(self.home.join("apt.conf")).args(args);
         command
+    }
+
+    /// Read after the machine's own configuration, whose proxy and credentials stay in force.
+    fn configuration(&self) -> String {
+        let home = self.home.display();
+        format!(
+            r#"Dir::Etc::sourcelist "{home}/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::State::Lists "{home}/lists";
+Dir::State::status "{home}/status";
+Dir::Cache "{home}/cache";
+// apt's own user may not read these folders.
+APT::Sandbox::User "root";
+// Plain text, and nothing but packages.
+Acquire::GzipIndexes "false";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+// The list of a suite that gets no more updates expires; its signature does not.
+Acquire::Check-Valid-Until "false";
+"#
+        )
     }
 
     /// Name and size of every package in the lists.
