@@ -1,6 +1,10 @@
 //! The rustup route: the project's own toolchain plus the sources of `core`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -28,13 +32,14 @@ pub(super) fn install() -> Result<()> {
         let args = ["toolchain", "install", TOOLCHAIN, "--profile", "minimal"];
         sh::quiet(&mut sh::command("rustup", args))?;
     }
-    let args = ["component", "add", "rust-src", "--toolchain", TOOLCHAIN];
+    let name = toolchain();
+    let args = ["component", "add", "rust-src", "--toolchain", &name];
     sh::quiet(&mut sh::command("rustup", args))
 }
 
 pub(super) fn recipe() -> Result<Recipe> {
     Ok(Recipe {
-        toolchain: TOOLCHAIN.to_owned(),
+        toolchain: toolchain(),
         bootstrap: "1".to_owned(),
         llvm: llvm()?,
     })
@@ -45,11 +50,28 @@ pub(super) fn llvm() -> Result<PathBuf> {
     Ok(sysroot()?.join("lib"))
 }
 
+/// The name under which rustup has the compiler: `stable` may be the very same release, on a
+/// machine that cannot download.
+fn toolchain() -> String {
+    let chosen = env::var("RUSTUP_TOOLCHAIN").unwrap_or_default();
+    if !chosen.is_empty() && !chosen.starts_with(TOOLCHAIN) {
+        let ask = sh::output(&mut rustc(&chosen, "--version"));
+        if ask.is_ok_and(|version| version.starts_with(&format!("rustc {TOOLCHAIN} "))) {
+            return chosen;
+        }
+    }
+    TOOLCHAIN.to_owned()
+}
+
 fn sysroot() -> Result<PathBuf> {
-    let args = ["run", TOOLCHAIN, "rustc", "--print", "sysroot"];
-    let printed = sh::output(&mut sh::command("rustup", args))
-        .with_context(|| format!("toolchain {TOOLCHAIN} is not installed"))?;
+    let name = toolchain();
+    let printed = sh::output(&mut rustc(&name, "--print=sysroot"))
+        .with_context(|| format!("toolchain {name} is not installed"))?;
     Ok(Path::new(printed.trim()).to_path_buf())
+}
+
+fn rustc(toolchain: &str, question: &str) -> Command {
+    sh::command("rustup", ["run", toolchain, "rustc", question])
 }
 
 #[cfg(test)]
