@@ -114,17 +114,27 @@ fn install(forced: Option<Route>) -> Result<()> {
                 return Ok(());
             }
             Err(error) => {
-                println!("the {} route does not work here", route.label());
-                failures.push(format!("  {}: {error:#}", route.label()));
+                let details = format!("{error:#}");
+                println!("{details}");
+                let gist = gist(&details);
+                println!("the {} route does not work here: {gist}", route.label());
+                failures.push(format!("  {}: {gist}", route.label()));
             }
         }
     }
     bail!(
-        "no compiler for the BPF target\n{}\n  help: one of these is enough, then run `cargo xtask setup` again:\n    rustup component add rust-src --toolchain {}\n    sudo apt-get install -y --no-install-recommends {}",
+        "no working compiler for the BPF target (details above)\n{}\n  help: one of these is enough, then run `cargo xtask setup` again:\n    rustup component add rust-src --toolchain {}\n    sudo apt-get install -y --no-install-recommends {}\n  help: if bpf-linker is at fault, remove {} and it is built again",
         failures.join("\n"),
         rustup::TOOLCHAIN,
-        debian::PACKAGES[0].join(" ")
+        debian::PACKAGES[0].join(" "),
+        workspace::tools().display()
     )
+}
+
+/// The one line of a failure that says most: a program's own error, or else what came first.
+fn gist(failure: &str) -> &str {
+    let own = failure.lines().find(|line| line.starts_with("error"));
+    own.or_else(|| failure.lines().next()).unwrap_or_default()
 }
 
 /// Installs what is missing and proves the route with a real program before it is recorded.
@@ -143,4 +153,17 @@ fn attempt(route: Route) -> Result<Recipe> {
     );
     probe::compile(&recipe)?;
     Ok(recipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gist_is_the_compilers_error_if_there_is_one() {
+        let failure = "`cargo build` failed; its last lines:\n   Compiling probe\nerror: no core\n";
+
+        assert_eq!(gist(failure), "error: no core");
+        assert_eq!(gist("needs root\n  help: sudo"), "needs root");
+    }
 }
