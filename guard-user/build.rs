@@ -46,6 +46,10 @@ fn main() -> Result<()> {
     unsafe { env::set_var("LD_LIBRARY_PATH", field("llvm")?) };
     // SAFETY: as above.
     unsafe { env::set_var("RUSTC_BOOTSTRAP", field("bootstrap")?) };
+    // aya-build repeats the inner cargo's progress as warnings of this crate, at every build.
+    // Compiler errors and warnings still come through.
+    // SAFETY: as above.
+    unsafe { env::set_var("CARGO_TERM_QUIET", "true") };
 
     aya_build::build_ebpf(
         [Package {
