@@ -23,7 +23,9 @@ impl Layout {
     #[must_use]
     pub fn from_environment() -> Self {
         let folder = |name: &str, default: &str| {
-            env::var_os(name).filter(|path| !path.is_empty()).map_or(default.into(), PathBuf::from)
+            env::var_os(name)
+                .filter(|path| !path.is_empty())
+                .map_or(default.into(), PathBuf::from)
         };
         Self {
             etc: folder("GUARD_ETC", "/etc/guard"),

@@ -41,9 +41,16 @@ pub fn attach(program: &mut Xdp, interface: &Interface, links: &Path) -> Result<
     };
     let pin = links.join(link_name(interface.index));
     link.pin(&pin).map_err(|error| {
-        Failure::new(Exit::NoBpffs, format!("{}: cannot pin the link: {error}", pin.display()))
+        Failure::new(
+            Exit::NoBpffs,
+            format!("{}: cannot pin the link: {error}", pin.display()),
+        )
     })?;
-    Ok(Attached { interface: interface.name.clone(), mode, why_generic })
+    Ok(Attached {
+        interface: interface.name.clone(),
+        mode,
+        why_generic,
+    })
 }
 
 /// Puts the loaded program in the place of the one that a link holds, without a gap.
@@ -53,12 +60,19 @@ pub fn attach(program: &mut Xdp, interface: &Interface, links: &Path) -> Result<
 pub fn replace(program: &mut Xdp, pin: LinkPin) -> Result<(), Failure> {
     let ifindex = pin.ifindex;
     let failed = |error: String| {
-        Failure::new(Exit::Failed, format!("interface {ifindex}: cannot replace the program: {error}"))
+        Failure::new(
+            Exit::Failed,
+            format!("interface {ifindex}: cannot replace the program: {error}"),
+        )
     };
     let link = XdpLink::try_from(pin.link).map_err(|error| failed(error.to_string()))?;
-    let id = program.attach_to_link(link).map_err(|error| failed(describe(&error)))?;
+    let id = program
+        .attach_to_link(link)
+        .map_err(|error| failed(describe(&error)))?;
     // The pin holds the link; only our handle of it ends here.
-    let link = program.take_link(id).map_err(|error| failed(error.to_string()))?;
+    let link = program
+        .take_link(id)
+        .map_err(|error| failed(error.to_string()))?;
     drop(FdLink::try_from(link).map_err(|error| failed(error.to_string()))?);
     Ok(())
 }

@@ -46,7 +46,10 @@ pub fn is_bpffs(path: &Path) -> bool {
 }
 
 fn nearest_existing(path: &Path) -> PathBuf {
-    path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_path_buf()
+    path.ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("/"))
+        .to_path_buf()
 }
 
 /// 0700: whoever can open a pin can change the firewall.
@@ -62,24 +65,37 @@ fn create_private(folder: &Path) -> Result<(), Failure> {
 fn not_writable(folder: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new(
         Exit::NoBpffs,
-        format!("{}: cannot create this folder for pins: {error}", folder.display()),
+        format!(
+            "{}: cannot create this folder for pins: {error}",
+            folder.display()
+        ),
     );
     match error.raw_os_error() {
         Some(libc::EROFS) => failure.help(format!(
             "the BPF file system is read-only; `mount -o remount,rw {USUAL}`"
         )),
-        Some(libc::EPERM | libc::EACCES) => Failure { exit: Exit::NotPermitted, ..failure }
-            .help("run the command as root"),
+        Some(libc::EPERM | libc::EACCES) => Failure {
+            exit: Exit::NotPermitted,
+            ..failure
+        }
+        .help("run the command as root"),
         _ => failure.help(format!("`mount -t bpf bpf {USUAL}`")),
     }
 }
 
 fn mount(folder: &Path) -> Result<(), Failure> {
-    let target = if folder.starts_with(USUAL) { Path::new(USUAL) } else { folder };
+    let target = if folder.starts_with(USUAL) {
+        Path::new(USUAL)
+    } else {
+        folder
+    };
     let remedy = format!("`mount -t bpf bpf {}`", target.display());
     let refuse = |why: String| {
-        Failure::new(Exit::NoBpffs, format!("{}: no BPF file system: {why}", target.display()))
-            .help(format!("{remedy}, or set GUARD_BPFFS to a folder on one"))
+        Failure::new(
+            Exit::NoBpffs,
+            format!("{}: no BPF file system: {why}", target.display()),
+        )
+        .help(format!("{remedy}, or set GUARD_BPFFS to a folder on one"))
     };
     if is_private_mount_namespace() {
         return Err(refuse(
@@ -89,14 +105,23 @@ fn mount(folder: &Path) -> Result<(), Failure> {
         ));
     }
     fs::create_dir_all(target).map_err(|error| refuse(error.to_string()))?;
-    let path = CString::new(target.as_os_str().as_bytes())
-        .map_err(|error| refuse(error.to_string()))?;
+    let path =
+        CString::new(target.as_os_str().as_bytes()).map_err(|error| refuse(error.to_string()))?;
     // SAFETY: four terminated strings or null, as mount(2) wants them.
     let result = unsafe {
-        libc::mount(c"bpf".as_ptr(), path.as_ptr(), c"bpf".as_ptr(), 0, std::ptr::null())
+        libc::mount(
+            c"bpf".as_ptr(),
+            path.as_ptr(),
+            c"bpf".as_ptr(),
+            0,
+            std::ptr::null(),
+        )
     };
     if result != 0 {
-        return Err(refuse(format!("cannot mount one: {}", io::Error::last_os_error())));
+        return Err(refuse(format!(
+            "cannot mount one: {}",
+            io::Error::last_os_error()
+        )));
     }
     Ok(())
 }

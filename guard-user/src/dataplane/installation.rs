@@ -85,7 +85,10 @@ fn switch(slots: &PolicySlots, image: &Image) -> Result<(), Failure> {
     let previous = slots.switch().active();
     let slot = slots.stage(&image.words);
     if !slots.holds(slot, &image.words) {
-        return Err(Failure::new(Exit::Failed, "the staged policy does not read back as written"));
+        return Err(Failure::new(
+            Exit::Failed,
+            "the staged policy does not read back as written",
+        ));
     }
     slots.switch_to(SwitchWord::settled_over(slot, previous));
     Ok(())
@@ -98,7 +101,12 @@ fn install_first(
 ) -> Result<Vec<Change>, Failure> {
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
-    let parameters = Parameters { slot_words, shards, own_shard, seed: seed()? };
+    let parameters = Parameters {
+        slot_words,
+        shards,
+        own_shard,
+        seed: seed()?,
+    };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
     switch(&object.slots().map_err(load_failure)?, image)?;
     for name in names::MAPS {
@@ -132,7 +140,12 @@ fn exchange(
         slot_words = slot_words_for(image).max(slot_words);
         fresh = &[names::POLICY, names::SWITCH];
     }
-    let parameters = Parameters { slot_words, shards, own_shard, seed: seed()? };
+    let parameters = Parameters {
+        slot_words,
+        shards,
+        own_shard,
+        seed: seed()?,
+    };
     let mut object = Object::load(parameters, Some((&maps, fresh))).map_err(load_failure)?;
     switch(&object.slots().map_err(load_failure)?, image)?;
     if grows {
@@ -162,7 +175,11 @@ fn exchange(
     }
     for interface in interfaces.unwrap_or_default() {
         if !covered.contains(&interface.index) {
-            changes.push(Change::Attached(attach(program, interface, &layout.links())?));
+            changes.push(Change::Attached(attach(
+                program,
+                interface,
+                &layout.links(),
+            )?));
         }
     }
     if grows {
@@ -188,13 +205,24 @@ fn remove_if_there(path: &Path) -> Result<(), Failure> {
 }
 
 fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {
-    object.map(name).map_err(load_failure)?.pin(path).map_err(|error| {
-        Failure::new(Exit::NoBpffs, format!("{}: cannot pin the map: {error}", path.display()))
-    })
+    object
+        .map(name)
+        .map_err(load_failure)?
+        .pin(path)
+        .map_err(|error| {
+            Failure::new(
+                Exit::NoBpffs,
+                format!("{}: cannot pin the map: {error}", path.display()),
+            )
+        })
 }
 
 fn slot_words_for(image: &Image) -> u32 {
-    (image.words.len() as u32).saturating_mul(5).div_ceil(4).next_power_of_two().max(MIN_SLOT_WORDS)
+    (image.words.len() as u32)
+        .saturating_mul(5)
+        .div_ceil(4)
+        .next_power_of_two()
+        .max(MIN_SLOT_WORDS)
 }
 
 /// Counter shards for this host, and whether each possible CPU has one of its own.

@@ -62,7 +62,10 @@ impl Object {
     ///
     /// # Errors
     /// [`LoadError`] names the step and the kernel's answer.
-    pub fn load(parameters: Parameters, reuse: Option<(&Path, &[&str])>) -> Result<Self, LoadError> {
+    pub fn load(
+        parameters: Parameters,
+        reuse: Option<(&Path, &[&str])>,
+    ) -> Result<Self, LoadError> {
         let mut loader = EbpfLoader::new();
         let own_shard = u32::from(parameters.own_shard);
         loader

@@ -58,14 +58,19 @@ pub fn links(layout: &Layout) -> Result<Vec<LinkPin>, Failure> {
     for entry in entries {
         let entry = entry.map_err(|error| from_io(folder.display(), &error))?;
         let name = entry.file_name();
-        let Some(ifindex) = name.to_str().and_then(|name| name.strip_prefix("xdp-")?.parse().ok())
+        let Some(ifindex) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("xdp-")?.parse().ok())
         else {
             continue;
         };
         let pin = PinnedLink::from_pin(entry.path()).map_err(|error| {
             Failure::new(Exit::Failed, format!("{}: {error}", entry.path().display()))
         })?;
-        links.push(LinkPin { ifindex, link: pin.into() });
+        links.push(LinkPin {
+            ifindex,
+            link: pin.into(),
+        });
     }
     links.sort_by_key(|link| link.ifindex);
     Ok(links)
@@ -92,7 +97,10 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS;
     if !is_known {
-        return Err(mismatch(&folder, "a pinned map has a size of another version"));
+        return Err(mismatch(
+            &folder,
+            "a pinned map has a size of another version",
+        ));
     }
     Ok(Some(Running {
         slots: PolicySlots::new(
@@ -120,7 +128,9 @@ pub(super) fn sizes(folder: &Path) -> Result<(u32, u32), Failure> {
 /// When a pin cannot be removed.
 pub fn remove(layout: &Layout) -> Result<(), Failure> {
     for folder in [layout.links(), layout.maps()] {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
         for entry in entries.flatten() {
             fs::remove_file(entry.path())
                 .map_err(|error| from_io(entry.path().display(), &error))?;
@@ -144,7 +154,9 @@ fn refuse_other_versions(layout: &Layout) -> Result<(), Failure> {
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_version = name.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
+        let is_version = name
+            .strip_prefix('v')
+            .is_some_and(|number| number.parse::<u32>().is_ok());
         if is_version && name != own {
             return Err(mismatch(
                 &entry.path(),
@@ -173,15 +185,26 @@ impl Pinned {
         let path = folder.join(name);
         let failed = |error: &dyn std::fmt::Display| {
             let message = format!("{}: cannot open the pinned map: {error}", path.display());
-            let exit = if is_root_or_capable() { Exit::Failed } else { Exit::NotPermitted };
+            let exit = if is_root_or_capable() {
+                Exit::Failed
+            } else {
+                Exit::NotPermitted
+            };
             Failure::new(exit, message)
         };
         let map = MapData::from_pin(&path).map_err(|error| failed(&error))?;
         let info = map.info().map_err(|error| failed(&error))?;
         if !is_array(&info) || info.key_size() != 4 || info.value_size() != value_size {
-            return Err(mismatch(&path, "a pinned map has the shape of another version"));
+            return Err(mismatch(
+                &path,
+                "a pinned map has the shape of another version",
+            ));
         }
-        Ok(Self { map, name, entries: info.max_entries() })
+        Ok(Self {
+            map,
+            name,
+            entries: info.max_entries(),
+        })
     }
 
     fn mapping(&self, words_per_entry: u32) -> Result<Mapping, Failure> {

@@ -38,8 +38,11 @@ pub fn capabilities() -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Exit::NotPermitted, format!("missing {}", missing.join(" and ")))
-        .help("run the command as root"))
+    Err(Failure::new(
+        Exit::NotPermitted,
+        format!("missing {}", missing.join(" and ")),
+    )
+    .help("run the command as root"))
 }
 
 /// The interfaces of these names, fit for guard.
@@ -53,15 +56,21 @@ pub fn interfaces<'n>(
     names: &[String],
 ) -> Result<Vec<&'n Interface>, Failure> {
     let mut seen = BTreeSet::new();
-    let ours: BTreeSet<u32> = pins::links(layout)?.iter().map(|link| link.ifindex).collect();
+    let ours: BTreeSet<u32> = pins::links(layout)?
+        .iter()
+        .map(|link| link.ifindex)
+        .collect();
     let mut found = Vec::new();
     for name in names {
         if !seen.insert(name) {
             continue;
         }
         let interface = network.interface(name).ok_or_else(|| {
-            let known: Vec<&str> =
-                network.interfaces.iter().map(|known| known.name.as_str()).collect();
+            let known: Vec<&str> = network
+                .interfaces
+                .iter()
+                .map(|known| known.name.as_str())
+                .collect();
             Failure::new(Exit::NotFound, format!("{name}: no such interface"))
                 .help(format!("interfaces here: {}", known.join(", ")))
         })?;
@@ -82,11 +91,18 @@ fn no_ethernet(network: &Network, interface: &Interface) -> Failure {
     let below: Vec<String> = network
         .default_interfaces()
         .into_iter()
-        .filter(|name| network.interface(name).is_some_and(|found| found.is_ethernet))
+        .filter(|name| {
+            network
+                .interface(name)
+                .is_some_and(|found| found.is_ethernet)
+        })
         .collect();
     let failure = Failure::new(
         Exit::Unsupported,
-        format!("{}: frames on this interface have no Ethernet header", interface.name),
+        format!(
+            "{}: frames on this interface have no Ethernet header",
+            interface.name
+        ),
     );
     match below.as_slice() {
         [] => failure.help("protect the network card that its packets arrive on instead"),
@@ -112,7 +128,10 @@ pub fn foreign(interface: &Interface, program: u32) -> Failure {
     };
     Failure::new(
         Exit::ForeignProgram,
-        format!("{}: another XDP program is attached: {program}", interface.name),
+        format!(
+            "{}: another XDP program is attached: {program}",
+            interface.name
+        ),
     )
     .help(format!(
         "detach it (`ip link set {} xdp off`, or stop the service that loaded it), or choose \

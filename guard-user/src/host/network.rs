@@ -74,7 +74,9 @@ impl Network {
     /// # Errors
     /// When netlink does not answer.
     pub fn read() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
         runtime.block_on(async {
             let (connection, handle, _) = new_connection()?;
             tokio::spawn(connection);
@@ -85,13 +87,17 @@ impl Network {
     /// The interface of this name.
     #[must_use]
     pub fn interface(&self, name: &str) -> Option<&Interface> {
-        self.interfaces.iter().find(|interface| interface.name == name)
+        self.interfaces
+            .iter()
+            .find(|interface| interface.name == name)
     }
 
     /// The interface of this index.
     #[must_use]
     pub fn by_index(&self, index: u32) -> Option<&Interface> {
-        self.interfaces.iter().find(|interface| interface.index == index)
+        self.interfaces
+            .iter()
+            .find(|interface| interface.index == index)
     }
 
     /// Names of the interfaces that carry default routes.
@@ -125,10 +131,18 @@ async fn read(handle: &Handle) -> Result<Network, rtnetlink::Error> {
         }
         // IFA_LOCAL is ours; on point-to-point links IFA_ADDRESS is the other end.
         let local = message.attributes.iter().find_map(|attribute| {
-            if let AddressAttribute::Local(ip) = attribute { Some(*ip) } else { None }
+            if let AddressAttribute::Local(ip) = attribute {
+                Some(*ip)
+            } else {
+                None
+            }
         });
         let address = message.attributes.iter().find_map(|attribute| {
-            if let AddressAttribute::Address(ip) = attribute { Some(*ip) } else { None }
+            if let AddressAttribute::Address(ip) = attribute {
+                Some(*ip)
+            } else {
+                None
+            }
         });
         network.addresses.extend(local.or(address));
     }
@@ -179,7 +193,10 @@ fn attachment(parts: &[LinkXdp]) -> Option<XdpAttachment> {
             program = program.or(Some(*id));
         }
     }
-    Some(XdpAttachment { mode: mode?, program: program? })
+    Some(XdpAttachment {
+        mode: mode?,
+        program: program?,
+    })
 }
 
 /// Indices of the interfaces that a default route leaves by.

@@ -35,9 +35,7 @@ pub fn operators() -> BTreeSet<Session> {
     let mut ports: BTreeSet<u16> = entries
         .iter()
         .filter(|entry| entry.state == TcpState::Listen)
-        .filter(|entry| {
-            servers.contains(&entry.inode) || entry.local_address.port() == SSH_PORT
-        })
+        .filter(|entry| servers.contains(&entry.inode) || entry.local_address.port() == SSH_PORT)
         .map(|entry| entry.local_address.port())
         .collect();
     let mut sessions: BTreeSet<Session> = from_environment().into_iter().collect();
@@ -73,12 +71,18 @@ fn server_inodes() -> BTreeSet<u64> {
     processes
         .flatten()
         .filter(|process| {
-            process.stat().is_ok_and(|stat| SERVERS.contains(&stat.comm.as_str()))
+            process
+                .stat()
+                .is_ok_and(|stat| SERVERS.contains(&stat.comm.as_str()))
         })
         .filter_map(|process| process.fd().ok())
         .flat_map(|descriptors| descriptors.flatten())
         .filter_map(|descriptor| {
-            if let FDTarget::Socket(inode) = descriptor.target { Some(inode) } else { None }
+            if let FDTarget::Socket(inode) = descriptor.target {
+                Some(inode)
+            } else {
+                None
+            }
         })
         .collect()
 }
@@ -95,7 +99,10 @@ fn parse_connection(text: &str) -> Option<Session> {
         let port = parts.next()?.parse().ok()?;
         Some(plain(SocketAddr::new(ip, port)))
     };
-    Some(Session { remote: address()?, local: address()? })
+    Some(Session {
+        remote: address()?,
+        local: address()?,
+    })
 }
 
 /// IPv4 seen through an IPv6 socket is IPv4 on the wire.

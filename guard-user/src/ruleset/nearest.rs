@@ -30,10 +30,8 @@ fn distance(left: &str, right: &str) -> usize {
         for (column, other) in right.iter().enumerate() {
             let replace = above[column] + usize::from(letter != other);
             let mut best = replace.min(above[column + 1] + 1).min(current[column] + 1);
-            let is_swap = row > 0
-                && column > 0
-                && *letter == right[column - 1]
-                && left[row - 1] == *other;
+            let is_swap =
+                row > 0 && column > 0 && *letter == right[column - 1] && left[row - 1] == *other;
             if is_swap {
                 best = best.min(before[column - 1] + 1);
             }
