@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{setup::Route, showcase::Showcase};
+use crate::{setup::Route, showcase::Showcase, test::Extent};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, test and try guard", version)]
@@ -76,10 +76,16 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
-        Command::Setup { route, tests } => setup::run(route, tests),
+        Command::Setup { route, tests } => {
+            let wanted: &[&str] = if tests { packages::TESTS } else { &[] };
+            packages::ensure(wanted, "the full test run").and_then(|()| setup::run(route))
+        }
         Command::Build => build::run().map(drop),
         Command::Check => check::run(),
-        Command::Test { quick, filter } => test::run(quick, &filter),
+        Command::Test { quick, filter } => {
+            let extent = if quick { Extent::Quick } else { Extent::Full };
+            test::run(extent, &filter)
+        }
         Command::Tidy => tidy::run(),
         Command::Vm(args) => vm::run(&args),
         Command::Deny => deny::run(),

@@ -41,6 +41,9 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs those of `wanted` that are missing; returns at once when none is.
 pub(crate) fn ensure(wanted: &[&str], why: &str) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
     if sh::find("dpkg-query").is_none() {
         bail!(
             "{why} needs {}, and this is not a Debian or Ubuntu system\n  help: install these programs and run this in a Debian 12 container or VM",

@@ -10,9 +10,18 @@ use crate::{build, check, packages, rungs::Ladder, sh, tally::Tally, workspace};
 /// in the VM.
 pub(crate) const KERNEL_TARGETS: &[&str] = &["object", "ingress", "parity"];
 
+/// How much of the kernel rung runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// `KERNEL_TARGETS`
+    Quick,
+    /// Also namespaces, real programs and the command line
+    Full,
+}
+
 /// The command.
-pub(crate) fn run(quick: bool, filter: &[String]) -> Result<()> {
-    if !quick {
+pub(crate) fn run(extent: Extent, filter: &[String]) -> Result<()> {
+    if extent == Extent::Full {
         packages::ensure(packages::TESTS, "the full test run")?;
     }
     let guardctl = build::run()?;
@@ -21,18 +30,18 @@ pub(crate) fn run(quick: bool, filter: &[String]) -> Result<()> {
         check::lint(&mut ladder);
     }
     ladder.rung("unit", |tally| check::unit(tally, filter));
-    ladder.rung("kernel", |tally| kernel(quick, filter, &guardctl, tally));
+    ladder.rung("kernel", |tally| kernel(extent, filter, &guardctl, tally));
     ladder.finish()
 }
 
-fn kernel(quick: bool, filter: &[String], guardctl: &PathBuf, tally: &mut Tally) -> Result<()> {
+fn kernel(extent: Extent, filter: &[String], guardctl: &PathBuf, tally: &mut Tally) -> Result<()> {
     if !workspace::is_root() {
         bail!(
             "loading a program into the kernel needs root\n  help: sudo -E env \"PATH=$PATH\" cargo xtask test (without root: cargo xtask check)"
         );
     }
     let mut cargo = sh::cargo(["test", "--release", "--no-fail-fast", "-p", "guard-tests"]);
-    if quick {
+    if extent == Extent::Quick {
         for target in kernel_targets()? {
             cargo.args(["--test", target]);
         }

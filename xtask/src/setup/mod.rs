@@ -9,7 +9,7 @@ mod rustup;
 
 use anyhow::{Result, bail};
 
-use crate::{packages, sh, workspace};
+use crate::{sh, workspace};
 use recipe::Recipe;
 
 /// How the BPF object is compiled.
@@ -55,10 +55,7 @@ impl Route {
 }
 
 /// The command.
-pub(crate) fn run(route: Option<Route>, tests: bool) -> Result<()> {
-    if tests {
-        packages::ensure(packages::TESTS, "the full test run")?;
-    }
+pub(crate) fn run(route: Option<Route>) -> Result<()> {
     if let Some(recipe) = usable(route) {
         println!(
             "BPF toolchain: ready ({}, bpf-linker {})",
