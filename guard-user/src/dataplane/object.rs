@@ -91,6 +91,14 @@ impl Object {
         OBJECT.len()
     }
 
+    /// FNV-1a of the embedded object: tells builds apart.
+    #[must_use]
+    pub fn digest() -> u64 {
+        OBJECT.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     /// The constants that it was loaded with.
     #[must_use]
     pub fn parameters(&self) -> Parameters {

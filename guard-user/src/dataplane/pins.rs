@@ -28,6 +28,16 @@ pub struct LinkPin {
     pub link: FdLink,
 }
 
+impl LinkPin {
+    /// Does the link hold the program of this number?
+    #[must_use]
+    pub fn runs(&self, program: u32) -> bool {
+        self.link
+            .info()
+            .is_ok_and(|info| info.program_id() == program)
+    }
+}
+
 /// The shared memory of a running firewall.
 #[derive(Debug)]
 pub struct Running {

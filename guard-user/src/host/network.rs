@@ -10,6 +10,8 @@ use netlink_packet_route::{
 };
 use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
+use crate::ruleset::compile::Host;
+
 /// How an XDP program sits on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XdpMode {
@@ -62,8 +64,8 @@ pub struct Interface {
 pub struct Network {
     /// All interfaces.
     pub interfaces: Vec<Interface>,
-    /// Addresses of all interfaces but loopback.
-    pub addresses: Vec<IpAddr>,
+    /// Addresses of all interfaces but loopback, with the interface's index.
+    pub addresses: Vec<(IpAddr, u32)>,
     /// Indices of the interfaces that carry default routes.
     pub default_routes: BTreeSet<u32>,
 }
@@ -98,6 +100,19 @@ impl Network {
         self.interfaces
             .iter()
             .find(|interface| interface.index == index)
+    }
+
+    /// What the policy compiler must know.
+    #[must_use]
+    pub fn host(&self) -> Host {
+        Host {
+            interfaces: self
+                .interfaces
+                .iter()
+                .map(|interface| (interface.name.clone(), interface.index))
+                .collect(),
+            own: self.addresses.iter().map(|(ip, _)| *ip).collect(),
+        }
     }
 
     /// Names of the interfaces that carry default routes.
@@ -144,7 +159,9 @@ async fn read(handle: &Handle) -> Result<Network, rtnetlink::Error> {
                 None
             }
         });
-        network.addresses.extend(local.or(address));
+        network
+            .addresses
+            .extend(local.or(address).map(|ip| (ip, message.header.index)));
     }
 
     let v4 = RouteMessageBuilder::<std::net::Ipv4Addr>::new().build();

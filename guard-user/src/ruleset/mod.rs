@@ -11,6 +11,7 @@ pub mod model;
 pub mod names;
 mod nearest;
 mod prefixes;
+pub mod probe;
 pub mod protocol;
 mod schema;
 pub mod service;
