@@ -148,7 +148,10 @@ fn masked(address: IpAddr, length: u8) -> IpNetwork {
 
 fn not_an_address(text: &str) -> BadValue {
     let problem = BadValue::new(format!("{} is not an address", quoted(text)));
-    let is_dotted = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_dotted = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
     if text.is_empty() {
         BadValue::new("an address is missing").help("write an address, a prefix, @set or any")
     } else if text.starts_with('[') {
@@ -182,8 +185,15 @@ mod tests {
     #[test]
     fn addresses_and_prefixes_read_as_written() {
         for text in [
-            "1.1.1.1", "10.0.0.0/8", "0.0.0.0/0", "::/0", "2001:db8::1", "2001:db8:1::/48",
-            "192.0.2.128/25", "::1", "fe80::/10",
+            "1.1.1.1",
+            "10.0.0.0/8",
+            "0.0.0.0/0",
+            "::/0",
+            "2001:db8::1",
+            "2001:db8:1::/48",
+            "192.0.2.128/25",
+            "::1",
+            "fe80::/10",
         ] {
             let (network, note) = parse_network(text).expect(text);
             assert_eq!(show(&network), text);

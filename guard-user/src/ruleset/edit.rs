@@ -160,7 +160,9 @@ pub fn add(
             (document, index + usize::from(at == rules.len()))
         }
     };
-    let splices = edit_text(&loaded.documents[document], |layout| layout.insert_rule(index, rule))?;
+    let splices = edit_text(&loaded.documents[document], |layout| {
+        layout.insert_rule(index, rule)
+    })?;
     let mut expected = rules.clone();
     expected.insert(at, rule.clone());
     let edited = finish(source, loaded, vec![(document, splices)], &expected)?;
@@ -175,9 +177,14 @@ pub fn delete(source: &Source<'_>, loaded: &Loaded, number: usize) -> Result<Edi
     let rules = &loaded.policy.rules;
     let count = rules.len();
     let no_such = EditError::NoSuchNumber { number, count };
-    let at = number.checked_sub(1).filter(|at| *at < count).ok_or(no_such)?;
+    let at = number
+        .checked_sub(1)
+        .filter(|at| *at < count)
+        .ok_or(no_such)?;
     let (document, index) = locate(loaded, &rules[at])?;
-    let splices = edit_text(&loaded.documents[document], |layout| layout.remove_rule(index))?;
+    let splices = edit_text(&loaded.documents[document], |layout| {
+        layout.remove_rule(index)
+    })?;
     let mut expected = rules.clone();
     expected.remove(at);
     let edited = finish(source, loaded, vec![(document, splices)], &expected)?;
@@ -188,12 +195,12 @@ pub fn delete(source: &Source<'_>, loaded: &Loaded, number: usize) -> Result<Edi
 }
 
 /// Deletes the first rule that means the same as `rule`.
-pub fn delete_rule(
-    source: &Source<'_>,
-    loaded: &Loaded,
-    rule: &Rule,
-) -> Result<Edited, EditError> {
-    let found = loaded.policy.rules.iter().position(|known| same_rule(known, rule));
+pub fn delete_rule(source: &Source<'_>, loaded: &Loaded, rule: &Rule) -> Result<Edited, EditError> {
+    let found = loaded
+        .policy
+        .rules
+        .iter()
+        .position(|known| same_rule(known, rule));
     match found {
         Some(at) => delete(source, loaded, at + 1),
         None => Err(EditError::NoSuchRule {
@@ -296,9 +303,7 @@ fn holder(loaded: &Loaded, key: &str) -> Result<usize, EditError> {
 /// Indices of the entries of `never` in this document that mean `entry`.
 fn never_places(document: &Document, entry: &AddressItem) -> Result<Vec<usize>, EditError> {
     let texts = layout(document)?.texts("never");
-    let is_same = |text: &String| {
-        address::parse_item(text).is_ok_and(|(item, _)| item == *entry)
-    };
+    let is_same = |text: &String| address::parse_item(text).is_ok_and(|(item, _)| item == *entry);
     Ok((0..texts.len()).filter(|at| is_same(&texts[*at])).collect())
 }
 
@@ -312,7 +317,12 @@ fn entry_text(entry: &AddressItem) -> String {
 
 /// Document and index within it of a rule.
 fn locate(loaded: &Loaded, rule: &Rule) -> Result<(usize, usize), EditError> {
-    let main = || loaded.documents.first().map(|first| first.path.to_path_buf());
+    let main = || {
+        loaded
+            .documents
+            .first()
+            .map(|first| first.path.to_path_buf())
+    };
     let unknown = || EditError::Layout {
         path: main().unwrap_or_default(),
     };
@@ -326,7 +336,10 @@ fn locate(loaded: &Loaded, rule: &Rule) -> Result<(usize, usize), EditError> {
 }
 
 fn rules_of(loaded: &Loaded, document: usize) -> usize {
-    let path = loaded.documents.get(document).map(|document| &document.path);
+    let path = loaded
+        .documents
+        .get(document)
+        .map(|document| &document.path);
     let is_here = |rule: &&Rule| rule.origin.as_ref().map(|origin| &origin.file) == path;
     loaded.policy.rules.iter().filter(is_here).count()
 }
@@ -371,9 +384,8 @@ fn finish(
         .load()
         .map_err(EditError::Invalid)?;
     let rules = &after.policy.rules;
-    let is_same = |(left, right): (&Rule, &Rule)| {
-        same_rule(left, right) && left.comment == right.comment
-    };
+    let is_same =
+        |(left, right): (&Rule, &Rule)| same_rule(left, right) && left.comment == right.comment;
     if rules.len() != expected.len() || !rules.iter().zip(expected).all(is_same) {
         let path = changes.first().map(|change| change.path.clone());
         return Err(EditError::Layout {

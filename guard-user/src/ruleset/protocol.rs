@@ -184,7 +184,10 @@ mod tests {
     fn a_wrong_protocol_says_what_is_near() {
         let problem = Protocols::embedded().parse("tpc").expect_err("unknown");
 
-        assert_eq!(problem.message, "unknown protocol \"tpc\"; did you mean \"tcp\"");
+        assert_eq!(
+            problem.message,
+            "unknown protocol \"tpc\"; did you mean \"tcp\""
+        );
         let message = |text| Protocols::embedded().parse(text).expect_err(text).message;
         assert!(message("256").contains("256 is out of range (0-255)"));
         assert!(message("").contains("unknown protocol"));

@@ -229,7 +229,8 @@ impl Reader<'_, '_> {
             }
         }
         if path.as_ref().is_none_or(|path| path.value.is_empty()) {
-            let bad = BadValue::new("the set names no file").help("write { file = \"feeds/x.txt\" }");
+            let bad =
+                BadValue::new("the set names no file").help("write { file = \"feeds/x.txt\" }");
             self.error(whole, bad);
             return None;
         }
@@ -240,7 +241,9 @@ impl Reader<'_, '_> {
     fn addresses(&mut self, value: &Value<'_>) -> Option<Vec<Located<AddressItem>>> {
         let mut is_whole = true;
         let mut items = Vec::new();
-        for (text, span) in self.strings(value, "an address, a prefix, \"@set\" or a list of them")? {
+        for (text, span) in
+            self.strings(value, "an address, a prefix, \"@set\" or a list of them")?
+        {
             match address::parse_item(text) {
                 Ok((item, note)) => {
                     self.note(span.clone(), note);

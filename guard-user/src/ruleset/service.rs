@@ -175,13 +175,21 @@ mod tests {
     fn well_known_services_need_no_file() {
         let services = Services::embedded();
 
-        let tcp = |port| Some(Service { tcp: Some(port), udp: None });
+        let tcp = |port| {
+            Some(Service {
+                tcp: Some(port),
+                udp: None,
+            })
+        };
         assert_eq!(services.get("http"), tcp(80));
         assert_eq!(services.get("HTTPS"), tcp(443));
         assert_eq!(services.get("ssh"), tcp(22));
         assert_eq!(
             services.get("domain"),
-            Some(Service { tcp: Some(53), udp: Some(53) })
+            Some(Service {
+                tcp: Some(53),
+                udp: Some(53)
+            })
         );
         assert_eq!(services.get("nonsense"), None);
         assert!(services.names().count() >= 60);
@@ -195,7 +203,10 @@ mod tests {
 
         assert_eq!(
             services.get("https"),
-            Some(Service { tcp: Some(443), udp: Some(443) })
+            Some(Service {
+                tcp: Some(443),
+                udp: Some(443)
+            })
         );
         assert_eq!(services.get("ssh").and_then(|ssh| ssh.tcp), Some(2222));
         for name in ["half", "bad", "zero", "lot"] {

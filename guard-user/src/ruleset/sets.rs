@@ -49,7 +49,10 @@ pub(super) fn read_file(
         };
         let at = Position {
             line: index + 1,
-            column: 1 + raw.iter().take_while(|byte| byte.is_ascii_whitespace()).count(),
+            column: 1 + raw
+                .iter()
+                .take_while(|byte| byte.is_ascii_whitespace())
+                .count(),
         };
         match read {
             Ok(None) => {}
@@ -112,7 +115,10 @@ mod tests {
         assert_eq!(read_file(&file, text.as_bytes(), &mut problems), None);
 
         let first = problems.iter().next().expect("one").to_string();
-        assert!(first.starts_with("drop.txt:2:3: \"bad\" is not an address"), "{first}");
+        assert!(
+            first.starts_with("drop.txt:2:3: \"bad\" is not an address"),
+            "{first}"
+        );
         assert_eq!(problems.len(), MAX_REPORTED + 1);
     }
 }

@@ -40,7 +40,10 @@ const MAX_PIECES: usize = 64;
 #[must_use]
 pub fn find(rules: &[Rule]) -> Vec<Shadow> {
     let mut sets = SetRanges::default();
-    let facts: Vec<Facts<'_>> = rules.iter().map(|rule| Facts::of(rule, &mut sets)).collect();
+    let facts: Vec<Facts<'_>> = rules
+        .iter()
+        .map(|rule| Facts::of(rule, &mut sets))
+        .collect();
     let mut index = Index::default();
     let mut found = Vec::new();
     for (at, later) in facts.iter().enumerate() {
@@ -65,18 +68,17 @@ pub fn covering_rule(rules: &[Rule], candidate: &Rule) -> Option<usize> {
         .position(|rule| Facts::of(rule, &mut sets).cover(&candidate) == Cover::Always)
 }
 
-fn shadow_of(
-    rule: usize,
-    later: &Facts<'_>,
-    facts: &[Facts<'_>],
-    index: &Index,
-) -> Option<Shadow> {
+fn shadow_of(rule: usize, later: &Facts<'_>, facts: &[Facts<'_>], index: &Index) -> Option<Shadow> {
     if let Some((by, cover)) = best_cover(later, facts, index) {
         let certainty = match cover {
             Cover::Always => Certainty::Always,
             Cover::WithTheseSets | Cover::No => Certainty::WithTheseSets,
         };
-        return Some(Shadow { rule, by: vec![by], certainty });
+        return Some(Shadow {
+            rule,
+            by: vec![by],
+            certainty,
+        });
     }
     let mut by = Vec::new();
     for (count, piece) in later.pieces().enumerate() {
@@ -88,7 +90,11 @@ fn shadow_of(
     by.sort_unstable();
     by.dedup();
     // One rule alone was asked about above: it may cover each piece, but not sets by name.
-    (by.len() > 1).then_some(Shadow { rule, by, certainty: Certainty::Together })
+    (by.len() > 1).then_some(Shadow {
+        rule,
+        by,
+        certainty: Certainty::Together,
+    })
 }
 
 /// The first rule that surely covers `later`, or else the first that does with these sets.

@@ -176,9 +176,9 @@ impl<'s> Reading<'s> {
                 None
             }
         };
-        let draft = text.as_deref().and_then(|text| {
-            schema::read(&file, text, self.source.names, &mut self.problems)
-        });
+        let draft = text
+            .as_deref()
+            .and_then(|text| schema::read(&file, text, self.source.names, &mut self.problems));
         match draft {
             Some(draft) => self.drafts.push((file.clone(), draft)),
             None => self.is_incomplete = true,
@@ -194,7 +194,10 @@ impl<'s> Reading<'s> {
             let is_hidden = path
                 .file_name()
                 .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-            !is_hidden && path.extension().is_some_and(|extension| extension == "toml")
+            !is_hidden
+                && path
+                    .extension()
+                    .is_some_and(|extension| extension == "toml")
         };
         let mut paths: Vec<PathBuf> = self
             .source
@@ -261,3 +264,6 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

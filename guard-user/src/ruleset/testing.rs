@@ -35,7 +35,13 @@ impl Folder {
     pub(super) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.path).expect("list");
         let mut names: Vec<String> = entries
-            .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
+            .map(|entry| {
+                entry
+                    .expect("entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect();
         names.sort();
         names

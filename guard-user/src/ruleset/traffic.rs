@@ -84,8 +84,10 @@ fn sorted(mut ranges: Vec<PortRange>) -> Vec<PortRange> {
 fn parse_part(part: &str, whole: &str, services: &Services) -> Result<PortItem, BadValue> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if part.is_empty() {
-        return Err(BadValue::new(format!("a port is missing in {}", quoted(whole)))
-            .help("write a list without spaces, e.g. 80,443"));
+        return Err(
+            BadValue::new(format!("a port is missing in {}", quoted(whole)))
+                .help("write a list without spaces, e.g. 80,443"),
+        );
     }
     if is_number(part) {
         return parse_number(part).map(|port| PortItem::Range(PortRange::single(port)));
@@ -104,9 +106,11 @@ fn parse_part(part: &str, whole: &str, services: &Services) -> Result<PortItem, 
         return Err(out_of_range(part));
     }
     if let Some((port, protocol)) = part.split_once('/') {
-        return Err(BadValue::new(format!("{} is not a port", quoted(part))).help(format!(
-            "give the protocol apart: port {port} with proto {protocol}"
-        )));
+        return Err(
+            BadValue::new(format!("{} is not a port", quoted(part))).help(format!(
+                "give the protocol apart: port {port} with proto {protocol}"
+            )),
+        );
     }
     match services.get(part) {
         Some(service) => Ok(PortItem::Service(part.to_lowercase(), service)),
@@ -291,7 +295,10 @@ mod tests {
         };
 
         assert_eq!(
-            resolve(&parse_ports("domain", &services).expect("known"), Protocol::Any),
+            resolve(
+                &parse_ports("domain", &services).expect("known"),
+                Protocol::Any
+            ),
             Ok(Traffic::Ports(Transport::Both, vec![PortRange::single(53)]))
         );
         assert!(problem("http", Protocol::Udp).contains("not known for udp; it is 80/tcp"));

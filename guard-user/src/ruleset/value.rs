@@ -59,8 +59,10 @@ pub(super) fn interface_name(name: &str) -> Result<String, BadValue> {
             .help("`ip link` lists the interfaces of this machine"));
     }
     if name.contains(':') {
-        return Err(bad("is an alias, which the kernel keeps as an address only")
-            .help("name the interface before the `:`, and the address with `to`"));
+        return Err(
+            bad("is an alias, which the kernel keeps as an address only")
+                .help("name the interface before the `:`, and the address with `to`"),
+        );
     }
     if name == "."
         || name == ".."
@@ -143,7 +145,16 @@ mod tests {
         for name in ["eth0", "enp1s0f0np0", "br-1234567890ab", "wg0.5", "veth@a"] {
             assert_eq!(interface_name(name).as_deref(), Ok(name));
         }
-        for name in ["", ".", "..", "a/b", "eth0:1", "sixteen-bytes-xx", "e h", "eth*"] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "eth0:1",
+            "sixteen-bytes-xx",
+            "e h",
+            "eth*",
+        ] {
             assert!(interface_name(name).is_err(), "{name}");
         }
     }

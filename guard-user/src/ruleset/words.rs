@@ -329,7 +329,9 @@ impl<'w> Parser<'w> {
         .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
         let destination_at = destination.as_ref().map_or(end, |(at, _)| *at);
         let source = source.map(|(_, source)| source).unwrap_or_default();
-        let destination = destination.map(|(_, prefixes)| prefixes).unwrap_or_default();
+        let destination = destination
+            .map(|(_, prefixes)| prefixes)
+            .unwrap_or_default();
         value::check_families(&source, &destination).map_err(|bad| fail(destination_at, bad))?;
         Ok(Parsed {
             rule: Rule {

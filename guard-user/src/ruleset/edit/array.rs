@@ -51,7 +51,10 @@ impl ListSpan {
             let inner = self.whole.start + 1..self.whole.end - 1;
             return vec![Splice::replace(inner, "")];
         }
-        indices.iter().map(|at| self.remove_one(text, *at)).collect()
+        indices
+            .iter()
+            .map(|at| self.remove_one(text, *at))
+            .collect()
     }
 
     fn remove_one(&self, text: &str, index: usize) -> Splice {
@@ -60,15 +63,16 @@ impl ListSpan {
         let end = line_end(text, after);
         let is_alone = own_line_indent(text, element.start).is_some()
             && end < self.whole.end
-            && self.elements.get(index + 1).is_none_or(|next| next.start > end);
+            && self
+                .elements
+                .get(index + 1)
+                .is_none_or(|next| next.start > end);
         if is_alone {
             return Splice::replace(line_start(text, element.start)..end + 1, "");
         }
         match (self.elements.get(index + 1), index.checked_sub(1)) {
             (Some(next), _) => Splice::replace(element.start..next.start, ""),
-            (None, Some(previous)) => {
-                Splice::replace(self.elements[previous].end..element.end, "")
-            }
+            (None, Some(previous)) => Splice::replace(self.elements[previous].end..element.end, ""),
             (None, None) => Splice::replace(element.start..after, ""),
         }
     }
@@ -95,7 +99,11 @@ fn own_line_indent(text: &str, at: usize) -> Option<&str> {
 /// Offset of the line end at or after `at`, before any `\r`.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
     let end = text[at..].find('\n').map_or(text.len(), |found| at + found);
-    if end > at && text.as_bytes()[end - 1] == b'\r' { end - 1 } else { end }
+    if end > at && text.as_bytes()[end - 1] == b'\r' {
+        end - 1
+    } else {
+        end
+    }
 }
 
 /// Offset of the first byte of the line of `at`.

@@ -100,15 +100,22 @@ impl<'t> Layout<'t> {
                 (_, DeValue::Table(_)) => {}
                 (name, content) => {
                     let elements = content.as_array().map(|array| {
-                        let text = |element: &DeValue<'_>| element.as_str().unwrap_or("").to_owned();
+                        let text =
+                            |element: &DeValue<'_>| element.as_str().unwrap_or("").to_owned();
                         let elements = array.iter();
-                        elements.map(|one| (one.span(), text(one.get_ref()))).collect()
+                        elements
+                            .map(|one| (one.span(), text(one.get_ref())))
+                            .collect()
                     });
                     let place = Place {
                         span: value.span(),
                         is_list: elements.is_some(),
                         elements: elements.unwrap_or_else(|| {
-                            content.as_str().map(|text| (value.span(), text.to_owned())).into_iter().collect()
+                            content
+                                .as_str()
+                                .map(|text| (value.span(), text.to_owned()))
+                                .into_iter()
+                                .collect()
                         }),
                     };
                     layout.values.insert(name.to_owned(), place);
@@ -270,14 +277,20 @@ impl Place {
 
 /// End of the last value of a table.
 fn end(table: &serde_spanned::Spanned<DeValue<'_>>) -> usize {
-    let values = table.get_ref().as_table().into_iter().flat_map(DeTable::values);
+    let values = table
+        .get_ref()
+        .as_table()
+        .into_iter()
+        .flat_map(DeTable::values);
     let ends = values.map(|value| value.span().end);
     ends.max().unwrap_or(0).max(table.span().end)
 }
 
 /// Offset after the line end that follows `at`.
 fn next_line(text: &str, at: usize) -> usize {
-    text[at..].find('\n').map_or(text.len(), |found| at + found + 1)
+    text[at..]
+        .find('\n')
+        .map_or(text.len(), |found| at + found + 1)
 }
 
 /// The last complete line.

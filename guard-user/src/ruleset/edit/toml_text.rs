@@ -56,7 +56,14 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
     }
     if let Some(protocol) = describe::protocol_word(&rule.traffic) {
         let is_number = protocol.bytes().all(|byte| byte.is_ascii_digit());
-        fields.push(("proto", if is_number { protocol } else { string(&protocol) }));
+        fields.push((
+            "proto",
+            if is_number {
+                protocol
+            } else {
+                string(&protocol)
+            },
+        ));
     }
     for (key, end) in [("from", &rule.source), ("to", &rule.destination)] {
         match describe::address_texts(end).as_slice() {

@@ -6,8 +6,7 @@ use crate::ruleset::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 5] =
-    ["interfaces", "default", "never", "sets", "rule"];
+pub(super) const ROOT_KEYS: [&str; 5] = ["interfaces", "default", "never", "sets", "rule"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 7] = ["action", "port", "proto", "from", "to", "on", "comment"];
 

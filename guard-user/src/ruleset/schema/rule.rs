@@ -199,6 +199,8 @@ impl Reader<'_, '_> {
         check: fn(&str) -> Result<String, BadValue>,
     ) -> Option<String> {
         let text = self.string(value, expected)?;
-        check(text).map_err(|bad| self.error(value.span(), bad)).ok()
+        check(text)
+            .map_err(|bad| self.error(value.span(), bad))
+            .ok()
     }
 }

@@ -33,23 +33,42 @@ enum Side {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     Anywhere,
-    Prefix { side: Side, is_ipv6: bool, length: u8, base: u128 },
-    Sets { side: Side, number: usize },
+    Prefix {
+        side: Side,
+        is_ipv6: bool,
+        length: u8,
+        base: u128,
+    },
+    Sets {
+        side: Side,
+        number: usize,
+    },
 }
 
 /// A [`Place`] without its address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum PlaceShape {
     Anywhere,
-    Prefix { side: Side, is_ipv6: bool, length: u8 },
-    Sets { side: Side, number: usize },
+    Prefix {
+        side: Side,
+        is_ipv6: bool,
+        length: u8,
+    },
+    Sets {
+        side: Side,
+        number: usize,
+    },
 }
 
 /// Which traffic a rule is filed under; ports in blocks of `1 << level`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Block {
     Any,
-    Ports { is_udp: bool, level: u8, number: u32 },
+    Ports {
+        is_udp: bool,
+        level: u8,
+        number: u32,
+    },
     Protocol(u8),
     Ping,
 }
@@ -100,7 +119,13 @@ impl Index {
         }
     }
 
-    fn places(&mut self, side: Side, prefixes: &Prefixes, end: &End<'_>, most: usize) -> Vec<Place> {
+    fn places(
+        &mut self,
+        side: Side,
+        prefixes: &Prefixes,
+        end: &End<'_>,
+        most: usize,
+    ) -> Vec<Place> {
         if end.is_all() || prefixes.inline > most {
             return vec![Place::Anywhere];
         }
@@ -120,18 +145,31 @@ impl Index {
     fn place_at(&self, shape: PlaceShape, point: &Point<'_>) -> Option<Place> {
         match shape {
             PlaceShape::Anywhere => Some(Place::Anywhere),
-            PlaceShape::Prefix { side, is_ipv6, length } => {
+            PlaceShape::Prefix {
+                side,
+                is_ipv6,
+                length,
+            } => {
                 let (family, address) = point.address(side)?;
                 let bits = if is_ipv6 { 128 } else { 32 };
                 let host_bits = bits - u32::from(length);
                 let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
                 let base = address & mask;
-                (family == is_ipv6).then_some(Place::Prefix { side, is_ipv6, length, base })
+                (family == is_ipv6).then_some(Place::Prefix {
+                    side,
+                    is_ipv6,
+                    length,
+                    base,
+                })
             }
             PlaceShape::Sets { side, number } => {
                 let (is_ipv6, first) = point.address(side)?;
                 let set = self.sets.get(number)?;
-                let range = Range { is_ipv6, first, last: first };
+                let range = Range {
+                    is_ipv6,
+                    first,
+                    last: first,
+                };
                 contains(set, range).then_some(Place::Sets { side, number })
             }
         }
@@ -142,9 +180,16 @@ impl Place {
     fn shape(self) -> PlaceShape {
         match self {
             Self::Anywhere => PlaceShape::Anywhere,
-            Self::Prefix { side, is_ipv6, length, .. } => {
-                PlaceShape::Prefix { side, is_ipv6, length }
-            }
+            Self::Prefix {
+                side,
+                is_ipv6,
+                length,
+                ..
+            } => PlaceShape::Prefix {
+                side,
+                is_ipv6,
+                length,
+            },
             Self::Sets { side, number } => PlaceShape::Sets { side, number },
         }
     }
@@ -206,13 +251,22 @@ fn chosen_side(rule: &Rule) -> Side {
     let length = |prefixes: &Prefixes| prefixes.prefixes.first().map_or(0, IpNetwork::prefix);
     let is_by_destination = !rule.destination.is_any()
         && (rule.source.is_any() || length(&rule.destination) > length(&rule.source));
-    if is_by_destination { Side::Destination } else { Side::Source }
+    if is_by_destination {
+        Side::Destination
+    } else {
+        Side::Source
+    }
 }
 
 fn prefix_place(side: Side, network: &IpNetwork) -> Place {
     let (is_ipv6, base) = base(network);
     let length = network.prefix();
-    Place::Prefix { side, is_ipv6, length, base }
+    Place::Prefix {
+        side,
+        is_ipv6,
+        length,
+        base,
+    }
 }
 
 fn blocks(traffic: &Traffic) -> Vec<Block> {
@@ -228,11 +282,13 @@ fn blocks(traffic: &Traffic) -> Vec<Block> {
             };
             let of_range = |is_udp: bool| {
                 ranges.iter().flat_map(move |range| {
-                    port_blocks(*range).into_iter().map(move |(level, number)| Block::Ports {
-                        is_udp,
-                        level,
-                        number,
-                    })
+                    port_blocks(*range)
+                        .into_iter()
+                        .map(move |(level, number)| Block::Ports {
+                            is_udp,
+                            level,
+                            number,
+                        })
                 })
             };
             sides.iter().flat_map(|is_udp| of_range(*is_udp)).collect()

@@ -75,7 +75,10 @@ impl<'r> End<'r> {
 
     /// Some address of this end, to look for rules that contain it.
     pub(super) fn first_address(&self) -> Option<(bool, u128)> {
-        let first = self.inline.first().or_else(|| self.sets.as_ref()?.first())?;
+        let first = self
+            .inline
+            .first()
+            .or_else(|| self.sets.as_ref()?.first())?;
         Some((first.is_ipv6, first.first))
     }
 
@@ -92,7 +95,12 @@ impl<'r> End<'r> {
             return Cover::Always;
         }
         let inline = later.inline.iter();
-        let has_names = || later.set_names.iter().all(|name| self.set_names.contains(name));
+        let has_names = || {
+            later
+                .set_names
+                .iter()
+                .all(|name| self.set_names.contains(name))
+        };
         if inline.clone().all(|range| contains(&self.inline, *range)) && has_names() {
             return Cover::Always;
         }
@@ -104,7 +112,10 @@ impl<'r> End<'r> {
         let of_sets = later.sets.iter().flat_map(|sets| sets.iter());
         let holds = |range: &Range| {
             contains(&self.inline, *range)
-                || self.sets.as_ref().is_some_and(|sets| contains(sets, *range))
+                || self
+                    .sets
+                    .as_ref()
+                    .is_some_and(|sets| contains(sets, *range))
         };
         if inline.clone().all(holds) && (is_shared || of_sets.clone().all(holds)) {
             Cover::WithTheseSets
@@ -182,8 +193,7 @@ fn ranges(networks: &[IpNetwork]) -> Ranges {
     for range in all {
         match merged.last_mut() {
             Some(last)
-                if last.is_ipv6 == range.is_ipv6
-                    && range.first <= last.last.saturating_add(1) =>
+                if last.is_ipv6 == range.is_ipv6 && range.first <= last.last.saturating_add(1) =>
             {
                 last.last = last.last.max(range.last);
             }

@@ -235,7 +235,11 @@ fn place_text(file: &Path, at: Position) -> String {
 }
 
 /// Words a rule that can never match.
-fn describe_shadow(found: &Shadow, rules: &[Rule], numbers: &[(usize, Position)]) -> Option<Diagnostic> {
+fn describe_shadow(
+    found: &Shadow,
+    rules: &[Rule],
+    numbers: &[(usize, Position)],
+) -> Option<Diagnostic> {
     let rule = rules.get(found.rule)?;
     let origin = rule.origin.as_ref()?;
     let (number, at) = numbers.get(found.rule)?;
@@ -244,7 +248,10 @@ fn describe_shadow(found: &Shadow, rules: &[Rule], numbers: &[(usize, Position)]
         let place = rules.get(index)?.origin.as_ref()?;
         let (number, _) = numbers.get(index)?;
         Some(if place.file == origin.file {
-            (format!("rule {number} on line {}", place.line), format!("line {}", place.line))
+            (
+                format!("rule {number} on line {}", place.line),
+                format!("line {}", place.line),
+            )
         } else {
             let text = format!("{}:{}", place.file.display(), place.line);
             (format!("rule {number} at {text}"), text)
@@ -265,7 +272,9 @@ fn describe_shadow(found: &Shadow, rules: &[Rule], numbers: &[(usize, Position)]
         Certainty::WithTheseSets => Diagnostic::warning(
             origin.file.clone(),
             at,
-            format!("rule {number} {name} cannot match while the sets are as they are: {by} covers it"),
+            format!(
+                "rule {number} {name} cannot match while the sets are as they are: {by} covers it"
+            ),
         ),
         Certainty::Together => Diagnostic::warning(
             origin.file.clone(),
@@ -275,4 +284,3 @@ fn describe_shadow(found: &Shadow, rules: &[Rule], numbers: &[(usize, Position)]
     };
     Some(problem.with_help(Some(help)))
 }
-

@@ -55,8 +55,11 @@ pub(super) fn keyword(word: &str) -> Option<BadValue> {
 fn slip(word: &str) -> Option<BadValue> {
     let near = nearest(word, KEYWORDS.into_iter().filter(|known| known.len() > 3))?;
     (near != word).then(|| {
-        BadValue::new(format!("unknown word {}; did you mean \"{near}\"", quoted(word)))
-            .help(format!("write `{near}` and its value"))
+        BadValue::new(format!(
+            "unknown word {}; did you mean \"{near}\"",
+            quoted(word)
+        ))
+        .help(format!("write `{near}` and its value"))
     })
 }
 
@@ -70,18 +73,25 @@ pub(super) fn twice(what: &str) -> BadValue {
 }
 
 pub(super) fn two_sources(word: &str) -> BadValue {
-    BadValue::new(format!("the rule has a source already, before {}", quoted(word)))
-        .help("separate several sources by commas, without spaces")
+    BadValue::new(format!(
+        "the rule has a source already, before {}",
+        quoted(word)
+    ))
+    .help("separate several sources by commas, without spaces")
 }
 
 pub(super) fn two_ports(word: &str) -> BadValue {
-    BadValue::new(format!("the rule has a port already, before {}", quoted(word)))
-        .help("separate several ports by commas, without spaces, e.g. 80,443/tcp")
+    BadValue::new(format!(
+        "the rule has a port already, before {}",
+        quoted(word)
+    ))
+    .help("separate several ports by commas, without spaces, e.g. 80,443/tcp")
 }
 
 pub(super) fn address_after_port(word: &str) -> BadValue {
-    BadValue::new(format!("address {} stands after the port", quoted(word)))
-        .help(format!("the source comes first: `{word} PORT`, or write `from {word}`"))
+    BadValue::new(format!("address {} stands after the port", quoted(word))).help(format!(
+        "the source comes first: `{word} PORT`, or write `from {word}`"
+    ))
 }
 
 pub(super) fn bare_protocol(word: &str) -> BadValue {
@@ -107,8 +117,11 @@ pub(super) fn after_comment(word: &str) -> BadValue {
 }
 
 pub(super) fn any_in_list(list: &str) -> BadValue {
-    BadValue::new(format!("`any` makes the rest of {} pointless", quoted(list)))
-        .help("write only `any`, or only the rest")
+    BadValue::new(format!(
+        "`any` makes the rest of {} pointless",
+        quoted(list)
+    ))
+    .help("write only `any`, or only the rest")
 }
 
 pub(super) fn missing_after(keyword: &str, expected: &str) -> BadValue {
