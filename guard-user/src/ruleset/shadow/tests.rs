@@ -201,7 +201,10 @@ fn ten_thousand_rules_are_compared_by_index() {
     typed.push("allow 10.3.6.1 22/tcp comment again".to_owned());
     let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
 
-    let found = find(&rules(&typed));
+    let rules = rules(&typed);
+    let t = std::time::Instant::now();
+    let found = find(&rules);
+    eprintln!("TIMING {:?}", t.elapsed());
 
     assert_eq!(found.len(), 1);
     assert_eq!(
