@@ -310,7 +310,9 @@ fn finish(
 ) -> Result<Edited, EditError> {
     let mut overlay = Overlay::default();
     let mut changes = Vec::new();
-    for document in &loaded.documents {
+    // A guard.toml that does not exist must not count as an empty one: digests would differ.
+    let exists = |document: &&Document| loaded.files.contains(&document.path);
+    for document in loaded.documents.iter().filter(exists) {
         overlay.insert(document.path.to_path_buf(), document.text.clone());
     }
     for (at, splices) in edits {

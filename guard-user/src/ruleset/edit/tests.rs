@@ -278,6 +278,27 @@ fn numbers_count_over_all_files() {
     assert_eq!(edited.changes[0].text, "");
 }
 
+#[test]
+fn the_digest_of_an_edit_is_that_of_the_files_once_written() {
+    let folder = Folder::new();
+    folder.write("guard.d/1.toml", "[[rule]]\naction = \"allow\"\nport = 2\n");
+    for place in [Place::Number(1), Place::End] {
+        let (source, loaded) = load(&folder);
+        let rule = rule(if place == Place::End {
+            "allow 3"
+        } else {
+            "allow 4"
+        });
+        let Outcome::Edited(edited) = add(&source, &loaded, &rule, place).expect("added") else {
+            panic!("not added");
+        };
+        for change in &edited.changes {
+            crate::ruleset::staged::write_atomically(&change.path, &change.text).expect("written");
+        }
+        assert_eq!(load(&folder).1.digest, edited.loaded.digest);
+    }
+}
+
 fn add_to(text: &str, typed: &str, place: Place) -> (usize, String) {
     let folder = folder(text);
     let (source, loaded) = load(&folder);
