@@ -52,7 +52,7 @@ mod tests {
 
         assert_eq!(nearest("htpp", known), Some("http"));
         assert_eq!(nearest("SSH", known), Some("ssh"));
-        assert_eq!(nearest("hss", known), Some("ssh"));
+        assert_eq!(nearest("shs", known), Some("ssh"));
         assert_eq!(nearest("domian", known), Some("domain"));
         assert_eq!(nearest("minecraft", known), None);
         assert_eq!(nearest("", known), None);

@@ -32,13 +32,15 @@ impl StageError {
     /// A way out.
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
-        match self.source.kind() {
-            io::ErrorKind::PermissionDenied => Some("run the command as root"),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Some("free some space; the old file is untouched")
-            }
-            io::ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only"),
-            _ => None,
+        let kind = self.source.kind();
+        if kind == io::ErrorKind::PermissionDenied {
+            Some("run the command as root")
+        } else if kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded {
+            Some("free some space; the old file is untouched")
+        } else if kind == io::ErrorKind::ReadOnlyFilesystem {
+            Some("the file system is mounted read-only")
+        } else {
+            None
         }
     }
 }

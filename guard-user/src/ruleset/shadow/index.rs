@@ -16,11 +16,19 @@ use crate::ruleset::model::{PortRange, Prefixes, Rule, Traffic, Transport};
 /// Earlier rules by what they contain.
 #[derive(Default)]
 pub(super) struct Index {
-    rules: HashMap<(Place, Block), Vec<usize>>,
-    /// Kinds of keys in use: only these are looked up.
-    shapes: HashSet<(PlaceShape, BlockShape)>,
+    places: HashMap<Place, Filed>,
+    /// Kinds of places in use: only these are looked up.
+    shapes: HashSet<PlaceShape>,
     /// Contents of the sets in use, by number.
     sets: Vec<Arc<Ranges>>,
+}
+
+/// The rules of one place by traffic.
+#[derive(Default)]
+struct Filed {
+    rules: HashMap<Block, Vec<usize>>,
+    /// Kinds of blocks in use.
+    shapes: HashSet<BlockShape>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,9 +103,11 @@ impl Index {
         };
         let places = self.places(side, prefixes, end, MAX_KEYS / blocks.len().max(1));
         for place in places {
+            self.shapes.insert(place.shape());
+            let filed = self.places.entry(place).or_default();
             for block in &blocks {
-                self.shapes.insert((place.shape(), block.shape()));
-                let rules = self.rules.entry((place, *block)).or_default();
+                filed.shapes.insert(block.shape());
+                let rules = filed.rules.entry(*block).or_default();
                 if rules.last() != Some(&at) {
                     rules.push(at);
                 }
@@ -108,12 +118,13 @@ impl Index {
     /// Hands over every list of rules that could cover `later`, each in order.
     pub(super) fn for_each_candidate_list(&self, later: &Facts<'_>, mut see: impl FnMut(&[usize])) {
         let point = Point::of(later);
-        for (place, block) in &self.shapes {
-            let (Some(place), Some(block)) = (self.place_at(*place, &point), point.block(*block))
-            else {
+        for shape in &self.shapes {
+            let place = self.place_at(*shape, &point);
+            let Some(filed) = place.and_then(|place| self.places.get(&place)) else {
                 continue;
             };
-            if let Some(rules) = self.rules.get(&(place, block)) {
+            let blocks = filed.shapes.iter().filter_map(|shape| point.block(*shape));
+            for rules in blocks.filter_map(|block| filed.rules.get(&block)) {
                 see(rules);
             }
         }
