@@ -67,9 +67,10 @@ impl Output {
 }
 
 /// `{"schema":1, …}`.
-fn with_schema(mut value: Value) -> Value {
-    if let Some(object) = value.as_object_mut() {
-        object.insert("schema".to_owned(), json!(SCHEMA));
+fn with_schema(value: Value) -> Value {
+    let mut object = serde_json::Map::from_iter([("schema".to_owned(), json!(SCHEMA))]);
+    if let Value::Object(fields) = value {
+        object.extend(fields);
     }
-    value
+    Value::Object(object)
 }
