@@ -6,7 +6,12 @@ use aya::{
     maps::Array,
     programs::{TestRun as _, TestRunOptions, Xdp},
 };
-use guard_common::abi::{counters::SHARD_ROWS, names, switch::SLOTS};
+use guard_common::abi::{
+    counters::SHARD_ROWS,
+    image::HEADER_FLAGS,
+    names,
+    switch::{SLOTS, SlotState, SwitchWord},
+};
 use guard_user::{
     dataplane::object::BENCH_OBJECT,
     ruleset::compile::{Host, Stamp, compile},
@@ -119,6 +124,11 @@ impl Case {
         for (index, word) in image.iter().enumerate() {
             policy.set(index as u32, *word, 0)?;
         }
+        let flags = image[HEADER_FLAGS as usize] as u32;
+        let active = SlotState::new(0, flags);
+        let map = object.map_mut(names::SWITCH).context("no switch map")?;
+        let mut switch: Array<_, u64> = map.try_into()?;
+        switch.set(0, SwitchWord::settled(active, active).bits(), 0)?;
         for name in [BARE, GENERATOR, GUARD] {
             program(&mut object, name)?.load()?;
         }
