@@ -1,3 +1,8 @@
-//! What the tests of this package share.
+//! What the tests of this package share: the loaded program under test (`harness`), hosts to run it
+//! between (`netns`), random frames (`frames`), the reasons to skip (`require`) and the benchmark.
 
 pub mod bench;
+pub mod frames;
+pub mod harness;
+pub mod netns;
+pub mod require;

@@ -40,15 +40,9 @@ impl Lists {
             services.groups().len() * scope_count,
             MAX_WORDS,
         )?;
-        let here: Vec<Vec<bool>> = if scope_count == 1 {
-            Vec::new()
-        } else {
-            rules.iter().map(|rule| scopes.of_rule(rule)).collect()
-        };
-        let applies = |ordinal: u32, scope: usize| {
-            here.get(ordinal as usize)
-                .is_none_or(|scopes| scopes[scope])
-        };
+        // Also where there is one scope only: a rule for an empty set of destinations has none.
+        let here: Vec<Vec<bool>> = rules.iter().map(|rule| scopes.of_rule(rule)).collect();
+        let applies = |ordinal: u32, scope: usize| here[ordinal as usize][scope];
         let mut builder = Builder {
             rules,
             sources,
