@@ -52,6 +52,10 @@ fn main() -> Result<()> {
     };
     // SAFETY: as above.
     unsafe { env::set_var("RUSTC_BOOTSTRAP", bootstrap) };
+    // aya-build repeats the inner cargo's progress as warnings of this crate, at every build.
+    // Compiler errors and warnings still come through.
+    // SAFETY: as above.
+    unsafe { env::set_var("CARGO_TERM_QUIET", "true") };
 
     let features: &[&str] = match env::var_os("CARGO_FEATURE_BENCH") {
         Some(_) => &["bench"],

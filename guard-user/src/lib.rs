@@ -1,4 +1,10 @@
 //! guard's controller: the library behind `guardctl`.
 
+pub mod cli;
+pub mod controller;
 pub mod dataplane;
+pub mod failure;
+pub mod host;
+pub mod layout;
+pub mod output;
 pub mod ruleset;

@@ -52,7 +52,8 @@ impl Guarded {
         };
         let mut object = Object::load(parameters, None).expect("loads");
         let slots = object.slots().expect("slots");
-        slots.switch_to(SwitchWord::settled(slots.stage(&image)));
+        let staged = slots.stage(&image);
+        slots.switch_to(SwitchWord::settled(staged, staged));
         let counters = object.counters().expect("counters");
         let attach = || {
             object

@@ -111,7 +111,7 @@ impl Harness {
         let counters = Mapping::new(object.map(names::COUNTERS)?.fd(), words)?;
         let slots = object.slots()?;
         let slot = slots.stage(&image);
-        slots.switch_to(SwitchWord::settled(slot));
+        slots.switch_to(SwitchWord::settled(slot, slot));
         let mut model = MemTables::with_policy(image);
         model.seed = SEED;
         model.now_ns = boot_time_ns();
@@ -132,7 +132,7 @@ impl Harness {
             .expect("compiles")
             .words;
         let slot = self.slots.stage(&image);
-        self.slots.switch_to(SwitchWord::settled(slot));
+        self.slots.switch_to(SwitchWord::settled(slot, slot));
         self.model.slot_words = image.len() as u32;
         self.model.policy = image;
     }

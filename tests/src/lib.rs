@@ -1,6 +1,8 @@
 //! What the tests of this package share: the loaded program under test (`harness`), hosts to run it
-//! between (`netns`, `guarded`), what reaches the stack (`witness`), random frames (`frames`) and the reasons to skip (`require`).
+//! between (`netns`, `guarded`), what reaches the stack (`witness`), random frames (`frames`), the reasons
+//! to skip (`require`) and the benchmark.
 
+pub mod bench;
 pub mod frames;
 pub mod guarded;
 pub mod harness;

@@ -6,7 +6,7 @@ use guard_common::{
         names,
         reason::{Action, Reason},
         service::ServiceKind,
-        switch::SwitchWord,
+        switch::{SlotState, SwitchWord},
     },
     packet::TcpFlags,
     testing::{packet, packet_v6},
@@ -139,8 +139,8 @@ fn a_program_without_a_policy_drops_what_is_not_essential() {
     }
     let mut guard = Harness::new(&policy([allow()]));
     let switch = guard.object().slots().expect("slots");
-    let untouched = (switch.switch().active() + 1) % 3;
-    switch.switch_to(SwitchWord::settled(untouched));
+    let untouched = SlotState::new((switch.switch().active().slot() + 1) % 3, 0);
+    switch.switch_to(SwitchWord::settled(untouched, untouched));
 
     let syn = packet().tcp(22, TcpFlags::SYN).build();
     assert_eq!(guard.run(&syn).counted, [Reason::DefaultDrop]);

@@ -1,1 +1,102 @@
-fn main() {}
+//! Every command that README and CI use. Says what it runs, and why when that takes long.
+//!
+//! Each command is one module; none of them depends on another crate of the workspace, so that
+//! `cargo xtask` builds in seconds and works while the rest does not compile.
+
+mod artifacts;
+mod build;
+mod check;
+mod deny;
+mod packages;
+mod rungs;
+mod setup;
+mod sh;
+mod showcase;
+mod tally;
+mod test;
+mod tidy;
+mod vm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{setup::Route, showcase::Showcase, test::Extent};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, test and try guard", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the BPF toolchain work; does nothing when it already does
+    Setup {
+        /// Use this toolchain and no other
+        #[arg(long, value_enum)]
+        route: Option<Route>,
+        /// Also install the Debian packages that the full test run needs (root)
+        #[arg(long)]
+        tests: bool,
+    },
+    /// Build target/release/guardctl with the BPF object inside
+    Build,
+    /// What each commit must pass: fmt, clippy, tidy, unit tests; needs no root
+    Check,
+    /// Run every rung of the tests; the kernel rungs need root
+    Test {
+        /// Only the quick kernel rungs, and no package installation
+        #[arg(long)]
+        quick: bool,
+        /// Only tests whose name contains one of these; leaves out fmt, clippy and tidy
+        filter: Vec<String>,
+    },
+    /// Check file sizes, names and dependency directions
+    Tidy,
+    /// Run the kernel tests on other Debian kernels in a VM
+    Vm(vm::Args),
+    /// Check licences, sources, duplicates and advisories of the dependencies
+    Deny,
+    /// Watch guard defend a server in a network namespace (root)
+    Demo {
+        /// Passed on to the demo
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Measure nanoseconds per packet (root)
+    Bench {
+        /// Passed on to the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Setup { route, tests } => {
+            let wanted: &[&str] = if tests { packages::TESTS } else { &[] };
+            packages::ensure(wanted, "the full test run").and_then(|()| setup::run(route))
+        }
+        Command::Build => build::run().map(drop),
+        Command::Check => check::run(),
+        Command::Test { quick, filter } => {
+            let extent = if quick { Extent::Quick } else { Extent::Full };
+            test::run(extent, &filter)
+        }
+        Command::Tidy => tidy::run(),
+        Command::Vm(args) => vm::run(&args),
+        Command::Deny => deny::run(),
+        Command::Demo { args } => showcase::run(Showcase::Demo, &args),
+        Command::Bench { args } => showcase::run(Showcase::Bench, &args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

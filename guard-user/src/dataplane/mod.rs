@@ -1,8 +1,13 @@
 //! The kernel's side of the controller: the only module that imports aya.
 
+pub mod attach;
+pub mod bpffs;
 pub mod counters;
+pub mod installation;
 pub mod mapping;
 pub mod object;
+pub mod pins;
+pub mod preflight;
 pub mod slots;
 
 pub use counters::Counters;

@@ -57,11 +57,15 @@ pub struct Object {
 }
 
 impl Object {
-    /// Loads the object with fresh maps, or with maps pinned below `reuse` where a pin exists.
+    /// Loads the object with fresh maps, or with the maps pinned in a folder, but for those named
+    /// beside it.
     ///
     /// # Errors
     /// [`LoadError`] names the step and the kernel's answer.
-    pub fn load(parameters: Parameters, reuse: Option<&Path>) -> Result<Self, LoadError> {
+    pub fn load(
+        parameters: Parameters,
+        reuse: Option<(&Path, &[&str])>,
+    ) -> Result<Self, LoadError> {
         let mut loader = EbpfLoader::new();
         let own_shard = u32::from(parameters.own_shard);
         loader
@@ -71,12 +75,9 @@ impl Object {
             .override_global(names::SEED, &parameters.seed, true)
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
             .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
-        if let Some(pins) = reuse {
-            for name in names::MAPS {
-                let pin = pins.join(name);
-                if pin.exists() {
-                    loader.map_pin_path(name, pin);
-                }
+        if let Some((pins, fresh)) = reuse {
+            for name in names::MAPS.into_iter().filter(|name| !fresh.contains(name)) {
+                loader.map_pin_path(name, pins.join(name));
             }
         }
         let mut ebpf = loader.load(OBJECT)?;
@@ -94,6 +95,14 @@ impl Object {
     #[must_use]
     pub fn size() -> usize {
         OBJECT.len()
+    }
+
+    /// FNV-1a of the embedded object: tells builds apart.
+    #[must_use]
+    pub fn digest() -> u64 {
+        OBJECT.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     /// The constants that it was loaded with.

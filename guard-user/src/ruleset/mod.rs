@@ -1,6 +1,32 @@
 //! What a policy means. No kernel, no sockets: everything here runs without root.
 
+pub mod address;
 pub mod compile;
+pub mod describe;
+pub mod diagnostic;
+mod digest;
+pub mod edit;
+mod files;
 pub mod model;
+pub mod names;
+mod nearest;
+mod prefixes;
+pub mod probe;
+pub mod protocol;
+mod schema;
+pub mod service;
+mod sets;
+pub mod shadow;
+pub mod source;
+pub mod staged;
+pub mod traffic;
+pub mod value;
+pub mod words;
+
+pub use files::Overlay;
+pub use sets::SetTable;
+
 #[cfg(feature = "testing")]
 pub mod sample;
+#[cfg(test)]
+mod testing;

@@ -136,6 +136,8 @@ pub(super) struct Classes {
     pub(super) words: Vec<u64>,
     /// A rule for any traffic allows something.
     pub(super) any_allows: bool,
+    /// A rule for any traffic from any source matches something.
+    pub(super) any_from_anywhere: bool,
 }
 
 /// First rule for any traffic by class and scope, and whether a source is protected or our own.
@@ -184,6 +186,7 @@ pub(super) fn classes(
     for ip in &host.own {
         own[sources.classes(Prefix::from(*ip))].fill(true);
     }
+    let any_from_anywhere = any[..scope_count].iter().any(|rule| !rule.is_none());
     let words = any
         .chunks(scope_count)
         .zip(never.into_iter().zip(own))
@@ -198,5 +201,9 @@ pub(super) fn classes(
             })
         })
         .collect();
-    Ok(Classes { words, any_allows })
+    Ok(Classes {
+        words,
+        any_allows,
+        any_from_anywhere,
+    })
 }

@@ -1,0 +1,111 @@
+//! `stats`: what passed and what was dropped, by port and by reason.
+
+use std::{io::IsTerminal as _, thread, time::Duration};
+
+use guard_common::abi::{counters::Counter, reason::Action, service::ServiceKind};
+use serde_json::{Value, json};
+
+use crate::{
+    controller::Controller,
+    dataplane::{Counters, counters::ServiceCounter, pins},
+    failure::{Exit, Failure},
+    output::{Output, human},
+    ruleset::protocol,
+};
+
+/// Ports shown unless all are asked for.
+const BUSIEST: usize = 20;
+
+pub(super) fn stats(
+    controller: &Controller,
+    watch: Option<u64>,
+    all: bool,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let Some(running) = pins::open(controller.layout())? else {
+        return Err(Failure::new(Exit::Inactive, "guard is not active")
+            .help("`guardctl enable` turns it on"));
+    };
+    let limit = if all { usize::MAX } else { BUSIEST };
+    let mut before: Option<human::Sample> = None;
+    loop {
+        let sample = human::Sample::new(running.counters.reasons(), running.counters.services());
+        let rewind = watch.is_some() && std::io::stdout().is_terminal();
+        let alive = output.show(
+            |out| {
+                if rewind {
+                    // Home, then clear to the end: no flicker.
+                    write!(out, "\x1b[H\x1b[J")?;
+                }
+                human::stats(out, &sample, before.as_ref(), limit)
+            },
+            || stats_json(&running.counters),
+        );
+        let Some(seconds) = watch else { break };
+        if !alive {
+            break;
+        }
+        before = Some(sample);
+        thread::sleep(Duration::from_secs(seconds.max(1)));
+    }
+    Ok(Exit::Ok)
+}
+
+fn stats_json(counters: &Counters) -> Value {
+    let services = counters.services();
+    let ports: Vec<Value> = services.iter().filter_map(port_json).collect();
+    let protocols: Vec<Value> = services.iter().filter_map(protocol_json).collect();
+    let reasons: Vec<Value> = counters
+        .reasons()
+        .into_iter()
+        .filter(|(_, counter)| counter.packets > 0)
+        .map(|(reason, counter)| {
+            json!({
+                "reason": reason.label(),
+                "action": match reason.action() {
+                    Action::Pass => "pass",
+                    Action::Drop => "drop",
+                },
+                "packets": counter.packets,
+                "bytes": counter.bytes,
+            })
+        })
+        .collect();
+    json!({"ports": ports, "protocols": protocols, "reasons": reasons})
+}
+
+fn counter_json(counter: Counter) -> Value {
+    json!({"packets": counter.packets, "bytes": counter.bytes})
+}
+
+fn port_json(counter: &ServiceCounter) -> Option<Value> {
+    let (name, port) = match counter.service.kind() {
+        ServiceKind::Tcp(port) => ("tcp", port),
+        ServiceKind::Udp(port) => ("udp", port),
+        ServiceKind::Protocol(_) | ServiceKind::PingV4 | ServiceKind::PingV6 => return None,
+    };
+    Some(json!({
+        "protocol": name,
+        "port": port,
+        "passed": counter_json(counter.passed),
+        "dropped": counter_json(counter.dropped),
+    }))
+}
+
+fn protocol_json(counter: &ServiceCounter) -> Option<Value> {
+    let (name, number) = match counter.service.kind() {
+        ServiceKind::Tcp(_) | ServiceKind::Udp(_) => return None,
+        ServiceKind::Protocol(number) => (
+            protocol::name(number).map_or_else(|| number.to_string(), str::to_owned),
+            number,
+        ),
+        ServiceKind::PingV4 => ("ping".to_owned(), 1),
+        ServiceKind::PingV6 => ("ping6".to_owned(), 58),
+    };
+    Some(json!({
+        "protocol": name,
+        "number": number,
+        "passed": counter_json(counter.passed),
+        "dropped": counter_json(counter.dropped),
+    }))
+}

@@ -1,0 +1,71 @@
+//! `status` and `version`.
+
+use guard_common::abi::ABI_VERSION;
+use serde_json::json;
+
+use super::args::View;
+use crate::{
+    controller::{Controller, Protection, Status},
+    dataplane::Object,
+    failure::{Exit, Failure},
+    output::{Output, human},
+};
+
+pub(super) fn status(
+    controller: &Controller,
+    view: Option<View>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let status = controller.status()?;
+    output.warnings(&status.warnings);
+    let numbered = view.is_some();
+    output.show(
+        |out| human::status(out, &status, numbered),
+        || status_json(&status),
+    );
+    Ok(status.protection.exit())
+}
+
+fn status_json(status: &Status) -> serde_json::Value {
+    let interfaces: Vec<_> = status
+        .interfaces
+        .iter()
+        .map(|interface| {
+            json!({
+                "name": interface.name,
+                "mode": interface.mode.map(crate::host::XdpMode::label),
+                "protected": interface.mode.is_some(),
+            })
+        })
+        .collect();
+    json!({
+        "active": status.protection != Protection::Inactive,
+        "protected": status.protection == Protection::Active,
+        "default": status.default,
+        "generation": status.generation,
+        "interfaces": interfaces,
+        "rules": status.rules,
+        "warnings": status.warnings,
+    })
+}
+
+pub(super) fn version(output: &mut Output) -> Result<Exit, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    let object = Object::digest();
+    output.show(
+        |out| {
+            writeln!(out, "guardctl {version}")?;
+            writeln!(out, "ABI {ABI_VERSION}")?;
+            writeln!(out, "BPF object {object:016x}, {} bytes", Object::size())
+        },
+        || {
+            json!({
+                "version": version,
+                "abi": ABI_VERSION,
+                "object": format!("{object:016x}"),
+                "object_bytes": Object::size(),
+            })
+        },
+    );
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,105 @@
+//! What is in force, in words, beside the image in the kernel: the files may have changed since.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    failure::{Exit, Failure},
+    layout::Layout,
+    ruleset::{
+        describe,
+        model::{DefaultAction, Policy, Rule},
+        staged::write_atomically,
+    },
+};
+
+/// The policy that the kernel runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its generation, which must be the kernel's.
+    pub generation: u32,
+    /// `deny` or `allow`.
+    pub default: String,
+    /// The protected interfaces.
+    pub interfaces: Vec<String>,
+    /// The rules, in order.
+    pub rules: Vec<RuleView>,
+}
+
+/// A rule as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleView {
+    /// From 1.
+    pub number: usize,
+    /// `allow` or `deny`.
+    pub action: String,
+    /// What it is about, for a column.
+    pub to: String,
+    /// Where from, for a column.
+    pub from: String,
+    /// The words that would add it.
+    pub rule: String,
+    /// The operator's remark.
+    pub comment: Option<String>,
+}
+
+impl RuleView {
+    /// Rule `number` of a policy.
+    #[must_use]
+    pub fn new(number: usize, rule: &Rule) -> Self {
+        let columns = describe::columns(rule);
+        Self {
+            number,
+            action: describe::action_word(rule.action).to_owned(),
+            to: columns.to,
+            from: columns.from,
+            rule: describe::command(rule),
+            comment: rule.comment.clone(),
+        }
+    }
+
+    /// All rules of a policy.
+    #[must_use]
+    pub fn all(policy: &Policy) -> Vec<Self> {
+        policy
+            .rules
+            .iter()
+            .zip(1..)
+            .map(|(rule, number)| Self::new(number, rule))
+            .collect()
+    }
+}
+
+/// `deny` or `allow`.
+#[must_use]
+pub(super) fn default_word(default: DefaultAction) -> &'static str {
+    match default {
+        DefaultAction::Deny => "deny",
+        DefaultAction::Allow => "allow",
+    }
+}
+
+impl Applied {
+    pub(super) fn new(policy: &Policy, generation: u32, interfaces: Vec<String>) -> Self {
+        Self {
+            generation,
+            default: default_word(policy.default).to_owned(),
+            interfaces,
+            rules: RuleView::all(policy),
+        }
+    }
+
+    /// What was saved last; `None` when there is nothing or it cannot be read.
+    #[must_use]
+    pub fn read(layout: &Layout) -> Option<Self> {
+        serde_json::from_slice(&fs::read(layout.applied()).ok()?).ok()
+    }
+
+    pub(super) fn write(&self, layout: &Layout) -> Result<(), Failure> {
+        let text = serde_json::to_string(self)
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        write_atomically(&layout.applied(), &text)
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+    }
+}

@@ -1,0 +1,101 @@
+//! What commands do, with or without a daemon: load, check, compile, switch and save, under one
+//! lock. Nothing here prints.
+
+mod applied;
+mod change;
+mod check;
+mod lock;
+mod lockout;
+mod power;
+mod status;
+
+use crate::{
+    failure::{Exit, Failure, from_io},
+    host::Network,
+    layout::Layout,
+    ruleset::{
+        diagnostic::Diagnostics,
+        edit::EditError,
+        source::{self, Loaded, Source},
+    },
+};
+
+pub use applied::{Applied, RuleView};
+pub use change::{Changed, Delete, Edit};
+pub use check::Checked;
+pub use lock::Lock;
+pub use lockout::AtRisk;
+pub use power::{Disabled, Enabled};
+pub use status::{InterfaceStatus, Protection, Status};
+
+/// What the operator allows a command to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// Go on although it cuts sessions.
+    pub force: bool,
+    /// Say what would happen and change nothing.
+    pub dry_run: bool,
+}
+
+/// One instance of guard, as commands see it.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    layout: Layout,
+}
+
+impl Controller {
+    /// The instance with these folders.
+    #[must_use]
+    pub fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    /// Its folders.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn source(&self) -> Source<'static> {
+        Source::new(&self.layout.etc)
+    }
+
+    /// The policy on disk.
+    ///
+    /// # Errors
+    /// Exit 5 with every problem of every file.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        source::load(&self.layout.etc).map_err(bad_configuration)
+    }
+
+    /// Interfaces, addresses and routes.
+    ///
+    /// # Errors
+    /// When netlink does not answer.
+    pub fn network(&self) -> Result<Network, Failure> {
+        Network::read().map_err(|error| from_io("cannot read the network interfaces", &error))
+    }
+}
+
+/// All problems of the files, one per line.
+fn bad_configuration(diagnostics: Diagnostics) -> Failure {
+    Failure::new(
+        Exit::BadConfiguration,
+        diagnostics.to_string().trim_end().to_owned(),
+    )
+}
+
+fn edit_failure(error: &EditError) -> Failure {
+    let exit = match error {
+        EditError::NoSuchNumber { .. }
+        | EditError::NoSuchRule { .. }
+        | EditError::NotNever { .. } => Exit::NotFound,
+        EditError::Contradicted { .. } | EditError::Invalid(_) => Exit::BadConfiguration,
+        EditError::Layout { .. } => Exit::Failed,
+    };
+    let failure = Failure::new(exit, error.to_string());
+    match error.help() {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}

@@ -1,0 +1,263 @@
+//! Putting guard into the kernel, keeping it there and taking it out. Order matters everywhere: a
+//! policy is complete before the switch names it, the switch is set before a program is attached,
+//! and a running program is only ever exchanged, never removed and put back.
+
+use std::{collections::BTreeSet, fs, io::Read as _, path::Path};
+
+use guard_common::abi::{counters::MAX_SHARDS, names, switch::SwitchWord};
+
+use super::{
+    Object, Parameters, PolicySlots,
+    attach::{Attached, attach, replace},
+    object::LoadError,
+    pins::{self, link_name},
+};
+use crate::{
+    failure::{Exit, Failure, from_io},
+    host::{Interface, Network},
+    layout::Layout,
+    ruleset::compile::Image,
+};
+
+/// Smallest policy slot in words: 512 KB, room for hundreds of rules without growing.
+const MIN_SLOT_WORDS: u32 = 1 << 16;
+
+/// What `install` did to an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The program is on it for the first time.
+    Attached(Attached),
+    /// The program that was on it has been exchanged.
+    Replaced(String),
+    /// The program was taken off, because the interface is no longer named.
+    Detached(String),
+}
+
+/// Attaches guard with this policy to exactly these interfaces. If it runs already, the program is
+/// exchanged without a gap and flows and counters stay.
+///
+/// # Errors
+/// Whatever the kernel refuses; a first installation that fails leaves nothing behind.
+pub fn install(
+    layout: &Layout,
+    image: &Image,
+    interfaces: &[&Interface],
+    network: &Network,
+) -> Result<Vec<Change>, Failure> {
+    let is_first = pins::open(layout)?.is_none();
+    let result = if is_first {
+        install_first(layout, image, interfaces)
+    } else {
+        exchange(layout, image, Some(interfaces), network)
+    };
+    if is_first && result.is_err() {
+        pins::remove(layout)?;
+    }
+    result
+}
+
+/// Puts a policy into force on a running firewall.
+///
+/// # Errors
+/// When the policy cannot be staged; the old one then stays in force.
+pub fn apply(layout: &Layout, image: &Image, network: &Network) -> Result<(), Failure> {
+    let Some(running) = pins::open(layout)? else {
+        return Err(Failure::new(Exit::Inactive, "guard is not active")
+            .help("`guardctl enable` turns it on"));
+    };
+    let is_interrupted = layout.maps().join(next_name(names::POLICY)).exists();
+    if !is_interrupted && image.words.len() <= running.slots.capacity() {
+        return switch(&running.slots, image);
+    }
+    exchange(layout, image, None, network).map(|_| ())
+}
+
+/// Returns to the policy that was active before `apply`, when what had to follow failed.
+pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
+    if let Some(running) = pins::open(layout)? {
+        running.slots.switch_to(before);
+    }
+    Ok(())
+}
+
+/// Stages, checks and switches.
+fn switch(slots: &PolicySlots, image: &Image) -> Result<(), Failure> {
+    let previous = slots.switch().active();
+    let staged = slots.stage(&image.words);
+    if !slots.holds(staged, &image.words) {
+        return Err(Failure::new(
+            Exit::Failed,
+            "the staged policy does not read back as written",
+        ));
+    }
+    slots.switch_to(SwitchWord::settled(staged, previous));
+    Ok(())
+}
+
+fn install_first(
+    layout: &Layout,
+    image: &Image,
+    interfaces: &[&Interface],
+) -> Result<Vec<Change>, Failure> {
+    let slot_words = slot_words_for(image);
+    let (shards, own_shard) = shards();
+    let parameters = Parameters {
+        slot_words,
+        shards,
+        own_shard,
+        seed: seed()?,
+    };
+    let mut object = Object::load(parameters, None).map_err(load_failure)?;
+    switch(&object.slots().map_err(load_failure)?, image)?;
+    for name in names::MAPS {
+        pin(&object, name, &layout.maps().join(name))?;
+    }
+    let program = object.ingress().map_err(load_failure)?;
+    interfaces
+        .iter()
+        .map(|interface| attach(program, interface, &layout.links()).map(Change::Attached))
+        .collect()
+}
+
+/// Loads the program anew beside the running one and lets it take over, link by link. The policy
+/// maps are made anew when the policy does not fit into those that are there.
+fn exchange(
+    layout: &Layout,
+    image: &Image,
+    interfaces: Option<&[&Interface]>,
+    network: &Network,
+) -> Result<Vec<Change>, Failure> {
+    let maps = layout.maps();
+    let (mut slot_words, shards) = pins::sizes(&maps)?;
+    let (_, own_shard) = shards_for(shards);
+    let next_policy = maps.join(next_name(names::POLICY));
+    let next_switch = maps.join(next_name(names::SWITCH));
+    let grows = image.words.len() > slot_words as usize || next_policy.exists();
+    let mut fresh: &[&str] = &[];
+    if grows {
+        remove_if_there(&next_policy)?;
+        remove_if_there(&next_switch)?;
+        slot_words = slot_words_for(image).max(slot_words);
+        fresh = &[names::POLICY, names::SWITCH];
+    }
+    let parameters = Parameters {
+        slot_words,
+        shards,
+        own_shard,
+        seed: seed()?,
+    };
+    let mut object = Object::load(parameters, Some((&maps, fresh))).map_err(load_failure)?;
+    switch(&object.slots().map_err(load_failure)?, image)?;
+    if grows {
+        pin(&object, names::POLICY, &next_policy)?;
+        pin(&object, names::SWITCH, &next_switch)?;
+    }
+    let program = object.ingress().map_err(load_failure)?;
+
+    let mut changes = Vec::new();
+    let mut covered = BTreeSet::new();
+    for link in pins::links(layout)? {
+        let path = layout.links().join(link_name(link.ifindex));
+        let Some(known) = network.by_index(link.ifindex) else {
+            // The interface is gone, and its link with it; only the pin is left.
+            remove_if_there(&path)?;
+            continue;
+        };
+        if interfaces.is_some_and(|wanted| wanted.iter().all(|want| want.index != link.ifindex)) {
+            drop(link);
+            remove_if_there(&path)?;
+            changes.push(Change::Detached(known.name.clone()));
+            continue;
+        }
+        covered.insert(link.ifindex);
+        replace(program, link)?;
+        changes.push(Change::Replaced(known.name.clone()));
+    }
+    for interface in interfaces.unwrap_or_default() {
+        if !covered.contains(&interface.index) {
+            changes.push(Change::Attached(attach(
+                program,
+                interface,
+                &layout.links(),
+            )?));
+        }
+    }
+    if grows {
+        for (from, name) in [(&next_policy, names::POLICY), (&next_switch, names::SWITCH)] {
+            let to = maps.join(name);
+            fs::rename(from, &to).map_err(|error| from_io(to.display(), &error))?;
+        }
+    }
+    Ok(changes)
+}
+
+/// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
+fn next_name(name: &str) -> String {
+    format!("{name}_next")
+}
+
+fn remove_if_there(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(from_io(path.display(), &error)),
+    }
+}
+
+fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {
+    object
+        .map(name)
+        .map_err(load_failure)?
+        .pin(path)
+        .map_err(|error| {
+            Failure::new(
+                Exit::NoBpffs,
+                format!("{}: cannot pin the map: {error}", path.display()),
+            )
+        })
+}
+
+fn slot_words_for(image: &Image) -> u32 {
+    (image.words.len() as u32)
+        .saturating_mul(5)
+        .div_ceil(4)
+        .next_power_of_two()
+        .max(MIN_SLOT_WORDS)
+}
+
+/// Counter shards for this host, and whether each possible CPU has one of its own.
+fn shards() -> (u32, bool) {
+    let cpus = possible_cpus();
+    let shards = cpus.next_power_of_two().min(MAX_SHARDS);
+    (shards, cpus <= shards)
+}
+
+fn shards_for(shards: u32) -> (u32, bool) {
+    (shards, possible_cpus() <= shards)
+}
+
+fn possible_cpus() -> u32 {
+    // Unreadable: shared shards are right for any number.
+    aya::util::nr_cpus().map_or(u32::MAX >> 1, |cpus| cpus as u32)
+}
+
+fn seed() -> Result<u64, Failure> {
+    let mut bytes = [0; 8];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| from_io("/dev/urandom", &error))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+fn load_failure(error: LoadError) -> Failure {
+    let text = format!("{:#}", anyhow::Error::new(error));
+    if text.contains("os error 1)") || text.contains("Operation not permitted") {
+        return Failure::new(Exit::NotPermitted, text)
+            .help("run the command as root, or with CAP_BPF and CAP_NET_ADMIN");
+    }
+    if text.contains("os error 12)") {
+        return Failure::new(Exit::Failed, text).help("the maps need more memory than there is");
+    }
+    Failure::new(Exit::Unsupported, text)
+        .help("guard needs Linux 5.10 or newer with BPF and its JIT; `uname -r` shows the kernel")
+}

@@ -1,0 +1,233 @@
+//! Maps and links of a running firewall, opened by their pins.
+
+use std::{fs, io, path::Path};
+
+use aya::{
+    maps::{MapData, MapInfo, MapType},
+    programs::links::{FdLink, PinnedLink},
+};
+use guard_common::abi::{
+    ABI_VERSION,
+    counters::{MAX_SHARDS, SHARD_ROWS},
+    fragment, names,
+    switch::SLOTS,
+};
+
+use super::{Counters, PolicySlots, mapping::Mapping};
+use crate::{
+    failure::{Exit, Failure, from_io},
+    layout::{Layout, pin_folder},
+};
+
+/// A pinned link.
+#[derive(Debug)]
+pub struct LinkPin {
+    /// Index of the interface, from the name of the pin.
+    pub ifindex: u32,
+    /// The link.
+    pub link: FdLink,
+}
+
+impl LinkPin {
+    /// Does the link hold the program of this number?
+    #[must_use]
+    pub fn runs(&self, program: u32) -> bool {
+        self.link
+            .info()
+            .is_ok_and(|info| info.program_id() == program)
+    }
+}
+
+/// The shared memory of a running firewall.
+#[derive(Debug)]
+pub struct Running {
+    /// Policies and switch.
+    pub slots: PolicySlots,
+    /// Counters.
+    pub counters: Counters,
+}
+
+/// Name of the pin of an interface's link.
+#[must_use]
+pub fn link_name(ifindex: u32) -> String {
+    format!("xdp-{ifindex}")
+}
+
+/// The pinned links, in order of interface index.
+///
+/// # Errors
+/// When the folder cannot be read or a pin is not a link.
+pub fn links(layout: &Layout) -> Result<Vec<LinkPin>, Failure> {
+    let folder = layout.links();
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(from_io(folder.display(), &error)),
+    };
+    let mut links = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| from_io(folder.display(), &error))?;
+        let name = entry.file_name();
+        let Some(ifindex) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("xdp-")?.parse().ok())
+        else {
+            continue;
+        };
+        let pin = PinnedLink::from_pin(entry.path()).map_err(|error| {
+            Failure::new(Exit::Failed, format!("{}: {error}", entry.path().display()))
+        })?;
+        links.push(LinkPin {
+            ifindex,
+            link: pin.into(),
+        });
+    }
+    links.sort_by_key(|link| link.ifindex);
+    Ok(links)
+}
+
+/// The maps of the running firewall; `None` when nothing is installed.
+///
+/// # Errors
+/// Exit 11 when what is pinned has another shape than this version's.
+pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
+    refuse_other_versions(layout)?;
+    let folder = layout.maps();
+    if !folder.join(names::POLICY).exists() {
+        return Ok(None);
+    }
+    let policy = Pinned::open(&folder, names::POLICY, 8)?;
+    let switch = Pinned::open(&folder, names::SWITCH, 8)?;
+    let counters = Pinned::open(&folder, names::COUNTERS, 16)?;
+    let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
+    let shards = counters.entries / SHARD_ROWS;
+    let is_known = policy.entries.is_multiple_of(SLOTS)
+        && switch.entries == 1
+        && counters.entries.is_multiple_of(SHARD_ROWS)
+        && (1..=MAX_SHARDS).contains(&shards)
+        && fragments.entries == fragment::CELLS;
+    if !is_known {
+        return Err(mismatch(
+            &folder,
+            "a pinned map has a size of another version",
+        ));
+    }
+    Ok(Some(Running {
+        slots: PolicySlots::new(
+            policy.mapping(1)?,
+            switch.mapping(1)?,
+            policy.entries / SLOTS,
+        ),
+        counters: Counters::new(counters.mapping(2)?),
+    }))
+}
+
+/// Entries of the pinned policy and counter maps: what an object that reuses them must be told.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn sizes(folder: &Path) -> Result<(u32, u32), Failure> {
+    let policy = Pinned::open(folder, names::POLICY, 8)?;
+    let counters = Pinned::open(folder, names::COUNTERS, 16)?;
+    Ok((policy.entries / SLOTS, counters.entries / SHARD_ROWS))
+}
+
+/// Removes every pin of this version: links first, which detaches, then maps and folders.
+///
+/// # Errors
+/// When a pin cannot be removed.
+pub fn remove(layout: &Layout) -> Result<(), Failure> {
+    for folder in [layout.links(), layout.maps()] {
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            fs::remove_file(entry.path())
+                .map_err(|error| from_io(entry.path().display(), &error))?;
+        }
+    }
+    for folder in [layout.links(), layout.maps(), layout.pins()] {
+        match fs::remove_dir(&folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(from_io(folder.display(), &error)),
+        }
+    }
+    Ok(())
+}
+
+/// Pins of another version hold a program of another version in place.
+fn refuse_other_versions(layout: &Layout) -> Result<(), Failure> {
+    let own = pin_folder(ABI_VERSION);
+    let Ok(entries) = fs::read_dir(&layout.bpffs) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_version = name
+            .strip_prefix('v')
+            .is_some_and(|number| number.parse::<u32>().is_ok());
+        if is_version && name != own {
+            return Err(mismatch(
+                &entry.path(),
+                &format!("pins of another version of guard (this one uses {own})"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn mismatch(path: &Path, what: &str) -> Failure {
+    Failure::new(Exit::AbiMismatch, format!("{}: {what}", path.display())).help(
+        "run `guardctl disable` of the version that made them, then `guardctl enable` of this one",
+    )
+}
+
+/// A pinned array map.
+struct Pinned {
+    map: MapData,
+    name: &'static str,
+    entries: u32,
+}
+
+impl Pinned {
+    fn open(folder: &Path, name: &'static str, value_size: u32) -> Result<Self, Failure> {
+        let path = folder.join(name);
+        let failed = |error: &dyn std::fmt::Display| {
+            let message = format!("{}: cannot open the pinned map: {error}", path.display());
+            let exit = if is_root_or_capable() {
+                Exit::Failed
+            } else {
+                Exit::NotPermitted
+            };
+            Failure::new(exit, message)
+        };
+        let map = MapData::from_pin(&path).map_err(|error| failed(&error))?;
+        let info = map.info().map_err(|error| failed(&error))?;
+        if !is_array(&info) || info.key_size() != 4 || info.value_size() != value_size {
+            return Err(mismatch(
+                &path,
+                "a pinned map has the shape of another version",
+            ));
+        }
+        Ok(Self {
+            map,
+            name,
+            entries: info.max_entries(),
+        })
+    }
+
+    fn mapping(&self, words_per_entry: u32) -> Result<Mapping, Failure> {
+        Mapping::new(self.map.fd(), (self.entries * words_per_entry) as usize)
+            .map_err(|error| from_io(format!("cannot map \"{}\"", self.name), &error))
+    }
+}
+
+fn is_array(info: &MapInfo) -> bool {
+    matches!(info.map_type(), Ok(MapType::Array))
+}
+
+fn is_root_or_capable() -> bool {
+    // SAFETY: the call has no arguments and no preconditions.
+    unsafe { libc::geteuid() == 0 }
+}

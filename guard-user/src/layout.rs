@@ -1,0 +1,73 @@
+//! Where guard keeps its things. Every folder can be moved by the environment, so that several
+//! instances can live in several network namespaces.
+
+use std::{env, path::PathBuf};
+
+use guard_common::abi::ABI_VERSION;
+
+/// The folders of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Policy: `guard.toml`, `guard.d/` (`GUARD_ETC`, /etc/guard).
+    pub etc: PathBuf,
+    /// What survives a reboot (`GUARD_STATE`, /var/lib/guard).
+    pub state: PathBuf,
+    /// Lock and sockets (`GUARD_RUN`, /run/guard).
+    pub run: PathBuf,
+    /// Pins of all versions (`GUARD_BPFFS`, /sys/fs/bpf/guard).
+    pub bpffs: PathBuf,
+}
+
+impl Layout {
+    /// From the environment, with the defaults.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let folder = |name: &str, default: &str| {
+            env::var_os(name)
+                .filter(|path| !path.is_empty())
+                .map_or(default.into(), PathBuf::from)
+        };
+        Self {
+            etc: folder("GUARD_ETC", "/etc/guard"),
+            state: folder("GUARD_STATE", "/var/lib/guard"),
+            run: folder("GUARD_RUN", "/run/guard"),
+            bpffs: folder("GUARD_BPFFS", "/sys/fs/bpf/guard"),
+        }
+    }
+
+    /// Pins of this version.
+    #[must_use]
+    pub fn pins(&self) -> PathBuf {
+        self.bpffs.join(pin_folder(ABI_VERSION))
+    }
+
+    /// Pinned maps.
+    #[must_use]
+    pub fn maps(&self) -> PathBuf {
+        self.pins().join("maps")
+    }
+
+    /// Pinned links, one per interface.
+    #[must_use]
+    pub fn links(&self) -> PathBuf {
+        self.pins().join("links")
+    }
+
+    /// What of the policy is in force, for listings.
+    #[must_use]
+    pub fn applied(&self) -> PathBuf {
+        self.state.join("applied.json")
+    }
+
+    /// Held by whoever changes something.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.run.join("lock")
+    }
+}
+
+/// Name of the folder that holds the pins of an ABI version.
+#[must_use]
+pub fn pin_folder(version: u32) -> String {
+    format!("v{version}")
+}

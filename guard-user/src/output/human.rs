@@ -1,0 +1,216 @@
+//! Text for people.
+
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
+
+use guard_common::abi::{
+    counters::Counter,
+    reason::{Action, Reason},
+    service::{Service, ServiceKind},
+};
+
+use crate::{
+    controller::{Protection, RuleView, Status},
+    dataplane::counters::ServiceCounter,
+    ruleset::protocol,
+};
+
+/// `status`.
+///
+/// # Errors
+/// When the writer fails.
+pub fn status(out: &mut dyn Write, status: &Status, numbered: bool) -> io::Result<()> {
+    match status.protection {
+        Protection::Inactive => {
+            writeln!(out, "Status: inactive")?;
+            if !status.rules.is_empty() {
+                writeln!(
+                    out,
+                    "{} rules in the files, not in force",
+                    status.rules.len()
+                )?;
+            }
+        }
+        Protection::Active => writeln!(out, "Status: active")?,
+        Protection::Partial => {
+            writeln!(
+                out,
+                "Status: PARTLY UNPROTECTED (`guardctl reload` puts the program back)"
+            )?;
+        }
+    }
+    for interface in &status.interfaces {
+        match interface.mode {
+            Some(mode) => writeln!(out, "Interface: {} ({})", interface.name, mode.label())?,
+            None => writeln!(out, "Interface: {} UNPROTECTED", interface.name)?,
+        }
+    }
+    if status.protection != Protection::Inactive {
+        writeln!(out, "Default: {} (incoming)", status.default)?;
+        writeln!(out, "Generation: {}", status.generation)?;
+    }
+    if status.rules.is_empty() {
+        return Ok(());
+    }
+    let indent = if numbered { "     " } else { "" };
+    writeln!(out)?;
+    writeln!(out, "{indent}{:<26} {:<12}From", "To", "Action")?;
+    writeln!(out, "{indent}{:<26} {:<12}----", "--", "------")?;
+    status
+        .rules
+        .iter()
+        .try_for_each(|rule| rule_line(out, rule, numbered))
+}
+
+fn rule_line(out: &mut dyn Write, rule: &RuleView, numbered: bool) -> io::Result<()> {
+    if numbered {
+        write!(out, "[{:>2}] ", rule.number)?;
+    }
+    let action = format!("{} IN", rule.action.to_uppercase());
+    write!(out, "{:<26} {action:<12}", rule.to)?;
+    match &rule.comment {
+        Some(comment) => writeln!(out, "{:<26} # {comment}", rule.from),
+        None => writeln!(out, "{}", rule.from),
+    }
+}
+
+/// The counters at one moment.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    taken: Instant,
+    reasons: Vec<(Reason, Counter)>,
+    services: Vec<ServiceCounter>,
+}
+
+impl Sample {
+    /// Counters read just now.
+    #[must_use]
+    pub fn new(reasons: Vec<(Reason, Counter)>, services: Vec<ServiceCounter>) -> Self {
+        Self {
+            taken: Instant::now(),
+            reasons,
+            services,
+        }
+    }
+
+    fn dropped(&self, service: Service) -> u64 {
+        self.services
+            .iter()
+            .find(|counter| counter.service == service)
+            .map_or(0, |counter| counter.dropped.packets)
+    }
+
+    fn reason(&self, reason: Reason) -> u64 {
+        self.reasons
+            .iter()
+            .find(|(known, _)| *known == reason)
+            .map_or(0, |(_, c)| c.packets)
+    }
+}
+
+/// `stats`; with an earlier sample, rates beside the totals.
+///
+/// # Errors
+/// When the writer fails.
+pub fn stats(
+    out: &mut dyn Write,
+    sample: &Sample,
+    before: Option<&Sample>,
+    limit: usize,
+) -> io::Result<()> {
+    let rate = |now: u64, then: u64| {
+        let Some(before) = before else {
+            return String::new();
+        };
+        let seconds = sample.taken.duration_since(before.taken).as_secs_f64();
+        format!("{:.0}/s", (now - then.min(now)) as f64 / seconds.max(0.001))
+    };
+    let mut services = sample.services.clone();
+    services.sort_by_key(|counter| {
+        (
+            std::cmp::Reverse(counter.dropped.packets),
+            std::cmp::Reverse(counter.passed.packets),
+        )
+    });
+    writeln!(
+        out,
+        "{:<14} {:>14} {:>12} {:>14} {:>12} {:>12}",
+        "Port", "Passed", "", "Dropped", "", "Drop rate"
+    )?;
+    for counter in services.iter().take(limit) {
+        let then = before.map_or(0, |before| before.dropped(counter.service));
+        writeln!(
+            out,
+            "{:<14} {:>14} {:>12} {:>14} {:>12} {:>12}",
+            service_name(counter.service),
+            counter.passed.packets,
+            bytes(counter.passed.bytes),
+            counter.dropped.packets,
+            bytes(counter.dropped.bytes),
+            rate(counter.dropped.packets, then),
+        )?;
+    }
+    if services.len() > limit {
+        writeln!(out, "… and {} more (--all)", services.len() - limit)?;
+    }
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{:<22} {:<7} {:>14} {:>12} {:>12}",
+        "Reason", "Action", "Packets", "", "Rate"
+    )?;
+    for (reason, counter) in sample
+        .reasons
+        .iter()
+        .filter(|(_, counter)| counter.packets > 0)
+    {
+        let action = match reason.action() {
+            Action::Pass => "pass",
+            Action::Drop => "drop",
+        };
+        let then = before.map_or(0, |before| before.reason(*reason));
+        writeln!(
+            out,
+            "{:<22} {:<7} {:>14} {:>12} {:>12}  {}",
+            reason.label(),
+            action,
+            counter.packets,
+            bytes(counter.bytes),
+            rate(counter.packets, then),
+            reason.hint(),
+        )?;
+    }
+    Ok(())
+}
+
+/// `22/tcp`, `ping`, `gre`.
+#[must_use]
+pub fn service_name(service: Service) -> String {
+    match service.kind() {
+        ServiceKind::Tcp(port) => format!("{port}/tcp"),
+        ServiceKind::Udp(port) => format!("{port}/udp"),
+        ServiceKind::Protocol(number) => {
+            protocol::name(number).map_or_else(|| format!("proto {number}"), str::to_owned)
+        }
+        ServiceKind::PingV4 => "ping".to_owned(),
+        ServiceKind::PingV6 => "ping6".to_owned(),
+    }
+}
+
+/// Binary multiples, three significant digits.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}

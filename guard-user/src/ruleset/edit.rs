@@ -1,0 +1,347 @@
+//! Edits of policy files: every byte that an edit is not about stays as it is. Works on texts;
+//! nothing is written. The result has been read back and means what was asked for.
+//!
+//! Texts are cut and joined at the places the TOML parser reports, because re-printing a document
+//! would reformat what the operator wrote.
+
+use std::path::PathBuf;
+
+use super::{
+    address::{self, AddressItem},
+    describe::{self, same_rule},
+    files::Overlay,
+    model::{DefaultAction, Rule},
+    shadow,
+    source::{Document, Loaded, Source},
+};
+
+mod array;
+mod error;
+mod layout;
+mod toml_text;
+
+pub use error::EditError;
+
+use layout::{Layout, Splice};
+
+/// Where a new rule goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// After the last rule of guard.toml.
+    End,
+    /// At this number, counted over all files from 1.
+    Number(usize),
+}
+
+/// New texts, checked.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    /// The files that change.
+    pub changes: Vec<Change>,
+    /// What the files mean afterwards.
+    pub loaded: Loaded,
+    /// Number of the rule that was added or deleted.
+    pub number: Option<usize>,
+}
+
+/// New text of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The file.
+    pub path: PathBuf,
+    /// Its new text.
+    pub text: String,
+}
+
+/// What came of an edit.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Files change.
+    Edited(Box<Edited>),
+    /// Nothing to do: the rule of this number says so already.
+    Covered {
+        /// Its number, from 1.
+        by: usize,
+    },
+    /// Nothing to do: the setting is so already.
+    Unchanged,
+}
+
+/// Adds a rule. One that an earlier rule of the same action covers is not added.
+pub fn add(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    rule: &Rule,
+    place: Place,
+) -> Result<Outcome, EditError> {
+    let rules = &loaded.policy.rules;
+    let in_main = rules_of(loaded, 0);
+    let at = match place {
+        Place::End => in_main,
+        Place::Number(number) if (1..=rules.len() + 1).contains(&number) => number - 1,
+        Place::Number(number) => {
+            let count = rules.len();
+            return Err(EditError::NoSuchNumber { number, count });
+        }
+    };
+    if let Some(by) = shadow::covering_rule(&rules[..at], rule) {
+        if rules[by].action == rule.action {
+            return Ok(Outcome::Covered { by: by + 1 });
+        }
+        let words = describe::command(&rules[by]);
+        return Err(EditError::Contradicted { by: by + 1, words });
+    }
+    let later = rules.iter().position(|known| same_rule(known, rule));
+    if let (Place::End, Some(by)) = (place, later) {
+        return Ok(Outcome::Covered { by: by + 1 });
+    }
+    let (document, index) = match (place, rules.get(at).or_else(|| rules.last())) {
+        (Place::End, _) | (Place::Number(_), None) => (0, in_main),
+        (Place::Number(_), Some(neighbour)) => {
+            let (document, index) = locate(loaded, neighbour)?;
+            (document, index + usize::from(at == rules.len()))
+        }
+    };
+    let splices = edit_text(&loaded.documents[document], |layout| {
+        layout.insert_rule(index, rule)
+    })?;
+    let mut expected = rules.clone();
+    expected.insert(at, rule.clone());
+    let edited = finish(source, loaded, vec![(document, splices)], &expected)?;
+    Ok(Outcome::Edited(Box::new(Edited {
+        number: Some(at + 1),
+        ..edited
+    })))
+}
+
+/// Deletes the rule of this number, from 1.
+pub fn delete(source: &Source<'_>, loaded: &Loaded, number: usize) -> Result<Edited, EditError> {
+    let rules = &loaded.policy.rules;
+    let count = rules.len();
+    let no_such = EditError::NoSuchNumber { number, count };
+    let at = number
+        .checked_sub(1)
+        .filter(|at| *at < count)
+        .ok_or(no_such)?;
+    let (document, index) = locate(loaded, &rules[at])?;
+    let splices = edit_text(&loaded.documents[document], |layout| {
+        layout.remove_rule(index)
+    })?;
+    let mut expected = rules.clone();
+    expected.remove(at);
+    let edited = finish(source, loaded, vec![(document, splices)], &expected)?;
+    Ok(Edited {
+        number: Some(number),
+        ..edited
+    })
+}
+
+/// Deletes the first rule that means the same as `rule`.
+pub fn delete_rule(source: &Source<'_>, loaded: &Loaded, rule: &Rule) -> Result<Edited, EditError> {
+    let found = loaded
+        .policy
+        .rules
+        .iter()
+        .position(|known| same_rule(known, rule));
+    match found {
+        Some(at) => delete(source, loaded, at + 1),
+        None => Err(EditError::NoSuchRule {
+            words: describe::command(rule),
+        }),
+    }
+}
+
+/// Sets what happens when no rule matches.
+pub fn set_default(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    default: DefaultAction,
+) -> Result<Outcome, EditError> {
+    if loaded.policy.default == default {
+        return Ok(Outcome::Unchanged);
+    }
+    let value = match default {
+        DefaultAction::Deny => "\"deny\"",
+        DefaultAction::Allow => "\"allow\"",
+    };
+    set_key(source, loaded, "default", value)
+}
+
+/// Sets the interfaces to protect; none means those with default routes.
+pub fn set_interfaces(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    interfaces: &[String],
+) -> Result<Outcome, EditError> {
+    if loaded.policy.interfaces == interfaces {
+        return Ok(Outcome::Unchanged);
+    }
+    set_key(source, loaded, "interfaces", &toml_text::list(interfaces))
+}
+
+/// Puts an address, a prefix or a set on the never list.
+pub fn never_add(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    entry: &AddressItem,
+) -> Result<Outcome, EditError> {
+    let is_listed = |document: &Document| Ok(!never_places(document, entry)?.is_empty());
+    for document in &loaded.documents {
+        if is_listed(document)? {
+            return Ok(Outcome::Unchanged);
+        }
+    }
+    let at = holder(loaded, "never")?;
+    let text = toml_text::string(&entry_text(entry));
+    let splices = edit_text(&loaded.documents[at], |layout| layout.push("never", &text))?;
+    let edited = finish(source, loaded, vec![(at, splices)], &loaded.policy.rules)?;
+    Ok(Outcome::Edited(Box::new(edited)))
+}
+
+/// Takes an address, a prefix or a set off the never list, in every file.
+pub fn never_remove(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    entry: &AddressItem,
+) -> Result<Edited, EditError> {
+    let mut edits = Vec::new();
+    for (at, document) in loaded.documents.iter().enumerate() {
+        let places = never_places(document, entry)?;
+        if !places.is_empty() {
+            let splices = edit_text(document, |layout| layout.pull("never", &places))?;
+            edits.push((at, splices));
+        }
+    }
+    if edits.is_empty() {
+        return Err(EditError::NotNever {
+            entry: entry_text(entry),
+        });
+    }
+    finish(source, loaded, edits, &loaded.policy.rules)
+}
+
+fn set_key(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    key: &str,
+    value: &str,
+) -> Result<Outcome, EditError> {
+    let at = holder(loaded, key)?;
+    let splices = edit_text(&loaded.documents[at], |layout| Some(layout.set(key, value)))?;
+    let edited = finish(source, loaded, vec![(at, splices)], &loaded.policy.rules)?;
+    Ok(Outcome::Edited(Box::new(edited)))
+}
+
+/// The document that has this key, or the main one.
+fn holder(loaded: &Loaded, key: &str) -> Result<usize, EditError> {
+    for (at, document) in loaded.documents.iter().enumerate() {
+        if layout(document)?.has(key) {
+            return Ok(at);
+        }
+    }
+    Ok(0)
+}
+
+/// Indices of the entries of `never` in this document that mean `entry`.
+fn never_places(document: &Document, entry: &AddressItem) -> Result<Vec<usize>, EditError> {
+    let texts = layout(document)?.texts("never");
+    let is_same = |text: &String| address::parse_item(text).is_ok_and(|(item, _)| item == *entry);
+    Ok((0..texts.len()).filter(|at| is_same(&texts[*at])).collect())
+}
+
+fn entry_text(entry: &AddressItem) -> String {
+    match entry {
+        AddressItem::Any => "any".to_owned(),
+        AddressItem::Network(network) => address::show(network),
+        AddressItem::Set(name) => format!("@{name}"),
+    }
+}
+
+/// Document and index within it of a rule.
+fn locate(loaded: &Loaded, rule: &Rule) -> Result<(usize, usize), EditError> {
+    let main = || {
+        loaded
+            .documents
+            .first()
+            .map(|first| first.path.to_path_buf())
+    };
+    let unknown = || EditError::Layout {
+        path: main().unwrap_or_default(),
+    };
+    let origin = rule.origin.as_ref().ok_or_else(unknown)?;
+    let document = loaded
+        .documents
+        .iter()
+        .position(|document| document.path == origin.file)
+        .ok_or_else(unknown)?;
+    Ok((document, origin.index))
+}
+
+fn rules_of(loaded: &Loaded, document: usize) -> usize {
+    let path = loaded
+        .documents
+        .get(document)
+        .map(|document| &document.path);
+    let is_here = |rule: &&Rule| rule.origin.as_ref().map(|origin| &origin.file) == path;
+    loaded.policy.rules.iter().filter(is_here).count()
+}
+
+fn layout(document: &Document) -> Result<Layout<'_>, EditError> {
+    Layout::of(&document.text).ok_or_else(|| EditError::Layout {
+        path: document.path.to_path_buf(),
+    })
+}
+
+fn edit_text(
+    document: &Document,
+    edit: impl FnOnce(&Layout<'_>) -> Option<Vec<Splice>>,
+) -> Result<Vec<Splice>, EditError> {
+    edit(&layout(document)?).ok_or_else(|| EditError::Layout {
+        path: document.path.to_path_buf(),
+    })
+}
+
+/// Applies the splices, reads the result back and compares it with what is expected.
+fn finish(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    edits: Vec<(usize, Vec<Splice>)>,
+    expected: &[Rule],
+) -> Result<Edited, EditError> {
+    let mut overlay = Overlay::default();
+    let mut changes = Vec::new();
+    // A guard.toml that does not exist must not count as an empty one: digests would differ.
+    let exists = |document: &&Document| loaded.files.contains(&document.path);
+    for document in loaded.documents.iter().filter(exists) {
+        overlay.insert(document.path.to_path_buf(), document.text.clone());
+    }
+    for (at, splices) in edits {
+        let document = &loaded.documents[at];
+        let text = layout::apply(&document.text, splices);
+        let path = document.path.to_path_buf();
+        overlay.insert(path.clone(), text.clone());
+        changes.push(Change { path, text });
+    }
+    let after = source
+        .clone()
+        .with_overlay(overlay)
+        .load()
+        .map_err(EditError::Invalid)?;
+    let rules = &after.policy.rules;
+    let is_same =
+        |(left, right): (&Rule, &Rule)| same_rule(left, right) && left.comment == right.comment;
+    if rules.len() != expected.len() || !rules.iter().zip(expected).all(is_same) {
+        let path = changes.first().map(|change| change.path.clone());
+        return Err(EditError::Layout {
+            path: path.unwrap_or_default(),
+        });
+    }
+    Ok(Edited {
+        changes,
+        loaded: after,
+        number: None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

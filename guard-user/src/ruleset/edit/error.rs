@@ -1,0 +1,73 @@
+//! Why an edit cannot be made, and what to do instead.
+
+use std::path::PathBuf;
+
+use crate::ruleset::diagnostic::Diagnostics;
+
+/// An edit that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// There is no rule of that number.
+    #[error("there is no rule {number}; {}", count_text(*.count))]
+    NoSuchNumber {
+        /// The number that was asked for.
+        number: usize,
+        /// How many rules there are.
+        count: usize,
+    },
+    /// No rule means the same.
+    #[error("there is no rule `{words}`")]
+    NoSuchRule {
+        /// The rule that was asked for.
+        words: String,
+    },
+    /// Not on the never list.
+    #[error("{entry} is not on the never list")]
+    NotNever {
+        /// What was asked for.
+        entry: String,
+    },
+    /// An earlier rule of the other action takes all its packets.
+    #[error("the rule could never match: rule {by} `{words}` covers it")]
+    Contradicted {
+        /// Number of the earlier rule.
+        by: usize,
+        /// Its words.
+        words: String,
+    },
+    /// The files would be wrong afterwards.
+    #[error("the policy would be wrong afterwards:\n{0}")]
+    Invalid(Diagnostics),
+    /// The layout of a file is beyond this editor.
+    #[error("{}: this file cannot be edited by command", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl EditError {
+    /// A way out.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::NoSuchNumber { .. } | Self::NoSuchRule { .. } => {
+                Some("`guardctl status numbered` lists the rules".to_owned())
+            }
+            Self::NotNever { .. } => Some("`guardctl never list` lists its entries".to_owned()),
+            Self::Contradicted { by, .. } => {
+                Some(format!("put it first with `guardctl insert {by} …`"))
+            }
+            Self::Invalid(_) => None,
+            Self::Layout { .. } => Some("edit it by hand, then `guardctl reload`".to_owned()),
+        }
+    }
+}
+
+fn count_text(count: usize) -> String {
+    match count {
+        0 => "there are no rules".to_owned(),
+        1 => "the only rule is 1".to_owned(),
+        _ => format!("rules are numbered 1 to {count}"),
+    }
+}

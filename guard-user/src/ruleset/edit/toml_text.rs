@@ -1,0 +1,82 @@
+//! Values and rules as TOML text.
+
+use crate::ruleset::{
+    describe,
+    model::{PortRange, Rule, Traffic},
+};
+
+/// A text in quotes.
+pub(super) fn string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            control if control.is_control() => {
+                quoted.push_str(&format!("\\u{:04X}", u32::from(control)));
+            }
+            plain => quoted.push(plain),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A list of texts.
+pub(super) fn list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| string(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// A rule as a table of its own, with a closing line end.
+pub(super) fn table(rule: &Rule) -> String {
+    let mut text = String::from("[[rule]]\n");
+    for (key, value) in fields(rule) {
+        text.push_str(&format!("{key} = {value}\n"));
+    }
+    text
+}
+
+/// A rule as an inline table.
+pub(super) fn inline_table(rule: &Rule) -> String {
+    let fields: Vec<String> = fields(rule)
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    format!("{{ {} }}", fields.join(", "))
+}
+
+fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("action", string(describe::action_word(rule.action)))];
+    if let Traffic::Ports(_, ranges) = &rule.traffic
+        && let Some(ports) = describe::ports(ranges)
+    {
+        let is_number = matches!(ranges.as_slice(), [PortRange { first, last }] if first == last);
+        fields.push(("port", if is_number { ports } else { string(&ports) }));
+    }
+    if let Some(protocol) = describe::protocol_word(&rule.traffic) {
+        let is_number = protocol.bytes().all(|byte| byte.is_ascii_digit());
+        fields.push((
+            "proto",
+            if is_number {
+                protocol
+            } else {
+                string(&protocol)
+            },
+        ));
+    }
+    for (key, end) in [("from", &rule.source), ("to", &rule.destination)] {
+        match describe::address_texts(end).as_slice() {
+            [] => {}
+            [one] => fields.push((key, string(one))),
+            several => fields.push((key, list(several))),
+        }
+    }
+    if let Some(interface) = &rule.interface {
+        fields.push(("on", string(interface)));
+    }
+    if let Some(comment) = &rule.comment {
+        fields.push(("comment", string(comment)));
+    }
+    fields
+}

@@ -1,0 +1,95 @@
+//! Reading files without trusting them: bounded, never blocking, and with an overlay for text that
+//! is not on disk yet.
+
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Largest policy file.
+const MAX_POLICY_BYTES: u64 = 16 << 20;
+/// Largest file of a set.
+const MAX_SET_BYTES: u64 = 64 << 20;
+
+/// What a file is read for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    Policy,
+    Set,
+}
+
+/// Texts that stand in for files, for an edit that is checked before it is written.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    texts: BTreeMap<PathBuf, String>,
+}
+
+impl Overlay {
+    /// Lets `text` stand in for the file at `path`.
+    pub fn insert(&mut self, path: PathBuf, text: String) {
+        self.texts.insert(path, text);
+    }
+
+    /// Paths of the texts.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.texts.keys()
+    }
+
+    /// Bytes of the file, `None` when it does not exist. The error says what is wrong with it.
+    pub(super) fn read(&self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, String> {
+        if let Some(text) = self.texts.get(path) {
+            return Ok(Some(text.clone().into_bytes()));
+        }
+        let limit = match purpose {
+            Purpose::Policy => MAX_POLICY_BYTES,
+            Purpose::Set => MAX_SET_BYTES,
+        };
+        match read_bounded(path, limit) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Unreadable::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                match path.symlink_metadata() {
+                    Ok(_) => Err("is a symbolic link to nothing".to_owned()),
+                    Err(_) => Ok(None),
+                }
+            }
+            Err(Unreadable::Io(error)) => Err(format!("cannot be read: {error}")),
+            Err(Unreadable::Directory) => Err("is a directory, not a file".to_owned()),
+            Err(Unreadable::Special) => Err("is not a regular file".to_owned()),
+            Err(Unreadable::TooLong) => Err(format!("is larger than {} MiB", limit >> 20)),
+        }
+    }
+}
+
+enum Unreadable {
+    Io(io::Error),
+    Directory,
+    Special,
+    TooLong,
+}
+
+fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(Unreadable::Io)?;
+    let metadata = file.metadata().map_err(Unreadable::Io)?;
+    if metadata.is_dir() {
+        return Err(Unreadable::Directory);
+    }
+    if !metadata.is_file() {
+        return Err(Unreadable::Special);
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Unreadable::Io)?;
+    if bytes.len() as u64 > limit {
+        return Err(Unreadable::TooLong);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,162 @@
+//! The keys of a policy file, and what to say about any other.
+
+use crate::ruleset::{
+    nearest::nearest,
+    value::{BadValue, quoted},
+};
+
+/// Keys at the top of a file.
+pub(super) const ROOT_KEYS: [&str; 5] = ["interfaces", "default", "never", "sets", "rule"];
+/// Keys of a rule.
+const RULE_KEYS: [&str; 7] = ["action", "port", "proto", "from", "to", "on", "comment"];
+
+/// Words of other firewalls at the top of a file, and ours.
+const ROOT_SYNONYMS: [(&str, &str); 12] = [
+    ("iface", "interfaces"),
+    ("interface", "interfaces"),
+    ("nic", "interfaces"),
+    ("policy", "default"),
+    ("default_policy", "default"),
+    ("allowlist", "never"),
+    ("whitelist", "never"),
+    ("ignoreip", "never"),
+    ("ipset", "sets"),
+    ("set", "sets"),
+    ("rules", "rule"),
+    ("allow", "rule"),
+];
+/// Words of other firewalls in a rule, and ours.
+const RULE_SYNONYMS: [(&str, &str); 18] = [
+    ("protocol", "proto"),
+    ("protocols", "proto"),
+    ("ports", "port"),
+    ("dport", "port"),
+    ("service", "port"),
+    ("source", "from"),
+    ("src", "from"),
+    ("saddr", "from"),
+    ("destination", "to"),
+    ("dest", "to"),
+    ("dst", "to"),
+    ("daddr", "to"),
+    ("interface", "on"),
+    ("iface", "on"),
+    ("in", "on"),
+    ("name", "comment"),
+    ("policy", "action"),
+    ("target", "action"),
+];
+
+pub(super) fn unknown_root(key: &str) -> BadValue {
+    if let Some(near) = near(key, &ROOT_SYNONYMS, &ROOT_KEYS) {
+        let bad = unknown(key, Some(near));
+        return match near {
+            "rule" => bad.help("each rule begins with a line [[rule]]"),
+            "sets" => bad.help("sets stand below a line [sets]"),
+            _ => bad.help(format!("write {near} = …")),
+        };
+    }
+    if RULE_KEYS.contains(&key) {
+        return BadValue::new(format!("key {} belongs to a rule", quoted(key)))
+            .help("write [[rule]] on a line above it");
+    }
+    unknown(key, None).help("a file has interfaces, default, never, [sets] and [[rule]]")
+}
+
+pub(super) fn unknown_in_rule(key: &str) -> BadValue {
+    match key {
+        "limit" | "rate" | "burst" => {
+            return BadValue::new(format!("key {} is not available yet", quoted(key)))
+                .help("limits per source come with a later version; leave the key out");
+        }
+        "sport" | "source_port" => {
+            return BadValue::new(format!("key {} is refused: rules do not match source ports", quoted(key)))
+                .help("whoever sends a packet chooses its source port, so it proves nothing; match `from` and `port`");
+        }
+        "log" => {
+            return BadValue::new("key \"log\" is refused: rules do not log")
+                .help("every rule counts its packets: `guardctl stats`");
+        }
+        _ => {}
+    }
+    if ROOT_KEYS.contains(&key) {
+        return misplaced(key, "[[rule]]");
+    }
+    let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
+    unknown(key, near).help("a rule has action, port, proto, from, to, on and comment")
+}
+
+pub(super) fn unknown_in_set(key: &str) -> BadValue {
+    unknown(key, nearest(key, ["file"])).help("a set is a list of prefixes or { file = \"…\" }")
+}
+
+/// A key of the top that TOML puts into the table above it.
+pub(super) fn misplaced(key: &str, table: &str) -> BadValue {
+    BadValue::new(format!("key {} stands below {table}", quoted(key))).help(format!(
+        "move it to the top of the file: in TOML, everything after {table} belongs to it"
+    ))
+}
+
+pub(super) fn unknown_default(value: &str) -> BadValue {
+    let near = match value {
+        "drop" | "reject" | "block" => Some("deny"),
+        "accept" | "pass" => Some("allow"),
+        other => nearest(other, ["deny", "allow"]),
+    };
+    let known = format!("default {} is unknown", quoted(value));
+    with_guess(known, near).help("use \"deny\" or \"allow\"")
+}
+
+pub(super) fn unknown_action(value: &str) -> BadValue {
+    match value {
+        "reject" => BadValue::new("action \"reject\" is refused: the filter answers no packet")
+            .help("use \"deny\": it drops without an answer"),
+        "limit" => BadValue::new("action \"limit\" is not available yet")
+            .help("use \"allow\" until limits per source come with a later version"),
+        "route" | "out" => BadValue::new(format!(
+            "action {} is refused: guard filters what arrives",
+            quoted(value)
+        ))
+        .help("use nftables for other directions"),
+        _ => {
+            let near = match value {
+                "drop" | "block" => Some("deny"),
+                "accept" | "pass" => Some("allow"),
+                other => nearest(other, ["allow", "deny"]),
+            };
+            let known = format!("action {} is unknown", quoted(value));
+            with_guess(known, near).help("use \"allow\" or \"deny\"")
+        }
+    }
+}
+
+/// Words the parser's message for someone who edits a firewall.
+pub(super) fn syntax_problem(message: &str) -> BadValue {
+    let bad = BadValue::new(format!("not valid TOML: {message}"));
+    if message.contains("duplicate key") {
+        bad.help("keep one of the two; several values stand in a list: [\"a\", \"b\"]")
+    } else if message.contains("recursion limit") {
+        bad.help("lists and tables are nested too deeply")
+    } else {
+        bad.help("texts stand in quotes, lists in [ ], and each rule begins with [[rule]]")
+    }
+}
+
+fn near<'k>(key: &str, synonyms: &[(&str, &'k str)], known: &[&'k str]) -> Option<&'k str> {
+    let lower = key.to_lowercase();
+    let synonym = synonyms.iter().find(|(word, _)| *word == lower);
+    synonym
+        .map(|(_, ours)| *ours)
+        .or_else(|| nearest(key, known.iter().copied()))
+}
+
+fn unknown(key: &str, near: Option<&str>) -> BadValue {
+    with_guess(format!("unknown key {}", quoted(key)), near)
+}
+
+fn with_guess(problem: String, near: Option<&str>) -> BadValue {
+    BadValue::new(match near {
+        Some(near) => format!("{problem}; did you mean \"{near}\""),
+        None => problem,
+    })
+}

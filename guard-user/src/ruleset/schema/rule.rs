@@ -1,0 +1,206 @@
+//! The `[[rule]]` tables of a policy file.
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Located, Reader, RuleDraft, Value, keys};
+use crate::ruleset::{
+    address::AddressItem,
+    model::{PortRange, RuleAction},
+    protocol::Protocol,
+    traffic::{self, PortItem},
+    value::{self, BadValue, quoted},
+};
+
+/// Largest number of ports and ranges in one rule.
+const MAX_PORT_ITEMS: usize = 1024;
+
+impl Reader<'_, '_> {
+    pub(super) fn rules(&mut self, value: &Value<'_>) -> Vec<Option<RuleDraft>> {
+        let DeValue::Array(array) = value.get_ref() else {
+            if value.get_ref().is_table() {
+                let bad = BadValue::new("[rule] is a single table, rules are a list")
+                    .help("write [[rule]] with two brackets");
+                self.error(value.span(), bad);
+            } else {
+                self.wrong_type(value, "a list of tables, [[rule]]");
+            }
+            return Vec::new();
+        };
+        array
+            .iter()
+            .map(|element| match element.get_ref() {
+                DeValue::Table(table) => self.rule(table, element.span()),
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => {
+                    self.wrong_type(element, "a table, [[rule]]");
+                    None
+                }
+            })
+            .collect()
+    }
+
+    fn rule(&mut self, table: &DeTable<'_>, span: std::ops::Range<usize>) -> Option<RuleDraft> {
+        let errors_before = self.problems.error_count();
+        let mut action = None;
+        let mut ports = Vec::new();
+        let mut port_span = None;
+        let mut protocol = Protocol::Any;
+        let mut proto_span = None;
+        let (mut source, mut destination) = (Vec::new(), Vec::new());
+        let (mut interface, mut comment) = (None, None);
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "action" => action = self.action(value),
+                "port" => {
+                    ports = self.ports(value).unwrap_or_default();
+                    port_span = Some(value.span());
+                }
+                "proto" => {
+                    protocol = self.protocol(value).unwrap_or(Protocol::Any);
+                    proto_span = Some(value.span());
+                }
+                "from" => source = self.end(value),
+                "to" => destination = self.end(value),
+                "on" => interface = self.checked(value, "an interface name", value::interface_name),
+                "comment" => comment = self.checked(value, "a text in quotes", value::comment),
+                unknown => self.error(key.span(), keys::unknown_in_rule(unknown)),
+            }
+        }
+        if action.is_none() && !table.contains_key("action") {
+            let bad = BadValue::new("the rule has no action")
+                .help("write action = \"allow\" or action = \"deny\"");
+            self.error(span.clone(), bad);
+        }
+        // A value that was refused above must not be read as "not given".
+        if self.problems.error_count() > errors_before {
+            return None;
+        }
+        match traffic::resolve(&ports, protocol) {
+            Ok(traffic) => Some(RuleDraft {
+                at: self.lines.position(span.start),
+                action: action?,
+                traffic,
+                source,
+                destination,
+                interface,
+                comment,
+            }),
+            Err(bad) => {
+                self.error(port_span.or(proto_span).unwrap_or(span), bad);
+                None
+            }
+        }
+    }
+
+    fn action(&mut self, value: &Value<'_>) -> Option<RuleAction> {
+        match self.string(value, "\"allow\" or \"deny\"")? {
+            "allow" => Some(RuleAction::Allow),
+            "deny" => Some(RuleAction::Deny),
+            other => {
+                self.error(value.span(), keys::unknown_action(other));
+                None
+            }
+        }
+    }
+
+    /// The addresses of one end; empty means any.
+    fn end(&mut self, value: &Value<'_>) -> Vec<Located<AddressItem>> {
+        let Some(items) = self.addresses(value) else {
+            return Vec::new();
+        };
+        if items.is_empty() {
+            let bad = BadValue::new("an empty list of addresses matches nothing")
+                .help("write \"any\" for every address, or delete the rule");
+            self.error(value.span(), bad);
+        }
+        let has_any = items.iter().any(|item| item.value == AddressItem::Any);
+        if has_any && items.len() > 1 {
+            let bad = BadValue::new("\"any\" makes the rest of the list pointless")
+                .help("write only \"any\", or only the rest");
+            self.error(value.span(), bad);
+        }
+        if has_any { Vec::new() } else { items }
+    }
+
+    fn ports(&mut self, value: &Value<'_>) -> Option<Vec<PortItem>> {
+        let DeValue::Array(array) = value.get_ref() else {
+            return self.port(value);
+        };
+        if array.is_empty() {
+            let bad = BadValue::new("an empty list of ports matches nothing")
+                .help("leave the port out for every port, or delete the rule");
+            self.error(value.span(), bad);
+        }
+        let items: Vec<PortItem> = array
+            .iter()
+            .filter_map(|element| self.port(element))
+            .flatten()
+            .collect();
+        if items.len() > MAX_PORT_ITEMS {
+            let bad = BadValue::new(format!(
+                "{} ports in one rule; the limit is {MAX_PORT_ITEMS}",
+                items.len()
+            ))
+            .help("write ranges such as \"6000:6007\", or several rules");
+            self.error(value.span(), bad);
+        }
+        Some(items)
+    }
+
+    fn port(&mut self, value: &Value<'_>) -> Option<Vec<PortItem>> {
+        let read = match value.get_ref() {
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .map_err(|_| {
+                    let text = quoted(integer.as_str());
+                    BadValue::new(format!(
+                        "port {} is out of range (1-65535)",
+                        text.trim_matches('"')
+                    ))
+                })
+                .and_then(traffic::port_number)
+                .map(|port| vec![PortItem::Range(PortRange::single(port))]),
+            DeValue::String(text) => traffic::parse_ports(text, &self.names.services),
+            DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.wrong_type(value, "a port, \"80,443\", \"6000:6007\" or a service name");
+                return None;
+            }
+        };
+        read.map_err(|bad| self.error(value.span(), bad)).ok()
+    }
+
+    fn protocol(&mut self, value: &Value<'_>) -> Option<Protocol> {
+        let read = match value.get_ref() {
+            DeValue::Integer(integer) => self.names.protocols.parse(integer.as_str()),
+            DeValue::String(text) => self.names.protocols.parse(text),
+            DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.wrong_type(value, "a protocol such as \"tcp\", \"gre\" or 47");
+                return None;
+            }
+        };
+        read.map_err(|bad| self.error(value.span(), bad)).ok()
+    }
+
+    fn checked(
+        &mut self,
+        value: &Value<'_>,
+        expected: &str,
+        check: fn(&str) -> Result<String, BadValue>,
+    ) -> Option<String> {
+        let text = self.string(value, expected)?;
+        check(text)
+            .map_err(|bad| self.error(value.span(), bad))
+            .ok()
+    }
+}

@@ -1,0 +1,360 @@
+//! A rule as it is typed: ufw's grammar, and the short form "source, then port". Reads words, not
+//! files; what ufw knows and guard does not is refused with a way out.
+
+use std::fmt;
+
+use super::{
+    address::{self, AddressItem},
+    model::{Prefixes, Rule, RuleAction},
+    names::Names,
+    prefixes::PrefixList,
+    protocol::Protocol,
+    sets::{self, SetTable},
+    traffic::{self, PortItem},
+    value::{self, BadValue, quoted},
+};
+
+mod refused;
+
+/// What words may refer to.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'s> {
+    /// Services and protocols.
+    pub names: &'s Names,
+    /// Named sets.
+    pub sets: &'s SetTable,
+}
+
+/// A rule that was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// The rule, without an origin.
+    pub rule: Rule,
+    /// What was not taken literally.
+    pub warnings: Vec<String>,
+}
+
+/// Words that are no rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct WordsError {
+    /// Index of the word that is wrong, from 0; one past the end when a word is missing.
+    pub word: usize,
+    /// What is wrong, with the value.
+    pub message: String,
+    /// A way out.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for WordsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl WordsError {
+    /// A way out.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// The words with a mark below the wrong one, two lines.
+    #[must_use]
+    pub fn underline<S: AsRef<str>>(&self, words: &[S]) -> String {
+        let texts: Vec<String> = words
+            .iter()
+            .map(|word| quoted(word.as_ref()).trim_matches('"').to_owned())
+            .collect();
+        let before: usize = texts
+            .iter()
+            .take(self.word)
+            .map(|text| text.chars().count() + 1)
+            .sum();
+        let width = texts.get(self.word).map_or(1, |text| text.chars().count());
+        format!(
+            "{}\n{}{}",
+            texts.join(" "),
+            " ".repeat(before),
+            "^".repeat(width.max(1))
+        )
+    }
+}
+
+/// Reads the words of a rule, beginning with `allow` or `deny`.
+pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, WordsError> {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    let mut parser = Parser {
+        words: &words,
+        next: 0,
+        scope,
+        warnings: Vec::new(),
+        draft: Draft::default(),
+    };
+    let action = parser.action()?;
+    while parser.next < words.len() {
+        parser.clause()?;
+    }
+    parser.finish(action)
+}
+
+/// What was said, each with the index of its word.
+#[derive(Default)]
+struct Draft {
+    source: Option<(usize, Prefixes)>,
+    destination: Option<(usize, Prefixes)>,
+    ports: Option<(usize, Vec<PortItem>)>,
+    protocol: Option<(usize, Protocol)>,
+    interface: Option<String>,
+    comment: Option<String>,
+    is_in: bool,
+}
+
+struct Parser<'w> {
+    words: &'w [&'w str],
+    next: usize,
+    scope: &'w Scope<'w>,
+    warnings: Vec<String>,
+    draft: Draft,
+}
+
+type Read<T> = Result<T, WordsError>;
+
+impl<'w> Parser<'w> {
+    fn action(&mut self) -> Read<RuleAction> {
+        let action = match self.words.first() {
+            Some(word) if word.eq_ignore_ascii_case("allow") => RuleAction::Allow,
+            Some(word) if word.eq_ignore_ascii_case("deny") => RuleAction::Deny,
+            Some(word) => return Err(fail(0, refused::action(word))),
+            None => return Err(fail(0, refused::nothing_said())),
+        };
+        self.next = 1;
+        Ok(action)
+    }
+
+    fn clause(&mut self) -> Read<()> {
+        let at = self.next;
+        let word = self.words[at].to_lowercase();
+        self.next += 1;
+        match word.as_str() {
+            "in" => self.direction(at),
+            "on" => self.on(at),
+            "from" => self.from(at),
+            "to" => self.to(at),
+            "proto" => {
+                let (value, text) = self.value(at, "a protocol, e.g. tcp")?;
+                let protocol = self.scope.names.protocols.parse(text);
+                self.set_protocol(value, protocol.map_err(|bad| fail(value, bad))?)
+            }
+            "comment" => self.comment(at),
+            _ => match refused::keyword(&word) {
+                Some(bad) => Err(fail(at, bad)),
+                None => self.bare(at),
+            },
+        }
+    }
+
+    fn direction(&mut self, at: usize) -> Read<()> {
+        if std::mem::replace(&mut self.draft.is_in, true) {
+            return Err(fail(at, refused::twice("in")));
+        }
+        Ok(())
+    }
+
+    fn on(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "an interface, e.g. eth0")?;
+        if self.draft.interface.is_some() {
+            return Err(fail(at, refused::twice("on")));
+        }
+        let name = value::interface_name(text).map_err(|bad| fail(value, bad))?;
+        self.draft.interface = Some(name);
+        Ok(())
+    }
+
+    fn from(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "an address, a prefix, @set or any")?;
+        let prefixes = self.addresses(value, text)?;
+        self.set_source(at, prefixes)?;
+        if self.next_is("port") || self.next_is("app") {
+            let port = self.words.get(self.next + 1).copied();
+            return Err(fail(self.next, refused::source_port(text, port)));
+        }
+        Ok(())
+    }
+
+    fn to(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "an address, a prefix, @set or any")?;
+        if self.draft.destination.is_some() {
+            return Err(fail(at, refused::twice("to")));
+        }
+        let prefixes = self.addresses(value, text)?;
+        self.draft.destination = Some((value, prefixes));
+        if self.next_is("port") {
+            let keyword = self.next;
+            self.next += 1;
+            let (value, text) = self.value(keyword, "a port, e.g. 22")?;
+            return self.set_ports(value, text);
+        }
+        Ok(())
+    }
+
+    fn comment(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "a text in quotes")?;
+        if let Some(rest) = self.words.get(self.next) {
+            return Err(fail(self.next, refused::after_comment(rest)));
+        }
+        let text = value::comment(text).map_err(|bad| fail(value, bad))?;
+        self.draft.comment = Some(text);
+        Ok(())
+    }
+
+    /// A word that stands for itself: an address, a port with or without protocol, or `ping`.
+    fn bare(&mut self, at: usize) -> Read<()> {
+        let word = self.words[at];
+        if word.eq_ignore_ascii_case("ping") {
+            return self.set_protocol(at, Protocol::Ping);
+        }
+        if address::looks_like_address(word) {
+            if self.draft.ports.is_some() {
+                return Err(fail(at, refused::address_after_port(word)));
+            }
+            let prefixes = self.addresses(at, word)?;
+            return self.set_source(at, prefixes);
+        }
+        let Some((ports, protocol)) = word.rsplit_once('/') else {
+            return self.set_ports(at, word);
+        };
+        self.set_ports(at, ports)?;
+        let protocol = self.scope.names.protocols.parse(protocol);
+        self.set_protocol(at, protocol.map_err(|bad| fail(at, bad))?)
+    }
+
+    fn set_source(&mut self, at: usize, prefixes: Prefixes) -> Read<()> {
+        if self.draft.source.is_some() {
+            return Err(fail(at, refused::two_sources(self.words[at])));
+        }
+        self.draft.source = Some((at, prefixes));
+        Ok(())
+    }
+
+    fn set_ports(&mut self, at: usize, text: &str) -> Read<()> {
+        if self.draft.ports.is_some() {
+            return Err(fail(at, refused::two_ports(text)));
+        }
+        let services = &self.scope.names.services;
+        let is_name = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let ports = traffic::parse_ports(text, services).map_err(|bad| {
+            // `allow gre` is a protocol that was meant.
+            match self.scope.names.protocols.parse(text) {
+                Ok(_) if is_name && !text.is_empty() => fail(at, refused::bare_protocol(text)),
+                Ok(_) | Err(_) => fail(at, bad),
+            }
+        })?;
+        self.draft.ports = Some((at, ports));
+        Ok(())
+    }
+
+    fn set_protocol(&mut self, at: usize, protocol: Protocol) -> Read<()> {
+        if self.draft.protocol.is_some() {
+            return Err(fail(at, refused::twice("protocol")));
+        }
+        self.draft.protocol = Some((at, protocol));
+        Ok(())
+    }
+
+    fn addresses(&mut self, at: usize, text: &str) -> Read<Prefixes> {
+        let mut list = PrefixList::default();
+        let count = text.split(',').count();
+        for part in text.split(',') {
+            let (item, note) = address::parse_item(part).map_err(|bad| fail(at, bad))?;
+            self.warnings.extend(note);
+            match item {
+                AddressItem::Any if count > 1 => {
+                    return Err(fail(at, refused::any_in_list(text)));
+                }
+                AddressItem::Any => {}
+                AddressItem::Network(network) => list.add_network(network),
+                AddressItem::Set(name) => {
+                    let Some(content) = self.scope.sets.get(&name) else {
+                        let known = self.scope.sets.keys().map(String::as_str);
+                        return Err(fail(at, sets::unknown(&name, known)));
+                    };
+                    list.add_set(name, Some(content));
+                }
+            }
+        }
+        Ok(list.finish())
+    }
+
+    /// The word after a keyword.
+    fn value(&mut self, keyword: usize, expected: &str) -> Read<(usize, &'w str)> {
+        let at = self.next;
+        let Some(text) = self.words.get(at) else {
+            let bad = refused::missing_after(self.words[keyword], expected);
+            return Err(fail(at, bad));
+        };
+        self.next += 1;
+        Ok((at, text))
+    }
+
+    fn next_is(&self, keyword: &str) -> bool {
+        let next = self.words.get(self.next);
+        next.is_some_and(|word| word.eq_ignore_ascii_case(keyword))
+    }
+
+    fn finish(self, action: RuleAction) -> Read<Parsed> {
+        let Draft {
+            source,
+            destination,
+            ports,
+            protocol,
+            interface,
+            comment,
+            is_in: _,
+        } = self.draft;
+        let end = self.words.len();
+        let says_nothing = source.is_none()
+            && destination.is_none()
+            && ports.is_none()
+            && protocol.is_none()
+            && interface.is_none();
+        if says_nothing {
+            return Err(fail(end, refused::nothing_said()));
+        }
+        let protocol_at = protocol.map(|(at, _)| at);
+        let wrong = ports.as_ref().map(|(at, _)| *at).or(protocol_at);
+        let traffic = traffic::resolve(
+            ports.as_ref().map_or(&[], |(_, ports)| ports.as_slice()),
+            protocol.map_or(Protocol::Any, |(_, protocol)| protocol),
+        )
+        .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+        let destination_at = destination.as_ref().map_or(end, |(at, _)| *at);
+        let source = source.map(|(_, source)| source).unwrap_or_default();
+        let destination = destination
+            .map(|(_, prefixes)| prefixes)
+            .unwrap_or_default();
+        value::check_families(&source, &destination).map_err(|bad| fail(destination_at, bad))?;
+        Ok(Parsed {
+            rule: Rule {
+                action,
+                traffic,
+                source,
+                destination,
+                interface,
+                comment,
+                origin: None,
+            },
+            warnings: self.warnings,
+        })
+    }
+}
+
+fn fail(word: usize, bad: BadValue) -> WordsError {
+    WordsError {
+        word,
+        message: bad.message,
+        help: bad.help,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What to say about words that are no rule of guard's, above all those that ufw accepts.
+
+use crate::ruleset::{
+    nearest::nearest,
+    value::{BadValue, quoted},
+};
+
+/// Words that may begin a clause.
+const KEYWORDS: [&str; 6] = ["in", "on", "from", "to", "proto", "comment"];
+
+/// A word where `allow` or `deny` is expected.
+pub(super) fn action(word: &str) -> BadValue {
+    match word.to_lowercase().as_str() {
+        "reject" => BadValue::new("`reject` is refused: the filter answers no packet")
+            .help("use `deny`: it drops without an answer"),
+        "limit" => BadValue::new("`limit` is not available yet")
+            .help("use `allow` until limits per source come with a later version"),
+        "route" => route(),
+        "out" => out(),
+        lower => {
+            let near = nearest(lower, ["allow", "deny"]);
+            let message = format!("{} is not an action", quoted(word));
+            BadValue::new(match near {
+                Some(near) => format!("{message}; did you mean \"{near}\""),
+                None => message,
+            })
+            .help("begin with `allow` or `deny`")
+        }
+    }
+}
+
+/// A word that ufw takes for a keyword and guard does not.
+pub(super) fn keyword(word: &str) -> Option<BadValue> {
+    let bad = match word {
+        "out" => out(),
+        "route" => route(),
+        "reject" | "limit" | "allow" | "deny" => {
+            let one = BadValue::new(format!("a rule has one action; `{word}` is a second one"));
+            one.help("write one rule for each action")
+        }
+        "port" => BadValue::new("`port` stands without an address")
+            .help("write `to any port 22`, or only `22/tcp`"),
+        "app" => BadValue::new("`app` is refused: guard has no application profiles")
+            .help("write the ports or a service name, e.g. `80,443/tcp` or `http`"),
+        "log" | "log-all" => BadValue::new(format!("`{word}` is refused: rules do not log"))
+            .help("every rule counts its packets: `guardctl stats`"),
+        "any" => BadValue::new("`any` stands alone").help("write `from any` for every packet"),
+        _ => return slip(word),
+    };
+    Some(bad)
+}
+
+/// A keyword with a slip of the hand. Service names are short too, so only near misses count that
+/// cannot be one.
+fn slip(word: &str) -> Option<BadValue> {
+    let near = nearest(word, KEYWORDS.into_iter().filter(|known| known.len() > 3))?;
+    (near != word).then(|| {
+        BadValue::new(format!(
+            "unknown word {}; did you mean \"{near}\"",
+            quoted(word)
+        ))
+        .help(format!("write `{near}` and its value"))
+    })
+}
+
+pub(super) fn nothing_said() -> BadValue {
+    BadValue::new("the rule is empty")
+        .help("say what it is about, e.g. `allow 22/tcp` or `allow from 192.0.2.1`")
+}
+
+pub(super) fn twice(what: &str) -> BadValue {
+    BadValue::new(format!("`{what}` is given twice")).help("keep one, or write two rules")
+}
+
+pub(super) fn two_sources(word: &str) -> BadValue {
+    BadValue::new(format!(
+        "the rule has a source already, before {}",
+        quoted(word)
+    ))
+    .help("separate several sources by commas, without spaces")
+}
+
+pub(super) fn two_ports(word: &str) -> BadValue {
+    BadValue::new(format!(
+        "the rule has a port already, before {}",
+        quoted(word)
+    ))
+    .help("separate several ports by commas, without spaces, e.g. 80,443/tcp")
+}
+
+pub(super) fn address_after_port(word: &str) -> BadValue {
+    BadValue::new(format!("address {} stands after the port", quoted(word))).help(format!(
+        "the source comes first: `{word} PORT`, or write `from {word}`"
+    ))
+}
+
+pub(super) fn bare_protocol(word: &str) -> BadValue {
+    BadValue::new(format!("{} is a protocol, not a port", quoted(word)))
+        .help(format!("write `proto {word}`"))
+}
+
+pub(super) fn source_port(address: &str, port: Option<&str>) -> BadValue {
+    let port = port.unwrap_or("PORT");
+    BadValue::new(format!(
+        "source port {} is refused: whoever sends a packet chooses its source port",
+        quoted(port)
+    ))
+    .help(format!(
+        "for the port of this host write `from {address} to any port {port}`; replies to its own \
+         connections need no rule"
+    ))
+}
+
+pub(super) fn after_comment(word: &str) -> BadValue {
+    BadValue::new(format!("{} stands after the comment", quoted(word)))
+        .help("put the comment last, in quotes: comment 'two words'")
+}
+
+pub(super) fn any_in_list(list: &str) -> BadValue {
+    BadValue::new(format!(
+        "`any` makes the rest of {} pointless",
+        quoted(list)
+    ))
+    .help("write only `any`, or only the rest")
+}
+
+pub(super) fn missing_after(keyword: &str, expected: &str) -> BadValue {
+    BadValue::new(format!("a value is missing after `{keyword}`"))
+        .help(format!("`{keyword}` needs {expected}"))
+}
+
+fn out() -> BadValue {
+    BadValue::new("`out` is refused: guard filters what arrives, not what this host sends")
+        .help("leave `out` out; outgoing traffic is a matter for nftables")
+}
+
+fn route() -> BadValue {
+    BadValue::new("`route` is refused: guard's rules hold for forwarded packets as for local ones")
+        .help("write the rule without `route`, with `to` for the address behind this host")
+}

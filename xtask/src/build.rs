@@ -1,0 +1,31 @@
+//! `cargo xtask build`: guardctl with the BPF object inside, ready to copy to a server.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::{artifacts::Artifacts, setup, sh};
+
+/// Builds and says what came out; returns the path of guardctl.
+pub(crate) fn run() -> Result<PathBuf> {
+    setup::ensure()?;
+    let args = ["build", "--release", "-p", "guard-user"];
+    let built = Artifacts::of(&mut sh::cargo(args))?;
+
+    let guardctl = built.executable("guardctl")?;
+    let object = built.out_dir("guard-user")?.join("guard");
+    println!("guardctl:   {} ({})", guardctl.display(), size(&guardctl)?);
+    println!("BPF object: {}, inside guardctl", size(&object)?);
+    Ok(guardctl)
+}
+
+fn size(path: &PathBuf) -> Result<String> {
+    let bytes = fs::metadata(path)
+        .with_context(|| format!("no {}", path.display()))?
+        .len();
+    Ok(if bytes < 10_000_000 {
+        format!("{} kB", bytes.div_ceil(1000))
+    } else {
+        format!("{} MB", bytes / 1_000_000)
+    })
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask check`: what each commit must pass. No root, no kernel, seconds when warm.
+
+use anyhow::{Result, bail};
+
+use crate::{rungs::Ladder, setup, sh, tally::Tally, tidy};
+
+/// The command.
+pub(crate) fn run() -> Result<()> {
+    setup::ensure()?;
+    let mut ladder = Ladder::default();
+    lint(&mut ladder);
+    ladder.rung("unit", |tally| unit(tally, &[]));
+    ladder.finish()
+}
+
+/// The rungs that read the source and run nothing.
+pub(crate) fn lint(ladder: &mut Ladder) {
+    ladder.rung("fmt", |_| {
+        sh::run(&mut sh::cargo(["fmt", "--all", "--check"]))
+            .map_err(|error| error.context("run `cargo fmt --all`"))
+    });
+    ladder.rung("clippy", |_| {
+        let what = [
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--exclude",
+            "guard-ebpf",
+        ];
+        let how = ["--all-targets", "--", "-D", "warnings"];
+        sh::run(&mut sh::cargo(what.into_iter().chain(how)))
+    });
+    ladder.rung("tidy", |_| tidy::run());
+}
+
+/// The tests that need neither root nor a kernel.
+pub(crate) fn unit(tally: &mut Tally, filter: &[String]) -> Result<()> {
+    let packages = ["-p", "guard-common", "-p", "guard-user", "-p", "xtask"];
+    let mut cargo = sh::cargo(["test", "--no-fail-fast"].into_iter().chain(packages));
+    cargo.arg("--").args(filter);
+    counted(&mut cargo, tally)
+}
+
+/// Runs tests with their output on the terminal, and counts them.
+pub(crate) fn counted(cargo: &mut std::process::Command, tally: &mut Tally) -> Result<()> {
+    let succeeded = sh::stream(cargo, |line| {
+        println!("{line}");
+        tally.note(line);
+    })?;
+    match (succeeded, tally.failed) {
+        (true, _) => Ok(()),
+        (false, 0) => bail!("the tests do not compile, or a test program crashed"),
+        (false, failed) => bail!("{failed} tests failed"),
+    }
+}

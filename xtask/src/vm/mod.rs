@@ -1,0 +1,177 @@
+//! `cargo xtask vm`: the kernel tests on other kernels than this machine's, in an emulator.
+
+mod archive;
+mod cpio;
+mod guest;
+mod kernel;
+mod modules;
+mod payload;
+mod qemu;
+mod sources;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{packages, tally::Tally, workspace};
+use kernel::Kernel;
+use payload::Payload;
+
+/// The floor, what Debian 12 has, what Debian 13 has, and what is to come.
+const DEFAULT: &[&str] = &["5.10", "6.1", "6.12", "newest"];
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Series (5.10, 6.1, 6.12), `newest` or full ABIs of Debian cloud kernels; all four when
+    /// none is named
+    #[arg(value_name = "ABI")]
+    kernels: Vec<String>,
+    /// Boot the kernel whose unpacked packages lie here instead
+    #[arg(long, value_name = "DIR", conflicts_with = "kernels")]
+    kernel_dir: Option<PathBuf>,
+    /// Run this executable instead of the tests
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
+    /// For --binary
+    #[arg(last = true, requires = "binary")]
+    args: Vec<String>,
+    /// Seconds that one guest may take
+    #[arg(long, default_value_t = 180)]
+    timeout: u64,
+    /// Look for newer kernels than the ones that were fetched before
+    #[arg(long)]
+    refresh: bool,
+    /// tcg works everywhere; kvm is quicker where it can run stock kernels
+    #[arg(long, default_value = "tcg", value_parser = ["tcg", "kvm"])]
+    accel: String,
+}
+
+/// What came of one kernel.
+struct Line {
+    kernel: String,
+    took: Duration,
+    outcome: Result<Tally>,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if std::env::consts::ARCH != "x86_64" {
+        bail!("the guest runs this machine's executables on Debian's amd64 kernels: x86-64 only");
+    }
+    packages::ensure(packages::VM, "the VM")?;
+    let cache = workspace::target().join("guard-vm");
+    for folder in ["kernels", "logs"] {
+        fs::create_dir_all(cache.join(folder))?;
+    }
+    if args.refresh && cache.join("resolved").exists() {
+        fs::remove_dir_all(cache.join("resolved"))?;
+    }
+    let payload = match &args.binary {
+        Some(program) => Payload::program(program, &args.args)?,
+        None => Payload::tests()?,
+    };
+
+    let mut lines = Vec::new();
+    if let Some(folder) = &args.kernel_dir {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let kernel = Kernel::in_folder(folder, &name);
+        lines.push(attempt(&name, kernel, &payload, args, &cache));
+    } else {
+        let default: Vec<String> = DEFAULT.iter().map(|name| (*name).to_owned()).collect();
+        let wanted = if args.kernels.is_empty() {
+            &default
+        } else {
+            &args.kernels
+        };
+        for name in wanted {
+            let kernel = Kernel::obtain(&cache, name);
+            lines.push(attempt(name, kernel, &payload, args, &cache));
+        }
+    }
+    summarise(&lines)
+}
+
+/// A kernel that fails does not keep the others from running.
+fn attempt(
+    name: &str,
+    kernel: Result<Kernel>,
+    payload: &Payload,
+    args: &Args,
+    cache: &Path,
+) -> Line {
+    let started = Instant::now();
+    let mut label = name.to_owned();
+    let outcome = kernel.and_then(|kernel| {
+        label.clone_from(&kernel.name);
+        println!("\n== {label}");
+        boot(&kernel, payload, args, cache)
+    });
+    let took = started.elapsed();
+    if let Err(error) = &outcome {
+        println!(
+            "== {label}: FAILED ({:.1} s): {error:#}",
+            took.as_secs_f64()
+        );
+    } else {
+        println!("== {label}: ok ({:.1} s)", took.as_secs_f64());
+    }
+    Line {
+        kernel: label,
+        took,
+        outcome,
+    }
+}
+
+fn boot(kernel: &Kernel, payload: &Payload, args: &Args, cache: &Path) -> Result<Tally> {
+    let initramfs = cache.join(format!("{}.cpio", kernel.name));
+    guest::write(&initramfs, &kernel.modules, payload).context("cannot make the guest")?;
+    let machine = qemu::Machine {
+        accelerator: &args.accel,
+        timeout: Duration::from_secs(args.timeout),
+        log: &cache.join("logs").join(format!("{}.log", kernel.name)),
+    };
+    let report = machine.boot(&kernel.image, &initramfs);
+    fs::remove_file(&initramfs)?;
+    let report = report?;
+    if let Some(failure) = report.failure() {
+        bail!("{failure}; tests: {}", report.tally);
+    }
+    if report.jobs.len() != payload.jobs.len() {
+        bail!(
+            "{} of {} programs ran",
+            report.jobs.len(),
+            payload.jobs.len()
+        );
+    }
+    // Test programs without a single test would look like success.
+    if args.binary.is_none() && report.tally.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(report.tally)
+}
+
+fn summarise(lines: &[Line]) -> Result<()> {
+    println!();
+    let mut failed = Vec::new();
+    for line in lines {
+        let (verdict, tests) = match &line.outcome {
+            Ok(tally) if tally.total() > 0 => ("ok", tally.to_string()),
+            Ok(_) => ("ok", String::new()),
+            Err(_) => {
+                failed.push(line.kernel.as_str());
+                ("FAILED", String::new())
+            }
+        };
+        let seconds = line.took.as_secs_f64();
+        let row = format!("{:<34} {verdict:<7} {seconds:>6.1} s  {tests}", line.kernel);
+        println!("{}", row.trim_end());
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("failed on {}", failed.join(", "))
+}

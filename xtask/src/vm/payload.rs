@@ -1,0 +1,124 @@
+//! What runs in the guest: executables of this machine, with the libraries that they need.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::cpio::Tree;
+use crate::{artifacts::Artifacts, build, sh, test};
+
+/// One program to run in the guest.
+pub(super) struct Job {
+    pub(super) name: String,
+    pub(super) program: PathBuf,
+    pub(super) args: Vec<String>,
+}
+
+/// Everything that a guest is given to do.
+pub(super) struct Payload {
+    pub(super) jobs: Vec<Job>,
+    /// Put on the guest's PATH for the jobs to call.
+    pub(super) guardctl: Option<PathBuf>,
+}
+
+impl Payload {
+    /// The kernel rungs, the same executables that `cargo xtask test` runs.
+    pub(super) fn tests() -> Result<Self> {
+        let targets = test::kernel_targets()?;
+        let guardctl = build::run()?;
+        let mut cargo = sh::cargo(["test", "--release", "--no-run", "-p", "guard-tests"]);
+        for target in &targets {
+            cargo.args(["--test", target]);
+        }
+        let built = Artifacts::of(&mut cargo)?;
+        let job = |target: &&str| {
+            Ok(Job {
+                name: (*target).to_owned(),
+                program: built.executable(target)?,
+                // One emulated core: a second thread only gets in the way.
+                args: vec!["--test-threads=1".to_owned()],
+            })
+        };
+        Ok(Self {
+            jobs: targets.iter().map(job).collect::<Result<_>>()?,
+            guardctl: Some(guardctl),
+        })
+    }
+
+    /// Any one executable.
+    pub(super) fn program(program: &Path, args: &[String]) -> Result<Self> {
+        let program = fs::canonicalize(program)
+            .with_context(|| format!("no executable {}", program.display()))?;
+        let name = program.file_name().unwrap_or_default();
+        Ok(Self {
+            jobs: vec![Job {
+                name: name.to_string_lossy().into_owned(),
+                program: program.clone(),
+                args: args.to_vec(),
+            }],
+            guardctl: None,
+        })
+    }
+}
+
+/// Copies a program and every library that the loader would open for it.
+pub(super) fn install(tree: &mut Tree, program: &Path, to: &str) -> Result<()> {
+    let lean = stripped(program);
+    tree.copy(lean.as_deref().unwrap_or(program), to)?;
+    if let Some(lean) = lean {
+        fs::remove_file(lean)?;
+    }
+    for library in libraries(program) {
+        tree.copy(Path::new(&library), &library)?;
+    }
+    Ok(())
+}
+
+/// A copy without debug information, which is most of a Rust executable and slow to unpack in
+/// the guest. `None` without binutils: then the original does.
+fn stripped(program: &Path) -> Option<PathBuf> {
+    let name = program.file_name()?.to_string_lossy().into_owned();
+    let copy = std::env::temp_dir().join(format!("guard-vm-{}-{name}", std::process::id()));
+    let mut strip = sh::command("strip", ["--strip-debug", "-o"]);
+    strip.arg(&copy).arg(program);
+    sh::output(&mut strip).ok()?;
+    Some(copy)
+}
+
+/// Empty for a static program, which ldd refuses.
+fn libraries(program: &Path) -> BTreeSet<String> {
+    let mut ldd = sh::command("ldd", []);
+    ldd.arg(program);
+    parse_ldd(&sh::output(&mut ldd).unwrap_or_default())
+}
+
+/// `name => /path (address)` and `/path (address)`.
+fn parse_ldd(printed: &str) -> BTreeSet<String> {
+    let path = |line: &str| {
+        let before = line.rsplit_once(" (")?.0;
+        let path = before
+            .rsplit_once("=> ")
+            .map_or(before, |(_, path)| path)
+            .trim();
+        path.starts_with('/').then(|| path.to_owned())
+    };
+    printed.lines().filter_map(path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_and_the_loader_are_found_and_the_vdso_is_not() {
+        let printed = "\tlinux-vdso.so.1 (0x7ffe)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x7f)\n\t/lib64/ld-linux-x86-64.so.2 (0x7f)\n";
+
+        let found: Vec<_> = parse_ldd(printed).into_iter().collect();
+        assert_eq!(found, ["/lib/x/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
+        assert!(parse_ldd("\tstatically linked\n").is_empty());
+    }
+}
