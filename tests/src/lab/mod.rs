@@ -6,25 +6,33 @@
 //! [`Instance`].
 
 mod background;
+mod capture;
+mod counted;
 mod daemons;
 mod echo;
 mod folder;
 mod instance;
 mod namespace;
 mod ping;
+mod probe;
 mod run;
 mod topology;
 mod until;
+mod wire;
 
 pub use background::Background;
+pub use capture::{Capture, Seen};
+pub use counted::Counted;
 pub use daemons::{Nginx, SshSession, Sshd};
 pub use echo::{TcpEcho, UdpEcho};
 pub use folder::Folder;
 pub use instance::{Instance, guardctl_path, mount_bpffs};
 pub use namespace::Namespace;
+pub use probe::Answer;
 pub use run::{Ran, finish};
 pub use topology::{Host, Topology};
 pub use until::{until, within};
+pub use wire::Wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
