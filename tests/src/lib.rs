@@ -1,4 +1,5 @@
 //! What the tests of this package share.
 
+pub mod demo;
 pub mod lab;
 pub mod require;
