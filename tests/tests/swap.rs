@@ -57,25 +57,34 @@ fn packets_see_each_reload_as_one_change_and_never_half_of_it() {
     drop(guard.guardctl(&["enable", "--iface", "eth0"]).ok());
     // `enable` writes the interface into the policy: both texts must have it.
     let texts = [0, 1].map(|index| {
-        guard.policy().replace(&PORTS[0].to_string(), &PORTS[index].to_string())
+        guard
+            .policy()
+            .replace(&PORTS[0].to_string(), &PORTS[index].to_string())
     });
     assert_ne!(texts[0], texts[1]);
     let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(2)) as u8;
     let capture = Capture::start(&lab.srv, "eth0");
-    let streams: Vec<Marked> = (0..cpus).map(|cpu| Marked::start(&lab, cpu, PORTS)).collect();
+    let streams: Vec<Marked> = (0..cpus)
+        .map(|cpu| Marked::start(&lab, cpu, PORTS))
+        .collect();
 
     for reload in 1..=RELOADS {
         guard.write_policy(&texts[reload % 2]);
         drop(guard.guardctl(&["reload"]).ok());
     }
 
-    let sent: Vec<(u8, u32)> =
-        streams.into_iter().map(|stream| (stream.stream(), stream.stop())).collect();
+    let sent: Vec<(u8, u32)> = streams
+        .into_iter()
+        .map(|stream| (stream.stream(), stream.stop()))
+        .collect();
     let seen = capture.stop();
     for (stream, sent) in sent {
         let delivered = Marked::numbers(stream, &seen);
         let changes = changes(&delivered, sent);
-        assert_eq!(changes, RELOADS, "changes of policy that stream {stream} of {sent} saw");
+        assert_eq!(
+            changes, RELOADS,
+            "changes of policy that stream {stream} of {sent} saw"
+        );
         println!("stream {stream}: {sent} packets, {changes} changes");
     }
 }
@@ -129,7 +138,11 @@ fn wrong_files_leave_the_policy_in_force() {
         assert!(ran.stderr.contains("10-extra.toml"), "{ran}");
         fs::remove_file(&extra).unwrap();
         assert_eq!(state(&guard), before, "{text}");
-        assert_eq!(lab.friend.ask_udp(lab.srv.v4, PORTS[0]), Answer::Echo, "{text}");
+        assert_eq!(
+            lab.friend.ask_udp(lab.srv.v4, PORTS[0]),
+            Answer::Echo,
+            "{text}"
+        );
     }
 }
 
@@ -166,7 +179,10 @@ fn every_prefix_of_a_valid_file_is_applied_as_a_whole_or_not_at_all() {
         }
     }
 
-    assert!(applied > 5 && refused > 50, "{applied} applied, {refused} refused");
+    assert!(
+        applied > 5 && refused > 50,
+        "{applied} applied, {refused} refused"
+    );
     assert_eq!(lab.friend.ask_udp(lab.srv.v4, PORTS[0]), Answer::Echo);
 }
 
@@ -179,13 +195,19 @@ fn a_change_that_cannot_be_saved_is_not_made() {
         return;
     }
     let obstacles = [
-        ("GUARD_ETC", "mount --bind $GUARD_ETC $GUARD_ETC && mount -o remount,bind,ro $GUARD_ETC"),
-        ("GUARD_STATE", "mount --bind $GUARD_STATE $GUARD_STATE && mount -o remount,bind,ro $GUARD_STATE"),
+        (
+            "GUARD_ETC",
+            "mount --bind $GUARD_ETC $GUARD_ETC && mount -o remount,bind,ro $GUARD_ETC",
+        ),
+        (
+            "GUARD_STATE",
+            "mount --bind $GUARD_STATE $GUARD_STATE && mount -o remount,bind,ro $GUARD_STATE",
+        ),
         (
             "a full disk",
             "cp $GUARD_ETC/guard.toml $GUARD_RUN/copy && mount -t tmpfs -o size=8k tmpfs $GUARD_ETC \
              && cp $GUARD_RUN/copy $GUARD_ETC/guard.toml && rm $GUARD_RUN/copy \
-             && { head -c 100000 /dev/zero >$GUARD_ETC/full 2>/dev/null; true; }",
+             && { head -c 100000 /dev/zero >$GUARD_ETC/full 2>/dev/null || true; }",
         ),
     ];
     let (_echo, guard, lab) = running();
@@ -194,13 +216,23 @@ fn a_change_that_cannot_be_saved_is_not_made() {
     for (name, obstacle) in obstacles {
         let script = format!("set -e; {obstacle}; exec \"$@\"");
         let launcher = [PRIVATELY.as_slice(), &[&script, "sh"]].concat();
-        let ran = guard.guardctl_behind(&launcher, &["insert", "1", "deny", "1000"]).exit(1);
+        let ran = guard
+            .guardctl_behind(&launcher, &["insert", "1", "deny", "198.51.100.10"])
+            .exit(1);
         assert!(ran.stderr.contains("help: "), "{name}: no way out\n{ran}");
         assert_eq!(state(&guard), before, "{name}\n{ran}");
-        assert_eq!(lab.friend.ask_udp(lab.srv.v4, PORTS[0]), Answer::Echo, "{name}");
+        assert_eq!(
+            lab.friend.ask_udp(lab.srv.v4, PORTS[0]),
+            Answer::Echo,
+            "{name}"
+        );
     }
 
-    drop(guard.guardctl(&["insert", "1", "deny", "1000"]).ok());
+    drop(
+        guard
+            .guardctl(&["insert", "1", "deny", "198.51.100.10"])
+            .ok(),
+    );
     assert_eq!(lab.friend.ask_udp(lab.srv.v4, PORTS[0]), Answer::Silence);
 }
 
