@@ -1,11 +1,10 @@
-//! What the tests of this package share: the loaded program under test (`harness`), hosts to run it
-//! between (`netns`, `guarded`), what reaches the stack (`witness`), random frames (`frames`), the reasons
-//! to skip (`require`) and the benchmark.
+//! What the tests of this package share: the loaded program under test (`harness`), hosts and real
+//! programs in network namespaces (`lab`), random frames (`frames`), the reasons to skip
+//! (`require`), the demo and the benchmark.
 
 pub mod bench;
+pub mod demo;
 pub mod frames;
-pub mod guarded;
 pub mod harness;
-pub mod netns;
+pub mod lab;
 pub mod require;
-pub mod witness;
