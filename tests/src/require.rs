@@ -1,0 +1,50 @@
+//! What a test needs of its machine. What is missing skips the test with a printed reason, and
+//! fails it where `GUARD_TESTS_STRICT=1` says that nothing may be missing.
+
+use std::{env, path::PathBuf};
+
+/// Is this process root?
+#[must_use]
+pub fn root() -> bool {
+    // SAFETY: the call has no arguments and cannot fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    need(is_root, || "needs root".to_owned())
+}
+
+/// Is there a program of this name on the search path?
+#[must_use]
+pub fn program(name: &str) -> bool {
+    need(find(name).is_some(), || format!("needs the program {name}"))
+}
+
+/// Are all of these there?
+#[must_use]
+pub fn programs(names: &[&str]) -> bool {
+    names.iter().all(|name| program(name))
+}
+
+/// Where a program is.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    // Root's search path may lack the folders for administration when it comes from a user's.
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// Prints why a test is skipped, or fails it, unless `is_there`.
+///
+/// # Panics
+/// When it is not there and `GUARD_TESTS_STRICT=1`.
+pub fn need(is_there: bool, reason: impl FnOnce() -> String) -> bool {
+    if is_there {
+        return true;
+    }
+    let reason = reason();
+    let is_strict = env::var_os("GUARD_TESTS_STRICT").is_some_and(|value| value == "1");
+    assert!(!is_strict, "GUARD_TESTS_STRICT=1: {reason}");
+    eprintln!("skipped: {reason}");
+    false
+}
