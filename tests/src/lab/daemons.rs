@@ -1,0 +1,191 @@
+//! Real servers: sshd and nginx from the distribution's packages, with configurations of their own.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::IpAddr,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+use super::{Background, Folder, Namespace, finish, until};
+use crate::require;
+
+/// Hides from the rest of the machine what servers write outside of their folder: /run, /var/log.
+/// A locked root account may log in behind it.
+const PRIVATELY: &str = r#"set -e
+mount -t tmpfs tmpfs /run && mkdir -p /run/sshd
+mount -t tmpfs tmpfs /var/log && mkdir -p /var/log/nginx
+umask 077
+sed 's/^root:[^:]*:/root:*:/' /etc/shadow >"$1" && mount --bind "$1" /etc/shadow
+shift
+exec "$@"
+"#;
+
+/// A program inside with a view of its own of /run, /var/log and the root account.
+fn privately(namespace: &Namespace, folder: &Folder, program: &str) -> Command {
+    let path = require::find(program).unwrap_or_else(|| panic!("{program} is not installed"));
+    let mut command = namespace.command("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c", PRIVATELY])
+        .arg("sh")
+        .arg(folder.join("shadow"))
+        .arg(path);
+    command
+}
+
+/// OpenSSH's server on port 22, which lets root in by a key that [`Sshd::client`] has.
+#[derive(Debug)]
+pub struct Sshd {
+    _server: Background,
+    folder: Folder,
+}
+
+impl Sshd {
+    /// Starts it; when this returns, it listens.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(namespace: &Namespace) -> Self {
+        let folder = Folder::new();
+        for key in ["host", "user"] {
+            let mut keygen = Command::new("ssh-keygen");
+            keygen
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(folder.join(key));
+            drop(finish(&mut keygen, Duration::from_secs(10)).ok());
+        }
+        let at = folder.path().display();
+        let configuration = folder.write(
+            "sshd_config",
+            &format!(
+                "Port 22\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nPidFile none\n\
+                 PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 StrictModes no\nUsePAM no\nUseDNS no\nPermitUserRC no\nPrintLastLog no\n\
+                 MaxStartups 200\n"
+            ),
+        );
+        let mut command = privately(namespace, &folder, "sshd");
+        command.args(["-D", "-e", "-f"]).arg(configuration);
+        let mut server = Background::start(&mut command, folder.join("sshd.log"));
+        until("sshd to listen", || {
+            server.assert_alive();
+            server.said().contains("Server listening on 0.0.0.0")
+        });
+        Self {
+            _server: server,
+            folder,
+        }
+    }
+
+    /// `ssh` from a host, with the key and without questions; append the command to run.
+    #[must_use]
+    pub fn client(&self, from: &Namespace, to: IpAddr) -> Command {
+        let mut ssh = from.command("ssh");
+        ssh.args(["-F", "none", "-T", "-i"])
+            .arg(self.folder.join("user"));
+        for option in [
+            "BatchMode=yes",
+            "IdentitiesOnly=yes",
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+            "ConnectTimeout=3",
+        ] {
+            ssh.args(["-o", option]);
+        }
+        ssh.arg(format!("root@{to}"));
+        ssh
+    }
+
+    /// Logs in and stays.
+    ///
+    /// # Panics
+    /// When the login fails.
+    #[must_use]
+    pub fn session(&self, from: &Namespace, to: IpAddr) -> SshSession {
+        let mut ssh = self.client(from, to);
+        let mut child = ssh
+            .arg("exec cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{ssh:?}: {error}"));
+        let input = child.stdin.take().expect("piped above");
+        let output = BufReader::new(child.stdout.take().expect("piped above"));
+        let mut session = SshSession {
+            child,
+            input,
+            output,
+        };
+        assert!(session.answers(), "no ssh session: {ssh:?}");
+        session
+    }
+}
+
+/// A login that lasts as long as the value.
+#[derive(Debug)]
+pub struct SshSession {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl SshSession {
+    /// Sends a line through the session and reads it back. Waits as long as TCP does.
+    pub fn answers(&mut self) -> bool {
+        let mut line = String::new();
+        self.input
+            .write_all(b"still there\n")
+            .and_then(|()| self.input.flush())
+            .and_then(|()| self.output.read_line(&mut line))
+            .is_ok_and(|_| line == "still there\n")
+    }
+}
+
+impl Drop for SshSession {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// nginx on port 80, which answers every request with one line.
+#[derive(Debug)]
+pub struct Nginx {
+    _server: Background,
+    _folder: Folder,
+}
+
+impl Nginx {
+    /// What it answers.
+    pub const BODY: &str = "hello from nginx\n";
+
+    /// Starts it; when this returns, it listens.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(namespace: &Namespace) -> Self {
+        let folder = Folder::new();
+        let configuration = folder.write(
+            "nginx.conf",
+            "daemon off;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log stderr;\n\
+             events { worker_connections 1024; }\n\
+             http {\n access_log off;\n default_type text/plain;\n\
+              server { listen 80; listen [::]:80; return 200 'hello from nginx\\n'; }\n}\n",
+        );
+        let mut command = privately(namespace, &folder, "nginx");
+        command.arg("-c").arg(configuration);
+        let mut server = Background::start(&mut command, folder.join("nginx.log"));
+        until("nginx to listen", || {
+            server.assert_alive();
+            namespace.run(|| std::net::TcpStream::connect("127.0.0.1:80").is_ok())
+        });
+        Self {
+            _server: server,
+            _folder: folder,
+        }
+    }
+}

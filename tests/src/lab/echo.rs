@@ -1,0 +1,145 @@
+//! Small servers that answer what they are sent: threads of the test inside a namespace.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{Ipv6Addr, TcpListener, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::Namespace;
+
+/// How soon a server notices that it shall end.
+const NOTICE: Duration = Duration::from_millis(20);
+
+/// Answers over TCP, both families, with what it reads.
+#[derive(Debug)]
+pub struct TcpEcho {
+    server: Server,
+}
+
+/// Answers over UDP, both families, with what it reads.
+#[derive(Debug)]
+pub struct UdpEcho {
+    server: Server,
+}
+
+impl TcpEcho {
+    /// Starts to listen; when this returns, connections are accepted.
+    ///
+    /// # Panics
+    /// When the port is taken.
+    #[must_use]
+    pub fn start(namespace: &Namespace, port: u16) -> Self {
+        let listener = namespace
+            .run(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)))
+            .unwrap_or_else(|error| panic!("tcp {port}: {error}"));
+        listener.set_nonblocking(true).expect("a socket");
+        let server = Server::start(move |stop, served| {
+            while !stop.load(Ordering::Relaxed) {
+                match listener.accept() {
+                    Ok((mut stream, _)) => {
+                        served.fetch_add(1, Ordering::Relaxed);
+                        let stop = Arc::clone(stop);
+                        thread::spawn(move || serve(&mut stream, &stop));
+                    }
+                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        });
+        Self { server }
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.server.served.load(Ordering::Relaxed)
+    }
+}
+
+fn serve(stream: &mut std::net::TcpStream, stop: &AtomicBool) {
+    let mut buffer = [0; 2048];
+    if stream.set_nonblocking(false).is_err() || stream.set_read_timeout(Some(NOTICE)).is_err() {
+        return;
+    }
+    while !stop.load(Ordering::Relaxed) {
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(length) if stream.write_all(&buffer[..length]).is_ok() => {}
+            Err(error) if is_timeout(&error) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+impl UdpEcho {
+    /// Starts to answer.
+    ///
+    /// # Panics
+    /// When the port is taken.
+    #[must_use]
+    pub fn start(namespace: &Namespace, port: u16) -> Self {
+        let socket = namespace
+            .run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)))
+            .unwrap_or_else(|error| panic!("udp {port}: {error}"));
+        socket.set_read_timeout(Some(NOTICE)).expect("a socket");
+        let server = Server::start(move |stop, served| {
+            let mut buffer = [0; 2048];
+            while !stop.load(Ordering::Relaxed) {
+                if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+                    served.fetch_add(1, Ordering::Relaxed);
+                    socket.send_to(&buffer[..length], peer).ok();
+                }
+            }
+        });
+        Self { server }
+    }
+
+    /// Datagrams received so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.server.served.load(Ordering::Relaxed)
+    }
+}
+
+/// A thread that ends with the value.
+#[derive(Debug)]
+struct Server {
+    stop: Arc<AtomicBool>,
+    served: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(work: impl FnOnce(&Arc<AtomicBool>, &AtomicU64) + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let served = Arc::new(AtomicU64::new(0));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&served));
+        let thread = thread::spawn(move || work(&stopped, &counted));
+        Self {
+            stop,
+            served,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}

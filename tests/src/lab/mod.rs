@@ -1,0 +1,36 @@
+//! Hosts in network namespaces, real programs in them, and guard between them. Every value cleans
+//! up after itself when it is dropped, also when a test panics, and nothing here touches an
+//! interface, a mount or a process that it has not made.
+//!
+//! What is declared last is dropped first: make the [`Topology`] first, then the servers and the
+//! [`Instance`].
+
+mod background;
+mod daemons;
+mod echo;
+mod folder;
+mod instance;
+mod namespace;
+mod ping;
+mod run;
+mod topology;
+mod until;
+
+pub use background::Background;
+pub use daemons::{Nginx, SshSession, Sshd};
+pub use echo::{TcpEcho, UdpEcho};
+pub use folder::Folder;
+pub use instance::{Instance, guardctl_path, mount_bpffs};
+pub use namespace::Namespace;
+pub use run::{Ran, finish};
+pub use topology::{Host, Topology};
+pub use until::{until, within};
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What a name of the lab starts with: this process and a number that it has used only once.
+fn unique_prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("guard-{}-{number}", std::process::id())
+}
