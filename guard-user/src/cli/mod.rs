@@ -31,7 +31,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
             let mut output = Output::new(usage::wants_json(&words), false);
-            let failure = usage::failure(&error);
+            let failure = usage::failure(&error, &words);
             output.failure(&failure);
             return code(failure.exit);
         }

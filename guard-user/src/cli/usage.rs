@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
+use clap::{CommandFactory as _, error::ErrorKind};
 
+use super::args::Args;
 use crate::failure::{Exit, Failure};
 
 /// Was JSON asked for? The question must be answered although the line could not be read.
@@ -20,10 +21,11 @@ pub(super) fn wants_json(words: &[OsString]) -> bool {
 }
 
 /// One line of what is wrong, one of help.
-pub(super) fn failure(error: &clap::Error) -> Failure {
+pub(super) fn failure(error: &clap::Error, words: &[OsString]) -> Failure {
+    let command = command(words);
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Failure::new(Exit::Usage, "a command is missing")
-            .help("`guardctl --help` lists the commands");
+            .help(format!("`{command} --help` lists the commands"));
     }
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n");
@@ -37,9 +39,23 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
         }
     }
     if help.is_empty() {
-        help.push("`guardctl --help` shows what there is".to_owned());
+        help.push(format!("`{command} --help` shows what there is"));
     }
     Failure::new(Exit::Usage, message.trim_start_matches("error: ")).help(help.join("; "))
+}
+
+/// The program and the command that was meant, as far as it is one.
+fn command(words: &[OsString]) -> String {
+    let verb = words
+        .iter()
+        .skip(1)
+        .filter_map(|word| word.to_str())
+        .find(|word| !word.starts_with('-'));
+    let is_known = |verb: &&str| Args::command().find_subcommand(verb).is_some();
+    match verb.filter(is_known) {
+        Some(verb) => format!("guardctl {verb}"),
+        None => "guardctl".to_owned(),
+    }
 }
 
 fn one_line(text: &str) -> String {

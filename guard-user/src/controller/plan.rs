@@ -64,6 +64,7 @@ pub(super) fn plan(
         Edit::Add { words, place } => {
             let rule = parse(words, loaded, warnings)?;
             let outcome = edit::add(source, loaded, &rule, *place).map_err(failed)?;
+            warnings.extend(lost_comment(&outcome, loaded, &rule));
             Plan {
                 outcome,
                 done: ADD,
@@ -123,6 +124,15 @@ pub(super) fn plan(
         }
     };
     Ok(planned)
+}
+
+/// A comment that goes nowhere because the rule is not added.
+fn lost_comment(outcome: &Outcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
+    let Outcome::Covered { by } = outcome else {
+        return None;
+    };
+    let is_lost = rule.comment.is_some() && loaded.policy.rules[by - 1].comment != rule.comment;
+    is_lost.then(|| format!("the comment was not saved: rule {by} stays as it is"))
 }
 
 fn parse(words: &[String], loaded: &Loaded, warnings: &mut Vec<String>) -> Result<Rule, Failure> {
