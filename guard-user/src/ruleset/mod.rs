@@ -9,7 +9,7 @@ pub mod edit;
 mod files;
 pub mod model;
 pub mod names;
-mod nearest;
+pub(crate) mod nearest;
 mod prefixes;
 pub mod probe;
 pub mod protocol;
