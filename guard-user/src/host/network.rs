@@ -200,12 +200,7 @@ fn attachment(parts: &[LinkXdp]) -> Option<XdpAttachment> {
     let mut program = None;
     for part in parts {
         if let LinkXdp::Attached(attached) = part {
-            mode = match attached {
-                XdpAttached::Driver | XdpAttached::Multiple => Some(XdpMode::Native),
-                XdpAttached::SocketBuffer => Some(XdpMode::Generic),
-                XdpAttached::Hardware => Some(XdpMode::Offloaded),
-                _ => None,
-            };
+            mode = mode_of(attached);
         } else if let LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) = part {
             program = program.or(Some(*id));
         }
@@ -214,6 +209,19 @@ fn attachment(parts: &[LinkXdp]) -> Option<XdpAttachment> {
         mode: mode?,
         program: program?,
     })
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "netlink's own enum, which may grow; an unknown attachment is none of ours"
+)]
+fn mode_of(attached: &XdpAttached) -> Option<XdpMode> {
+    match attached {
+        XdpAttached::Driver | XdpAttached::Multiple => Some(XdpMode::Native),
+        XdpAttached::SocketBuffer => Some(XdpMode::Generic),
+        XdpAttached::Hardware => Some(XdpMode::Offloaded),
+        _ => None,
+    }
 }
 
 /// Indices of the interfaces that a default route leaves by.

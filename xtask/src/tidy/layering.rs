@@ -8,7 +8,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("guard-ebpf", &["guard-common"]),
     // guard-ebpf as a build dependency: its object is compiled by the build script.
     ("guard-user", &["guard-common", "guard-ebpf"]),
-    ("tests", &["guard-common", "guard-user"]),
+    // Its integration tests name their own library.
+    ("tests", &["guard-common", "guard-user", "guard-tests"]),
     ("fuzz", &["guard-common", "guard-user"]),
     ("xtask", &[]),
 ];
@@ -61,8 +62,9 @@ pub(super) fn check_source(source: &Source) -> Vec<Finding> {
         if let Some(name) = imported_crate(line).filter(|name| is_refused(owner, name)) {
             findings.push(refusal(source, index, owner, &name));
         }
-        // The rule itself and its fixtures have to name what they look for.
-        let at_home = source.path.starts_with(AYA_HOME) || owner == "xtask";
+        // The rule itself and its fixtures have to name what they look for; tests and benchmark load
+        // objects of their own.
+        let at_home = source.path.starts_with(AYA_HOME) || ["xtask", "tests"].contains(&owner);
         if !at_home && mentions_aya(line) && !line.contains(AYA_INCLUDE) {
             findings.push(Finding {
                 path: source.path.clone(),
