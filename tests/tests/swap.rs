@@ -68,9 +68,11 @@ fn packets_see_each_reload_as_one_change_and_never_half_of_it() {
         .map(|cpu| Marked::start(&lab, cpu, PORTS))
         .collect();
 
+    streams.iter().for_each(Marked::wait_for_more);
     for reload in 1..=RELOADS {
         guard.write_policy(&texts[reload % 2]);
         drop(guard.guardctl(&["reload"]).ok());
+        streams.iter().for_each(Marked::wait_for_more);
     }
 
     let sent: Vec<(u8, u32)> = streams
