@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
-#[command(name = "guardctl", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "guardctl", version, after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) global: Global,
@@ -92,6 +93,13 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
     },
+    /// Add a rule before all others: `prepend deny from 203.0.113.7`
+    #[command(after_help = GRAMMAR)]
+    Prepend {
+        /// `allow` or `deny`, then the rule
+        #[arg(required = true, value_name = "RULE")]
+        words: Vec<String>,
+    },
     /// Delete a rule by number or by its words: `delete 3`, `delete allow 22/tcp`
     Delete {
         /// Number, or `allow`/`deny` and the rule
@@ -129,27 +137,22 @@ pub(super) enum Command {
     },
     /// Versions of program, ABI and BPF object
     Version,
-    /// Not available yet
+    /// Write the manual pages into a folder
     #[command(hide = true)]
-    Limit {
-        /// The rule
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<String>,
+    Man {
+        /// The folder
+        folder: PathBuf,
     },
-    /// Not available
+    /// Print the completions for a shell
     #[command(hide = true)]
-    Reject {
-        /// The rule
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<String>,
+    Completions {
+        /// bash, zsh, fish …
+        #[arg(value_enum)]
+        shell: Shell,
     },
-    /// Not available
-    #[command(hide = true)]
-    Route {
-        /// The rule
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<String>,
-    },
+    /// Anything else
+    #[command(external_subcommand)]
+    Other(Vec<String>),
 }
 
 const GRAMMAR: &str = "\
@@ -182,14 +185,16 @@ pub(super) enum Never {
 pub(super) enum View {
     /// With their numbers
     Numbered,
-    /// Everything
+    /// With numbers, the command that adds each rule, the files and the never list
     Verbose,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum DefaultWord {
     /// Let it in
+    #[value(alias = "accept")]
     Allow,
     /// Drop it
+    #[value(alias = "drop")]
     Deny,
 }

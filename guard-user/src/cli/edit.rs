@@ -5,14 +5,14 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{
-    args::{Command, DefaultWord, Global, Never},
+    args::{DefaultWord, Global, Never},
     power::consent,
 };
 use crate::{
     controller::{Changed, Controller, Delete, Edit},
     failure::{Exit, Failure},
     output::Output,
-    ruleset::{edit::Place, model::DefaultAction},
+    ruleset::{describe, edit::Place, model::DefaultAction, value::quoted},
 };
 
 pub(super) fn add(
@@ -60,9 +60,57 @@ pub(super) fn delete(
         [number] if number.parse::<usize>().is_ok() => {
             Delete::Number(number.parse().unwrap_or_default())
         }
-        words => Delete::Words(words.to_vec()),
+        words => {
+            refuse_no_rule(words)?;
+            Delete::Words(words.to_vec())
+        }
     };
     change(controller, global, &Edit::Delete(delete), output)
+}
+
+/// Words that are neither a number nor the beginning of a rule.
+fn refuse_no_rule(words: &[String]) -> Result<(), Failure> {
+    let numbers: Vec<&str> = words
+        .iter()
+        .flat_map(|word| word.split(','))
+        .filter(|part| !part.is_empty())
+        .collect();
+    let mut parsed: Vec<usize> = numbers
+        .iter()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    if parsed.len() == numbers.len() {
+        parsed.sort_unstable_by(|left, right| right.cmp(left));
+        parsed.dedup();
+        let commands: Vec<String> = parsed
+            .iter()
+            .map(|number| format!("`guardctl delete {number}`"))
+            .collect();
+        return Err(Failure::new(
+            Exit::Usage,
+            "delete takes one number: each deletion renumbers the rules after it",
+        )
+        .help(format!(
+            "from the last to the first: {}",
+            commands.join(", ")
+        )));
+    }
+    let first = words.first().map_or("", String::as_str);
+    if ["allow", "deny"].contains(&first.to_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        format!(
+            "{} is neither a number nor the beginning of a rule",
+            quoted(first)
+        ),
+    )
+    .help(format!(
+        "`guardctl delete 3`, or `guardctl delete allow {}`; `guardctl status numbered` lists the \
+         rules",
+        words.join(" ")
+    )))
 }
 
 pub(super) fn default(
@@ -154,9 +202,13 @@ pub(super) fn check(
         |out| {
             writeln!(
                 out,
-                "ok: {} rules in {} files",
-                checked.rules,
-                checked.files.len()
+                "ok: {} in {}",
+                describe::rule_count(checked.rules),
+                match checked.files.len() {
+                    0 => "no file yet".to_owned(),
+                    1 => "1 file".to_owned(),
+                    files => format!("{files} files"),
+                }
             )
         },
         || {
@@ -169,28 +221,6 @@ pub(super) fn check(
         },
     );
     Ok(Exit::Ok)
-}
-
-/// Verbs of ufw that this version does not have, each with the reason and the way out.
-pub(super) fn refuse(command: &Command) -> Result<Exit, Failure> {
-    let (what, help) = match command {
-        Command::Limit { .. } => (
-            "`limit` is not available yet: this version has no rate limits",
-            "restrict the port to known sources: `guardctl allow from 198.51.100.10 to any port 22 \
-             proto tcp`",
-        ),
-        Command::Reject { .. } => (
-            "`reject` is not available: guard answers no packet that it drops, so that a flood \
-             is not answered either",
-            "use `guardctl deny …`",
-        ),
-        _ => (
-            "`route` is not available: guard filters what arrives on an interface, forwarded \
-             packets included",
-            "use `guardctl allow|deny [on IFACE] … to ADDRESS`",
-        ),
-    };
-    Err(Failure::new(Exit::Usage, what).help(help))
 }
 
 fn change(
@@ -207,13 +237,28 @@ fn change(
 fn report(changed: &Changed, output: &mut Output) {
     output.warnings(&changed.warnings);
     output.show(
-        |out| writeln!(out, "{}", changed.message),
+        |out| {
+            writeln!(out, "{}", changed.message)?;
+            // What was done can be seen; what would be done is shown.
+            let Some(difference) = changed.difference.as_ref().filter(|_| changed.dry_run) else {
+                return Ok(());
+            };
+            for rule in &difference.removed {
+                writeln!(out, "- {rule}")?;
+            }
+            for rule in &difference.added {
+                writeln!(out, "+ {rule}")?;
+            }
+            Ok(())
+        },
         || {
             json!({
                 "changed": changed.changed,
+                "dry_run": changed.dry_run,
                 "message": changed.message,
                 "rule": changed.rule,
                 "generation": changed.generation,
+                "difference": changed.difference,
                 "warnings": changed.warnings,
             })
         },

@@ -3,10 +3,13 @@
 
 mod args;
 mod edit;
+mod papers;
 mod power;
 mod prompt;
+mod refused;
 mod stats;
 mod status;
+mod usage;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -23,22 +26,24 @@ use args::{Args, Command};
 /// Runs one command.
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let args = match Args::try_parse_from(&words) {
         Ok(args) => args,
-        Err(error) => {
-            // Help and version are no failures; everything else is the usage, exit 2.
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            };
-            if error.print().is_err() {
-                return code(Exit::Failed);
-            }
-            return code(exit);
+        Err(error) if error.use_stderr() => {
+            let mut output = Output::new(usage::wants_json(&words), false);
+            let failure = usage::failure(&error, &words);
+            output.failure(&failure);
+            return code(failure.exit);
+        }
+        Err(help) => {
+            // Help and version; a reader that went away is no failure.
+            help.print().unwrap_or_default();
+            return code(Exit::Ok);
         }
     };
-    let mut output = Output::new(args.global.json, args.global.quiet);
+    let wants_json =
+        args.global.json || matches!(args.command, Command::Other(_)) && usage::wants_json(&words);
+    let mut output = Output::new(wants_json, args.global.quiet);
     let exit = match dispatch(&args, &mut output) {
         Ok(exit) => exit,
         Err(failure) => {
@@ -68,6 +73,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Command::Insert { number, words } => {
             edit::insert(&controller, global, *number, words, output)
         }
+        Command::Prepend { words } => edit::insert(&controller, global, 1, words, output),
         Command::Delete { words } => edit::delete(&controller, global, words, output),
         Command::Default { action, direction } => {
             edit::default(&controller, global, *action, direction.as_deref(), output)
@@ -77,8 +83,8 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Command::Check { file } => edit::check(&controller, file.as_deref(), output),
         Command::Stats { watch, all } => stats::stats(&controller, *watch, *all, output),
         Command::Version => status::version(output),
-        Command::Limit { .. } | Command::Reject { .. } | Command::Route { .. } => {
-            edit::refuse(&args.command)
-        }
+        Command::Man { folder } => papers::man(folder),
+        Command::Completions { shell } => Ok(papers::completions(*shell)),
+        Command::Other(words) => Err(refused::unknown(words)),
     }
 }

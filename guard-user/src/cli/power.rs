@@ -8,6 +8,7 @@ use crate::{
     dataplane::installation::Change,
     failure::{Exit, Failure},
     output::Output,
+    ruleset::describe,
 };
 
 /// What a newcomer must know until replies are recognised.
@@ -28,21 +29,21 @@ pub(super) fn enable(
     iface: &[String],
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let enabled = controller.enable(iface, consent(global), |at_risk| {
+    let mut enabled = controller.enable(iface, consent(global), |at_risk| {
         prompt::may_cut(at_risk, global)
     })?;
-    output.warnings(&enabled.warnings);
     if enabled.default == "deny" {
-        output.warnings(&[NO_REPLIES.to_owned()]);
+        enabled.warnings.push(NO_REPLIES.to_owned());
     }
+    output.warnings(&enabled.warnings);
     output.show(
         |out| {
             if enabled.dry_run {
                 return writeln!(
                     out,
-                    "would protect {} with {} rules, default {}",
+                    "would protect {} with {}, default {}",
                     enabled.interfaces.join(", "),
-                    enabled.rules,
+                    describe::rule_count(enabled.rules),
                     enabled.default
                 );
             }
@@ -51,8 +52,10 @@ pub(super) fn enable(
             }
             writeln!(
                 out,
-                "guard is active: {} rules, default {} (generation {})",
-                enabled.rules, enabled.default, enabled.generation
+                "guard is active: {}, default {} (generation {})",
+                describe::rule_count(enabled.rules),
+                enabled.default,
+                enabled.generation
             )
         },
         || enabled_json(&enabled),
@@ -90,7 +93,7 @@ fn enabled_json(enabled: &Enabled) -> serde_json::Value {
         })
         .collect();
     json!({
-        "active": !enabled.dry_run,
+        "active": enabled.was_active || !enabled.dry_run,
         "dry_run": enabled.dry_run,
         "generation": enabled.generation,
         "default": enabled.default,
@@ -113,7 +116,13 @@ pub(super) fn disable(
             (true, false) => writeln!(out, "guard is off; the policy stays in its files"),
             (false, _) => writeln!(out, "guard is off already"),
         },
-        || json!({"active": disabled.was_active && global.dry_run, "changed": disabled.was_active}),
+        || {
+            json!({
+                "active": disabled.was_active && global.dry_run,
+                "changed": disabled.was_active,
+                "dry_run": global.dry_run,
+            })
+        },
     );
     Ok(Exit::Ok)
 }

@@ -8,7 +8,10 @@ use crate::{
     controller::{Controller, Protection, Status},
     dataplane::Object,
     failure::{Exit, Failure},
-    output::{Output, human},
+    output::{
+        Output,
+        human::{self, Detail},
+    },
 };
 
 pub(super) fn status(
@@ -18,9 +21,13 @@ pub(super) fn status(
 ) -> Result<Exit, Failure> {
     let status = controller.status()?;
     output.warnings(&status.warnings);
-    let numbered = view.is_some();
+    let detail = match view {
+        None => Detail::Plain,
+        Some(View::Numbered) => Detail::Numbered,
+        Some(View::Verbose) => Detail::Verbose,
+    };
     output.show(
-        |out| human::status(out, &status, numbered),
+        |out| human::status(out, &status, detail),
         || status_json(&status),
     );
     Ok(status.protection.exit())
@@ -45,6 +52,8 @@ fn status_json(status: &Status) -> serde_json::Value {
         "generation": status.generation,
         "interfaces": interfaces,
         "rules": status.rules,
+        "never": status.never,
+        "files": status.files,
         "warnings": status.warnings,
     })
 }

@@ -4,13 +4,14 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
+use super::force::stage_failure;
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,
     ruleset::{
         describe,
         model::{DefaultAction, Policy, Rule},
-        staged::write_atomically,
+        staged::Staged,
     },
 };
 
@@ -96,10 +97,10 @@ impl Applied {
         serde_json::from_slice(&fs::read(layout.applied()).ok()?).ok()
     }
 
-    pub(super) fn write(&self, layout: &Layout) -> Result<(), Failure> {
+    /// On disk, but not in place yet.
+    pub(super) fn stage(&self, layout: &Layout) -> Result<Staged, Failure> {
         let text = serde_json::to_string(self)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        write_atomically(&layout.applied(), &text)
-            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+        Staged::write(&layout.applied(), &text).map_err(|error| stage_failure(&error))
     }
 }

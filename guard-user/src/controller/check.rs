@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     Controller,
-    change::{image, loaded_or_failure},
+    force::{image, loaded_or_failure},
 };
 use crate::{
     failure::Failure,

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::Consent;
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::Layout,
@@ -21,20 +22,35 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// The lock, for a command that may change something.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    pub(super) fn unless_dry_run(
+        layout: &Layout,
+        consent: Consent,
+    ) -> Result<Option<Self>, Failure> {
+        if consent.dry_run {
+            return Ok(None);
+        }
+        Self::acquire(layout).map(Some)
+    }
+
     /// Waits for the lock.
     ///
     /// # Errors
     /// When it cannot be had within ten seconds.
     pub fn acquire(layout: &Layout) -> Result<Self, Failure> {
         let path = layout.lock();
-        fs::create_dir_all(&layout.run).map_err(|error| from_io(layout.run.display(), &error))?;
+        fs::create_dir_all(&layout.run)
+            .map_err(|error| from_io(format!("cannot create {}", layout.run.display()), &error))?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|error| from_io(path.display(), &error))?;
+            .map_err(|error| from_io(format!("cannot lock {}", path.display()), &error))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             // SAFETY: flock takes a descriptor, which `file` keeps open, and an integer.

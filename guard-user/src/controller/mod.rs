@@ -4,10 +4,15 @@
 mod applied;
 mod change;
 mod check;
+mod difference;
+mod force;
 mod lock;
 mod lockout;
+mod plan;
 mod power;
 mod status;
+
+use std::{fs::File, io::ErrorKind, path::Path};
 
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -23,6 +28,7 @@ use crate::{
 pub use applied::{Applied, RuleView};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
+pub use difference::Difference;
 pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use power::{Disabled, Enabled};
@@ -79,18 +85,39 @@ impl Controller {
 
 /// All problems of the files, one per line.
 fn bad_configuration(diagnostics: Diagnostics) -> Failure {
+    if let Some(file) = forbidden(&diagnostics) {
+        return Failure::new(
+            Exit::NotPermitted,
+            format!("{}: permission denied", file.display()),
+        )
+        .help("run the command as root");
+    }
     Failure::new(
         Exit::BadConfiguration,
         diagnostics.to_string().trim_end().to_owned(),
     )
 }
 
+/// The first policy file that this process may not read.
+fn forbidden(diagnostics: &Diagnostics) -> Option<&Path> {
+    diagnostics
+        .errors()
+        .filter(|problem| problem.position.is_none())
+        .map(|problem| problem.file.as_path())
+        .find(|file| {
+            File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        })
+}
+
 fn edit_failure(error: &EditError) -> Failure {
     let exit = match error {
         EditError::NoSuchNumber { .. }
+        | EditError::NoSuchPlace { .. }
         | EditError::NoSuchRule { .. }
         | EditError::NotNever { .. } => Exit::NotFound,
-        EditError::Contradicted { .. } | EditError::Invalid(_) => Exit::BadConfiguration,
+        EditError::Contradicted { .. } | EditError::Shadows { .. } | EditError::Invalid(_) => {
+            Exit::BadConfiguration
+        }
         EditError::Layout { .. } => Exit::Failed,
     };
     let failure = Failure::new(exit, error.to_string());

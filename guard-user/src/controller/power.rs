@@ -1,9 +1,8 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock,
-    change::{commit, image, stage},
-    edit_failure,
+    Applied, AtRisk, Consent, Controller, Lock, edit_failure,
+    force::{commit, image, stage, stage_failure},
 };
 use crate::{
     dataplane::{
@@ -52,6 +51,8 @@ pub struct Enabled {
     pub warnings: Vec<String>,
     /// Nothing was done, this is what would be.
     pub dry_run: bool,
+    /// Was guard active before?
+    pub was_active: bool,
     /// Interfaces that are (or would be) protected.
     pub interfaces: Vec<String>,
 }
@@ -78,13 +79,15 @@ impl Controller {
         consent_to_cut: impl FnOnce(&AtRisk) -> Result<(), Failure>,
     ) -> Result<Enabled, Failure> {
         preflight::capabilities()?;
-        let _lock = Lock::acquire(&self.layout)?;
+        let _lock = Lock::unless_dry_run(&self.layout, consent)?;
         let (loaded, changes) = self.with_interfaces(named)?;
         let network = self.network()?;
         let running = pins::open(&self.layout)?;
         let interfaces = self.interfaces(&loaded.policy, &network)?;
         let targets = preflight::interfaces(&self.layout, &network, &interfaces)?;
+        let before = running.as_ref().map(|running| running.slots.switch());
         let generation = running
+            .as_ref()
             .map_or(0, |running| running.slots.generation())
             .wrapping_add(1)
             .max(1);
@@ -109,16 +112,25 @@ impl Controller {
             default: super::applied::default_word(loaded.policy.default),
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
             dry_run: consent.dry_run,
+            was_active: before.is_some(),
             interfaces: interfaces.clone(),
         };
         if consent.dry_run {
             return Ok(enabled);
         }
-        bpffs::prepare(&self.layout)?;
         let staged = stage(&changes)?;
+        let applied = Applied::new(&loaded.policy, generation, interfaces).stage(&self.layout)?;
+        bpffs::prepare(&self.layout)?;
         enabled.changes = installation::install(&self.layout, &image, &targets, &network)?;
-        commit(staged)?;
-        Applied::new(&loaded.policy, generation, interfaces).write(&self.layout)?;
+        let saved =
+            commit(staged).and_then(|()| applied.commit().map_err(|error| stage_failure(&error)));
+        if let Err(failure) = saved {
+            match before {
+                Some(before) => installation::undo(&self.layout, before)?,
+                None => pins::remove(&self.layout)?,
+            }
+            return Err(failure);
+        }
         Ok(enabled)
     }
 
@@ -128,7 +140,7 @@ impl Controller {
     /// When a pin cannot be removed.
     pub fn disable(&self, consent: Consent) -> Result<Disabled, Failure> {
         preflight::capabilities()?;
-        let _lock = Lock::acquire(&self.layout)?;
+        let _lock = Lock::unless_dry_run(&self.layout, consent)?;
         let was_active = self.layout.pins().exists();
         if was_active && !consent.dry_run {
             pins::remove(&self.layout)?;

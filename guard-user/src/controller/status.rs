@@ -5,6 +5,7 @@ use crate::{
     dataplane::pins,
     failure::{Exit, Failure},
     host::XdpMode,
+    ruleset::address,
 };
 
 /// How much of what should be protected is.
@@ -52,6 +53,10 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// The rules in force; of the files, when inactive.
     pub rules: Vec<RuleView>,
+    /// Sources that are never banned or limited; of the files.
+    pub never: Vec<String>,
+    /// The policy files.
+    pub files: Vec<String>,
     /// What the operator should look at.
     pub warnings: Vec<String>,
 }
@@ -70,6 +75,10 @@ impl Controller {
                 None
             }
         };
+        let never = loaded.iter().flat_map(|loaded| &loaded.policy.never);
+        let never = never.map(address::show).collect();
+        let files = loaded.iter().flat_map(|loaded| &loaded.files);
+        let files = files.map(|file| file.display().to_string()).collect();
         let Some(running) = pins::open(&self.layout)? else {
             let policy = loaded.map(|loaded| loaded.policy).unwrap_or_default();
             return Ok(Status {
@@ -78,6 +87,8 @@ impl Controller {
                 generation: 0,
                 interfaces: Vec::new(),
                 rules: RuleView::all(&policy),
+                never,
+                files,
                 warnings,
             });
         };
@@ -123,6 +134,8 @@ impl Controller {
             generation,
             interfaces,
             rules: applied.rules,
+            never,
+            files,
             warnings,
         })
     }

@@ -159,8 +159,13 @@ pub fn remove(layout: &Layout) -> Result<(), Failure> {
 /// Pins of another version hold a program of another version in place.
 fn refuse_other_versions(layout: &Layout) -> Result<(), Failure> {
     let own = pin_folder(ABI_VERSION);
-    let Ok(entries) = fs::read_dir(&layout.bpffs) else {
-        return Ok(());
+    let entries = match fs::read_dir(&layout.bpffs) {
+        Ok(entries) => entries,
+        // Not "there is no guard": it cannot be known.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(from_io(layout.bpffs.display(), &error));
+        }
+        Err(_) => return Ok(()),
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -48,7 +48,8 @@ impl Output {
             return;
         }
         for warning in warnings {
-            eprintln!("warning: {}", warning.trim_start_matches("warning: "));
+            let warning = warning.trim_start_matches("warning: ");
+            writeln!(io::stderr(), "warning: {warning}").unwrap_or_default();
         }
     }
 
@@ -60,9 +61,11 @@ impl Output {
                 "message": failure.message,
                 "help": failure.help,
             });
-            println!("{}", with_schema(json!({"error": error})));
+            let answer = with_schema(json!({"error": error}));
+            // Neither output may be read any more; the exit code still tells.
+            writeln!(io::stdout(), "{answer}").unwrap_or_default();
         }
-        eprintln!("guardctl: {failure}");
+        writeln!(io::stderr(), "guardctl: {failure}").unwrap_or_default();
     }
 }
 

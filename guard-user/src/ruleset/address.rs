@@ -1,6 +1,9 @@
 //! Addresses and prefixes as people write them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use ipnetwork::IpNetwork;
 
@@ -15,6 +18,16 @@ pub enum AddressItem {
     Network(IpNetwork),
     /// A named set, without its `@`.
     Set(String),
+}
+
+impl fmt::Display for AddressItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Network(network) => f.write_str(&show(network)),
+            Self::Set(name) => write!(f, "@{name}"),
+        }
+    }
 }
 
 /// A value, and a remark if it was not taken literally.

@@ -101,6 +101,15 @@ pub fn command(rule: &Rule) -> String {
     quoted.join(" ")
 }
 
+/// `1 rule`, `12 rules`.
+#[must_use]
+pub fn rule_count(count: usize) -> String {
+    match count {
+        1 => "1 rule".to_owned(),
+        _ => format!("{count} rules"),
+    }
+}
+
 /// How messages call a rule: its comment, or its words.
 #[must_use]
 pub fn name(rule: &Rule) -> String {

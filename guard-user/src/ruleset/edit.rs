@@ -40,8 +40,10 @@ pub struct Edited {
     pub changes: Vec<Change>,
     /// What the files mean afterwards.
     pub loaded: Loaded,
-    /// Number of the rule that was added or deleted.
+    /// Number of the rule that was added, deleted or moved.
     pub number: Option<usize>,
+    /// Its number before, if it was moved.
+    pub moved_from: Option<usize>,
 }
 
 /// New text of one file.
@@ -67,7 +69,8 @@ pub enum Outcome {
     Unchanged,
 }
 
-/// Adds a rule. One that an earlier rule of the same action covers is not added.
+/// Adds a rule. One that an earlier rule of the same action covers is not added; the same rule
+/// further down moves to the number asked for.
 pub fn add(
     source: &Source<'_>,
     loaded: &Loaded,
@@ -80,8 +83,8 @@ pub fn add(
         Place::End => in_main,
         Place::Number(number) if (1..=rules.len() + 1).contains(&number) => number - 1,
         Place::Number(number) => {
-            let count = rules.len();
-            return Err(EditError::NoSuchNumber { number, count });
+            let last = rules.len() + 1;
+            return Err(EditError::NoSuchPlace { number, last });
         }
     };
     if let Some(by) = shadow::covering_rule(&rules[..at], rule) {
@@ -91,16 +94,17 @@ pub fn add(
         let words = describe::command(&rules[by]);
         return Err(EditError::Contradicted { by: by + 1, words });
     }
-    let later = rules.iter().position(|known| same_rule(known, rule));
-    if let (Place::End, Some(by)) = (place, later) {
-        return Ok(Outcome::Covered { by: by + 1 });
+    let same = rules.iter().position(|known| same_rule(known, rule));
+    match (place, same) {
+        (Place::End, Some(by)) => return Ok(Outcome::Covered { by: by + 1 }),
+        (Place::Number(_), Some(by)) if by == at => return Ok(Outcome::Covered { by: by + 1 }),
+        (Place::Number(_), Some(from)) => return shift(source, loaded, from, at, rule),
+        (_, None) => {}
     }
-    let (document, index) = match (place, rules.get(at).or_else(|| rules.last())) {
-        (Place::End, _) | (Place::Number(_), None) => (0, in_main),
-        (Place::Number(_), Some(neighbour)) => {
-            let (document, index) = locate(loaded, neighbour)?;
-            (document, index + usize::from(at == rules.len()))
-        }
+    refuse_shadowing(loaded, rule, at, None)?;
+    let (document, index) = match place {
+        Place::End => (0, in_main),
+        Place::Number(_) => slot(loaded, at)?,
     };
     let splices = edit_text(&loaded.documents[document], |layout| {
         layout.insert_rule(index, rule)
@@ -112,6 +116,82 @@ pub fn add(
         number: Some(at + 1),
         ..edited
     })))
+}
+
+/// Moves the rule at `from` up to `to`, with the comment lines above it; its `comment` becomes that
+/// of `rule` if it has one.
+fn shift(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    from: usize,
+    to: usize,
+    rule: &Rule,
+) -> Result<Outcome, EditError> {
+    refuse_shadowing(loaded, rule, to, Some(from))?;
+    let mut expected = loaded.policy.rules.clone();
+    let known = expected.remove(from);
+    let comment = rule.comment.clone().or_else(|| known.comment.clone());
+    let keeps_text = comment == known.comment;
+    let moved = Rule {
+        comment,
+        ..rule.clone()
+    };
+    expected.insert(to, moved.clone());
+    let (old, old_index) = locate(loaded, &known)?;
+    let (new, new_index) = slot(loaded, to)?;
+    let text = layout(&loaded.documents[old])?.rule_text(old_index, &moved, keeps_text);
+    let cut = edit_text(&loaded.documents[old], |layout| {
+        layout.remove_rule(old_index)
+    })?;
+    let put = edit_text(&loaded.documents[new], |layout| match &text {
+        Some(text) => layout.insert_text(new_index, text, &moved),
+        None => layout.insert_rule(new_index, &moved),
+    })?;
+    let edits = if old == new {
+        vec![(old, put.into_iter().chain(cut).collect())]
+    } else {
+        vec![(new, put), (old, cut)]
+    };
+    let edited = finish(source, loaded, edits, &expected)?;
+    Ok(Outcome::Edited(Box::new(Edited {
+        number: Some(to + 1),
+        moved_from: Some(from + 1),
+        ..edited
+    })))
+}
+
+/// A rule at `at` must leave something to the rules after it.
+fn refuse_shadowing(
+    loaded: &Loaded,
+    rule: &Rule,
+    at: usize,
+    without: Option<usize>,
+) -> Result<(), EditError> {
+    let rules = &loaded.policy.rules;
+    let covered: Vec<usize> = shadow::covered_rules(rule, &rules[at..])
+        .into_iter()
+        .map(|index| at + index)
+        .filter(|index| Some(*index) != without)
+        .collect();
+    let Some(first) = covered.first() else {
+        return Ok(());
+    };
+    Err(EditError::Shadows {
+        words: describe::command(&rules[*first]),
+        numbers: covered.iter().map(|index| index + 1).collect(),
+    })
+}
+
+/// Document and index within it of a new rule at `at`.
+fn slot(loaded: &Loaded, at: usize) -> Result<(usize, usize), EditError> {
+    let rules = &loaded.policy.rules;
+    match rules.get(at).or_else(|| rules.last()) {
+        None => Ok((0, rules_of(loaded, 0))),
+        Some(neighbour) => {
+            let (document, index) = locate(loaded, neighbour)?;
+            Ok((document, index + usize::from(at == rules.len())))
+        }
+    }
 }
 
 /// Deletes the rule of this number, from 1.
@@ -192,7 +272,7 @@ pub fn never_add(
         }
     }
     let at = holder(loaded, "never")?;
-    let text = toml_text::string(&entry_text(entry));
+    let text = toml_text::string(&entry.to_string());
     let splices = edit_text(&loaded.documents[at], |layout| layout.push("never", &text))?;
     let edited = finish(source, loaded, vec![(at, splices)], &loaded.policy.rules)?;
     Ok(Outcome::Edited(Box::new(edited)))
@@ -214,7 +294,7 @@ pub fn never_remove(
     }
     if edits.is_empty() {
         return Err(EditError::NotNever {
-            entry: entry_text(entry),
+            entry: entry.to_string(),
         });
     }
     finish(source, loaded, edits, &loaded.policy.rules)
@@ -247,14 +327,6 @@ fn never_places(document: &Document, entry: &AddressItem) -> Result<Vec<usize>, 
     let texts = layout(document)?.texts("never");
     let is_same = |text: &String| address::parse_item(text).is_ok_and(|(item, _)| item == *entry);
     Ok((0..texts.len()).filter(|at| is_same(&texts[*at])).collect())
-}
-
-fn entry_text(entry: &AddressItem) -> String {
-    match entry {
-        AddressItem::Any => "any".to_owned(),
-        AddressItem::Network(network) => address::show(network),
-        AddressItem::Set(name) => format!("@{name}"),
-    }
 }
 
 /// Document and index within it of a rule.
@@ -340,6 +412,7 @@ fn finish(
         changes,
         loaded: after,
         number: None,
+        moved_from: None,
     })
 }
 

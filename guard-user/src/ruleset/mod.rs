@@ -9,7 +9,7 @@ pub mod edit;
 mod files;
 pub mod model;
 pub mod names;
-mod nearest;
+pub(crate) mod nearest;
 mod prefixes;
 pub mod probe;
 pub mod protocol;
@@ -26,5 +26,7 @@ pub mod words;
 pub use files::Overlay;
 pub use sets::SetTable;
 
+#[cfg(feature = "testing")]
+pub mod sample;
 #[cfg(test)]
 mod testing;

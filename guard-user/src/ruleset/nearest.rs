@@ -1,7 +1,7 @@
 //! "Did you mean": the known name that is nearest to a wrong one.
 
 /// The nearest of `known`, if one is near enough to be a slip of the hand.
-pub(super) fn nearest<'k>(
+pub(crate) fn nearest<'k>(
     wrong: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Option<&'k str> {

@@ -68,6 +68,20 @@ pub fn covering_rule(rules: &[Rule], candidate: &Rule) -> Option<usize> {
         .position(|rule| Facts::of(rule, &mut sets).cover(&candidate) == Cover::Always)
 }
 
+/// Those of `later` whose every packet `rule` takes, whatever sets contain, by index.
+pub fn covered_rules(rule: &Rule, later: &[Rule]) -> Vec<usize> {
+    let mut sets = SetRanges::default();
+    let rule = Facts::of(rule, &mut sets);
+    let mut covered = Vec::new();
+    for (at, candidate) in later.iter().enumerate() {
+        let candidate = Facts::of(candidate, &mut sets);
+        if !candidate.is_empty() && rule.cover(&candidate) == Cover::Always {
+            covered.push(at);
+        }
+    }
+    covered
+}
+
 fn shadow_of(rule: usize, later: &Facts<'_>, facts: &[Facts<'_>], index: &Index) -> Option<Shadow> {
     if let Some((by, cover)) = best_cover(later, facts, index) {
         let certainty = match cover {

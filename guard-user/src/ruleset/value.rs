@@ -36,7 +36,7 @@ impl BadValue {
 }
 
 /// The value in double quotes, without control characters, cut when it is long.
-pub(super) fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let mut text: String = value
         .chars()
         .take(EXCERPT_CHARS)

@@ -15,6 +15,14 @@ pub enum EditError {
         /// How many rules there are.
         count: usize,
     },
+    /// Nothing can be inserted there.
+    #[error("{number} is no place for a rule; 1 to {last} are")]
+    NoSuchPlace {
+        /// The number that was asked for.
+        number: usize,
+        /// One past the last rule.
+        last: usize,
+    },
     /// No rule means the same.
     #[error("there is no rule `{words}`")]
     NoSuchRule {
@@ -35,6 +43,14 @@ pub enum EditError {
         /// Its words.
         words: String,
     },
+    /// Later rules would have no packets left.
+    #[error("{} could never match after it", shadowed_text(numbers, words))]
+    Shadows {
+        /// Numbers of the later rules.
+        numbers: Vec<usize>,
+        /// Words of the first.
+        words: String,
+    },
     /// The files would be wrong afterwards.
     #[error("the policy would be wrong afterwards:\n{0}")]
     Invalid(Diagnostics),
@@ -51,16 +67,38 @@ impl EditError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::NoSuchNumber { .. } | Self::NoSuchRule { .. } => {
+            Self::NoSuchNumber { .. } | Self::NoSuchPlace { .. } | Self::NoSuchRule { .. } => {
                 Some("`guardctl status numbered` lists the rules".to_owned())
             }
             Self::NotNever { .. } => Some("`guardctl never list` lists its entries".to_owned()),
             Self::Contradicted { by, .. } => {
                 Some(format!("put it first with `guardctl insert {by} …`"))
             }
+            Self::Shadows { numbers, .. } => {
+                let mut help = String::from("the new rule takes all its packets");
+                if let [_, _, ..] = numbers.as_slice() {
+                    help = "the new rule takes all their packets".to_owned();
+                }
+                for number in numbers.iter().rev().take(3) {
+                    help.push_str(&format!(", `guardctl delete {number}`"));
+                }
+                help = help.replacen(", `", ": first `", 1);
+                if numbers.len() > 3 {
+                    help.push_str(" and so on");
+                }
+                Some(help)
+            }
             Self::Invalid(_) => None,
             Self::Layout { .. } => Some("edit it by hand, then `guardctl reload`".to_owned()),
         }
+    }
+}
+
+fn shadowed_text(numbers: &[usize], words: &str) -> String {
+    match numbers {
+        [number] => format!("rule {number} `{words}`"),
+        [first, rest @ ..] => format!("rule {first} `{words}` and {} more", rest.len()),
+        [] => String::new(),
     }
 }
 

@@ -182,9 +182,38 @@ impl<'t> Layout<'t> {
         Some(place.list().remove(self.text, indices))
     }
 
+    /// The text of the rule at `index`, with the comment lines right above it; with the fields of
+    /// `rule` unless it is kept. `None` for a rule in a list.
+    pub(super) fn rule_text(&self, index: usize, rule: &Rule, is_kept: bool) -> Option<String> {
+        let Rules::Tables(tables) = &self.rules else {
+            return None;
+        };
+        let table = tables.get(index)?;
+        let header = line_start(self.text, table.start);
+        let above = match self.with_comment(header) {
+            0 => header,
+            start => start,
+        };
+        if !is_kept {
+            let comment = &self.text[above..header];
+            return Some(format!("{comment}{}", toml_text::table(rule)));
+        }
+        let text = self.text[above..next_line(self.text, table.end)].trim_end();
+        Some(format!("{text}\n").replace("\r\n", "\n"))
+    }
+
     /// Puts a rule before the one at `index`, or after the last.
     pub(super) fn insert_rule(&self, index: usize, rule: &Rule) -> Option<Vec<Splice>> {
-        let table = toml_text::table(rule);
+        self.insert_text(index, &toml_text::table(rule), rule)
+    }
+
+    /// The same with this text of the rule, where rules are tables.
+    pub(super) fn insert_text(
+        &self,
+        index: usize,
+        table: &str,
+        rule: &Rule,
+    ) -> Option<Vec<Splice>> {
         let splice = match &self.rules {
             Rules::List(list) => {
                 return Some(list.insert(self.text, index, &toml_text::inline_table(rule)));

@@ -1,0 +1,15 @@
+//! The command line: what it accepts, what it says, how it exits, and what it leaves on disk and in
+//! the kernel. Runs the real guardctl, with folders of its own in a network namespace of its own.
+
+mod concurrency;
+mod editing;
+mod examples;
+mod grammar;
+mod habits;
+mod host;
+mod json;
+mod large;
+mod messages;
+mod permissions;
+mod policy_files;
+mod room;
