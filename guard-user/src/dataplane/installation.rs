@@ -11,6 +11,7 @@ use super::{
     attach::{Attached, attach, replace},
     object::LoadError,
     pins::{self, link_name},
+    preflight,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -126,6 +127,7 @@ fn exchange(
     interfaces: Option<&[&Interface]>,
     network: &Network,
 ) -> Result<Vec<Change>, Failure> {
+    preflight::may_load()?;
     let maps = layout.maps();
     let (mut slot_words, shards) = pins::sizes(&maps)?;
     let (_, own_shard) = shards_for(shards);
@@ -264,7 +266,7 @@ fn load_failure(error: LoadError) -> Failure {
     let text = format!("{:#}", anyhow::Error::new(error));
     if text.contains("os error 1)") || text.contains("Operation not permitted") {
         return Failure::new(Exit::NotPermitted, text)
-            .help("run the command as root, or with CAP_BPF and CAP_NET_ADMIN");
+            .help("run the command as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
     }
     if text.contains("os error 12)") {
         return Failure::new(Exit::Failed, text).help("the maps need more memory than there is");
