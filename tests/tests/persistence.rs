@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guard_common::abi::ABI_VERSION;
+use guard_common::abi::{ABI_VERSION, names};
 use guard_tests::{
     lab::{Answer, Capture, Flood, Instance, Marked, Rate, TcpEcho, Topology, UdpEcho, Wire},
     require,
@@ -206,6 +206,42 @@ fn growing_commands_killed_at_any_moment_leave_it_filtering() {
     assert!(
         killed > KILLS / 2,
         "only {killed} of {KILLS} were still running"
+    );
+}
+
+#[test]
+fn an_exchange_interrupted_between_its_two_renames_is_completed() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::enabled();
+    let elsewhere = Scene::enabled();
+    let switch = |scene: &Scene| {
+        let folder = scene.guard.bpffs().join(pin_folder(ABI_VERSION));
+        folder.join("maps").join(names::SWITCH)
+    };
+    // The program reads the map that was to take this name, and another one has it.
+    let in_use = switch(&scene);
+    let name = format!("{}_next", names::SWITCH);
+    fs::rename(&in_use, in_use.with_file_name(name)).unwrap();
+    aya::maps::MapData::from_pin(switch(&elsewhere))
+        .unwrap()
+        .pin(&in_use)
+        .unwrap();
+
+    scene
+        .guard
+        .write_policy(&policy(0).replace(&OPEN.to_string(), &CLOSED.to_string()));
+    drop(scene.guard.guardctl(&["reload"]).ok());
+
+    assert_eq!(leftovers(&scene.guard), Vec::<String>::new());
+    assert_eq!(
+        scene.lab.friend.ask_udp(scene.lab.srv.v4, CLOSED),
+        Answer::Echo
+    );
+    assert_eq!(
+        scene.lab.friend.ask_udp(scene.lab.srv.v4, OPEN),
+        Answer::Silence
     );
 }
 
