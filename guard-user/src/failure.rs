@@ -92,7 +92,7 @@ pub fn from_io(context: impl fmt::Display, error: &std::io::Error) -> Failure {
     };
     let failure = Failure::new(exit, format!("{context}: {error}"));
     if exit == Exit::NotPermitted {
-        failure.help("run the command as root, or with CAP_BPF and CAP_NET_ADMIN")
+        failure.help("run the command as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN")
     } else {
         failure
     }

@@ -1,13 +1,9 @@
 //! A13: a policy is in force as a whole or not at all.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs};
 
 use guard_tests::{
-    lab::{Answer, Capture, Instance, Marked, Topology, UdpEcho},
+    lab::{Answer, Capture, Dump, Instance, Marked, Topology, UdpEcho},
     require,
 };
 
@@ -20,30 +16,13 @@ fn policy(port: u16) -> String {
 }
 
 /// What a command must not have touched: generation, rules, files and pins.
-fn state(guard: &Instance) -> BTreeMap<String, String> {
-    let mut state = BTreeMap::new();
-    for folder in [guard.etc(), guard.state(), guard.run(), guard.bpffs()] {
-        list(&folder, &mut state);
-    }
+fn state(guard: &Instance, lab: &Topology) -> Dump {
+    let mut state = guard.dump(&lab.srv);
     let status = guard.guardctl(&["status", "--json"]).ok().json();
     for key in ["generation", "rules", "interfaces", "default"] {
         state.insert(key.to_owned(), status[key].to_string());
     }
     state
-}
-
-fn list(folder: &Path, into: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        let name = path.display().to_string();
-        if path.is_dir() {
-            into.insert(name, "folder".to_owned());
-            list(&path, into);
-        } else {
-            // A pin cannot be read; that it is there is what counts.
-            into.insert(name, fs::read_to_string(&path).unwrap_or_default());
-        }
-    }
 }
 
 #[test]
@@ -68,9 +47,11 @@ fn packets_see_each_reload_as_one_change_and_never_half_of_it() {
         .map(|cpu| Marked::start(&lab, cpu, PORTS))
         .collect();
 
+    streams.iter().for_each(Marked::wait_for_more);
     for reload in 1..=RELOADS {
         guard.write_policy(&texts[reload % 2]);
         drop(guard.guardctl(&["reload"]).ok());
+        streams.iter().for_each(Marked::wait_for_more);
     }
 
     let sent: Vec<(u8, u32)> = streams
@@ -130,14 +111,14 @@ fn wrong_files_leave_the_policy_in_force() {
     ];
     let extra = guard.etc().join("guard.d/10-extra.toml");
     fs::create_dir(guard.etc().join("guard.d")).unwrap();
-    let before = state(&guard);
+    let before = state(&guard, &lab);
 
     for text in wrong {
         fs::write(&extra, text).unwrap();
         let ran = guard.guardctl(&["reload"]).exit(5);
         assert!(ran.stderr.contains("10-extra.toml"), "{ran}");
         fs::remove_file(&extra).unwrap();
-        assert_eq!(state(&guard), before, "{text}");
+        assert_eq!(state(&guard, &lab), before, "{text}");
         assert_eq!(
             lab.friend.ask_udp(lab.srv.v4, PORTS[0]),
             Answer::Echo,
@@ -211,7 +192,7 @@ fn a_change_that_cannot_be_saved_is_not_made() {
         ),
     ];
     let (_echo, guard, lab) = running();
-    let before = state(&guard);
+    let before = state(&guard, &lab);
 
     for (name, obstacle) in obstacles {
         let script = format!("set -e; {obstacle}; exec \"$@\"");
@@ -220,7 +201,7 @@ fn a_change_that_cannot_be_saved_is_not_made() {
             .guardctl_behind(&launcher, &["insert", "1", "deny", "198.51.100.10"])
             .exit(1);
         assert!(ran.stderr.contains("help: "), "{name}: no way out\n{ran}");
-        assert_eq!(state(&guard), before, "{name}\n{ran}");
+        assert_eq!(state(&guard, &lab), before, "{name}\n{ran}");
         assert_eq!(
             lab.friend.ask_udp(lab.srv.v4, PORTS[0]),
             Answer::Echo,
@@ -237,14 +218,85 @@ fn a_change_that_cannot_be_saved_is_not_made() {
 }
 
 #[test]
+fn a_change_whose_file_cannot_be_replaced_is_undone() {
+    if !require::root() || !require::program("chattr") {
+        return;
+    }
+    let (_echo, guard, lab) = running();
+    let _closed = UdpEcho::start(&lab.srv, PORTS[1]);
+    // So many prefixes that the policy needs larger maps than those in place.
+    let many: String = (0..30_000u32)
+        .map(|n| format!("10.{}.{}.{}/32\n", n >> 13, n >> 5 & 255, n & 31 | 1))
+        .collect();
+    fs::write(guard.etc().join("many.txt"), many).unwrap();
+    guard.write_policy(&(guard.policy() + "\n[sets]\nmany = { file = \"many.txt\" }\n"));
+    drop(guard.guardctl(&["reload"]).ok());
+
+    for rule in [
+        "insert 1 deny from 198.51.100.10",
+        "insert 1 deny from @many",
+    ] {
+        let before = state(&guard, &lab);
+        let file = Immutable::new(guard.etc().join("guard.toml"));
+        let ran = guard.guardctl(&rule.split(' ').collect::<Vec<_>>());
+        drop(file);
+
+        assert!(matches!(ran.code, Some(1 | 4)), "{ran}");
+        assert_eq!(
+            lab.friend.ask_udp(lab.srv.v4, PORTS[0]),
+            Answer::Echo,
+            "{ran}"
+        );
+        assert_eq!(
+            lab.friend.ask_udp(lab.srv.v4, PORTS[1]),
+            Answer::Silence,
+            "{ran}"
+        );
+        let after = state(&guard, &lab);
+        for key in ["generation", "rules"] {
+            assert_eq!(after[key], before[key], "{ran}");
+        }
+    }
+}
+
+/// A file that nobody may replace, as long as the value lives.
+struct Immutable(std::path::PathBuf);
+
+impl Immutable {
+    fn new(path: std::path::PathBuf) -> Self {
+        let set = std::process::Command::new("chattr")
+            .arg("+i")
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(set.status.success(), "{set:?}");
+        Self(path)
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        let unset = std::process::Command::new("chattr")
+            .arg("-i")
+            .arg(&self.0)
+            .output();
+        assert!(
+            unset.is_ok_and(|unset| unset.status.success()),
+            "{}",
+            self.0.display()
+        );
+    }
+}
+
+#[test]
 fn check_and_dry_runs_touch_nothing() {
     if !require::root() {
         return;
     }
-    let (_echo, guard, _lab) = running();
+    let (_echo, guard, lab) = running();
     let file = guard.folder().join("candidate.toml");
     fs::write(&file, policy(PORTS[1])).unwrap();
-    let before = state(&guard);
+    let before = state(&guard, &lab);
 
     let file = file.display().to_string();
     let commands: [&[&str]; 8] = [
@@ -259,6 +311,6 @@ fn check_and_dry_runs_touch_nothing() {
     ];
     for command in commands {
         drop(guard.guardctl(command).ok());
-        assert_eq!(state(&guard), before, "{command:?}");
+        assert_eq!(state(&guard, &lab), before, "{command:?}");
     }
 }

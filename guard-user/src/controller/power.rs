@@ -78,7 +78,7 @@ impl Controller {
         consent: Consent,
         consent_to_cut: impl FnOnce(&AtRisk) -> Result<(), Failure>,
     ) -> Result<Enabled, Failure> {
-        preflight::capabilities()?;
+        preflight::may_load()?;
         let _lock = Lock::unless_dry_run(&self.layout, consent)?;
         let (loaded, changes) = self.with_interfaces(named)?;
         let network = self.network()?;
@@ -139,7 +139,7 @@ impl Controller {
     /// # Errors
     /// When a pin cannot be removed.
     pub fn disable(&self, consent: Consent) -> Result<Disabled, Failure> {
-        preflight::capabilities()?;
+        preflight::may_detach()?;
         let _lock = Lock::unless_dry_run(&self.layout, consent)?;
         let was_active = self.layout.pins().exists();
         if was_active && !consent.dry_run {

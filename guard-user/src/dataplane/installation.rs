@@ -11,6 +11,7 @@ use super::{
     attach::{Attached, attach, replace},
     object::LoadError,
     pins::{self, link_name},
+    preflight,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -65,8 +66,7 @@ pub fn apply(layout: &Layout, image: &Image, network: &Network) -> Result<(), Fa
         return Err(Failure::new(Exit::Inactive, "guard is not active")
             .help("`guardctl enable` turns it on"));
     };
-    let is_interrupted = layout.maps().join(next_name(names::POLICY)).exists();
-    if !is_interrupted && image.words.len() <= running.slots.capacity() {
+    if !is_interrupted(&layout.maps()) && image.words.len() <= running.slots.capacity() {
         return switch(&running.slots, image);
     }
     exchange(layout, image, None, network).map(|_| ())
@@ -127,12 +127,13 @@ fn exchange(
     interfaces: Option<&[&Interface]>,
     network: &Network,
 ) -> Result<Vec<Change>, Failure> {
+    preflight::may_load()?;
     let maps = layout.maps();
     let (mut slot_words, shards) = pins::sizes(&maps)?;
     let (_, own_shard) = shards_for(shards);
     let next_policy = maps.join(next_name(names::POLICY));
     let next_switch = maps.join(next_name(names::SWITCH));
-    let grows = image.words.len() > slot_words as usize || next_policy.exists();
+    let grows = image.words.len() > slot_words as usize || is_interrupted(&maps);
     let mut fresh: &[&str] = &[];
     if grows {
         remove_if_there(&next_policy)?;
@@ -147,7 +148,11 @@ fn exchange(
         seed: seed()?,
     };
     let mut object = Object::load(parameters, Some((&maps, fresh))).map_err(load_failure)?;
-    switch(&object.slots().map_err(load_failure)?, image)?;
+    let slots = object.slots().map_err(load_failure)?;
+    if grows && let Some(running) = pins::open(layout)? {
+        slots.adopt(&running.slots);
+    }
+    switch(&slots, image)?;
     if grows {
         pin(&object, names::POLICY, &next_policy)?;
         pin(&object, names::SWITCH, &next_switch)?;
@@ -189,6 +194,14 @@ fn exchange(
         }
     }
     Ok(changes)
+}
+
+/// Was a command killed between making larger maps and putting both of them in place? The program
+/// may use either pair then, so neither can be written to.
+fn is_interrupted(maps: &Path) -> bool {
+    [names::POLICY, names::SWITCH]
+        .into_iter()
+        .any(|name| maps.join(next_name(name)).exists())
 }
 
 /// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
@@ -253,7 +266,7 @@ fn load_failure(error: LoadError) -> Failure {
     let text = format!("{:#}", anyhow::Error::new(error));
     if text.contains("os error 1)") || text.contains("Operation not permitted") {
         return Failure::new(Exit::NotPermitted, text)
-            .help("run the command as root, or with CAP_BPF and CAP_NET_ADMIN");
+            .help("run the command as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
     }
     if text.contains("os error 12)") {
         return Failure::new(Exit::Failed, text).help("the maps need more memory than there is");

@@ -11,16 +11,48 @@ use crate::{
     layout::Layout,
 };
 
-/// Capabilities that loading and attaching need (linux/capability.h).
-const NEEDED: [(u32, &str); 2] = [(39, "CAP_BPF"), (12, "CAP_NET_ADMIN")];
-/// Where the kernel had CAP_SYS_ADMIN do for CAP_BPF.
+/// Capabilities (linux/capability.h), and whether CAP_SYS_ADMIN does for them.
+struct Capability {
+    number: u32,
+    name: &'static str,
+    is_in_sys_admin: bool,
+}
+
+const BPF: Capability = Capability {
+    number: 39,
+    name: "CAP_BPF",
+    is_in_sys_admin: true,
+};
+/// Without it the verifier refuses to compute the length of a frame from two packet pointers.
+const PERFMON: Capability = Capability {
+    number: 38,
+    name: "CAP_PERFMON",
+    is_in_sys_admin: true,
+};
+const NET_ADMIN: Capability = Capability {
+    number: 12,
+    name: "CAP_NET_ADMIN",
+    is_in_sys_admin: false,
+};
 const SYS_ADMIN: u32 = 21;
 
-/// Checks the capabilities of this process.
+/// May this process load the program and attach it?
 ///
 /// # Errors
 /// Exit 4 naming what is missing.
-pub fn capabilities() -> Result<(), Failure> {
+pub fn may_load() -> Result<(), Failure> {
+    capabilities(&[BPF, PERFMON, NET_ADMIN])
+}
+
+/// May this process take the program off?
+///
+/// # Errors
+/// Exit 4 naming what is missing.
+pub fn may_detach() -> Result<(), Failure> {
+    capabilities(&[BPF, NET_ADMIN])
+}
+
+fn capabilities(needed: &[Capability]) -> Result<(), Failure> {
     let Ok(status) = fs::read_to_string("/proc/self/status") else {
         return Ok(());
     };
@@ -30,22 +62,20 @@ pub fn capabilities() -> Result<(), Failure> {
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(u64::MAX);
     let has = |number: u32| effective >> number & 1 == 1;
-    let missing: Vec<&str> = NEEDED
+    let missing: Vec<&str> = needed
         .iter()
-        .filter(|(number, name)| {
-            let has_older = *name == "CAP_BPF" && has(SYS_ADMIN);
-            !has(*number) && !has_older
+        .filter(|needed| {
+            let has_older = needed.is_in_sys_admin && has(SYS_ADMIN);
+            !has(needed.number) && !has_older
         })
-        .map(|(_, name)| *name)
+        .map(|needed| needed.name)
         .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Exit::NotPermitted,
-        format!("missing {}", missing.join(" and ")),
-    )
-    .help("run the command as root"))
+    let list = match missing.as_slice() {
+        [] => return Ok(()),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    };
+    Err(Failure::new(Exit::NotPermitted, format!("missing {list}")).help("run the command as root"))
 }
 
 /// The interfaces of these names, fit for guard.

@@ -83,6 +83,18 @@ impl PolicySlots {
         SlotState::new(slot, flags as u32)
     }
 
+    /// Takes over the active policy of smaller slots, into the slot of the same number: a switch
+    /// word that was kept from there means the same here. Only for slots that no program reads yet.
+    pub(super) fn adopt(&self, smaller: &Self) {
+        let active = smaller.switch().active();
+        let (from, to) = (smaller.at(active.slot()), self.at(active.slot()));
+        for offset in 0..smaller.capacity().min(self.capacity()) {
+            self.policy
+                .store(to + offset, smaller.policy.load(from + offset));
+        }
+        self.switch_to(SwitchWord::settled(active, active));
+    }
+
     /// Does the slot hold exactly this?
     #[must_use]
     pub fn holds(&self, state: SlotState, image: &[u64]) -> bool {

@@ -5,9 +5,12 @@ use super::{
     screen::{number, time},
 };
 
+/// What a line is called, and how it is read off an outcome.
+type Row = (&'static str, fn(&Outcome) -> String);
+
 /// Prints the comparison.
 pub fn print(with: &Outcome, without: &Outcome) {
-    let rows: [(&str, fn(&Outcome) -> String); 11] = [
+    let rows: [Row; 11] = [
         ("attacker sent, packets/s", |o| rate(o, o.sent)),
         ("reached the server's card, packets/s", |o| {
             rate(o, o.spent.received)

@@ -6,7 +6,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -17,7 +17,7 @@ use guard_common::{
     testing::{packet, packet_v6},
 };
 
-use super::{Seen, Topology, Wire};
+use super::{Seen, Topology, Wire, until};
 
 /// First byte of the source hardware address of a numbered frame; locally administered.
 const MARK: u8 = 0x4e;
@@ -32,7 +32,8 @@ const STEP: usize = 16;
 pub struct Marked {
     stream: u8,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<u32>>,
+    sent: Arc<AtomicU32>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Marked {
@@ -47,7 +48,8 @@ impl Marked {
         let wire = Wire::open(&lab.wan, "srv");
         let templates = templates(lab, stream, ports);
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let sent = Arc::new(AtomicU32::new(0));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&sent));
         let thread = thread::spawn(move || {
             stay_on_cpu(stream.into());
             let started = Instant::now();
@@ -63,15 +65,27 @@ impl Marked {
                     .collect();
                 assert_eq!(wire.send(&frames), frames.len(), "the wire is full");
                 number += STEP as u32;
+                counted.store(number, Ordering::Release);
                 thread::sleep(PAUSE);
             }
-            number
         });
         Self {
             stream,
             stop,
+            sent,
             thread: Some(thread),
         }
+    }
+
+    /// Waits until more packets have been sent, each of them after the call.
+    ///
+    /// # Panics
+    /// When the stream has ended.
+    pub fn wait_for_more(&self) {
+        let sent = || self.sent.load(Ordering::Acquire);
+        // The first step may have begun before the call.
+        let enough = sent() + 2 * STEP as u32;
+        until("the stream to go on", || sent() >= enough);
     }
 
     /// Ends the stream and returns how many packets it had.
@@ -82,7 +96,8 @@ impl Marked {
     pub fn stop(mut self) -> u32 {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("taken only here");
-        thread.join().expect("the sender")
+        thread.join().expect("the sender");
+        self.sent.load(Ordering::Acquire)
     }
 
     /// Numbers of this stream's packets among the frames that were received.

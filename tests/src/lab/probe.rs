@@ -48,11 +48,13 @@ fn answer(outcome: io::Result<()>) -> Answer {
     let Err(error) = outcome else {
         return Answer::Echo;
     };
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Answer::Refused,
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Answer::Silence,
-        _ => panic!("a probe failed: {error}"),
+    let kind = error.kind();
+    if kind == io::ErrorKind::ConnectionRefused {
+        return Answer::Refused;
     }
+    let is_silence = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock].contains(&kind);
+    assert!(is_silence, "a probe failed: {error}");
+    Answer::Silence
 }
 
 fn echo_tcp(to: SocketAddr) -> io::Result<()> {

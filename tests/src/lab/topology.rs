@@ -85,6 +85,15 @@ impl Topology {
         topology
     }
 
+    /// Deletes the server's eth0 and makes a new one of the same name and addresses.
+    ///
+    /// # Panics
+    /// When the kernel refuses it.
+    pub fn replace_server_interface(&self) {
+        self.srv.ip("link del eth0");
+        connect(&self.srv, &self.wan, SRV);
+    }
+
     /// Leaves everything standing when the value is dropped.
     pub fn keep(&mut self) {
         self.wan.keep();
@@ -103,28 +112,34 @@ impl Default for Topology {
 /// A host behind an interface of the router that has the host's name.
 fn join(prefix: &str, wan: &Namespace, place: Place) -> Host {
     let (role, v4_network, v4_host, v6_network, v6_host) = place;
-    let namespace = Namespace::new(format!("{prefix}-{role}"));
-    let (v4, v6) = (
-        format!("{v4_network}.{v4_host}"),
-        format!("{v6_network}::{v6_host}"),
-    );
-    let host = namespace.name();
+    let host = Host {
+        namespace: Namespace::new(format!("{prefix}-{role}")),
+        v4: format!("{v4_network}.{v4_host}")
+            .parse()
+            .expect("an address"),
+        v6: format!("{v6_network}::{v6_host}")
+            .parse()
+            .expect("an address"),
+    };
+    connect(&host, wan, place);
+    host
+}
+
+/// The cable between a host and the router, with addresses and routes.
+fn connect(host: &Host, wan: &Namespace, place: Place) {
+    let (role, v4_network, _, v6_network, _) = place;
+    let (v4, v6, name) = (host.v4, host.v6, host.name());
     wan.ip_batch(&format!(
-        "link add {role} type veth peer name eth0 netns {host}\n\
+        "link add {role} type veth peer name eth0 netns {name}\n\
          addr add {v4_network}.254/24 dev {role}\n\
          addr add {v6_network}::fe/64 dev {role} nodad\n\
          link set {role} up\n"
     ));
-    namespace.ip_batch(&format!(
+    host.ip_batch(&format!(
         "addr add {v4}/24 dev eth0\n\
          addr add {v6}/64 dev eth0 nodad\n\
          link set eth0 up\n\
          route add default via {v4_network}.254\n\
          route add default via {v6_network}::fe\n"
     ));
-    Host {
-        namespace,
-        v4: v4.parse().expect("an address"),
-        v6: v6.parse().expect("an address"),
-    }
 }

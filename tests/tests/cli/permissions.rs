@@ -35,7 +35,7 @@ fn a_user_may_neither_change_nor_look() {
     fs::set_permissions(host.guard.etc().join("guard.toml"), secret).expect("the mode");
 
     for (line, told) in [
-        ("enable", "missing CAP_BPF and CAP_NET_ADMIN"),
+        ("enable", "missing CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
         ("disable", "missing CAP_BPF and CAP_NET_ADMIN"),
         ("allow 80", "cannot lock"),
         ("delete 1", "cannot lock"),
