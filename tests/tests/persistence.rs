@@ -83,12 +83,12 @@ impl Scene {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
+            .expect("guardctl starts");
         // The moment is the point of the test, not an event that is waited for.
         thread::sleep(after);
-        let was_running = child.try_wait().unwrap().is_none();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let was_running = child.try_wait().expect("a child").is_none();
+        child.kill().expect("a child");
+        child.wait().expect("a child");
         was_running
     }
 }

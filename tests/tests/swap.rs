@@ -268,7 +268,7 @@ impl Immutable {
             .arg("+i")
             .arg(&path)
             .output()
-            .unwrap();
+            .expect("chattr (e2fsprogs) starts");
         assert!(set.status.success(), "{set:?}");
         Self(path)
     }

@@ -22,6 +22,8 @@ pub(crate) const TESTS: &[&str] = &[
     "openssh-client",
     "nginx-light",
     "busybox-static",
+    "e2fsprogs",
+    "util-linux",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.

@@ -18,8 +18,11 @@ use crate::host::Host;
 const IN: Action = Action::Pass;
 const OUT: Action = Action::Drop;
 
-/// What an example does with TCP from an address to a port of 192.0.2.10 or 2001:db8::10.
-const EXPECTED: &[(&str, &[(&str, u16, Action)])] = &[
+/// What happens to TCP from an address to a port of 192.0.2.10 or 2001:db8::10.
+type Expected = (&'static str, u16, Action);
+
+/// What each example does.
+const EXPECTED: &[(&str, &[Expected])] = &[
     (
         "web-server",
         &[
