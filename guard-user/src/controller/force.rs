@@ -102,7 +102,13 @@ impl Controller {
         )?;
         let interfaces = self.interfaces(&loaded.policy, &network)?;
         if !consent.force {
-            AtRisk::under(&image, &network, &interfaces).refuse()?;
+            let active = Image {
+                words: running.slots.active_image(),
+            };
+            let lost_already = AtRisk::under(&active, &network, &interfaces);
+            AtRisk::under(&image, &network, &interfaces)
+                .beyond(&lost_already)
+                .refuse()?;
         }
         Ok(Some(Ready {
             image,

@@ -48,6 +48,14 @@ impl AtRisk {
         Self { sessions }
     }
 
+    /// The sessions that are at risk here and were not there: those that the change would cut.
+    #[must_use]
+    pub fn beyond(mut self, before: &Self) -> Self {
+        self.sessions
+            .retain(|session| !before.sessions.contains(session));
+        self
+    }
+
     /// Does nobody lose anything?
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Compiled policies in the kernel: stage a new one beside the active one, then switch by one store.
 
 use guard_common::abi::{
-    image::{HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION},
+    image::{HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH},
     switch::{SLOTS, SlotState, SwitchWord},
 };
 
@@ -41,6 +41,15 @@ impl PolicySlots {
     pub fn active_word(&self, index: u32) -> u64 {
         self.policy
             .load(self.at(self.switch().active().slot()) + index as usize)
+    }
+
+    /// The active policy as a whole.
+    #[must_use]
+    pub fn active_image(&self) -> Vec<u64> {
+        let length = self.active_word(HEADER_LENGTH).min(self.capacity() as u64);
+        (0..length as u32)
+            .map(|index| self.active_word(index))
+            .collect()
     }
 
     /// Generation of the active policy, 0 = none yet.
