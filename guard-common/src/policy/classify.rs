@@ -5,7 +5,7 @@
 //! miss to shorter ones. Entries that only mark the way carry the class of the longest prefix
 //! around them, so no step is taken back. At most 8 steps, usually 1 to 3, however many prefixes.
 
-use super::rules::Policy;
+use super::slot::Slot;
 use crate::{
     abi::{
         addr::Addr,
@@ -20,7 +20,7 @@ use crate::{
 /// Class of a source. Sources that no prefix can hold, which is nearly every source of a flood, are
 /// told by one bit.
 #[inline(always)]
-pub(super) fn source<T: Tables>(policy: &Policy<'_, T>, addr: Addr, default: u32) -> u32 {
+pub(super) fn source<T: Tables>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
     let (tree, filter) = if addr.is_v4() {
         (Tree::SourceV4, FILTERS)
     } else {
@@ -35,7 +35,7 @@ pub(super) fn source<T: Tables>(policy: &Policy<'_, T>, addr: Addr, default: u32
 
 /// Class of a destination.
 #[inline(always)]
-pub(super) fn destination<T: Tables>(policy: &Policy<'_, T>, addr: Addr, default: u32) -> u32 {
+pub(super) fn destination<T: Tables>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
     let tree = if addr.is_v4() {
         Tree::DestinationV4
     } else {
@@ -54,7 +54,7 @@ pub fn longest_prefix<T: Tables>(
     tree: Tree,
     default: u32,
 ) -> u32 {
-    let policy = &Policy::at(tables, base);
+    let policy = &Slot::at(tables, base);
     let table = TableRef::from_word(policy.word(HEADER_PREFIXES));
     let mut class = default;
     let mut at = ROOT;
@@ -83,7 +83,7 @@ const NOT_FOUND: u32 = u32::MAX;
 
 /// Class of exactly this prefix.
 #[inline(always)]
-fn find<T: Tables>(policy: &Policy<'_, T>, table: TableRef, key: PrefixKey) -> u32 {
+fn find<T: Tables>(policy: &Slot<'_, T>, table: TableRef, key: PrefixKey) -> u32 {
     let start = key.hash(table.seed());
     for probe in 0..MAX_PROBES {
         let place = start.wrapping_add(probe) & table.mask();
@@ -100,7 +100,7 @@ fn find<T: Tables>(policy: &Policy<'_, T>, table: TableRef, key: PrefixKey) -> u
 
 /// Does the wide table hold this prefix there?
 #[inline(always)]
-fn is_wide_entry<T: Tables>(policy: &Policy<'_, T>, place: u32, prefix: Addr) -> bool {
+fn is_wide_entry<T: Tables>(policy: &Slot<'_, T>, place: u32, prefix: Addr) -> bool {
     let at = (policy.word(HEADER_WIDE) as u32).wrapping_add(place.wrapping_mul(2));
     policy.word(at) == prefix.hi() && policy.word(at.wrapping_add(1)) == prefix.lo()
 }

@@ -16,6 +16,7 @@ mod classify;
 mod essential;
 mod fragment;
 mod rules;
+mod slot;
 mod source;
 mod tables;
 mod tcp;

@@ -2,7 +2,10 @@
 //! name one; source -> class in constant time; then the lowest ordinal of "any service from this
 //! class" and "this service from this class" decides. The price does not grow with the rules.
 
-use super::{Arrival, Tables, classify};
+use super::{
+    Arrival, Tables, classify,
+    slot::{Slot, split},
+};
 use crate::{
     abi::{
         addr::Addr,
@@ -10,7 +13,7 @@ use crate::{
             ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
             FAMILY_CLASSES, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
             HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES,
-            MAX_PROBES, SERVICES, TableRef, Tree, pair_hash,
+            MAX_PROBES, SERVICES, TableRef, pair_hash,
         },
         reason::{Action, Reason, Verdict},
         rule::{Class, Group, Pair, RuleRef},
@@ -18,50 +21,6 @@ use crate::{
     },
     packet::{Packet, Transport},
 };
-
-/// The active slot of the policy array.
-pub(super) struct Policy<'a, T> {
-    tables: &'a T,
-    base: u32,
-}
-
-impl<'a, T: Tables> Policy<'a, T> {
-    #[inline(always)]
-    fn active(tables: &'a T) -> (Self, u32) {
-        let switch = tables.switch();
-        let now_ns = if switch.has_deadline() {
-            tables.now_ns()
-        } else {
-            0
-        };
-        let state = switch.at(now_ns);
-        (
-            Self::at(tables, state.slot().wrapping_mul(tables.slot_words())),
-            state.flags(),
-        )
-    }
-
-    #[inline(always)]
-    pub(super) fn at(tables: &'a T, base: u32) -> Self {
-        Self { tables, base }
-    }
-
-    #[inline(always)]
-    pub(super) fn longest_prefix(&self, addr: Addr, tree: Tree, default: u32) -> u32 {
-        self.tables.longest_prefix(self.base, addr, tree, default)
-    }
-
-    #[inline(always)]
-    pub(super) fn word(&self, index: u32) -> u64 {
-        self.tables.policy_word(self.base.wrapping_add(index))
-    }
-}
-
-/// The two numbers of a word, `(low, high)`.
-#[inline(always)]
-const fn split(word: u64) -> (u32, u32) {
-    (word as u32, (word >> 32) as u32)
-}
 
 /// Stages 5 to 7.
 #[inline(always)]
@@ -71,7 +30,7 @@ pub(super) fn decide<T: Tables>(
     packet: &Packet,
     service: Service,
 ) -> Verdict {
-    let (policy, flags) = Policy::active(tables);
+    let (policy, flags) = Slot::active(tables);
     let group = group_number(&policy, service);
 
     if group == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0 && opens_connection(packet) {
@@ -135,14 +94,14 @@ fn opens_connection(packet: &Packet) -> bool {
 
 /// Which group of rules a service belongs to; 0 = no rule names it.
 #[inline(always)]
-fn group_number<T: Tables>(policy: &Policy<'_, T>, service: Service) -> u32 {
+fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) -> u32 {
     let row = service.row();
     (policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff
 }
 
 /// Class of the packet's source; 0 = no prefix of the policy holds it.
 #[inline(always)]
-fn class<T: Tables>(policy: &Policy<'_, T>, flags: u32, packet: &Packet) -> u32 {
+fn class<T: Tables>(policy: &Slot<'_, T>, flags: u32, packet: &Packet) -> u32 {
     if flags & BY_SOURCE == 0 {
         return 0;
     }
@@ -164,7 +123,7 @@ const fn of_family(word: u64, addr: Addr) -> u32 {
 /// Number of scopes, and the packet's.
 #[inline(always)]
 fn scope<T: Tables>(
-    policy: &Policy<'_, T>,
+    policy: &Slot<'_, T>,
     flags: u32,
     arrival: Arrival,
     packet: &Packet,
@@ -198,7 +157,7 @@ fn scope<T: Tables>(
 
 /// The first rule of a group that matches sources of this class.
 #[inline(always)]
-fn rule_of<T: Tables>(policy: &Policy<'_, T>, group: Group, class: u32) -> RuleRef {
+fn rule_of<T: Tables>(policy: &Slot<'_, T>, group: Group, class: u32) -> RuleRef {
     if group.list == 0 || class == 0 {
         return group.fallback;
     }

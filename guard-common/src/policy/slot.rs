@@ -1,0 +1,48 @@
+//! One slot of the policy array: where the words of the policy in force lie.
+
+use super::Tables;
+use crate::abi::{addr::Addr, image::Tree};
+
+/// A slot, and the way to its words.
+pub(super) struct Slot<'a, T> {
+    tables: &'a T,
+    base: u32,
+}
+
+impl<'a, T: Tables> Slot<'a, T> {
+    #[inline(always)]
+    pub(super) fn active(tables: &'a T) -> (Self, u32) {
+        let switch = tables.switch();
+        let now_ns = if switch.has_deadline() {
+            tables.now_ns()
+        } else {
+            0
+        };
+        let state = switch.at(now_ns);
+        (
+            Self::at(tables, state.slot().wrapping_mul(tables.slot_words())),
+            state.flags(),
+        )
+    }
+
+    #[inline(always)]
+    pub(super) fn at(tables: &'a T, base: u32) -> Self {
+        Self { tables, base }
+    }
+
+    #[inline(always)]
+    pub(super) fn longest_prefix(&self, addr: Addr, tree: Tree, default: u32) -> u32 {
+        self.tables.longest_prefix(self.base, addr, tree, default)
+    }
+
+    #[inline(always)]
+    pub(super) fn word(&self, index: u32) -> u64 {
+        self.tables.policy_word(self.base.wrapping_add(index))
+    }
+}
+
+/// The two numbers of a word, `(low, high)`.
+#[inline(always)]
+pub(super) const fn split(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
+}
