@@ -268,7 +268,7 @@ impl Immutable {
             .arg("+i")
             .arg(&path)
             .output()
-            .unwrap();
+            .expect("chattr");
         assert!(set.status.success(), "{set:?}");
         Self(path)
     }
