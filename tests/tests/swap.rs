@@ -268,7 +268,7 @@ impl Immutable {
             .arg("+i")
             .arg(&path)
             .output()
-            .expect("chattr (e2fsprogs) starts");
+            .expect("chattr");
         assert!(set.status.success(), "{set:?}");
         Self(path)
     }

@@ -1,0 +1,166 @@
+//! Operators' sessions are not cut unasked.
+
+use std::{net::TcpStream, process::Command, time::Duration};
+
+use guard_tests::{
+    lab::{Answer, Sshd, TcpEcho, finish},
+    require,
+};
+
+use crate::scene::{ENABLE, Scene, assert_refusal};
+
+const FRIEND_RULE: [&str; 3] = ["allow", "198.51.100.10", "22/tcp"];
+
+#[test]
+fn enable_does_not_cut_a_live_ssh_session_unasked() {
+    if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene.lab.srv);
+    let mut session = sshd.session(&scene.lab.friend, scene.lab.srv.v4);
+    drop(
+        scene
+            .guard
+            .guardctl(&["allow", "from", "203.0.113.0/24", "to", "any", "port", "22"])
+            .ok(),
+    );
+    let cause = "would cut the SSH session 198.51.100.10:";
+
+    for words in [
+        ENABLE.as_slice(),
+        &["enable", "--yes"],
+        &["enable", "--yes", "--dry-run"],
+    ] {
+        scene.refuses(&[], words, 7, cause, "guardctl allow 198.51.100.10 22/tcp");
+    }
+    drop(scene.guard.guardctl(&FRIEND_RULE).ok());
+    drop(scene.guard.guardctl(&ENABLE).ok());
+
+    assert!(session.answers());
+}
+
+#[test]
+fn enable_does_not_cut_a_live_ssh_session_over_ipv6_unasked() {
+    if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene.lab.srv);
+    let mut session = sshd.session(&scene.lab.friend, scene.lab.srv.v6);
+    drop(scene.guard.guardctl(&FRIEND_RULE).ok());
+
+    let cause = "would cut the SSH session [2001:db8:100::10]:";
+    scene.refuses(
+        &[],
+        &ENABLE,
+        7,
+        cause,
+        "guardctl allow 2001:db8:100::10 22/tcp",
+    );
+    drop(
+        scene
+            .guard
+            .guardctl(&["allow", "2001:db8:100::10", "22/tcp"])
+            .ok(),
+    );
+    drop(scene.guard.guardctl(&ENABLE).ok());
+
+    assert!(session.answers());
+}
+
+#[test]
+fn force_cuts_the_session_and_a_rule_brings_it_back() {
+    if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene.lab.srv);
+    let mut session = sshd.session(&scene.lab.friend, scene.lab.srv.v4);
+
+    drop(
+        scene
+            .guard
+            .guardctl(&["enable", "--iface", "eth0", "--force"])
+            .ok(),
+    );
+
+    assert_eq!(
+        scene.lab.friend.ask_tcp(scene.lab.srv.v4, 22),
+        Answer::Silence
+    );
+    drop(scene.guard.guardctl(&FRIEND_RULE).ok());
+    assert!(session.answers());
+}
+
+#[test]
+fn no_change_of_the_policy_cuts_a_live_ssh_session_unasked() {
+    if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene.lab.srv);
+    drop(scene.guard.guardctl(&["allow", "http"]).ok());
+    let rule = ["allow", "198.51.100.0/24", "22/tcp"];
+    drop(scene.guard.guardctl(&rule).ok());
+    drop(scene.guard.guardctl(&ENABLE).ok());
+    let mut session = sshd.session(&scene.lab.friend, scene.lab.srv.v4);
+    let cause = "would cut the SSH session 198.51.100.10:";
+
+    let commands: [&[&str]; 4] = [
+        &["delete", "2"],
+        &["delete", "allow", "198.51.100.0/24", "22/tcp"],
+        &["delete", "2", "--yes"],
+        &["insert", "1", "deny", "from", "198.51.100.10"],
+    ];
+    for words in commands {
+        scene.refuses(&[], words, 7, cause, "--force");
+    }
+    let policy = scene.guard.policy();
+    scene.guard.write_policy("interfaces = [\"eth0\"]\n");
+    scene.refuses(&[], &["reload"], 7, cause, "--force");
+    scene.guard.write_policy(&policy);
+
+    assert!(session.answers());
+    drop(scene.guard.guardctl(&["delete", "1"]).ok());
+    drop(scene.guard.guardctl(&["delete", "1", "--force"]).ok());
+    assert_eq!(
+        scene.lab.friend.ask_tcp(scene.lab.srv.v4, 22),
+        Answer::Silence
+    );
+}
+
+#[test]
+fn the_session_that_the_environment_names_counts_too() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    let enable = |scene: &Scene| -> Command {
+        let mut command = scene.guard.command(&ENABLE);
+        command.env("SSH_CONNECTION", "198.51.100.10 50000 192.0.2.1 22");
+        command
+    };
+    let before = scene.guard.dump(&scene.lab.srv);
+
+    let ran = finish(&mut enable(&scene), Duration::from_secs(20));
+
+    let cause = "would cut the SSH session 198.51.100.10:50000 -> 192.0.2.1:22";
+    assert_refusal(ran, 7, cause, "guardctl allow 198.51.100.10 22/tcp");
+    assert_eq!(scene.guard.dump(&scene.lab.srv), before);
+    drop(scene.guard.guardctl(&FRIEND_RULE).ok());
+    drop(finish(&mut enable(&scene), Duration::from_secs(20)).ok());
+}
+
+#[test]
+fn a_session_that_is_not_an_operators_holds_nothing_up() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    let _echo = TcpEcho::start(&scene.lab.srv, 9000);
+    let server = (scene.lab.srv.v4, 9000);
+    let _stream = scene.lab.friend.run(|| TcpStream::connect(server).unwrap());
+
+    drop(scene.guard.guardctl(&ENABLE).ok());
+}
