@@ -27,7 +27,9 @@ impl Tiny {
 
     /// Leaves no page free.
     fn fill(&self) {
-        while fs::write(self.folder.join(".filler"), vec![b'x'; 8192]).is_ok() {}
+        let written = fs::write(self.folder.join(".filler"), vec![b'x'; 1 << 16]);
+        let error = written.expect_err("64 KiB do not fit");
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     }
 
     fn make_room(&self) {

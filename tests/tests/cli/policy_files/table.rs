@@ -12,7 +12,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "default = \"deny\"\ndefault = \"deny\"\n",
         "2:1",
-        "duplicate key",
+        "not valid TOML: duplicate key",
     ),
     // Keys and values at the top.
     (
