@@ -221,9 +221,10 @@ pub(super) fn commit(staged: Vec<Staged>) -> Result<(), Failure> {
 
 /// A file that could not be replaced.
 pub(super) fn stage_failure(error: &StageError) -> Failure {
-    let exit = match error.source.kind() {
-        std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
-        _ => Exit::Failed,
+    let exit = if error.source.kind() == std::io::ErrorKind::PermissionDenied {
+        Exit::NotPermitted
+    } else {
+        Exit::Failed
     };
     let failure = Failure::new(exit, error.to_string());
     match error.help() {

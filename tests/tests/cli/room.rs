@@ -101,7 +101,9 @@ fn a_full_disk_below_the_state_changes_nothing() {
 
     let _told = host.run("enable").exit(1).says("No space left on device");
     assert_eq!(host.json("status")["active"], false);
-    assert_eq!(Host::entries(&host.guard.bpffs()), Vec::<String>::new());
+    // The kernel's own entries stay.
+    let pins = Host::entries(&host.guard.bpffs());
+    assert!(!pins.iter().any(|name| name.starts_with('v')), "{pins:?}");
     tiny.make_room();
     let _told = host.run("enable").ok();
     tiny.fill();
