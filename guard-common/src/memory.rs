@@ -3,7 +3,11 @@
 use std::cell::RefCell;
 
 use crate::{
-    abi::{fragment::CELLS, switch::SwitchWord},
+    abi::{
+        fragment::CELLS,
+        image::HEADER_FLAGS,
+        switch::{SlotState, SwitchWord},
+    },
     policy::Tables,
 };
 
@@ -27,8 +31,10 @@ impl MemTables {
     /// Tables with one policy in slot 0.
     #[must_use]
     pub fn with_policy(image: Vec<u64>) -> Self {
+        let flags = image.get(HEADER_FLAGS as usize).copied().unwrap_or(0);
+        let state = SlotState::new(0, flags as u32);
         Self {
-            switch: SwitchWord::settled(0),
+            switch: SwitchWord::settled(state, state),
             now_ns: 1_000_000_000_000,
             seed: 0,
             slot_words: image.len() as u32,

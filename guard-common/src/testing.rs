@@ -1,6 +1,8 @@
 //! Packets as expressions, for the unit tests, guard-tests and the fuzzer. Everything can be wrong
 //! on purpose; what is not touched is right, checksums included.
 
+pub mod random;
+
 use std::net::IpAddr;
 
 use crate::{abi::service::protocol, packet::TcpFlags};

@@ -8,28 +8,31 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 pub(crate) struct XdpReader {
     start: usize,
     end: usize,
+    len: usize,
 }
 
 impl XdpReader {
     #[inline(always)]
     pub(crate) fn new(ctx: &XdpContext) -> Self {
-        Self {
-            start: ctx.data(),
-            end: ctx.data_end(),
-        }
+        let (start, end) = (ctx.data(), ctx.data_end());
+        // The compiler must not know that this is `end - start`: it would derive from a length
+        // field that fits the frame that a read does too, and leave out the comparison with `end`
+        // that the verifier wants to see before every read.
+        let len = opaque((end - start) as u64) as usize;
+        Self { start, end, len }
     }
 
     /// Bytes of the frame, from its Ethernet header.
     #[inline(always)]
     pub(crate) fn frame_len(&self) -> u64 {
-        (self.end - self.start) as u64
+        self.len as u64
     }
 }
 
 impl PacketReader for XdpReader {
     #[inline(always)]
     fn len(&self) -> usize {
-        self.end - self.start
+        self.len
     }
 
     #[inline(always)]
@@ -54,12 +57,18 @@ impl PacketReader for XdpReader {
 }
 
 /// A global function: the verifier checks it once, alone, and knows nothing of what it returns
-/// (kernel commit 51c39bb1d5d1, 5.6). The assembly keeps the compiler from seeing through it.
+/// (kernel commit 51c39bb1d5d1, 5.6).
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_forget(mut value: u64) -> u64 {
-    // SAFETY: moves a register to itself. (No instruction at all would leave two lines of source
-    // at one offset, which the kernel refuses.)
+extern "C" fn guard_forget(value: u64) -> u64 {
+    opaque(value)
+}
+
+/// The same value, of which the compiler knows nothing.
+#[inline(always)]
+fn opaque(mut value: u64) -> u64 {
+    // SAFETY: moves a register to itself. (No instruction at all could leave two lines of source at
+    // one offset, which the kernel refuses.)
     unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack)) };
     value
 }

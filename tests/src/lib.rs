@@ -1,4 +1,10 @@
-//! What the tests of this package share.
+//! What the tests of this package share: the loaded program under test (`harness`), hosts and real
+//! programs in network namespaces (`lab`), random frames (`frames`), the reasons to skip
+//! (`require`), the demo and the benchmark.
 
+pub mod bench;
+pub mod demo;
+pub mod frames;
+pub mod harness;
 pub mod lab;
 pub mod require;

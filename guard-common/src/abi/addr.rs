@@ -75,13 +75,13 @@ impl Addr {
             // 1..=64 bits of the low half: the shift is 0..=63.
             Self {
                 hi: self.hi,
-                lo: self.lo & (u64::MAX << ((128 - len) & 63)),
+                lo: self.lo & (u64::MAX << (128u32.wrapping_sub(len) & 63)),
             }
         } else if len == 0 {
             Self { hi: 0, lo: 0 }
         } else {
             Self {
-                hi: self.hi & (u64::MAX << ((64 - len) & 63)),
+                hi: self.hi & (u64::MAX << (64u32.wrapping_sub(len) & 63)),
                 lo: 0,
             }
         }

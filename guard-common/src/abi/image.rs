@@ -8,28 +8,29 @@
 //! 32     length trees      which prefix lengths to try, and in which order
 //! 576    source filters    one bit per leading 16 bits: may a prefix hold this source?
 //! 2624   services          group number by service, 16 bits each
-//! …      groups            [group * scopes + scope] -> Group
+//! 35457  groups            [group * scopes + scope] -> Group
 //! …      classes           [class * scopes + scope] -> Class
-//! …      prefixes          hash table of (prefix, length) -> class, 3 words an entry
+//! …      prefixes          hash table of (prefix, length) -> class, 1 word an entry
+//! …      wide prefixes     the IPv6 prefixes of that table, 2 words an entry
 //! …      pairs             hash table of (list, class) -> rule, 1 word an entry
 //! ```
 
 use super::{addr::Addr, service::Service};
 
-/// `low, high` = flags, number of scopes.
+/// Flags, which user space also writes into the switch word.
 pub const HEADER_FLAGS: u32 = 0;
 /// `low, high` = generation, number of rules.
 pub const HEADER_GENERATION: u32 = 1;
 /// Digest of the files that the policy was compiled from.
 pub const HEADER_DIGEST: u32 = 2;
-/// `low, high` = first word of the groups, first word of the classes.
-pub const HEADER_TABLES: u32 = 3;
-/// Prefix table: `low, high` = first word, entries - 1.
+/// `low, high` = first word of the classes, number of scopes.
+pub const HEADER_CLASSES: u32 = 3;
+/// Prefix table, a [`TableRef`].
 pub const HEADER_PREFIXES: u32 = 4;
-/// Pair table: `low, high` = first word, entries - 1.
-pub const HEADER_PAIRS: u32 = 5;
-/// Seed of the two hash tables.
-pub const HEADER_SEED: u32 = 6;
+/// First word of the full prefixes behind the prefix table, two words each.
+pub const HEADER_WIDE: u32 = 5;
+/// Pair table, a [`TableRef`].
+pub const HEADER_PAIRS: u32 = 6;
 /// Class of a source that no longer prefix holds: `low, high` = IPv4, IPv6.
 pub const HEADER_SOURCE_DEFAULT: u32 = 7;
 /// The same for destinations.
@@ -114,8 +115,10 @@ pub const FILTER_WORDS: u32 = 1024;
 
 /// First word of the services; group numbers of four services in each.
 pub const SERVICES: u32 = FILTERS + 2 * FILTER_WORDS;
-/// First word behind the fixed part.
-pub const FIXED_WORDS: u32 = SERVICES + Service::ROWS.div_ceil(4);
+/// First word of the groups, `[group * scopes + scope]`, straight behind the services.
+pub const GROUPS: u32 = SERVICES + Service::ROWS.div_ceil(4);
+/// Length of the fixed part.
+pub const FIXED_WORDS: u32 = GROUPS;
 
 /// Flag: the default is allow.
 pub const DEFAULT_ALLOW: u32 = 1;
@@ -127,9 +130,159 @@ pub const BY_SOURCE: u32 = 4;
 pub const BY_DESTINATION: u32 = 8;
 /// Flag: the interface matters.
 pub const BY_INTERFACE: u32 = 16;
+/// Flag: a /0 of one family gives a class to every source of that family.
+pub const FAMILY_CLASSES: u32 = 32;
+/// Flag: a rule without port, protocol or source matches something, so class 0 has a rule.
+pub const ANY_FROM_ANYWHERE: u32 = 64;
 
-/// Words of a prefix entry: upper half, lower half, `class << 9 | domain and length` (never 0).
-pub const PREFIX_WORDS: u32 = 3;
+/// A hash table: `first word (32 bits) | log2 of its entries (8 bits) | seed (24 bits)`, from the
+/// low end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableRef(u64);
+
+impl TableRef {
+    /// A table at `first` of `1 << log_size` entries; 24 bits of seed.
+    #[must_use]
+    pub const fn new(first: u32, log_size: u32, seed: u32) -> Self {
+        Self(first as u64 | (log_size as u64 & 0x1f) << 32 | (seed as u64) << 40)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// First word.
+    #[inline(always)]
+    #[must_use]
+    pub const fn first(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Entries less one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn mask(self) -> u32 {
+        (1u32 << (self.0 >> 32 & 0x1f)) - 1
+    }
+
+    /// Seed of the hash.
+    #[inline(always)]
+    #[must_use]
+    pub const fn seed(self) -> u64 {
+        self.0 >> 40
+    }
+}
+
+/// An entry of the prefix table in one word: `check (32 bits) | class (20 bits) | tag (10 bits)`,
+/// from the high end; 0 = empty. For IPv4 the check is the whole prefix; for IPv6 it is a fold of
+/// it, and the prefix itself lies in the same place of the wide table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixEntry(u64);
+
+/// What a look-up in the prefix table asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixKey {
+    /// The prefix, masked.
+    pub prefix: Addr,
+    /// Length, and a bit for each of family and domain.
+    tag: u32,
+}
+
+impl PrefixKey {
+    const TAG_BITS: u32 = 10;
+    const CLASS_BITS: u32 = 20;
+
+    /// The key of the first `len` bits of an address in a tree.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(addr: Addr, len: u32, tree: Tree) -> Self {
+        Self {
+            prefix: addr.masked(len),
+            tag: len | (tree as u32) << 8,
+        }
+    }
+
+    #[inline(always)]
+    const fn check(self) -> u32 {
+        if self.is_wide() {
+            ((self.prefix.hi() ^ self.prefix.lo()) >> 32) as u32 ^ self.prefix.hi() as u32
+        } else {
+            self.prefix.v4()
+        }
+    }
+
+    /// Must the wide table be asked too?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_wide(self) -> bool {
+        self.tag & Tree::V6_BIT << 8 != 0
+    }
+
+    /// Where the search begins, before masking to the table's size.
+    #[inline(always)]
+    #[must_use]
+    pub const fn hash(self, seed: u64) -> u32 {
+        let head = if self.is_wide() { self.prefix.hi() } else { 0 };
+        let mut hash = (head ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash = (hash ^ hash >> 32 ^ self.prefix.lo() ^ (self.tag as u64) << 48)
+            .wrapping_mul(0xd6e8_feb8_6659_fd93);
+        (hash >> 32) as u32
+    }
+
+    /// The entry that says "this prefix is of this class".
+    #[must_use]
+    pub const fn entry(self, class: u32) -> PrefixEntry {
+        let low = (class as u64) << Self::TAG_BITS | self.tag as u64;
+        PrefixEntry((self.check() as u64) << 32 | low)
+    }
+}
+
+impl PrefixEntry {
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Is the place empty?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Can this be the entry of that key? For an IPv4 key it then is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn may_be(self, key: PrefixKey) -> bool {
+        (self.0 >> 32) as u32 == key.check()
+            && self.0 as u32 & ((1 << PrefixKey::TAG_BITS) - 1) == key.tag
+    }
+
+    /// Its class.
+    #[inline(always)]
+    #[must_use]
+    pub const fn class(self) -> u32 {
+        self.0 as u32 >> PrefixKey::TAG_BITS & ((1 << PrefixKey::CLASS_BITS) - 1)
+    }
+}
+
 /// Places that a look-up may visit in a hash table; the compiler grows a table until this holds.
 pub const MAX_PROBES: u32 = 8;
 
@@ -147,6 +300,8 @@ pub enum Tree {
 }
 
 impl Tree {
+    const V6_BIT: u32 = 1;
+
     /// First word of the tree.
     #[inline(always)]
     #[must_use]
@@ -163,16 +318,6 @@ impl Tree {
             1 => Self::SourceV6,
             2 => Self::DestinationV4,
             _ => Self::DestinationV6,
-        }
-    }
-
-    /// Sources and destinations share one prefix table; this bit of the length tells them apart.
-    #[inline(always)]
-    #[must_use]
-    pub const fn domain(self) -> u32 {
-        match self {
-            Self::SourceV4 | Self::SourceV6 => 0,
-            Self::DestinationV4 | Self::DestinationV6 => 0x100,
         }
     }
 }
@@ -194,16 +339,6 @@ pub const fn filter_bit(addr: Addr) -> u32 {
 #[must_use]
 pub const fn filter_bit_v6(head: u32) -> u32 {
     head.wrapping_mul(0x9e37_79b1) >> 16
-}
-
-/// Where the search for a prefix begins, before masking to the table's size.
-#[inline(always)]
-#[must_use]
-pub const fn prefix_hash(prefix: Addr, tagged_len: u32, seed: u64) -> u32 {
-    let mut hash = (prefix.hi() ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash = (hash ^ hash >> 32 ^ prefix.lo() ^ (tagged_len as u64) << 48)
-        .wrapping_mul(0xd6e8_feb8_6659_fd93);
-    (hash >> 32) as u32
 }
 
 /// Where the search for a pair begins, before masking to the table's size.

@@ -4,32 +4,56 @@
 /// Slots for compiled policies: the active one, the one to return to, and one to stage the next in.
 pub const SLOTS: u32 = 3;
 
-/// `active (8 bits) | previous (8 bits) | deadline (48 bits, in 2^20 ns of boot time, 0 = none)`.
+const SLOT_BITS: u32 = 2;
+const STATE_BITS: u32 = SLOT_BITS + 7;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+/// A deadline counts units of 2^20 ns (1.05 ms) of boot time; 46 bits of it last for 2 300 years.
+const DEADLINE_SHIFT: u32 = 20;
+
+/// A slot, and what a packet must know of its policy before it looks into it (the flags of
+/// [`super::image`]): most packets of a flood need nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotState(u32);
+
+impl SlotState {
+    /// Slot below [`SLOTS`], 7 bits of flags.
+    #[must_use]
+    pub const fn new(slot: u32, flags: u32) -> Self {
+        Self((slot | flags << SLOT_BITS) & STATE_MASK as u32)
+    }
+
+    /// Number of the slot.
+    #[inline(always)]
+    #[must_use]
+    pub const fn slot(self) -> u32 {
+        self.0 & ((1 << SLOT_BITS) - 1)
+    }
+
+    /// Flags of its policy.
+    #[inline(always)]
+    #[must_use]
+    pub const fn flags(self) -> u32 {
+        self.0 >> SLOT_BITS
+    }
+}
+
+/// `active (9 bits) | previous (9 bits) | deadline (46 bits, 0 = none)`, from the low end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchWord(u64);
 
-/// 2^20 ns = 1.05 ms: 48 bits of it last for nine thousand years of uptime.
-const DEADLINE_SHIFT: u32 = 20;
-
 impl SwitchWord {
-    /// A confirmed policy.
-    #[must_use]
-    pub const fn settled(active: u32) -> Self {
-        Self((active as u64 & 0xff) << 8 | active as u64 & 0xff)
-    }
-
     /// A confirmed policy that replaced the one in `previous`, whose slot stays untouched until the
     /// next change.
     #[must_use]
-    pub const fn settled_over(active: u32, previous: u32) -> Self {
-        Self((previous as u64 & 0xff) << 8 | active as u64 & 0xff)
+    pub const fn settled(active: SlotState, previous: SlotState) -> Self {
+        Self((previous.0 as u64) << STATE_BITS | active.0 as u64)
     }
 
     /// A policy that gives way to `previous` at `deadline_ns` of boot time unless it is confirmed.
     #[must_use]
-    pub const fn pending(active: u32, previous: u32, deadline_ns: u64) -> Self {
+    pub const fn pending(active: SlotState, previous: SlotState, deadline_ns: u64) -> Self {
         let ticks = (deadline_ns >> DEADLINE_SHIFT) | 1;
-        Self(ticks << 16 | (previous as u64 & 0xff) << 8 | active as u64 & 0xff)
+        Self(ticks << (2 * STATE_BITS) | Self::settled(active, previous).0)
     }
 
     /// As stored.
@@ -45,32 +69,32 @@ impl SwitchWord {
         self.0
     }
 
-    /// The slot in force as long as the deadline has not passed.
+    /// The policy in force as long as the deadline has not passed.
     #[inline(always)]
     #[must_use]
-    pub const fn active(self) -> u32 {
-        (self.0 & 0xff) as u32
+    pub const fn active(self) -> SlotState {
+        SlotState((self.0 & STATE_MASK) as u32)
     }
 
-    /// The slot in force after the deadline.
+    /// The policy in force after the deadline.
     #[inline(always)]
     #[must_use]
-    pub const fn previous(self) -> u32 {
-        (self.0 >> 8 & 0xff) as u32
+    pub const fn previous(self) -> SlotState {
+        SlotState((self.0 >> STATE_BITS & STATE_MASK) as u32)
     }
 
     /// Is a confirmation awaited? If not, nobody has to read a clock.
     #[inline(always)]
     #[must_use]
     pub const fn has_deadline(self) -> bool {
-        self.0 >> 16 != 0
+        self.0 >> (2 * STATE_BITS) != 0
     }
 
-    /// The slot in force at `now_ns` of boot time.
+    /// The policy in force at `now_ns` of boot time.
     #[inline(always)]
     #[must_use]
-    pub const fn slot_at(self, now_ns: u64) -> u32 {
-        if self.has_deadline() && now_ns >> DEADLINE_SHIFT >= self.0 >> 16 {
+    pub const fn at(self, now_ns: u64) -> SlotState {
+        if self.has_deadline() && now_ns >> DEADLINE_SHIFT >= self.0 >> (2 * STATE_BITS) {
             self.previous()
         } else {
             self.active()
@@ -82,20 +106,24 @@ impl SwitchWord {
 mod tests {
     use super::*;
 
+    const OLD: SlotState = SlotState::new(0, 0b101_0101);
+    const NEW: SlotState = SlotState::new(2, 0b010_1010);
+
     #[test]
     fn a_settled_word_never_asks_the_clock() {
-        let word = SwitchWord::settled(2);
+        let word = SwitchWord::settled(NEW, OLD);
         assert!(!word.has_deadline());
-        assert_eq!(word.slot_at(u64::MAX), 2);
+        assert_eq!(word.at(u64::MAX), NEW);
+        assert_eq!((NEW.slot(), NEW.flags()), (2, 0b010_1010));
     }
 
     #[test]
     fn a_pending_word_returns_to_the_previous_slot_at_its_deadline() {
         let second = 1_000_000_000;
-        let word = SwitchWord::pending(1, 0, 60 * second);
+        let word = SwitchWord::pending(NEW, OLD, 60 * second);
         assert!(word.has_deadline());
-        assert_eq!(word.slot_at(59 * second), 1);
-        assert_eq!(word.slot_at(61 * second), 0);
+        assert_eq!(word.at(59 * second), NEW);
+        assert_eq!(word.at(61 * second), OLD);
         assert_eq!(SwitchWord::from_bits(word.bits()), word);
     }
 }

@@ -181,6 +181,8 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
                 code: header.code,
             })
         }
+        // An extension header claimed more than the packet has.
+        _ if at > end => Err(too_short),
         _ => Ok(Transport::Other),
     }
 }

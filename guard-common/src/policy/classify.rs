@@ -10,8 +10,8 @@ use crate::{
     abi::{
         addr::Addr,
         image::{
-            FILTER_WORDS, FILTERS, MAX_PROBES, PREFIX_WORDS, TREE_LEVELS, Tree, TreeNode,
-            filter_bit, prefix_hash,
+            FILTER_WORDS, FILTERS, HEADER_PREFIXES, HEADER_WIDE, MAX_PROBES, PrefixEntry,
+            PrefixKey, TREE_LEVELS, TableRef, Tree, TreeNode, filter_bit,
         },
     },
     policy::Tables,
@@ -55,61 +55,52 @@ pub fn longest_prefix<T: Tables>(
     default: u32,
 ) -> u32 {
     let policy = &Policy::at(tables, base);
-    let table = PrefixTable::of(policy);
+    let table = TableRef::from_word(policy.word(HEADER_PREFIXES));
     let mut class = default;
     let mut at = ROOT;
     for _ in 0..TREE_LEVELS {
         let node = TreeNode::from_word(policy.word(tree.at() + at));
-        if node.is_empty() {
-            break;
-        }
-        let found = table.find(policy, addr.masked(node.len()), node.len() | tree.domain());
+        let found = find(policy, table, PrefixKey::new(addr, node.len(), tree));
         if found == NOT_FOUND {
             at = node.if_missing();
         } else {
             class = found;
             at = node.if_found();
         }
+        if at == END {
+            break;
+        }
     }
     class
 }
 
-/// Where the search begins.
+/// Where the search begins. An empty tree has an empty root, whose length no prefix has.
 const ROOT: u32 = 1;
-
+/// Where it ends.
+const END: u32 = 0;
 /// No entry; class numbers stay far below.
 const NOT_FOUND: u32 = u32::MAX;
 
-/// The hash table of prefixes and markers.
-struct PrefixTable {
-    first: u32,
-    mask: u32,
-    seed: u64,
+/// Class of exactly this prefix.
+#[inline(always)]
+fn find<T: Tables>(policy: &Policy<'_, T>, table: TableRef, key: PrefixKey) -> u32 {
+    let start = key.hash(table.seed());
+    for probe in 0..MAX_PROBES {
+        let place = start.wrapping_add(probe) & table.mask();
+        let entry = PrefixEntry::from_word(policy.word(table.first().wrapping_add(place)));
+        if entry.is_empty() {
+            return NOT_FOUND;
+        }
+        if entry.may_be(key) && (!key.is_wide() || is_wide_entry(policy, place, key.prefix)) {
+            return entry.class();
+        }
+    }
+    NOT_FOUND
 }
 
-impl PrefixTable {
-    #[inline(always)]
-    fn of<T: Tables>(policy: &Policy<'_, T>) -> Self {
-        let (first, mask, seed) = policy.prefix_table();
-        Self { first, mask, seed }
-    }
-
-    #[inline(always)]
-    fn find<T: Tables>(&self, policy: &Policy<'_, T>, prefix: Addr, tagged_len: u32) -> u32 {
-        let start = prefix_hash(prefix, tagged_len, self.seed);
-        for probe in 0..MAX_PROBES {
-            let at = self.first + (start.wrapping_add(probe) & self.mask) * PREFIX_WORDS;
-            let meta = policy.word(at + 2);
-            if meta == 0 {
-                return NOT_FOUND;
-            }
-            if meta as u32 & 0x1ff == tagged_len
-                && policy.word(at) == prefix.hi()
-                && policy.word(at + 1) == prefix.lo()
-            {
-                return (meta >> 9) as u32;
-            }
-        }
-        NOT_FOUND
-    }
+/// Does the wide table hold this prefix there?
+#[inline(always)]
+fn is_wide_entry<T: Tables>(policy: &Policy<'_, T>, place: u32, prefix: Addr) -> bool {
+    let at = (policy.word(HEADER_WIDE) as u32).wrapping_add(place.wrapping_mul(2));
+    policy.word(at) == prefix.hi() && policy.word(at.wrapping_add(1)) == prefix.lo()
 }

@@ -31,6 +31,8 @@ pub(super) fn classify(packet: &Packet) -> Option<Reason> {
             kind: REDIRECT_V4, ..
         } => Some(Reason::IcmpRedirect),
         Transport::Icmp { .. } => None,
+        // In an IPv4 packet it is a number like any other.
+        Transport::Icmpv6 { .. } if packet.source.is_v4() => None,
         Transport::Icmpv6 { kind, .. } => icmpv6(packet, kind),
         Transport::Other => igmp(packet),
     }

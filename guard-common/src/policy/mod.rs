@@ -107,7 +107,8 @@ pub fn evaluate<T: Tables>(
     rules::decide(tables, arrival, packet, service)
 }
 
-/// The service that a packet asks for; none behind a later fragment.
+/// The service that a packet asks for; none behind a later fragment. The ICMP of the other family is
+/// a number like any other.
 #[inline(always)]
 fn service_of(packet: &Packet) -> Option<Service> {
     const ECHO_REQUEST: u8 = 8;
@@ -122,11 +123,11 @@ fn service_of(packet: &Packet) -> Option<Service> {
         } => Some(Service::udp(destination_port)),
         Transport::Icmp {
             kind: ECHO_REQUEST, ..
-        } => Some(Service::PING_V4),
+        } if packet.source.is_v4() => Some(Service::PING_V4),
         Transport::Icmpv6 {
             kind: ECHO_REQUEST_V6,
             ..
-        } => Some(Service::PING_V6),
+        } if !packet.source.is_v4() => Some(Service::PING_V6),
         Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::Other => {
             Some(Service::protocol(packet.protocol))
         }

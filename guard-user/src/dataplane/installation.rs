@@ -83,14 +83,14 @@ pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
 /// Stages, checks and switches.
 fn switch(slots: &PolicySlots, image: &Image) -> Result<(), Failure> {
     let previous = slots.switch().active();
-    let slot = slots.stage(&image.words);
-    if !slots.holds(slot, &image.words) {
+    let staged = slots.stage(&image.words);
+    if !slots.holds(staged, &image.words) {
         return Err(Failure::new(
             Exit::Failed,
             "the staged policy does not read back as written",
         ));
     }
-    slots.switch_to(SwitchWord::settled_over(slot, previous));
+    slots.switch_to(SwitchWord::settled(staged, previous));
     Ok(())
 }
 

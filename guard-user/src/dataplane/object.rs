@@ -85,6 +85,12 @@ impl Object {
         Ok(Self { ebpf, parameters })
     }
 
+    /// The embedded object, an ELF file.
+    #[must_use]
+    pub fn bytes() -> &'static [u8] {
+        OBJECT
+    }
+
     /// Size of the embedded object in bytes.
     #[must_use]
     pub fn size() -> usize {

@@ -1,8 +1,8 @@
 //! Compiled policies in the kernel: stage a new one beside the active one, then switch by one store.
 
 use guard_common::abi::{
-    image::{HEADER_DIGEST, HEADER_GENERATION},
-    switch::{SLOTS, SwitchWord},
+    image::{HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION},
+    switch::{SLOTS, SlotState, SwitchWord},
 };
 
 use super::mapping::Mapping;
@@ -40,7 +40,7 @@ impl PolicySlots {
     #[must_use]
     pub fn active_word(&self, index: u32) -> u64 {
         self.policy
-            .load(self.at(self.switch().active()) + index as usize)
+            .load(self.at(self.switch().active().slot()) + index as usize)
     }
 
     /// Generation of the active policy, 0 = none yet.
@@ -55,13 +55,13 @@ impl PolicySlots {
         self.active_word(HEADER_DIGEST)
     }
 
-    /// Writes `image` into a slot that no packet reads and returns the slot. The caller has checked
-    /// that it fits.
+    /// Writes `image` into a slot that no packet reads and returns what the switch must say of it.
+    /// The caller has checked that it fits.
     ///
     /// # Panics
     /// When the image is larger than a slot.
     #[must_use]
-    pub fn stage(&self, image: &[u64]) -> u32 {
+    pub fn stage(&self, image: &[u64]) -> SlotState {
         assert!(
             image.len() <= self.capacity(),
             "image of {} words",
@@ -70,7 +70,7 @@ impl PolicySlots {
         wait_for_packets_in_flight();
         let switch = self.switch();
         let slot = (0..SLOTS)
-            .find(|slot| *slot != switch.active() && *slot != switch.previous())
+            .find(|slot| *slot != switch.active().slot() && *slot != switch.previous().slot())
             .expect("three slots, two in use");
         let at = self.at(slot);
         for (offset, word) in image.iter().enumerate() {
@@ -79,13 +79,14 @@ impl PolicySlots {
         for offset in image.len()..self.capacity() {
             self.policy.store(at + offset, 0);
         }
-        slot
+        let flags = image.get(HEADER_FLAGS as usize).copied().unwrap_or(0);
+        SlotState::new(slot, flags as u32)
     }
 
     /// Does the slot hold exactly this?
     #[must_use]
-    pub fn holds(&self, slot: u32, image: &[u64]) -> bool {
-        let at = self.at(slot);
+    pub fn holds(&self, state: SlotState, image: &[u64]) -> bool {
+        let at = self.at(state.slot());
         image
             .iter()
             .enumerate()

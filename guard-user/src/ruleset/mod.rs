@@ -26,5 +26,7 @@ pub mod words;
 pub use files::Overlay;
 pub use sets::SetTable;
 
+#[cfg(feature = "testing")]
+pub mod sample;
 #[cfg(test)]
 mod testing;

@@ -12,6 +12,7 @@ pub struct Background {
     child: Child,
     line: String,
     log: PathBuf,
+    is_kept: bool,
 }
 
 impl Background {
@@ -30,7 +31,17 @@ impl Background {
             .stderr(second)
             .spawn()
             .unwrap_or_else(|error| panic!("{line}: {error}"));
-        Self { child, line, log }
+        Self {
+            child,
+            line,
+            log,
+            is_kept: false,
+        }
+    }
+
+    /// Lets it live when the value is dropped.
+    pub fn keep(&mut self) {
+        self.is_kept = true;
     }
 
     /// What it has said so far.
@@ -62,6 +73,9 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         // Both fail only when it has ended already.
         self.child.kill().ok();
         self.child.wait().ok();

@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::IpAddr,
+    net::{IpAddr, TcpStream},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
@@ -36,7 +37,7 @@ fn privately(namespace: &Namespace, folder: &Folder, program: &str) -> Command {
 /// OpenSSH's server on port 22, which lets root in by a key that [`Sshd::client`] has.
 #[derive(Debug)]
 pub struct Sshd {
-    _server: Background,
+    server: Background,
     folder: Folder,
 }
 
@@ -72,10 +73,19 @@ impl Sshd {
             server.assert_alive();
             server.said().contains("Server listening on 0.0.0.0")
         });
-        Self {
-            _server: server,
-            folder,
-        }
+        Self { server, folder }
+    }
+
+    /// Folder of its keys.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Leaves it running when the value is dropped.
+    pub fn keep(&mut self) {
+        self.server.keep();
+        self.folder.keep();
     }
 
     /// `ssh` from a host, with the key and without questions; append the command to run.
@@ -154,38 +164,63 @@ impl Drop for SshSession {
 /// nginx on port 80, which answers every request with one line.
 #[derive(Debug)]
 pub struct Nginx {
-    _server: Background,
-    _folder: Folder,
+    server: Background,
+    folder: Folder,
 }
 
 impl Nginx {
     /// What it answers.
     pub const BODY: &str = "hello from nginx\n";
 
-    /// Starts it; when this returns, it listens.
+    /// Folder of its configuration and its log.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Leaves it running when the value is dropped.
+    pub fn keep(&mut self) {
+        self.server.keep();
+        self.folder.keep();
+    }
+
+    /// Starts it on port 80; when this returns, it listens.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
     pub fn start(namespace: &Namespace) -> Self {
+        Self::on_ports(namespace, &[80])
+    }
+
+    /// Starts it on these ports.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn on_ports(namespace: &Namespace, ports: &[u16]) -> Self {
         let folder = Folder::new();
+        let listen: String = ports
+            .iter()
+            .map(|port| format!("listen {port}; listen [::]:{port}; "))
+            .collect();
         let configuration = folder.write(
             "nginx.conf",
-            "daemon off;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log stderr;\n\
-             events { worker_connections 1024; }\n\
-             http {\n access_log off;\n default_type text/plain;\n\
-              server { listen 80; listen [::]:80; return 200 'hello from nginx\\n'; }\n}\n",
+            &format!(
+                "daemon off;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log stderr;\n\
+                 events {{ worker_connections 1024; }}\n\
+                 http {{\n access_log off;\n default_type text/plain;\n\
+                  server {{ {listen} return 200 'hello from nginx\\n'; }}\n}}\n"
+            ),
         );
         let mut command = privately(namespace, &folder, "nginx");
         command.arg("-c").arg(configuration);
         let mut server = Background::start(&mut command, folder.join("nginx.log"));
         until("nginx to listen", || {
             server.assert_alive();
-            namespace.run(|| std::net::TcpStream::connect("127.0.0.1:80").is_ok())
+            let listens = |port: &u16| TcpStream::connect(("127.0.0.1", *port)).is_ok();
+            namespace.run(|| ports.iter().all(listens))
         });
-        Self {
-            _server: server,
-            _folder: folder,
-        }
+        Self { server, folder }
     }
 }

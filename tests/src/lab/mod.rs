@@ -6,25 +6,39 @@
 //! [`Instance`].
 
 mod background;
+mod capture;
+mod counted;
 mod daemons;
 mod echo;
+mod flood;
 mod folder;
+mod http;
 mod instance;
+mod marked;
 mod namespace;
 mod ping;
+mod probe;
 mod run;
 mod topology;
 mod until;
+mod wire;
 
 pub use background::Background;
+pub use capture::{Capture, Seen};
+pub use counted::Counted;
 pub use daemons::{Nginx, SshSession, Sshd};
 pub use echo::{TcpEcho, UdpEcho};
+pub use flood::{Flood, Rate};
 pub use folder::Folder;
+pub use http::http_get;
 pub use instance::{Instance, guardctl_path, mount_bpffs};
+pub use marked::Marked;
 pub use namespace::Namespace;
+pub use probe::Answer;
 pub use run::{Ran, finish};
 pub use topology::{Host, Topology};
 pub use until::{until, within};
+pub use wire::Wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

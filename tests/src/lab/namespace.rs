@@ -91,6 +91,24 @@ impl Namespace {
         let _: Ran = finish(&mut command, SET_UP).ok();
     }
 
+    /// Hardware address of an interface inside.
+    ///
+    /// # Panics
+    /// When there is no such interface.
+    #[must_use]
+    pub fn mac(&self, interface: &str) -> [u8; 6] {
+        let listed = self.ip(&format!("-j link show dev {interface}"));
+        let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON of ip");
+        let text = listed[0]["address"].as_str().unwrap_or_default();
+        let parts: Vec<u8> = text
+            .split(':')
+            .filter_map(|part| u8::from_str_radix(part, 16).ok())
+            .collect();
+        parts
+            .try_into()
+            .unwrap_or_else(|_| panic!("{interface}: no hardware address in {listed}"))
+    }
+
     /// Sets a value below /proc/sys.
     ///
     /// # Panics

@@ -40,7 +40,7 @@ chmod 1777 /tmp
 hostname guard-vm
 while read -r module; do insmod /modules/$module.ko; done </modules/order
 ip link set lo up
-export GUARD_TESTS_STRICT=1 GUARD_IN_VM=1 RUST_BACKTRACE=1
+export GUARD_TESTS_STRICT=1 GUARD_IN_VM=1 RUST_BACKTRACE=1 GUARD_PARITY_FRAMES=100000
 ";
 
 /// Writes the initramfs for a kernel.

@@ -3,8 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use guard_common::abi::{
-    addr::Addr,
-    image::{MAX_PROBES, PREFIX_WORDS, Tree, pair_hash, prefix_hash},
+    image::{MAX_PROBES, PrefixKey, TableRef, Tree, pair_hash},
     rule::Pair,
 };
 
@@ -13,21 +12,20 @@ use super::{TooComplex, prefixes::Forest, tree::LengthTree, trees};
 /// Largest table, in entries.
 const MAX_ENTRIES: usize = 1 << 22;
 /// Seeds to try before a table is doubled.
-const SEEDS: u64 = 8;
+const SEEDS: u32 = 8;
 
 /// Prefixes (with the markers that lead to them) and pairs, placed.
 #[derive(Debug)]
 pub(super) struct HashTables {
     trees: Vec<(Tree, LengthTree)>,
-    prefixes: Vec<Option<PrefixEntry>>,
+    prefixes: Vec<Option<Classified>>,
     pairs: Vec<Option<PairEntry>>,
-    seed: u64,
+    seed: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct PrefixEntry {
-    addr: Addr,
-    tagged_len: u32,
+struct Classified {
+    key: PrefixKey,
     class: u32,
 }
 
@@ -70,10 +68,8 @@ impl HashTables {
         while prefix_size <= MAX_ENTRIES && pair_size <= MAX_ENTRIES {
             let (mut prefixes_fit, mut pairs_fit) = (false, false);
             for seed in 0..SEEDS {
-                let prefixes = place(&entries, prefix_size, |entry| {
-                    prefix_hash(entry.addr, entry.tagged_len, seed)
-                });
-                let placed = place(&pairs, pair_size, |entry| pair_hash(entry.key, seed));
+                let prefixes = place(&entries, prefix_size, |entry| entry.key.hash(seed.into()));
+                let placed = place(&pairs, pair_size, |entry| pair_hash(entry.key, seed.into()));
                 prefixes_fit |= prefixes.is_some();
                 pairs_fit |= placed.is_some();
                 if let (Some(prefixes), Some(pairs)) = (prefixes, placed) {
@@ -109,12 +105,26 @@ impl HashTables {
     }
 
     pub(super) fn prefix_words(&self) -> impl Iterator<Item = u64> {
-        self.prefixes.iter().flat_map(|entry| match entry {
-            Some(entry) => {
-                let meta = u64::from(entry.class) << 9 | u64::from(entry.tagged_len);
-                [entry.addr.hi(), entry.addr.lo(), meta]
-            }
-            None => [0; PREFIX_WORDS as usize],
+        self.prefixes
+            .iter()
+            .map(|place| place.map_or(0, |entry| entry.key.entry(entry.class).to_word()))
+    }
+
+    /// The prefixes in full, for keys whose entry holds only a part of them.
+    pub(super) fn wide_words(&self) -> impl Iterator<Item = u64> {
+        let is_needed = self
+            .prefixes
+            .iter()
+            .flatten()
+            .any(|entry| entry.key.is_wide());
+        let places = if is_needed {
+            self.prefixes.as_slice()
+        } else {
+            &[]
+        };
+        places.iter().flat_map(|place| match place {
+            Some(entry) => [entry.key.prefix.hi(), entry.key.prefix.lo()],
+            None => [0, 0],
         })
     }
 
@@ -124,16 +134,12 @@ impl HashTables {
             .map(|entry| entry.map_or(0, |entry| entry.pair.to_word()))
     }
 
-    pub(super) fn prefix_mask(&self) -> u32 {
-        self.prefixes.len() as u32 - 1
+    pub(super) fn prefix_table(&self, first: u32) -> TableRef {
+        TableRef::new(first, self.prefixes.len().ilog2(), self.seed)
     }
 
-    pub(super) fn pair_mask(&self) -> u32 {
-        self.pairs.len() as u32 - 1
-    }
-
-    pub(super) fn seed(&self) -> u64 {
-        self.seed
+    pub(super) fn pair_table(&self, first: u32) -> TableRef {
+        TableRef::new(first, self.pairs.len().ilog2(), self.seed)
     }
 }
 
@@ -144,21 +150,21 @@ fn with_markers(
     lengths: &LengthTree,
     forest: &Forest,
     family: super::prefixes::Family,
-) -> Vec<PrefixEntry> {
+) -> Vec<Classified> {
     let mut entries = HashMap::new();
     let default = forest.default_class(family);
     for (place, prefix) in forest.searched(family) {
         for len in lengths.stations(prefix.len) {
-            let addr = prefix.addr.masked(len);
-            let tagged_len = len | tree.domain();
-            entries.entry((addr, tagged_len)).or_insert_with(|| {
-                let class = forest.class_within(place, len);
-                PrefixEntry {
-                    addr,
-                    tagged_len,
-                    class: if class == 0 { default } else { class },
-                }
-            });
+            entries
+                .entry((prefix.addr.masked(len), len))
+                .or_insert_with(|| {
+                    let class = forest.class_within(place, len);
+                    let class = if class == 0 { default } else { class };
+                    Classified {
+                        key: PrefixKey::new(prefix.addr, len, tree),
+                        class,
+                    }
+                });
         }
     }
     entries.into_values().collect()

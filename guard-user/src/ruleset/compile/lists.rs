@@ -40,15 +40,9 @@ impl Lists {
             services.groups().len() * scope_count,
             MAX_WORDS,
         )?;
-        let here: Vec<Vec<bool>> = if scope_count == 1 {
-            Vec::new()
-        } else {
-            rules.iter().map(|rule| scopes.of_rule(rule)).collect()
-        };
-        let applies = |ordinal: u32, scope: usize| {
-            here.get(ordinal as usize)
-                .is_none_or(|scopes| scopes[scope])
-        };
+        // Also where there is one scope only: a rule for an empty set of destinations has none.
+        let here: Vec<Vec<bool>> = rules.iter().map(|rule| scopes.of_rule(rule)).collect();
+        let applies = |ordinal: u32, scope: usize| here[ordinal as usize][scope];
         let mut builder = Builder {
             rules,
             sources,
@@ -142,6 +136,8 @@ pub(super) struct Classes {
     pub(super) words: Vec<u64>,
     /// A rule for any traffic allows something.
     pub(super) any_allows: bool,
+    /// A rule for any traffic from any source matches something.
+    pub(super) any_from_anywhere: bool,
 }
 
 /// First rule for any traffic by class and scope, and whether a source is protected or our own.
@@ -190,6 +186,7 @@ pub(super) fn classes(
     for ip in &host.own {
         own[sources.classes(Prefix::from(*ip))].fill(true);
     }
+    let any_from_anywhere = any[..scope_count].iter().any(|rule| !rule.is_none());
     let words = any
         .chunks(scope_count)
         .zip(never.into_iter().zip(own))
@@ -204,5 +201,9 @@ pub(super) fn classes(
             })
         })
         .collect();
-    Ok(Classes { words, any_allows })
+    Ok(Classes {
+        words,
+        any_allows,
+        any_from_anywhere,
+    })
 }

@@ -17,10 +17,11 @@ use std::net::IpAddr;
 
 use guard_common::abi::{
     image::{
-        ANY_ALLOWS, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW, FILTERS, FIXED_WORDS,
-        HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
-        HEADER_GENERATION, HEADER_LENGTH, HEADER_PAIRS, HEADER_PREFIXES, HEADER_SEED,
-        HEADER_SOURCE_DEFAULT, HEADER_TABLES, INTERFACES, SERVICES, Tree,
+        ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
+        FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
+        HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH,
+        HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, SERVICES,
+        Tree,
     },
     rule::RuleRef,
 };
@@ -130,34 +131,39 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         words[INTERFACES as usize + place] = pair(ifindex, class);
     }
     let groups_at = append(&mut words, lists.group_words());
+    debug_assert_eq!(groups_at, GROUPS);
     let classes_at = append(&mut words, classes.words);
     let prefixes_at = append(&mut words, hashed.prefix_words());
+    let wide_at = append(&mut words, hashed.wide_words());
     let pairs_at = append(&mut words, hashed.pair_words());
 
-    let mut flags = BY_SOURCE * u32::from(!sources.is_empty())
-        | BY_DESTINATION * u32::from(!scopes.destinations.is_empty())
-        | BY_INTERFACE * u32::from(scopes.has_interfaces());
-    if policy.default == DefaultAction::Allow {
-        flags |= DEFAULT_ALLOW;
-    }
-    if classes.any_allows {
-        flags |= ANY_ALLOWS;
-    }
-    set(&mut words, HEADER_FLAGS, pair(flags, scopes.count()));
+    let flag = |flag: u32, is_set: bool| if is_set { flag } else { 0 };
+    let flags = flag(DEFAULT_ALLOW, policy.default == DefaultAction::Allow)
+        | flag(ANY_ALLOWS, classes.any_allows)
+        | flag(ANY_FROM_ANYWHERE, classes.any_from_anywhere)
+        | flag(BY_SOURCE, !sources.is_empty())
+        | flag(FAMILY_CLASSES, defaults(&sources) != 0)
+        | flag(BY_DESTINATION, !scopes.destinations.is_empty())
+        | flag(BY_INTERFACE, scopes.has_interfaces());
+    set(&mut words, HEADER_FLAGS, u64::from(flags));
     set(
         &mut words,
         HEADER_GENERATION,
         pair(stamp.generation, rules.len() as u32),
     );
     set(&mut words, HEADER_DIGEST, stamp.digest);
-    set(&mut words, HEADER_TABLES, pair(groups_at, classes_at));
+    set(&mut words, HEADER_CLASSES, pair(classes_at, scopes.count()));
     set(
         &mut words,
         HEADER_PREFIXES,
-        pair(prefixes_at, hashed.prefix_mask()),
+        hashed.prefix_table(prefixes_at).to_word(),
     );
-    set(&mut words, HEADER_PAIRS, pair(pairs_at, hashed.pair_mask()));
-    set(&mut words, HEADER_SEED, hashed.seed());
+    set(&mut words, HEADER_WIDE, u64::from(wide_at));
+    set(
+        &mut words,
+        HEADER_PAIRS,
+        hashed.pair_table(pairs_at).to_word(),
+    );
     set(&mut words, HEADER_SOURCE_DEFAULT, defaults(&sources));
     set(
         &mut words,

@@ -1,0 +1,188 @@
+//! The parser alone: every frame is understood or refused with a reason, none makes it panic, and
+//! what it understood is what the frame says.
+
+use guard_common::{
+    abi::{addr::Addr, reason::Reason},
+    memory::MemTables,
+    packet::{Fragment, Frame, Packet, PacketReader, ParseError, TcpFlags, Transport, parse},
+    policy::Arrival,
+    testing::{PacketBuilder, packet, packet_v6, random::Random},
+};
+use proptest::prelude::*;
+
+fn ip(frame: &PacketBuilder) -> Packet {
+    match parse(frame.build().as_slice()) {
+        Ok(Frame::Ip(packet)) => packet,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn address(text: &str) -> Addr {
+    Addr::from(text.parse::<std::net::IpAddr>().expect("an address"))
+}
+
+/// Frames that are understood as a whole.
+fn frames() -> Vec<PacketBuilder> {
+    let padding = [0, 1, 4, 0, 0, 0, 0];
+    let chain = packet_v6()
+        .extension(0, &padding)
+        .extension(43, &[0, 2, 0, 0, 0, 0, 0])
+        .extension(60, &padding)
+        .fragment(0, false, 9);
+    vec![
+        packet(),
+        packet_v6(),
+        packet().udp(53).payload(9),
+        packet_v6().udp(53).payload(9),
+        packet().icmp(8, 0),
+        packet_v6().icmp(128, 0),
+        packet().options(&[1; 40]),
+        packet().vlan(0x8100),
+        packet_v6().vlan(0x88a8).vlan(0x8100),
+        chain,
+    ]
+}
+
+#[test]
+fn what_is_understood_is_what_the_frame_says() {
+    let facts = ip(&packet().hop_limit(7).tcp_between(1, 2, TcpFlags::FIN));
+    assert_eq!(
+        facts,
+        Packet {
+            source: address("198.51.100.7"),
+            destination: address("192.0.2.1"),
+            hop_limit: 7,
+            protocol: 6,
+            fragment: Fragment::Whole,
+            extended: false,
+            router_alert: false,
+            transport: Transport::Tcp {
+                source_port: 1,
+                destination_port: 2,
+                flags: TcpFlags(TcpFlags::FIN),
+            },
+        }
+    );
+    let alert = [0, 5, 2, 0, 0, 1, 0];
+    let facts = ip(&packet_v6()
+        .extension(0, &alert)
+        .udp_between(3, 4)
+        .fragment(0, true, 77));
+    assert_eq!(facts.source, address("2001:db8:100::7"));
+    assert_eq!(facts.destination, address("2001:db8:2::1"));
+    assert_eq!(facts.fragment, Fragment::First(77));
+    assert!(facts.extended && facts.router_alert);
+    assert_eq!(
+        facts.transport,
+        Transport::Udp {
+            source_port: 3,
+            destination_port: 4,
+        }
+    );
+}
+
+#[test]
+fn tags_change_nothing_about_the_packet() {
+    for base in [packet(), packet_v6()] {
+        let plain = ip(&base);
+        assert_eq!(ip(&base.clone().vlan(0x8100)), plain);
+        assert_eq!(ip(&base.vlan(0x88a8).vlan(0x8100)), plain);
+    }
+}
+
+#[test]
+fn a_frame_cut_at_any_byte_is_refused_for_its_length() {
+    for frame in frames() {
+        let whole = frame.build();
+        assert!(parse(whole.as_slice()).is_ok());
+        for len in 0..whole.len() {
+            let error = parse(&whole[..len]).expect_err("cut");
+            let is_about_length = [ParseError::Truncated, ParseError::BadLength].contains(&error);
+            assert!(is_about_length, "{error:?} at {len}: {whole:02x?}");
+        }
+    }
+}
+
+#[test]
+fn reading_behind_the_end_of_a_frame_yields_nothing() {
+    let frame: &[u8] = &[1, 2, 3, 4];
+    assert_eq!(frame.read::<[u8; 4]>(0), Some([1, 2, 3, 4]));
+    assert_eq!(frame.read::<[u8; 4]>(1), None);
+    assert_eq!(frame.read::<[u8; 1]>(4), None);
+    assert_eq!(frame.read::<[u8; 1]>(usize::MAX), None);
+}
+
+#[test]
+fn a_flipped_bit_never_passes_as_a_port_that_the_frame_does_not_name() {
+    for frame in frames() {
+        let whole = frame.build();
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let Ok(Frame::Ip(packet)) = parse(flipped.as_slice()) else {
+                continue;
+            };
+            let port = match packet.transport {
+                Transport::Tcp {
+                    destination_port, ..
+                }
+                | Transport::Udp {
+                    destination_port, ..
+                } => destination_port.to_be_bytes(),
+                Transport::None
+                | Transport::Icmp { .. }
+                | Transport::Icmpv6 { .. }
+                | Transport::Other => continue,
+            };
+            assert!(
+                flipped.windows(2).any(|bytes| bytes == port),
+                "{bit}: {packet:?}"
+            );
+        }
+    }
+}
+
+/// Judges under a policy of nothing but noise, which the tables must survive as well.
+fn judge(frame: &[u8], words: &[u64]) -> Reason {
+    let tables = MemTables::with_policy(words.to_vec());
+    let verdict = guard_common::judge(frame, &tables, Arrival { ifindex: 1 }).verdict;
+    assert_eq!(verdict.action, verdict.reason.action());
+    verdict.reason
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_get_one_verdict(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
+        judge(&bytes, &[]);
+    }
+
+    #[test]
+    fn any_bytes_behind_an_ip_ether_type_get_one_verdict(
+        bytes in prop::collection::vec(any::<u8>(), 14..400),
+        v4 in any::<bool>(),
+        first in any::<u8>(),
+    ) {
+        let mut bytes = bytes;
+        let (ether_type, version) = if v4 { (0x0800u16, 0x40) } else { (0x86dd, 0x60) };
+        bytes[12..14].copy_from_slice(&ether_type.to_be_bytes());
+        if let Some(byte) = bytes.get_mut(14) {
+            *byte = version | first & 0x0f;
+        }
+        judge(&bytes, &[]);
+    }
+
+    #[test]
+    fn any_words_as_a_policy_get_one_verdict(
+        seed in any::<u64>(),
+        words in 0usize..40_000,
+        port in any::<u16>(),
+        v4 in any::<bool>(),
+    ) {
+        let mut random = Random::new(seed);
+        let words: Vec<u64> = (0..words).map(|_| random.number() >> random.below(64)).collect();
+        let base = if v4 { packet() } else { packet_v6() };
+        judge(&base.tcp(port, TcpFlags::SYN).build(), &words);
+    }
+}

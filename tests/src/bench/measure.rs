@@ -1,0 +1,160 @@
+//! Running a row: bare drop, generator and guard in turn, round after round.
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::Array,
+    programs::{TestRun as _, TestRunOptions, Xdp},
+};
+use guard_common::abi::{
+    counters::SHARD_ROWS,
+    image::HEADER_FLAGS,
+    names,
+    switch::{SLOTS, SlotState, SwitchWord},
+};
+use guard_user::{
+    dataplane::object::BENCH_OBJECT,
+    ruleset::compile::{Host, Stamp, compile},
+};
+
+use super::cases::Case;
+
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+const BARE: &str = "bench_drop";
+const GENERATOR: &str = "bench_generate";
+const GUARD: &str = "bench_guard";
+
+/// ns per packet of one program, a value per round.
+#[derive(Clone, Debug, Default)]
+pub struct Series(Vec<f64>);
+
+impl Series {
+    /// The quickest round.
+    #[must_use]
+    pub fn min(&self) -> f64 {
+        self.0.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    /// The middle round.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// What a row came to.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// The row.
+    pub name: &'static str,
+    /// How packets were drawn.
+    pub packets: &'static str,
+    /// Number of rules.
+    pub rules: usize,
+    /// Words of the compiled policy.
+    pub image_words: usize,
+    /// Bare XDP_DROP.
+    pub bare: Series,
+    /// The generator alone.
+    pub generator: Series,
+    /// guard behind the generator.
+    pub guard: Series,
+}
+
+impl Case {
+    /// Runs the row.
+    ///
+    /// # Errors
+    /// When the kernel refuses a program, or a packet meets another verdict than the row says.
+    pub fn measure(&self, rounds: usize, packets: u32) -> Result<Measurement> {
+        let host = Host {
+            interfaces: Vec::new(),
+            own: vec!["192.0.2.1".parse()?],
+        };
+        let image = compile(&self.policy, &host, Stamp::default())?;
+        let mut object = self.load(&image.words)?;
+        let expected = if self.passes { XDP_PASS } else { XDP_DROP };
+        let mut measured = Measurement {
+            name: self.name,
+            packets: self.packets,
+            rules: self.rules(),
+            image_words: image.words.len(),
+            bare: Series::default(),
+            generator: Series::default(),
+            guard: Series::default(),
+        };
+        // The first round warms caches and clocks and does not count.
+        for round in 0..=rounds {
+            let bare = run(&mut object, BARE, &self.frame, packets, XDP_DROP)?;
+            let generator = run(&mut object, GENERATOR, &self.frame, packets, XDP_DROP)?;
+            let guard = run(&mut object, GUARD, &self.frame, packets, expected)?;
+            if round > 0 {
+                measured.bare.0.push(bare);
+                measured.generator.0.push(generator);
+                measured.guard.0.push(guard);
+            }
+        }
+        Ok(measured)
+    }
+
+    fn load(&self, image: &[u64]) -> Result<Ebpf> {
+        let slot_words = image.len() as u32;
+        let (shards, own_shard, seed) = (2u32, 1u32, 1u64);
+        let paired = u32::from(self.draw.is_paired);
+        let mut loader = EbpfLoader::new();
+        loader
+            .override_global(names::SLOT_WORDS, &slot_words, true)
+            .override_global(names::SHARDS, &shards, true)
+            .override_global(names::OWN_SHARD, &own_shard, true)
+            .override_global(names::SEED, &seed, true)
+            .override_global("SOURCES", &self.draw.sources, true)
+            .override_global("FIRST_SOURCE", &self.draw.first_source, true)
+            .override_global("SOURCE_STEP", &self.draw.source_step, true)
+            .override_global("PORTS", &self.draw.ports, true)
+            .override_global("FIRST_PORT", &self.draw.first_port, true)
+            .override_global("PAIRED", &paired, true)
+            .map_max_entries(names::POLICY, SLOTS * slot_words)
+            .map_max_entries(names::COUNTERS, shards * SHARD_ROWS);
+        let mut object = loader.load(BENCH_OBJECT)?;
+        let map = object.map_mut(names::POLICY).context("no policy map")?;
+        let mut policy: Array<_, u64> = map.try_into()?;
+        for (index, word) in image.iter().enumerate() {
+            policy.set(index as u32, *word, 0)?;
+        }
+        let flags = image[HEADER_FLAGS as usize] as u32;
+        let active = SlotState::new(0, flags);
+        let map = object.map_mut(names::SWITCH).context("no switch map")?;
+        let mut switch: Array<_, u64> = map.try_into()?;
+        switch.set(0, SwitchWord::settled(active, active).bits(), 0)?;
+        for name in [BARE, GENERATOR, GUARD] {
+            program(&mut object, name)?.load()?;
+        }
+        Ok(object)
+    }
+}
+
+fn program<'o>(object: &'o mut Ebpf, name: &str) -> Result<&'o mut Xdp> {
+    Ok(object
+        .program_mut(name)
+        .with_context(|| format!("no program {name}"))?
+        .try_into()?)
+}
+
+/// ns per packet, as the kernel measured it.
+fn run(object: &mut Ebpf, name: &str, frame: &[u8], packets: u32, expected: u32) -> Result<f64> {
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat: packets,
+        ..TestRunOptions::default()
+    };
+    let result = program(object, name)?.test_run(options)?;
+    ensure!(
+        result.return_value == expected,
+        "{name} returned {} where {expected} was expected",
+        result.return_value
+    );
+    Ok(result.duration.as_nanos() as f64)
+}

@@ -1,0 +1,308 @@
+//! The real program, loaded and fed frame by frame through BPF_PROG_TEST_RUN, beside the model with
+//! the same policy image. Every run checks that exactly one reason counted the frame, once and with
+//! its length, and at most one service.
+
+use anyhow::{Context as _, Result, bail};
+use aya::programs::{TestRun as _, TestRunOptions};
+use guard_common::{
+    abi::{
+        counters::{Counter, SHARD_ROWS, dropped_row, passed_row, reason_row},
+        names,
+        reason::{Action, Reason},
+        service::{Service, ServiceKind},
+        switch::SwitchWord,
+    },
+    memory::MemTables,
+    policy::{Arrival, Judgement},
+};
+use guard_user::{
+    dataplane::{Object, Parameters, PolicySlots, mapping::Mapping},
+    ruleset::{
+        compile::{Host, Stamp, compile},
+        model::Policy,
+    },
+};
+
+/// Shortest frame that the kernel accepts for a test run: an Ethernet header.
+pub const MIN_FRAME: usize = 14;
+/// A test run's frame arrives on the loopback device of this network namespace.
+pub const TEST_IFINDEX: u32 = 1;
+/// What the tests call the interface with that index.
+pub const TEST_INTERFACE: &str = "lo";
+/// Addresses of the host under test.
+pub const OWN: [&str; 2] = ["192.0.2.1", "2001:db8:2::1"];
+
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+/// Largest frame of the tests.
+const MAX_FRAME: usize = 4096;
+const SEED: u64 = 0x6775_6172_6421;
+
+/// What became of one frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Pass or drop.
+    pub action: Action,
+    /// Every reason counter that moved.
+    pub counted: Vec<Reason>,
+    /// Every service counter that moved, and on which side.
+    pub services: Vec<(ServiceKind, Action)>,
+    /// The bytes behind the program are those before it.
+    pub bytes_unchanged: bool,
+}
+
+/// A loaded program with a policy, and its model.
+pub struct Harness {
+    object: Object,
+    counters: Mapping,
+    slots: PolicySlots,
+    model: MemTables,
+}
+
+/// The host that policies of tests are compiled for: [`OWN`] addresses, `lo` as [`TEST_IFINDEX`],
+/// and two interfaces on which no test run's frame arrives.
+#[must_use]
+pub fn host() -> Host {
+    Host {
+        interfaces: vec![
+            (TEST_INTERFACE.to_owned(), TEST_IFINDEX),
+            ("eth0".to_owned(), 7001),
+            ("eth1".to_owned(), 7002),
+        ],
+        own: OWN
+            .iter()
+            .map(|ip| ip.parse().expect("an address"))
+            .collect(),
+    }
+}
+
+impl Harness {
+    /// Loads the program and puts the policy in force, on one counter shard per CPU.
+    ///
+    /// # Panics
+    /// When the policy does not compile or the kernel refuses the program.
+    #[must_use]
+    pub fn new(policy: &Policy) -> Self {
+        // SAFETY: the call takes an integer and touches no memory.
+        let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_CONF) };
+        let shards = u32::try_from(cpus).expect("CPUs").next_power_of_two();
+        Self::load(policy, shards.min(16), cpus <= 16).expect("the program loads")
+    }
+
+    /// The same with one counter shard for all CPUs, which they add to atomically.
+    ///
+    /// # Panics
+    /// As [`Harness::new`].
+    #[must_use]
+    pub fn with_shared_counters(policy: &Policy) -> Self {
+        Self::load(policy, 1, false).expect("the program loads")
+    }
+
+    fn load(policy: &Policy, shards: u32, own_shard: bool) -> Result<Self> {
+        let image = compile(policy, &host(), Stamp::default())?.words;
+        let parameters = Parameters {
+            slot_words: image.len() as u32,
+            shards,
+            own_shard,
+            seed: SEED,
+        };
+        let object = Object::load(parameters, None)?;
+        let words = shards as usize * SHARD_ROWS as usize * 2;
+        let counters = Mapping::new(object.map(names::COUNTERS)?.fd(), words)?;
+        let slots = object.slots()?;
+        let slot = slots.stage(&image);
+        slots.switch_to(SwitchWord::settled(slot, slot));
+        let mut model = MemTables::with_policy(image);
+        model.seed = SEED;
+        model.now_ns = boot_time_ns();
+        Ok(Self {
+            object,
+            counters,
+            slots,
+            model,
+        })
+    }
+
+    /// Puts another policy in force, in the kernel and in the model.
+    ///
+    /// # Panics
+    /// When the policy does not compile or needs more room than the first one.
+    pub fn apply(&mut self, policy: &Policy) {
+        let image = compile(policy, &host(), Stamp::default())
+            .expect("compiles")
+            .words;
+        let slot = self.slots.stage(&image);
+        self.slots.switch_to(SwitchWord::settled(slot, slot));
+        self.model.slot_words = image.len() as u32;
+        self.model.policy = image;
+    }
+
+    /// The program and its maps.
+    pub fn object(&mut self) -> &mut Object {
+        &mut self.object
+    }
+
+    /// Runs a frame of at least [`MIN_FRAME`] bytes through the kernel.
+    ///
+    /// # Panics
+    /// When the frame is not counted exactly once by reason, or more than once by service.
+    pub fn run(&mut self, frame: &[u8]) -> Run {
+        let mut bytes_out = vec![0; frame.len()];
+        let action = self
+            .verdict(frame, Some(&mut bytes_out))
+            .unwrap_or_else(|error| panic!("{error:#}: {frame:02x?}"));
+        let moved = self.drain();
+        for (_, counter) in &moved {
+            let once = Counter {
+                packets: 1,
+                bytes: frame.len() as u64,
+            };
+            assert_eq!(*counter, once, "counted once: {frame:02x?}");
+        }
+        let run = Run {
+            action,
+            counted: reasons(&moved).map(|(reason, _)| reason).collect(),
+            services: services(&moved),
+            bytes_unchanged: bytes_out == frame,
+        };
+        assert_eq!(run.counted.len(), 1, "one reason: {run:?} {frame:02x?}");
+        assert!(run.services.len() <= 1, "one service: {run:?} {frame:02x?}");
+        let known = run.counted.len() + run.services.len();
+        assert_eq!(moved.len(), known, "no other counter: {moved:?}");
+        run
+    }
+
+    /// Runs a frame through the model.
+    #[must_use]
+    pub fn model(&self, frame: &[u8]) -> Judgement {
+        let arrival = Arrival {
+            ifindex: TEST_IFINDEX,
+        };
+        guard_common::judge(frame, &self.model, arrival)
+    }
+
+    /// Asserts what becomes of a frame: in the kernel and in the model, with this reason and its
+    /// action, counted once, bytes untouched. A frame below [`MIN_FRAME`] goes through the model
+    /// only, because the kernel takes none for a test run (and no driver delivers one).
+    ///
+    /// # Panics
+    /// When something else becomes of it.
+    pub fn expect(&mut self, case: &str, frame: &[u8], reason: Reason) {
+        let judgement = self.model(frame);
+        assert_eq!(
+            (judgement.verdict.reason, judgement.verdict.action),
+            (reason, reason.action()),
+            "model: {case}: {frame:02x?}"
+        );
+        if frame.len() < MIN_FRAME {
+            return;
+        }
+        let expected = Run {
+            action: reason.action(),
+            counted: vec![reason],
+            services: judgement
+                .service
+                .map(|service| (service.kind(), reason.action()))
+                .into_iter()
+                .collect(),
+            bytes_unchanged: true,
+        };
+        assert_eq!(self.run(frame), expected, "kernel: {case}: {frame:02x?}");
+    }
+
+    /// [`Harness::expect`] for every row of a table.
+    ///
+    /// # Panics
+    /// When a row is wrong.
+    pub fn expect_all(&mut self, table: &[(&str, Vec<u8>, Reason)]) {
+        for (case, frame, reason) in table {
+            self.expect(case, frame, *reason);
+        }
+    }
+
+    /// The kernel's verdict alone; what it counted stays for [`Harness::drain_reasons`].
+    ///
+    /// # Errors
+    /// When the kernel refuses the run or the program returns neither pass nor drop.
+    pub fn verdict(&mut self, frame: &[u8], bytes_out: Option<&mut [u8]>) -> Result<Action> {
+        assert!(frame.len() <= MAX_FRAME, "frame of {} bytes", frame.len());
+        let wanted = bytes_out.as_ref().map(|bytes| bytes.len());
+        let result = self
+            .object
+            .ingress()?
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: bytes_out,
+                ..TestRunOptions::default()
+            })
+            .context("BPF_PROG_TEST_RUN")?;
+        if let Some(wanted) = wanted
+            && result.data_size_out as usize != wanted
+        {
+            bail!("{} bytes became {}", wanted, result.data_size_out);
+        }
+        match result.return_value {
+            XDP_PASS => Ok(Action::Pass),
+            XDP_DROP => Ok(Action::Drop),
+            other => bail!("the program returned {other}"),
+        }
+    }
+
+    /// Packets by reason since the last time; sets every counter to zero.
+    pub fn drain_reasons(&mut self) -> Vec<(Reason, Counter)> {
+        reasons(&self.drain()).collect()
+    }
+
+    /// Row and counter of everything that moved since the last time, summed over the shards; sets
+    /// it to zero.
+    pub fn drain(&mut self) -> Vec<(u32, Counter)> {
+        let mut moved = std::collections::BTreeMap::<u32, Counter>::new();
+        for at in (0..self.counters.len()).step_by(2) {
+            let (packets, bytes) = (self.counters.load(at), self.counters.load(at + 1));
+            if packets == 0 && bytes == 0 {
+                continue;
+            }
+            self.counters.store(at, 0);
+            self.counters.store(at + 1, 0);
+            let counter = moved.entry((at / 2) as u32 % SHARD_ROWS).or_default();
+            counter.packets += packets;
+            counter.bytes += bytes;
+        }
+        moved.into_iter().collect()
+    }
+}
+
+fn reasons(moved: &[(u32, Counter)]) -> impl Iterator<Item = (Reason, Counter)> {
+    Reason::ALL.iter().filter_map(|reason| {
+        let found = moved.iter().find(|(row, _)| *row == reason_row(*reason))?;
+        Some((*reason, found.1))
+    })
+}
+
+fn services(moved: &[(u32, Counter)]) -> Vec<(ServiceKind, Action)> {
+    let side = |row: u32, first: u32, action: Action| {
+        let service = Service::from_row(row.checked_sub(first)?)?;
+        Some((service.kind(), action))
+    };
+    let zero = Service::tcp(0);
+    moved
+        .iter()
+        .filter_map(|(row, _)| {
+            side(*row, passed_row(zero), Action::Pass)
+                .or_else(|| side(*row, dropped_row(zero), Action::Drop))
+        })
+        .collect()
+}
+
+/// The clock that the program reads.
+#[must_use]
+pub fn boot_time_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call fills the struct that it is given.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    assert_eq!(result, 0, "CLOCK_BOOTTIME");
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

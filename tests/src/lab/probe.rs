@@ -1,0 +1,93 @@
+//! Asking a port as a client would, and telling the ways in which it may answer.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    time::Duration,
+};
+
+use super::Namespace;
+
+/// A lost SYN is sent again after a second; silence is what lasts longer.
+const TCP_PATIENCE: Duration = Duration::from_millis(1300);
+const UDP_PATIENCE: Duration = Duration::from_millis(250);
+const UDP_TRIES: usize = 3;
+
+/// How a port answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An echo server returned what was sent.
+    Echo,
+    /// The host said that nobody listens.
+    Refused,
+    /// Nothing at all.
+    Silence,
+}
+
+impl Namespace {
+    /// Asks an echo server over TCP.
+    ///
+    /// # Panics
+    /// When the kernel answers in another way than [`Answer`] knows.
+    #[must_use]
+    pub fn ask_tcp(&self, to: IpAddr, port: u16) -> Answer {
+        self.run(|| answer(echo_tcp(SocketAddr::new(to, port))))
+    }
+
+    /// Asks an echo server over UDP.
+    ///
+    /// # Panics
+    /// As [`Namespace::ask_tcp`].
+    #[must_use]
+    pub fn ask_udp(&self, to: IpAddr, port: u16) -> Answer {
+        self.run(|| answer(echo_udp(SocketAddr::new(to, port))))
+    }
+}
+
+fn answer(outcome: io::Result<()>) -> Answer {
+    let Err(error) = outcome else {
+        return Answer::Echo;
+    };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Answer::Refused,
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Answer::Silence,
+        _ => panic!("a probe failed: {error}"),
+    }
+}
+
+fn echo_tcp(to: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&to, TCP_PATIENCE)?;
+    stream.set_read_timeout(Some(TCP_PATIENCE))?;
+    stream.write_all(b"ping")?;
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer)?;
+    assert_eq!(&answer, b"ping", "what {to} answered");
+    Ok(())
+}
+
+fn echo_udp(to: SocketAddr) -> io::Result<()> {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(to)?;
+    socket.set_read_timeout(Some(UDP_PATIENCE))?;
+    let mut outcome = Err(io::ErrorKind::TimedOut.into());
+    for _ in 0..UDP_TRIES {
+        socket.send(b"ping")?;
+        let mut buffer = [0; 16];
+        outcome = socket.recv(&mut buffer).map(|length| {
+            assert_eq!(&buffer[..length], b"ping", "what {to} answered");
+        });
+        if answer_is_final(&outcome) {
+            break;
+        }
+    }
+    outcome
+}
+
+fn answer_is_final(outcome: &io::Result<()>) -> bool {
+    let silent = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock];
+    !matches!(outcome, Err(error) if silent.contains(&error.kind()))
+}

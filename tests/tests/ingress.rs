@@ -1,0 +1,150 @@
+//! What every frame has in common: it is counted once, by its reason, and left as it was; a new
+//! policy holds from the next frame on.
+
+use guard_common::{
+    abi::{
+        names,
+        reason::{Action, Reason},
+        service::ServiceKind,
+        switch::{SlotState, SwitchWord},
+    },
+    packet::TcpFlags,
+    testing::{packet, packet_v6},
+};
+use guard_tests::{
+    harness::{Harness, boot_time_ns},
+    require,
+};
+use guard_user::ruleset::{
+    model::Policy,
+    sample::{allow, deny, policy},
+};
+
+#[test]
+fn an_empty_policy_drops_every_new_connection_and_counts_it_once() {
+    if !require::root() {
+        return;
+    }
+    let mut guard = Harness::new(&Policy::default());
+    for (frame, service) in [
+        (packet().tcp(22, TcpFlags::SYN), ServiceKind::Tcp(22)),
+        (
+            packet_v6().tcp(65535, TcpFlags::SYN),
+            ServiceKind::Tcp(65535),
+        ),
+        (packet().udp(53), ServiceKind::Udp(53)),
+        (packet_v6().udp(0), ServiceKind::Udp(0)),
+        (packet().icmp(8, 0), ServiceKind::PingV4),
+        (packet_v6().icmp(128, 0), ServiceKind::PingV6),
+        (packet().icmp(0, 0), ServiceKind::Protocol(1)),
+        (packet().protocol(47, &[0; 4]), ServiceKind::Protocol(47)),
+        (packet_v6().protocol(255, &[]), ServiceKind::Protocol(255)),
+    ] {
+        let run = guard.run(&frame.build());
+
+        assert_eq!(run.action, Action::Drop, "{service:?}");
+        assert_eq!(run.counted, [Reason::DefaultDrop]);
+        assert_eq!(run.services, [(service, Action::Drop)]);
+        assert!(run.bytes_unchanged);
+    }
+}
+
+#[test]
+fn a_port_with_a_rule_passes_and_its_neighbours_do_not() {
+    if !require::root() {
+        return;
+    }
+    for mut guard in [
+        Harness::new(&policy([allow().tcp(22)])),
+        Harness::with_shared_counters(&policy([allow().tcp(22)])),
+    ] {
+        for base in [packet(), packet_v6()] {
+            let syn = |port| base.clone().tcp(port, TcpFlags::SYN).payload(3).build();
+            guard.expect("the port", &syn(22), Reason::RuleAllow);
+            guard.expect("one below", &syn(21), Reason::DefaultDrop);
+            guard.expect("one above", &syn(23), Reason::DefaultDrop);
+            let udp = base.clone().udp(22).build();
+            guard.expect("the other transport", &udp, Reason::DefaultDrop);
+        }
+    }
+}
+
+#[test]
+fn packets_and_bytes_add_up_over_many_frames() {
+    if !require::root() {
+        return;
+    }
+    let mut guard = Harness::with_shared_counters(&policy([deny().udp(9)]));
+    let mut bytes = 0;
+    for payload in 0..100 {
+        let frame = packet().udp(9).payload(payload).build();
+        bytes += frame.len() as u64;
+        guard.verdict(&frame, None).expect("runs");
+    }
+    let counted = guard.drain_reasons();
+    assert_eq!(counted.len(), 1);
+    assert_eq!(counted[0].0, Reason::RuleDeny);
+    assert_eq!((counted[0].1.packets, counted[0].1.bytes), (100, bytes));
+}
+
+#[test]
+fn a_new_policy_holds_from_the_next_frame_on() {
+    if !require::root() {
+        return;
+    }
+    let (one, two) = (policy([allow().tcp(1000)]), policy([allow().tcp(2000)]));
+    let mut guard = Harness::new(&one);
+    let syn = |port| packet().tcp(port, TcpFlags::SYN).build();
+    for _ in 0..3 {
+        guard.apply(&one);
+        guard.expect("of the first", &syn(1000), Reason::RuleAllow);
+        guard.expect("of the second", &syn(2000), Reason::DefaultDrop);
+        guard.apply(&two);
+        guard.expect("of the first", &syn(1000), Reason::DefaultDrop);
+        guard.expect("of the second", &syn(2000), Reason::RuleAllow);
+    }
+}
+
+#[test]
+fn after_the_deadline_the_program_itself_returns_to_the_previous_policy() {
+    if !require::root() {
+        return;
+    }
+    let mut guard = Harness::new(&policy([allow().tcp(1000)]));
+    let syn = packet().tcp(1000, TcpFlags::SYN).build();
+    let slots = guard.object().slots().expect("slots");
+    let previous = slots.switch().active();
+    let empty = slots.stage(&[]);
+    let second = 1_000_000_000;
+
+    slots.switch_to(SwitchWord::pending(
+        empty,
+        previous,
+        boot_time_ns() + 60 * second,
+    ));
+    assert_eq!(guard.run(&syn).counted, [Reason::DefaultDrop]);
+
+    slots.switch_to(SwitchWord::pending(
+        empty,
+        previous,
+        boot_time_ns() - second,
+    ));
+    assert_eq!(guard.run(&syn).counted, [Reason::RuleAllow]);
+}
+
+#[test]
+fn a_program_without_a_policy_drops_what_is_not_essential() {
+    if !require::root() {
+        return;
+    }
+    let mut guard = Harness::new(&policy([allow()]));
+    let switch = guard.object().slots().expect("slots");
+    let untouched = SlotState::new((switch.switch().active().slot() + 1) % 3, 0);
+    switch.switch_to(SwitchWord::settled(untouched, untouched));
+
+    let syn = packet().tcp(22, TcpFlags::SYN).build();
+    assert_eq!(guard.run(&syn).counted, [Reason::DefaultDrop]);
+    let arp = packet().ether_type(0x0806).build();
+    assert_eq!(guard.run(&arp).counted, [Reason::Arp]);
+    assert!(guard.object().map(names::POLICY).is_ok());
+}

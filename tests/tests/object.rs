@@ -1,0 +1,119 @@
+//! The object itself: names and sizes are those of the boundary, the kernel accepts it, and it
+//! stays within its budgets.
+
+mod instructions;
+
+use aya::{maps::MapInfo, programs::Xdp};
+use guard_common::abi::{
+    counters::{Counter, SHARD_ROWS},
+    fragment::CELLS,
+    names,
+    switch::SLOTS,
+};
+use guard_tests::require;
+use guard_user::dataplane::{Object, Parameters};
+
+use instructions::{deepest_chain, functions, translated};
+
+/// Instructions that the verifier walks. The kernel's limit is a million; older verifiers walk more
+/// of the same program, so a fifth of it is where to think again.
+const VERIFIED_BUDGET: u32 = 200_000;
+/// Of the 512 bytes that all frames of a call chain share.
+const STACK_BUDGET: u32 = 448;
+/// Bytes of the object, debug information for the verifier's messages included.
+const SIZE_BUDGET: usize = 512 * 1024;
+
+const PARAMETERS: Parameters = Parameters {
+    slot_words: 65_536,
+    shards: 4,
+    own_shard: true,
+    seed: 1,
+};
+
+fn object() -> Option<Object> {
+    require::root().then(|| Object::load(PARAMETERS, None).expect("the kernel accepts it"))
+}
+
+fn program(object: &mut Object) -> &mut Xdp {
+    object.ingress().expect("the program")
+}
+
+#[test]
+fn the_program_has_its_name_and_its_licence() {
+    let Some(mut object) = object() else { return };
+    let info = program(&mut object).info().expect("program info");
+    assert_eq!(info.name_as_str(), Some(names::INGRESS));
+    assert_eq!(info.gpl_compatible(), Some(true));
+    assert_eq!(licence(Object::bytes()), Some("Dual MIT/GPL"));
+}
+
+#[test]
+fn every_map_has_its_name_its_kind_and_its_size() {
+    let Some(object) = object() else { return };
+    let expected = [
+        (names::POLICY, SLOTS * PARAMETERS.slot_words, 8),
+        (names::SWITCH, 1, 8),
+        (
+            names::COUNTERS,
+            PARAMETERS.shards * SHARD_ROWS,
+            size_of::<Counter>(),
+        ),
+        (names::FRAGMENTS, CELLS, 8),
+    ];
+    assert_eq!(expected.map(|(name, ..)| name), names::MAPS);
+    for (name, entries, value) in expected {
+        let info: MapInfo = object.map(name).expect(name).info().expect("map info");
+        assert_eq!(info.name_as_str(), Some(name));
+        assert!(name.len() <= 15, "the kernel keeps 15 characters of {name}");
+        assert_eq!(info.max_entries(), entries, "{name}");
+        assert_eq!(info.key_size(), 4, "{name}");
+        assert_eq!(info.value_size() as usize, value, "{name}");
+    }
+}
+
+#[test]
+fn the_program_stays_within_its_budgets() {
+    let Some(mut object) = object() else { return };
+    println!("object: {} bytes (budget {SIZE_BUDGET})", Object::size());
+    assert!(Object::size() <= SIZE_BUDGET);
+
+    let program = program(&mut object);
+    let info = program.info().expect("program info");
+    match info.verified_instruction_count() {
+        Some(count) => {
+            println!(
+                "{}: {count} verified instructions (budget {VERIFIED_BUDGET})",
+                names::INGRESS
+            );
+            assert!(count <= VERIFIED_BUDGET, "{count} verified instructions");
+            assert!(
+                count > 1_000,
+                "{count} verified instructions are no firewall"
+            );
+        }
+        None => println!(
+            "{}: verified instructions are not reported by this kernel",
+            names::INGRESS
+        ),
+    }
+
+    let instructions = translated(program).expect("instructions of the loaded program");
+    let functions = functions(&instructions);
+    let frames: Vec<u32> = functions.iter().map(|function| function.frame).collect();
+    let deepest = deepest_chain(&functions, 0);
+    println!(
+        "{}: {deepest} bytes of stack, {frames:?} by function (budget {STACK_BUDGET})",
+        names::INGRESS
+    );
+    assert!(
+        deepest > 0 && deepest <= STACK_BUDGET,
+        "{deepest} bytes of stack"
+    );
+}
+
+/// The text of the ELF section "license".
+fn licence(elf: &[u8]) -> Option<&str> {
+    let at = elf.windows(12).position(|bytes| bytes == b"Dual MIT/GPL")?;
+    assert_eq!(elf.get(at + 12), Some(&0), "ends there");
+    std::str::from_utf8(&elf[at..at + 12]).ok()
+}
