@@ -105,8 +105,8 @@ fn refused(interface: &Interface, native: &str, generic: &str) -> Failure {
 
 /// The system call's answer, which aya keeps one level down.
 fn describe(error: &ProgramError) -> String {
-    match error {
-        ProgramError::SyscallError(syscall) => syscall.io_error.to_string(),
-        other => other.to_string(),
+    if let ProgramError::SyscallError(syscall) = error {
+        return syscall.io_error.to_string();
     }
+    error.to_string()
 }

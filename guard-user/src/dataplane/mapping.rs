@@ -76,9 +76,11 @@ impl Mapping {
 
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.words, "word {index} of {}", self.words);
-        // SAFETY: `index` lies inside the mapping, which lives as long as `self`; pages are
-        // aligned, and the words are only ever accessed atomically on this side.
-        unsafe { self.start.add(index).as_ref() }
+        // SAFETY: `index` lies inside the mapping.
+        let word = unsafe { self.start.add(index) };
+        // SAFETY: the mapping lives as long as `self`; pages are aligned, and the words are only
+        // ever accessed atomically on this side.
+        unsafe { word.as_ref() }
     }
 }
 

@@ -32,7 +32,10 @@ pub fn capabilities() -> Result<(), Failure> {
     let has = |number: u32| effective >> number & 1 == 1;
     let missing: Vec<&str> = NEEDED
         .iter()
-        .filter(|(number, name)| !has(*number) && !(*name == "CAP_BPF" && has(SYS_ADMIN)))
+        .filter(|(number, name)| {
+            let stands_in = *name == "CAP_BPF" && has(SYS_ADMIN);
+            !has(*number) && !stands_in
+        })
         .map(|(_, name)| *name)
         .collect();
     if missing.is_empty() {

@@ -204,7 +204,7 @@ fn attachment(parts: &[LinkXdp]) -> Option<XdpAttachment> {
                 XdpAttached::Driver | XdpAttached::Multiple => Some(XdpMode::Native),
                 XdpAttached::SocketBuffer => Some(XdpMode::Generic),
                 XdpAttached::Hardware => Some(XdpMode::Offloaded),
-                _ => None,
+                XdpAttached::None | XdpAttached::Other(_) | _ => None,
             };
         } else if let LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) = part {
             program = program.or(Some(*id));
