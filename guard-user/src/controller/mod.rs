@@ -12,7 +12,7 @@ mod plan;
 mod power;
 mod status;
 
-use std::{fs::File, io::ErrorKind, path::Path};
+use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -105,7 +105,12 @@ fn forbidden(diagnostics: &Diagnostics) -> Option<&Path> {
         .filter(|problem| problem.position.is_none())
         .map(|problem| problem.file.as_path())
         .find(|file| {
-            File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+            // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+            let opened = OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(file);
+            opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
         })
 }
 

@@ -18,11 +18,11 @@ use crate::host::Host;
 const IN: Action = Action::Pass;
 const OUT: Action = Action::Drop;
 
-/// What happens to TCP from an address to a port of 192.0.2.10 or 2001:db8::10.
-type Expected = (&'static str, u16, Action);
+/// Where a packet comes from, the port it is for, and what happens to it.
+type Tried = (&'static str, u16, Action);
 
-/// What each example does.
-const EXPECTED: &[(&str, &[Expected])] = &[
+/// What an example does with TCP from an address to a port of 192.0.2.10 or 2001:db8::10.
+const EXPECTED: &[(&str, &[Tried])] = &[
     (
         "web-server",
         &[

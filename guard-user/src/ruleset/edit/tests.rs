@@ -248,7 +248,7 @@ fn what_cannot_be_done_says_why() {
     let first = add(&source, &loaded, &rule("deny 80"), Place::Number(1));
     assert!(first.is_ok());
     let hides = add(&source, &loaded, &rule("deny from any"), Place::Number(1)).expect_err("hides");
-    assert!(message(hides).contains("could never match after it"));
+    assert!(message(hides).contains("and 1 more could never match after it"));
     let entry = AddressItem::Set("gone".to_owned());
     let never = never_remove(&source, &loaded, &entry).expect_err("gone");
     assert!(message(never).contains("@gone is not on the never list"));

@@ -12,7 +12,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "default = \"deny\"\ndefault = \"deny\"\n",
         "2:1",
-        "duplicate key",
+        "not valid TOML: duplicate key",
     ),
     // Keys and values at the top.
     (
@@ -91,7 +91,11 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "2:5",
         "the set names no file",
     ),
-    ("[sets]\na = { file = \"gone.txt\" }\n", "2:14", ""),
+    (
+        "[sets]\na = { file = \"gone.txt\" }\n",
+        "2:14",
+        "set \"a\": ",
+    ),
     (
         "[sets]\na = []\ndefault = \"deny\"\n",
         "3:1",
@@ -208,9 +212,13 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"allow\"\nfrom = \"1.1.1.1\"\nto = \"::1\"\n",
         "1:1",
-        "",
+        "the rule can never match: its source is IPv4",
     ),
-    ("[[rule]]\naction = \"allow\"\non = \"eth0:1\"\n", "3:6", ""),
+    (
+        "[[rule]]\naction = \"allow\"\non = \"eth0:1\"\n",
+        "3:6",
+        "interface \"eth0:1\" is an alias",
+    ),
     (
         "[[rule]]\naction = \"allow\"\nsource = \"1.1.1.1\"\n",
         "3:1",
@@ -221,7 +229,11 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "3:1",
         "key \"limit\" is not available yet",
     ),
-    ("[[rule]]\naction = \"allow\"\nsport = 53\n", "3:1", ""),
+    (
+        "[[rule]]\naction = \"allow\"\nsport = 53\n",
+        "3:1",
+        "key \"sport\" is refused",
+    ),
     // Rules that can never match.
     (
         "[[rule]]\naction = \"allow\"\nport = 22\n[[rule]]\naction = \"allow\"\nport = 22\n",
