@@ -18,9 +18,8 @@ const SEEDS: u32 = 8;
 #[derive(Debug)]
 pub(super) struct HashTables {
     trees: Vec<(Tree, LengthTree)>,
-    prefixes: Vec<Option<Classified>>,
-    pairs: Vec<Option<PairEntry>>,
-    seed: u32,
+    prefixes: Table<Classified>,
+    pairs: Table<PairEntry>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,37 +62,10 @@ impl HashTables {
             MAX_ENTRIES,
         )?;
 
-        let mut prefix_size = size_for(entries.len());
-        let mut pair_size = size_for(pairs.len());
-        while prefix_size <= MAX_ENTRIES && pair_size <= MAX_ENTRIES {
-            let (mut prefixes_fit, mut pairs_fit) = (false, false);
-            for seed in 0..SEEDS {
-                let prefixes = place(&entries, prefix_size, |entry| entry.key.hash(seed.into()));
-                let placed = place(&pairs, pair_size, |entry| pair_hash(entry.key, seed.into()));
-                prefixes_fit |= prefixes.is_some();
-                pairs_fit |= placed.is_some();
-                if let (Some(prefixes), Some(pairs)) = (prefixes, placed) {
-                    return Ok(Self {
-                        trees: length_trees,
-                        prefixes,
-                        pairs,
-                        seed,
-                    });
-                }
-            }
-            // Neither failed for good: give both room.
-            let both = prefixes_fit && pairs_fit;
-            if !prefixes_fit || both {
-                prefix_size *= 2;
-            }
-            if !pairs_fit || both {
-                pair_size *= 2;
-            }
-        }
-        Err(TooComplex {
-            what: "places in a hash table",
-            needed: prefix_size.max(pair_size),
-            limit: MAX_ENTRIES,
+        Ok(Self {
+            trees: length_trees,
+            prefixes: Table::new(&entries, |entry, seed| entry.key.hash(seed.into()))?,
+            pairs: Table::new(&pairs, |entry, seed| pair_hash(entry.key, seed.into()))?,
         })
     }
 
@@ -106,6 +78,7 @@ impl HashTables {
 
     pub(super) fn prefix_words(&self) -> impl Iterator<Item = u64> {
         self.prefixes
+            .places
             .iter()
             .map(|place| place.map_or(0, |entry| entry.key.entry(entry.class).to_word()))
     }
@@ -114,11 +87,12 @@ impl HashTables {
     pub(super) fn wide_words(&self) -> impl Iterator<Item = u64> {
         let is_needed = self
             .prefixes
+            .places
             .iter()
             .flatten()
             .any(|entry| entry.key.is_wide());
         let places = if is_needed {
-            self.prefixes.as_slice()
+            self.prefixes.places.as_slice()
         } else {
             &[]
         };
@@ -130,16 +104,17 @@ impl HashTables {
 
     pub(super) fn pair_words(&self) -> impl Iterator<Item = u64> {
         self.pairs
+            .places
             .iter()
             .map(|entry| entry.map_or(0, |entry| entry.pair.to_word()))
     }
 
     pub(super) fn prefix_table(&self, first: u32) -> TableRef {
-        TableRef::new(first, self.prefixes.len().ilog2(), self.seed)
+        self.prefixes.at(first)
     }
 
     pub(super) fn pair_table(&self, first: u32) -> TableRef {
-        TableRef::new(first, self.pairs.len().ilog2(), self.seed)
+        self.pairs.at(first)
     }
 }
 
@@ -175,12 +150,51 @@ fn size_for(entries: usize) -> usize {
     (entries * 2).next_power_of_two().max(MAX_PROBES as usize)
 }
 
-/// Gives every entry one of the [`MAX_PROBES`] places from its hash on; `None` when one finds none.
-fn place<E: Copy>(entries: &[E], size: usize, hash: impl Fn(&E) -> u32) -> Option<Vec<Option<E>>> {
+/// A placed table.
+#[derive(Debug)]
+struct Table<E> {
+    places: Vec<Option<E>>,
+    seed: u32,
+}
+
+impl<E: Copy> Table<E> {
+    /// Finds a seed under which every entry lies near its hash: nearer seeds first, since every
+    /// step costs each packet that takes it, then a larger table.
+    fn new(entries: &[E], hash: impl Fn(&E, u32) -> u32) -> Result<Self, TooComplex> {
+        let mut size = size_for(entries.len());
+        while size <= MAX_ENTRIES {
+            for probes in [2, 4, MAX_PROBES] {
+                for seed in 0..SEEDS {
+                    if let Some(places) = place(entries, size, probes, |entry| hash(entry, seed)) {
+                        return Ok(Self { places, seed });
+                    }
+                }
+            }
+            size *= 2;
+        }
+        Err(TooComplex {
+            what: "places in a hash table",
+            needed: size,
+            limit: MAX_ENTRIES,
+        })
+    }
+
+    fn at(&self, first: u32) -> TableRef {
+        TableRef::new(first, self.places.len().ilog2(), self.seed)
+    }
+}
+
+/// Gives every entry one of the `probes` places from its hash on; `None` when one finds none.
+fn place<E: Copy>(
+    entries: &[E],
+    size: usize,
+    probes: u32,
+    hash: impl Fn(&E) -> u32,
+) -> Option<Vec<Option<E>>> {
     let mut table = vec![None; size];
     for entry in entries {
         let start = hash(entry) as usize;
-        let free = (0..MAX_PROBES as usize)
+        let free = (0..probes as usize)
             .map(|probe| (start + probe) & (size - 1))
             .find(|place| table[*place].is_none())?;
         table[free] = Some(*entry);
