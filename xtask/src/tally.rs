@@ -8,11 +8,19 @@ pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
+    /// Of `skipped`, those that libtest counts among `passed`.
+    passed_over: u64,
 }
 
 impl Tally {
-    /// Takes in a line of output; only libtest's `test result:` lines count.
+    /// Takes in a line of output: libtest's `test result:` lines, and the tests' own `skipped: why`,
+    /// which libtest takes for passed.
     pub(crate) fn note(&mut self, line: &str) {
+        if line.trim_start().starts_with("skipped: ") {
+            self.skipped += 1;
+            self.passed_over += 1;
+            return;
+        }
         let Some((_, counts)) = line.split_once("test result: ") else {
             return;
         };
@@ -30,11 +38,16 @@ impl Tally {
             passed: count(" passed"),
             failed: count(" failed"),
             skipped: count(" ignored"),
+            passed_over: 0,
         };
     }
 
     pub(crate) fn total(self) -> u64 {
-        self.passed + self.failed + self.skipped
+        self.really_passed() + self.failed + self.skipped
+    }
+
+    fn really_passed(self) -> u64 {
+        self.passed.saturating_sub(self.passed_over)
     }
 }
 
@@ -43,6 +56,7 @@ impl AddAssign for Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.passed_over += other.passed_over;
     }
 }
 
@@ -51,7 +65,9 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
+            self.really_passed(),
+            self.failed,
+            self.skipped
         )
     }
 }
@@ -73,5 +89,7 @@ mod tests {
         }
 
         assert_eq!(tally.to_string(), "14 passed, 3 failed, 1 skipped");
+        tally.note("skipped: needs the program nmap");
+        assert_eq!(tally.to_string(), "13 passed, 3 failed, 2 skipped");
     }
 }

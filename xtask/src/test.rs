@@ -8,7 +8,19 @@ use crate::{build, check, packages, rungs::Ladder, sh, tally::Tally, workspace};
 
 /// The kernel rungs that need nothing but a kernel: no network tools, no daemons. These also run
 /// in the VM.
-pub(crate) const KERNEL_TARGETS: &[&str] = &["object", "ingress", "parity"];
+pub(crate) const KERNEL_TARGETS: &[&str] = &[
+    "object",
+    "ingress",
+    "rules",
+    "order",
+    "essential",
+    "flags",
+    "fragments",
+    "evasion",
+    "truncation",
+    "wrapping",
+    "parity",
+];
 
 /// How much of the kernel rung runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +60,10 @@ fn kernel(extent: Extent, filter: &[String], guardctl: &PathBuf, tally: &mut Tal
     }
     // Each test makes its own network namespaces; more than two at a time only wait for the
     // kernel's one lock over all of them.
-    cargo.args(["--", "--test-threads", "2"]).args(filter);
+    // What tests print is part of the result: budgets, what was skipped and why, times.
+    cargo
+        .args(["--", "--test-threads", "2", "--show-output"])
+        .args(filter);
     cargo.env("GUARDCTL", guardctl);
     check::counted(&mut cargo, tally)
 }

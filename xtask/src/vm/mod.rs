@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(last = true, requires = "binary")]
     args: Vec<String>,
     /// Seconds that one guest may take
-    #[arg(long, default_value_t = 180)]
+    #[arg(long, default_value_t = 900)]
     timeout: u64,
     /// Look for newer kernels than the ones that were fetched before
     #[arg(long)]
