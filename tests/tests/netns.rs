@@ -1,6 +1,9 @@
 //! Rules decide about real sockets of real hosts.
 
-use std::net::IpAddr;
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use guard_tests::{
     lab::{Answer, Capture, Host, Instance, TcpEcho, Topology, UdpEcho},
@@ -328,4 +331,52 @@ fn second_link(scene: &Scene) {
         friend.name()
     ));
     friend.ip_batch("addr add 10.9.9.2/24 dev eth1\nlink set eth1 up\n");
+}
+
+#[test]
+fn a_fragmented_datagram_arrives_whole_on_an_open_port_only() {
+    if !require::root() {
+        return;
+    }
+    const DATAGRAM: usize = 4000;
+    let scene = Scene::with_echo(&[]);
+    scene.guardctl("allow 53/udp");
+    scene.guardctl("enable --iface eth0");
+    for server in scene.server() {
+        for (port, arrives) in [(53, true), (54, false)] {
+            let address = SocketAddr::new(server, port);
+            let any = if server.is_ipv4() {
+                "0.0.0.0:0"
+            } else {
+                "[::]:0"
+            };
+            let socket = scene
+                .lab
+                .srv
+                .run(|| UdpSocket::bind(address))
+                .expect("binds");
+            socket
+                .set_read_timeout(Some(Duration::from_secs(2)))
+                .expect("a timeout");
+            let sent = scene
+                .lab
+                .attacker
+                .run(|| UdpSocket::bind(any)?.send_to(&[7; DATAGRAM], address))
+                .expect("sends");
+            assert_eq!(sent, DATAGRAM);
+            let received = socket.recv(&mut [0; 2 * DATAGRAM]).ok();
+            assert_eq!(received, arrives.then_some(DATAGRAM), "{address}");
+        }
+    }
+    let stats = scene.guard.guardctl(&["stats", "--json"]).ok().json();
+    let packets = |wanted: &str| {
+        let reasons = stats["reasons"].as_array().expect("reasons");
+        let found = reasons.iter().find(|reason| reason["reason"] == wanted);
+        found
+            .and_then(|reason| reason["packets"].as_u64())
+            .unwrap_or(0)
+    };
+    // Three fragments each; the first one is judged by its port.
+    assert!(packets("fragment-rest") >= 4, "{stats}");
+    assert!(packets("fragment") >= 4, "{stats}");
 }
