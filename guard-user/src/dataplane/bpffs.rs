@@ -72,7 +72,7 @@ fn not_writable(folder: &Path, error: &io::Error) -> Failure {
     );
     match error.raw_os_error() {
         Some(libc::EROFS) => failure.help(format!(
-            "the BPF file system is read-only; `mount -o remount,rw {USUAL}`"
+            "the BPF file system is read-only; `mount -o remount,rw` where it is mounted, usually {USUAL}"
         )),
         Some(libc::EPERM | libc::EACCES) => Failure {
             exit: Exit::NotPermitted,

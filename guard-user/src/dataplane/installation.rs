@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeSet, fs, io::Read as _, path::Path};
 
+use aya::programs::ProgramError;
 use guard_common::abi::{counters::MAX_SHARDS, names, switch::SwitchWord};
 
 use super::{
@@ -263,7 +264,19 @@ fn seed() -> Result<u64, Failure> {
 }
 
 fn load_failure(error: LoadError) -> Failure {
-    let text = format!("{:#}", anyhow::Error::new(error));
+    let text = match &error {
+        LoadError::Program(ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        }) => format!(
+            "the kernel refuses the XDP program: {io_error}: {}",
+            objection(&verifier_log.to_string())
+        ),
+        LoadError::Program(_)
+        | LoadError::Object(_)
+        | LoadError::Map(_)
+        | LoadError::Mapping(..) => format!("{:#}", anyhow::Error::new(error)),
+    };
     if text.contains("os error 1)") || text.contains("Operation not permitted") {
         return Failure::new(Exit::NotPermitted, text)
             .help("run the command as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
@@ -273,4 +286,26 @@ fn load_failure(error: LoadError) -> Failure {
     }
     Failure::new(Exit::Unsupported, text)
         .help("guard needs Linux 5.10 or newer with BPF and its JIT; `uname -r` shows the kernel")
+}
+
+/// What the verifier objects to: the last line of its log that is not about its own effort.
+fn objection(log: &str) -> &str {
+    const EFFORT: [&str; 3] = ["verification time", "stack depth", "processed "];
+    log.lines()
+        .map(str::trim)
+        .rfind(|line| !line.is_empty() && EFFORT.iter().all(|effort| !line.starts_with(effort)))
+        .unwrap_or("the verifier says nothing about it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifiers_objection_is_one_line() {
+        let log = "0: (bf) r6 = r1\n1: (1f) r4 -= r5\nR4 pointer -= pointer prohibited\n\
+                   verification time 95 usec\nstack depth 0\nprocessed 2 insns (limit 1000000)\n";
+        assert_eq!(objection(log), "R4 pointer -= pointer prohibited");
+        assert_eq!(objection(""), "the verifier says nothing about it");
+    }
 }
