@@ -1,11 +1,16 @@
 //! What is in force, and whether it is in force everywhere.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use super::{Applied, Controller, RuleView, applied::default_word};
 use crate::{
     dataplane::pins,
     failure::{Exit, Failure},
     host::XdpMode,
-    ruleset::address,
+    ruleset::{address, source::Loaded},
 };
 
 /// How much of what should be protected is.
@@ -61,14 +66,55 @@ pub struct Status {
     pub warnings: Vec<String>,
 }
 
+/// How long files and kernel may differ while another command changes both.
+const CHANGE_LASTS: Duration = Duration::from_secs(1);
+
+/// What the kernel says of its policy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct InForce {
+    generation: u32,
+    digest: u64,
+}
+
+/// Files and kernel, read one after the other.
+struct Reading {
+    loaded: Result<Loaded, Failure>,
+    applied: Option<Applied>,
+    before: Option<InForce>,
+    kernel: Option<InForce>,
+}
+
+impl Reading {
+    /// Did a change happen meanwhile, or is one half done?
+    fn is_torn(&self) -> bool {
+        let words = self.applied.as_ref().map(|applied| applied.generation);
+        self.before != self.kernel
+            || self
+                .kernel
+                .is_some_and(|kernel| words != Some(kernel.generation))
+    }
+}
+
 impl Controller {
     /// What is in force.
     ///
     /// # Errors
     /// When the pins cannot be opened, exit 4 or 11.
     pub fn status(&self) -> Result<Status, Failure> {
+        let mut reading = self.read_once()?;
+        let deadline = Instant::now() + CHANGE_LASTS;
+        while reading.is_torn() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+            reading = self.read_once()?;
+        }
+        let Reading {
+            loaded,
+            applied,
+            kernel,
+            ..
+        } = reading;
         let mut warnings = Vec::new();
-        let loaded = match self.load() {
+        let loaded = match loaded {
             Ok(loaded) => Some(loaded),
             Err(failure) => {
                 warnings.push(format!("the policy files do not load:\n{failure}"));
@@ -79,7 +125,7 @@ impl Controller {
         let never = never.map(address::show).collect();
         let files = loaded.iter().flat_map(|loaded| &loaded.files);
         let files = files.map(|file| file.display().to_string()).collect();
-        let Some(running) = pins::open(&self.layout)? else {
+        let Some(InForce { generation, digest }) = kernel else {
             let policy = loaded.map(|loaded| loaded.policy).unwrap_or_default();
             return Ok(Status {
                 protection: Protection::Inactive,
@@ -92,8 +138,6 @@ impl Controller {
                 warnings,
             });
         };
-        let generation = running.slots.generation();
-        let digest = running.slots.digest();
         if loaded
             .as_ref()
             .is_some_and(|loaded| loaded.digest != digest)
@@ -104,8 +148,7 @@ impl Controller {
                     .to_owned(),
             );
         }
-        let applied =
-            Applied::read(&self.layout).filter(|applied| applied.generation == generation);
+        let applied = applied.filter(|applied| applied.generation == generation);
         let applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
@@ -119,7 +162,10 @@ impl Controller {
                      files"
                         .to_owned(),
                 );
-                Applied::default()
+                Applied {
+                    interfaces: self.linked_interfaces()?,
+                    ..Applied::default()
+                }
             }
         };
         let interfaces = self.interface_status(&applied.interfaces)?;
@@ -138,6 +184,39 @@ impl Controller {
             files,
             warnings,
         })
+    }
+
+    /// Kernel, words, files, kernel: a change writes them in the order kernel, files, words, so words
+    /// of the kernel's generation mean that the files are there too.
+    fn read_once(&self) -> Result<Reading, Failure> {
+        let in_force = || {
+            let running = pins::open(&self.layout)?;
+            Ok(running.map(|running| InForce {
+                generation: running.slots.generation(),
+                digest: running.slots.digest(),
+            }))
+        };
+        let before = in_force()?;
+        let applied = Applied::read(&self.layout);
+        let loaded = self.load();
+        let kernel = in_force()?;
+        Ok(Reading {
+            loaded,
+            applied,
+            before,
+            kernel,
+        })
+    }
+
+    /// Names of the interfaces that have a link of ours.
+    fn linked_interfaces(&self) -> Result<Vec<String>, Failure> {
+        let network = self.network()?;
+        let links = pins::links(&self.layout)?;
+        Ok(links
+            .iter()
+            .filter_map(|link| network.by_index(link.ifindex))
+            .map(|interface| interface.name.clone())
+            .collect())
     }
 
     /// Which of these carry the program of one of our links.
