@@ -1,6 +1,13 @@
 //! Operators' sessions are not cut unasked.
 
-use std::{net::TcpStream, process::Command, time::Duration};
+use std::{
+    fs::File,
+    io::Write as _,
+    net::TcpStream,
+    os::fd::{FromRawFd as _, OwnedFd},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use guard_tests::{
     lab::{Answer, Sshd, TcpEcho, finish},
@@ -163,4 +170,59 @@ fn a_session_that_is_not_an_operators_holds_nothing_up() {
     let _stream = scene.lab.friend.run(|| TcpStream::connect(server).unwrap());
 
     drop(scene.guard.guardctl(&ENABLE).ok());
+}
+
+/// Runs `enable` with a terminal as its input, on which `answer` was typed; its exit code.
+fn enable_on_a_terminal(scene: &Scene, answer: &str, more: &[&str]) -> Option<i32> {
+    let (mut keyboard, terminal) = open_terminal();
+    keyboard.write_all(answer.as_bytes()).expect("types");
+    let words = [ENABLE.as_slice(), more].concat();
+    let ran = scene
+        .guard
+        .command(&words)
+        .env("SSH_CONNECTION", "198.51.100.10 50000 192.0.2.1 22")
+        .stdin(Stdio::from(terminal))
+        .output()
+        .expect("guardctl starts");
+    ran.status.code()
+}
+
+/// The two ends of a pseudo-terminal.
+fn open_terminal() -> (File, OwnedFd) {
+    let (mut master, mut slave) = (-1, -1);
+    let null = std::ptr::null_mut();
+    // SAFETY: two live integers to write to; null asks for no name and for the usual settings.
+    let result = unsafe {
+        libc::openpty(
+            &raw mut master,
+            &raw mut slave,
+            null,
+            std::ptr::null(),
+            std::ptr::null(),
+        )
+    };
+    assert_eq!(result, 0, "openpty");
+    // SAFETY: the call succeeded, so this is an open descriptor that nobody else owns.
+    let master = unsafe { OwnedFd::from_raw_fd(master) };
+    // SAFETY: as above.
+    let slave = unsafe { OwnedFd::from_raw_fd(slave) };
+    (File::from(master), slave)
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    let is_active = || scene.guard.guardctl(&["status", "--json"]).json()["active"] == true;
+
+    assert_eq!(enable_on_a_terminal(&scene, "n\n", &[]), Some(7));
+    assert_eq!(enable_on_a_terminal(&scene, "\n", &[]), Some(7));
+    assert!(!is_active());
+    assert_eq!(enable_on_a_terminal(&scene, "y\n", &[]), Some(0));
+    assert!(is_active());
+    drop(scene.guard.guardctl(&["disable"]).ok());
+    assert_eq!(enable_on_a_terminal(&scene, "", &["--yes"]), Some(0));
+    assert!(is_active());
 }
