@@ -26,6 +26,9 @@ pub struct Attached {
     pub why_generic: Option<String>,
 }
 
+/// What every driver with XDP takes: a page less headroom and frame info (ena: 3498).
+const LARGEST_SAFE_MTU: u32 = 3498;
+
 /// Attaches the loaded program to an interface that carries none, and pins the link.
 ///
 /// # Errors
@@ -97,10 +100,15 @@ fn refused(interface: &Interface, native: &str, generic: &str) -> Failure {
             interface.name
         ),
     )
-    .help(format!(
-        "an MTU above about 3500 is a common cause (this one's is {}): `ip link set {} mtu 1500`",
-        interface.mtu, interface.name
-    ))
+    .help(if interface.mtu > LARGEST_SAFE_MTU {
+        format!(
+            "its MTU of {} is a common cause: `ip link set {} mtu 1500`",
+            interface.mtu, interface.name
+        )
+    } else {
+        "`dmesg | tail` may show the driver's reason; offloads such as LRO are a common one"
+            .to_owned()
+    })
 }
 
 /// The system call's answer, which aya keeps one level down.

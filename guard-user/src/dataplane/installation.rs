@@ -275,7 +275,16 @@ fn load_failure(error: LoadError) -> Failure {
         LoadError::Program(_)
         | LoadError::Object(_)
         | LoadError::Map(_)
-        | LoadError::Mapping(..) => format!("{:#}", anyhow::Error::new(error)),
+        | LoadError::Mapping(..) => {
+            // aya repeats itself on the way down; the step and the kernel's answer are enough.
+            let error = anyhow::Error::new(error);
+            let (step, cause) = (error.to_string(), error.root_cause().to_string());
+            if step.contains(&cause) {
+                step
+            } else {
+                format!("{step}: {cause}")
+            }
+        }
     };
     if text.contains("os error 1)") || text.contains("Operation not permitted") {
         return Failure::new(Exit::NotPermitted, text)
