@@ -134,6 +134,8 @@ pub const BY_INTERFACE: u32 = 16;
 pub const FAMILY_CLASSES: u32 = 32;
 /// Flag: a rule without port, protocol or source matches something, so class 0 has a rule.
 pub const ANY_FROM_ANYWHERE: u32 = 64;
+/// Flag: monitor mode. Everything passes; what would be dropped is counted apart.
+pub const MONITOR: u32 = 128;
 
 /// A hash table: `first word (32 bits) | log2 of its entries (8 bits) | seed (24 bits)`, from the
 /// low end.

@@ -5,9 +5,9 @@
 pub const SLOTS: u32 = 3;
 
 const SLOT_BITS: u32 = 2;
-const STATE_BITS: u32 = SLOT_BITS + 7;
+const STATE_BITS: u32 = SLOT_BITS + 8;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-/// A deadline counts units of 2^20 ns (1.05 ms) of boot time; 46 bits of it last for 2 300 years.
+/// A deadline counts units of 2^20 ns (1.05 ms) of boot time; 44 bits of it last for 580 years.
 const DEADLINE_SHIFT: u32 = 20;
 
 /// A slot, and what a packet must know of its policy before it looks into it (the flags of
@@ -16,7 +16,7 @@ const DEADLINE_SHIFT: u32 = 20;
 pub struct SlotState(u32);
 
 impl SlotState {
-    /// Slot below [`SLOTS`], 7 bits of flags.
+    /// Slot below [`SLOTS`], 8 bits of flags.
     #[must_use]
     pub const fn new(slot: u32, flags: u32) -> Self {
         Self((slot | flags << SLOT_BITS) & STATE_MASK as u32)
@@ -37,7 +37,7 @@ impl SlotState {
     }
 }
 
-/// `active (9 bits) | previous (9 bits) | deadline (46 bits, 0 = none)`, from the low end.
+/// `active (10 bits) | previous (10 bits) | deadline (44 bits, 0 = none)`, from the low end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchWord(u64);
 
@@ -90,11 +90,28 @@ impl SwitchWord {
         self.0 >> (2 * STATE_BITS) != 0
     }
 
+    /// Boot time in ns at which the previous policy comes back; `None` = this one is confirmed.
+    #[must_use]
+    pub const fn deadline_ns(self) -> Option<u64> {
+        if self.has_deadline() {
+            Some((self.0 >> (2 * STATE_BITS)) << DEADLINE_SHIFT)
+        } else {
+            None
+        }
+    }
+
+    /// Has the deadline passed, so that the previous policy is in force?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_expired(self, now_ns: u64) -> bool {
+        self.has_deadline() && now_ns >> DEADLINE_SHIFT >= self.0 >> (2 * STATE_BITS)
+    }
+
     /// The policy in force at `now_ns` of boot time.
     #[inline(always)]
     #[must_use]
     pub const fn at(self, now_ns: u64) -> SlotState {
-        if self.has_deadline() && now_ns >> DEADLINE_SHIFT >= self.0 >> (2 * STATE_BITS) {
+        if self.is_expired(now_ns) {
             self.previous()
         } else {
             self.active()
@@ -106,15 +123,15 @@ impl SwitchWord {
 mod tests {
     use super::*;
 
-    const OLD: SlotState = SlotState::new(0, 0b101_0101);
-    const NEW: SlotState = SlotState::new(2, 0b010_1010);
+    const OLD: SlotState = SlotState::new(0, 0b1101_0101);
+    const NEW: SlotState = SlotState::new(2, 0b0010_1010);
 
     #[test]
     fn a_settled_word_never_asks_the_clock() {
         let word = SwitchWord::settled(NEW, OLD);
         assert!(!word.has_deadline());
         assert_eq!(word.at(u64::MAX), NEW);
-        assert_eq!((NEW.slot(), NEW.flags()), (2, 0b010_1010));
+        assert_eq!((NEW.slot(), NEW.flags()), (2, 0b0010_1010));
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub(super) fn default_word(default: DefaultAction) -> &'static str {
     match default {
         DefaultAction::Deny => "deny",
         DefaultAction::Allow => "allow",
+        DefaultAction::Monitor => "monitor",
     }
 }
 

@@ -4,7 +4,10 @@ use super::{
     Applied, AtRisk, Changed, Consent, Controller, Difference, Lock, RuleView, bad_configuration,
 };
 use crate::{
-    dataplane::{installation, pins},
+    dataplane::{
+        installation::{self, Term},
+        pins,
+    },
     failure::{Exit, Failure},
     host::Network,
     ruleset::{
@@ -173,9 +176,9 @@ impl Controller {
                 interface.xdp.is_some() && linked.iter().any(|link| link.ifindex == interface.index)
             });
         if complete {
-            return installation::apply(&self.layout, image, network);
+            return installation::apply(&self.layout, image, network, Term::Settled);
         }
-        installation::install(&self.layout, image, &wanted, network).map(|_| ())
+        installation::install(&self.layout, image, &wanted, network, Term::Settled).map(|_| ())
     }
 
     /// The interfaces to protect: those of the policy, else those with default routes, else those

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     dataplane::{
         bpffs,
-        installation::{self, Change as LinkChange},
+        installation::{self, Change as LinkChange, Term},
         pins, preflight,
     },
     failure::Failure,
@@ -121,7 +121,8 @@ impl Controller {
         let staged = stage(&changes)?;
         let applied = Applied::new(&loaded.policy, generation, interfaces).stage(&self.layout)?;
         bpffs::prepare(&self.layout)?;
-        enabled.changes = installation::install(&self.layout, &image, &targets, &network)?;
+        enabled.changes =
+            installation::install(&self.layout, &image, &targets, &network, Term::Settled)?;
         let saved =
             commit(staged).and_then(|()| applied.commit().map_err(|error| stage_failure(&error)));
         if let Err(failure) = saved {

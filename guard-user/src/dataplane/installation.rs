@@ -5,7 +5,11 @@
 use std::{collections::BTreeSet, fs, io::Read as _, path::Path};
 
 use aya::programs::ProgramError;
-use guard_common::abi::{counters::MAX_SHARDS, names, switch::SwitchWord};
+use guard_common::abi::{
+    counters::MAX_SHARDS,
+    names,
+    switch::{SlotState, SwitchWord},
+};
 
 use super::{
     Object, Parameters, PolicySlots,
@@ -35,6 +39,16 @@ pub enum Change {
     Detached(String),
 }
 
+/// How long a policy that is put in force stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// Until the next change.
+    Settled,
+    /// Until this boot time in ns, unless somebody confirms it: then the policy from before
+    /// returns by itself, or, if there was none, every packet passes.
+    Until(u64),
+}
+
 /// Attaches guard with this policy to exactly these interfaces. If it runs already, the program is
 /// exchanged without a gap and flows and counters stay.
 ///
@@ -45,12 +59,13 @@ pub fn install(
     image: &Image,
     interfaces: &[&Interface],
     network: &Network,
+    term: Term,
 ) -> Result<Vec<Change>, Failure> {
     let is_first = pins::open(layout)?.is_none();
     let result = if is_first {
-        install_first(layout, image, interfaces)
+        install_first(layout, image, interfaces, term)
     } else {
-        exchange(layout, image, Some(interfaces), network)
+        exchange(layout, image, Some(interfaces), network, term)
     };
     if is_first && result.is_err() {
         pins::remove(layout)?;
@@ -62,15 +77,33 @@ pub fn install(
 ///
 /// # Errors
 /// When the policy cannot be staged; the old one then stays in force.
-pub fn apply(layout: &Layout, image: &Image, network: &Network) -> Result<(), Failure> {
+pub fn apply(layout: &Layout, image: &Image, network: &Network, term: Term) -> Result<(), Failure> {
     let Some(running) = pins::open(layout)? else {
         return Err(Failure::new(Exit::Inactive, "guard is not active")
             .help("`guardctl enable` turns it on"));
     };
     if !is_interrupted(&layout.maps()) && image.words.len() <= running.slots.capacity() {
-        return switch(&running.slots, image);
+        return switch(&running.slots, image, term);
     }
-    exchange(layout, image, None, network).map(|_| ())
+    exchange(layout, image, None, network, term).map(|_| ())
+}
+
+/// Makes the policy that is in force at this moment the settled one: after a deadline has passed,
+/// or to confirm before it does.
+///
+/// # Errors
+/// When the maps cannot be opened.
+pub fn settle(layout: &Layout, state: SlotState) -> Result<(), Failure> {
+    if let Some(running) = pins::open(layout)? {
+        let switch = running.slots.switch();
+        let other = if state == switch.active() {
+            switch.previous()
+        } else {
+            switch.active()
+        };
+        running.slots.switch_to(SwitchWord::settled(state, other));
+    }
+    Ok(())
 }
 
 /// Returns to the policy that was active before `apply`, when what had to follow failed.
@@ -82,7 +115,12 @@ pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
 }
 
 /// Stages, checks and switches.
-fn switch(slots: &PolicySlots, image: &Image) -> Result<(), Failure> {
+fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure> {
+    if term != Term::Settled && slots.generation() == 0 {
+        // The first policy of all: what it may have to give way to is no firewall at all.
+        let open = slots.stage(&Image::open().words);
+        slots.switch_to(SwitchWord::settled(open, open));
+    }
     let previous = slots.switch().active();
     let staged = slots.stage(&image.words);
     if !slots.holds(staged, &image.words) {
@@ -91,7 +129,10 @@ fn switch(slots: &PolicySlots, image: &Image) -> Result<(), Failure> {
             "the staged policy does not read back as written",
         ));
     }
-    slots.switch_to(SwitchWord::settled(staged, previous));
+    slots.switch_to(match term {
+        Term::Settled => SwitchWord::settled(staged, previous),
+        Term::Until(deadline_ns) => SwitchWord::pending(staged, previous, deadline_ns),
+    });
     Ok(())
 }
 
@@ -99,6 +140,7 @@ fn install_first(
     layout: &Layout,
     image: &Image,
     interfaces: &[&Interface],
+    term: Term,
 ) -> Result<Vec<Change>, Failure> {
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
@@ -109,7 +151,7 @@ fn install_first(
         seed: seed()?,
     };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
-    switch(&object.slots().map_err(load_failure)?, image)?;
+    switch(&object.slots().map_err(load_failure)?, image, term)?;
     for name in names::MAPS {
         pin(&object, name, &layout.maps().join(name))?;
     }
@@ -127,6 +169,7 @@ fn exchange(
     image: &Image,
     interfaces: Option<&[&Interface]>,
     network: &Network,
+    term: Term,
 ) -> Result<Vec<Change>, Failure> {
     preflight::may_load()?;
     let maps = layout.maps();
@@ -153,7 +196,7 @@ fn exchange(
     if grows && let Some(running) = pins::open(layout)? {
         slots.adopt(&running.slots);
     }
-    switch(&slots, image)?;
+    switch(&slots, image, term)?;
     if grows {
         pin(&object, names::POLICY, &next_policy)?;
         pin(&object, names::SWITCH, &next_switch)?;

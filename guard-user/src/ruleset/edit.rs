@@ -202,6 +202,7 @@ pub fn set_default(
     let value = match default {
         DefaultAction::Deny => "\"deny\"",
         DefaultAction::Allow => "\"allow\"",
+        DefaultAction::Monitor => "\"monitor\"",
     };
     set_key(source, loaded, "default", value)
 }

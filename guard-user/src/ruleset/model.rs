@@ -22,6 +22,8 @@ pub enum DefaultAction {
     Deny,
     /// Let it in.
     Allow,
+    /// Drop nothing at all, and count what `Deny` would drop.
+    Monitor,
 }
 
 /// Inclusive range of ports; `first <= last`, `first >= 1`.

@@ -154,9 +154,10 @@ impl Reader<'_, '_> {
     }
 
     fn default(&mut self, value: &Value<'_>) -> Option<Located<DefaultAction>> {
-        let action = match self.string(value, "\"deny\" or \"allow\"")? {
+        let action = match self.string(value, "\"deny\", \"allow\" or \"monitor\"")? {
             "deny" => DefaultAction::Deny,
             "allow" => DefaultAction::Allow,
+            "monitor" => DefaultAction::Monitor,
             other => {
                 self.error(value.span(), keys::unknown_default(other));
                 return None;

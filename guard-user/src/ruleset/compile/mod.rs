@@ -20,8 +20,8 @@ use guard_common::abi::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
         FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
         HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH,
-        HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, SERVICES,
-        Tree,
+        HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR,
+        SERVICES, Tree,
     },
     rule::RuleRef,
 };
@@ -56,6 +56,17 @@ pub struct Stamp {
 pub struct Image {
     /// The words that go into a policy slot.
     pub words: Vec<u64>,
+}
+
+impl Image {
+    /// The policy of a host without a firewall: everything passes. Generation 0.
+    #[must_use]
+    pub fn open() -> Self {
+        let mut words = vec![0; FIXED_WORDS as usize];
+        words[HEADER_FLAGS as usize] = u64::from(DEFAULT_ALLOW | MONITOR);
+        words[HEADER_LENGTH as usize] = words.len() as u64;
+        Self { words }
+    }
 }
 
 /// The policy needs larger tables than guard builds.
@@ -139,6 +150,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
 
     let flag = |flag: u32, is_set: bool| if is_set { flag } else { 0 };
     let flags = flag(DEFAULT_ALLOW, policy.default == DefaultAction::Allow)
+        | flag(MONITOR, policy.default == DefaultAction::Monitor)
         | flag(ANY_ALLOWS, classes.any_allows)
         | flag(ANY_FROM_ANYWHERE, classes.any_from_anywhere)
         | flag(BY_SOURCE, !sources.is_empty())

@@ -101,10 +101,10 @@ pub(super) fn unknown_default(value: &str) -> BadValue {
     let near = match value {
         "drop" | "reject" | "block" => Some("deny"),
         "accept" | "pass" => Some("allow"),
-        other => nearest(other, ["deny", "allow"]),
+        other => nearest(other, ["deny", "allow", "monitor"]),
     };
     let known = format!("default {} is unknown", quoted(value));
-    with_guess(known, near).help("use \"deny\" or \"allow\"")
+    with_guess(known, near).help("use \"deny\", \"allow\" or \"monitor\"")
 }
 
 pub(super) fn unknown_action(value: &str) -> BadValue {
