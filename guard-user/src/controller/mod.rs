@@ -2,10 +2,13 @@
 //! lock. Nothing here prints.
 
 mod applied;
+pub mod boot;
 mod change;
 mod check;
 mod difference;
 mod force;
+mod heal;
+mod load;
 mod lock;
 mod lockout;
 mod plan;
@@ -29,6 +32,8 @@ pub use applied::{Applied, RuleView};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use difference::Difference;
+pub use heal::{Healing, InForce, Refresh};
+pub use load::{Loading, Origin};
 pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use power::{Disabled, Enabled};

@@ -1,7 +1,7 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock, edit_failure,
+    Applied, AtRisk, Consent, Controller, Lock, boot, edit_failure,
     force::{commit, image, stage, stage_failure},
 };
 use crate::{
@@ -132,6 +132,12 @@ impl Controller {
             }
             return Err(failure);
         }
+        let kept = [
+            boot::mark_enabled(&self.layout),
+            boot::save_last_good(&self.layout, &loaded),
+        ];
+        let lost = kept.into_iter().filter_map(Result::err);
+        enabled.warnings.extend(lost.map(|failure| failure.message));
         Ok(enabled)
     }
 
@@ -154,6 +160,9 @@ impl Controller {
                 }
                 Ok(()) | Err(_) => {}
             }
+        }
+        if !consent.dry_run {
+            boot::mark_disabled(&self.layout)?;
         }
         Ok(Disabled { was_active })
     }

@@ -2,7 +2,12 @@
 //! policy is complete before the switch names it, the switch is set before a program is attached,
 //! and a running program is only ever exchanged, never removed and put back.
 
-use std::{collections::BTreeSet, fs, io::Read as _, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use aya::programs::ProgramError;
 use guard_common::abi::{
@@ -206,7 +211,7 @@ fn exchange(
     let mut changes = Vec::new();
     let mut covered = BTreeSet::new();
     for link in pins::links(layout)? {
-        let path = layout.links().join(link_name(link.ifindex));
+        let path = pin_of_link(layout, link.ifindex);
         let Some(known) = network.by_index(link.ifindex) else {
             // The interface is gone, and its link with it; only the pin is left.
             remove_if_there(&path)?;
@@ -242,10 +247,15 @@ fn exchange(
 
 /// Was a command killed between making larger maps and putting both of them in place? The program
 /// may use either pair then, so neither can be written to.
-fn is_interrupted(maps: &Path) -> bool {
+pub(super) fn is_interrupted(maps: &Path) -> bool {
     [names::POLICY, names::SWITCH]
         .into_iter()
         .any(|name| maps.join(next_name(name)).exists())
+}
+
+/// Where the link of an interface is pinned.
+pub(super) fn pin_of_link(layout: &Layout, ifindex: u32) -> PathBuf {
+    layout.links().join(link_name(ifindex))
 }
 
 /// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
@@ -253,7 +263,7 @@ fn next_name(name: &str) -> String {
     format!("{name}_next")
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Failure> {
+pub(super) fn remove_if_there(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -289,7 +299,7 @@ fn shards() -> (u32, bool) {
     (shards, cpus <= shards)
 }
 
-fn shards_for(shards: u32) -> (u32, bool) {
+pub(super) fn shards_for(shards: u32) -> (u32, bool) {
     (shards, possible_cpus() <= shards)
 }
 
@@ -298,7 +308,7 @@ fn possible_cpus() -> u32 {
     aya::util::nr_cpus().map_or(u32::MAX >> 1, |cpus| cpus as u32)
 }
 
-fn seed() -> Result<u64, Failure> {
+pub(super) fn seed() -> Result<u64, Failure> {
     let mut bytes = [0; 8];
     fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
@@ -306,7 +316,7 @@ fn seed() -> Result<u64, Failure> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-fn load_failure(error: LoadError) -> Failure {
+pub(super) fn load_failure(error: LoadError) -> Failure {
     let text = match &error {
         LoadError::Program(ProgramError::LoadError {
             io_error,

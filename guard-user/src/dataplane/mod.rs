@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod bpffs;
 pub mod counters;
+pub mod heal;
 pub mod installation;
 pub mod mapping;
 pub mod object;

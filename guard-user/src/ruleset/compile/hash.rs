@@ -1,6 +1,6 @@
 //! The two hash tables of an image: open addressing with a bounded number of places to look at.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use guard_common::abi::{
     image::{MAX_PROBES, PrefixKey, TableRef, Tree, pair_hash},
@@ -126,7 +126,8 @@ fn with_markers(
     forest: &Forest,
     family: super::prefixes::Family,
 ) -> Vec<Classified> {
-    let mut entries = HashMap::new();
+    // In order: the same policy gives the same image, word for word.
+    let mut entries = BTreeMap::new();
     let default = forest.default_class(family);
     for (place, prefix) in forest.searched(family) {
         for len in lengths.stations(prefix.len) {

@@ -1,0 +1,117 @@
+//! Putting the program back onto interfaces that have lost it, or have just come, under the policy
+//! that is in force. Changes no policy and touches no interface that has its program.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Object, Parameters,
+    attach::{Attached, attach},
+    installation::{is_interrupted, load_failure, pin_of_link, remove_if_there, seed, shards_for},
+    pins, preflight,
+};
+use crate::{
+    failure::{Exit, Failure},
+    host::{Interface, Network},
+    layout::Layout,
+};
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Healed {
+    /// Interfaces that have the program again, or for the first time.
+    pub attached: Vec<Attached>,
+    /// Interfaces that could not have it, and why.
+    pub failed: Vec<(String, Failure)>,
+}
+
+/// Indices of the interfaces that run the program of one of our links.
+///
+/// # Errors
+/// When the pins cannot be read.
+pub fn protected(layout: &Layout, network: &Network) -> Result<BTreeSet<u32>, Failure> {
+    Ok(pins::links(layout)?
+        .iter()
+        .filter(|pin| runs_on(pin, network))
+        .map(|pin| pin.ifindex)
+        .collect())
+}
+
+/// Does the interface that a pin is named after run the link's program? A number can be given to
+/// another interface when the first is gone.
+fn runs_on(pin: &pins::LinkPin, network: &Network) -> bool {
+    network
+        .by_index(pin.ifindex)
+        .and_then(|interface| interface.xdp)
+        .is_some_and(|xdp| pin.runs(xdp.program))
+}
+
+/// Attaches the program, with the maps that are pinned, to those of the interfaces that do not run
+/// it, and removes pins of links whose interface is gone.
+///
+/// # Errors
+/// When nothing is installed, or the program cannot be loaded. What is wrong with one interface is
+/// part of the answer and does not keep the others from being protected.
+pub fn heal(
+    layout: &Layout,
+    interfaces: &[&Interface],
+    network: &Network,
+) -> Result<Healed, Failure> {
+    preflight::may_load()?;
+    let maps = layout.maps();
+    if is_interrupted(&maps) {
+        return Err(Failure::new(
+            Exit::Failed,
+            "a command was killed while it made larger tables",
+        )
+        .help("`guardctl reload` completes it"));
+    }
+    let mut alive = BTreeSet::new();
+    for pin in pins::links(layout)? {
+        if runs_on(&pin, network) {
+            alive.insert(pin.ifindex);
+        } else {
+            remove_if_there(&pin_of_link(layout, pin.ifindex))?;
+        }
+    }
+    let lost: Vec<_> = interfaces
+        .iter()
+        .filter(|interface| !alive.contains(&interface.index))
+        .collect();
+    let mut healed = Healed::default();
+    if lost.is_empty() {
+        return Ok(healed);
+    }
+    let (slot_words, shards) = pins::sizes(&maps)?;
+    let (_, own_shard) = shards_for(shards);
+    let parameters = Parameters {
+        slot_words,
+        shards,
+        own_shard,
+        seed: seed()?,
+    };
+    let mut object = Object::load(parameters, Some((&maps, &[]))).map_err(load_failure)?;
+    let program = object.ingress().map_err(load_failure)?;
+    for interface in lost {
+        match may_carry(interface).and_then(|()| attach(program, interface, &layout.links())) {
+            Ok(attached) => healed.attached.push(attached),
+            Err(failure) => healed.failed.push((interface.name.clone(), failure)),
+        }
+    }
+    Ok(healed)
+}
+
+fn may_carry(interface: &Interface) -> Result<(), Failure> {
+    if !interface.is_ethernet {
+        return Err(Failure::new(
+            Exit::Unsupported,
+            format!(
+                "{}: frames on this interface have no Ethernet header",
+                interface.name
+            ),
+        ));
+    }
+    match interface.xdp {
+        Some(xdp) => Err(preflight::foreign(interface, xdp.program)),
+        None => Ok(()),
+    }
+}
