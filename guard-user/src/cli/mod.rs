@@ -2,11 +2,14 @@
 //! in `controller`.
 
 mod args;
+mod daemon;
 mod edit;
+mod load;
 mod papers;
 mod power;
 mod prompt;
 mod refused;
+mod service;
 mod stats;
 mod status;
 mod usage;
@@ -67,6 +70,9 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     match &args.command {
         Command::Enable { iface } => power::enable(&controller, global, iface, output),
         Command::Disable => power::disable(&controller, global, output),
+        Command::Daemon { asked } => daemon::daemon(&controller, *asked, output),
+        Command::Load => load::load(&controller, output),
+        Command::Service { action } => service::service(&controller, *action, output),
         Command::Status { view } => status::status(&controller, *view, output),
         Command::Allow { words } => edit::add(&controller, global, "allow", words, output),
         Command::Deny { words } => edit::add(&controller, global, "deny", words, output),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{args::Global, prompt};
+use super::{args::Global, prompt, service};
 use crate::{
     controller::{Consent, Controller, Enabled},
     dataplane::installation::Change,
@@ -60,6 +60,9 @@ pub(super) fn enable(
         },
         || enabled_json(&enabled),
     );
+    if !enabled.dry_run {
+        service::offer(controller, global, output);
+    }
     Ok(Exit::Ok)
 }
 

@@ -65,11 +65,15 @@ impl Controller {
             return Ok(Loading::Off);
         }
         preflight::may_load()?;
-        let is_active = pins::open(&self.layout)?.is_some();
-        if is_active {
+        let lock = Lock::acquire(&self.layout)?;
+        // `disable` may have come to its end meanwhile.
+        if !boot::is_enabled(&self.layout) {
+            return Ok(Loading::Off);
+        }
+        if pins::open(&self.layout)?.is_some() {
+            drop(lock);
             return self.already_loaded();
         }
-        let _lock = Lock::acquire(&self.layout)?;
         let (loaded, origin) = self.usable_policy()?;
         let network = self.network()?;
         let before = Applied::read(&self.layout).unwrap_or_default();

@@ -13,6 +13,7 @@ mod lock;
 mod lockout;
 mod plan;
 mod power;
+mod service;
 mod status;
 
 use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
@@ -37,6 +38,7 @@ pub use load::{Loading, Origin};
 pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use power::{Disabled, Enabled};
+pub use service::{ServiceChange, ServiceStatus};
 pub use status::{InterfaceStatus, Protection, Status};
 
 /// What the operator allows a command to do.

@@ -5,5 +5,6 @@ pub mod conntrack;
 pub mod network;
 pub mod sessions;
 pub mod sockets;
+pub mod watch;
 
 pub use network::{Interface, Network, XdpAttachment, XdpMode};
