@@ -26,7 +26,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     let length = checked(stream.read_u32().await? as usize)?;
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await?;
-    Ok(serde_json::from_slice(&bytes)?)
+    parse(&bytes)
 }
 
 /// The same for the end that may wait.
@@ -35,11 +35,17 @@ pub(super) fn read_blocking<T: DeserializeOwned>(stream: &mut impl Read) -> io::
     stream.read_exact(&mut length)?;
     let mut bytes = vec![0; checked(u32::from_be_bytes(length) as usize)?];
     stream.read_exact(&mut bytes)?;
-    Ok(serde_json::from_slice(&bytes)?)
+    parse(&bytes)
 }
 
 pub(super) fn write_blocking(stream: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     stream.write_all(&encode(value)?)
+}
+
+/// JSON that ends too early is no end of the connection.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
 }
 
 fn checked(length: usize) -> io::Result<usize> {

@@ -9,7 +9,7 @@ use super::{Applied, Controller, Lock, boot, force::image};
 use crate::{
     dataplane::{
         attach::Attached,
-        heal,
+        heal::{self, Spare},
         installation::{self, Term},
         pins::{self, Running},
     },
@@ -95,12 +95,12 @@ impl Controller {
     }
 
     /// Puts the program onto every interface that should have it and has not, and the host's present
-    /// addresses into the policy in force. `None` when guard is off.
+    /// addresses into the policy in force. `None` when guard is off. A daemon keeps the spare.
     ///
     /// # Errors
     /// When the lock, the pins or the network cannot be read. What goes wrong with one interface is
     /// part of the answer.
-    pub fn heal(&self) -> Result<Option<Healing>, Failure> {
+    pub fn heal(&self, spare: &mut Option<Spare>) -> Result<Option<Healing>, Failure> {
         let _lock = Lock::acquire(&self.layout)?;
         let Some(running) = pins::open(&self.layout)? else {
             return Ok(None);
@@ -142,7 +142,7 @@ impl Controller {
             .iter()
             .filter_map(|name| network.interface(name))
             .collect();
-        match heal::heal(&self.layout, &wanted, &network) {
+        match heal::heal(&self.layout, &wanted, &network, spare) {
             Ok(healed) => {
                 healing.attached = healed.attached;
                 healing.failed = healed.failed;

@@ -93,7 +93,7 @@ impl Controller {
             .iter()
             .filter_map(|name| network.interface(name))
             .collect();
-        let healed = heal::heal(&self.layout, &targets, &network)?;
+        let healed = heal::heal(&self.layout, &targets, &network, &mut None)?;
         let unprotected = unprotected(&names, healed.failed, &network);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         // Only listings need it, and they find it missing: a read-only disk must not open the host.
@@ -114,7 +114,7 @@ impl Controller {
 
     /// Nothing is loaded over a policy that is in force; interfaces may lack it all the same.
     fn already_loaded(&self) -> Result<Loading, Failure> {
-        let Some(healing) = self.heal()? else {
+        let Some(healing) = self.heal(&mut None)? else {
             return Ok(Loading::Off);
         };
         let network = self.network()?;

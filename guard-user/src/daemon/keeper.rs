@@ -13,6 +13,7 @@ use super::journal::{Journal, now};
 use crate::{
     control::{InterfaceReport, Level, Report},
     controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
+    dataplane::heal::Spare,
     failure::Failure,
     host::Network,
 };
@@ -85,6 +86,8 @@ pub(super) struct Keeper {
     controller: Controller,
     board: Arc<Mutex<Board>>,
     known: Option<Known>,
+    /// For the next interface.
+    spare: Option<Spare>,
     states: BTreeMap<String, State>,
     strays: BTreeSet<String>,
     /// After a failed `load`.
@@ -97,6 +100,7 @@ impl Keeper {
             controller,
             board,
             known: None,
+            spare: None,
             states: BTreeMap::new(),
             strays: BTreeSet::new(),
             next_load: None,
@@ -157,6 +161,7 @@ impl Keeper {
     /// Nothing is installed. If it should be, somebody has taken the pins away, or nothing was
     /// loaded after a reboot.
     fn off(&mut self) {
+        self.spare = None;
         if mem::take(&mut self.known).is_some() {
             self.tell(Level::Info, "guard is off");
         }
@@ -200,9 +205,11 @@ impl Keeper {
         let facts = Facts::of(&network);
         let protected = self.controller.protected(&network)?;
         if !self.is_due(in_force, cause, &facts, &network, &protected) {
+            // Time to get ready. What keeps it from being loaded is told when it is needed.
+            Spare::ready(self.controller.layout(), &mut self.spare).ok();
             return Ok(());
         }
-        let Some(healing) = self.controller.heal()? else {
+        let Some(healing) = self.controller.heal(&mut self.spare)? else {
             self.off();
             return Ok(());
         };

@@ -1,7 +1,9 @@
 //! Putting the program back onto interfaces that have lost it, or have just come, under the policy
 //! that is in force. Changes no policy and touches no interface that has its program.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
+
+use guard_common::abi::names;
 
 use super::{
     Object, Parameters,
@@ -10,10 +12,66 @@ use super::{
     pins, preflight,
 };
 use crate::{
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, from_io},
     host::{Interface, Network},
     layout::Layout,
 };
+
+/// A loaded program for interfaces to come: loading takes the verifier a tenth of a second and, on
+/// a busy host, most of one.
+#[derive(Debug)]
+pub struct Spare {
+    object: Object,
+    maps: Vec<u64>,
+}
+
+impl Spare {
+    /// A program that uses the maps that are pinned now: the one in `spare`, or a new one.
+    ///
+    /// # Errors
+    /// When nothing is installed, or the program cannot be loaded.
+    pub fn ready<'s>(
+        layout: &Layout,
+        spare: &'s mut Option<Self>,
+    ) -> Result<&'s mut Self, Failure> {
+        let maps = map_numbers(layout)?;
+        match spare {
+            Some(ready) if ready.maps == maps => {}
+            Some(_) | None => *spare = Some(Self::load(layout, maps)?),
+        }
+        spare
+            .as_mut()
+            .ok_or_else(|| Failure::new(Exit::Failed, "the program was loaded and is not there"))
+    }
+
+    fn load(layout: &Layout, numbers: Vec<u64>) -> Result<Self, Failure> {
+        let maps = layout.maps();
+        let (slot_words, shards) = pins::sizes(&maps)?;
+        let (_, own_shard) = shards_for(shards);
+        let parameters = Parameters {
+            slot_words,
+            shards,
+            own_shard,
+            seed: seed()?,
+        };
+        Ok(Self {
+            object: Object::load(parameters, Some((&maps, &[]))).map_err(load_failure)?,
+            maps: numbers,
+        })
+    }
+}
+
+/// Numbers of the pins: larger tables have others.
+fn map_numbers(layout: &Layout) -> Result<Vec<u64>, Failure> {
+    let pins = names::MAPS.into_iter().map(|name| layout.maps().join(name));
+    pins.map(|pin| {
+        let metadata = pin
+            .metadata()
+            .map_err(|error| from_io(pin.display(), &error))?;
+        Ok(metadata.ino())
+    })
+    .collect()
+}
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -55,6 +113,7 @@ pub fn heal(
     layout: &Layout,
     interfaces: &[&Interface],
     network: &Network,
+    spare: &mut Option<Spare>,
 ) -> Result<Healed, Failure> {
     preflight::may_load()?;
     let maps = layout.maps();
@@ -81,15 +140,7 @@ pub fn heal(
     if lost.is_empty() {
         return Ok(healed);
     }
-    let (slot_words, shards) = pins::sizes(&maps)?;
-    let (_, own_shard) = shards_for(shards);
-    let parameters = Parameters {
-        slot_words,
-        shards,
-        own_shard,
-        seed: seed()?,
-    };
-    let mut object = Object::load(parameters, Some((&maps, &[]))).map_err(load_failure)?;
+    let object = &mut Spare::ready(layout, spare)?.object;
     let program = object.ingress().map_err(load_failure)?;
     for interface in lost {
         match may_carry(interface).and_then(|()| attach(program, interface, &layout.links())) {

@@ -58,7 +58,7 @@ fn stopped_it_keeps_no_command_waiting_and_nothing_from_being_enforced() {
     let scene = Scene::new();
     scene.daemon.signal(libc::SIGSTOP);
 
-    for what in ["--status", "--stop", "--reconcile"] {
+    for what in ["--status", "--reconcile"] {
         let ran = scene.ask(what).exit(12).says("does not answer");
         assert!(ran.took < GIVES_UP, "{ran}");
         let json = scene.guard.guardctl(&["daemon", what, "--json"]).exit(12);
@@ -81,9 +81,16 @@ fn stopped_with_a_full_queue_of_callers_it_keeps_none_of_them_for_ever() {
     if !require::root() {
         return;
     }
-    // More than any queue of a socket that listens.
-    const CALLERS: usize = 1100;
-    let scene = Scene::new();
+    const QUEUE: usize = 8;
+    const CALLERS: usize = 2 * QUEUE;
+    let mut scene = Scene::new();
+    drop(scene.ask("--stop").ok());
+    scene.daemon.wait();
+    scene
+        .lab
+        .srv
+        .sysctl("net/core/somaxconn", &QUEUE.to_string());
+    scene.daemon = GuardDaemon::start(&scene.guard);
     scene.daemon.signal(libc::SIGSTOP);
     let path = scene.guard.run().join("control");
     let mut callers = Vec::new();

@@ -19,13 +19,15 @@ const PERIOD: Duration = Duration::from_millis(5);
 /// Asks over UDP until it is stopped.
 pub(crate) struct Pulse {
     stop: Arc<AtomicBool>,
+    heard: Arc<AtomicBool>,
     thread: Option<JoinHandle<Vec<Instant>>>,
 }
 
 impl Pulse {
     pub(crate) fn start(from: &Host, to: IpAddr, port: u16) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let heard = Arc::new(AtomicBool::new(false));
+        let (stopped, hears) = (Arc::clone(&stop), Arc::clone(&heard));
         let thread = from.spawn(move || {
             let any: IpAddr = match to {
                 IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -39,7 +41,10 @@ impl Pulse {
                 // While the server has no interface, the router says so; it is no answer.
                 let _ = socket.send_to(b"ping", (to, port));
                 match socket.recv(&mut buffer) {
-                    Ok(_) => answers.push(Instant::now()),
+                    Ok(_) => {
+                        answers.push(Instant::now());
+                        hears.store(true, Ordering::Relaxed);
+                    }
                     Err(error) => assert!(
                         [
                             ErrorKind::WouldBlock,
@@ -57,8 +62,14 @@ impl Pulse {
         });
         Self {
             stop,
+            heard,
             thread: Some(thread),
         }
+    }
+
+    /// Has it had an answer?
+    pub(crate) fn has_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Ends it and returns when the port answered.

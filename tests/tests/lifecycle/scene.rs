@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use guard_common::testing::{packet, packet_v6};
-use guard_tests::lab::{Answer, GuardDaemon, Instance, Topology, UdpEcho};
+use guard_tests::lab::{Answer, GuardDaemon, Instance, Topology, UdpEcho, until};
 
 pub(crate) const OPEN: u16 = 1000;
 pub(crate) const CLOSED: u16 = 3000;
@@ -46,10 +46,13 @@ impl Scene {
         scene
     }
 
+    /// An interface that has just come loses a frame or two: first the open port must answer.
     #[track_caller]
     pub(crate) fn assert_filters(&self) {
         for to in [self.lab.srv.v4, self.lab.srv.v6] {
-            assert_eq!(self.lab.friend.ask_udp(to, OPEN), Answer::Echo, "{to}");
+            until(&format!("the open port at {to} to answer"), || {
+                self.lab.friend.ask_udp(to, OPEN) == Answer::Echo
+            });
             assert_eq!(
                 self.lab.attacker.ask_udp(to, CLOSED),
                 Answer::Silence,
