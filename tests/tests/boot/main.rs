@@ -100,7 +100,9 @@ fn a_policy_whose_files_are_broken_gives_way_to_the_last_that_was_in_force() {
         let json = machine.guard.guardctl(&["load", "--json"]).ok().json();
         assert_eq!(json["origin"], "kernel", "{case}");
         drop(machine.guard.guardctl(&["disable"]).ok());
-        std::fs::remove_dir_all(machine.guard.etc()).unwrap();
+        if machine.guard.etc().exists() {
+            std::fs::remove_dir_all(machine.guard.etc()).unwrap();
+        }
     }
 }
 

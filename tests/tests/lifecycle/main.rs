@@ -4,14 +4,19 @@
 mod pulse;
 mod scene;
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
+use guard_common::abi::ABI_VERSION;
 use guard_tests::{
     lab::{Answer, Wire, until},
     require,
 };
+use guard_user::layout::pin_folder;
 use pulse::Pulse;
-use scene::{CLOSED, ON_ETH0, OPEN, Scene};
+use scene::{CLOSED, ON_ETH0, Scene};
 
 /// From the moment at which an interface is there.
 const HEALED: Duration = Duration::from_secs(1);
@@ -113,6 +118,11 @@ fn a_flap_and_a_change_of_the_mtu_open_nothing() {
         scene.lab.srv.ip("link set eth0 mtu 1500");
         scene.lab.srv.ip("link set eth0 down");
         drop(scene.guard.guardctl(&["status"]).ok().says("eth0 (native)"));
+        let mut off = scene.lab.srv.command("ip");
+        let refused = off
+            .args(["link", "set", "dev", "eth0", "xdp", "off"])
+            .output();
+        assert!(!refused.expect("ip").status.success());
         scene.up("eth0");
         scene.assert_filters();
         drop(scene.guard.guardctl(&["status"]).ok());
@@ -139,10 +149,7 @@ fn a_renamed_interface_stays_protected_and_the_name_is_missed() {
         .says("wan0: runs the program, but the policy does not name it");
     let status = scene.guard.guardctl(&["status"]).exit(8);
     drop(status.says("eth0 UNPROTECTED"));
-    assert_eq!(
-        scene.lab.friend.ask_udp(scene.lab.srv.v4, OPEN),
-        Answer::Echo
-    );
+    scene.assert_filters();
 
     scene.rename("wan0", "eth0");
 
@@ -240,6 +247,33 @@ fn nothing_is_renewed_while_the_files_are_not_what_is_in_force() {
             .said()
             .contains("addresses or interfaces changed")
     );
+}
+
+#[test]
+fn a_link_that_somebody_took_away_comes_back() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    let links = scene
+        .guard
+        .bpffs()
+        .join(pin_folder(ABI_VERSION))
+        .join("links");
+    for pin in fs::read_dir(links).expect("pins").flatten() {
+        fs::remove_file(pin.path()).expect("a pin");
+    }
+    let gone = Instant::now();
+
+    scene
+        .daemon
+        .says("eth0: unprotected: it was made anew, or lost its program");
+
+    scene.daemon.says("eth0: protected again after");
+    // The daemon looks once a second, should nobody tell it.
+    assert!(gone.elapsed() < 2 * HEALED, "{:?}", gone.elapsed());
+    drop(scene.guard.guardctl(&["status"]).ok());
+    scene.assert_filters();
 }
 
 #[test]
