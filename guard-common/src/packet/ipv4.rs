@@ -74,6 +74,8 @@ pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Result<P
         extended: false,
         router_alert: false,
         transport,
+        transport_at: (at + header_len) as u32,
+        end: (at + total_len) as u32,
     })
 }
 

@@ -12,7 +12,7 @@ use guard_common::abi::{
 };
 
 use super::{
-    Object, Parameters, PolicySlots,
+    Object, Parameters, PolicySlots, Purpose,
     attach::{Attached, attach, replace},
     object::LoadError,
     pins::{self, link_name},
@@ -149,6 +149,7 @@ fn install_first(
         shards,
         own_shard,
         seed: seed()?,
+        purpose: Purpose::Filter,
     };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
     switch(&object.slots().map_err(load_failure)?, image, term)?;
@@ -190,6 +191,7 @@ fn exchange(
         shards,
         own_shard,
         seed: seed()?,
+        purpose: Purpose::Filter,
     };
     let mut object = Object::load(parameters, Some((&maps, fresh))).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;

@@ -2,7 +2,9 @@
 
 pub mod attach;
 pub mod bpffs;
+pub mod clock;
 pub mod counters;
+pub mod flows;
 pub mod installation;
 pub mod mapping;
 pub mod object;
@@ -11,5 +13,6 @@ pub mod preflight;
 pub mod slots;
 
 pub use counters::Counters;
-pub use object::{LoadError, Object, Parameters};
+pub use flows::{FlowTable, LiveFlow};
+pub use object::{LoadError, Object, Parameters, Purpose};
 pub use slots::PolicySlots;

@@ -102,7 +102,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
-        && switch.entries == 1
+        && switch.entries == 2
         && counters.entries.is_multiple_of(SHARD_ROWS)
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS;

@@ -47,6 +47,8 @@ impl Model {
                 destination_port: local.port(),
                 flags: TcpFlags(TcpFlags::ACK | TcpFlags::PSH),
             },
+            transport_at: 0,
+            end: 0,
         };
         evaluate(
             &self.tables,
