@@ -13,7 +13,7 @@ use crate::{
         image::HEADER_FLAGS,
         switch::{SlotState, SwitchWord},
     },
-    policy::{Bucket, Tables},
+    policy::{Bucket, Headers, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -180,7 +180,7 @@ impl Tables for MemTables {
         self.session_ports.borrow_mut().insert(port);
     }
 
-    fn has_socket(&self, tuple: &Tuple) -> bool {
+    fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {
         self.count(counters::Event::SocketAsked);
         self.sockets.contains(tuple)
     }

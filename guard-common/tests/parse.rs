@@ -2,7 +2,11 @@
 //! what it understood is what the frame says.
 
 use guard_common::{
-    abi::{addr::Addr, reason::Reason},
+    abi::{
+        addr::Addr,
+        image::MONITOR,
+        reason::{Action, Reason},
+    },
     memory::MemTables,
     packet::{Fragment, Frame, Packet, PacketReader, ParseError, TcpFlags, Transport, parse},
     policy::Arrival,
@@ -61,6 +65,7 @@ fn what_is_understood_is_what_the_frame_says() {
                 destination_port: 2,
                 flags: TcpFlags(TcpFlags::FIN),
             },
+            network_at: 14,
             transport_at: 34,
             end: 54,
         }
@@ -87,9 +92,10 @@ fn what_is_understood_is_what_the_frame_says() {
 fn tags_change_nothing_about_the_packet() {
     for base in [packet(), packet_v6()] {
         let plain = ip(&base);
-        let moved_back = |tagged: &FrameBuilder, tags: u32| {
+        let moved_back = |tagged: &PacketBuilder, tags: u32| {
             let packet = ip(tagged);
             Packet {
+                network_at: packet.network_at - 4 * tags,
                 transport_at: packet.transport_at - 4 * tags,
                 end: packet.end - 4 * tags,
                 ..packet
@@ -156,7 +162,9 @@ fn a_flipped_bit_never_passes_as_a_port_that_the_frame_does_not_name() {
 fn judge(frame: &[u8], words: &[u64]) -> Reason {
     let tables = MemTables::with_policy(words.to_vec());
     let verdict = guard_common::judge(frame, &tables, Arrival { ifindex: 1 }).verdict;
-    let is_monitored = words.first().is_some_and(|flags| *flags as u32 & MONITOR != 0);
+    let is_monitored = words
+        .first()
+        .is_some_and(|flags| *flags as u32 & MONITOR != 0);
     if is_monitored {
         assert_eq!(verdict.action, Action::Pass);
     } else {

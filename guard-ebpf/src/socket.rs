@@ -8,27 +8,49 @@ use aya_ebpf::{
     helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp},
 };
 use core::ffi::c_void;
-use guard_common::abi::{addr::Addr, flow::Tuple};
+use guard_common::{packet::PacketReader as _, policy::Headers};
+
+use crate::reader::FrameReader;
 
 /// `TCP_LISTEN` (net/tcp_states.h). The helper returns listeners too, and a listener is no session.
 const LISTEN: u32 = 10;
+/// Where source and destination stand in an IP header.
+const ADDRESSES_V4: usize = 12;
+const ADDRESSES_V6: usize = 8;
 
-/// Is there a socket with this tuple that is more than a listener? `ctx` is the program's context.
+/// Is there a socket with the addresses of these headers and these ports (remote port in the high
+/// half) that is more than a listener? `ctx` is the program's context.
 #[inline(always)]
-pub(crate) fn is_known(ctx: *mut c_void, tuple: &Tuple) -> bool {
-    let (sport, dport) = (tuple.remote_port.to_be(), tuple.local_port.to_be());
-    if tuple.remote.is_v4() {
+pub(crate) fn is_known(
+    ctx: *mut c_void,
+    reader: &FrameReader,
+    headers: Headers,
+    is_v4: bool,
+    ports: u32,
+) -> bool {
+    let (sport, dport) = (((ports >> 16) as u16).to_be(), (ports as u16).to_be());
+    let at = headers.at as usize;
+    // The bytes stay in network order.
+    if is_v4 {
+        let Some(addresses) = reader.read::<[[u8; 4]; 2]>(at + ADDRESSES_V4) else {
+            return false;
+        };
+        let [remote, local] = in_order(addresses, headers);
         let mut asked = TupleV4 {
-            saddr: tuple.remote.v4().to_be(),
-            daddr: tuple.local.v4().to_be(),
+            saddr: u32::from_ne_bytes(remote),
+            daddr: u32::from_ne_bytes(local),
             sport,
             dport,
         };
         ask(ctx, (&raw mut asked).cast(), size_of::<TupleV4>())
     } else {
+        let Some(addresses) = reader.read::<[[[u8; 4]; 4]; 2]>(at + ADDRESSES_V6) else {
+            return false;
+        };
+        let [remote, local] = in_order(addresses, headers);
         let mut asked = TupleV6 {
-            saddr: words(tuple.remote),
-            daddr: words(tuple.local),
+            saddr: remote.map(u32::from_ne_bytes),
+            daddr: local.map(u32::from_ne_bytes),
             sport,
             dport,
         };
@@ -36,15 +58,14 @@ pub(crate) fn is_known(ctx: *mut c_void, tuple: &Tuple) -> bool {
     }
 }
 
+/// Remote end first.
 #[inline(always)]
-const fn words(addr: Addr) -> [u32; 4] {
-    let (hi, lo) = (addr.hi(), addr.lo());
-    [
-        ((hi >> 32) as u32).to_be(),
-        (hi as u32).to_be(),
-        ((lo >> 32) as u32).to_be(),
-        (lo as u32).to_be(),
-    ]
+fn in_order<T>([source, destination]: [T; 2], headers: Headers) -> [T; 2] {
+    if headers.is_quoted {
+        [destination, source]
+    } else {
+        [source, destination]
+    }
 }
 
 #[inline(always)]

@@ -18,8 +18,8 @@ use guard_common::{
     },
     packet::PacketReader,
     policy::{
-        Bucket, Found, Question, Quotation, QuotedPart, RulesAnswer, Tables, ask_rules, begin_flow,
-        find_flow, longest_prefix, quoted_part,
+        Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer, Tables, begin_flow,
+        find_flow, interface_class, longest_prefix, quoted_part, weigh_rules,
     },
 };
 
@@ -150,20 +150,27 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn has_socket(&self, tuple: &Tuple) -> bool {
+    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
         self.count(counters::Event::SocketAsked);
-        socket::is_known(self.ctx, tuple)
+        let ports = u32::from(tuple.remote_port) << 16 | u32::from(tuple.local_port);
+        let is_v4 = u32::from(tuple.remote.is_v4());
+        let is_quoted = u32::from(headers.is_quoted);
+        guard_socket(self.ctx.cast(), headers.at, ports, is_v4, is_quoted) != 0
     }
 
     #[inline(always)]
-    fn ask_rules(&self, question: Question) -> RulesAnswer {
-        let (source, destination) = (question.source, question.destination);
+    fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
+        guard_interface(base, ifindex)
+    }
+
+    #[inline(always)]
+    fn weigh_rules(&self, place: Place) -> RulesAnswer {
         RulesAnswer::from_bits(guard_rules(
-            source.hi(),
-            source.lo(),
-            destination.hi(),
-            destination.lo(),
-            question.pack(),
+            place.base,
+            place.flags | place.group << 8,
+            place.class,
+            place.scopes,
+            place.scope,
         ))
     }
 
@@ -286,20 +293,51 @@ extern "C" fn guard_begin_flow(tag: u64, event: u32, local_port: u32) -> u32 {
     0
 }
 
+/// The class of an interface.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
+    interface_class(&BpfTables::without_packet(), base, ifindex)
+}
+
 /// The rules.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_rules(
-    source_hi: u64,
-    source_lo: u64,
-    destination_hi: u64,
-    destination_lo: u64,
-    packed: u64,
+extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope: u32) -> u32 {
+    let place = Place {
+        base,
+        flags: packed & 0xff,
+        group: packed >> 8,
+        class,
+        scopes,
+        scope,
+    };
+    weigh_rules(&BpfTables::without_packet(), place).bits()
+}
+
+/// The kernel's table of TCP sockets; `ports` is the remote port (high half) and the local one.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_socket(
+    ctx: *mut xdp_md,
+    at: u32,
+    ports: u32,
+    is_v4: u32,
+    is_quoted: u32,
 ) -> u32 {
-    let source = Addr::from_halves(source_hi, source_lo);
-    let destination = Addr::from_halves(destination_hi, destination_lo);
-    let question = Question::unpack(source, destination, packed);
-    ask_rules(&BpfTables::without_packet(), question).bits()
+    let ctx = XdpContext::new(ctx);
+    let reader = FrameReader::arriving(&ctx);
+    let headers = Headers {
+        at,
+        is_quoted: is_quoted != 0,
+    };
+    u32::from(socket::is_known(
+        ctx.as_ptr(),
+        &reader,
+        headers,
+        is_v4 != 0,
+        ports,
+    ))
 }
 
 /// What an ICMP error quotes.

@@ -70,14 +70,6 @@ impl Service {
         self.0
     }
 
-    /// The service of a row that is known to be one; another number names no service, and look-ups of
-    /// it find nothing.
-    #[inline(always)]
-    #[must_use]
-    pub const fn from_row_unchecked(row: u32) -> Self {
-        Self(row)
-    }
-
     /// The service of a row, for listings.
     #[must_use]
     pub const fn from_row(row: u32) -> Option<Self> {

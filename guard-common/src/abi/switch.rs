@@ -22,20 +22,6 @@ impl SlotState {
         Self((slot | flags << SLOT_BITS) & STATE_MASK as u32)
     }
 
-    /// As stored in a switch word.
-    #[inline(always)]
-    #[must_use]
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// As stored in a switch word.
-    #[inline(always)]
-    #[must_use]
-    pub const fn from_bits(bits: u32) -> Self {
-        Self(bits & STATE_MASK as u32)
-    }
-
     /// Number of the slot.
     #[inline(always)]
     #[must_use]

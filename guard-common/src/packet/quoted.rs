@@ -6,7 +6,7 @@ use super::{PacketReader, read_within};
 use crate::abi::{addr::Addr, flow::Tuple, service::protocol};
 
 /// Bytes of ICMP before the quotation (RFC 792, RFC 4443).
-const ICMP_LEN: usize = 8;
+pub const ICMP_LEN: usize = 8;
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST_V6: u8 = 128;
 

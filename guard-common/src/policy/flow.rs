@@ -14,6 +14,16 @@ use crate::{
 const ECHO_REPLY: u8 = 0;
 const ECHO_REPLY_V6: u8 = 129;
 
+/// Where the addresses of a tuple stand in a frame. (In the kernel, reading them a second time costs
+/// less than keeping them on the stack for the few packets that need them.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers {
+    /// First byte of the IP header.
+    pub at: u32,
+    /// The source of that header is this host: a quotation of what it sent.
+    pub is_quoted: bool,
+}
+
 /// What the table has of a tuple.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +53,15 @@ impl Found {
 /// about TCP, and only for ports that had sessions, so that a flood of segments to other ports does
 /// not pay for it.
 #[inline(always)]
-pub(super) fn has_session<T: Tables>(tables: &T, tuple: &Tuple, found: Found) -> bool {
+pub(super) fn has_session<T: Tables>(
+    tables: &T,
+    tuple: &Tuple,
+    headers: Headers,
+    found: Found,
+) -> bool {
     tuple.protocol == protocol::TCP
         && (matches!(found, Found::Expired) || tables.has_sessions(tuple.local_port))
-        && tables.has_socket(tuple)
+        && tables.has_socket(tuple, headers)
 }
 
 /// The tuple of a packet that may be an answer. A SYN is none.

@@ -28,10 +28,11 @@ mod tables;
 mod tcp;
 
 pub use classify::longest_prefix;
-pub use flow::{Found, begin_flow, find_flow, find_place};
+pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
-pub use rules::{Question, RulesAnswer, ask_rules};
+pub use rules::{Place, RulesAnswer, interface_class, weigh_rules};
+use rules::{Question, ask_rules};
 pub use tables::{Bucket, Tables};
 
 use crate::{
@@ -133,7 +134,15 @@ where
         if is_error && outgoing::admits_answer(tables, state, arrival, &tuple) {
             return Verdict::of(Reason::IcmpRelated);
         }
-        if flow::has_session(tables, &tuple, found) {
+        let headers = Headers {
+            at: if is_error {
+                packet.transport_at + packet::ICMP_LEN as u32
+            } else {
+                packet.network_at
+            },
+            is_quoted: is_error,
+        };
+        if flow::has_session(tables, &tuple, headers, found) {
             return Verdict::of(if is_error {
                 Reason::IcmpRelated
             } else {
@@ -204,7 +213,7 @@ fn decide<T: Tables>(
         opens: tcp::opens_connection(packet),
         state,
     };
-    tables.ask_rules(question).verdict()
+    ask_rules(tables, question).verdict()
 }
 
 /// The service that a packet asks for; none behind a later fragment. The ICMP of the other family is

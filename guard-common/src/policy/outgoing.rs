@@ -4,7 +4,7 @@
 //! otherwise whoever talks to an open service would fill the table through our own answers. Answers
 //! of TCP services only note that their port has sessions.
 
-use super::{Arrival, Question, Tables, flow::Found, slot};
+use super::{Arrival, Question, Tables, ask_rules, flow::Found, slot};
 use crate::{
     abi::{
         addr::Addr,
@@ -130,5 +130,5 @@ pub(super) fn admits_answer<T: Tables>(
         opens: false,
         state,
     };
-    tables.ask_rules(question).is_allowed_by_rule()
+    ask_rules(tables, question).is_allowed_by_rule()
 }

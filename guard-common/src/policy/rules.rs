@@ -22,7 +22,7 @@ use crate::abi::{
 
 /// What the rules are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Question {
+pub(super) struct Question {
     /// Where from.
     pub source: Addr,
     /// Where to.
@@ -37,36 +37,21 @@ pub struct Question {
     pub state: SlotState,
 }
 
-impl Question {
-    const SERVICE_SHIFT: u32 = 32;
-    const STATE_SHIFT: u32 = 50;
-    const OPENS_SHIFT: u32 = 63;
-
-    /// All but the addresses as one number: `ifindex (32 bits) | service (18) | state (10) | opens`.
-    #[inline(always)]
-    #[must_use]
-    pub const fn pack(self) -> u64 {
-        self.ifindex as u64
-            | (self.service.row() as u64) << Self::SERVICE_SHIFT
-            | (self.state.bits() as u64) << Self::STATE_SHIFT
-            | (self.opens as u64) << Self::OPENS_SHIFT
-    }
-
-    /// The inverse of [`Question::pack`].
-    #[inline(always)]
-    #[must_use]
-    pub const fn unpack(source: Addr, destination: Addr, packed: u64) -> Self {
-        Self {
-            source,
-            destination,
-            ifindex: packed as u32,
-            service: Service::from_row_unchecked(
-                (packed >> Self::SERVICE_SHIFT) as u32 & ((1 << 18) - 1),
-            ),
-            opens: packed >> Self::OPENS_SHIFT != 0,
-            state: SlotState::from_bits((packed >> Self::STATE_SHIFT) as u32),
-        }
-    }
+/// What follows from a packet's headers: where to look in a policy's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// First word of the policy's slot.
+    pub base: u32,
+    /// Flags of the policy, 8 bits.
+    pub flags: u32,
+    /// Group of rules that the service belongs to, 16 bits; 0 = no rule names it.
+    pub group: u32,
+    /// Class of the source; 0 = no prefix holds it.
+    pub class: u32,
+    /// Number of scopes.
+    pub scopes: u32,
+    /// Scope of interface and destination.
+    pub scope: u32,
 }
 
 /// What the rules, or the default, say.
@@ -131,7 +116,7 @@ impl RulesAnswer {
 
 /// Stages 5 to 7.
 #[inline(always)]
-pub fn ask_rules<T: Tables>(tables: &T, question: Question) -> RulesAnswer {
+pub(super) fn ask_rules<T: Tables>(tables: &T, question: Question) -> RulesAnswer {
     let policy = &Slot::of(tables, question.state);
     let flags = question.state.flags();
     let group = group_number(policy, question.service);
@@ -146,6 +131,31 @@ pub fn ask_rules<T: Tables>(tables: &T, question: Question) -> RulesAnswer {
         scope(policy, flags, question.ifindex, question.destination)
     };
     let class = class(policy, flags, question.source);
+    if group == 0 && class == 0 && flags & (ANY_FROM_ANYWHERE | DEFAULT_ALLOW) == 0 {
+        return RulesAnswer::new(Outcome::DefaultDrop, RuleRef::NONE);
+    }
+    tables.weigh_rules(Place {
+        base: policy.base(),
+        flags,
+        group,
+        class,
+        scopes,
+        scope,
+    })
+}
+
+/// The first of the rules that a place leads to, or the default.
+#[inline(always)]
+pub fn weigh_rules<T: Tables>(tables: &T, place: Place) -> RulesAnswer {
+    let policy = &Slot::at(tables, place.base);
+    let Place {
+        flags,
+        group,
+        class,
+        scopes,
+        scope,
+        ..
+    } = place;
     let mut rule = RuleRef::NONE;
     if class != 0 || flags & ANY_FROM_ANYWHERE != 0 {
         let (classes, _) = split(policy.word(HEADER_CLASSES));
@@ -221,13 +231,7 @@ fn scope<T: Tables>(
     let (_, scopes) = split(policy.word(HEADER_CLASSES));
     let mut interface = 0;
     if flags & BY_INTERFACE != 0 {
-        for place in 0..MAX_INTERFACES {
-            let (known, class) = split(policy.word(INTERFACES + place));
-            if known == ifindex {
-                interface = class;
-                break;
-            }
-        }
+        interface = policy.interface_class(ifindex);
     }
     let mut class = 0;
     if flags & BY_DESTINATION != 0 {
@@ -238,6 +242,19 @@ fn scope<T: Tables>(
         scopes,
         cell(0, interface, policy.word(HEADER_DESTINATIONS) as u32, class),
     )
+}
+
+/// Class of the interface with this index, 0 = no rule names it.
+#[inline(always)]
+pub fn interface_class<T: Tables>(tables: &T, base: u32, ifindex: u32) -> u32 {
+    let policy = Slot::at(tables, base);
+    for place in 0..MAX_INTERFACES {
+        let (known, class) = split(policy.word(INTERFACES + place));
+        if known == ifindex {
+            return class;
+        }
+    }
+    0
 }
 
 /// The first rule of a group that matches sources of this class.

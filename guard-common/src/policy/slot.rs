@@ -20,6 +20,17 @@ impl<'a, T: Tables> Slot<'a, T> {
         Self { tables, base }
     }
 
+    /// Its first word.
+    #[inline(always)]
+    pub(super) fn base(&self) -> u32 {
+        self.base
+    }
+
+    #[inline(always)]
+    pub(super) fn interface_class(&self, ifindex: u32) -> u32 {
+        self.tables.interface_class(self.base, ifindex)
+    }
+
     #[inline(always)]
     pub(super) fn longest_prefix(&self, addr: Addr, tree: Tree, default: u32) -> u32 {
         self.tables.longest_prefix(self.base, addr, tree, default)

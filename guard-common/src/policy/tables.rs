@@ -7,7 +7,7 @@ use crate::abi::{
     image::Tree,
 };
 
-use super::{Found, Question, Quotation, QuotedPart, RulesAnswer};
+use super::{Found, Headers, Place, Quotation, QuotedPart, RulesAnswer};
 use crate::packet::PacketReader;
 
 /// State outside the packet. Every look-up is total: what is not there reads as 0.
@@ -77,16 +77,26 @@ pub trait Tables {
     /// Remembers that it has.
     fn mark_sessions(&self, port: u16);
 
-    /// Does the kernel have a TCP socket, other than a listening one, with this tuple?
-    fn has_socket(&self, tuple: &Tuple) -> bool;
+    /// Does the kernel have a TCP socket, other than a listening one, with this tuple? `headers` is
+    /// where the tuple's addresses stand in the frame.
+    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool;
 
-    /// [`super::ask_rules`], likewise.
+    /// [`super::interface_class`], likewise.
     #[inline(always)]
-    fn ask_rules(&self, question: Question) -> RulesAnswer
+    fn interface_class(&self, base: u32, ifindex: u32) -> u32
     where
         Self: Sized,
     {
-        super::ask_rules(self, question)
+        super::interface_class(self, base, ifindex)
+    }
+
+    /// [`super::weigh_rules`], likewise.
+    #[inline(always)]
+    fn weigh_rules(&self, place: Place) -> RulesAnswer
+    where
+        Self: Sized,
+    {
+        super::weigh_rules(self, place)
     }
 
     /// [`super::quoted_part`], likewise.

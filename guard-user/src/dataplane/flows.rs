@@ -2,11 +2,12 @@
 //! before guard.
 
 use guard_common::{
-    abi::flow::{self, BUCKET_WORDS, BUCKETS, FlowState, KEYS, Phase, Tuple, WAYS, port_place},
+    abi::flow::{self, BUCKET_WORDS, BUCKETS, FlowState, KEYS, Tuple, WAYS, port_place},
     policy::{Bucket, find_place},
 };
 
 use super::mapping::Mapping;
+use crate::host::LiveFlow;
 
 /// The flow table and the ports that have sessions, shared with the kernel.
 #[derive(Debug)]
@@ -14,15 +15,6 @@ pub struct FlowTable {
     flows: Mapping,
     ports: Mapping,
     keys: [u64; KEYS],
-}
-
-/// A conversation that was there before guard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LiveFlow {
-    /// As its packets arrive.
-    pub tuple: Tuple,
-    /// How far it is.
-    pub phase: Phase,
 }
 
 impl FlowTable {
