@@ -5,6 +5,7 @@ mod applied;
 mod change;
 mod check;
 mod difference;
+mod explain;
 mod force;
 mod lock;
 mod lockout;
