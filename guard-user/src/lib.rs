@@ -5,6 +5,7 @@ pub mod control;
 pub mod controller;
 pub mod daemon;
 pub mod dataplane;
+pub mod explain;
 pub mod failure;
 pub mod host;
 pub mod layout;

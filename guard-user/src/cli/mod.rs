@@ -4,6 +4,7 @@
 mod args;
 mod daemon;
 mod edit;
+mod explain;
 mod load;
 mod papers;
 mod power;
@@ -88,6 +89,9 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Command::Reload => edit::reload(&controller, global, output),
         Command::Check { file } => edit::check(&controller, file.as_deref(), output),
         Command::Stats { watch, all } => stats::stats(&controller, *watch, *all, output),
+        Command::Explain { file, words } => {
+            explain::explain(&controller, words, file.as_deref(), output)
+        }
         Command::Version => status::version(output),
         Command::Man { folder } => papers::man(folder),
         Command::Completions { shell } => Ok(papers::completions(*shell)),

@@ -8,13 +8,14 @@ use guard_common::abi::names;
 use super::{Applied, Controller, Lock, boot, force::image};
 use crate::{
     dataplane::{
+        adopt,
         attach::Attached,
         heal::{self, Spare},
         installation::{self, Term},
         pins::{self, Running},
     },
     failure::Failure,
-    host::Network,
+    host::{Interface, Network},
     ruleset::{compile::Stamp, source::Loaded},
 };
 
@@ -53,6 +54,8 @@ pub struct Healing {
     pub joined: Vec<String>,
     /// Interfaces that have the program again, or for the first time.
     pub attached: Vec<Attached>,
+    /// Interfaces on whose way out the program was missing, and is again.
+    pub way_out: Vec<String>,
     /// Interfaces that could not have it, and why.
     pub failed: Vec<(String, Failure)>,
     /// Interfaces that carry the program and are not named: renamed, most of the time.
@@ -94,6 +97,20 @@ impl Controller {
             .collect())
     }
 
+    /// Does an interface lack the program on its way out?
+    #[must_use]
+    pub fn lacks_way_out(&self, interface: &Interface) -> bool {
+        heal::lacks_way_out(&self.layout, interface)
+    }
+
+    /// Looks up the sessions that go on behind NAT, which the kernel may have forgotten to tell.
+    ///
+    /// # Errors
+    /// When the connection table cannot be read.
+    pub fn keep_sessions(&self, network: &Network) -> Result<(), Failure> {
+        adopt::adopt_running(&self.layout, network).map(|_| ())
+    }
+
     /// Puts the program onto every interface that should have it and has not, and the host's present
     /// addresses into the policy in force. `None` when guard is off. A daemon keeps the spare.
     ///
@@ -119,6 +136,7 @@ impl Controller {
             follows_routes: false,
             joined: Vec::new(),
             attached: Vec::new(),
+            way_out: Vec::new(),
             failed: Vec::new(),
             strays: Vec::new(),
             refresh: Refresh::NotNow,
@@ -145,6 +163,8 @@ impl Controller {
         match heal::heal(&self.layout, &wanted, &network, spare) {
             Ok(healed) => {
                 healing.attached = healed.attached;
+                healing.way_out = healed.way_out;
+                healing.problems.extend(healed.problem);
                 healing.failed = healed.failed;
             }
             Err(failure) => healing.problems.push(failure),

@@ -6,6 +6,7 @@ pub mod boot;
 mod change;
 mod check;
 mod difference;
+mod explain;
 mod force;
 mod heal;
 mod load;

@@ -20,6 +20,8 @@ use crate::{
 
 /// Between two attempts at what has failed and may fail again.
 const RETRY: Duration = Duration::from_secs(5);
+/// Between two looks at the sessions that go on behind NAT.
+const SESSIONS: Duration = Duration::from_secs(60);
 /// Longest reason in a report; many of them must fit an answer.
 const LONGEST_REASON: usize = 300;
 
@@ -92,6 +94,7 @@ pub(super) struct Keeper {
     strays: BTreeSet<String>,
     /// After a failed `load`.
     next_load: Option<Instant>,
+    next_sessions: Instant,
 }
 
 impl Keeper {
@@ -104,6 +107,7 @@ impl Keeper {
             states: BTreeMap::new(),
             strays: BTreeSet::new(),
             next_load: None,
+            next_sessions: Instant::now() + SESSIONS,
         }
     }
 
@@ -207,6 +211,7 @@ impl Keeper {
         if !self.is_due(in_force, cause, &facts, &network, &protected) {
             // Time to get ready. What keeps it from being loaded is told when it is needed.
             Spare::ready(self.controller.layout(), &mut self.spare).ok();
+            self.keep_sessions(&network);
             return Ok(());
         }
         let Some(healing) = self.controller.heal(&mut self.spare)? else {
@@ -230,6 +235,17 @@ impl Keeper {
             retry: (!is_complete).then(|| Instant::now() + RETRY),
         });
         Ok(())
+    }
+
+    /// What the flow table may have lost of the sessions behind NAT.
+    fn keep_sessions(&mut self, network: &Network) {
+        if Instant::now() < self.next_sessions {
+            return;
+        }
+        self.next_sessions = Instant::now() + SESSIONS;
+        let result = self.controller.keep_sessions(network);
+        let problem = result.err().map(|failure| (Level::Warning, text(&failure)));
+        self.board().journal.standing("sessions", problem);
     }
 
     fn read(&self) -> Result<Network, Failure> {
@@ -258,8 +274,11 @@ impl Keeper {
             return true;
         }
         let may_try = known.retry.is_none_or(|retry| Instant::now() >= retry);
-        let is_bare =
-            |name: &String| network.interface(name).is_some() && !protected.contains(name);
+        let is_bare = |name: &String| {
+            network.interface(name).is_some_and(|interface| {
+                !protected.contains(name) || self.controller.lacks_way_out(interface)
+            })
+        };
         let has_joined = known.follows_routes
             && network.default_interfaces().iter().any(|name| {
                 let is_ethernet = network.interface(name).is_some_and(|i| i.is_ethernet);
@@ -274,6 +293,15 @@ impl Keeper {
             self.tell(
                 Level::Info,
                 format!("{name}: carries a default route, and is protected from now on"),
+            );
+        }
+        for name in &healing.way_out {
+            self.tell(
+                Level::Warning,
+                format!(
+                    "{name}: the program on the way out was gone (was its clsact qdisc deleted?); \
+                     replies are recognised again"
+                ),
             );
         }
         if healing.refresh == Refresh::Renewed {

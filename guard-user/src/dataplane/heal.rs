@@ -6,9 +6,10 @@ use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
 use guard_common::abi::names;
 
 use super::{
-    Object, Parameters,
+    Object, Purpose, adopt,
     attach::{Attached, attach},
-    installation::{is_interrupted, load_failure, pin_of_link, remove_if_there, seed, shards_for},
+    egress,
+    installation::{is_interrupted, load_failure, pin_of_link, remove_if_there},
     pins, preflight,
 };
 use crate::{
@@ -46,14 +47,7 @@ impl Spare {
 
     fn load(layout: &Layout, numbers: Vec<u64>) -> Result<Self, Failure> {
         let maps = layout.maps();
-        let (slot_words, shards) = pins::sizes(&maps)?;
-        let (_, own_shard) = shards_for(shards);
-        let parameters = Parameters {
-            slot_words,
-            shards,
-            own_shard,
-            seed: seed()?,
-        };
+        let parameters = pins::parameters(layout, Purpose::Filter)?;
         Ok(Self {
             object: Object::load(parameters, Some((&maps, &[]))).map_err(load_failure)?,
             maps: numbers,
@@ -78,8 +72,12 @@ fn map_numbers(layout: &Layout) -> Result<Vec<u64>, Failure> {
 pub struct Healed {
     /// Interfaces that have the program again, or for the first time.
     pub attached: Vec<Attached>,
+    /// Interfaces on whose way out the program was missing, and is again.
+    pub way_out: Vec<String>,
     /// Interfaces that could not have it, and why.
     pub failed: Vec<(String, Failure)>,
+    /// Sessions that go on could not be looked up.
+    pub problem: Option<Failure>,
 }
 
 /// Indices of the interfaces that run the program of one of our links.
@@ -92,6 +90,12 @@ pub fn protected(layout: &Layout, network: &Network) -> Result<BTreeSet<u32>, Fa
         .filter(|pin| runs_on(pin, network))
         .map(|pin| pin.ifindex)
         .collect())
+}
+
+/// Does an interface lack the program on its way out? Then replies are not recognised.
+#[must_use]
+pub fn lacks_way_out(layout: &Layout, interface: &Interface) -> bool {
+    !egress::is_attached(layout, interface.index)
 }
 
 /// Does the interface that a pin is named after run the link's program? A number can be given to
@@ -130,25 +134,48 @@ pub fn heal(
             alive.insert(pin.ifindex);
         } else {
             remove_if_there(&pin_of_link(layout, pin.ifindex))?;
+            remove_if_there(&layout.links().join(egress::link_name(pin.ifindex)))?;
         }
     }
-    let lost: Vec<_> = interfaces
-        .iter()
-        .filter(|interface| !alive.contains(&interface.index))
-        .collect();
     let mut healed = Healed::default();
-    if lost.is_empty() {
-        return Ok(healed);
-    }
-    let object = &mut Spare::ready(layout, spare)?.object;
-    let program = object.ingress().map_err(load_failure)?;
-    for interface in lost {
-        match may_carry(interface).and_then(|()| attach(program, interface, &layout.links())) {
-            Ok(attached) => healed.attached.push(attached),
-            Err(failure) => healed.failed.push((interface.name.clone(), failure)),
+    for interface in interfaces {
+        let is_alive = alive.contains(&interface.index);
+        if is_alive && egress::is_attached(layout, interface.index) {
+            continue;
         }
+        let result = if is_alive {
+            let object = &mut Spare::ready(layout, spare)?.object;
+            object
+                .egress()
+                .map_err(load_failure)
+                .and_then(|program| egress::attach(program, interface, &layout.links()))
+                .map(|()| healed.way_out.push(interface.name.clone()))
+        } else {
+            protect(layout, interface, spare).map(|attached| healed.attached.push(attached))
+        };
+        if let Err(failure) = result {
+            healed.failed.push((interface.name.clone(), failure));
+        }
+    }
+    if !healed.attached.is_empty() {
+        // Protection comes first; what goes on behind NAT is sent again until it is known.
+        healed.problem = adopt::adopt_running(layout, network).err();
     }
     Ok(healed)
+}
+
+/// What goes out is seen before anything that comes in is dropped.
+fn protect(
+    layout: &Layout,
+    interface: &Interface,
+    spare: &mut Option<Spare>,
+) -> Result<Attached, Failure> {
+    may_carry(interface)?;
+    let object = &mut Spare::ready(layout, spare)?.object;
+    let program = object.egress().map_err(load_failure)?;
+    egress::attach(program, interface, &layout.links())?;
+    let program = object.ingress().map_err(load_failure)?;
+    attach(program, interface, &layout.links())
 }
 
 fn may_carry(interface: &Interface) -> Result<(), Failure> {

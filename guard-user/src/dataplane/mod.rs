@@ -1,8 +1,13 @@
 //! The kernel's side of the controller: the only module that imports aya.
 
+pub mod adopt;
 pub mod attach;
 pub mod bpffs;
+pub mod clock;
 pub mod counters;
+pub mod egress;
+pub mod explain;
+pub mod flows;
 pub mod heal;
 pub mod installation;
 pub mod mapping;
@@ -12,5 +17,6 @@ pub mod preflight;
 pub mod slots;
 
 pub use counters::Counters;
-pub use object::{LoadError, Object, Parameters};
+pub use flows::FlowTable;
+pub use object::{LoadError, Object, Parameters, Purpose};
 pub use slots::PolicySlots;

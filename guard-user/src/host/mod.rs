@@ -2,9 +2,12 @@
 //! netlink and procfs, never from /sys, which a namespace entered by `nsenter` sees of its parent.
 
 pub mod conntrack;
+pub mod filters;
+pub mod live;
 pub mod network;
 pub mod sessions;
 pub mod sockets;
 pub mod watch;
 
+pub use live::{Live, LiveFlow};
 pub use network::{Interface, Network, XdpAttachment, XdpMode};

@@ -21,6 +21,19 @@ pub fn connected_udp() -> Vec<(SocketAddr, SocketAddr)> {
         .collect()
 }
 
+/// Does a UDP socket talk to whom it likes? Such conversations stand in no table.
+#[must_use]
+pub fn has_unconnected_udp() -> bool {
+    let system = current_system_info();
+    ["udp", "udp6"]
+        .into_iter()
+        .filter_map(|table| UdpNetEntries::from_file(path(table), system).ok())
+        .flat_map(|entries| entries.0)
+        .any(|entry| {
+            entry.remote_address.port() == 0 && !plain(entry.local_address).ip().is_loopback()
+        })
+}
+
 /// Local ports of all TCP connections, in whatever state; listeners have none.
 #[must_use]
 pub fn tcp_local_ports() -> BTreeSet<u16> {

@@ -11,7 +11,7 @@ use std::{
 
 use guard_common::abi::ABI_VERSION;
 use guard_tests::{
-    lab::{Answer, Wire, until},
+    lab::{Answer, UdpEcho, Wire, finish, until},
     require,
 };
 use guard_user::layout::pin_folder;
@@ -273,6 +273,33 @@ fn a_link_that_somebody_took_away_comes_back() {
     // The daemon looks once a second, should nobody tell it.
     assert!(gone.elapsed() < 2 * HEALED, "{:?}", gone.elapsed());
     drop(scene.guard.guardctl(&["status"]).ok());
+    scene.assert_filters();
+}
+
+#[test]
+fn the_way_out_is_healed_within_two_seconds_when_somebody_deletes_the_qdisc() {
+    if !require::root() || !require::program("tc") {
+        return;
+    }
+    let scene = Scene::with_clsact();
+    let answers = || {
+        let echo = UdpEcho::start(&scene.lab.friend, CLOSED);
+        let answer = scene.lab.srv.ask_udp(scene.lab.friend.v4, CLOSED);
+        drop(echo);
+        answer
+    };
+    assert_eq!(answers(), Answer::Echo, "what the server asks is answered");
+    let mut tc = scene.lab.srv.command("tc");
+    tc.args(["qdisc", "del", "dev", "eth0", "clsact"]);
+
+    drop(finish(&mut tc, Duration::from_secs(5)).ok());
+    let gone = Instant::now();
+
+    scene
+        .daemon
+        .says("eth0: the program on the way out was gone");
+    assert!(gone.elapsed() < 2 * HEALED, "{:?}", gone.elapsed());
+    assert_eq!(answers(), Answer::Echo);
     scene.assert_filters();
 }
 

@@ -1,14 +1,16 @@
 //! A server with guard and its daemon, one port open, one closed, one open on eth0 alone.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use guard_common::testing::{packet, packet_v6};
-use guard_tests::lab::{Answer, GuardDaemon, Instance, Topology, UdpEcho, until};
+use guard_tests::lab::{Answer, GuardDaemon, Instance, Topology, UdpEcho, finish, until};
 
 pub(crate) const OPEN: u16 = 1000;
 pub(crate) const CLOSED: u16 = 3000;
 pub(crate) const ON_ETH0: u16 = 2000;
 
+const HEAD: &str = "interfaces = [\"eth0\"]\n\n";
+const PATIENCE: Duration = Duration::from_secs(60);
 const RULES: &str = "[[rule]]\naction = \"allow\"\nport = 1000\n\n\
                      [[rule]]\naction = \"allow\"\nport = 2000\non = \"eth0\"\n";
 
@@ -21,16 +23,30 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        Self::with_policy("interfaces = [\"eth0\"]\n\n")
+        Self::with_policy(HEAD)
+    }
+
+    /// With the way out watched as kernels before 6.6 do it.
+    pub(crate) fn with_clsact() -> Self {
+        Self::with(HEAD, &[("GUARD_TC", "clsact")])
     }
 
     /// With something in front of the rules.
     pub(crate) fn with_policy(head: &str) -> Self {
+        Self::with(head, &[])
+    }
+
+    fn with(head: &str, environment: &[(&str, &str)]) -> Self {
         let lab = Topology::new();
         let guard = Instance::new(&lab.srv);
         guard.write_policy(&format!("{head}{RULES}"));
-        drop(guard.guardctl(&["enable"]).ok());
-        let daemon = GuardDaemon::start(&guard);
+        let command = |words: &[&str]| {
+            let mut command = guard.command(words);
+            command.envs(environment.iter().copied());
+            command
+        };
+        drop(finish(&mut command(&["enable"]), PATIENCE).ok());
+        let daemon = GuardDaemon::start_as(&guard, &mut command(&["daemon"]));
         assert!(
             !daemon.said().contains("changed"),
             "nothing is to be renewed after enable: {}",
