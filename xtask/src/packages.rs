@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[&str] = &[
     "busybox-static",
     "e2fsprogs",
     "util-linux",
+    "systemd",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.

@@ -108,7 +108,9 @@ async fn converse(mut stream: UnixStream, desk: impl Answer) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return,
         Err(error) => Response::failed(Exit::Usage, error.to_string()),
     };
-    if let Ok(bytes) = frame::encode(&response) {
+    let encoded = frame::encode(&response)
+        .or_else(|error| frame::encode(&Response::failed(Exit::Failed, error.to_string())));
+    if let Ok(bytes) = encoded {
         // Gone already: nobody to tell.
         stream.write_all(&bytes).await.unwrap_or_default();
     }

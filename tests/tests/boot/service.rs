@@ -3,11 +3,11 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
 
 use guard_tests::{
-    lab::{finish, guardctl_path},
+    lab::{Answer, GuardDaemon, finish, guardctl_path, until},
     require,
 };
 
-use crate::machine::{Machine, POLICY};
+use crate::machine::{Machine, OPEN, POLICY};
 
 const UNITS: [&str; 2] = ["guard-load.service", "guard.service"];
 
@@ -156,4 +156,47 @@ fn systemd_takes_the_units_and_finds_little_to_blame() {
         println!("{}: {exposed}", path.display());
         assert!(exposed <= MOST_EXPOSED, "{ran}");
     }
+}
+
+/// What the units leave of root's capabilities is enough for what they start.
+#[test]
+fn the_units_capabilities_suffice() {
+    if !require::root() || !require::program("setpriv") {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    let guard = &machine.guard;
+    drop(guard.guardctl(&["enable"]).ok());
+    drop(guard.guardctl(&["service", "install"]).ok());
+    let behind = UNITS.map(|unit| {
+        let text = fs::read_to_string(guard.folder().join("units").join(unit)).expect("a unit");
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+            .expect("a set")
+            .to_lowercase();
+        let set: Vec<String> = line
+            .split(' ')
+            .map(|name| name.replace("cap_", "+"))
+            .collect();
+        format!("--bounding-set=-all,{}", set.join(","))
+    });
+    machine.reboot();
+
+    let ran = guard.guardctl_behind(&["setpriv", &behind[0]], &["load"]);
+    drop(ran.ok().says("eth0: attached"));
+    machine.assert_filters();
+    let mut command = guard.command_behind(&["setpriv", &behind[1]], &["daemon"]);
+    let daemon = GuardDaemon::start_as(guard, &mut command);
+
+    machine.lab.replace_server_interface();
+
+    daemon.says("eth0: protected again after");
+    until("the network", || machine.ask(OPEN) == Answer::Echo);
+    machine.assert_filters();
+    machine.lab.srv.ip("addr add 192.0.2.77/24 dev eth0");
+    daemon.says("addresses or interfaces changed");
+    guard.write_policy(&POLICY.replace("1000", "3000"));
+    daemon.signal(libc::SIGHUP);
+    daemon.says("info: applied");
 }
