@@ -209,8 +209,7 @@ impl Keeper {
         let facts = Facts::of(&network);
         let protected = self.controller.protected(&network)?;
         if !self.is_due(in_force, cause, &facts, &network, &protected) {
-            // Time to get ready. What keeps it from being loaded is told when it is needed.
-            Spare::ready(self.controller.layout(), &mut self.spare).ok();
+            self.get_ready();
             self.keep_sessions(&network);
             return Ok(());
         }
@@ -221,7 +220,7 @@ impl Keeper {
         let network = Network::read_without_routes()
             .map_err(|error| crate::failure::from_io("cannot read the interfaces", &error))?;
         let protected = self.controller.protected(&network)?;
-        self.tell_of(&healing, started);
+        self.tell_of(&healing, &protected, started);
         self.compare(&healing, &network, &protected, started);
         let is_complete = healing.problems.is_empty()
             && healing.failed.is_empty()
@@ -234,7 +233,13 @@ impl Keeper {
             facts,
             retry: (!is_complete).then(|| Instant::now() + RETRY),
         });
+        self.get_ready();
         Ok(())
+    }
+
+    /// For the next interface. What keeps a program from being loaded is told when one is needed.
+    fn get_ready(&mut self) {
+        Spare::ready(self.controller.layout(), &mut self.spare).ok();
     }
 
     /// What the flow table may have lost of the sessions behind NAT.
@@ -288,7 +293,7 @@ impl Keeper {
     }
 
     /// What healing did, beside what it means for an interface.
-    fn tell_of(&mut self, healing: &Healing, started: Instant) {
+    fn tell_of(&mut self, healing: &Healing, protected: &BTreeSet<String>, started: Instant) {
         for name in &healing.joined {
             self.tell(
                 Level::Info,
@@ -326,7 +331,11 @@ impl Keeper {
             );
         }
         self.strays = strays;
-        let problems: Vec<String> = healing.problems.iter().map(text).collect();
+        // Of an interface that is unprotected the reason is told with it.
+        let half = healing.failed.iter();
+        let half = half.filter(|(name, _)| protected.contains(name));
+        let half = half.map(|(_, failure)| failure);
+        let problems: Vec<String> = healing.problems.iter().chain(half).map(text).collect();
         let problem = (!problems.is_empty()).then(|| (Level::Error, problems.join("\n")));
         self.board().journal.standing("healing", problem);
     }

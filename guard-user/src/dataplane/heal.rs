@@ -143,18 +143,25 @@ pub fn heal(
         if is_alive && egress::is_attached(layout, interface.index) {
             continue;
         }
-        let result = if is_alive {
-            let object = &mut Spare::ready(layout, spare)?.object;
-            object
-                .egress()
-                .map_err(load_failure)
-                .and_then(|program| egress::attach(program, interface, &layout.links()))
-                .map(|()| healed.way_out.push(interface.name.clone()))
+        // Unlike at the first installation, the way in comes first: what somebody began while the
+        // interface was open must not be taken for a conversation of ours.
+        let way_in = if is_alive {
+            Ok(None)
         } else {
-            protect(layout, interface, spare).map(|attached| healed.attached.push(attached))
+            close(layout, interface, spare).map(Some)
         };
-        if let Err(failure) = result {
-            healed.failed.push((interface.name.clone(), failure));
+        let result = way_in.and_then(|attached| {
+            let is_new = attached.is_some();
+            healed.attached.extend(attached);
+            let object = &mut Spare::ready(layout, spare)?.object;
+            let program = object.egress().map_err(load_failure)?;
+            egress::attach(program, interface, &layout.links())?;
+            Ok(is_new)
+        });
+        match result {
+            Ok(true) => {}
+            Ok(false) => healed.way_out.push(interface.name.clone()),
+            Err(failure) => healed.failed.push((interface.name.clone(), failure)),
         }
     }
     if !healed.attached.is_empty() {
@@ -164,16 +171,14 @@ pub fn heal(
     Ok(healed)
 }
 
-/// What goes out is seen before anything that comes in is dropped.
-fn protect(
+/// From here on nothing comes in that the policy does not allow.
+fn close(
     layout: &Layout,
     interface: &Interface,
     spare: &mut Option<Spare>,
 ) -> Result<Attached, Failure> {
     may_carry(interface)?;
     let object = &mut Spare::ready(layout, spare)?.object;
-    let program = object.egress().map_err(load_failure)?;
-    egress::attach(program, interface, &layout.links())?;
     let program = object.ingress().map_err(load_failure)?;
     attach(program, interface, &layout.links())
 }

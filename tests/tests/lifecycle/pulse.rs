@@ -33,13 +33,15 @@ impl Pulse {
                 IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
                 IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
             };
-            let socket = UdpSocket::bind((any, 0)).expect("a socket");
-            socket.set_read_timeout(Some(PERIOD)).expect("a limit");
             let mut answers = Vec::new();
             let mut buffer = [0; 16];
             while !stopped.load(Ordering::Relaxed) {
+                // A conversation of its own each time: one that began while the port was open may
+                // go on.
+                let socket = UdpSocket::bind((any, 0)).expect("a socket");
+                socket.set_read_timeout(Some(PERIOD)).expect("a limit");
                 // While the server has no interface, the router says so; it is no answer.
-                let _ = socket.send_to(b"ping", (to, port));
+                let _unreachable = socket.send_to(b"ping", (to, port));
                 match socket.recv(&mut buffer) {
                     Ok(_) => {
                         answers.push(Instant::now());
