@@ -107,9 +107,10 @@ Anywhere                   DENY IN     203.0.113.0/24
 ";
     let head =
         "Status: active\nInterface: eth0 (native)\nDefault: deny (incoming)\nGeneration: 4\n";
-    assert_eq!(plain, format!("{head}{table}"));
+    let reboot = "\nAfter a reboot: NOT protected; `guardctl service install`\n";
+    assert_eq!(plain, format!("{head}{table}{reboot}"));
     let last = "[ 3] Anywhere                   DENY IN     203.0.113.0/24\n";
-    assert!(numbered.ends_with(last), "{numbered}");
+    assert!(numbered.ends_with(&format!("{last}{reboot}")), "{numbered}");
     assert!(numbered.starts_with(head), "{numbered}");
     let _verbose = verbose
         .says("guardctl allow from 1.1.1.1 to any port 9000\n")
