@@ -84,7 +84,8 @@ pub(super) fn offer(controller: &Controller, global: &Global, output: &mut Outpu
         return;
     }
     let is_asked = io::stdin().is_terminal() && !global.json && !global.quiet;
-    if !global.yes && !(is_asked && agrees()) {
+    let is_wanted = global.yes || is_asked && agrees();
+    if !is_wanted {
         output.warnings(&[HINT.to_owned()]);
         return;
     }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use netlink_packet_core::{
-    ErrorBuffer, ErrorMessage, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
-    NLMSG_OVERRUN, NetlinkBuffer, Parseable as _,
+    ErrorBuffer, ErrorMessage, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN,
+    NetlinkBuffer, Parseable as _,
 };
 use netlink_sys::{Socket, SocketAddr as NetlinkAddress, protocols::NETLINK_NETFILTER};
 
@@ -144,7 +144,8 @@ fn read_answer(mut bytes: &[u8], entries: &mut Vec<Tracked>) -> io::Result<Progr
             }
             NLMSG_OVERRUN => return Err(io::Error::other("the kernel lost answers")),
             NEW => entries.extend(message::entry(message.payload())),
-            NLMSG_NOOP | _ => {}
+            // Nothing to do, or nothing that we know.
+            _ => {}
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }

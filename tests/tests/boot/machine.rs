@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use guard_tests::lab::{Answer, Instance, Topology, UdpEcho, mount_bpffs};
+use guard_tests::lab::{Answer, Instance, Topology, UdpEcho, mount_bpffs, until};
 
 pub(crate) const OPEN: u16 = 1000;
 pub(crate) const CLOSED: u16 = 3000;
@@ -42,8 +42,11 @@ impl Machine {
         assert!(unmounted.expect("umount").success());
         mount_bpffs(&folder);
         fs::remove_dir_all(self.guard.run()).expect("/run");
-        let link = self.lab.srv.ip("-d link show dev eth0");
-        assert!(!link.contains("prog/xdp"), "{link}");
+        // The kernel frees links when it comes to it.
+        until("the program to be gone", || {
+            let link = self.lab.srv.ip("-d link show dev eth0");
+            !link.contains("prog/xdp")
+        });
     }
 
     /// What a network manager does.
