@@ -135,6 +135,8 @@ pub(super) enum Command {
         #[arg(long, short = 'a')]
         all: bool,
     },
+    /// What listens here and what containers publish, and who can reach it
+    Audit,
     /// What becomes of a packet, why, and what would let it in; moves no counter
     #[command(after_help = EXPLAIN)]
     Explain {

@@ -2,6 +2,7 @@
 //! in `controller`.
 
 mod args;
+mod audit;
 mod edit;
 mod explain;
 mod papers;
@@ -86,6 +87,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Command::Explain { file, words } => {
             explain::explain(&controller, words, file.as_deref(), output)
         }
+        Command::Audit => audit::audit(&controller, output),
         Command::Version => status::version(output),
         Command::Man { folder } => papers::man(folder),
         Command::Completions { shell } => Ok(papers::completions(*shell)),

@@ -2,6 +2,7 @@
 //! lock. Nothing here prints.
 
 mod applied;
+mod audit;
 mod change;
 mod check;
 mod difference;
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub use applied::{Applied, RuleView};
+pub use audit::{Audit, Audited, World};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use difference::Difference;
