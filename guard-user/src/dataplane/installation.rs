@@ -121,7 +121,7 @@ fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure>
         let open = slots.stage(&Image::open().words);
         slots.switch_to(SwitchWord::settled(open, open));
     }
-    let previous = slots.switch().active();
+    let previous = slots.in_force();
     let staged = slots.stage(&image.words);
     if !slots.holds(staged, &image.words) {
         return Err(Failure::new(

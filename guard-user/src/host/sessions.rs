@@ -1,14 +1,16 @@
-//! The sessions by which operators reach this host: what a change of policy must not cut unasked.
+//! The sessions by which operators reach this host: those that a change of policy must not shut out
+//! unasked.
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs, iter,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
 };
 
 use procfs::{
     net::{TcpNetEntry, TcpState},
-    process::{FDTarget, all_processes},
+    process::{FDTarget, Process, all_processes},
 };
 
 /// A TCP session of an operator.
@@ -22,21 +24,29 @@ pub struct Session {
 
 /// Programs that serve remote logins.
 const SERVERS: [&str; 4] = ["sshd", "sshd-session", "sshd-auth", "dropbear"];
+/// Further up nobody looks.
+const MOST_ANCESTORS: usize = 64;
 /// Where they listen when nobody can be asked.
 const SSH_PORT: u16 = 22;
 
-/// Every established session of an SSH server in this network namespace, and the one that this
-/// command was started from. `sudo` drops `SSH_CONNECTION` and tmux hides the ancestors, so the
-/// kernel's tables are what counts.
+/// Every established session of an SSH server in this network namespace, those that a process above
+/// this command answers, and the one that this command was started from. `sudo` drops
+/// `SSH_CONNECTION` and tmux hides the ancestors, so the kernel's tables are what counts.
 #[must_use]
 pub fn operators() -> BTreeSet<Session> {
     let entries = sockets();
     let servers = server_inodes();
-    let mut ports: BTreeSet<u16> = entries
-        .iter()
-        .filter(|entry| entry.state == TcpState::Listen)
-        .filter(|entry| servers.contains(&entry.inode) || entry.local_address.port() == SSH_PORT)
-        .map(|entry| entry.local_address.port())
+    let above: BTreeSet<u64> = ancestors().iter().flat_map(socket_inodes).collect();
+    let listening = || {
+        entries
+            .iter()
+            .filter(|entry| entry.state == TcpState::Listen)
+    };
+    let port_of = |entry: &TcpNetEntry| entry.local_address.port();
+    let answered: BTreeSet<u16> = listening().map(port_of).collect();
+    let mut ports: BTreeSet<u16> = listening()
+        .filter(|entry| servers.contains(&entry.inode) || port_of(entry) == SSH_PORT)
+        .map(port_of)
         .collect();
     let mut sessions: BTreeSet<Session> = from_environment().into_iter().collect();
     ports.extend(sessions.iter().map(|session| session.local.port()));
@@ -44,7 +54,10 @@ pub fn operators() -> BTreeSet<Session> {
         .iter()
         .filter(|entry| entry.state == TcpState::Established)
         .filter(|entry| {
-            servers.contains(&entry.inode) || ports.contains(&entry.local_address.port())
+            let port = port_of(entry);
+            // An ancestor's outgoing connections are no way in.
+            let is_above = above.contains(&entry.inode) && answered.contains(&port);
+            is_above || servers.contains(&entry.inode) || ports.contains(&port)
         })
         .map(|entry| Session {
             remote: plain(entry.remote_address),
@@ -55,6 +68,40 @@ pub fn operators() -> BTreeSet<Session> {
     sessions.extend(established);
     sessions.retain(|session| !session.remote.ip().is_loopback());
     sessions
+}
+
+/// Did this command come by SSH into this network namespace? `SSH_CONNECTION` says so, or a process
+/// above this one that serves logins: `sudo` drops the variable, but not its parents.
+#[must_use]
+pub fn is_remote() -> bool {
+    env::var_os("SSH_CONNECTION").is_some_and(|text| !text.is_empty())
+        || ancestors()
+            .iter()
+            .any(|process| serves_logins(process) && is_in_our_network(process))
+}
+
+/// The processes above this one, the nearest first.
+fn ancestors() -> Vec<Process> {
+    let parent = |process: &Process| Process::new(process.stat().ok()?.ppid).ok();
+    let this = Process::myself().ok();
+    iter::successors(this.as_ref().and_then(parent), parent)
+        .take(MOST_ANCESTORS)
+        .collect()
+}
+
+fn serves_logins(process: &Process) -> bool {
+    process
+        .stat()
+        .is_ok_and(|stat| SERVERS.contains(&stat.comm.as_str()))
+}
+
+/// A namespace that cannot be read counts as ours.
+fn is_in_our_network(process: &Process) -> bool {
+    let namespace = |pid: &str| fs::read_link(PathBuf::from(format!("/proc/{pid}/ns/net"))).ok();
+    match (namespace(&process.pid().to_string()), namespace("self")) {
+        (Some(theirs), Some(ours)) => theirs == ours,
+        (None, _) | (_, None) => true,
+    }
 }
 
 fn sockets() -> Vec<TcpNetEntry> {
@@ -70,13 +117,18 @@ fn server_inodes() -> BTreeSet<u64> {
     };
     processes
         .flatten()
-        .filter(|process| {
-            process
-                .stat()
-                .is_ok_and(|stat| SERVERS.contains(&stat.comm.as_str()))
-        })
-        .filter_map(|process| process.fd().ok())
-        .flat_map(|descriptors| descriptors.flatten())
+        .filter(serves_logins)
+        .flat_map(|process| socket_inodes(&process))
+        .collect()
+}
+
+/// Inodes of the sockets that a process holds.
+fn socket_inodes(process: &Process) -> Vec<u64> {
+    process
+        .fd()
+        .into_iter()
+        .flatten()
+        .flatten()
         .filter_map(|descriptor| {
             if let FDTarget::Socket(inode) = descriptor.target {
                 Some(inode)
