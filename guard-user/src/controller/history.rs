@@ -185,10 +185,17 @@ pub(super) fn record(layout: &Layout, journal: &Journal, outcome: Outcome) -> Re
 
 /// Notes what became of the policy that waited for its confirmation.
 pub(super) fn conclude(layout: &Layout, outcome: Outcome) -> Result<(), Failure> {
-    entries(layout)
-        .into_iter()
-        .filter(|entry| entry.outcome == Outcome::Pending)
-        .try_for_each(|entry| Entry { outcome, ..entry }.write(layout))
+    let newest = entries(layout).into_iter().next();
+    let is_open = |entry: &Entry| match entry.outcome {
+        Outcome::Pending => true,
+        // By a command that was killed before it did what it had noted.
+        Outcome::RolledBack => outcome == Outcome::Confirmed,
+        Outcome::Applied | Outcome::Confirmed | Outcome::NotConfirmed => false,
+    };
+    match newest.filter(is_open) {
+        Some(entry) => Entry { outcome, ..entry }.write(layout),
+        None => Ok(()),
+    }
 }
 
 /// The policy files of a policy.

@@ -111,9 +111,9 @@ impl Controller {
         remove(&self.layout.applied())
     }
 
-    /// Drops the candidate.
+    /// Drops the candidate. A history that cannot be written holds nothing up.
     pub(super) fn forget(&self, outcome: Outcome) -> Result<(), Failure> {
-        history::conclude(&self.layout, outcome)?;
+        history::conclude(&self.layout, outcome).ok();
         Journal::remove(&self.layout)
     }
 

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use super::{
     Changed, Consent, Controller, Difference, Lock, RuleView,
     confirm::Pending,
-    history::{Entry, Outcome, PolicyText},
+    history::{self, Entry, Outcome, PolicyText},
     recover::Recovered,
     texts::TextChange,
 };
@@ -36,6 +36,9 @@ impl Controller {
             && let Some(pending) = Pending::of(&running.slots)
         {
             if !consent.dry_run {
+                // Noted first: a kill in between must not look like a time that ran out. A full disk
+                // does not keep anybody from going back.
+                history::conclude(&self.layout, Outcome::RolledBack).ok();
                 self.return_to_previous(&running)?;
                 self.forget(Outcome::RolledBack)?;
             }
