@@ -228,7 +228,7 @@ impl Controller {
         let take_back = || {
             if let Some(before) = step.before {
                 installation::undo(layout, before)?;
-            } else {
+            } else if layout.pins().exists() {
                 pins::remove(layout)?;
             }
             Journal::remove(layout)

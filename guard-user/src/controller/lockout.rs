@@ -90,7 +90,7 @@ impl AtRisk {
         Err(Failure::new(
             Exit::Refused,
             format!(
-                "you could not log in again from {}: a new connection would be dropped (SSH session \
+                "you could not log in again from {}: a new connection would be dropped (session \
                  {})",
                 addresses.join(", "),
                 sessions.join(", ")

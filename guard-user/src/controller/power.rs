@@ -161,7 +161,6 @@ impl Controller {
         if consent.dry_run {
             return Ok(enabled);
         }
-        bpffs::prepare(&self.layout)?;
         let step = Step {
             loaded: &loaded,
             changes: TextChange::all(&changes)?,
@@ -169,7 +168,10 @@ impl Controller {
             before,
             limit: consent.confirm.limit(),
         };
-        let kernel = |term| installation::install(&self.layout, &image, &targets, &network, term);
+        let kernel = |term| {
+            bpffs::prepare(&self.layout)?;
+            installation::install(&self.layout, &image, &targets, &network, term)
+        };
         let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;
         enabled.changes = changes;
         enabled.pending = pending;

@@ -29,22 +29,15 @@ const MOST_ANCESTORS: usize = 64;
 /// Where they listen when nobody can be asked.
 const SSH_PORT: u16 = 22;
 
-/// Every established session of an SSH server in this network namespace, those that a process above
-/// this command answers, and the one that this command was started from. `sudo` drops
+/// Every established session of an SSH server in this network namespace, the one that a process above
+/// this command serves, and the one that this command was started from. `sudo` drops
 /// `SSH_CONNECTION` and tmux hides the ancestors, so the kernel's tables are what counts.
 #[must_use]
 pub fn operators() -> BTreeSet<Session> {
     let entries = sockets();
     let servers = server_inodes();
-    let above: BTreeSet<u64> = ancestors().iter().flat_map(socket_inodes).collect();
-    let listening = || {
-        entries
-            .iter()
-            .filter(|entry| entry.state == TcpState::Listen)
-    };
-    let port_of = |entry: &TcpNetEntry| entry.local_address.port();
-    let answered: BTreeSet<u16> = listening().map(port_of).collect();
-    let mut ports: BTreeSet<u16> = listening()
+    let above = served_above(&entries);
+    let mut ports: BTreeSet<u16> = listening(&entries)
         .filter(|entry| servers.contains(&entry.inode) || port_of(entry) == SSH_PORT)
         .map(port_of)
         .collect();
@@ -54,10 +47,9 @@ pub fn operators() -> BTreeSet<Session> {
         .iter()
         .filter(|entry| entry.state == TcpState::Established)
         .filter(|entry| {
-            let port = port_of(entry);
-            // An ancestor's outgoing connections are no way in.
-            let is_above = above.contains(&entry.inode) && answered.contains(&port);
-            is_above || servers.contains(&entry.inode) || ports.contains(&port)
+            above.contains(&entry.inode)
+                || servers.contains(&entry.inode)
+                || ports.contains(&port_of(entry))
         })
         .map(|entry| Session {
             remote: plain(entry.remote_address),
@@ -68,6 +60,32 @@ pub fn operators() -> BTreeSet<Session> {
     sessions.extend(established);
     sessions.retain(|session| !session.remote.ip().is_loopback());
     sessions
+}
+
+/// Sockets of the processes above this one that serve one session each: accepted on a port where
+/// somebody else listens. Who listens himself serves many, and who listens nowhere went out.
+fn served_above(entries: &[TcpNetEntry]) -> BTreeSet<u64> {
+    let mut served = BTreeSet::new();
+    for process in ancestors() {
+        let held: BTreeSet<u64> = socket_inodes(&process).into_iter().collect();
+        let accepted = entries.iter().filter(|entry| {
+            let mut listeners = listening(entries).filter(|other| port_of(other) == port_of(entry));
+            let is_server = listeners.clone().any(|other| held.contains(&other.inode));
+            held.contains(&entry.inode) && listeners.next().is_some() && !is_server
+        });
+        served.extend(accepted.map(|entry| entry.inode));
+    }
+    served
+}
+
+fn listening(entries: &[TcpNetEntry]) -> impl Iterator<Item = &TcpNetEntry> + Clone {
+    entries
+        .iter()
+        .filter(|entry| entry.state == TcpState::Listen)
+}
+
+fn port_of(entry: &TcpNetEntry) -> u16 {
+    entry.local_address.port()
 }
 
 /// Did this command come by SSH into this network namespace? `SSH_CONNECTION` says so, or a process

@@ -2,7 +2,8 @@
 
 use std::{
     io::Write as _,
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
+    os::fd::OwnedFd,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -150,7 +151,8 @@ fn the_session_that_the_environment_names_counts_too() {
 
     let ran = finish(&mut enable(&scene), Duration::from_secs(20));
 
-    let cause = "you could not log in again from 198.51.100.10: a new connection would be dropped (SSH session 198.51.100.10:50000 -> 192.0.2.1:22)";
+    let cause = "you could not log in again from 198.51.100.10: a new connection would be dropped \
+                 (session 198.51.100.10:50000 -> 192.0.2.1:22)";
     assert_refusal(ran, 7, cause, "guardctl allow 198.51.100.10 22/tcp");
     assert_eq!(scene.guard.dump(&scene.lab.srv), before);
     drop(scene.guard.guardctl(&FRIEND_RULE).ok());
@@ -168,6 +170,33 @@ fn a_session_that_is_not_an_operators_holds_nothing_up() {
     let _stream = scene.lab.friend.run(|| TcpStream::connect(server).unwrap());
 
     drop(scene.guard.guardctl(&ENABLE).ok());
+}
+
+#[test]
+fn a_session_that_a_process_above_serves_counts_whatever_its_name() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    for to in [scene.lab.srv.v4, scene.lab.srv.v6] {
+        let listener = scene.lab.srv.run(|| TcpListener::bind((to, 9000)).unwrap());
+        let _client = scene
+            .lab
+            .friend
+            .run(|| TcpStream::connect((to, 9000)).unwrap());
+        let (session, from) = listener.accept().unwrap();
+        // A shell that serves one session, as inetd starts it; the listener is not among its files.
+        let ran = scene
+            .guard
+            .command_behind(&["sh", "-c", "\"$@\"; exit $?", "sh"], &ENABLE)
+            .stdin(Stdio::from(OwnedFd::from(session)))
+            .output()
+            .expect("guardctl starts");
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(7), "{told}");
+        let cause = format!("you could not log in again from {}: ", from.ip());
+        assert!(told.contains(&cause), "{told}");
+    }
 }
 
 /// Runs `enable` with a terminal as its input, on which `answer` was typed; its exit code.
