@@ -15,17 +15,26 @@ use crate::{
     output::{Output, human},
 };
 
-pub(super) fn confirm(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let confirmed = controller.confirm()?;
+pub(super) fn confirm(
+    controller: &Controller,
+    consent: Consent,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let confirmed = controller.confirm(consent)?;
+    let (verb, stays) = if consent.dry_run {
+        ("would confirm", "would stay")
+    } else {
+        ("confirmed", "stays")
+    };
     output.show(
         |out| {
             writeln!(
                 out,
-                "confirmed `{}`: generation {} stays",
+                "{verb} `{}`: generation {} {stays}",
                 confirmed.command, confirmed.generation
             )
         },
-        || json!({"confirmed": true, "generation": confirmed.generation, "command": confirmed.command}),
+        || json!({"confirmed": !consent.dry_run, "dry_run": consent.dry_run, "generation": confirmed.generation, "command": confirmed.command}),
     );
     Ok(Exit::Ok)
 }

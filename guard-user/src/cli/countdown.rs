@@ -14,6 +14,7 @@ use nix::{
         signalfd::{SfdFlags, SignalFd},
         termios::{FlushArg, tcflush},
     },
+    unistd::{getpgrp, tcgetpgrp},
 };
 
 use super::args::Global;
@@ -36,7 +37,11 @@ enum Answer {
 /// May a person be asked? `--yes` answers questions; it does not confirm.
 pub(super) fn is_possible(global: &Global) -> bool {
     let is_spoken_to = !global.json && !global.quiet && !global.yes;
-    is_spoken_to && io::stdin().is_terminal() && io::stderr().is_terminal()
+    is_spoken_to
+        && io::stdin().is_terminal()
+        && io::stderr().is_terminal()
+        // A job in the background cannot read what is typed.
+        && tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
 /// Counts down until an answer comes, here or elsewhere, or the time is over.
@@ -48,7 +53,7 @@ pub(super) fn wait(
     let answer = ask(controller, pending)
         .map_err(|error| crate::failure::from_io("cannot ask for the confirmation", &error))?;
     match answer {
-        Answer::Keep => super::confirm::confirm(controller, output),
+        Answer::Keep => super::confirm::confirm(controller, Consent::default(), output),
         Answer::Return => {
             super::confirm::rollback_pending(controller, Consent::default(), output)?;
             Ok(Exit::Failed)

@@ -41,6 +41,15 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     ))
 }
 
+/// What the operator allows, for a command without a deadline.
+pub(super) fn plain(global: &Global) -> Consent {
+    Consent {
+        force: global.force,
+        dry_run: global.dry_run,
+        confirm: Confirm::NotNeeded,
+    }
+}
+
 /// What the operator allows, with the deadline that holds.
 pub(super) fn consent(global: &Global, deadline: Deadline, danger: Danger) -> Consent {
     let confirm = match (deadline.confirm, danger) {
@@ -51,9 +60,8 @@ pub(super) fn consent(global: &Global, deadline: Deadline, danger: Danger) -> Co
         (None, Danger::MayShutOut | Danger::Harmless) => Confirm::NotNeeded,
     };
     Consent {
-        force: global.force,
-        dry_run: global.dry_run,
         confirm,
+        ..plain(global)
     }
 }
 

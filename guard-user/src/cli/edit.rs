@@ -172,11 +172,7 @@ pub(super) fn never(
     action: &Never,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let consent = Consent {
-        force: global.force,
-        dry_run: global.dry_run,
-        ..Consent::default()
-    };
+    let consent = deadline::plain(global);
     match action {
         Never::Add { entry } => {
             let edit = Edit::NeverAdd(entry.clone());

@@ -117,7 +117,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Apply { file, deadline } => {
             edit::apply(&controller, global, file.as_deref(), *deadline, output)
         }
-        Command::Confirm => confirm::confirm(&controller, output),
+        Command::Confirm => confirm::confirm(&controller, deadline::plain(global), output),
         Command::Rollback { number, deadline } => {
             confirm::rollback(&controller, global, *number, *deadline, output)
         }

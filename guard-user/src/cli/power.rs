@@ -9,7 +9,7 @@ use super::{
     prompt,
 };
 use crate::{
-    controller::{Consent, Controller, Enabled, Enabling, Preset},
+    controller::{Controller, Enabled, Enabling, Preset},
     dataplane::installation::Change,
     failure::{Exit, Failure},
     output::Output,
@@ -124,11 +124,7 @@ pub(super) fn disable(
     global: &Global,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let disabled = controller.disable(Consent {
-        force: global.force,
-        dry_run: global.dry_run,
-        ..Consent::default()
-    })?;
+    let disabled = controller.disable(deadline::plain(global))?;
     output.show(
         |out| match (disabled.was_active, global.dry_run) {
             (true, true) => writeln!(out, "would turn guard off"),

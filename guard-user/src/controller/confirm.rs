@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Controller, Lock,
+    Consent, Controller, Lock,
     history::Outcome,
     journal::{Journal, Stage},
     recover::Recovered,
@@ -114,9 +114,12 @@ impl Controller {
     ///
     /// # Errors
     /// Exit 6 when nothing is pending, 1 when it is too late or a policy file was written meanwhile.
-    pub fn confirm(&self) -> Result<Confirmed, Failure> {
-        let _lock = Lock::acquire(&self.layout)?;
-        let recovered = self.recover()?;
+    pub fn confirm(&self, consent: Consent) -> Result<Confirmed, Failure> {
+        let lock = Lock::unless_dry_run(&self.layout, consent)?;
+        let recovered = match &lock {
+            Some(_) => self.recover()?,
+            None => Recovered::Nothing,
+        };
         let running = pins::open(&self.layout)?;
         let Some((running, pending)) = running.and_then(|running| {
             let pending = Pending::of(&running.slots)?;
@@ -147,20 +150,27 @@ impl Controller {
             )
             .help("`guardctl rollback` takes the change back and leaves the file alone"));
         }
+        if lock.is_some() {
+            self.keep(&running, &journal)?;
+        }
+        Ok(Confirmed {
+            generation: pending.generation,
+            command: journal.command,
+        })
+    }
+
+    /// The candidate's texts onto the disk, the switch, the texts into place.
+    fn keep(&self, running: &Running, journal: &Journal) -> Result<(), Failure> {
         let texts = StagedTexts::write(&journal.changes)?;
         let applied = journal.applied.stage(&self.layout)?;
         let before = running.slots.switch();
-        self.settle_in_time(&running, before)?;
+        self.settle_in_time(running, before)?;
         if let Err(failure) = texts.commit() {
             installation::undo(&self.layout, before)?;
             return Err(failure.help("the change is pending as before"));
         }
         applied.commit().map_err(|error| stage_failure(&error))?;
-        self.forget(Outcome::Confirmed)?;
-        Ok(Confirmed {
-            generation: pending.generation,
-            command: journal.command,
-        })
+        self.forget(Outcome::Confirmed)
     }
 
     /// Staging takes time too; what has expired meanwhile stays expired.

@@ -249,6 +249,29 @@ impl Controller {
             })
     }
 
+    /// The policy to begin with after a reboot: that of the files, unless they hold, word for word, a
+    /// policy that was not confirmed; then the last one that was settled. The second value says so.
+    ///
+    /// # Errors
+    /// Exit 5 with every problem of the files.
+    pub fn load_confirmed(&self) -> Result<(Loaded, Option<String>), Failure> {
+        let loaded = self.load()?;
+        let known = entries(&self.layout);
+        let refused = known.first().filter(|newest| {
+            !newest.outcome.was_settled() && newest.files == texts(&self.layout.etc, &loaded)
+        });
+        let settled = known.iter().find(|entry| entry.outcome.was_settled());
+        let (Some(refused), Some(settled)) = (refused, settled) else {
+            return Ok((loaded, None));
+        };
+        let told = format!(
+            "the policy files hold what `{}` put in force and nobody confirmed; entry {} of the history \
+             is in force instead (`guardctl diff`, `guardctl reload`)",
+            refused.command, settled.number
+        );
+        Ok((self.load_texts(&settled.files)?, Some(told)))
+    }
+
     /// What these policy files mean, instead of those on disk. Files of sets are read from disk.
     pub(super) fn load_texts(&self, files: &[PolicyText]) -> Result<Loaded, Failure> {
         let etc = &self.layout.etc;
@@ -265,5 +288,99 @@ impl Controller {
         }
         let source = self.source().with_overlay(overlay);
         source.load().map_err(bad_configuration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{controller::journal::Stage, ruleset::testing::Folder};
+
+    fn controller(folder: &Folder) -> Controller {
+        let below = |name: &str| folder.path().join(name);
+        let layout = Layout {
+            etc: below("etc"),
+            state: below("state"),
+            run: below("run"),
+            bpffs: below("bpf"),
+        };
+        fs::create_dir(&layout.etc).expect("a folder");
+        Controller::new(layout)
+    }
+
+    /// Writes the file and notes that it came into force.
+    fn in_force(controller: &Controller, text: &str, outcome: Outcome) {
+        let layout = controller.layout();
+        fs::write(layout.etc.join(MAIN_FILE), text).expect("a file");
+        let loaded = controller.load().expect("a policy");
+        let journal = Journal {
+            stage: Stage::Settling,
+            command: text.trim().to_owned(),
+            applied: Applied::new(&loaded.policy, 1, Vec::new()),
+            digest: loaded.digest,
+            changes: Vec::new(),
+            files: texts(&layout.etc, &loaded),
+        };
+        record(layout, &journal, outcome).expect("noted");
+    }
+
+    fn outcomes(controller: &Controller) -> Vec<(u32, Outcome)> {
+        let history = controller.history();
+        let pairs = history.iter().map(|entry| (entry.number, entry.outcome));
+        pairs.collect()
+    }
+
+    #[test]
+    fn only_what_is_pending_is_concluded_and_a_kill_may_be_corrected() {
+        use Outcome::{Applied, Confirmed, NotConfirmed, Pending, RolledBack};
+        for (first, then, expected) in [
+            (Pending, Confirmed, Confirmed),
+            (Pending, NotConfirmed, NotConfirmed),
+            (Pending, RolledBack, RolledBack),
+            // A rollback that was killed before it switched, and then a confirmation.
+            (RolledBack, Confirmed, Confirmed),
+            (RolledBack, NotConfirmed, RolledBack),
+            (Applied, NotConfirmed, Applied),
+            (Confirmed, RolledBack, Confirmed),
+        ] {
+            let folder = Folder::new();
+            let controller = controller(&folder);
+            in_force(&controller, "# one\n", Applied);
+            in_force(&controller, "# two\n", first);
+            conclude(controller.layout(), then).expect("noted");
+            assert_eq!(outcomes(&controller), [(2, expected), (1, Applied)]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        let folder = Folder::new();
+        let controller = controller(&folder);
+        in_force(&controller, "# one\n", Outcome::Applied);
+        for (name, text) in [("000002.json", "{"), ("000003.json", ""), ("x", "{}")] {
+            fs::write(controller.layout().history().join(name), text).expect("a file");
+        }
+        assert_eq!(outcomes(&controller), [(1, Outcome::Applied)]);
+    }
+
+    #[test]
+    fn a_reboot_does_not_confirm() {
+        let folder = Folder::new();
+        let controller = controller(&folder);
+        let old = "[[rule]]\naction = \"allow\"\nport = 22\n";
+        in_force(&controller, old, Outcome::Applied);
+        in_force(&controller, "default = \"deny\"\n", Outcome::NotConfirmed);
+
+        // A reload of a file written by hand, which nobody confirmed.
+        let (loaded, told) = controller.load_confirmed().expect("a policy");
+        assert_eq!(loaded.policy.rules.len(), 1);
+        assert!(told.expect("a warning").contains("entry 1"));
+
+        // Edited since, or settled: the files count.
+        fs::write(controller.layout().etc.join(MAIN_FILE), "# new\n").expect("a file");
+        let (loaded, told) = controller.load_confirmed().expect("a policy");
+        assert_eq!((loaded.policy.rules.len(), told), (0, None));
+        in_force(&controller, "# settled\n", Outcome::Confirmed);
+        assert_eq!(controller.load_confirmed().expect("a policy").1, None);
     }
 }

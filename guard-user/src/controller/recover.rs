@@ -90,6 +90,8 @@ impl Controller {
             return Ok(Recovered::Nothing);
         };
         if journal.generation() != running.slots.generation() {
+            // The switch in place may not be the one that every program reads.
+            installation::complete(layout, &self.network()?)?;
             self.forget(Outcome::NotConfirmed)?;
             return Ok(Recovered::Interrupted);
         }

@@ -27,8 +27,8 @@ impl Controller {
             let _lock = self.begin(consent)?;
             return self.return_to(number, consent);
         }
-        let _lock = Lock::unless_dry_run(&self.layout, consent)?;
-        let recovered = match &_lock {
+        let lock = Lock::unless_dry_run(&self.layout, consent)?;
+        let recovered = match &lock {
             Some(_) => self.recover()?,
             None => Recovered::Nothing,
         };
