@@ -13,7 +13,13 @@ fn a2_confirm_makes_it_permanent() {
     };
 
     let since = scene.apply_bad();
+    let told = scene.guard.guardctl(&["confirm", "--dry-run"]).ok();
+    drop(
+        told.says("would confirm `apply ")
+            .says("generation 2 would stay"),
+    );
     assert_eq!(scene.guard.policy(), policy(GOOD));
+    assert_eq!(scene.status()["pending"]["previous_generation"], 1);
     drop(
         scene
             .guard

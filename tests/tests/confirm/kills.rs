@@ -1,10 +1,10 @@
 //! Commands killed at any moment: the next command finds files and kernel of one mind.
 
-use std::{process::Stdio, thread, time::Duration};
+use std::{fs, process::Stdio, thread, time::Duration};
 
-use serde_json::Value;
+use guard_tests::lab::Answer;
 
-use crate::scene::{GOOD, Scene};
+use crate::scene::{GOOD, ONLY_LARGE, Scene, large, policy};
 
 /// Runs guardctl and kills it after a time; did it live to be killed?
 fn kill(scene: &Scene, words: &[&str], after: Duration) -> bool {
@@ -33,7 +33,7 @@ fn is_there(scene: &Scene, port: u16) -> bool {
     let word = format!("allow {port}/tcp");
     let in_force = rules
         .iter()
-        .any(|rule| rule["rule"] == Value::from(word.as_str()));
+        .any(|rule| rule["rule"].as_str() == Some(&word));
     let on_disk = scene.guard.policy().contains(&port.to_string());
     assert_eq!(in_force, on_disk, "{status}\n{}", scene.guard.policy());
     on_disk
@@ -130,4 +130,43 @@ fn answers_killed_at_any_moment_can_be_given_again() {
         killed > u32::from(KILLS) / 4,
         "only {killed} were still running"
     );
+}
+
+#[test]
+fn a_policy_that_needs_larger_tables_killed_at_any_moment_is_there_or_not() {
+    const KILLS: u32 = 12;
+    let Some(scene) = Scene::enabled() else {
+        return;
+    };
+    let file = scene.guard.folder().join("large.policy");
+    fs::write(&file, large(GOOD)).expect("a file");
+    let apply = ["apply", file.to_str().expect("a path")];
+    let whole = scene.guard.guardctl(&apply).ok().took;
+    let mut outcomes = [0; 2];
+
+    for round in 0..KILLS {
+        drop(scene.guard.guardctl(&["disable"]).ok());
+        scene.guard.write_policy(&policy(GOOD));
+        drop(scene.guard.guardctl(&["enable"]).ok());
+        kill(&scene, &apply, whole * 3 / 2 * round / KILLS);
+        drop(scene.guard.guardctl(&["confirm"]).exit(6));
+
+        scene.assert_settled();
+        let is_large = scene.guard.policy() == large(GOOD);
+        assert!(is_large || scene.guard.policy() == policy(GOOD));
+        let rules = scene.status()["rules"].as_array().map_or(0, Vec::len);
+        assert_eq!(rules > 1, is_large, "{rules} rules");
+        // What the program itself does, not only what the maps in place say.
+        let probe = scene.lab.friend.ask_udp(scene.lab.srv.v4, ONLY_LARGE);
+        assert_eq!(
+            probe != Answer::Silence,
+            is_large,
+            "round {round}: {probe:?}"
+        );
+        outcomes[usize::from(is_large)] += 1;
+    }
+
+    let [missing, there] = outcomes;
+    println!("{there} there, {missing} not");
+    assert!(missing > 1 && there > 1, "{there} there, {missing} not");
 }

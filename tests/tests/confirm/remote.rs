@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use guard_tests::lab::{Ran, finish};
+use guard_tests::{
+    lab::{Ran, Sshd, finish, guardctl_path},
+    require,
+};
 
 use crate::scene::{GOOD, Scene, policy};
 
@@ -107,4 +110,40 @@ fn over_ssh_the_operator_must_be_able_to_come_back() {
     drop(over_ssh(&scene, &["default", "deny"]).ok().says(NOTE));
     assert_eq!(scene.status()["mode"], "enforce");
     drop(over_ssh(&scene, &["confirm"]).ok());
+}
+
+#[test]
+fn sudo_and_the_like_hide_no_ssh_session() {
+    let Some(scene) = Scene::new() else { return };
+    if !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let sshd = Sshd::start(&scene.lab.srv);
+    drop(scene.guard.guardctl(&["allow", "22/tcp"]).ok());
+    drop(scene.guard.guardctl(&["enable"]).ok());
+    let variables = scene.guard.environment();
+    let variables: Vec<String> = variables
+        .iter()
+        .map(|(name, path)| format!("{name}={}", path.display()))
+        .collect();
+    let guardctl = guardctl_path();
+    // The variable is gone, as after sudo; the session is still above.
+    let hidden = format!(
+        "env -u SSH_CONNECTION {} {}",
+        variables.join(" "),
+        guardctl.display()
+    );
+    let logged_in = |words: &str| {
+        let mut ssh = sshd.client(&scene.lab.friend, scene.lab.srv.v4);
+        finish(
+            ssh.arg(format!("{hidden} {words}")),
+            Duration::from_secs(20),
+        )
+    };
+
+    drop(logged_in("deny 4000/tcp").ok().says(NOTE));
+    drop(logged_in("confirm").ok());
+    let told = logged_in("prepend deny from 198.51.100.0/24").exit(7);
+    drop(told.says("you could not log in again from 198.51.100.10"));
+    scene.assert_settled();
 }

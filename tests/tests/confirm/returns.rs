@@ -1,6 +1,6 @@
 //! Without an answer the policy from before returns, whatever becomes of the command.
 
-use crate::scene::{BAD, CONFIRM, GOOD, Scene, policy};
+use crate::scene::{BAD, CONFIRM, GOOD, Scene, large, policy};
 
 #[test]
 fn a2_without_an_answer_the_previous_policy_returns() {
@@ -95,16 +95,8 @@ fn a_policy_that_needs_larger_tables_returns_too() {
     let Some(scene) = Scene::enabled() else {
         return;
     };
-    let mut large = policy(BAD);
-    for number in 0..4000 {
-        let (high, low) = (number / 250, number % 250);
-        large += &format!(
-            "\n[[rule]]\naction = \"allow\"\nport = {}\nfrom = \"10.{high}.{low}.0/24\"\n",
-            10_000 + number
-        );
-    }
     let path = scene.guard.folder().join("large.policy");
-    std::fs::write(&path, large).expect("a file");
+    std::fs::write(&path, large(BAD)).expect("a file");
 
     let words = [
         "apply",

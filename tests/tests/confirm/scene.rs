@@ -29,6 +29,23 @@ pub(crate) fn policy(port: u16) -> String {
     )
 }
 
+/// Open in the large policy only; nobody listens, so the host says so.
+pub(crate) const ONLY_LARGE: u16 = 9999;
+
+/// The same and thousands of rules more: larger than the tables that a small policy gets.
+pub(crate) fn large(port: u16) -> String {
+    let mut text = policy(port);
+    text += &format!("\n[[rule]]\naction = \"allow\"\nport = {ONLY_LARGE}\n");
+    for number in 0..4000 {
+        let (high, low) = (number / 250, number % 250);
+        let port = 10_000 + number;
+        text += &format!(
+            "\n[[rule]]\naction = \"allow\"\nport = {port}\nfrom = \"10.{high}.{low}.0/24\"\n"
+        );
+    }
+    text
+}
+
 pub(crate) struct Scene {
     pub(crate) guard: Instance,
     _echoes: [UdpEcho; 2],
