@@ -32,6 +32,8 @@ pub enum Exit {
     AbiMismatch = 11,
     /// No BPF file system, or not writable.
     NoBpffs = 13,
+    /// A change waits for its confirmation.
+    Pending = 14,
 }
 
 /// A failed command.

@@ -65,6 +65,18 @@ impl Layout {
         self.state.join("applied.json")
     }
 
+    /// The change that is under way or waits for its confirmation.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("pending.json")
+    }
+
+    /// Policies that were in force, one file each.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history")
+    }
+
     /// Held by whoever changes something.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
