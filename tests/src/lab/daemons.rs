@@ -144,12 +144,17 @@ pub struct SshSession {
 impl SshSession {
     /// Sends a line through the session and reads it back. Waits as long as TCP does.
     pub fn answers(&mut self) -> bool {
+        self.echoes("still there\n")
+    }
+
+    /// The same with a line of one's own, which ends in a newline.
+    pub fn echoes(&mut self, text: &str) -> bool {
         let mut line = String::new();
         self.input
-            .write_all(b"still there\n")
+            .write_all(text.as_bytes())
             .and_then(|()| self.input.flush())
             .and_then(|()| self.output.read_line(&mut line))
-            .is_ok_and(|_| line == "still there\n")
+            .is_ok_and(|_| line == text)
     }
 }
 
