@@ -1,6 +1,7 @@
 //! Real servers: sshd and nginx from the distribution's packages, with configurations of their own.
 
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader, Write as _},
     net::{IpAddr, TcpStream},
     path::Path,
@@ -166,7 +167,7 @@ impl Drop for SshSession {
     }
 }
 
-/// nginx on port 80, which answers every request with one line.
+/// nginx on port 80, which answers every request with one line, but for `/large`.
 #[derive(Debug)]
 pub struct Nginx {
     server: Background,
@@ -174,7 +175,9 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// What it answers.
+    /// Bytes of `/large`.
+    pub const LARGE: u64 = 10 << 20;
+    /// What it answers else.
     pub const BODY: &str = "hello from nginx\n";
 
     /// Folder of its configuration and its log.
@@ -215,9 +218,14 @@ impl Nginx {
                 "daemon off;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log stderr;\n\
                  events {{ worker_connections 1024; }}\n\
                  http {{\n access_log off;\n default_type text/plain;\n\
-                  server {{ {listen} return 200 'hello from nginx\\n'; }}\n}}\n"
+                  server {{ {listen} location / {{ return 200 'hello from nginx\\n'; }}\n\
+                  location = /large {{ alias {}; }} }}\n}}\n",
+                folder.join("large").display()
             ),
         );
+        // Without blocks on the disk.
+        let large = File::create(folder.join("large")).and_then(|file| file.set_len(Self::LARGE));
+        large.unwrap_or_else(|error| panic!("{}: {error}", folder.path().display()));
         let mut command = privately(namespace, &folder, "nginx");
         command.arg("-c").arg(configuration);
         let mut server = Background::start(&mut command, folder.join("nginx.log"));

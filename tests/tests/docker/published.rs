@@ -28,29 +28,27 @@ fn story(mode: &str) {
             .ufw("status")
             .says("8080                       DENY"),
     );
-    scene.expect(WEB, true);
+    scene.expect(&[(WEB, true)]);
     scene.expect_outbound();
     let before = scene.netfilter();
 
     let enabled = scene.guard.guardctl(&["enable", "--iface", "eth0"]);
     drop(enabled.ok().says(mode));
 
-    scene.expect(WEB, false);
-    scene.expect(HIDDEN, false);
+    scene.expect(&[(WEB, false), (HIDDEN, false)]);
     scene.expect_outbound();
     // The container's own port is not what the world sees.
     scene.guardctl("allow 80/tcp");
-    scene.expect(WEB, false);
+    scene.expect(&[(WEB, false)]);
 
     scene.guardctl("allow 8080/tcp");
-    scene.expect(WEB, true);
-    scene.expect(HIDDEN, false);
+    scene.expect(&[(WEB, true), (HIDDEN, false)]);
 
     scene.guardctl("delete allow 8080/tcp");
-    scene.expect(WEB, false);
+    scene.expect(&[(WEB, false)]);
     assert_eq!(scene.netfilter(), before, "guard has touched netfilter");
     scene.guardctl("disable");
-    scene.expect(WEB, true);
+    scene.expect(&[(WEB, true)]);
     assert_eq!(scene.netfilter(), before, "guard has touched netfilter");
 }
 
@@ -61,8 +59,7 @@ fn whoever_rewrites_netfilter_opens_nothing_and_closes_nothing() {
     scene.guardctl("enable --iface eth0");
     let check = |after: &str| {
         println!("after {after}");
-        scene.expect(WEB, true);
-        scene.expect(HIDDEN, false);
+        scene.expect(&[(WEB, true), (HIDDEN, false)]);
         scene.expect_outbound();
     };
     check("enable");
@@ -84,7 +81,7 @@ fn whoever_rewrites_netfilter_opens_nothing_and_closes_nothing() {
     let publish = ["--publish", "8082:80"];
     let serve = ["httpd", "-f", "-p", "80", "-h", "/www"];
     drop(scene.docker.container("late", &publish, &serve));
-    scene.expect(8082, false);
+    scene.expect(&[(8082, false)]);
     check("docker run");
 
     // These take Docker's own tables away: what was closed stays closed.
@@ -95,9 +92,7 @@ fn whoever_rewrites_netfilter_opens_nothing_and_closes_nothing() {
         "nft flush ruleset",
     ] {
         scene.on_the_server(line);
-        for port in [HIDDEN, 8082] {
-            scene.expect(port, false);
-        }
+        scene.expect(&[(HIDDEN, false), (8082, false)]);
     }
     drop(scene.guard.guardctl(&["status"]).ok().says("eth0 (native)"));
 }

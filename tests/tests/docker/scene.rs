@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    thread,
     time::Duration,
 };
 
@@ -70,17 +71,23 @@ impl Scene {
         drop(self.guard.guardctl(&words).ok());
     }
 
-    /// Does a published port answer with the container's page?
-    pub(crate) fn is_open(&self, from: &Host, to: IpAddr, port: u16) -> bool {
-        const PATIENCE: Duration = Duration::from_millis(1300);
-        from.run(|| http_get(SocketAddr::new(to, port), PATIENCE))
-            .is_ok_and(|page| page == "hello from the container\n")
-    }
-
+    /// Which published ports answer with the container's page must be as said, for both families.
     #[track_caller]
-    pub(crate) fn expect(&self, port: u16, open: bool) {
-        for to in [self.lab.srv.v4, self.lab.srv.v6] {
-            let answers = self.is_open(&self.lab.attacker, to, port);
+    pub(crate) fn expect(&self, expected: &[(u16, bool)]) {
+        let servers = [self.lab.srv.v4, self.lab.srv.v6];
+        let asked = || {
+            servers
+                .iter()
+                .flat_map(|to| expected.iter().map(move |it| (*to, *it)))
+        };
+        // Silence takes its time; all of them keep it together.
+        let answers: Vec<bool> = thread::scope(|scope| {
+            let ask = |(to, (port, _))| scope.spawn(move || is_open(&self.lab.attacker, to, port));
+            let questions: Vec<_> = asked().map(ask).collect();
+            let join = |question: thread::ScopedJoinHandle<'_, bool>| question.join().unwrap();
+            questions.into_iter().map(join).collect()
+        });
+        for ((to, (port, open)), answers) in asked().zip(answers) {
             assert_eq!(answers, open, "{to} port {port} answers");
         }
     }
@@ -116,6 +123,12 @@ impl Scene {
         let mut command = self.lab.srv.command(words.next().unwrap_or_default());
         drop(finish(command.args(words), Duration::from_secs(20)).ok());
     }
+}
+
+fn is_open(from: &Host, to: IpAddr, port: u16) -> bool {
+    const PATIENCE: Duration = Duration::from_millis(1300);
+    from.run(|| http_get(SocketAddr::new(to, port), PATIENCE))
+        .is_ok_and(|page| page == "hello from the container\n")
 }
 
 #[track_caller]
