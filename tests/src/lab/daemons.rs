@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
     net::{IpAddr, TcpStream},
+    os::fd::AsRawFd as _,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
@@ -143,19 +144,36 @@ pub struct SshSession {
 }
 
 impl SshSession {
-    /// Sends a line through the session and reads it back. Waits as long as TCP does.
+    /// Sends a line through the session and reads it back. Waits ten seconds.
     pub fn answers(&mut self) -> bool {
         self.echoes("still there\n")
     }
 
     /// The same with a line of one's own, which ends in a newline.
     pub fn echoes(&mut self, text: &str) -> bool {
-        let mut line = String::new();
-        self.input
-            .write_all(text.as_bytes())
-            .and_then(|()| self.input.flush())
-            .and_then(|()| self.output.read_line(&mut line))
-            .is_ok_and(|_| line == text)
+        let written = self.input.write_all(text.as_bytes());
+        let mut answer = Vec::new();
+        while written.is_ok() && !answer.ends_with(b"\n") && self.has_more() {
+            match self.output.fill_buf() {
+                Ok([]) | Err(_) => return false,
+                Ok(bytes) => answer.extend_from_slice(bytes),
+            }
+            self.output.consume(self.output.buffer().len());
+        }
+        answer == text.as_bytes()
+    }
+
+    /// Waits for output, since the session itself would wait for as long as TCP does.
+    fn has_more(&self) -> bool {
+        const PATIENCE_MS: libc::c_int = 10_000;
+        let mut poll = libc::pollfd {
+            fd: self.output.get_ref().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one live pollfd.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, PATIENCE_MS) };
+        ready > 0
     }
 }
 
