@@ -54,7 +54,7 @@ impl Dnsmasq {
         let mut server = Self::start(host, &[&common, options].concat());
         until("dnsmasq to lend addresses", || {
             server.server.assert_alive();
-            server.server.said().contains("DHCP, ")
+            server.server.said().contains("IP range ")
         });
         server
     }
