@@ -1,14 +1,19 @@
 //! The tables of the model: the same words that the kernel reads, in a vector.
 
-use std::cell::RefCell;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 
 use crate::{
     abi::{
+        counters,
+        flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
         fragment::CELLS,
         image::HEADER_FLAGS,
         switch::{SlotState, SwitchWord},
     },
-    policy::Tables,
+    policy::{Bucket, Headers, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -24,7 +29,16 @@ pub struct MemTables {
     pub slot_words: u32,
     /// Slot after slot.
     pub policy: Vec<u64>,
+    /// The coarse clock.
+    pub ticks: u32,
+    /// TCP sockets of this host.
+    pub sockets: BTreeSet<Tuple>,
     fragments: RefCell<Vec<u64>>,
+    flow_keys: [u64; KEYS],
+    /// Made when the first flow begins.
+    flows: RefCell<Vec<Cell<u64>>>,
+    session_ports: RefCell<BTreeSet<u16>>,
+    events: [Cell<u64>; counters::Event::ALL.len()],
 }
 
 impl MemTables {
@@ -39,8 +53,72 @@ impl MemTables {
             seed: 0,
             slot_words: image.len() as u32,
             policy: image,
+            ticks: 1_000_000,
+            sockets: BTreeSet::new(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
+            flow_keys: flow::keys(0),
+            flows: RefCell::default(),
+            session_ports: RefCell::default(),
+            events: Default::default(),
         }
+    }
+
+    /// The same with the keys that belong to this seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self.flow_keys = flow::keys(seed);
+        self
+    }
+
+    /// How often something happened that is no packet.
+    #[must_use]
+    pub fn counted(&self, event: counters::Event) -> u64 {
+        self.events[event as usize].get()
+    }
+
+    /// Forgets every flow.
+    pub fn clear_flows(&self) {
+        self.flows.borrow_mut().clear();
+        self.session_ports.borrow_mut().clear();
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        self.flows.borrow().get(index).map_or(0, Cell::get)
+    }
+
+    fn set_word(&self, index: usize, value: u64) {
+        let mut flows = self.flows.borrow_mut();
+        if flows.is_empty() {
+            flows.resize(BUCKETS as usize * BUCKET_WORDS, Cell::new(0));
+        }
+        if let Some(word) = flows.get(index) {
+            word.set(value);
+        }
+    }
+}
+
+/// A bucket of the model's flow table.
+struct MemBucket<'a> {
+    tables: &'a MemTables,
+    at: usize,
+}
+
+impl Bucket for MemBucket<'_> {
+    fn tag(&self, way: usize) -> u64 {
+        self.tables.word(self.at + way % WAYS)
+    }
+
+    fn state(&self, way: usize) -> u64 {
+        self.tables.word(self.at + WAYS + way % WAYS)
+    }
+
+    fn set_tag(&self, way: usize, tag: u64) {
+        self.tables.set_word(self.at + way % WAYS, tag);
+    }
+
+    fn set_state(&self, way: usize, state: u64) {
+        self.tables.set_word(self.at + WAYS + way % WAYS, state);
     }
 }
 
@@ -77,5 +155,38 @@ impl Tables for MemTables {
         if let Some(cell) = self.fragments.borrow_mut().get_mut(index as usize) {
             *cell = stamp;
         }
+    }
+
+    fn ticks(&self) -> u32 {
+        self.ticks
+    }
+
+    fn flow_key(&self, index: usize) -> u64 {
+        self.flow_keys[index]
+    }
+
+    fn flow_bucket(&self, index: u32) -> impl Bucket {
+        MemBucket {
+            tables: self,
+            at: index as usize * BUCKET_WORDS,
+        }
+    }
+
+    fn has_sessions(&self, port: u16) -> bool {
+        self.session_ports.borrow().contains(&port)
+    }
+
+    fn mark_sessions(&self, port: u16) {
+        self.session_ports.borrow_mut().insert(port);
+    }
+
+    fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {
+        self.count(counters::Event::SocketAsked);
+        self.sockets.contains(tuple)
+    }
+
+    fn count(&self, event: counters::Event) {
+        let counter = &self.events[event as usize];
+        counter.set(counter.get() + 1);
     }
 }

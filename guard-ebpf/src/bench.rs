@@ -5,9 +5,11 @@
 #![feature(asm_experimental_arch)]
 
 mod count;
+mod egress;
 mod ingress;
 mod maps;
 mod reader;
+mod socket;
 mod tables;
 
 use aya_ebpf::{
@@ -16,7 +18,6 @@ use aya_ebpf::{
     maps::Array,
     programs::XdpContext,
 };
-use guard_common::abi::reason::Action;
 
 /// State of the random numbers.
 #[map(name = "random")]
@@ -65,10 +66,7 @@ fn bench_generate(ctx: XdpContext) -> u32 {
 #[xdp]
 fn bench_guard(ctx: XdpContext) -> u32 {
     draw(&ctx);
-    match ingress::judge(&ctx) {
-        Action::Pass => xdp_action::XDP_PASS,
-        Action::Drop => xdp_action::XDP_DROP,
-    }
+    ingress::judge(&ctx)
 }
 
 /// Writes a random source and destination port into an untagged IPv4 packet without options.

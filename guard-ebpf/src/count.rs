@@ -3,7 +3,10 @@
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use guard_common::{
     abi::{
-        counters::{Counter, SHARD_ROWS, dropped_row, passed_row, reason_row},
+        counters::{
+            Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row,
+            monitored_row, passed_row, reason_row,
+        },
         reason::Action,
     },
     policy::Judgement,
@@ -11,20 +14,50 @@ use guard_common::{
 
 use crate::maps;
 
-/// Counts a frame by reason and, where it asked for a service, by service and action.
+/// Counts a frame by reason and, where it asked for a service, by service and action. What passes
+/// for a reason to drop passes because of monitor mode, and is counted apart.
 #[inline(always)]
 pub(crate) fn record(judgement: &Judgement, bytes: u64) {
-    // SAFETY: the helper has no arguments and no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    let shard = (cpu as u32 & (maps::shards() - 1)) * SHARD_ROWS;
-    add(shard + reason_row(judgement.verdict.reason), bytes);
+    let shard = shard();
+    let reason = judgement.verdict.reason;
+    let is_monitored = match (reason.action(), judgement.verdict.action) {
+        (Action::Drop, Action::Pass) => true,
+        (Action::Drop, Action::Drop) | (Action::Pass, _) => false,
+    };
+    add(
+        shard
+            + if is_monitored {
+                monitored_reason_row(reason)
+            } else {
+                reason_row(reason)
+            },
+        bytes,
+    );
     if let Some(service) = judgement.service {
-        let row = match judgement.verdict.action {
-            Action::Pass => passed_row(service),
-            Action::Drop => dropped_row(service),
+        let row = if is_monitored {
+            monitored_row(service)
+        } else {
+            match judgement.verdict.action {
+                Action::Pass => passed_row(service),
+                Action::Drop => dropped_row(service),
+            }
         };
         add(shard + row, bytes);
     }
+}
+
+/// Counts what is no frame.
+#[inline(always)]
+pub(crate) fn event(event: Event) {
+    add(shard() + event_row(event), 0);
+}
+
+/// First row of this CPU's shard.
+#[inline(always)]
+fn shard() -> u32 {
+    // SAFETY: the helper has no arguments and no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    (cpu as u32 & (maps::shards() - 1)) * SHARD_ROWS
 }
 
 #[inline(always)]

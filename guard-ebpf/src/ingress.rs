@@ -1,21 +1,36 @@
 //! XDP ingress: read, judge, count once, act.
 
-use aya_ebpf::programs::XdpContext;
-use guard_common::{abi::reason::Action, policy::Arrival};
+use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
+use guard_common::{
+    abi::{explain, reason::Action},
+    policy::Arrival,
+};
 
-use crate::{count, reader::XdpReader, tables::BpfTables};
+use crate::{count, maps, reader::FrameReader, tables::BpfTables};
 
-/// What happens to the frame. Every frame leaves through this one return and is counted here once.
+/// What the kernel shall do with the frame. Every frame leaves through this one function and is
+/// counted here once.
 #[inline(always)]
-pub(crate) fn judge(ctx: &XdpContext) -> Action {
-    let reader = XdpReader::new(ctx);
-    let judgement = guard_common::judge(&reader, &BpfTables, arrival(ctx));
+pub(crate) fn judge(ctx: &XdpContext) -> u32 {
+    let reader = FrameReader::arriving(ctx);
+    let judgement = guard_common::judge(&reader, &BpfTables::arriving(ctx), arrival(ctx));
+    if maps::explain() != 0 {
+        return explain::pack(judgement.verdict);
+    }
     count::record(&judgement, reader.frame_len());
-    judgement.verdict.action
+    match judgement.verdict.action {
+        Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => xdp_action::XDP_DROP,
+    }
 }
 
 #[inline(always)]
 fn arrival(ctx: &XdpContext) -> Arrival {
+    if maps::explain() != 0 {
+        return Arrival {
+            ifindex: maps::explain_ifindex(),
+        };
+    }
     // SAFETY: the kernel hands every XDP program a valid xdp_md.
     let ifindex = unsafe { (*ctx.ctx).ingress_ifindex };
     Arrival { ifindex }

@@ -4,6 +4,7 @@
 use aya_ebpf::{macros::map, maps::Array};
 use guard_common::abi::{
     counters::{Counter, SHARD_ROWS},
+    flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
     fragment::CELLS,
     image::FIXED_WORDS,
     switch::SLOTS,
@@ -17,13 +18,20 @@ const MMAPABLE: u32 = aya_ebpf::bindings::BPF_F_MMAPABLE;
 pub(crate) static POLICY: Array<u64> = Array::with_max_entries(SLOTS * FIXED_WORDS, MMAPABLE);
 
 #[map(name = "switch")]
-pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(1, MMAPABLE);
+pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(2, MMAPABLE);
 
 #[map(name = "counters")]
 pub(crate) static COUNTERS: Array<Counter> = Array::with_max_entries(SHARD_ROWS, MMAPABLE);
 
 #[map(name = "fragments")]
 pub(crate) static FRAGMENTS: Array<u64> = Array::with_max_entries(CELLS, MMAPABLE);
+
+#[map(name = "flows")]
+pub(crate) static FLOWS: Array<BucketWords> = Array::with_max_entries(BUCKETS, MMAPABLE);
+
+#[map(name = "session_ports")]
+pub(crate) static SESSION_PORTS: Array<[u8; PORTS_PER_ROW]> =
+    Array::with_max_entries(PORT_ROWS, MMAPABLE);
 
 /// Words in one policy slot.
 #[unsafe(no_mangle)]
@@ -41,6 +49,22 @@ static OWN_SHARD: u32 = 0;
 #[unsafe(no_mangle)]
 static SEED: u64 = 0;
 
+/// Keys of the flow hash.
+#[unsafe(no_mangle)]
+static FLOW_KEYS: [u64; KEYS] = [0; KEYS];
+
+/// Jiffies of a tick, as a power of two.
+#[unsafe(no_mangle)]
+static TICK_SHIFT: u32 = 8;
+
+/// 1: answer with reason and rule instead of a verdict, and write to no map.
+#[unsafe(no_mangle)]
+static EXPLAIN: u32 = 0;
+
+/// The interface that an explained packet arrives on.
+#[unsafe(no_mangle)]
+static EXPLAIN_IFINDEX: u32 = 0;
+
 macro_rules! constant {
     ($(#[$doc:meta])* $name:ident = $static:ident: $type:ty) => {
         $(#[$doc])*
@@ -57,3 +81,16 @@ constant!(slot_words = SLOT_WORDS: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);
+constant!(tick_shift = TICK_SHIFT: u32);
+constant!(explain = EXPLAIN: u32);
+constant!(explain_ifindex = EXPLAIN_IFINDEX: u32);
+
+/// Key `index` of the flow hash.
+#[inline(always)]
+pub(crate) fn flow_key(index: usize) -> u64 {
+    let keys = &raw const FLOW_KEYS;
+    // SAFETY: every caller passes a number below `KEYS`.
+    let key = unsafe { keys.cast::<u64>().add(index) };
+    // SAFETY: as in `constant!`.
+    unsafe { core::ptr::read_volatile(key) }
+}

@@ -1,25 +1,44 @@
 //! The only place that forms pointers into a packet.
 
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::programs::{TcContext, XdpContext};
 use guard_common::packet::{MAX_OFFSET, PacketReader};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-/// Direct access to the linear part of an XDP frame.
-pub(crate) struct XdpReader {
+/// Direct access to the linear part of a frame.
+pub(crate) struct FrameReader {
     start: usize,
     end: usize,
     len: usize,
 }
 
-impl XdpReader {
+impl FrameReader {
+    /// A frame that arrives.
     #[inline(always)]
-    pub(crate) fn new(ctx: &XdpContext) -> Self {
+    pub(crate) fn arriving(ctx: &XdpContext) -> Self {
         let (start, end) = (ctx.data(), ctx.data_end());
         // The compiler must not know that this is `end - start`: it would derive from a length
         // field that fits the frame that a read does too, and leave out the comparison with `end`
         // that the verifier wants to see before every read.
         let len = opaque((end - start) as u64) as usize;
         Self { start, end, len }
+    }
+
+    /// A frame that leaves. Its headers are made linear if they are not.
+    #[inline(always)]
+    pub(crate) fn leaving(ctx: &TcContext) -> Self {
+        /// Ethernet, two tags, IPv6 with a few extension headers, TCP.
+        const HEADERS: u32 = 128;
+        let len = ctx.len();
+        let wanted = if len < HEADERS { len } else { HEADERS };
+        if ctx.data() + wanted as usize > ctx.data_end() {
+            // Refused for lack of memory: what cannot be read is not noted.
+            let _ = ctx.pull_data(wanted);
+        }
+        Self {
+            start: ctx.data(),
+            end: ctx.data_end(),
+            len: opaque(u64::from(len)) as usize,
+        }
     }
 
     /// Bytes of the frame, from its Ethernet header.
@@ -29,7 +48,7 @@ impl XdpReader {
     }
 }
 
-impl PacketReader for XdpReader {
+impl PacketReader for FrameReader {
     #[inline(always)]
     fn len(&self) -> usize {
         self.len

@@ -1,15 +1,50 @@
-//! `Tables` over the BPF maps.
+//! `Tables` over the BPF maps. Searches stand behind global functions, which the verifier checks once,
+//! alone, and not once per way that leads to them.
 
-use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::xdp_md,
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns},
+    programs::XdpContext,
+};
+use core::ffi::c_void;
 use guard_common::{
-    abi::{addr::Addr, image::Tree, switch::SwitchWord},
-    policy::{Tables, longest_prefix},
+    abi::{
+        addr::Addr,
+        counters,
+        flow::{BucketWords, Event, FlowState, Tag, Tuple, WAYS, port_place},
+        image::Tree,
+        switch::SwitchWord,
+    },
+    packet::PacketReader,
+    policy::{
+        Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer, Tables, begin_flow,
+        find_flow, interface_class, longest_prefix, quoted_part, weigh_rules,
+    },
 };
 
-use crate::maps;
+use crate::{count, maps, reader::FrameReader, socket};
 
-/// Stands for the maps of this program.
-pub(crate) struct BpfTables;
+/// Stands for the maps of this program, and for the packet on whose behalf sockets are looked up.
+pub(crate) struct BpfTables {
+    ctx: *mut c_void,
+}
+
+impl BpfTables {
+    /// On behalf of a frame that arrives.
+    #[inline(always)]
+    pub(crate) fn arriving(ctx: &XdpContext) -> Self {
+        Self { ctx: ctx.as_ptr() }
+    }
+
+    /// For what asks no socket.
+    #[inline(always)]
+    pub(crate) fn without_packet() -> Self {
+        Self {
+            ctx: core::ptr::null_mut(),
+        }
+    }
+}
 
 impl Tables for BpfTables {
     #[inline(always)]
@@ -21,6 +56,13 @@ impl Tables for BpfTables {
     fn now_ns(&self) -> u64 {
         // SAFETY: the helper has no arguments and no preconditions.
         unsafe { bpf_ktime_get_boot_ns() }
+    }
+
+    #[inline(always)]
+    fn ticks(&self) -> u32 {
+        // SAFETY: the helper has no arguments and no preconditions.
+        let jiffies = unsafe { bpf_jiffies64() };
+        (jiffies >> (maps::tick_shift() & 63)) as u32
     }
 
     #[inline(always)]
@@ -50,20 +92,265 @@ impl Tables for BpfTables {
 
     #[inline(always)]
     fn set_fragment_stamp(&self, index: u32, stamp: u64) {
-        if let Some(cell) = maps::FRAGMENTS.get_ptr_mut(index) {
+        if maps::explain() == 0
+            && let Some(cell) = maps::FRAGMENTS.get_ptr_mut(index)
+        {
             // SAFETY: the kernel returned a pointer to a live 8-byte element; a torn or lost write
             // costs one datagram a retransmission.
             unsafe { cell.write_volatile(stamp) };
         }
     }
+
+    #[inline(always)]
+    fn flow_key(&self, index: usize) -> u64 {
+        maps::flow_key(index)
+    }
+
+    #[inline(always)]
+    fn flow_bucket(&self, index: u32) -> impl Bucket {
+        BpfBucket(maps::FLOWS.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn find_flow(&self, tag: Tag, event: Event) -> Found {
+        Found::from_number(guard_find_flow(tag.bits(), event.number()))
+    }
+
+    #[inline(always)]
+    fn begin_flow(&self, tag: Tag, event: Event, local_port: u16) {
+        guard_begin_flow(tag.bits(), event.number(), u32::from(local_port));
+    }
+
+    #[inline(always)]
+    fn has_sessions(&self, port: u16) -> bool {
+        let (row, place) = port_place(port);
+        match maps::SESSION_PORTS.get_ptr(row) {
+            Some(ports) => {
+                // SAFETY: `place` is below the length of the row that the kernel returned.
+                let mark = unsafe { ports.cast::<u8>().add(place) };
+                // SAFETY: as above.
+                unsafe { mark.read_volatile() != 0 }
+            }
+            None => false,
+        }
+    }
+
+    #[inline(always)]
+    fn mark_sessions(&self, port: u16) {
+        let (row, place) = port_place(port);
+        if let Some(ports) = maps::SESSION_PORTS.get_ptr_mut(row) {
+            // SAFETY: `place` is below the length of the row that the kernel returned.
+            let mark = unsafe { ports.cast::<u8>().add(place) };
+            // SAFETY: as above. Read first: a line that nobody writes stays in every cache.
+            if unsafe { mark.read_volatile() } == 0 && maps::explain() == 0 {
+                // SAFETY: as above.
+                unsafe { mark.write_volatile(1) };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
+        self.count(counters::Event::SocketAsked);
+        let ports = u32::from(tuple.remote_port) << 16 | u32::from(tuple.local_port);
+        let is_v4 = u32::from(tuple.remote.is_v4());
+        let is_quoted = u32::from(headers.is_quoted);
+        guard_socket(self.ctx.cast(), headers.at, ports, is_v4, is_quoted) != 0
+    }
+
+    #[inline(always)]
+    fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
+        guard_interface(base, ifindex)
+    }
+
+    #[inline(always)]
+    fn weigh_rules(&self, place: Place) -> RulesAnswer {
+        RulesAnswer::from_bits(guard_rules(
+            place.base,
+            place.flags | place.group << 8,
+            place.class,
+            place.scopes,
+            place.scope,
+        ))
+    }
+
+    #[inline(always)]
+    fn quoted_part<R>(&self, _: &R, quotation: Quotation, part: QuotedPart) -> u64
+    where
+        R: PacketReader + ?Sized,
+    {
+        guard_quoted(
+            self.ctx.cast(),
+            quotation.at,
+            quotation.end,
+            u32::from(quotation.is_v4),
+            part as u32,
+        )
+    }
+
+    #[inline(always)]
+    fn count(&self, event: counters::Event) {
+        if maps::explain() == 0 {
+            count::event(event);
+        }
+    }
 }
 
-/// The search for the longest prefix as a global function: the verifier checks it once, alone.
+/// A bucket of the flow table; none reads as empty.
+struct BpfBucket(Option<*mut BucketWords>);
+
+impl BpfBucket {
+    #[inline(always)]
+    fn load(&self, at: usize) -> u64 {
+        match self.0 {
+            Some(bucket) => {
+                // SAFETY: `at` is below the length of the live element.
+                let word = unsafe { bucket.cast::<u64>().add(at) };
+                // SAFETY: as above; aligned, one load.
+                unsafe { word.read_volatile() }
+            }
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn store(&self, at: usize, value: u64) {
+        if let Some(bucket) = self.0
+            && maps::explain() == 0
+        {
+            // SAFETY: `at` is below the length of the live element.
+            let word = unsafe { bucket.cast::<u64>().add(at) };
+            // SAFETY: as above; aligned, one store. Two CPUs that write at once leave the entry of
+            // one of them; the other flow is noted with its next packet.
+            unsafe { word.write_volatile(value) };
+        }
+    }
+}
+
+impl Bucket for BpfBucket {
+    #[inline(always)]
+    fn tag(&self, way: usize) -> u64 {
+        self.load(way & (WAYS - 1))
+    }
+
+    #[inline(always)]
+    fn state(&self, way: usize) -> u64 {
+        self.load(WAYS + (way & (WAYS - 1)))
+    }
+
+    #[inline(always)]
+    fn set_tag(&self, way: usize, tag: u64) {
+        self.store(way & (WAYS - 1), tag);
+    }
+
+    #[inline(always)]
+    fn set_state(&self, way: usize, state: u64) {
+        self.store(WAYS + (way & (WAYS - 1)), state);
+    }
+
+    #[inline(always)]
+    fn worth(state: FlowState, now: u32) -> u64 {
+        guard_worth(state.to_word(), now)
+    }
+
+    #[inline(always)]
+    fn forget(value: u64) -> u64 {
+        FrameReader::forget(value)
+    }
+}
+
+/// The search for the longest prefix.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_prefix(hi: u64, lo: u64, base: u32, tree: u32, default: u32) -> u32 {
     let tree = Tree::from_number(tree);
-    longest_prefix(&BpfTables, base, Addr::from_halves(hi, lo), tree, default)
+    let tables = BpfTables::without_packet();
+    longest_prefix(&tables, base, Addr::from_halves(hi, lo), tree, default)
+}
+
+/// The search for a flow.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_find_flow(tag: u64, event: u32) -> u32 {
+    let tables = BpfTables::without_packet();
+    find_flow(&tables, Tag::from_bits(tag), Event::from_number(event)) as u32
+}
+
+/// What the loss of a flow costs.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_worth(state: u64, now: u32) -> u64 {
+    FlowState::from_word(state).worth(now)
+}
+
+/// A new entry for a flow.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_begin_flow(tag: u64, event: u32, local_port: u32) -> u32 {
+    let tables = BpfTables::without_packet();
+    let event = Event::from_number(event);
+    begin_flow(&tables, Tag::from_bits(tag), event, local_port as u16);
+    0
+}
+
+/// The class of an interface.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
+    interface_class(&BpfTables::without_packet(), base, ifindex)
+}
+
+/// The rules.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope: u32) -> u32 {
+    let place = Place {
+        base,
+        flags: packed & 0xff,
+        group: packed >> 8,
+        class,
+        scopes,
+        scope,
+    };
+    weigh_rules(&BpfTables::without_packet(), place).bits()
+}
+
+/// The kernel's table of TCP sockets; `ports` is the remote port (high half) and the local one.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_socket(
+    ctx: *mut xdp_md,
+    at: u32,
+    ports: u32,
+    is_v4: u32,
+    is_quoted: u32,
+) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let reader = FrameReader::arriving(&ctx);
+    let headers = Headers {
+        at,
+        is_quoted: is_quoted != 0,
+    };
+    u32::from(socket::is_known(
+        ctx.as_ptr(),
+        &reader,
+        headers,
+        is_v4 != 0,
+        ports,
+    ))
+}
+
+/// What an ICMP error quotes.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_quoted(ctx: *mut xdp_md, at: u32, end: u32, is_v4: u32, part: u32) -> u64 {
+    let reader = FrameReader::arriving(&XdpContext::new(ctx));
+    let quotation = Quotation {
+        at,
+        end,
+        is_v4: is_v4 != 0,
+    };
+    quoted_part(&reader, quotation, QuotedPart::from_number(part))
 }
 
 /// An element, read whole and once; 0 when there is none.

@@ -47,7 +47,13 @@ impl Layout {
         self.pins().join("maps")
     }
 
-    /// Pinned links, one per interface.
+    /// The pinned clock of the flow table.
+    #[must_use]
+    pub fn clock(&self) -> PathBuf {
+        self.maps().join("clock")
+    }
+
+    /// Pinned links, two per interface.
     #[must_use]
     pub fn links(&self) -> PathBuf {
         self.pins().join("links")

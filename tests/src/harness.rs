@@ -16,7 +16,7 @@ use guard_common::{
     policy::{Arrival, Judgement},
 };
 use guard_user::{
-    dataplane::{Object, Parameters, PolicySlots, mapping::Mapping},
+    dataplane::{Object, Parameters, PolicySlots, Purpose, mapping::Mapping},
     ruleset::{
         compile::{Host, Stamp, compile},
         model::Policy,
@@ -105,6 +105,7 @@ impl Harness {
             shards,
             own_shard,
             seed: SEED,
+            purpose: Purpose::Filter,
         };
         let object = Object::load(parameters, None)?;
         let words = shards as usize * SHARD_ROWS as usize * 2;
@@ -112,8 +113,7 @@ impl Harness {
         let slots = object.slots()?;
         let slot = slots.stage(&image);
         slots.switch_to(SwitchWord::settled(slot, slot));
-        let mut model = MemTables::with_policy(image);
-        model.seed = SEED;
+        let mut model = MemTables::with_policy(image).with_seed(SEED);
         model.now_ns = boot_time_ns();
         Ok(Self {
             object,

@@ -6,12 +6,13 @@ mod instructions;
 use aya::{maps::MapInfo, programs::Xdp};
 use guard_common::abi::{
     counters::{Counter, SHARD_ROWS},
+    flow,
     fragment::CELLS,
     names,
     switch::SLOTS,
 };
 use guard_tests::require;
-use guard_user::dataplane::{Object, Parameters};
+use guard_user::dataplane::{Object, Parameters, Purpose};
 
 use instructions::{deepest_chain, functions, translated};
 
@@ -21,13 +22,14 @@ const VERIFIED_BUDGET: u32 = 200_000;
 /// Of the 512 bytes that all frames of a call chain share.
 const STACK_BUDGET: u32 = 448;
 /// Bytes of the object, debug information for the verifier's messages included.
-const SIZE_BUDGET: usize = 512 * 1024;
+const SIZE_BUDGET: usize = 768 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,
     shards: 4,
     own_shard: true,
     seed: 1,
+    purpose: Purpose::Filter,
 };
 
 fn object() -> Option<Object> {
@@ -52,13 +54,15 @@ fn every_map_has_its_name_its_kind_and_its_size() {
     let Some(object) = object() else { return };
     let expected = [
         (names::POLICY, SLOTS * PARAMETERS.slot_words, 8),
-        (names::SWITCH, 1, 8),
+        (names::SWITCH, 2, 8),
         (
             names::COUNTERS,
             PARAMETERS.shards * SHARD_ROWS,
             size_of::<Counter>(),
         ),
         (names::FRAGMENTS, CELLS, 8),
+        (names::FLOWS, flow::BUCKETS, size_of::<flow::BucketWords>()),
+        (names::SESSION_PORTS, flow::PORT_ROWS, flow::PORTS_PER_ROW),
     ];
     assert_eq!(expected.map(|(name, ..)| name), names::MAPS);
     for (name, entries, value) in expected {

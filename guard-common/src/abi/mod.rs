@@ -6,6 +6,8 @@
 
 pub mod addr;
 pub mod counters;
+pub mod explain;
+pub mod flow;
 pub mod fragment;
 pub mod image;
 pub mod names;

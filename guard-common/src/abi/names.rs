@@ -2,16 +2,25 @@
 
 /// The XDP program.
 pub const INGRESS: &str = "guard_ingress";
+/// The tc program on the way out.
+pub const EGRESS: &str = "guard_egress";
+/// A program that a test run asks for the kernel's clock.
+pub const CLOCK: &str = "guard_clock";
 /// Array of policy words: [`super::switch::SLOTS`] slots of [`SLOT_WORDS`] words.
 pub const POLICY: &str = "policy";
-/// Array of one [`super::switch::SwitchWord`].
+/// Array of two words: the [`super::switch::SwitchWord`], and the seed of this boot, which only user
+/// space reads.
 pub const SWITCH: &str = "switch";
 /// Array of [`super::counters::Counter`], one shard after the other.
 pub const COUNTERS: &str = "counters";
 /// Array of fragment stamps.
 pub const FRAGMENTS: &str = "fragments";
+/// Array of [`super::flow::BucketWords`].
+pub const FLOWS: &str = "flows";
+/// Array of [`super::flow::PORT_ROWS`] rows of bytes: which local TCP ports have sessions.
+pub const SESSION_PORTS: &str = "session_ports";
 /// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 4] = [POLICY, SWITCH, COUNTERS, FRAGMENTS];
+pub const MAPS: [&str; 6] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, SESSION_PORTS];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";
@@ -21,3 +30,11 @@ pub const SHARDS: &str = "SHARDS";
 pub const OWN_SHARD: &str = "OWN_SHARD";
 /// Constant of the object: random number of this boot, for hashes that an attacker could aim at.
 pub const SEED: &str = "SEED";
+/// Constant of the object: [`super::flow::keys`] of that number.
+pub const FLOW_KEYS: &str = "FLOW_KEYS";
+/// Constant of the object: jiffies of a tick, as a power of two.
+pub const TICK_SHIFT: &str = "TICK_SHIFT";
+/// Constant of the object: 1 = answer with reason and rule, and write nothing.
+pub const EXPLAIN: &str = "EXPLAIN";
+/// Constant of the object: the interface that an explained packet arrives on.
+pub const EXPLAIN_IFINDEX: &str = "EXPLAIN_IFINDEX";

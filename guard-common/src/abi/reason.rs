@@ -148,6 +148,14 @@ reasons! {
     NdpOffLink = 36, Drop, "ndp-off-link", "neighbour discovery with a hop limit below 255, fragmented or behind extension headers";
     /// ICMP or ICMPv6 redirect.
     IcmpRedirect = 37, Drop, "icmp-redirect", "ICMP redirect";
+    /// An answer to something that this host or a container started.
+    Reply = 38, Pass, "reply", "an answer to what this host or one of its containers started";
+    /// A segment of a TCP session of this host that no rule opens any more.
+    LiveSession = 39, Pass, "live-session", "a TCP session that was open before";
+    /// An ICMP error about a packet of ours.
+    IcmpRelated = 40, Pass, "icmp-related", "an ICMP error about a packet of this host";
+    /// An ICMP error about a packet that is not ours.
+    IcmpUnrelated = 41, Drop, "icmp-unrelated", "an ICMP error about a packet that this host did not send";
 }
 
 #[cfg(test)]

@@ -74,6 +74,9 @@ pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Result<P
         extended: false,
         router_alert: false,
         transport,
+        network_at: at as u32,
+        transport_at: (at + header_len) as u32,
+        end: (at + total_len) as u32,
     })
 }
 

@@ -115,6 +115,9 @@ pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Result<P
         extended: chain.at != start,
         router_alert: chain.router_alert,
         transport,
+        network_at: at as u32,
+        transport_at: chain.at as u32,
+        end: end as u32,
     })
 }
 

@@ -7,6 +7,7 @@
 mod ipv4;
 mod ipv6;
 mod link;
+mod quoted;
 mod transport;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -14,6 +15,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 use crate::abi::{addr::Addr, reason::Reason};
 
 pub use link::MAX_VLAN_TAGS;
+pub use quoted::{ICMP_LEN, quoted};
 pub use transport::{TcpFlags, Transport};
 
 /// Reads a frame. Implemented over packet pointers in the kernel and over slices elsewhere.
@@ -155,6 +157,12 @@ pub struct Packet {
     pub router_alert: bool,
     /// The transport header; `None` behind a later fragment.
     pub transport: Transport,
+    /// Where the IP header lies in the frame.
+    pub network_at: u32,
+    /// Where the transport header lies in the frame.
+    pub transport_at: u32,
+    /// Where the packet ends in the frame; what follows is padding of the link.
+    pub end: u32,
 }
 
 /// Reads a frame.

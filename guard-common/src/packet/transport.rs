@@ -72,6 +72,8 @@ pub enum Transport {
         kind: u8,
         /// Code.
         code: u8,
+        /// Identifier, of echoes.
+        id: u16,
     },
     /// ICMPv6.
     Icmpv6 {
@@ -79,6 +81,8 @@ pub enum Transport {
         kind: u8,
         /// Code.
         code: u8,
+        /// Identifier, of echoes.
+        id: u16,
     },
     /// Any other protocol.
     Other,
@@ -119,7 +123,9 @@ const _: () = assert!(size_of::<UdpHeader>() == UDP_LEN);
 struct IcmpHeader {
     kind: u8,
     code: u8,
-    rest: [u8; 6],
+    checksum: [u8; 2],
+    id: [u8; 2],
+    rest: [u8; 2],
 }
 
 /// Reads the header of `protocol` at `at`, in a packet that ends at `end`.
@@ -172,6 +178,7 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
             Ok(Transport::Icmp {
                 kind: header.kind,
                 code: header.code,
+                id: u16::from_be_bytes(header.id),
             })
         }
         protocol::ICMPV6 => {
@@ -179,6 +186,7 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
             Ok(Transport::Icmpv6 {
                 kind: header.kind,
                 code: header.code,
+                id: u16::from_be_bytes(header.id),
             })
         }
         // An extension header claimed more than the packet has.

@@ -10,11 +10,17 @@
 //!
 //! The list is the meaning. The code decides earlier where the outcome cannot differ: a SYN to a
 //! port that no rule opens can be no reply, so it is dropped straight behind the port table.
-//! Stages 3, 4 and 6 hold nothing in this version.
+//! Likewise the rules are asked before the flows: what they let in needs no flow, and what they drop
+//! passes as part of one. Stages 3 and 6 hold nothing in this version.
+//!
+//! In monitor mode everything passes, under the reason for which it would have been dropped.
 
 mod classify;
 mod essential;
+mod flow;
 mod fragment;
+mod outgoing;
+mod related;
 mod rules;
 mod slot;
 mod source;
@@ -22,12 +28,20 @@ mod tables;
 mod tcp;
 
 pub use classify::longest_prefix;
-pub use tables::Tables;
+pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
+pub use outgoing::note_outgoing;
+pub use related::{Quotation, QuotedPart, quoted_part};
+pub use rules::{Place, RulesAnswer, interface_class, weigh_rules};
+use rules::{Question, ask_rules};
+pub use tables::{Bucket, Tables};
 
 use crate::{
     abi::{
+        flow::Event,
+        image::MONITOR,
         reason::{Action, Reason, Verdict},
         service::Service,
+        switch::SlotState,
     },
     packet::{self, Frame, Packet, PacketReader, Transport},
 };
@@ -55,10 +69,14 @@ where
     R: PacketReader + ?Sized,
     T: Tables,
 {
-    match packet::parse(reader) {
+    let state = slot::in_force(tables);
+    let mut judgement = match packet::parse(reader) {
         Ok(Frame::Ip(packet)) => {
             let service = service_of(&packet);
-            let verdict = evaluate(tables, arrival, &packet, service);
+            let mut verdict = decide(tables, state, arrival, &packet, service);
+            if may_be_known(verdict) {
+                verdict = known(reader, tables, state, arrival, &packet, verdict);
+            }
             if let Action::Pass = verdict.action {
                 fragment::remember(tables, &packet);
             }
@@ -69,7 +87,73 @@ where
         Ok(Frame::Lldp) => without_service(Reason::Lldp),
         Ok(Frame::Eapol) => without_service(Reason::Eapol),
         Err(error) => without_service(error.reason()),
+    };
+    if state.flags() & MONITOR != 0 {
+        judgement.verdict.action = Action::Pass;
     }
+    judgement
+}
+
+/// Would a known flow make a difference? A source address of our own stays a forgery, and what was
+/// dropped for its form is dropped in a flow too.
+#[inline(always)]
+fn may_be_known(verdict: Verdict) -> bool {
+    matches!(verdict.reason, Reason::DefaultDrop | Reason::RuleDeny)
+}
+
+/// Stage 4 for a packet that the rules drop.
+#[inline(always)]
+fn known<R, T>(
+    reader: &R,
+    tables: &T,
+    state: SlotState,
+    arrival: Arrival,
+    packet: &Packet,
+    verdict: Verdict,
+) -> Verdict
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let is_error = related::is_error(packet);
+    let (tuple, event) = if is_error {
+        (related::quoted_tuple(reader, tables, packet), Event::Quoted)
+    } else {
+        (flow::arriving(packet), Event::Arrives)
+    };
+    if let Some(tuple) = tuple {
+        let tag = tuple.tag(|index| tables.flow_key(index));
+        let found = tables.find_flow(tag, event);
+        if let Found::Living = found {
+            return Verdict::of(if is_error {
+                Reason::IcmpRelated
+            } else {
+                Reason::Reply
+            });
+        }
+        if is_error && outgoing::admits_answer(tables, state, arrival, &tuple) {
+            return Verdict::of(Reason::IcmpRelated);
+        }
+        let headers = Headers {
+            at: if is_error {
+                packet.transport_at + packet::ICMP_LEN as u32
+            } else {
+                packet.network_at
+            },
+            is_quoted: is_error,
+        };
+        if flow::has_session(tables, &tuple, headers, found) {
+            return Verdict::of(if is_error {
+                Reason::IcmpRelated
+            } else {
+                Reason::LiveSession
+            });
+        }
+    }
+    if is_error && matches!(verdict.reason, Reason::DefaultDrop) {
+        return Verdict::of(Reason::IcmpUnrelated);
+    }
+    verdict
 }
 
 #[inline(always)]
@@ -80,10 +164,27 @@ const fn without_service(reason: Reason) -> Judgement {
     }
 }
 
-/// The decision about an IP packet.
+/// The decision about an IP packet by its headers alone, as the policy in force takes it.
 #[inline(always)]
 pub fn evaluate<T: Tables>(
     tables: &T,
+    arrival: Arrival,
+    packet: &Packet,
+    service: Option<Service>,
+) -> Verdict {
+    let state = slot::in_force(tables);
+    let mut verdict = decide(tables, state, arrival, packet, service);
+    if state.flags() & MONITOR != 0 {
+        verdict.action = Action::Pass;
+    }
+    verdict
+}
+
+/// All stages but the fourth.
+#[inline(always)]
+fn decide<T: Tables>(
+    tables: &T,
+    state: SlotState,
     arrival: Arrival,
     packet: &Packet,
     service: Option<Service>,
@@ -103,9 +204,16 @@ pub fn evaluate<T: Tables>(
     let Some(service) = service else {
         return Verdict::of(fragment::continues(tables, packet));
     };
-    // 3. Bans. 4. Known flows. (See the module's text.)
-    // 5. Rules. 6. Rate. 7. Default.
-    rules::decide(tables, arrival, packet, service)
+    // 3. Bans. 5. Rules. 6. Rate. 7. Default.
+    let question = Question {
+        source: packet.source,
+        destination: packet.destination,
+        ifindex: arrival.ifindex,
+        service,
+        opens: tcp::opens_connection(packet),
+        state,
+    };
+    ask_rules(tables, question).verdict()
 }
 
 /// The service that a packet asks for; none behind a later fragment. The ICMP of the other family is

@@ -3,79 +3,184 @@
 //! class" and "this service from this class" decides. The price does not grow with the rules.
 
 use super::{
-    Arrival, Tables, classify,
+    Tables, classify,
     slot::{Slot, split},
 };
-use crate::{
-    abi::{
-        addr::Addr,
-        image::{
-            ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
-            FAMILY_CLASSES, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
-            HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES,
-            MAX_PROBES, SERVICES, TableRef, pair_hash,
-        },
-        reason::{Action, Reason, Verdict},
-        rule::{Class, Group, Pair, RuleRef},
-        service::Service,
+use crate::abi::{
+    addr::Addr,
+    image::{
+        ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
+        FAMILY_CLASSES, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS,
+        HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES, MAX_PROBES, SERVICES,
+        TableRef, pair_hash,
     },
-    packet::{Packet, Transport},
+    reason::{Reason, Verdict},
+    rule::{Class, Group, Pair, RuleRef},
+    service::Service,
+    switch::SlotState,
 };
+
+/// What the rules are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    /// Where from.
+    pub source: Addr,
+    /// Where to.
+    pub destination: Addr,
+    /// Index of the interface that it arrives on.
+    pub ifindex: u32,
+    /// What for.
+    pub service: Service,
+    /// Is it the first segment of a TCP connection?
+    pub opens: bool,
+    /// The policy to ask.
+    pub state: SlotState,
+}
+
+/// What follows from a packet's headers: where to look in a policy's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// First word of the policy's slot.
+    pub base: u32,
+    /// Flags of the policy, 8 bits.
+    pub flags: u32,
+    /// Group of rules that the service belongs to, 16 bits; 0 = no rule names it.
+    pub group: u32,
+    /// Class of the source; 0 = no prefix holds it.
+    pub class: u32,
+    /// Number of scopes.
+    pub scopes: u32,
+    /// Scope of interface and destination.
+    pub scope: u32,
+}
+
+/// What the rules, or the default, say.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    DefaultDrop = 0,
+    DefaultAllow = 1,
+    Allow = 2,
+    Deny = 3,
+    OwnSource = 4,
+}
+
+/// An answer in one number: `rule (24 bits) | outcome (8 bits)`, from the low end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RulesAnswer(u32);
+
+impl RulesAnswer {
+    const RULE_BITS: u32 = 24;
+
+    #[inline(always)]
+    const fn new(outcome: Outcome, rule: RuleRef) -> Self {
+        Self(rule.bits() & ((1 << Self::RULE_BITS) - 1) | (outcome as u32) << Self::RULE_BITS)
+    }
+
+    /// As returned between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// As returned between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Does a rule (not the default) allow it?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_allowed_by_rule(self) -> bool {
+        self.0 >> Self::RULE_BITS == Outcome::Allow as u32
+    }
+
+    /// The verdict.
+    #[inline(always)]
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        let mut verdict = Verdict::of(match self.0 >> Self::RULE_BITS {
+            1 => Reason::DefaultAllow,
+            2 => Reason::RuleAllow,
+            3 => Reason::RuleDeny,
+            4 => Reason::OwnSource,
+            _ => Reason::DefaultDrop,
+        });
+        verdict.rule = RuleRef::from_bits(self.0 & ((1 << Self::RULE_BITS) - 1));
+        verdict
+    }
+}
 
 /// Stages 5 to 7.
 #[inline(always)]
-pub(super) fn decide<T: Tables>(
-    tables: &T,
-    arrival: Arrival,
-    packet: &Packet,
-    service: Service,
-) -> Verdict {
-    let (policy, flags) = Slot::active(tables);
-    let group = group_number(&policy, service);
+pub(super) fn ask_rules<T: Tables>(tables: &T, question: Question) -> RulesAnswer {
+    let policy = &Slot::of(tables, question.state);
+    let flags = question.state.flags();
+    let group = group_number(policy, question.service);
 
-    if group == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0 && opens_connection(packet) {
-        return Verdict::of(Reason::DefaultDrop);
+    if group == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0 && question.opens {
+        return RulesAnswer::new(Outcome::DefaultDrop, RuleRef::NONE);
     }
 
     let (scopes, scope) = if flags & (BY_INTERFACE | BY_DESTINATION) == 0 {
         (1, 0)
     } else {
-        scope(&policy, flags, arrival, packet)
+        scope(policy, flags, question.ifindex, question.destination)
     };
-    let class = class(&policy, flags, packet);
+    let class = class(policy, flags, question.source);
+    if group == 0 && class == 0 && flags & (ANY_FROM_ANYWHERE | DEFAULT_ALLOW) == 0 {
+        return RulesAnswer::new(Outcome::DefaultDrop, RuleRef::NONE);
+    }
+    tables.weigh_rules(Place {
+        base: policy.base(),
+        flags,
+        group,
+        class,
+        scopes,
+        scope,
+    })
+}
+
+/// The first of the rules that a place leads to, or the default.
+#[inline(always)]
+pub fn weigh_rules<T: Tables>(tables: &T, place: Place) -> RulesAnswer {
+    let policy = &Slot::at(tables, place.base);
+    let Place {
+        flags,
+        group,
+        class,
+        scopes,
+        scope,
+        ..
+    } = place;
     let mut rule = RuleRef::NONE;
     if class != 0 || flags & ANY_FROM_ANYWHERE != 0 {
         let (classes, _) = split(policy.word(HEADER_CLASSES));
         let source = Class::from_word(policy.word(cell(classes, class, scopes, scope)));
         if source.own {
-            return Verdict::of(Reason::OwnSource);
+            return RulesAnswer::new(Outcome::OwnSource, RuleRef::NONE);
         }
         rule = source.any;
     }
     if group != 0 {
         let group = Group::from_word(policy.word(cell(GROUPS, group, scopes, scope)));
-        rule = rule.first(rule_of(&policy, group, class));
+        rule = rule.first(rule_of(policy, group, class));
     }
-    if rule.is_none() {
-        return Verdict::of(if flags & DEFAULT_ALLOW == 0 {
-            Reason::DefaultDrop
+    let outcome = if rule.is_none() {
+        if flags & DEFAULT_ALLOW == 0 {
+            Outcome::DefaultDrop
         } else {
-            Reason::DefaultAllow
-        });
-    }
-    if rule.allows() {
-        Verdict {
-            action: Action::Pass,
-            reason: Reason::RuleAllow,
-            rule,
+            Outcome::DefaultAllow
         }
+    } else if rule.allows() {
+        Outcome::Allow
     } else {
-        Verdict {
-            action: Action::Drop,
-            reason: Reason::RuleDeny,
-            rule,
-        }
-    }
+        Outcome::Deny
+    };
+    RulesAnswer::new(outcome, rule)
 }
 
 /// A cell of a table with rows of `width` cells, from `first` on. Wraps: whatever an image says, a
@@ -87,11 +192,6 @@ const fn cell(first: u32, row: u32, width: u32, column: u32) -> u32 {
         .wrapping_add(column)
 }
 
-#[inline(always)]
-fn opens_connection(packet: &Packet) -> bool {
-    matches!(packet.transport, Transport::Tcp { flags, .. } if flags.opens())
-}
-
 /// Which group of rules a service belongs to; 0 = no rule names it.
 #[inline(always)]
 fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) -> u32 {
@@ -101,16 +201,16 @@ fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) -> u32 {
 
 /// Class of the packet's source; 0 = no prefix of the policy holds it.
 #[inline(always)]
-fn class<T: Tables>(policy: &Slot<'_, T>, flags: u32, packet: &Packet) -> u32 {
+fn class<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> u32 {
     if flags & BY_SOURCE == 0 {
         return 0;
     }
     let default = if flags & FAMILY_CLASSES == 0 {
         0
     } else {
-        of_family(policy.word(HEADER_SOURCE_DEFAULT), packet.source)
+        of_family(policy.word(HEADER_SOURCE_DEFAULT), source)
     };
-    classify::source(policy, packet.source, default)
+    classify::source(policy, source, default)
 }
 
 /// Of two numbers the one for the address's family.
@@ -125,34 +225,36 @@ const fn of_family(word: u64, addr: Addr) -> u32 {
 fn scope<T: Tables>(
     policy: &Slot<'_, T>,
     flags: u32,
-    arrival: Arrival,
-    packet: &Packet,
+    ifindex: u32,
+    destination: Addr,
 ) -> (u32, u32) {
     let (_, scopes) = split(policy.word(HEADER_CLASSES));
     let mut interface = 0;
     if flags & BY_INTERFACE != 0 {
-        for place in 0..MAX_INTERFACES {
-            let (ifindex, class) = split(policy.word(INTERFACES + place));
-            if ifindex == arrival.ifindex {
-                interface = class;
-                break;
-            }
-        }
+        interface = policy.interface_class(ifindex);
     }
-    let mut destination = 0;
+    let mut class = 0;
     if flags & BY_DESTINATION != 0 {
-        let default = of_family(policy.word(HEADER_DESTINATION_DEFAULT), packet.destination);
-        destination = classify::destination(policy, packet.destination, default);
+        let default = of_family(policy.word(HEADER_DESTINATION_DEFAULT), destination);
+        class = classify::destination(policy, destination, default);
     }
     (
         scopes,
-        cell(
-            0,
-            interface,
-            policy.word(HEADER_DESTINATIONS) as u32,
-            destination,
-        ),
+        cell(0, interface, policy.word(HEADER_DESTINATIONS) as u32, class),
     )
+}
+
+/// Class of the interface with this index, 0 = no rule names it.
+#[inline(always)]
+pub fn interface_class<T: Tables>(tables: &T, base: u32, ifindex: u32) -> u32 {
+    let policy = Slot::at(tables, base);
+    for place in 0..MAX_INTERFACES {
+        let (known, class) = split(policy.word(INTERFACES + place));
+        if known == ifindex {
+            return class;
+        }
+    }
+    0
 }
 
 /// The first rule of a group that matches sources of this class.

@@ -1,7 +1,7 @@
 //! One slot of the policy array: where the words of the policy in force lie.
 
 use super::Tables;
-use crate::abi::{addr::Addr, image::Tree};
+use crate::abi::{addr::Addr, image::Tree, switch::SlotState};
 
 /// A slot, and the way to its words.
 pub(super) struct Slot<'a, T> {
@@ -11,23 +11,24 @@ pub(super) struct Slot<'a, T> {
 
 impl<'a, T: Tables> Slot<'a, T> {
     #[inline(always)]
-    pub(super) fn active(tables: &'a T) -> (Self, u32) {
-        let switch = tables.switch();
-        let now_ns = if switch.has_deadline() {
-            tables.now_ns()
-        } else {
-            0
-        };
-        let state = switch.at(now_ns);
-        (
-            Self::at(tables, state.slot().wrapping_mul(tables.slot_words())),
-            state.flags(),
-        )
+    pub(super) fn of(tables: &'a T, state: SlotState) -> Self {
+        Self::at(tables, state.slot().wrapping_mul(tables.slot_words()))
     }
 
     #[inline(always)]
     pub(super) fn at(tables: &'a T, base: u32) -> Self {
         Self { tables, base }
+    }
+
+    /// Its first word.
+    #[inline(always)]
+    pub(super) fn base(&self) -> u32 {
+        self.base
+    }
+
+    #[inline(always)]
+    pub(super) fn interface_class(&self, ifindex: u32) -> u32 {
+        self.tables.interface_class(self.base, ifindex)
     }
 
     #[inline(always)]
@@ -39,6 +40,18 @@ impl<'a, T: Tables> Slot<'a, T> {
     pub(super) fn word(&self, index: u32) -> u64 {
         self.tables.policy_word(self.base.wrapping_add(index))
     }
+}
+
+/// The policy in force: asked once per packet.
+#[inline(always)]
+pub(super) fn in_force<T: Tables>(tables: &T) -> SlotState {
+    let switch = tables.switch();
+    let now_ns = if switch.has_deadline() {
+        tables.now_ns()
+    } else {
+        0
+    };
+    switch.at(now_ns)
 }
 
 /// The two numbers of a word, `(low, high)`.

@@ -1,6 +1,14 @@
 //! What a stage may look up. The kernel answers from BPF maps, the model from memory.
 
-use crate::abi::{addr::Addr, image::Tree};
+use crate::abi::{
+    addr::Addr,
+    counters,
+    flow::{Event, FlowState, Tag, Tuple},
+    image::Tree,
+};
+
+use super::{Found, Headers, Place, Quotation, QuotedPart, RulesAnswer};
+use crate::packet::PacketReader;
 
 /// State outside the packet. Every look-up is total: what is not there reads as 0.
 pub trait Tables {
@@ -10,6 +18,9 @@ pub trait Tables {
     /// Boot time in ns. Costs as much as the rest of a packet: ask only where a deadline or an age
     /// needs it.
     fn now_ns(&self) -> u64;
+
+    /// A clock of about a second per tick that costs nothing.
+    fn ticks(&self) -> u32;
 
     /// Words in one policy slot.
     fn slot_words(&self) -> u32;
@@ -35,4 +46,93 @@ pub trait Tables {
 
     /// Writes a stamp.
     fn set_fragment_stamp(&self, index: u32, stamp: u64);
+
+    /// Key `index` of the flow hash, below [`crate::abi::flow::KEYS`].
+    fn flow_key(&self, index: usize) -> u64;
+
+    /// Bucket `index` of the flow table.
+    fn flow_bucket(&self, index: u32) -> impl Bucket;
+
+    /// [`super::find_flow`], behind a call of its own like [`Tables::longest_prefix`].
+    #[inline(always)]
+    fn find_flow(&self, tag: Tag, event: Event) -> Found
+    where
+        Self: Sized,
+    {
+        super::find_flow(self, tag, event)
+    }
+
+    /// [`super::begin_flow`], likewise.
+    #[inline(always)]
+    fn begin_flow(&self, tag: Tag, event: Event, local_port: u16)
+    where
+        Self: Sized,
+    {
+        super::begin_flow(self, tag, event, local_port);
+    }
+
+    /// Has this TCP port of the host sessions that the flow table does not know?
+    fn has_sessions(&self, port: u16) -> bool;
+
+    /// Remembers that it has.
+    fn mark_sessions(&self, port: u16);
+
+    /// Does the kernel have a TCP socket, other than a listening one, with this tuple? `headers` is
+    /// where the tuple's addresses stand in the frame.
+    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool;
+
+    /// [`super::interface_class`], likewise.
+    #[inline(always)]
+    fn interface_class(&self, base: u32, ifindex: u32) -> u32
+    where
+        Self: Sized,
+    {
+        super::interface_class(self, base, ifindex)
+    }
+
+    /// [`super::weigh_rules`], likewise.
+    #[inline(always)]
+    fn weigh_rules(&self, place: Place) -> RulesAnswer
+    where
+        Self: Sized,
+    {
+        super::weigh_rules(self, place)
+    }
+
+    /// [`super::quoted_part`], likewise.
+    #[inline(always)]
+    fn quoted_part<R>(&self, reader: &R, quotation: Quotation, part: QuotedPart) -> u64
+    where
+        R: PacketReader + ?Sized,
+        Self: Sized,
+    {
+        super::quoted_part(reader, quotation, part)
+    }
+
+    /// Counts what is no packet.
+    fn count(&self, event: counters::Event);
+}
+
+/// A bucket of the flow table: eight tags and eight states. Places are taken modulo eight.
+pub trait Bucket {
+    /// Tag in a place, 0 = empty.
+    fn tag(&self, way: usize) -> u64;
+    /// State in a place.
+    fn state(&self, way: usize) -> u64;
+    /// Writes a tag.
+    fn set_tag(&self, way: usize, tag: u64);
+    /// Writes a state.
+    fn set_state(&self, way: usize, state: u64);
+
+    /// [`FlowState::worth`], behind a call of its own.
+    #[inline(always)]
+    fn worth(state: FlowState, now: u32) -> u64 {
+        state.worth(now)
+    }
+
+    /// As [`PacketReader::forget`].
+    #[inline(always)]
+    fn forget(value: u64) -> u64 {
+        value
+    }
 }

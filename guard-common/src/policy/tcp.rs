@@ -5,6 +5,12 @@ use crate::{
     packet::{Packet, TcpFlags, Transport},
 };
 
+/// Is this the first segment of a connection?
+#[inline(always)]
+pub(super) fn opens_connection(packet: &Packet) -> bool {
+    matches!(packet.transport, Transport::Tcp { flags, .. } if flags.opens())
+}
+
 /// The reason to drop the segment, if its flags are impossible.
 #[inline(always)]
 pub(super) fn bad_flags(packet: &Packet) -> Option<Reason> {

@@ -112,7 +112,7 @@ fn refused(interface: &Interface, native: &str, generic: &str) -> Failure {
 }
 
 /// The system call's answer, which aya keeps one level down.
-fn describe(error: &ProgramError) -> String {
+pub(super) fn describe(error: &ProgramError) -> String {
     if let ProgramError::SyscallError(syscall) = error {
         syscall.io_error.to_string()
     } else {

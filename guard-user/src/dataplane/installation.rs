@@ -2,7 +2,7 @@
 //! policy is complete before the switch names it, the switch is set before a program is attached,
 //! and a running program is only ever exchanged, never removed and put back.
 
-use std::{collections::BTreeSet, fs, io::Read as _, path::Path};
+use std::{collections::BTreeSet, fs, io::Read as _, path::Path, thread, time::Duration};
 
 use aya::programs::ProgramError;
 use guard_common::abi::{
@@ -12,21 +12,27 @@ use guard_common::abi::{
 };
 
 use super::{
-    Object, Parameters, PolicySlots,
+    Object, Parameters, PolicySlots, Purpose,
+    adopt::{adopt, adopt_running},
     attach::{Attached, attach, replace},
+    clock, egress,
     object::LoadError,
     pins::{self, link_name},
     preflight,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
-    host::{Interface, Network},
+    host::{Interface, Network, sockets::has_unconnected_udp},
     layout::Layout,
     ruleset::compile::Image,
 };
 
 /// Smallest policy slot in words: 512 KB, room for hundreds of rules without growing.
 const MIN_SLOT_WORDS: u32 = 1 << 16;
+
+/// How long outgoing datagrams are watched before anything is dropped: an unconnected UDP socket is in
+/// no table, only its packets tell whom it talks to.
+const LEARNING: Duration = Duration::from_secs(1);
 
 /// What `install` did to an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +69,7 @@ pub fn install(
 ) -> Result<Vec<Change>, Failure> {
     let is_first = pins::open(layout)?.is_none();
     let result = if is_first {
-        install_first(layout, image, interfaces, term)
+        install_first(layout, image, interfaces, network, term)
     } else {
         exchange(layout, image, Some(interfaces), network, term)
     };
@@ -83,6 +89,8 @@ pub fn apply(layout: &Layout, image: &Image, network: &Network, term: Term) -> R
             .help("`guardctl enable` turns it on"));
     };
     if !is_interrupted(&layout.maps()) && image.words.len() <= running.slots.capacity() {
+        // What goes on behind NAT may be let in by a rule that is about to go.
+        keep_sessions(layout, network);
         return switch(&running.slots, image, term);
     }
     exchange(layout, image, None, network, term).map(|_| ())
@@ -140,6 +148,7 @@ fn install_first(
     layout: &Layout,
     image: &Image,
     interfaces: &[&Interface],
+    network: &Network,
     term: Term,
 ) -> Result<Vec<Change>, Failure> {
     let slot_words = slot_words_for(image);
@@ -149,17 +158,59 @@ fn install_first(
         shards,
         own_shard,
         seed: seed()?,
+        purpose: Purpose::Filter,
     };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
-    switch(&object.slots().map_err(load_failure)?, image, term)?;
+    let slots = object.slots().map_err(load_failure)?;
+    slots.set_seed(parameters.seed);
+    switch(&slots, image, term)?;
     for name in names::MAPS {
         pin(&object, name, &layout.maps().join(name))?;
     }
+    pin_clock(&mut object, layout)?;
+    // What goes out is seen first, then what goes on is looked up, and only then is anything
+    // dropped. What began between the look and the first drop is found by the second look.
+    let program = object.egress().map_err(load_failure)?;
+    for interface in interfaces {
+        egress::attach(program, interface, &layout.links())?;
+    }
+    let flows = object.flows().map_err(load_failure)?;
+    let tick = clock::ticks(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
+    adopt(&flows, tick, network)?;
+    if has_unconnected_udp() {
+        thread::sleep(LEARNING);
+    }
     let program = object.ingress().map_err(load_failure)?;
-    interfaces
+    let changes = interfaces
         .iter()
         .map(|interface| attach(program, interface, &layout.links()).map(Change::Attached))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    adopt(&flows, tick, network)?;
+    Ok(changes)
+}
+
+/// Sessions that go on behind NAT. A kernel that does not tell of them must not keep anybody from
+/// closing a port.
+fn keep_sessions(layout: &Layout, network: &Network) {
+    adopt_running(layout, network).ok();
+}
+
+fn pin_clock(object: &mut Object, layout: &Layout) -> Result<(), Failure> {
+    let path = layout.clock();
+    if path.exists() {
+        return Ok(());
+    }
+    let clock = object.clock().map_err(load_failure)?;
+    clock.pin(&path).map_err(|error| {
+        Failure::new(
+            Exit::NoBpffs,
+            format!("{}: cannot pin the program: {error}", path.display()),
+        )
+    })
+}
+
+fn clock_failure(error: ProgramError) -> Failure {
+    load_failure(LoadError::Program(error))
 }
 
 /// Loads the program anew beside the running one and lets it take over, link by link. The policy
@@ -173,33 +224,38 @@ fn exchange(
 ) -> Result<Vec<Change>, Failure> {
     preflight::may_load()?;
     let maps = layout.maps();
-    let (mut slot_words, shards) = pins::sizes(&maps)?;
-    let (_, own_shard) = shards_for(shards);
+    let mut parameters = pins::parameters(layout, Purpose::Filter)?;
     let next_policy = maps.join(next_name(names::POLICY));
     let next_switch = maps.join(next_name(names::SWITCH));
-    let grows = image.words.len() > slot_words as usize || is_interrupted(&maps);
+    let grows = image.words.len() > parameters.slot_words as usize || is_interrupted(&maps);
     let mut fresh: &[&str] = &[];
     if grows {
         remove_if_there(&next_policy)?;
         remove_if_there(&next_switch)?;
-        slot_words = slot_words_for(image).max(slot_words);
+        parameters.slot_words = slot_words_for(image).max(parameters.slot_words);
         fresh = &[names::POLICY, names::SWITCH];
     }
-    let parameters = Parameters {
-        slot_words,
-        shards,
-        own_shard,
-        seed: seed()?,
-    };
     let mut object = Object::load(parameters, Some((&maps, fresh))).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;
     if grows && let Some(running) = pins::open(layout)? {
         slots.adopt(&running.slots);
+        slots.set_seed(parameters.seed);
     }
+    keep_sessions(layout, network);
     switch(&slots, image, term)?;
+    pin_clock(&mut object, layout)?;
     if grows {
         pin(&object, names::POLICY, &next_policy)?;
         pin(&object, names::SWITCH, &next_switch)?;
+    }
+    let egress = object.egress().map_err(load_failure)?;
+    for link in pins::links(layout)? {
+        if let Some(known) = network.by_index(link.ifindex) {
+            egress::attach(egress, known, &layout.links())?;
+        }
+    }
+    for interface in interfaces.unwrap_or_default() {
+        egress::attach(egress, interface, &layout.links())?;
     }
     let program = object.ingress().map_err(load_failure)?;
 
@@ -210,11 +266,15 @@ fn exchange(
         let Some(known) = network.by_index(link.ifindex) else {
             // The interface is gone, and its link with it; only the pin is left.
             remove_if_there(&path)?;
+            remove_if_there(&layout.links().join(egress::link_name(link.ifindex)))?;
             continue;
         };
         if interfaces.is_some_and(|wanted| wanted.iter().all(|want| want.index != link.ifindex)) {
+            let ifindex = link.ifindex;
             drop(link);
             remove_if_there(&path)?;
+            remove_if_there(&layout.links().join(egress::link_name(ifindex)))?;
+            egress::detach_filter(ifindex);
             changes.push(Change::Detached(known.name.clone()));
             continue;
         }
@@ -284,18 +344,9 @@ fn slot_words_for(image: &Image) -> u32 {
 
 /// Counter shards for this host, and whether each possible CPU has one of its own.
 fn shards() -> (u32, bool) {
-    let cpus = possible_cpus();
+    let cpus = pins::possible_cpus();
     let shards = cpus.next_power_of_two().min(MAX_SHARDS);
     (shards, cpus <= shards)
-}
-
-fn shards_for(shards: u32) -> (u32, bool) {
-    (shards, possible_cpus() <= shards)
-}
-
-fn possible_cpus() -> u32 {
-    // Unreadable: shared shards are right for any number.
-    aya::util::nr_cpus().map_or(u32::MAX >> 1, |cpus| cpus as u32)
 }
 
 fn seed() -> Result<u64, Failure> {

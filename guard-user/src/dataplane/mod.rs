@@ -1,8 +1,12 @@
 //! The kernel's side of the controller: the only module that imports aya.
 
+pub mod adopt;
 pub mod attach;
 pub mod bpffs;
+pub mod clock;
 pub mod counters;
+pub mod egress;
+pub mod flows;
 pub mod installation;
 pub mod mapping;
 pub mod object;
@@ -11,5 +15,6 @@ pub mod preflight;
 pub mod slots;
 
 pub use counters::Counters;
-pub use object::{LoadError, Object, Parameters};
+pub use flows::FlowTable;
+pub use object::{LoadError, Object, Parameters, Purpose};
 pub use slots::PolicySlots;

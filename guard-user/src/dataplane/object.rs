@@ -5,11 +5,16 @@ use std::{io, path::Path};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Map, MapData},
-    programs::{ProgramError, Xdp},
+    programs::{ProgramError, SchedClassifier, Xdp},
 };
-use guard_common::abi::{counters::SHARD_ROWS, names, switch::SLOTS};
+use guard_common::abi::{
+    counters::SHARD_ROWS,
+    flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
+    names,
+    switch::SLOTS,
+};
 
-use super::{Counters, PolicySlots, mapping::Mapping};
+use super::{Counters, FlowTable, PolicySlots, clock, mapping::Mapping};
 
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
@@ -28,8 +33,20 @@ pub struct Parameters {
     pub shards: u32,
     /// Every possible CPU has a shard of its own.
     pub own_shard: bool,
-    /// Random number against aimed hash collisions.
+    /// Random number of this boot, against aimed hash collisions.
     pub seed: u64,
+    /// What the programs do with packets.
+    pub purpose: Purpose,
+}
+
+/// What an instance of the object is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To filter.
+    Filter,
+    /// To answer test runs with reason and rule, as if the packet had arrived on the interface with
+    /// this index, and to write to no map.
+    Explain(u32),
 }
 
 /// Why the object could not be loaded.
@@ -38,8 +55,8 @@ pub enum LoadError {
     /// aya or the kernel refused the object.
     #[error("cannot load the BPF object: {0}")]
     Object(#[from] aya::EbpfError),
-    /// The kernel's verifier refused the program.
-    #[error("the kernel refused the XDP program: {0}")]
+    /// The kernel's verifier refused a program.
+    #[error("the kernel refused a BPF program: {0}")]
     Program(#[from] ProgramError),
     /// A map that the object must have is missing or of another kind.
     #[error("the BPF object has no usable map \"{0}\"")]
@@ -68,7 +85,17 @@ impl Object {
     ) -> Result<Self, LoadError> {
         let mut loader = EbpfLoader::new();
         let own_shard = u32::from(parameters.own_shard);
+        let flow_keys = flow::keys(parameters.seed);
+        let tick_shift = clock::tick_shift();
+        let (explain, ifindex) = match parameters.purpose {
+            Purpose::Filter => (0u32, 0u32),
+            Purpose::Explain(ifindex) => (1, ifindex),
+        };
         loader
+            .override_global(names::FLOW_KEYS, &flow_keys, true)
+            .override_global(names::TICK_SHIFT, &tick_shift, true)
+            .override_global(names::EXPLAIN, &explain, true)
+            .override_global(names::EXPLAIN_IFINDEX, &ifindex, true)
             .override_global(names::SLOT_WORDS, &parameters.slot_words, true)
             .override_global(names::SHARDS, &parameters.shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
@@ -80,9 +107,14 @@ impl Object {
                 loader.map_pin_path(name, pins.join(name));
             }
         }
-        let mut ebpf = loader.load(OBJECT)?;
-        program(&mut ebpf)?.load()?;
-        Ok(Self { ebpf, parameters })
+        let ebpf = loader.load(OBJECT)?;
+        let mut object = Self { ebpf, parameters };
+        object.ingress()?.load()?;
+        if parameters.purpose == Purpose::Filter {
+            object.egress()?.load()?;
+            object.clock()?.load()?;
+        }
+        Ok(object)
     }
 
     /// The embedded object, an ELF file.
@@ -116,7 +148,32 @@ impl Object {
     /// # Errors
     /// When the object has none, which the build would have shown.
     pub fn ingress(&mut self) -> Result<&mut Xdp, LoadError> {
-        program(&mut self.ebpf)
+        let program = self
+            .ebpf
+            .program_mut(names::INGRESS)
+            .ok_or(LoadError::Map(names::INGRESS))?;
+        Ok(program.try_into()?)
+    }
+
+    /// The program that a test run asks for the time in ticks.
+    ///
+    /// # Errors
+    /// As [`Object::ingress`].
+    pub fn clock(&mut self) -> Result<&mut SchedClassifier, LoadError> {
+        self.classifier(names::CLOCK)
+    }
+
+    /// The tc program on the way out.
+    ///
+    /// # Errors
+    /// As [`Object::ingress`].
+    pub fn egress(&mut self) -> Result<&mut SchedClassifier, LoadError> {
+        self.classifier(names::EGRESS)
+    }
+
+    fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, LoadError> {
+        let program = self.ebpf.program_mut(name).ok_or(LoadError::Map(name))?;
+        Ok(program.try_into()?)
     }
 
     /// A map by name.
@@ -138,7 +195,7 @@ impl Object {
         let slot_words = self.parameters.slot_words;
         Ok(PolicySlots::new(
             self.mapping(names::POLICY, SLOTS * slot_words)?,
-            self.mapping(names::SWITCH, 1)?,
+            self.mapping(names::SWITCH, 2)?,
             slot_words,
         ))
     }
@@ -152,15 +209,20 @@ impl Object {
         Ok(Counters::new(self.mapping(names::COUNTERS, rows * 2)?))
     }
 
+    /// The flow table.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn flows(&self) -> Result<FlowTable, LoadError> {
+        Ok(FlowTable::new(
+            self.mapping(names::FLOWS, BUCKETS * BUCKET_WORDS as u32)?,
+            self.mapping(names::SESSION_PORTS, PORT_ROWS * PORTS_PER_ROW as u32 / 8)?,
+            self.parameters.seed,
+        ))
+    }
+
     fn mapping(&self, name: &'static str, words: u32) -> Result<Mapping, LoadError> {
         Mapping::new(self.map(name)?.fd(), words as usize)
             .map_err(|error| LoadError::Mapping(name, error))
     }
-}
-
-fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, LoadError> {
-    let program = ebpf
-        .program_mut(names::INGRESS)
-        .ok_or(LoadError::Map(names::INGRESS))?;
-    Ok(program.try_into()?)
 }

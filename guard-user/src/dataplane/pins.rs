@@ -9,11 +9,11 @@ use aya::{
 use guard_common::abi::{
     ABI_VERSION,
     counters::{MAX_SHARDS, SHARD_ROWS},
-    fragment, names,
+    flow, fragment, names,
     switch::SLOTS,
 };
 
-use super::{Counters, PolicySlots, mapping::Mapping};
+use super::{Counters, FlowTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{Layout, pin_folder},
@@ -45,6 +45,8 @@ pub struct Running {
     pub slots: PolicySlots,
     /// Counters.
     pub counters: Counters,
+    /// Flows.
+    pub flows: FlowTable,
 }
 
 /// Name of the pin of an interface's link.
@@ -100,36 +102,63 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let switch = Pinned::open(&folder, names::SWITCH, 8)?;
     let counters = Pinned::open(&folder, names::COUNTERS, 16)?;
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
+    let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
+    let ports = Pinned::open(&folder, names::SESSION_PORTS, flow::PORTS_PER_ROW as u32)?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
-        && switch.entries == 1
+        && switch.entries == 2
         && counters.entries.is_multiple_of(SHARD_ROWS)
         && (1..=MAX_SHARDS).contains(&shards)
-        && fragments.entries == fragment::CELLS;
+        && fragments.entries == fragment::CELLS
+        && flows.entries == flow::BUCKETS
+        && ports.entries == flow::PORT_ROWS;
     if !is_known {
         return Err(mismatch(
             &folder,
             "a pinned map has a size of another version",
         ));
     }
+    let slots = PolicySlots::new(
+        policy.mapping(1)?,
+        switch.mapping(1)?,
+        policy.entries / SLOTS,
+    );
     Ok(Some(Running {
-        slots: PolicySlots::new(
-            policy.mapping(1)?,
-            switch.mapping(1)?,
-            policy.entries / SLOTS,
+        flows: FlowTable::new(
+            flows.mapping(flow::BUCKET_WORDS as u32)?,
+            ports.mapping(flow::PORTS_PER_ROW as u32 / 8)?,
+            slots.seed(),
         ),
+        slots,
         counters: Counters::new(counters.mapping(2)?),
     }))
 }
 
-/// Entries of the pinned policy and counter maps: what an object that reuses them must be told.
+/// What an object that reuses the pinned maps must be told.
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn sizes(folder: &Path) -> Result<(u32, u32), Failure> {
-    let policy = Pinned::open(folder, names::POLICY, 8)?;
-    let counters = Pinned::open(folder, names::COUNTERS, 16)?;
-    Ok((policy.entries / SLOTS, counters.entries / SHARD_ROWS))
+pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failure> {
+    let folder = layout.maps();
+    let policy = Pinned::open(&folder, names::POLICY, 8)?;
+    let counters = Pinned::open(&folder, names::COUNTERS, 16)?;
+    let switch = Pinned::open(&folder, names::SWITCH, 8)?;
+    let shards = counters.entries / SHARD_ROWS;
+    let slot_words = policy.entries / SLOTS;
+    let slots = PolicySlots::new(policy.mapping(1)?, switch.mapping(1)?, slot_words);
+    Ok(Parameters {
+        slot_words,
+        shards,
+        own_shard: possible_cpus() <= shards,
+        seed: slots.seed(),
+        purpose,
+    })
+}
+
+/// CPUs that this host may ever have.
+pub(super) fn possible_cpus() -> u32 {
+    // Unreadable: shared shards are right for any number.
+    aya::util::nr_cpus().map_or(u32::MAX >> 1, |cpus| cpus as u32)
 }
 
 /// Removes every pin of this version: links first, which detaches, then maps and folders.
@@ -137,6 +166,9 @@ pub(super) fn sizes(folder: &Path) -> Result<(u32, u32), Failure> {
 /// # Errors
 /// When a pin cannot be removed.
 pub fn remove(layout: &Layout) -> Result<(), Failure> {
+    for link in links(layout)? {
+        egress::detach_filter(link.ifindex);
+    }
     for folder in [layout.links(), layout.maps()] {
         let Ok(entries) = fs::read_dir(&folder) else {
             continue;

@@ -7,6 +7,9 @@ use guard_common::abi::{
 
 use super::mapping::Mapping;
 
+/// Place of the seed in the switch map, behind the switch.
+const SEED_WORD: usize = 1;
+
 /// The policy array and its switch.
 #[derive(Debug)]
 pub struct PolicySlots {
@@ -22,6 +25,16 @@ impl PolicySlots {
             switch,
             slot_words,
         }
+    }
+
+    /// Random number of this boot, which the hashes of all instances must share.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.switch.load(SEED_WORD)
+    }
+
+    pub(super) fn set_seed(&self, seed: u64) {
+        self.switch.store(SEED_WORD, seed);
     }
 
     /// Words that a policy may have.

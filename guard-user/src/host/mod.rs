@@ -1,7 +1,12 @@
 //! Facts about this host: interfaces, addresses, routes and the sessions of its operators. Read by
 //! netlink and procfs, never from /sys, which a namespace entered by `nsenter` sees of its parent.
 
+pub mod conntrack;
+pub mod filters;
+pub mod live;
 pub mod network;
 pub mod sessions;
+pub mod sockets;
 
+pub use live::{Live, LiveFlow};
 pub use network::{Interface, Network, XdpAttachment, XdpMode};

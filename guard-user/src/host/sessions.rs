@@ -7,9 +7,11 @@ use std::{
 };
 
 use procfs::{
-    net::{TcpNetEntry, TcpState},
+    net::TcpState,
     process::{FDTarget, all_processes},
 };
+
+use super::sockets::{self, plain};
 
 /// A TCP session of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +32,7 @@ const SSH_PORT: u16 = 22;
 /// kernel's tables are what counts.
 #[must_use]
 pub fn operators() -> BTreeSet<Session> {
-    let entries = sockets();
+    let entries = sockets::tcp();
     let servers = server_inodes();
     let mut ports: BTreeSet<u16> = entries
         .iter()
@@ -55,12 +57,6 @@ pub fn operators() -> BTreeSet<Session> {
     sessions.extend(established);
     sessions.retain(|session| !session.remote.ip().is_loopback());
     sessions
-}
-
-fn sockets() -> Vec<TcpNetEntry> {
-    let v4 = procfs::net::tcp().unwrap_or_default();
-    let v6 = procfs::net::tcp6().unwrap_or_default();
-    v4.into_iter().chain(v6).collect()
 }
 
 /// Socket inodes held by SSH servers; none when /proc may not be read.
@@ -103,11 +99,6 @@ fn parse_connection(text: &str) -> Option<Session> {
         remote: address()?,
         local: address()?,
     })
-}
-
-/// IPv4 seen through an IPv6 socket is IPv4 on the wire.
-fn plain(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 #[cfg(test)]

@@ -47,6 +47,9 @@ impl Model {
                 destination_port: local.port(),
                 flags: TcpFlags(TcpFlags::ACK | TcpFlags::PSH),
             },
+            network_at: 0,
+            transport_at: 0,
+            end: 0,
         };
         evaluate(
             &self.tables,

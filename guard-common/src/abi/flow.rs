@@ -1,0 +1,500 @@
+//! Flows: what this host started, so that the answers pass. A fixed table that only outgoing packets
+//! fill. An entry is a keyed 64-bit tag of the tuple and a word of state; eight entries share a
+//! bucket, and their tags one cache line.
+//!
+//! The tag is two strongly universal 32-bit hashes (multilinear, Lemire and Kaser 2013) of the whole
+//! tuple under keys of this boot, so two tuples share it with probability 2^-64 whoever chose them,
+//! as long as he does not know the keys. With 2^15 buckets of eight, a random packet is taken for a
+//! reply with probability 2^-46 at most.
+
+use super::{addr::Addr, service::protocol};
+
+/// Buckets of the table: 32 768 x 8 flows, 4 MB.
+pub const BUCKETS: u32 = 1 << 15;
+/// Entries of a bucket.
+pub const WAYS: usize = 8;
+/// Words of a bucket: tags, then states.
+pub const BUCKET_WORDS: usize = 2 * WAYS;
+/// Keys of the hash: a constant term and ten 32-bit chunks, twice.
+pub const KEYS: usize = 22;
+const HALF: usize = KEYS / 2;
+
+/// A bucket as it lies in the map.
+pub type BucketWords = [u64; BUCKET_WORDS];
+
+/// The keys of a boot from its seed (SplitMix64).
+#[must_use]
+pub fn keys(seed: u64) -> [u64; KEYS] {
+    let mut state = seed;
+    core::array::from_fn(|_| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut key = state;
+        key = (key ^ key >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        key = (key ^ key >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        key ^ key >> 31
+    })
+}
+
+/// One conversation, seen from this host: what the packets that arrive carry. An echo has its
+/// identifier as local port and no remote one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tuple {
+    /// The other end.
+    pub remote: Addr,
+    /// This end, as the network sees it (behind source NAT).
+    pub local: Addr,
+    /// Port of the other end.
+    pub remote_port: u16,
+    /// Port of this end.
+    pub local_port: u16,
+    /// IP protocol.
+    pub protocol: u8,
+}
+
+impl Tuple {
+    /// The tag under these keys; `key(i)` is the i-th of [`keys`]. Never 0.
+    #[inline(always)]
+    #[must_use]
+    pub fn tag(&self, key: impl Fn(usize) -> u64) -> Tag {
+        let high = self.sum(|index| key(index)) >> 32;
+        let low = self.sum(|index| key(HALF + index)) >> 32;
+        let tag = high << 32 | low;
+        Tag(if tag == 0 { 1 } else { tag })
+    }
+
+    #[inline(always)]
+    fn sum(&self, key: impl Fn(usize) -> u64) -> u64 {
+        const V6: u64 = 0x100;
+        let (remote, local) = (self.remote, self.local);
+        let ports = (self.remote_port as u64) << 16 | self.local_port as u64;
+        let is_v4 = remote.is_v4();
+        let protocol = self.protocol as u64 | if is_v4 { 0 } else { V6 };
+        let mut sum = key(0)
+            .wrapping_add(key(1).wrapping_mul(remote.lo() & 0xffff_ffff))
+            .wrapping_add(key(2).wrapping_mul(local.lo() & 0xffff_ffff))
+            .wrapping_add(key(3).wrapping_mul(ports))
+            .wrapping_add(key(4).wrapping_mul(protocol));
+        if !is_v4 {
+            sum = sum
+                .wrapping_add(key(5).wrapping_mul(remote.lo() >> 32))
+                .wrapping_add(key(6).wrapping_mul(remote.hi() & 0xffff_ffff))
+                .wrapping_add(key(7).wrapping_mul(remote.hi() >> 32))
+                .wrapping_add(key(8).wrapping_mul(local.lo() >> 32))
+                .wrapping_add(key(9).wrapping_mul(local.hi() & 0xffff_ffff))
+                .wrapping_add(key(10).wrapping_mul(local.hi() >> 32));
+        }
+        sum
+    }
+}
+
+/// Stands for a tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(u64);
+
+impl Tag {
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// As stored; 0 stands for an empty place.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Number of its bucket.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bucket(self) -> u32 {
+        self.0 as u32 & (BUCKETS - 1)
+    }
+}
+
+/// How far a flow is. Lifetimes are in ticks of about a second since the last packet that counted.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// A SYN went out.
+    SynSent = 1,
+    /// The handshake is complete as far as this end is concerned.
+    Open = 2,
+    /// This end sent FIN or RST.
+    Closing = 3,
+    /// Datagrams went out.
+    OneWay = 4,
+    /// Datagrams went both ways.
+    BothWays = 5,
+    /// An echo request went out.
+    Echo = 6,
+}
+
+/// What a packet does to its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It arrived.
+    Arrives,
+    /// A SYN went out.
+    Opens,
+    /// A segment that is neither SYN, FIN nor RST went out.
+    Continues,
+    /// A FIN or RST went out.
+    Ends,
+    /// A datagram went out.
+    Datagram,
+    /// An echo request went out.
+    Echo,
+    /// It was quoted by an ICMP error, which keeps nothing alive.
+    Quoted,
+}
+
+impl Event {
+    /// The phase of a flow that begins with this; `None` when nothing may begin with it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn begins(self) -> Option<Phase> {
+        match self {
+            Self::Opens => Some(Phase::SynSent),
+            Self::Datagram => Some(Phase::OneWay),
+            Self::Echo => Some(Phase::Echo),
+            Self::Arrives | Self::Continues | Self::Ends | Self::Quoted => None,
+        }
+    }
+
+    /// The event with this number, taken modulo 8; for calls between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number & 7 {
+            1 => Self::Opens,
+            2 => Self::Continues,
+            3 => Self::Ends,
+            4 => Self::Datagram,
+            5 => Self::Echo,
+            6 => Self::Quoted,
+            _ => Self::Arrives,
+        }
+    }
+
+    /// The inverse of [`Event::from_number`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Arrives => 0,
+            Self::Opens => 1,
+            Self::Continues => 2,
+            Self::Ends => 3,
+            Self::Datagram => 4,
+            Self::Echo => 5,
+            Self::Quoted => 6,
+        }
+    }
+}
+
+impl Phase {
+    /// Seconds (ticks) that a flow lives after its last packet: reference values of Cilium and
+    /// netfilter; an open TCP session that lives on this host outlives its entry (the socket table).
+    #[inline(always)]
+    #[must_use]
+    pub const fn lifetime(self) -> u32 {
+        match self {
+            Self::SynSent | Self::Closing => 60,
+            Self::Open => 8 * 3600,
+            Self::OneWay => 30,
+            Self::BothWays => 180,
+            Self::Echo => 10,
+        }
+    }
+
+    /// The phase after an event. Packets that arrive open nothing and close nothing: whoever forges
+    /// them changes nothing.
+    #[inline(always)]
+    #[must_use]
+    pub const fn after(self, event: Event) -> Self {
+        match (self, event) {
+            (Self::OneWay, Event::Arrives) => Self::BothWays,
+            (_, Event::Opens) => Self::SynSent,
+            (Self::SynSent, Event::Continues) => Self::Open,
+            (Self::SynSent | Self::Open | Self::Closing, Event::Ends) => Self::Closing,
+            (phase, _) => phase,
+        }
+    }
+
+    /// Does this event keep a flow of this phase alive?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_renewed_by(self, event: Event) -> bool {
+        !matches!(
+            (self, event),
+            (_, Event::Quoted) | (Self::SynSent | Self::Echo, Event::Arrives)
+        )
+    }
+
+    #[inline(always)]
+    const fn from_bits(bits: u64) -> Self {
+        match bits & 0xff {
+            2 => Self::Open,
+            3 => Self::Closing,
+            4 => Self::OneWay,
+            5 => Self::BothWays,
+            6 => Self::Echo,
+            _ => Self::SynSent,
+        }
+    }
+}
+
+/// State of a flow: `tick of the last packet (32 bits) | local port (16) | phase (8) | kept (8)`, from
+/// the low end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowState(u64);
+
+/// Lifetime of a flow that was found when guard was enabled, in seconds: netfilter's own for an
+/// established session (`nf_conntrack_tcp_timeout_established`).
+const KEPT_LIFETIME: u32 = 5 * 24 * 3600;
+const PORT_SHIFT: u32 = 32;
+const PHASE_SHIFT: u32 = 48;
+const KEPT: u64 = 1 << 56;
+
+impl FlowState {
+    /// A flow in this phase whose last packet passed at `tick`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(phase: Phase, tick: u32, local_port: u16) -> Self {
+        Self(tick as u64 | (local_port as u64) << PORT_SHIFT | (phase as u64) << PHASE_SHIFT)
+    }
+
+    /// The same for a session that no packet evicts: it was there before guard, behind NAT, where
+    /// no socket of this host vouches for it.
+    #[must_use]
+    pub const fn kept(self) -> Self {
+        Self(self.0 | KEPT)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Its phase.
+    #[inline(always)]
+    #[must_use]
+    pub const fn phase(self) -> Phase {
+        Phase::from_bits(self.0 >> PHASE_SHIFT)
+    }
+
+    /// Its port on this host.
+    #[inline(always)]
+    #[must_use]
+    pub const fn local_port(self) -> u16 {
+        (self.0 >> PORT_SHIFT) as u16
+    }
+
+    /// May no other flow take its place while it lives?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_kept(self) -> bool {
+        self.0 & KEPT != 0
+    }
+
+    /// Ticks since its last packet. A tick from the future (another CPU was ahead) is no age.
+    #[inline(always)]
+    #[must_use]
+    pub const fn age(self, now: u32) -> u32 {
+        let age = now.wrapping_sub(self.0 as u32);
+        if age > i32::MAX as u32 { 0 } else { age }
+    }
+
+    /// Ticks that it lives without a packet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn lifetime(self) -> u32 {
+        if self.is_kept() && matches!(self.phase(), Phase::Open) {
+            KEPT_LIFETIME
+        } else {
+            self.phase().lifetime()
+        }
+    }
+
+    /// Is it over?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_expired(self, now: u32) -> bool {
+        self.age(now) > self.lifetime()
+    }
+
+    /// The state after an event, if it must be written: a change of phase at once, a new time only
+    /// when an eighth of the lifetime is over, so that a busy flow is read and not written.
+    #[inline(always)]
+    #[must_use]
+    pub const fn after(self, event: Event, now: u32) -> Option<Self> {
+        let phase = self.phase().after(event);
+        let is_due = self.phase().is_renewed_by(event) && self.age(now) > self.lifetime() / 8;
+        if phase as u8 == self.phase() as u8 && !is_due {
+            return None;
+        }
+        const REST: u64 = !(0xffff_ffff | 0xff << PHASE_SHIFT);
+        Some(Self(
+            self.0 & REST | now as u64 | (phase as u64) << PHASE_SHIFT,
+        ))
+    }
+
+    /// How much would be lost with it, for the choice of a victim: half-open and one-way flows go
+    /// first, then the one that was silent longest. Kept flows are no victims.
+    #[inline(always)]
+    #[must_use]
+    pub const fn worth(self, now: u32) -> u64 {
+        let rank: u64 = match self.phase() {
+            Phase::Echo | Phase::OneWay => 0,
+            Phase::SynSent | Phase::Closing => 1,
+            Phase::BothWays => 2,
+            Phase::Open => 3,
+        };
+        if self.is_expired(now) {
+            0
+        } else if self.is_kept() {
+            u64::MAX
+        } else {
+            1 + (rank << 32 | (u32::MAX - self.age(now)) as u64)
+        }
+    }
+}
+
+/// TCP ports of this host that have, or had, sessions: a byte each, so that two CPUs never write the
+/// same one differently. 65 536 of them in rows of 64.
+pub const PORT_ROWS: u32 = 1024;
+/// Ports of a row.
+pub const PORTS_PER_ROW: usize = 64;
+
+/// Row and place of a port.
+#[inline(always)]
+#[must_use]
+pub const fn port_place(port: u16) -> (u32, usize) {
+    (port as u32 >> 6, port as usize & (PORTS_PER_ROW - 1))
+}
+
+/// Is this a protocol whose flows have a TCP session's phases?
+#[inline(always)]
+#[must_use]
+pub const fn is_tcp(protocol: u8) -> bool {
+    protocol == protocol::TCP
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuple(remote: u32, remote_port: u16) -> Tuple {
+        Tuple {
+            remote: Addr::from_v4(remote),
+            local: Addr::from_v4(0xc000_0201),
+            remote_port,
+            local_port: 40_000,
+            protocol: protocol::TCP,
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_tuple_counts() {
+        let keys = keys(7);
+        let tag = |tuple: Tuple| tuple.tag(|index| keys[index]);
+        let base = tuple(0x0102_0304, 443);
+        let v6 = |hi, lo| Addr::from_halves(hi, lo);
+        let mut others = vec![
+            tuple(0x0102_0305, 443),
+            tuple(0x0102_0304, 444),
+            Tuple {
+                local: Addr::from_v4(1),
+                ..base
+            },
+            Tuple {
+                local_port: 1,
+                ..base
+            },
+            Tuple {
+                protocol: protocol::UDP,
+                ..base
+            },
+            Tuple {
+                remote_port: 40_000,
+                local_port: 443,
+                ..base
+            },
+        ];
+        for (remote, local) in [
+            (v6(1, 2), v6(3, 4)),
+            (v6(1 << 32, 2), v6(3, 4)),
+            (v6(1, 2 << 32), v6(3, 4)),
+            (v6(1, 2), v6(3 << 32, 4)),
+            (v6(1, 2), v6(3, 4 << 32)),
+            (v6(3, 4), v6(1, 2)),
+        ] {
+            others.push(Tuple {
+                remote,
+                local,
+                ..base
+            });
+        }
+        let mut tags: Vec<u64> = others.into_iter().map(|other| tag(other).bits()).collect();
+        tags.push(tag(base).bits());
+        let count = tags.len();
+        tags.sort_unstable();
+        tags.dedup();
+        assert_eq!(tags.len(), count);
+        assert_eq!(tag(base), tag(base));
+    }
+
+    #[test]
+    fn a_busy_flow_is_read_and_not_written() {
+        let state = FlowState::new(Phase::Open, 1000, 22);
+        assert_eq!(state.after(Event::Arrives, 1000), None);
+        assert_eq!(state.after(Event::Continues, 1000 + 3600), None);
+        let later = state.after(Event::Arrives, 1000 + 3601).expect("renewed");
+        assert_eq!((later.age(1000 + 3601), later.local_port()), (0, 22));
+        assert!(!later.is_expired(1000 + 3601 + 8 * 3600));
+        assert!(later.is_expired(1000 + 3601 + 8 * 3600 + 1));
+    }
+
+    #[test]
+    fn phases_follow_what_this_end_sends() {
+        let steps = [
+            (Phase::SynSent, Event::Arrives, Phase::SynSent),
+            (Phase::SynSent, Event::Continues, Phase::Open),
+            (Phase::Open, Event::Arrives, Phase::Open),
+            (Phase::Open, Event::Ends, Phase::Closing),
+            (Phase::Closing, Event::Continues, Phase::Closing),
+            (Phase::Closing, Event::Opens, Phase::SynSent),
+            (Phase::OneWay, Event::Datagram, Phase::OneWay),
+            (Phase::OneWay, Event::Arrives, Phase::BothWays),
+            (Phase::BothWays, Event::Datagram, Phase::BothWays),
+        ];
+        for (before, event, after) in steps {
+            assert_eq!(before.after(event), after, "{before:?} {event:?}");
+            assert_eq!(Event::from_number(event.number()), event);
+        }
+    }
+
+    #[test]
+    fn a_kept_session_outlives_all_others_and_is_no_victim() {
+        let open = FlowState::new(Phase::Open, 0, 1);
+        let kept = open.kept();
+        assert!(kept.worth(10) > open.worth(10));
+        assert!(open.worth(10) > FlowState::new(Phase::BothWays, 10, 1).worth(10));
+        assert!(open.worth(10) < FlowState::new(Phase::Open, 5, 1).worth(10));
+        assert!(!kept.is_expired(4 * 24 * 3600));
+        assert_eq!(kept.worth(6 * 24 * 3600), 0);
+        assert_eq!(kept.phase(), Phase::Open);
+    }
+}

@@ -1,0 +1,125 @@
+//! The packet that an ICMP error is about: it quotes the beginning of what somebody sent.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::{PacketReader, read_within};
+use crate::abi::{addr::Addr, flow::Tuple, service::protocol};
+
+/// Bytes of ICMP before the quotation (RFC 792, RFC 4443).
+pub const ICMP_LEN: usize = 8;
+const ECHO_REQUEST: u8 = 8;
+const ECHO_REQUEST_V6: u8 = 128;
+
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct Ipv4 {
+    version_ihl: u8,
+    service: u8,
+    total_len: [u8; 2],
+    id: [u8; 2],
+    fragment: [u8; 2],
+    ttl: u8,
+    protocol: u8,
+    checksum: [u8; 2],
+    source: [u8; 4],
+    destination: [u8; 4],
+}
+
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct Ipv6 {
+    version_class_flow: [u8; 4],
+    payload_len: [u8; 2],
+    next_header: u8,
+    hop_limit: u8,
+    source_hi: [u8; 8],
+    source_lo: [u8; 8],
+    destination_hi: [u8; 8],
+    destination_lo: [u8; 8],
+}
+
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct FragmentHeader {
+    next_header: u8,
+    reserved: u8,
+    offset: [u8; 2],
+    id: [u8; 4],
+}
+
+/// Every error quotes at least eight bytes of the transport header.
+type Head = [u8; 8];
+
+/// The conversation that the packet quoted by the ICMP error at `at` belongs to: what was its source
+/// is our end. `None` when the quotation is cut short, a later fragment or of another family.
+#[inline(always)]
+pub fn quoted<R: PacketReader + ?Sized>(
+    reader: &R,
+    at: usize,
+    end: usize,
+    is_v4: bool,
+) -> Option<Tuple> {
+    let at = at + ICMP_LEN;
+    if is_v4 {
+        let header: Ipv4 = read_within(reader, at, end)?;
+        let header_len = usize::from(header.version_ihl & 0x0f) * 4;
+        const OFFSET: u16 = 0x1fff;
+        if header.version_ihl >> 4 != 4
+            || header_len < size_of::<Ipv4>()
+            || u16::from_be_bytes(header.fragment) & OFFSET != 0
+        {
+            return None;
+        }
+        let head: Head = read_within(reader, at + header_len, end)?;
+        conversation(
+            Addr::from_v4(u32::from_be_bytes(header.source)),
+            Addr::from_v4(u32::from_be_bytes(header.destination)),
+            header.protocol,
+            head,
+        )
+    } else {
+        let header: Ipv6 = read_within(reader, at, end)?;
+        if header.version_class_flow[0] >> 4 != 6 {
+            return None;
+        }
+        let mut next_header = header.next_header;
+        let mut at = at + size_of::<Ipv6>();
+        if next_header == protocol::FRAGMENT {
+            let fragment: FragmentHeader = read_within(reader, at, end)?;
+            if u16::from_be_bytes(fragment.offset) >> 3 != 0 {
+                return None;
+            }
+            next_header = fragment.next_header;
+            at += size_of::<FragmentHeader>();
+        }
+        let head: Head = read_within(reader, at, end)?;
+        conversation(
+            Addr::from_v6(header.source_hi, header.source_lo),
+            Addr::from_v6(header.destination_hi, header.destination_lo),
+            next_header,
+            head,
+        )
+    }
+}
+
+#[inline(always)]
+fn conversation(local: Addr, remote: Addr, protocol: u8, head: Head) -> Option<Tuple> {
+    let first = u16::from_be_bytes([head[0], head[1]]);
+    let second = u16::from_be_bytes([head[2], head[3]]);
+    let third = u16::from_be_bytes([head[4], head[5]]);
+    let (local_port, remote_port) = match protocol {
+        protocol::TCP | protocol::UDP => (first, second),
+        // Type and code, then checksum, then identifier. An error about an error is never sent.
+        protocol::ICMP if head[0] == ECHO_REQUEST => (third, 0),
+        protocol::ICMPV6 if head[0] == ECHO_REQUEST_V6 => (third, 0),
+        protocol::ICMP | protocol::ICMPV6 => return None,
+        _ => (0, 0),
+    };
+    Some(Tuple {
+        remote,
+        local,
+        remote_port,
+        local_port,
+        protocol,
+    })
+}

@@ -1,0 +1,180 @@
+//! Known flows: answers to what this host or its containers started, and TCP sessions that the
+//! kernel's own socket table vouches for. Nothing that arrives makes an entry.
+
+use super::{Bucket, Tables};
+use crate::{
+    abi::{
+        counters,
+        flow::{Event, FlowState, Phase, Tag, Tuple, WAYS},
+        service::protocol,
+    },
+    packet::{Packet, Transport},
+};
+
+const ECHO_REPLY: u8 = 0;
+const ECHO_REPLY_V6: u8 = 129;
+
+/// Where the addresses of a tuple stand in a frame. (In the kernel, reading them a second time costs
+/// less than keeping them on the stack for the few packets that need them.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers {
+    /// First byte of the IP header.
+    pub at: u32,
+    /// The source of that header is this host: a quotation of what it sent.
+    pub is_quoted: bool,
+}
+
+/// What the table has of a tuple.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing = 0,
+    /// A living flow.
+    Living = 1,
+    /// A flow that has been silent for longer than its lifetime.
+    Expired = 2,
+}
+
+impl Found {
+    /// The inverse of `as u32`; for calls between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Living,
+            2 => Self::Expired,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Does the kernel's socket table vouch for a tuple that the flow table does not know? It is asked only
+/// about TCP, and only for ports that had sessions, so that a flood of segments to other ports does
+/// not pay for it.
+#[inline(always)]
+pub(super) fn has_session<T: Tables>(
+    tables: &T,
+    tuple: &Tuple,
+    headers: Headers,
+    found: Found,
+) -> bool {
+    tuple.protocol == protocol::TCP
+        && (matches!(found, Found::Expired) || tables.has_sessions(tuple.local_port))
+        && tables.has_socket(tuple, headers)
+}
+
+/// The tuple of a packet that may be an answer. A SYN is none.
+#[inline(always)]
+pub(super) fn arriving(packet: &Packet) -> Option<Tuple> {
+    let (remote_port, local_port) = match packet.transport {
+        Transport::Tcp {
+            source_port,
+            destination_port,
+            flags,
+        } if !flags.opens() => (source_port, destination_port),
+        Transport::Udp {
+            source_port,
+            destination_port,
+        } => (source_port, destination_port),
+        Transport::Icmp {
+            kind: ECHO_REPLY,
+            id,
+            ..
+        } if packet.source.is_v4() => (0, id),
+        Transport::Icmpv6 {
+            kind: ECHO_REPLY_V6,
+            id,
+            ..
+        } if !packet.source.is_v4() => (0, id),
+        Transport::Tcp { .. }
+        | Transport::Icmp { .. }
+        | Transport::Icmpv6 { .. }
+        | Transport::Other
+        | Transport::None => return None,
+    };
+    Some(Tuple {
+        remote: packet.source,
+        local: packet.destination,
+        remote_port,
+        local_port,
+        protocol: packet.protocol,
+    })
+}
+
+/// Looks a flow up and lets the event happen to it.
+#[inline(always)]
+pub fn find_flow<T: Tables>(tables: &T, tag: Tag, event: Event) -> Found {
+    let bucket = tables.flow_bucket(tag.bucket());
+    for way in 0..WAYS {
+        if bucket.tag(way) != tag.bits() {
+            continue;
+        }
+        let state = FlowState::from_word(bucket.state(way));
+        let now = tables.ticks();
+        if state.is_expired(now) {
+            return Found::Expired;
+        }
+        if let Some(after) = state.after(event, now) {
+            bucket.set_state(way, after.to_word());
+        }
+        return Found::Living;
+    }
+    Found::Nothing
+}
+
+/// Where a flow may go: its own old place, an empty one, that of an expired flow, or that of the
+/// flow whose loss costs least. `None` when every place belongs to a session that is kept.
+#[inline(always)]
+pub fn find_place<B: Bucket>(bucket: &B, tag: Tag, now: u32) -> Option<usize> {
+    const OLD_PLACE: u64 = 0;
+    const EMPTY: u64 = 1;
+    let mut place = 0;
+    let mut least = u64::MAX;
+    for way in 0..WAYS {
+        let held = bucket.tag(way);
+        let worth = if held == tag.bits() {
+            OLD_PLACE
+        } else if held == 0 {
+            EMPTY
+        } else {
+            B::worth(FlowState::from_word(bucket.state(way)), now).saturating_add(EMPTY + 1)
+        };
+        if worth < least {
+            least = worth;
+            place = way;
+        }
+        least = B::forget(least);
+        place = B::forget(place as u64) as usize;
+    }
+    if least == u64::MAX { None } else { Some(place) }
+}
+
+/// Makes an entry for a flow that the table does not know as a living one. `event` is one that begins
+/// flows.
+#[inline(always)]
+pub fn begin_flow<T: Tables>(tables: &T, tag: Tag, event: Event, local_port: u16) {
+    let Some(phase) = event.begins() else { return };
+    let now = tables.ticks();
+    let bucket = tables.flow_bucket(tag.bucket());
+    let Some(place) = find_place(&bucket, tag, now) else {
+        tables.count(counters::Event::FlowRefused);
+        return;
+    };
+    let held = bucket.tag(place);
+    if held != 0 && held != tag.bits() {
+        let lost = FlowState::from_word(bucket.state(place));
+        // A session of this host that loses its entry is still in the socket table.
+        if let Phase::Open = lost.phase() {
+            tables.mark_sessions(lost.local_port());
+        }
+        if !lost.is_expired(now) {
+            tables.count(counters::Event::FlowEvicted);
+        }
+    }
+    tables.count(counters::Event::FlowCreated);
+    // State first: whoever finds the tag finds a state that belongs to it.
+    let state = FlowState::new(phase, now, local_port);
+    bucket.set_state(place, state.to_word());
+    bucket.set_tag(place, tag.bits());
+}

@@ -1,0 +1,64 @@
+//! The clock of the flow table: ticks of about a second, made from the kernel's jiffies.
+
+use std::path::Path;
+
+use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions};
+
+/// Jiffies per tick as a power of two, so that a tick lasts 0.85 to 1.28 s whatever the kernel's HZ
+/// (256 jiffies at 250 Hz, 1024 at 1000 Hz).
+#[must_use]
+pub(super) fn tick_shift() -> u32 {
+    let hz = 1_000_000_000 / jiffy_ns();
+    // The power of two that is nearest to HZ by ratio: at least HZ / sqrt(2).
+    (1..16)
+        .find(|shift| (1u64 << shift) * 1414 >= hz * 1000)
+        .unwrap_or(8)
+}
+
+/// Length of a jiffy. The coarse clocks advance with it.
+fn jiffy_ns() -> u64 {
+    const OF_250_HZ: u64 = 4_000_000;
+    let mut resolution = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call fills the struct that it is given.
+    let result = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut resolution) };
+    match u64::try_from(resolution.tv_nsec) {
+        Ok(ns) if result == 0 && ns > 0 => ns,
+        Ok(_) | Err(_) => OF_250_HZ,
+    }
+}
+
+/// The time in ticks, asked of the loaded clock program.
+///
+/// # Errors
+/// When the kernel refuses the test run.
+pub fn ticks(program: &SchedClassifier) -> Result<u32, ProgramError> {
+    // The shortest frame that the kernel takes.
+    let frame = [0; 14];
+    let run = program.test_run(TestRunOptions {
+        data_in: Some(&frame),
+        ..TestRunOptions::default()
+    })?;
+    Ok(run.return_value)
+}
+
+/// The same of a pinned one.
+///
+/// # Errors
+/// When it is not pinned there, or the kernel refuses the test run.
+pub fn pinned_ticks(path: &Path) -> Result<u32, ProgramError> {
+    ticks(&SchedClassifier::from_pin(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_about_a_second() {
+        let ns = jiffy_ns() << tick_shift();
+        assert!((700_000_000..1_450_000_000).contains(&ns), "{ns} ns");
+    }
+}

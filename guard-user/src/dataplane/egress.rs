@@ -1,0 +1,166 @@
+//! Putting the tc program on the way out of an interface: as a tcx link where the kernel has them
+//! (6.6), which outlives this process and which nobody removes by accident; else as a filter of the
+//! clsact qdisc, which goes when somebody deletes the qdisc and is then put back.
+
+use std::{env, ffi::CStr, path::Path};
+
+use aya::programs::{
+    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+    links::{FdLink, PinnedLink},
+    tc::{
+        NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle, qdisc_add_clsact,
+        qdisc_detach_program,
+    },
+};
+use guard_common::abi::names;
+
+use super::attach::describe;
+use crate::{
+    failure::{Exit, Failure},
+    host::{Interface, filters},
+    layout::Layout,
+};
+
+/// Where our filter stands among those of the clsact qdisc: fixed, so that there is never a second
+/// one. The number is "gu".
+const PRIORITY: u16 = 0x6775;
+const HANDLE: TcHandle = TcHandle::new(0, 1);
+
+/// Name of the pin of an interface's link.
+#[must_use]
+pub fn link_name(ifindex: u32) -> String {
+    format!("tc-{ifindex}")
+}
+
+/// Attaches the loaded program to an interface, or exchanges the one that is there.
+///
+/// # Errors
+/// Exit 9 when the kernel refuses both kinds of attachment.
+pub fn attach(
+    program: &mut SchedClassifier,
+    interface: &Interface,
+    links: &Path,
+) -> Result<(), Failure> {
+    let pin = links.join(link_name(interface.index));
+    if pin.exists() && exchange(program, &pin).is_ok() {
+        return Ok(());
+    }
+    let tcx = if prefers_clsact() {
+        Err("GUARD_TC=clsact".to_owned())
+    } else {
+        attach_link(program, interface, &pin)
+    };
+    let Err(tcx) = tcx else { return Ok(()) };
+    attach_filter(program, interface).map_err(|clsact| {
+        Failure::new(
+            Exit::Unsupported,
+            format!(
+                "{}: the kernel refuses the program on the way out (tcx: {tcx}; clsact: {clsact})",
+                interface.name
+            ),
+        )
+        .help(
+            "guard needs it to recognise replies; the kernel needs NET_CLS_BPF or tcx (Linux 6.6)",
+        )
+    })
+}
+
+/// For trying the older way on a kernel that has both.
+fn prefers_clsact() -> bool {
+    env::var_os("GUARD_TC").is_some_and(|value| value == "clsact")
+}
+
+fn exchange(program: &mut SchedClassifier, pin: &Path) -> Result<(), String> {
+    let link = PinnedLink::from_pin(pin).map_err(|error| error.to_string())?;
+    let link =
+        SchedClassifierLink::try_from(FdLink::from(link)).map_err(|error| error.to_string())?;
+    let id = program
+        .attach_to_link(link)
+        .map_err(|error| describe(&error))?;
+    // The pin holds the link; only our handle of it ends here.
+    let link = program.take_link(id).map_err(|error| error.to_string())?;
+    drop(link);
+    Ok(())
+}
+
+fn attach_link(
+    program: &mut SchedClassifier,
+    interface: &Interface,
+    pin: &Path,
+) -> Result<(), String> {
+    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let id = program
+        .attach_with_options(&interface.name, TcAttachType::Egress, options)
+        .map_err(|error| describe(&error))?;
+    let link = program.take_link(id).map_err(|error| error.to_string())?;
+    let link = FdLink::try_from(link).map_err(|error| error.to_string())?;
+    if pin.exists() {
+        // Of an interface that had this number before.
+        std::fs::remove_file(pin).map_err(|error| error.to_string())?;
+    }
+    link.pin(pin).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+fn attach_filter(program: &mut SchedClassifier, interface: &Interface) -> Result<(), String> {
+    // It may be there already, of somebody else's making; if it is not, attaching says so.
+    let qdisc = qdisc_add_clsact(&interface.name);
+    let id = if filters::has_egress_filter(interface.index, names::EGRESS).unwrap_or(false) {
+        let there = SchedClassifierLink::attached(
+            &interface.name,
+            TcAttachType::Egress,
+            PRIORITY,
+            HANDLE,
+            None,
+        );
+        program.attach_to_link(there.map_err(|error| error.to_string())?)
+    } else {
+        let options = TcAttachOptions::Netlink(NlOptions {
+            priority: PRIORITY,
+            handle: HANDLE,
+            classid: None,
+        });
+        program.attach_with_options(&interface.name, TcAttachType::Egress, options)
+    };
+    let id = id.map_err(|error| match qdisc {
+        Ok(()) => describe(&error),
+        Err(qdisc) => format!("{}; {qdisc}", describe(&error)),
+    })?;
+    let link = program
+        .take_link(id)
+        .map_err(|error: ProgramError| describe(&error))?;
+    // Its end would remove the filter, which shall stay when this process has ended.
+    std::mem::forget(link);
+    Ok(())
+}
+
+/// Is the program on the way out of this interface?
+#[must_use]
+pub fn is_attached(layout: &Layout, ifindex: u32) -> bool {
+    let pin = layout.links().join(link_name(ifindex));
+    // A link whose interface is gone stays as a pin, and says so.
+    let has_link = PinnedLink::from_pin(pin)
+        .ok()
+        .and_then(|pin| FdLink::from(pin).info().ok())
+        .is_some_and(|info| info.program_id() != 0);
+    has_link || filters::has_egress_filter(ifindex, names::EGRESS).unwrap_or(false)
+}
+
+/// Takes our filter off the clsact qdisc of an interface; the qdisc may be used by others and stays.
+pub(super) fn detach_filter(ifindex: u32) {
+    let Some(name) = name_of(ifindex) else { return };
+    // Nothing there is as good.
+    qdisc_detach_program(&name, TcAttachType::Egress, names::EGRESS).ok();
+}
+
+fn name_of(ifindex: u32) -> Option<String> {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the length that the call asks for.
+    let result = unsafe { libc::if_indextoname(ifindex, name.as_mut_ptr()) };
+    if result.is_null() {
+        return None;
+    }
+    // SAFETY: the call has written a terminated string into it.
+    let name = unsafe { CStr::from_ptr(name.as_ptr()) };
+    name.to_str().ok().map(str::to_owned)
+}

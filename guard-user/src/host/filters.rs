@@ -1,0 +1,56 @@
+//! Filters of traffic control on the way out of an interface.
+
+use std::io;
+
+use futures_util::TryStreamExt as _;
+use netlink_packet_route::tc::{TcAttribute, TcFilterBpfOption, TcOption};
+use rtnetlink::new_connection;
+
+/// Is there a BPF filter whose program has this name on the way out?
+///
+/// # Errors
+/// When netlink does not answer.
+pub fn has_egress_filter(ifindex: u32, program: &str) -> io::Result<bool> {
+    let index = i32::try_from(ifindex).map_err(io::Error::other)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = new_connection()?;
+        tokio::spawn(connection);
+        let mut filters = handle.traffic_filter(index).get().egress().execute();
+        loop {
+            match filters.try_next().await {
+                Ok(Some(filter)) => {
+                    if names(&filter.attributes).any(|name| name == program) {
+                        return Ok(true);
+                    }
+                }
+                // An interface without the qdisc that filters hang on has none; old kernels say so
+                // with an error.
+                Ok(None) | Err(rtnetlink::Error::NetlinkError(_)) => return Ok(false),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    })
+}
+
+fn names(attributes: &[TcAttribute]) -> impl Iterator<Item = &str> {
+    attributes
+        .iter()
+        .filter_map(|attribute| {
+            if let TcAttribute::Options(options) = attribute {
+                Some(options)
+            } else {
+                None
+            }
+        })
+        .flatten()
+        .filter_map(|option| {
+            if let TcOption::Bpf(TcFilterBpfOption::ProgName(name)) = option {
+                Some(name.as_str())
+            } else {
+                None
+            }
+        })
+}
