@@ -51,7 +51,7 @@ use crate::{
 pub struct Judgement {
     /// What happens and why.
     pub verdict: Verdict,
-    /// The service, for packets whose transport header was read.
+    /// The service, for packets whose transport header was read and that are no replies.
     pub service: Option<Service>,
 }
 
@@ -72,10 +72,14 @@ where
     let state = slot::in_force(tables);
     let mut judgement = match packet::parse(reader) {
         Ok(Frame::Ip(packet)) => {
-            let service = service_of(&packet);
+            let mut service = service_of(&packet);
             let mut verdict = decide(tables, state, arrival, &packet, service);
             if may_be_known(verdict) {
                 verdict = known(reader, tables, state, arrival, &packet, verdict);
+                // Its port is one of our own choosing and stands for no service.
+                if let Reason::Reply = verdict.reason {
+                    service = None;
+                }
             }
             if let Action::Pass = verdict.action {
                 fragment::remember(tables, &packet);
