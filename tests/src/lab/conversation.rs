@@ -85,16 +85,30 @@ impl Conversation {
         }
     }
 
-    /// With an echo server over a connection, `bytes` at a time.
+    /// With an echo server over a connection, `bytes` at a time, as fast as it goes.
     ///
     /// # Panics
     /// When the socket takes no time limit.
     #[must_use]
-    pub fn tcp(name: impl Into<String>, mut stream: TcpStream, bytes: usize) -> Self {
+    pub fn tcp(name: impl Into<String>, stream: TcpStream, bytes: usize) -> Self {
+        Self::tcp_every(PAUSE, name, stream, bytes)
+    }
+
+    /// The same with a pause between two questions.
+    ///
+    /// # Panics
+    /// When the socket takes no time limit.
+    #[must_use]
+    pub fn tcp_every(
+        pause: Duration,
+        name: impl Into<String>,
+        mut stream: TcpStream,
+        bytes: usize,
+    ) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
         let mut answer = vec![0; bytes];
-        Self::start(name, PAUSE, move |number| {
+        Self::start(name, pause, move |number| {
             let question = vec![number as u8; bytes];
             stream.write_all(&question)?;
             stream.read_exact(&mut answer)?;
@@ -108,8 +122,22 @@ impl Conversation {
     /// When the socket takes no time limit.
     #[must_use]
     pub fn udp(name: impl Into<String>, socket: UdpSocket, to: Option<SocketAddr>) -> Self {
+        Self::udp_every(PAUSE, name, socket, to)
+    }
+
+    /// The same with a pause between two questions.
+    ///
+    /// # Panics
+    /// When the socket takes no time limit.
+    #[must_use]
+    pub fn udp_every(
+        pause: Duration,
+        name: impl Into<String>,
+        socket: UdpSocket,
+        to: Option<SocketAddr>,
+    ) -> Self {
         socket.set_read_timeout(Some(RESEND)).expect("a socket");
-        Self::start(name, PAUSE, move |number| {
+        Self::start(name, pause, move |number| {
             let question = number.to_be_bytes();
             let asked = Instant::now();
             while asked.elapsed() < PATIENCE {
@@ -142,20 +170,27 @@ impl Conversation {
         })
     }
 
-    /// Waits until questions that were put after this call have been answered.
+    /// Waits until each has had answers to questions that were put after this call.
     ///
     /// # Panics
-    /// When none is.
+    /// When one has none.
     #[track_caller]
-    pub fn assert_goes_on(&mut self) {
-        let answers = || self.answers.load(Ordering::Relaxed);
+    pub fn assert_go_on(conversations: &mut [Self]) {
         // The next answer may be that of a question from before.
-        let enough = answers() + 2;
-        let goes_on = within(PATIENCE, || (answers() >= enough).then_some(()));
-        if goes_on.is_none() {
-            let end = self.end();
-            panic!("{} stands still: {end:?}", self.name);
+        let enough: Vec<u64> = conversations.iter().map(|it| it.answers() + 2).collect();
+        for (conversation, enough) in conversations.iter_mut().zip(enough) {
+            let goes_on = within(PATIENCE, || {
+                (conversation.answers() >= enough).then_some(())
+            });
+            if goes_on.is_none() {
+                let end = conversation.end();
+                panic!("{} stands still: {end:?}", conversation.name);
+            }
         }
+    }
+
+    fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Ends it.

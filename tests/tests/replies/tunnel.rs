@@ -21,7 +21,11 @@ fn a_tunnel_serves_while_no_port_is_open() {
     let _site = Nginx::start(&scene.lab.srv);
     scene.enable();
     let status = scene.guard.guardctl(&["status", "--json"]).ok().json();
-    assert_eq!(status["rules"].as_array().map(Vec::len), Some(0), "{status}");
+    assert_eq!(
+        status["rules"].as_array().map(Vec::len),
+        Some(0),
+        "{status}"
+    );
 
     for provider in [scene.lab.friend.v4, scene.lab.friend.v6] {
         let listener = scene

@@ -124,9 +124,7 @@ pub(crate) struct Sessions {
 impl Sessions {
     #[track_caller]
     pub(crate) fn assert_go_on(&mut self) {
-        for conversation in &mut self.busy {
-            conversation.assert_goes_on();
-        }
+        Conversation::assert_go_on(&mut self.busy);
     }
 
     /// Ends the busy ones, which must never have stood still, and wakes the idle ones.
@@ -139,10 +137,14 @@ impl Sessions {
         }
         assert!(self.idle_ssh.answers(), "the idle ssh session is dead");
         for (name, stream) in self.idle {
-            let report = Conversation::tcp(format!("idle {name} session"), stream, 64);
-            let mut report = report;
-            report.assert_goes_on();
-            report.stop().assert_steady(STALL);
+            let mut woken = [Conversation::tcp(
+                format!("idle {name} session"),
+                stream,
+                64,
+            )];
+            Conversation::assert_go_on(&mut woken);
+            let [woken] = woken;
+            woken.stop().assert_steady(STALL);
         }
     }
 }
