@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod controller;
 pub mod dataplane;
+pub mod explain;
 pub mod failure;
 pub mod host;
 pub mod layout;

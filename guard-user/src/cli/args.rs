@@ -135,6 +135,18 @@ pub(super) enum Command {
         #[arg(long, short = 'a')]
         all: bool,
     },
+    /// What listens here and what containers publish, and who can reach it
+    Audit,
+    /// What becomes of a packet, why, and what would let it in; moves no counter
+    #[command(after_help = EXPLAIN)]
+    Explain {
+        /// Ask this policy file instead of the running firewall; needs no root
+        #[arg(long, short = 'f', value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The packet
+        #[arg(required = true, value_name = "PACKET")]
+        words: Vec<String>,
+    },
     /// Versions of program, ABI and BPF object
     Version,
     /// Write the manual pages into a folder
@@ -154,6 +166,12 @@ pub(super) enum Command {
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
+
+const EXPLAIN: &str = "\
+Packets:
+  ADDRESS PORT[/PROTO]    203.0.113.7 22, 203.0.113.7 53/udp, 203.0.113.7 ping
+  from ADDRESS [port N] [to ADDRESS] [port N] [proto P] [on IFACE] [flags syn,ack]
+Without `to` it is sent to this host, without `proto` it is TCP, without `flags` a SYN.";
 
 const GRAMMAR: &str = "\
 Rules, as ufw writes them:

@@ -2,7 +2,9 @@
 //! in `controller`.
 
 mod args;
+mod audit;
 mod edit;
+mod explain;
 mod papers;
 mod power;
 mod prompt;
@@ -82,6 +84,10 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Command::Reload => edit::reload(&controller, global, output),
         Command::Check { file } => edit::check(&controller, file.as_deref(), output),
         Command::Stats { watch, all } => stats::stats(&controller, *watch, *all, output),
+        Command::Explain { file, words } => {
+            explain::explain(&controller, words, file.as_deref(), output)
+        }
+        Command::Audit => audit::audit(&controller, output),
         Command::Version => status::version(output),
         Command::Man { folder } => papers::man(folder),
         Command::Completions { shell } => Ok(papers::completions(*shell)),

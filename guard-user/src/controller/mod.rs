@@ -2,9 +2,11 @@
 //! lock. Nothing here prints.
 
 mod applied;
+mod audit;
 mod change;
 mod check;
 mod difference;
+mod explain;
 mod force;
 mod lock;
 mod lockout;
@@ -26,6 +28,7 @@ use crate::{
 };
 
 pub use applied::{Applied, RuleView};
+pub use audit::{Audit, Audited, World};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use difference::Difference;

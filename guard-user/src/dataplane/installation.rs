@@ -357,7 +357,7 @@ fn seed() -> Result<u64, Failure> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-fn load_failure(error: LoadError) -> Failure {
+pub(super) fn load_failure(error: LoadError) -> Failure {
     let text = match &error {
         LoadError::Program(ProgramError::LoadError {
             io_error,

@@ -6,6 +6,7 @@ pub mod bpffs;
 pub mod clock;
 pub mod counters;
 pub mod egress;
+pub mod explain;
 pub mod flows;
 pub mod installation;
 pub mod mapping;

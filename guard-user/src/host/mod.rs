@@ -2,7 +2,9 @@
 //! netlink and procfs, never from /sys, which a namespace entered by `nsenter` sees of its parent.
 
 pub mod conntrack;
+pub mod containers;
 pub mod filters;
+pub mod listeners;
 pub mod live;
 pub mod network;
 pub mod sessions;
