@@ -1,4 +1,4 @@
-//! Frames of which each has another source, as fast as the wire takes them.
+//! Frames of which each has another source.
 
 use std::{
     sync::{
@@ -32,9 +32,11 @@ pub(crate) struct Forged {
 }
 
 impl Forged {
-    /// SYNs, ACKs and datagrams of both families to ports that are open to everybody (`open`), that
-    /// have sessions but are open to few (`restricted`), and that are closed.
-    pub(crate) fn start(lab: &Topology, open: u16, restricted: u16) -> Self {
+    /// SYNs, ACKs and datagrams of both families to ports that are open to everybody (`open`; a tenth,
+    /// since their price is the stack's), that
+    /// have sessions but are open to few (`restricted`), and that are closed. `pause` is between
+    /// 256 frames and the next 256.
+    pub(crate) fn start(lab: &Topology, open: u16, restricted: u16, pause: Duration) -> Self {
         let wire = Wire::open(&lab.wan, "srv");
         let mut templates = templates(lab, open, restricted);
         let stop = Arc::new(AtomicBool::new(false));
@@ -49,6 +51,7 @@ impl Forged {
                         change_source(frame, &mut random);
                     }
                     counted.fetch_add(wire.send(step) as u64, Ordering::Relaxed);
+                    thread::sleep(pause);
                 }
             }
         });
@@ -88,14 +91,14 @@ fn templates(lab: &Topology, open: u16, restricted: u16) -> Vec<Vec<u8>> {
             let base = base.macs(macs.0, macs.1);
             let closed = (CLOSED.start + random.below(CLOSED.len())) as u16;
             let from = (1024 + random.below(60_000)) as u16;
-            match number / 4 % 8 {
+            match number / 4 % 32 {
                 0 => base.tcp_between(from, open, TcpFlags::SYN),
                 1 => base.tcp_between(from, open, TcpFlags::ACK),
                 2 => base.udp_between(from, open).payload(18),
-                3 => base.tcp_between(from, restricted, TcpFlags::SYN),
-                4 => base.tcp_between(from, restricted, TcpFlags::ACK),
-                5 => base.tcp_between(from, closed, TcpFlags::SYN),
-                6 => base.tcp_between(from, closed, TcpFlags::ACK),
+                3..8 => base.tcp_between(from, restricted, TcpFlags::SYN),
+                8..12 => base.tcp_between(from, restricted, TcpFlags::ACK),
+                12..20 => base.tcp_between(from, closed, TcpFlags::SYN),
+                20..24 => base.tcp_between(from, closed, TcpFlags::ACK),
                 _ => base.udp_between(from, closed).payload(18),
             }
             .build()
