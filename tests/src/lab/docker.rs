@@ -54,6 +54,8 @@ impl Dockerd {
             .arg(folder.join("pid"))
             .arg(format!("--host=unix://{}", folder.join("socket").display()))
             .arg(format!("--cgroup-parent=/{cgroup}"))
+            // Not systemd's, whatever the machine runs.
+            .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
             // Of the options for IPv6, older engines call one an experiment.
             .args(["--experimental", "--ip6tables", "--ipv6"])
             .args(["--fixed-cidr-v6", "fd00:d0c::/64"]);
@@ -132,6 +134,7 @@ impl Dockerd {
     fn ask(&self, words: &[&str]) -> Ran {
         let mut command = Command::new("docker");
         command
+            .env_remove("DOCKER_CONTEXT")
             .env("DOCKER_CONFIG", self.folder.path())
             .arg(format!(
                 "--host=unix://{}",

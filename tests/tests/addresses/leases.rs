@@ -18,7 +18,7 @@ esac
 fn script(folder: &Folder) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.write("script", SCRIPT);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("our own file");
     path.display().to_string()
 }
 

@@ -84,7 +84,8 @@ impl Scene {
         let answers: Vec<bool> = thread::scope(|scope| {
             let ask = |(to, (port, _))| scope.spawn(move || is_open(&self.lab.attacker, to, port));
             let questions: Vec<_> = asked().map(ask).collect();
-            let join = |question: thread::ScopedJoinHandle<'_, bool>| question.join().unwrap();
+            let join =
+                |question: thread::ScopedJoinHandle<'_, bool>| question.join().expect("a question");
             questions.into_iter().map(join).collect()
         });
         for ((to, (port, open)), answers) in asked().zip(answers) {

@@ -104,7 +104,7 @@ fn download(client: &Namespace, server: IpAddr, port: u16) {
 /// Sends as much to a host that counts it.
 #[track_caller]
 fn upload(client: &Namespace, host: &Namespace, to: IpAddr) {
-    let listener = host.run(|| TcpListener::bind((to, SINK))).unwrap();
+    let listener = host.run(|| TcpListener::bind((to, SINK))).expect("a port");
     let counting = thread::spawn(move || count(&listener));
     let begin = Instant::now();
     let sent = client.run(|| send(SocketAddr::new(to, SINK)));
@@ -113,7 +113,11 @@ fn upload(client: &Namespace, host: &Namespace, to: IpAddr) {
         sent.is_ok() && took < LIMIT,
         "{to}: {sent:?} after {took:?}"
     );
-    assert_eq!(counting.join().unwrap().unwrap(), Nginx::LARGE, "{to}");
+    let counted = counting
+        .join()
+        .expect("the counter")
+        .expect("everything sent");
+    assert_eq!(counted, Nginx::LARGE, "{to}");
     println!("upload to {to} took {took:?}");
 }
 

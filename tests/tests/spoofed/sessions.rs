@@ -158,7 +158,7 @@ fn flow(lab: &Topology, number: usize) -> (Conversation, (&'static str, u16)) {
     let is_v4 = number % 4 < 2;
     let friend = SocketAddr::new(if is_v4 { lab.friend.v4 } else { lab.friend.v6 }, OPEN);
     let name = format!("flow {number} with {friend}");
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let stream = lab
             .srv
             .run(|| TcpStream::connect(friend))

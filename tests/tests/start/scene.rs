@@ -1,6 +1,7 @@
 //! A server with every kind of session before guard is there.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
     time::Duration,
 };
@@ -83,10 +84,12 @@ impl Scene {
             } else {
                 IpAddr::V6(Ipv6Addr::UNSPECIFIED)
             };
-            self.lab.srv.run(|| UdpSocket::bind((any, 0)).unwrap())
+            self.lab
+                .srv
+                .run(|| UdpSocket::bind((any, 0)).expect("a port"))
         };
         let connected = datagrams();
-        connected.connect((friend, ECHO)).unwrap();
+        connected.connect((friend, ECHO)).expect("a route");
         let box_ = &self.container;
         Sessions {
             idle_ssh: self.sshd.session(stranger, srv),
@@ -149,14 +152,17 @@ impl Sessions {
     }
 }
 
-/// Of /proc/net/snmp.
+/// Of /proc/net/snmp: a line of names and a line of numbers.
 fn resets(host: &Namespace) -> u64 {
     // `thread-self`: the network of this thread, not of the process.
-    let text = host.run(|| std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
+    let text = host.run(|| fs::read_to_string("/proc/thread-self/net/snmp"));
+    let text = text.expect("/proc");
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
+        panic!("no TCP in {text}");
+    };
     let mut fields = names.split(' ').zip(values.split(' '));
     let sent = fields.find(|(name, _)| *name == "OutRsts");
     sent.and_then(|(_, value)| value.parse().ok())
-        .expect("OutRsts")
+        .unwrap_or_else(|| panic!("no OutRsts in {text}"))
 }
