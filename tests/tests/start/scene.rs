@@ -78,7 +78,7 @@ impl Scene {
             let stream = from.run(|| TcpStream::connect_timeout(&SocketAddr::new(to, port), STALL));
             stream.unwrap_or_else(|error| panic!("{to} port {port}: {error}"))
         };
-        let datagrams = || {
+        let datagrams = |from: &Namespace| {
             let any = if is_v4 {
                 IpAddr::V4(Ipv4Addr::UNSPECIFIED)
             } else {
@@ -88,7 +88,7 @@ impl Scene {
                 .srv
                 .run(|| UdpSocket::bind((any, 0)).expect("a port"))
         };
-        let connected = datagrams();
+        let connected = datagrams(&self.lab.srv);
         connected.connect((friend, ECHO)).expect("a route");
         let box_ = &self.container;
         Sessions {
@@ -108,8 +108,13 @@ impl Scene {
                 ),
                 Conversation::udp("connected socket", connected, None),
                 Conversation::udp(
+                    "container's datagrams",
+                    datagrams(box_),
+                    Some(SocketAddr::new(friend, ECHO)),
+                ),
+                Conversation::udp(
                     "unconnected socket",
-                    datagrams(),
+                    datagrams(&self.lab.srv),
                     Some(SocketAddr::new(friend, ECHO)),
                 ),
             ],
