@@ -32,10 +32,11 @@ Examples:
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found,
 7 refused (would lock out), 8 partly unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
-11 state of another version, 13 no BPF file system, 14 a change is pending.
+11 state of another version, 12 the daemon does not answer, 13 no BPF file system, 14 a change is
+pending.
 
 Folders: GUARD_ETC (/etc/guard), GUARD_STATE (/var/lib/guard), GUARD_RUN (/run/guard),
-GUARD_BPFFS (/sys/fs/bpf/guard).";
+GUARD_BPFFS (/sys/fs/bpf/guard), GUARD_UNITS (/etc/systemd/system).";
 
 /// Options of every command.
 #[derive(Debug, Group)]
@@ -86,6 +87,19 @@ pub(super) enum Command {
     },
     /// Turn guard off; the policy stays
     Disable,
+    /// Keep interfaces that come and go protected, in the foreground; needs root
+    Daemon {
+        #[command(flatten)]
+        asked: DaemonAsked,
+    },
+    /// Put the policy in force at boot, if guard was on; exit 8 when an interface is not there yet
+    Load,
+    /// Units of systemd, so that guard is in force after a reboot
+    Service {
+        /// What to do with them
+        #[arg(value_enum)]
+        action: ServiceWord,
+    },
     /// Show what is in force; exit 0 active, 3 inactive, 8 partly unprotected
     Status {
         /// How to show it
@@ -257,6 +271,31 @@ pub(super) enum Never {
     },
     /// Show the list
     List,
+}
+
+/// What is wanted of a daemon that runs already.
+#[derive(Clone, Copy, Debug, Group)]
+#[group(multiple = false)]
+pub(super) struct DaemonAsked {
+    /// Show what the running daemon knows
+    #[arg(long)]
+    pub(super) status: bool,
+    /// End the running daemon; the policy stays in force
+    #[arg(long)]
+    pub(super) stop: bool,
+    /// Have the running daemon look at the interfaces now
+    #[arg(long)]
+    pub(super) reconcile: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ServiceWord {
+    /// Write and enable guard-load.service and guard.service
+    Install,
+    /// Disable and remove them
+    Remove,
+    /// Are they there?
+    Status,
 }
 
 /// How `status` shows the rules.

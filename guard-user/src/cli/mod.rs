@@ -5,13 +5,16 @@ mod args;
 mod audit;
 mod confirm;
 mod countdown;
+mod daemon;
 mod deadline;
 mod edit;
 mod explain;
+mod load;
 mod papers;
 mod power;
 mod prompt;
 mod refused;
+mod service;
 mod stats;
 mod status;
 mod usage;
@@ -88,6 +91,9 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             power::enable(&controller, global, &asked, output)
         }
         Command::Disable => power::disable(&controller, global, output),
+        Command::Daemon { asked } => daemon::daemon(&controller, *asked, output),
+        Command::Load => load::load(&controller, output),
+        Command::Service { action } => service::service(&controller, *action, output),
         Command::Status { view } => status::status(&controller, *view, output),
         Command::Allow { words, deadline } => {
             edit::add(&controller, global, "allow", words, *deadline, output)

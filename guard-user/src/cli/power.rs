@@ -6,7 +6,7 @@ use super::{
     args::{Deadline, Global},
     countdown,
     deadline::{self, Danger},
-    prompt,
+    prompt, service,
 };
 use crate::{
     controller::{Controller, Enabled, Enabling, Preset},
@@ -69,6 +69,9 @@ pub(super) fn enable(
         },
         || enabled_json(&enabled),
     );
+    if !enabled.dry_run {
+        service::offer(controller, global, output);
+    }
     match enabled.pending {
         Some(pending) if countdown::is_possible(global) => {
             countdown::wait(controller, pending, output)

@@ -170,7 +170,8 @@ impl Controller {
             return Err(failure.help("the change is pending as before"));
         }
         applied.commit().map_err(|error| stage_failure(&error))?;
-        self.forget(Outcome::Confirmed)
+        self.forget(Outcome::Confirmed)?;
+        self.remember_for_boot(&self.load()?)
     }
 
     /// Staging takes time too; what has expired meanwhile stays expired.

@@ -261,6 +261,7 @@ impl Controller {
             warnings,
         );
         note(Journal::remove(layout), warnings);
+        note(self.remember_for_boot(step.loaded), warnings);
         Ok((done, None))
     }
 

@@ -1,7 +1,7 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock, Pending, edit_failure,
+    Applied, AtRisk, Consent, Controller, Lock, Pending, boot, edit_failure,
     force::{Step, image},
     history::Outcome,
     texts::{TextChange, remove},
@@ -194,6 +194,9 @@ impl Controller {
             pins::remove(&self.layout)?;
             self.forget(Outcome::RolledBack)?;
             remove(&self.layout.applied())?;
+        }
+        if !consent.dry_run {
+            boot::mark_disabled(&self.layout)?;
         }
         Ok(Disabled { was_active })
     }

@@ -2,7 +2,14 @@
 //! policy is complete before the switch names it, the switch is set before a program is attached,
 //! and a running program is only ever exchanged, never removed and put back.
 
-use std::{collections::BTreeSet, fs, io::Read as _, path::Path, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use aya::programs::ProgramError;
 use guard_common::abi::{
@@ -192,7 +199,7 @@ fn install_first(
     let flows = object.flows().map_err(load_failure)?;
     let tick = clock::ticks(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
     adopt(&flows, tick, network)?;
-    if has_unconnected_udp() {
+    if !interfaces.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
     let program = object.ingress().map_err(load_failure)?;
@@ -277,7 +284,7 @@ fn exchange(
     let mut changes = Vec::new();
     let mut covered = BTreeSet::new();
     for link in pins::links(layout)? {
-        let path = layout.links().join(link_name(link.ifindex));
+        let path = pin_of_link(layout, link.ifindex);
         let Some(known) = network.by_index(link.ifindex) else {
             // The interface is gone, and its link with it; only the pin is left.
             remove_if_there(&path)?;
@@ -317,10 +324,15 @@ fn exchange(
 
 /// Was a command killed between making larger maps and putting both of them in place? The program
 /// may use either pair then, so neither can be written to.
-fn is_interrupted(maps: &Path) -> bool {
+pub(super) fn is_interrupted(maps: &Path) -> bool {
     [names::POLICY, names::SWITCH]
         .into_iter()
         .any(|name| maps.join(next_name(name)).exists())
+}
+
+/// Where the link of an interface is pinned.
+pub(super) fn pin_of_link(layout: &Layout, ifindex: u32) -> PathBuf {
+    layout.links().join(link_name(ifindex))
 }
 
 /// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
@@ -328,7 +340,7 @@ fn next_name(name: &str) -> String {
     format!("{name}_next")
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Failure> {
+pub(super) fn remove_if_there(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

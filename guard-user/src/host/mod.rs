@@ -10,6 +10,7 @@ pub mod live;
 pub mod network;
 pub mod sessions;
 pub mod sockets;
+pub mod watch;
 
 pub use live::{Live, LiveFlow};
 pub use network::{Interface, Network, XdpAttachment, XdpMode};
