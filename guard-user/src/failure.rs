@@ -34,6 +34,8 @@ pub enum Exit {
     NoAnswer = 12,
     /// No BPF file system, or not writable.
     NoBpffs = 13,
+    /// A change waits for its confirmation.
+    Pending = 14,
 }
 
 /// A failed command.

@@ -71,6 +71,18 @@ impl Layout {
         self.state.join("applied.json")
     }
 
+    /// The change that is under way or waits for its confirmation.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("pending.json")
+    }
+
+    /// Policies that were in force, one file each.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history")
+    }
+
     /// Exists from `enable` to `disable`: after a reboot, `load` puts the policy in force.
     #[must_use]
     pub fn enabled(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{bad_configuration, force::stage_failure};
+use super::{Controller, bad_configuration, texts::stage_failure};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::Layout,
@@ -29,6 +29,17 @@ struct Saved {
     /// Below the folder of the policy, or absolute.
     path: String,
     text: String,
+}
+
+impl Controller {
+    /// Keeps what must survive a reboot of a policy that is in force and confirmed.
+    ///
+    /// # Errors
+    /// When the state folder is not writable.
+    pub(super) fn remember_for_boot(&self, loaded: &Loaded) -> Result<(), Failure> {
+        mark_enabled(&self.layout)?;
+        save_last_good(&self.layout, loaded)
+    }
 }
 
 /// Was guard turned on and not off since?

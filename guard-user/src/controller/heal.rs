@@ -119,6 +119,8 @@ impl Controller {
     /// part of the answer.
     pub fn heal(&self, spare: &mut Option<Spare>) -> Result<Option<Healing>, Failure> {
         let _lock = Lock::acquire(&self.layout)?;
+        // A deadline that has passed is settled before anything else.
+        self.recover()?;
         let Some(running) = pins::open(&self.layout)? else {
             return Ok(None);
         };
@@ -204,9 +206,11 @@ impl Controller {
             return;
         };
         applied.interfaces.clone_from(&healing.names);
-        let saved = applied
-            .stage(&self.layout)
-            .and_then(|staged| super::force::commit(vec![staged]));
+        let saved = applied.stage(&self.layout).and_then(|staged| {
+            staged
+                .commit()
+                .map_err(|error| super::texts::stage_failure(&error))
+        });
         if let Err(failure) = saved {
             healing.problems.push(failure);
         }

@@ -1,10 +1,7 @@
 //! The policy into a kernel that has just booted, before the network is up: nobody is asked, no
 //! session is there to be cut, and what was not confirmed is not loaded.
 
-use super::{
-    Applied, Controller, Lock, boot,
-    force::{commit, image},
-};
+use super::{Applied, Controller, Lock, boot, force::image, texts::stage_failure};
 use crate::{
     dataplane::{
         attach::Attached,
@@ -70,6 +67,7 @@ impl Controller {
         if !boot::is_enabled(&self.layout) {
             return Ok(Loading::Off);
         }
+        self.recover()?;
         if pins::open(&self.layout)?.is_some() {
             drop(lock);
             return self.already_loaded();
@@ -97,7 +95,8 @@ impl Controller {
         let unprotected = unprotected(&names, healed.failed, &network);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         // Only listings need it, and they find it missing: a read-only disk must not open the host.
-        let saved = applied.and_then(|applied| commit(vec![applied]));
+        let saved =
+            applied.and_then(|applied| applied.commit().map_err(|error| stage_failure(&error)));
         warnings.extend(saved.err().map(|failure| failure.message));
         if origin == Origin::Files {
             let kept = boot::save_last_good(&self.layout, &loaded);

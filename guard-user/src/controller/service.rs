@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::{Controller, force::stage_failure};
+use super::{Controller, texts::stage_failure};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{DEFAULT_UNITS, Layout},

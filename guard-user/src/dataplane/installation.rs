@@ -121,6 +121,21 @@ pub fn settle(layout: &Layout, state: SlotState) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Completes an exchange whose command was killed between making larger maps and putting them in
+/// place: every link gets a program with the policy that the maps in place say.
+///
+/// # Errors
+/// As [`apply`].
+pub fn complete(layout: &Layout, network: &Network) -> Result<(), Failure> {
+    let Some(running) = pins::open(layout)?.filter(|_| is_interrupted(&layout.maps())) else {
+        return Ok(());
+    };
+    let image = Image {
+        words: running.slots.active_image(),
+    };
+    exchange(layout, &image, None, network, Term::Settled).map(|_| ())
+}
+
 /// Returns to the policy that was active before `apply`, when what had to follow failed.
 pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
     if let Some(running) = pins::open(layout)? {
@@ -136,7 +151,7 @@ fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure>
         let open = slots.stage(&Image::open().words);
         slots.switch_to(SwitchWord::settled(open, open));
     }
-    let previous = slots.switch().active();
+    let previous = slots.in_force();
     let staged = slots.stage(&image.words);
     if !slots.holds(staged, &image.words) {
         return Err(Failure::new(

@@ -50,6 +50,6 @@ fn parallel_edits_lose_no_update() {
     assert_eq!(Host::entries(&host.guard.etc()), ["guard.toml"]);
     assert_eq!(
         Host::entries(&host.guard.state()),
-        ["applied.json", "enabled", "last-good.json"]
+        ["applied.json", "enabled", "history", "last-good.json"]
     );
 }
