@@ -77,6 +77,27 @@ impl MemTables {
         self.events[event as usize].get()
     }
 
+    /// The flow table as it lies in the map, bucket after bucket.
+    #[must_use]
+    pub fn flow_words(&self) -> Vec<u64> {
+        let mut words: Vec<u64> = self.flows.borrow().iter().map(Cell::get).collect();
+        words.resize(BUCKETS as usize * BUCKET_WORDS, 0);
+        words
+    }
+
+    /// Puts another flow table in the place of this one; missing words are 0.
+    pub fn set_flow_words(&self, words: &[u64]) {
+        let mut flows = self.flows.borrow_mut();
+        *flows = words.iter().copied().map(Cell::new).collect();
+        flows.resize(BUCKETS as usize * BUCKET_WORDS, Cell::new(0));
+    }
+
+    /// TCP ports that are known to have sessions.
+    #[must_use]
+    pub fn session_ports(&self) -> BTreeSet<u16> {
+        self.session_ports.borrow().clone()
+    }
+
     /// Forgets every flow.
     pub fn clear_flows(&self) {
         self.flows.borrow_mut().clear();
