@@ -165,9 +165,7 @@ fn add(ip: IpAddr) -> io::Result<()> {
                 ifr6_ifindex: LOOPBACK_INDEX,
             };
             // SAFETY: the call reads the struct that belongs to this request.
-            check(unsafe {
-                libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request)
-            })
+            check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) })
         }
     }
 }

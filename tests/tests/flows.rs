@@ -90,11 +90,7 @@ fn the_answers_of_a_connection_pass_and_no_others() {
                 guard.expect(case, &stranger.tcp_in(flags), DefaultDrop);
             }
         }
-        guard.expect(
-            "a new connection",
-            &ends.tcp_in(TcpFlags::SYN),
-            DefaultDrop,
-        );
+        guard.expect("a new connection", &ends.tcp_in(TcpFlags::SYN), DefaultDrop);
         guard.expect("another transport", &ends.udp_in(), DefaultDrop);
         guard.expect("no flags", &ends.tcp_in(0), TcpNull);
         let tagged = ends
@@ -191,20 +187,26 @@ fn what_answers_or_leads_nowhere_begins_nothing() {
             ("a tunnel", ends.out().protocol(47, &[0; 32]).build()),
             (
                 "a later fragment",
-                ends.out().protocol(17, &[0; 32]).fragment(9, false, 1).build(),
+                ends.out()
+                    .protocol(17, &[0; 32])
+                    .fragment(9, false, 1)
+                    .build(),
             ),
             (
                 "a datagram whose length is a lie",
-                ends.out()
-                    .protocol(17, &[1, 2, 3, 4, 9, 9, 0, 0])
-                    .build(),
+                ends.out().protocol(17, &[1, 2, 3, 4, 9, 9, 0, 0]).build(),
             ),
         ];
         let groups = ends.of(
             ["224.0.0.251", "239.1.2.3", "255.255.255.255"],
             ["ff02::fb", "ff05::2", "ff0e::1"],
         );
-        frames.extend(groups.into_iter().flat_map(to).map(|frame| ("a group", frame)));
+        frames.extend(
+            groups
+                .into_iter()
+                .flat_map(to)
+                .map(|frame| ("a group", frame)),
+        );
         for (case, frame) in frames {
             guard.sends(&frame);
             assert_eq!(guard.living(), 0, "{case}");
@@ -226,7 +228,10 @@ fn answers_of_an_open_service_begin_nothing_where_a_rule_lets_the_peer_in() {
     }
     let friends = ["198.51.100.7/32", "2001:db8:100::7/128"];
     let mut guard = Harness::new(&policy([
-        deny().udp(5300).from("198.51.100.6").from("2001:db8:100::6"),
+        deny()
+            .udp(5300)
+            .from("198.51.100.6")
+            .from("2001:db8:100::6"),
         allow().udp(53),
         allow().udp(5300),
         allow().udp(123).from(friends[0]).from(friends[1]),
@@ -259,7 +264,10 @@ fn answers_of_an_open_service_begin_nothing_where_a_rule_lets_the_peer_in() {
         assert!(!guard.knows(&ends.tuple(ends.icmp())), "echo");
         let ssh = from(22, ends.peer);
         guard.sends(&ssh.tcp_out(TcpFlags::SYN));
-        assert!(!guard.knows(&ssh.tuple(TCP)), "a connection from an open port");
+        assert!(
+            !guard.knows(&ssh.tuple(TCP)),
+            "a connection from an open port"
+        );
     }
     assert_eq!(guard.session_ports(), [22].into());
     assert_eq!(guard.happened(Event::FlowCreated), 8);
@@ -323,7 +331,11 @@ fn the_rest_of_a_fragmented_answer_passes() {
         let reply = reply.payload(1400).fragment(0, true, 9).build();
         guard.expect("an echo reply", &reply, Reply);
         let rest = ends.back().protocol(ends.icmp(), &[0; 64]);
-        guard.expect("its rest", &rest.fragment(176, false, 9).build(), FragmentRest);
+        guard.expect(
+            "its rest",
+            &rest.fragment(176, false, 9).build(),
+            FragmentRest,
+        );
 
         guard.sends(&ends.tcp_out(TcpFlags::SYN));
         let segment = ends
@@ -364,7 +376,13 @@ fn rules_do_not_cut_what_this_host_began() {
             guard.expect(case, &ends.tcp_in(SYN_ACK), before);
             guard.sends(&ends.tcp_out(TcpFlags::SYN));
             guard.sends(&ends.udp_out());
-            let reply = |reason: Reason| if reason == DefaultAllow { reason } else { Reply };
+            let reply = |reason: Reason| {
+                if reason == DefaultAllow {
+                    reason
+                } else {
+                    Reply
+                }
+            };
             guard.expect(case, &ends.tcp_in(SYN_ACK), reply(before));
             let (udp, before) = (ends.udp_in(), before);
             guard.expect(case, &udp, reply(before));

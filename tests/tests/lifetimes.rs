@@ -165,9 +165,10 @@ fn an_error_keeps_nothing_alive() {
     for ends in both_families() {
         for phase in [Phase::Open, Phase::OneWay] {
             let (tuple, _) = conversation(&mut guard, &ends, phase);
-            let out = match phase {
-                Phase::Open => ends.tcp_out(DATA),
-                _ => ends.udp_out(),
+            let out = if phase == Phase::Open {
+                ends.tcp_out(DATA)
+            } else {
+                ends.udp_out()
             };
             let error = ends.error(ends.of((3, 4), (2, 0)), &out, 48).build();
             let (kernel, age, after) = guard.within_a_tick(|guard| {

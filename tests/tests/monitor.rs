@@ -39,19 +39,47 @@ fn everything_passes_under_the_reason_for_which_it_would_have_been_dropped() {
     let mut guard = Harness::new(&monitoring([allow().tcp(22), deny().udp(53)]));
     for (base, own) in [(packet(), "192.0.2.1"), (packet_v6(), "2001:db8:2::1")] {
         let table = [
-            ("an open port", base.clone().tcp(22, TcpFlags::SYN), RuleAllow),
-            ("a closed port", base.clone().tcp(23, TcpFlags::SYN), DefaultDrop),
-            ("a stray segment", base.clone().tcp(23, TcpFlags::ACK), DefaultDrop),
+            (
+                "an open port",
+                base.clone().tcp(22, TcpFlags::SYN),
+                RuleAllow,
+            ),
+            (
+                "a closed port",
+                base.clone().tcp(23, TcpFlags::SYN),
+                DefaultDrop,
+            ),
+            (
+                "a stray segment",
+                base.clone().tcp(23, TcpFlags::ACK),
+                DefaultDrop,
+            ),
             ("a denied port", base.clone().udp(53), RuleDeny),
             ("no flags", base.clone().tcp(22, 0), TcpNull),
             ("SYN and FIN", base.clone().tcp(22, 3), TcpSynFin),
-            ("a forgery", base.clone().from(own).tcp(80, TcpFlags::ACK), OwnSource),
+            (
+                "a forgery",
+                base.clone().from(own).tcp(80, TcpFlags::ACK),
+                OwnSource,
+            ),
             ("a tunnel", base.clone().protocol(47, &[0; 8]), DefaultDrop),
-            ("a later fragment", base.clone().protocol(17, &[0; 8]).fragment(7, false, 1), Fragment),
-            ("a UDP length", base.clone().protocol(17, &[0, 1, 0, 2, 0, 3, 0, 0]), BadUdpLength),
+            (
+                "a later fragment",
+                base.clone().protocol(17, &[0; 8]).fragment(7, false, 1),
+                Fragment,
+            ),
+            (
+                "a UDP length",
+                base.clone().protocol(17, &[0, 1, 0, 2, 0, 3, 0, 0]),
+                BadUdpLength,
+            ),
             ("cut short", base.clone().protocol(6, &[0; 9]), Truncated),
             ("a foreign protocol", base.clone().ether_type(0x88cd), NotIp),
-            ("tags", base.clone().vlan(0x8100).vlan(0x8100).vlan(0x8100), TooManyTags),
+            (
+                "tags",
+                base.clone().vlan(0x8100).vlan(0x8100).vlan(0x8100),
+                TooManyTags,
+            ),
             ("ARP", base.clone().ether_type(0x0806), Arp),
         ];
         for (case, frame, reason) in table {

@@ -33,7 +33,16 @@ fn closed() -> Option<Harness> {
 /// The errors of a family.
 fn kinds(ends: &Ends) -> Vec<(u8, u8)> {
     ends.of(
-        vec![(3, 0), (3, 1), (3, 3), (3, 4), (3, 13), (11, 0), (11, 1), (12, 0)],
+        vec![
+            (3, 0),
+            (3, 1),
+            (3, 3),
+            (3, 4),
+            (3, 13),
+            (11, 0),
+            (11, 1),
+            (12, 0),
+        ],
         vec![(1, 0), (1, 4), (2, 0), (3, 0), (3, 1), (4, 0), (4, 1)],
     )
 }
@@ -145,7 +154,10 @@ fn an_error_about_a_conversation_that_differs_in_one_thing_does_not() {
 #[test]
 fn an_error_about_an_answer_of_an_open_service_passes() {
     let service = |port| {
-        let friends = allow().udp(port).from("198.51.100.7").from("2001:db8:100::7");
+        let friends = allow()
+            .udp(port)
+            .from("198.51.100.7")
+            .from("2001:db8:100::7");
         [allow().tcp(port), friends]
     };
     let Some(mut guard) = guard_with(&policy(service(40_001))) else {
@@ -159,13 +171,25 @@ fn an_error_about_an_answer_of_an_open_service_passes() {
             peer: ends.other_peer(),
             ..ends
         };
-        guard.expect("open to all", &error(&other, &other.tcp_out(DATA)), IcmpRelated);
-        guard.expect("open to another", &error(&other, &other.udp_out()), IcmpUnrelated);
+        guard.expect(
+            "open to all",
+            &error(&other, &other.tcp_out(DATA)),
+            IcmpRelated,
+        );
+        guard.expect(
+            "open to another",
+            &error(&other, &other.udp_out()),
+            IcmpUnrelated,
+        );
         let closed = Ends {
             own_port: 40_002,
             ..ends
         };
-        guard.expect("closed", &error(&closed, &closed.tcp_out(DATA)), IcmpUnrelated);
+        guard.expect(
+            "closed",
+            &error(&closed, &closed.tcp_out(DATA)),
+            IcmpUnrelated,
+        );
         guard.expect("an echo", &error(&ends, &ends.echo_out()), IcmpUnrelated);
     }
     assert_eq!(guard.living(), 0);
@@ -181,7 +205,11 @@ fn a_quotation_that_is_cut_short_is_about_nothing() {
             let least = ends.of(20, 40) + 8;
             for bytes in 0..ours.len() - ETHERNET {
                 let error = ends.error(too_big(&ends), &ours, bytes).build();
-                let reason = if bytes < least { IcmpUnrelated } else { IcmpRelated };
+                let reason = if bytes < least {
+                    IcmpUnrelated
+                } else {
+                    IcmpRelated
+                };
                 guard.expect(&format!("{bytes} bytes"), &error, reason);
             }
             // What follows the packet in the frame is no part of it.
@@ -202,10 +230,7 @@ fn a_quoted_header_is_read_with_its_options() {
     };
     begin(&mut guard, &v4);
     for len in (0..=40).step_by(4) {
-        for (bytes, reason) in [
-            (20 + len + 8, IcmpRelated),
-            (20 + len + 7, IcmpUnrelated),
-        ] {
+        for (bytes, reason) in [(20 + len + 8, IcmpRelated), (20 + len + 7, IcmpUnrelated)] {
             let error = v4.error((3, 4), &options(len), bytes);
             guard.expect(&format!("{len}"), &error.build(), reason);
         }
@@ -235,7 +260,11 @@ fn a_quoted_header_is_read_with_its_options() {
     let first = out.clone().fragment(0, true, 5);
     guard.expect("a first fragment", &quoting(&first, 56), IcmpRelated);
     guard.expect("cut short", &quoting(&first, 55), IcmpUnrelated);
-    guard.expect("in its fragment header", &quoting(&first, 44), IcmpUnrelated);
+    guard.expect(
+        "in its fragment header",
+        &quoting(&first, 44),
+        IcmpUnrelated,
+    );
     let later = out.clone().fragment(1, false, 5);
     guard.expect("a later fragment", &quoting(&later, 64), IcmpUnrelated);
     let behind = out.extension(60, &[0, 1, 4, 0, 0, 0, 0]);

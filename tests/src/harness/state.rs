@@ -18,6 +18,7 @@ use guard_common::{
         flow::{BUCKET_WORDS, FlowState, Phase, Tuple, WAYS},
         names,
     },
+    memory::MemTables,
     policy::{Arrival, Tables as _, note_outgoing},
 };
 use guard_user::{
@@ -32,12 +33,14 @@ const GO_ON: u32 = u32::MAX;
 /// Ticks are about a second, scenes much shorter; a slow machine may need several attempts.
 const ATTEMPTS: usize = 50;
 
-/// Everything that frames can change in the kernel's maps, but for counters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything that frames can change in the kernel's maps and in the model, but for the kernel's
+/// counters.
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     flows: Vec<u64>,
     ports: Vec<u64>,
     fragments: Vec<u64>,
+    model: MemTables,
 }
 
 impl Snapshot {
@@ -277,17 +280,18 @@ impl Harness {
         assert_eq!(self.session_ports(), self.model.session_ports());
     }
 
-    /// What frames have left in the kernel's maps.
+    /// What frames have left in the kernel's maps and in the model.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             flows: words(&self.flow_words),
             ports: words(&self.port_words),
             fragments: words(&self.fragments),
+            model: self.model.clone(),
         }
     }
 
-    /// Undoes in the kernel what frames have left there since.
+    /// Undoes what frames have left since.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         for (mapping, words) in [
             (&self.flow_words, &snapshot.flows),
@@ -298,6 +302,7 @@ impl Harness {
                 mapping.store(at, *word);
             }
         }
+        self.model = snapshot.model.clone();
     }
 
     /// Every event that the model has counted so far.
