@@ -258,7 +258,9 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn arrives(&mut self, case: &str, frame: &PacketBuilder) {
-        let reason = judge(frame.build().as_slice(), &self.tables, LO).verdict.reason;
+        let reason = judge(frame.build().as_slice(), &self.tables, LO)
+            .verdict
+            .reason;
         self.seen.push((case.to_owned(), reason));
     }
 
@@ -330,7 +332,10 @@ fn play_act(scene: &mut Scene<'_>, family: &Family, act: usize) {
             scene.arrives("before", &answer);
             scene.leaves(&segment(TcpFlags::SYN));
             scene.arrives("SYN-ACK", &answer);
-            scene.arrives("SYN", &back.clone().tcp_between(PEER_PORT, OWN_PORT, TcpFlags::SYN));
+            scene.arrives(
+                "SYN",
+                &back.clone().tcp_between(PEER_PORT, OWN_PORT, TcpFlags::SYN),
+            );
             scene.arrives("another peer", &answer.clone().from(family.peer[1]));
             scene.arrives("another own address", &answer.clone().to(family.own[1]));
             let between = |from, to| back.clone().tcp_between(from, to, SYN_ACK);
@@ -472,7 +477,10 @@ fn kept_sessions_stay_and_their_loss_is_noticed() {
 #[test]
 fn a_mapped_address_in_a_quotation_is_no_conversation_of_the_other_family() {
     let right = closed();
-    let v4 = packet().from("192.0.2.1").to("198.51.100.7").udp_between(1, 2);
+    let v4 = packet()
+        .from("192.0.2.1")
+        .to("198.51.100.7")
+        .udp_between(1, 2);
     note_outgoing(v4.build().as_slice(), &right, LO);
     let own = "2001:db8::c000:201";
     let ours = packet_v6().from(own).to("2001:db8::7").udp_between(1, 2);

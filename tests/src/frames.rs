@@ -243,7 +243,7 @@ fn lengths(random: &mut Random, palette: &Palette) -> Vec<u8> {
 }
 
 fn options(random: &mut Random, palette: &Palette) -> Vec<u8> {
-    let kinds = [0, 1, 7, 68, 131, 137, 148, 3];
+    let kinds = [0, 1, 7, 68, 131, 137, 131, 137, 148, 3];
     let mut options = [1u8; 40];
     let len = random.below(41);
     for _ in 0..random.below(3) {

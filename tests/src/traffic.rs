@@ -1,5 +1,5 @@
 //! Random traffic in both directions: few conversations, so that answers, errors and segments of
-//! sessions often meet what went out before, among frames of every other kind.
+//! sessions often meet what went out before.
 
 use guard_common::{packet::TcpFlags, testing::random::Random};
 use guard_user::ruleset::sample::Palette;
@@ -19,35 +19,34 @@ pub enum Step {
     Leaves(Vec<u8>),
 }
 
-/// One random frame; `sessions` are TCP sessions that the host has.
+/// One random frame of a conversation; `sessions` are TCP sessions that the host has.
 pub fn random_step(random: &mut Random, palette: &Palette, sessions: &[Ends]) -> Step {
-    match random.below(16) {
-        0 | 1 => Step::Leaves(leaving(random, palette)),
-        2 | 3 => {
+    match random.below(10) {
+        0..=2 => Step::Leaves(leaving(random, palette)),
+        3..=5 => {
             let ends = ends(random, palette);
             let frame = answer(random, &ends);
             Step::Arrives(damaged(random, frame))
         }
-        4 => {
+        6 | 7 => {
             let ends = ends(random, palette);
             let ours = about(random, &ends);
             Step::Arrives(damaged_error(random, &ends, &ours))
         }
-        5 => {
-            let ends = random.pick(sessions);
-            let frame = if random.once_in(4) {
-                damaged_error(random, &ends, &ends.tcp_out(DATA))
-            } else {
-                let flags = segment(random);
-                damaged(random, ends.tcp_in(flags))
-            };
-            Step::Arrives(frame)
+        _ => of_session(random, sessions),
+    }
+}
+
+/// A segment of a session, or an error about one. None of them begins a flow.
+fn of_session(random: &mut Random, sessions: &[Ends]) -> Step {
+    let ends = random.pick(sessions);
+    match random.below(16) {
+        0 => Step::Leaves(ends.tcp_out(random.pick(&[SYN_ACK, DATA, FIN_ACK]))),
+        1..=3 => Step::Arrives(damaged_error(random, &ends, &ends.tcp_out(DATA))),
+        _ => {
+            let flags = segment(random);
+            Step::Arrives(damaged(random, ends.tcp_in(flags)))
         }
-        6 if random.once_in(8) => {
-            let ends = random.pick(sessions);
-            Step::Leaves(ends.tcp_out(segment(random)))
-        }
-        _ => Step::Arrives(random_frame(random, palette)),
     }
 }
 

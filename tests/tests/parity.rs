@@ -14,6 +14,7 @@ use guard_common::{
     testing::random::Random,
 };
 use guard_tests::{
+    frames::random_frame,
     harness::Harness,
     local_net::{LocalNet, Session, in_local_net},
     peers::Ends,
@@ -79,9 +80,7 @@ fn agree(net: &LocalNet) {
                 guard.mark_sessions(session.own_port);
             }
         }
-        let steps: Vec<Step> = (0..frames_in_all() / RULES.len())
-            .map(|_| random_step(&mut random, &NESTED, &ends))
-            .collect();
+        let steps = steps_of(&mut random, &ends);
         let (mut at, mut batch) = (0, BATCH);
         while at < steps.len() {
             let next = &steps[at..steps.len().min(at + batch)];
@@ -111,6 +110,19 @@ fn agree(net: &LocalNet) {
         let is_rare = matches!(event, Event::FlowEvicted | Event::FlowRefused);
         assert!(is_rare || times >= EVENT_FLOOR, "{event:?}: {times}");
     }
+}
+
+/// Frames of every kind, and on top of them conversations.
+fn steps_of(random: &mut Random, sessions: &[Ends]) -> Vec<Step> {
+    const CONVERSATION_IN: usize = 3;
+    let mut steps = Vec::new();
+    for _ in 0..frames_in_all() / RULES.len() {
+        steps.push(Step::Arrives(random_frame(random, &NESTED)));
+        if random.once_in(CONVERSATION_IN) {
+            steps.push(random_step(random, &NESTED, sessions));
+        }
+    }
+    steps
 }
 
 fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
