@@ -5,7 +5,7 @@ use guard_common::{
     abi::{
         addr::Addr,
         counters::Event as Counted,
-        flow::{Event, FlowState, Phase, Tag, Tuple, WAYS},
+        flow::{Event, FlowState, HAS_SESSIONS, HAS_UDP_FLOWS, Phase, Tag, Tuple, WAYS},
         image::{ANY_FROM_ANYWHERE, HEADER_CLASSES, HEADER_FLAGS, Tree},
         reason::Reason,
         service::protocol::{TCP, UDP},
@@ -49,6 +49,8 @@ enum Fault {
     AsksAlways,
     /// No port is.
     AsksNever,
+    /// No port is known for anything.
+    Unmarked,
     /// Every segment has a socket.
     SocketsForAll,
     /// Rules let everything in.
@@ -168,15 +170,21 @@ impl Tables for Broken<'_> {
         guard_common::policy::find_flow(self, tag, event)
     }
 
-    fn has_sessions(&self, port: u16) -> bool {
-        if self.fault == Fault::AsksNever {
-            return false;
+    fn port_marks(&self, port: u16) -> u8 {
+        let marks = self.right.port_marks(port);
+        if self.fault == Fault::AsksAlways {
+            marks | HAS_SESSIONS
+        } else if self.fault == Fault::AsksNever {
+            marks & !HAS_SESSIONS
+        } else if self.fault == Fault::Unmarked {
+            0
+        } else {
+            marks
         }
-        self.fault == Fault::AsksAlways || self.right.has_sessions(port)
     }
 
-    fn mark_sessions(&self, port: u16) {
-        self.right.mark_sessions(port);
+    fn mark_port(&self, port: u16, mark: u8) {
+        self.right.mark_port(port, mark);
     }
 
     fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
@@ -418,6 +426,7 @@ fn every_fault_is_noticed() {
         Fault::SynAckBegins,
         Fault::AsksAlways,
         Fault::AsksNever,
+        Fault::Unmarked,
         Fault::SocketsForAll,
         Fault::RulesAllowAll,
         Fault::QuotesDestination,
@@ -472,6 +481,23 @@ fn left_over(fault: Fault) -> usize {
 fn kept_sessions_stay_and_their_loss_is_noticed() {
     assert_eq!(left_over(Fault::None), WAYS);
     assert_eq!(left_over(Fault::KeepsNothing), WAYS - 1);
+}
+
+#[test]
+fn a_mark_that_was_lost_returns_with_the_next_packet() {
+    let right = closed();
+    let out = packet().from("192.0.2.1").to("198.51.100.7");
+    let out = out.udp_between(OWN_PORT, PEER_PORT).build();
+    let back = packet().from("198.51.100.7").to("192.0.2.1");
+    let back = back.udp_between(PEER_PORT, OWN_PORT).build();
+    let reason = || judge(back.as_slice(), &right, LO).verdict.reason;
+    note_outgoing(out.as_slice(), &right, LO);
+    assert_eq!(right.port_marks(OWN_PORT), HAS_UDP_FLOWS);
+    assert_eq!(reason(), Reason::Reply);
+    right.set_marked_ports([].into());
+    assert_eq!(reason(), Reason::DefaultDrop);
+    note_outgoing(out.as_slice(), &right, LO);
+    assert_eq!(reason(), Reason::Reply);
 }
 
 #[test]

@@ -13,10 +13,10 @@ mod socket;
 mod tables;
 
 use aya_ebpf::{
-    bindings::xdp_action,
-    macros::{map, xdp},
+    bindings::{tcx_action_base::TCX_NEXT, xdp_action},
+    macros::{classifier, map, xdp},
     maps::Array,
-    programs::XdpContext,
+    programs::{TcContext, XdpContext},
 };
 
 /// State of the random numbers.
@@ -67,6 +67,19 @@ fn bench_generate(ctx: XdpContext) -> u32 {
 fn bench_guard(ctx: XdpContext) -> u32 {
     draw(&ctx);
     ingress::judge(&ctx)
+}
+
+/// The floor on the way out.
+#[classifier]
+fn bench_tc_empty(_ctx: TcContext) -> i32 {
+    TCX_NEXT
+}
+
+/// guard on the way out.
+#[classifier]
+fn bench_egress(ctx: TcContext) -> i32 {
+    egress::note(&ctx);
+    TCX_NEXT
 }
 
 /// Writes a random source and destination port into an untagged IPv4 packet without options.

@@ -1,8 +1,11 @@
 //! guard's controller: the library behind `guardctl`.
 
 pub mod cli;
+pub mod control;
 pub mod controller;
+pub mod daemon;
 pub mod dataplane;
+pub mod explain;
 pub mod failure;
 pub mod host;
 pub mod layout;

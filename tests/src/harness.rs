@@ -148,7 +148,7 @@ impl Harness {
             slots: object.slots()?,
             flows: object.flows()?,
             flow_words: map(&object, names::FLOWS, BUCKETS as usize * BUCKET_WORDS)?,
-            port_words: map(&object, names::SESSION_PORTS, PORT_WORDS)?,
+            port_words: map(&object, names::PORTS, PORT_WORDS)?,
             fragments: map(&object, names::FRAGMENTS, CELLS as usize)?,
             keys: flow::keys(SEED),
             object,

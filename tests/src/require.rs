@@ -14,7 +14,32 @@ pub fn root() -> bool {
 /// Is there a program of this name on the search path?
 #[must_use]
 pub fn program(name: &str) -> bool {
-    need(find(name).is_some(), || format!("needs the program {name}"))
+    need(find(name).is_some(), || {
+        format!("needs the program {name}: {}", how_to_install(name))
+    })
+}
+
+/// Programs whose package has another name.
+const PACKAGES: [(&str, &str); 13] = [
+    ("busybox", "busybox-static"),
+    ("conntrack", "conntrack"),
+    ("dhclient", "isc-dhcp-client"),
+    ("dig", "bind9-dnsutils"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("docker", "docker.io"),
+    ("dockerd", "docker.io"),
+    ("nft", "nftables"),
+    ("nginx", "nginx-light"),
+    ("nsenter", "util-linux"),
+    ("ssh", "openssh-client"),
+    ("sshd", "openssh-server"),
+    ("unshare", "util-linux"),
+];
+
+fn how_to_install(program: &str) -> String {
+    let package = PACKAGES.iter().find(|(name, _)| *name == program);
+    let package = package.map_or(program, |(_, package)| package);
+    format!("`cargo xtask setup --tests`, or `apt-get install --no-install-recommends {package}`")
 }
 
 /// Are all of these there?

@@ -24,6 +24,14 @@ pub(crate) const TESTS: &[&str] = &[
     "busybox-static",
     "e2fsprogs",
     "util-linux",
+    "docker.io",
+    "ufw",
+    "dnsmasq-base",
+    "bind9-dnsutils",
+    "isc-dhcp-client",
+    "radvd",
+    "conntrack",
+    "systemd",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.
@@ -37,7 +45,14 @@ pub(crate) const VM: &[&str] = &[
 ];
 
 /// Services in the lists above: they must not run just because a test needs the program.
-const SERVICES: &[(&str, &str)] = &[("openssh-server", "ssh"), ("nginx-light", "nginx")];
+const SERVICES: &[(&str, &str)] = &[
+    ("openssh-server", "ssh"),
+    ("nginx-light", "nginx"),
+    ("docker.io", "docker"),
+    ("docker.io", "docker.socket"),
+    ("ufw", "ufw"),
+    ("radvd", "radvd"),
+];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 

@@ -4,11 +4,13 @@
 //! otherwise whoever talks to an open service would fill the table through our own answers. Answers
 //! of TCP services only note that their port has sessions.
 
-use super::{Arrival, Question, Tables, ask_rules, flow::Found, slot};
+use super::{
+    Arrival, Question, RulesAnswer, Slot, Tables, ask_rules, flow::Found, rules::group_number, slot,
+};
 use crate::{
     abi::{
         addr::Addr,
-        flow::{Event, Tuple},
+        flow::{Event, HAS_SESSIONS, Tuple, flow_mark},
         service::{Service, protocol},
         switch::SlotState,
     },
@@ -33,14 +35,20 @@ where
     };
     let tag = tuple.tag(|index| tables.flow_key(index));
     if let Found::Living = tables.find_flow(tag, event) {
+        // Another CPU may have written over the mark.
+        tables.mark_port(tuple.local_port, flow_mark(tuple.protocol));
         return;
     }
     if event.begins().is_none() || is_to_many(packet.destination) {
         return;
     }
-    if admits_answer(tables, slot::in_force(tables), interface, &tuple) {
+    let answer = ask_about_answer(tables, slot::in_force(tables), interface, &tuple);
+    if answer.is_own_source() {
+        return;
+    }
+    if answer.is_allowed_by_rule() {
         if tuple.protocol == protocol::TCP {
-            tables.mark_sessions(tuple.local_port);
+            tables.mark_port(tuple.local_port, HAS_SESSIONS);
         }
         return;
     }
@@ -57,7 +65,7 @@ fn leaving<T: Tables>(tables: &T, packet: &Packet) -> Option<(Event, Tuple)> {
             flags,
         } => {
             if flags.has(TcpFlags::SYN | TcpFlags::ACK) {
-                tables.mark_sessions(source_port);
+                tables.mark_port(source_port, HAS_SESSIONS);
                 return None;
             }
             let event = if flags.has_any(TcpFlags::SYN) {
@@ -117,6 +125,17 @@ pub(super) fn admits_answer<T: Tables>(
     interface: Arrival,
     tuple: &Tuple,
 ) -> bool {
+    ask_about_answer(tables, state, interface, tuple).is_allowed_by_rule()
+}
+
+/// What the rules say of the other direction of a flow.
+#[inline(always)]
+fn ask_about_answer<T: Tables>(
+    tables: &T,
+    state: SlotState,
+    interface: Arrival,
+    tuple: &Tuple,
+) -> RulesAnswer {
     let service = match tuple.protocol {
         protocol::TCP => Service::tcp(tuple.local_port),
         protocol::UDP => Service::udp(tuple.local_port),
@@ -130,5 +149,7 @@ pub(super) fn admits_answer<T: Tables>(
         opens: false,
         state,
     };
-    ask_rules(tables, question).is_allowed_by_rule()
+    let policy = &Slot::of(tables, state);
+    let group = group_number(policy, service);
+    ask_rules(policy, question, group)
 }

@@ -2,14 +2,25 @@
 
 use std::{io::IsTerminal as _, thread, time::Duration};
 
-use guard_common::abi::{counters::Counter, reason::Action, service::ServiceKind};
+use guard_common::abi::{
+    counters::{Counter, Event},
+    reason::Action,
+    service::ServiceKind,
+};
 use serde_json::{Value, json};
 
 use crate::{
     controller::Controller,
-    dataplane::{Counters, counters::ServiceCounter, pins},
+    dataplane::{
+        Counters, clock,
+        counters::ServiceCounter,
+        pins::{self, Running},
+    },
     failure::{Exit, Failure},
-    output::{Output, human},
+    output::{
+        Output,
+        stats::{self as text, Flows},
+    },
     ruleset::protocol,
 };
 
@@ -27,9 +38,11 @@ pub(super) fn stats(
             .help("`guardctl enable` turns it on"));
     };
     let limit = if all { usize::MAX } else { BUSIEST };
-    let mut before: Option<human::Sample> = None;
+    let mut before: Option<text::Sample> = None;
     loop {
-        let sample = human::Sample::new(running.counters.reasons(), running.counters.services());
+        let flows = flows(&running, controller);
+        let counters = &running.counters;
+        let sample = text::Sample::new(counters.reasons(), counters.services(), flows);
         let rewind = watch.is_some() && std::io::stdout().is_terminal();
         let alive = output.show(
             |out| {
@@ -37,9 +50,9 @@ pub(super) fn stats(
                     // Home, then clear to the end: no flicker.
                     write!(out, "\x1b[H\x1b[J")?;
                 }
-                human::stats(out, &sample, before.as_ref(), limit)
+                text::stats(out, &sample, before.as_ref(), limit)
             },
-            || stats_json(&running.counters),
+            || stats_json(counters, flows),
         );
         let Some(seconds) = watch else { break };
         if !alive {
@@ -51,27 +64,52 @@ pub(super) fn stats(
     Ok(Exit::Ok)
 }
 
-fn stats_json(counters: &Counters) -> Value {
+/// The flow table; without the clock, nothing in it is too old.
+fn flows(running: &Running, controller: &Controller) -> Flows {
+    let tick = clock::pinned_ticks(&controller.layout().clock()).unwrap_or_default();
+    let count = |event| running.counters.event(event);
+    Flows {
+        live: running.flows.living(tick),
+        created: count(Event::FlowCreated),
+        evicted: count(Event::FlowEvicted),
+        refused: count(Event::FlowRefused),
+        socket_asked: count(Event::SocketAsked),
+    }
+}
+
+fn stats_json(counters: &Counters, flows: Flows) -> Value {
     let services = counters.services();
     let ports: Vec<Value> = services.iter().filter_map(port_json).collect();
     let protocols: Vec<Value> = services.iter().filter_map(protocol_json).collect();
     let reasons: Vec<Value> = counters
         .reasons()
         .into_iter()
-        .filter(|(_, counter)| counter.packets > 0)
-        .map(|(reason, counter)| {
+        .filter(|counter| counter.counted.packets + counter.monitored.packets > 0)
+        .map(|counter| {
             json!({
-                "reason": reason.label(),
-                "action": match reason.action() {
+                "reason": counter.reason.label(),
+                "action": match counter.reason.action() {
                     Action::Pass => "pass",
                     Action::Drop => "drop",
                 },
-                "packets": counter.packets,
-                "bytes": counter.bytes,
+                "packets": counter.counted.packets,
+                "bytes": counter.counted.bytes,
+                "monitored": counter_json(counter.monitored),
             })
         })
         .collect();
-    json!({"ports": ports, "protocols": protocols, "reasons": reasons})
+    json!({
+        "ports": ports,
+        "protocols": protocols,
+        "reasons": reasons,
+        "flows": {
+            "live": flows.live,
+            "created": flows.created,
+            "evicted": flows.evicted,
+            "refused": flows.refused,
+            "socket_asked": flows.socket_asked,
+        },
+    })
 }
 
 fn counter_json(counter: Counter) -> Value {
@@ -89,6 +127,7 @@ fn port_json(counter: &ServiceCounter) -> Option<Value> {
         "port": port,
         "passed": counter_json(counter.passed),
         "dropped": counter_json(counter.dropped),
+        "monitored": counter_json(counter.monitored),
     }))
 }
 
@@ -107,5 +146,6 @@ fn protocol_json(counter: &ServiceCounter) -> Option<Value> {
         "number": number,
         "passed": counter_json(counter.passed),
         "dropped": counter_json(counter.dropped),
+        "monitored": counter_json(counter.monitored),
     }))
 }

@@ -1,7 +1,10 @@
 //! Reading the counters: the sum over all shards.
 
 use guard_common::abi::{
-    counters::{Counter, SHARD_ROWS, dropped_row, passed_row, reason_row},
+    counters::{
+        Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row, monitored_row,
+        passed_row, reason_row,
+    },
     reason::Reason,
     service::Service,
 };
@@ -24,6 +27,19 @@ pub struct ServiceCounter {
     pub passed: Counter,
     /// Packets that were dropped.
     pub dropped: Counter,
+    /// Packets that would have been dropped, had it not been for monitor mode.
+    pub monitored: Counter,
+}
+
+/// Packets of one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReasonCounter {
+    /// Which reason.
+    pub reason: Reason,
+    /// Packets that met its action.
+    pub counted: Counter,
+    /// Packets that passed although they would have been dropped.
+    pub monitored: Counter,
 }
 
 impl Counters {
@@ -34,11 +50,21 @@ impl Counters {
 
     /// Packets by reason, in the order of [`Reason::ALL`].
     #[must_use]
-    pub fn reasons(&self) -> Vec<(Reason, Counter)> {
+    pub fn reasons(&self) -> Vec<ReasonCounter> {
         Reason::ALL
             .iter()
-            .map(|reason| (*reason, self.row(reason_row(*reason))))
+            .map(|reason| ReasonCounter {
+                reason: *reason,
+                counted: self.row(reason_row(*reason)),
+                monitored: self.row(monitored_reason_row(*reason)),
+            })
             .collect()
+    }
+
+    /// How often something happened that is no packet.
+    #[must_use]
+    pub fn event(&self, event: Event) -> u64 {
+        self.row(event_row(event)).packets
     }
 
     /// Every service that was asked for at least once.
@@ -50,8 +76,11 @@ impl Counters {
                 service,
                 passed: self.row(passed_row(service)),
                 dropped: self.row(dropped_row(service)),
+                monitored: self.row(monitored_row(service)),
             })
-            .filter(|counter| counter.passed.packets + counter.dropped.packets > 0)
+            .filter(|counter| {
+                counter.passed.packets + counter.dropped.packets + counter.monitored.packets > 0
+            })
             .collect()
     }
 

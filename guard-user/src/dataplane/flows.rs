@@ -62,20 +62,22 @@ impl FlowTable {
         let state = FlowState::new(live.phase, tick, live.tuple.local_port).kept();
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag.bits());
+        self.mark(live.tuple.local_port, flow::flow_mark(live.tuple.protocol));
         true
     }
 
     /// Remembers that a TCP port of this host has sessions.
     pub fn mark_sessions(&self, port: u16) {
+        self.mark(port, flow::HAS_SESSIONS);
+    }
+
+    fn mark(&self, port: u16, mark: u8) {
         let (row, place) = port_place(port);
         let at = row as usize * (flow::PORTS_PER_ROW / 8) + place / 8;
-        let mut bytes = self.ports.load(at).to_ne_bytes();
-        if bytes[place % 8] == 0 {
-            bytes[place % 8] = 1;
-            // A mark that the kernel sets beside it at this moment may be lost; the next answer of
-            // that port sets it again.
-            self.ports.store(at, u64::from_ne_bytes(bytes));
-        }
+        let mut bits = [0; 8];
+        bits[place % 8] = mark;
+        // The neighbours belong to other ports, which the kernel may mark at this moment.
+        self.ports.set_bits(at, u64::from_ne_bytes(bits));
     }
 
     fn bucket(&self, index: u32) -> SharedBucket<'_> {

@@ -4,18 +4,15 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use procfs::{
     FromReadSI as _, current_system_info,
-    net::{TcpNetEntries, TcpNetEntry, TcpState, UdpNetEntries},
+    net::{TcpNetEntries, TcpNetEntry, TcpState, UdpNetEntries, UdpNetEntry},
 };
 
 /// The UDP sockets that have one partner, local address first. IPv4 seen through an IPv6 socket is
 /// IPv4. Empty when procfs cannot be read.
 #[must_use]
 pub fn connected_udp() -> Vec<(SocketAddr, SocketAddr)> {
-    let system = current_system_info();
-    ["udp", "udp6"]
+    udp()
         .into_iter()
-        .filter_map(|table| UdpNetEntries::from_file(path(table), system).ok())
-        .flat_map(|entries| entries.0)
         .filter(|entry| entry.remote_address.port() != 0)
         .map(|entry| (plain(entry.local_address), plain(entry.remote_address)))
         .collect()
@@ -24,14 +21,9 @@ pub fn connected_udp() -> Vec<(SocketAddr, SocketAddr)> {
 /// Does a UDP socket talk to whom it likes? Such conversations stand in no table.
 #[must_use]
 pub fn has_unconnected_udp() -> bool {
-    let system = current_system_info();
-    ["udp", "udp6"]
-        .into_iter()
-        .filter_map(|table| UdpNetEntries::from_file(path(table), system).ok())
-        .flat_map(|entries| entries.0)
-        .any(|entry| {
-            entry.remote_address.port() == 0 && !plain(entry.local_address).ip().is_loopback()
-        })
+    udp().iter().any(|entry| {
+        entry.remote_address.port() == 0 && !plain(entry.local_address).ip().is_loopback()
+    })
 }
 
 /// Local ports of all TCP connections, in whatever state; listeners have none.
@@ -41,6 +33,16 @@ pub fn tcp_local_ports() -> BTreeSet<u16> {
         .iter()
         .filter(|entry| entry.state != TcpState::Listen)
         .map(|entry| entry.local_address.port())
+        .collect()
+}
+
+/// All UDP sockets of both families.
+pub(super) fn udp() -> Vec<UdpNetEntry> {
+    let system = current_system_info();
+    ["udp", "udp6"]
+        .into_iter()
+        .filter_map(|table| UdpNetEntries::from_file(path(table), system).ok())
+        .flat_map(|entries| entries.0)
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! Telling people and programs what happened. Functions over a writer, nothing is computed here.
 
 pub mod human;
+pub mod stats;
 
 use std::io::{self, Write};
 

@@ -78,12 +78,12 @@ impl Tables for Broken<'_> {
         self.right.flow_bucket(index)
     }
 
-    fn has_sessions(&self, port: u16) -> bool {
-        self.right.has_sessions(port)
+    fn port_marks(&self, port: u16) -> u8 {
+        self.right.port_marks(port)
     }
 
-    fn mark_sessions(&self, port: u16) {
-        self.right.mark_sessions(port);
+    fn mark_port(&self, port: u16, mark: u8) {
+        self.right.mark_port(port, mark);
     }
 
     fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {

@@ -41,6 +41,19 @@ pub struct Case {
     pub draw: Draw,
     /// Must every packet pass?
     pub passes: bool,
+    /// What is there before.
+    pub before: Before,
+}
+
+/// What a row finds in the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// A flow of each source that is drawn, or of the frame's own.
+    Flows,
+    /// Every TCP port has had sessions, so the socket table is asked about each.
+    SessionPorts,
 }
 
 impl Case {
@@ -70,7 +83,102 @@ const STRANGERS: Draw = Draw {
 /// All rows.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    [1, 100, 10_000].into_iter().flat_map(with_rules).collect()
+    let mut rows: Vec<Case> = [1, 100, 10_000].into_iter().flat_map(with_rules).collect();
+    rows.extend(flows());
+    rows
+}
+
+/// The way out: a segment of a flow that is known, from 192.0.2.1 to the peer. The flow's own packets
+/// come the other way.
+#[must_use]
+pub fn outgoing() -> Case {
+    Case {
+        name: "outgoing segment of a known flow",
+        packets: "fixed",
+        policy: policy(1, |_| open(OPEN_PORT)),
+        frame: packet()
+            .from("192.0.2.1")
+            .to("198.51.100.7")
+            .tcp_between(FLOW_PORT, 443, TcpFlags::ACK)
+            .build(),
+        draw: Draw::default(),
+        passes: true,
+        before: Before::Nothing,
+    }
+}
+
+/// Sources of flows: 51 200 of them.
+const PEERS: Draw = Draw {
+    sources: 51_200,
+    first_source: 0x1000_0000,
+    source_step: 4099,
+    ports: 0,
+    first_port: 0,
+    is_paired: false,
+};
+/// A port of this host that flows use.
+pub const FLOW_PORT: u16 = 45_000;
+
+fn flows() -> Vec<Case> {
+    let policy = policy(1, |_| open(OPEN_PORT));
+    let ack = |port| packet().tcp_between(443, port, TcpFlags::ACK).build();
+    let closed_ports = Draw {
+        ports: 8192,
+        first_port: 40_000,
+        ..STRANGERS
+    };
+    let fixed = Draw::default();
+    let row = |name, packets, frame, draw, passes, before| Case {
+        name,
+        packets,
+        policy: policy.clone(),
+        frame,
+        draw,
+        passes,
+        before,
+    };
+    vec![
+        row(
+            "open port, ACK",
+            "fixed",
+            packet().tcp(OPEN_PORT, TcpFlags::ACK).build(),
+            fixed,
+            true,
+            Before::Nothing,
+        ),
+        row(
+            "reply of a known flow",
+            "fixed",
+            ack(FLOW_PORT),
+            fixed,
+            true,
+            Before::Flows,
+        ),
+        row(
+            "reply of a known flow",
+            "random flow of 51 200",
+            ack(FLOW_PORT),
+            PEERS,
+            true,
+            Before::Flows,
+        ),
+        row(
+            "ACK flood, closed ports",
+            "random source and port",
+            ack(FLOW_PORT),
+            closed_ports,
+            false,
+            Before::Nothing,
+        ),
+        row(
+            "ACK flood, ports with sessions",
+            "random source and port",
+            ack(FLOW_PORT),
+            closed_ports,
+            false,
+            Before::SessionPorts,
+        ),
+    ]
 }
 
 fn with_rules(count: u32) -> Vec<Case> {
@@ -121,6 +229,7 @@ fn with_rules(count: u32) -> Vec<Case> {
         frame,
         draw,
         passes,
+        before: Before::Nothing,
     };
     let fixed = Draw::default();
     vec![

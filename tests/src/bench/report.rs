@@ -27,9 +27,22 @@ pub fn line(row: &Measurement) -> String {
     )
 }
 
+/// The way out, beside an empty tc program.
+#[must_use]
+pub fn egress_line(empty: &Series, egress: &Series) -> String {
+    format!(
+        "outgoing segment of a known flow: {:+.0} ns min {:+.0} ns median over an empty tc program \
+         ({:.0} / {:.0} ns)",
+        egress.min() - empty.min(),
+        egress.median() - empty.median(),
+        empty.min(),
+        empty.median(),
+    )
+}
+
 /// All rows.
 #[must_use]
-pub fn json(rows: &[Measurement]) -> String {
+pub fn json(rows: &[Measurement], empty: &Series, egress: &Series) -> String {
     let series = |series: &Series| json!({"min": series.min(), "median": series.median()});
     let rows: Vec<_> = rows
         .iter()
@@ -49,5 +62,7 @@ pub fn json(rows: &[Measurement]) -> String {
             })
         })
         .collect();
-    json!({"schema": 1, "unit": "ratio to bare XDP_DROP", "rows": rows}).to_string()
+    let egress = json!({"empty_tc": series(empty), "guard": series(egress)});
+    json!({"schema": 1, "unit": "ratio to bare XDP_DROP", "rows": rows, "egress_ns": egress})
+        .to_string()
 }

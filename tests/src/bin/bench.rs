@@ -33,9 +33,11 @@ fn main() -> Result<()> {
         println!("{}", report::line(&measured));
         measurements.push(measured);
     }
+    let [empty, egress] = cases::outgoing().measure_egress(args.rounds.max(5), args.packets)?;
+    println!("{}", report::egress_line(&empty, &egress));
     std::fs::create_dir_all(&args.out)?;
     let path = args.out.join("test-run.json");
-    std::fs::write(&path, report::json(&measurements))?;
+    std::fs::write(&path, report::json(&measurements, &empty, &egress))?;
     println!("\n{}\nwritten to {}", report::EXPLANATION, path.display());
     Ok(())
 }

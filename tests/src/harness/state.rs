@@ -2,7 +2,7 @@
 //! step is taken by the kernel and by the model.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::{CStr, CString},
     io,
     os::unix::ffi::OsStrExt as _,
@@ -15,7 +15,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
         counters::Event,
-        flow::{BUCKET_WORDS, FlowState, Phase, Tuple, WAYS},
+        flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
         names,
     },
     memory::MemTables,
@@ -203,6 +203,7 @@ impl Harness {
         let tick = self.follow_clock();
         let is_in = self.flows.adopt(&LiveFlow { tuple, phase }, tick);
         self.model.set_flow_words(&words(&self.flow_words));
+        self.model.set_marked_ports(self.marked_ports());
         is_in
     }
 
@@ -219,17 +220,26 @@ impl Harness {
     /// Remembers that a TCP port of the host has sessions.
     pub fn mark_sessions(&mut self, port: u16) {
         self.flows.mark_sessions(port);
-        self.model.mark_sessions(port);
+        self.model.mark_port(port, HAS_SESSIONS);
     }
 
     /// TCP ports of the host that are known to have sessions.
     #[must_use]
     pub fn session_ports(&self) -> BTreeSet<u16> {
+        self.marked_ports()
+            .into_iter()
+            .filter_map(|(port, marks)| (marks & HAS_SESSIONS != 0).then_some(port))
+            .collect()
+    }
+
+    /// Ports of the host that have marks, and which.
+    #[must_use]
+    pub fn marked_ports(&self) -> BTreeMap<u16, u8> {
         let marks = words(&self.port_words);
         let bytes = marks.into_iter().flat_map(u64::to_ne_bytes);
         (0..=u16::MAX)
             .zip(bytes)
-            .filter_map(|(port, mark)| (mark != 0).then_some(port))
+            .filter(|(_, marks)| *marks != 0)
             .collect()
     }
 
@@ -277,7 +287,7 @@ impl Harness {
             };
             assert!(is_close, "word {at}: kernel {ours:#x}, model {theirs:#x}");
         }
-        assert_eq!(self.session_ports(), self.model.session_ports());
+        assert_eq!(self.marked_ports(), self.model.marked_ports());
     }
 
     /// What frames have left in the kernel's maps and in the model.

@@ -2,6 +2,7 @@
 
 use std::{
     io, mem,
+    net::IpAddr,
     os::fd::{AsRawFd as _, OwnedFd},
     sync::{
         Arc,
@@ -38,6 +39,14 @@ impl Seen {
             Ok(Frame::Ip(packet)) => Some(packet),
             Ok(_) | Err(_) => None,
         }
+    }
+
+    /// Who sent it, if it is an IP packet.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        let source = self.packet()?.source;
+        let bits = u128::from(source.hi()) << 64 | u128::from(source.lo());
+        Some(IpAddr::V6(bits.into()).to_canonical())
     }
 
     /// Protocol and destination port of TCP and UDP.

@@ -80,6 +80,18 @@ impl Counted {
             .collect()
     }
 
+    /// What guard says of its flows: `live`, `created`, `evicted`.
+    ///
+    /// # Panics
+    /// When it says nothing of that name.
+    #[must_use]
+    pub fn flows(&self, name: &str) -> u64 {
+        let flows = &self.value["flows"];
+        flows[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {name} in {flows}"))
+    }
+
     fn of_port(&self, protocol: &str, port: u16, verdict: &str) -> u64 {
         self.each_port()
             .filter(|entry| entry["protocol"] == protocol && entry["port"] == port)

@@ -1,8 +1,10 @@
 //! Real servers: sshd and nginx from the distribution's packages, with configurations of their own.
 
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader, Write as _},
     net::{IpAddr, TcpStream},
+    os::fd::AsRawFd as _,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
@@ -142,14 +144,36 @@ pub struct SshSession {
 }
 
 impl SshSession {
-    /// Sends a line through the session and reads it back. Waits as long as TCP does.
+    /// Sends a line through the session and reads it back. Waits ten seconds.
     pub fn answers(&mut self) -> bool {
-        let mut line = String::new();
-        self.input
-            .write_all(b"still there\n")
-            .and_then(|()| self.input.flush())
-            .and_then(|()| self.output.read_line(&mut line))
-            .is_ok_and(|_| line == "still there\n")
+        self.echoes("still there\n")
+    }
+
+    /// The same with a line of one's own, which ends in a newline.
+    pub fn echoes(&mut self, text: &str) -> bool {
+        let written = self.input.write_all(text.as_bytes());
+        let mut answer = Vec::new();
+        while written.is_ok() && !answer.ends_with(b"\n") && self.has_more() {
+            match self.output.fill_buf() {
+                Ok([]) | Err(_) => return false,
+                Ok(bytes) => answer.extend_from_slice(bytes),
+            }
+            self.output.consume(self.output.buffer().len());
+        }
+        answer == text.as_bytes()
+    }
+
+    /// Waits for output, since the session itself would wait for as long as TCP does.
+    fn has_more(&self) -> bool {
+        const PATIENCE_MS: libc::c_int = 10_000;
+        let mut poll = libc::pollfd {
+            fd: self.output.get_ref().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one live pollfd.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, PATIENCE_MS) };
+        ready > 0
     }
 }
 
@@ -161,7 +185,7 @@ impl Drop for SshSession {
     }
 }
 
-/// nginx on port 80, which answers every request with one line.
+/// nginx on port 80, which answers every request with one line, but for `/large`.
 #[derive(Debug)]
 pub struct Nginx {
     server: Background,
@@ -169,7 +193,9 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// What it answers.
+    /// Bytes of `/large`.
+    pub const LARGE: u64 = 10 << 20;
+    /// What it answers else.
     pub const BODY: &str = "hello from nginx\n";
 
     /// Folder of its configuration and its log.
@@ -210,9 +236,14 @@ impl Nginx {
                 "daemon off;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log stderr;\n\
                  events {{ worker_connections 1024; }}\n\
                  http {{\n access_log off;\n default_type text/plain;\n\
-                  server {{ {listen} return 200 'hello from nginx\\n'; }}\n}}\n"
+                  server {{ {listen} location / {{ return 200 'hello from nginx\\n'; }}\n\
+                  location = /large {{ alias {}; }} }}\n}}\n",
+                folder.join("large").display()
             ),
         );
+        // Without blocks on the disk.
+        let large = File::create(folder.join("large")).and_then(|file| file.set_len(Self::LARGE));
+        large.unwrap_or_else(|error| panic!("{}: {error}", folder.path().display()));
         let mut command = privately(namespace, &folder, "nginx");
         command.arg("-c").arg(configuration);
         let mut server = Background::start(&mut command, folder.join("nginx.log"));

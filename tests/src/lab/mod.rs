@@ -7,45 +7,59 @@
 
 mod background;
 mod capture;
+mod conversation;
 mod counted;
 mod daemons;
+mod dnsmasq;
+mod docker;
 mod dump;
 mod echo;
 mod flood;
 mod folder;
+mod guard_daemon;
 mod http;
 mod instance;
 mod marked;
 mod namespace;
+mod narrow;
 mod ping;
 mod probe;
 mod run;
+mod terminal;
 mod topology;
+mod ufw;
 mod until;
 mod wire;
 
 pub use background::Background;
 pub use capture::{Capture, Seen};
+pub use conversation::{Conversation, Report};
 pub use counted::Counted;
 pub use daemons::{Nginx, SshSession, Sshd};
+pub use dnsmasq::Dnsmasq;
+pub use docker::{Container, DOCKER_PROGRAMS, Dockerd};
 pub use dump::Dump;
 pub use echo::{TcpEcho, UdpEcho};
 pub use flood::{Flood, Rate};
 pub use folder::Folder;
+pub use guard_daemon::GuardDaemon;
 pub use http::http_get;
 pub use instance::{Instance, guardctl_path, mount_bpffs};
 pub use marked::Marked;
 pub use namespace::Namespace;
 pub use probe::Answer;
 pub use run::{Ran, finish};
+pub use terminal::Terminal;
 pub use topology::{Host, Topology};
+pub use ufw::{UFW_PROGRAMS, Ufw};
 pub use until::{until, within};
 pub use wire::Wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a name of the lab starts with: this process and a number that it has used only once.
-fn unique_prefix() -> String {
+#[must_use]
+pub fn unique_prefix() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("guard-{}-{number}", std::process::id())

@@ -20,6 +20,7 @@ const SET_UP: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
+    path: PathBuf,
     is_kept: bool,
 }
 
@@ -32,6 +33,7 @@ impl Namespace {
     pub fn new(name: String) -> Self {
         ip(&format!("netns add {name}"));
         let namespace = Self {
+            path: format!("/var/run/netns/{name}").into(),
             name,
             is_kept: false,
         };
@@ -43,6 +45,16 @@ impl Namespace {
         namespace
     }
 
+    /// One that somebody else has made, a container's for instance, and will take away.
+    #[must_use]
+    pub fn of_others(name: String, path: PathBuf) -> Self {
+        Self {
+            name,
+            path,
+            is_kept: true,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -52,7 +64,7 @@ impl Namespace {
     /// The file that holds it.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        format!("/var/run/netns/{}", self.name).into()
+        self.path.clone()
     }
 
     /// Leaves it standing when the value is dropped.

@@ -42,9 +42,9 @@ pub struct Topology {
 }
 
 /// Role, IPv4 network, IPv4 host number, IPv6 network, IPv6 host part.
-type Place = (&'static str, &'static str, u8, &'static str, &'static str);
+pub(super) type Place = (&'static str, &'static str, u8, &'static str, &'static str);
 const SRV: Place = ("srv", "192.0.2", 1, "2001:db8:2", "1");
-const FRIEND: Place = ("friend", "198.51.100", 10, "2001:db8:100", "10");
+pub(super) const FRIEND: Place = ("friend", "198.51.100", 10, "2001:db8:100", "10");
 const ATTACKER: Place = ("attacker", "203.0.113", 66, "2001:db8:66", "66");
 
 impl Topology {
@@ -91,6 +91,14 @@ impl Topology {
     /// When the kernel refuses it.
     pub fn replace_server_interface(&self) {
         self.srv.ip("link del eth0");
+        self.make_server_interface();
+    }
+
+    /// Makes the server's eth0, which it must not have.
+    ///
+    /// # Panics
+    /// When the kernel refuses it.
+    pub fn make_server_interface(&self) {
         connect(&self.srv, &self.wan, SRV);
     }
 
@@ -126,7 +134,7 @@ fn join(prefix: &str, wan: &Namespace, place: Place) -> Host {
 }
 
 /// The cable between a host and the router, with addresses and routes.
-fn connect(host: &Host, wan: &Namespace, place: Place) {
+pub(super) fn connect(host: &Host, wan: &Namespace, place: Place) {
     let (role, v4_network, _, v6_network, _) = place;
     let (v4, v6, name) = (host.v4, host.v6, host.name());
     wan.ip_batch(&format!(

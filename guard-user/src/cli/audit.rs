@@ -1,0 +1,118 @@
+//! `audit`.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use crate::{
+    controller::{Audit, Audited, Controller, World},
+    failure::{Exit, Failure},
+    output::Output,
+};
+
+/// Sources that a line of the table names.
+const SHOWN: usize = 4;
+
+pub(super) fn audit(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
+    let audit = controller.audit()?;
+    output.warnings(&audit.warnings);
+    output.show(|out| table(out, &audit), || audit_json(&audit));
+    Ok(Exit::Ok)
+}
+
+fn table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
+    if !audit.active {
+        writeln!(
+            out,
+            "guard is off: what listens is reachable as far as others let it be.\n"
+        )?;
+    }
+    if audit.ports.is_empty() {
+        return writeln!(out, "Nothing listens, and no container publishes a port.");
+    }
+    writeln!(
+        out,
+        "{:<11} {:<12} {:<26} {:<24} Let in",
+        "Port", "World", "Owner", "Listens on"
+    )?;
+    for port in &audit.ports {
+        let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "{:<11} {:<12} {:<26} {:<24} {}",
+            format!("{}/{}", port.port, port.protocol.label()),
+            world(port.world),
+            port.owner,
+            addresses.join(", "),
+            let_in(port)
+        )?;
+    }
+    Ok(())
+}
+
+/// Who gets in, in words.
+fn let_in(port: &Audited) -> String {
+    let mut parts = Vec::new();
+    if let Some(rule) = port.rule {
+        parts.push(format!("everybody, by rule {rule}"));
+    }
+    if !port.allowed.is_empty() {
+        let mut shown = port.allowed[..port.allowed.len().min(SHOWN)].join(", ");
+        if port.allowed.len() > SHOWN {
+            shown.push_str(&format!(" and {} more", port.allowed.len() - SHOWN));
+        }
+        parts.push(shown);
+    }
+    if !port.unprotected.is_empty() {
+        parts.push(format!(
+            "all on {} (no guard there)",
+            port.unprotected.join(", ")
+        ));
+    }
+    if parts.is_empty() {
+        "-".to_owned()
+    } else {
+        parts.join("; ")
+    }
+}
+
+fn world(world: World) -> String {
+    match world {
+        World::Open => "OPEN".to_owned(),
+        World::OpenOver(family) => format!("OPEN {family}"),
+        World::Closed => "closed".to_owned(),
+        World::Local => "local only".to_owned(),
+        World::Unfiltered => "no guard".to_owned(),
+    }
+}
+
+fn audit_json(audit: &Audit) -> serde_json::Value {
+    let ports: Vec<_> = audit
+        .ports
+        .iter()
+        .map(|port| {
+            json!({
+                "protocol": port.protocol.label(),
+                "port": port.port,
+                "addresses": port.addresses,
+                "owner": port.owner,
+                "world": match port.world {
+                    World::Open => "open",
+                    World::OpenOver("IPv4") => "open-ipv4",
+                    World::OpenOver(_) => "open-ipv6",
+                    World::Closed => "closed",
+                    World::Local => "local",
+                    World::Unfiltered => "unfiltered",
+                },
+                "reachable": !matches!(port.world, World::Local)
+                    && (!matches!(port.world, World::Closed)
+                        || !port.allowed.is_empty()
+                        || !port.unprotected.is_empty()),
+                "rule": port.rule,
+                "allowed": port.allowed,
+                "unprotected_interfaces": port.unprotected,
+            })
+        })
+        .collect();
+    json!({"active": audit.active, "ports": ports, "warnings": audit.warnings})
+}

@@ -1,0 +1,83 @@
+//! `explain`.
+
+use std::path::Path;
+
+use guard_common::abi::reason::Action;
+use serde_json::json;
+
+use crate::{
+    controller::Controller,
+    explain::{self, Answer, WayIn},
+    failure::{Exit, Failure},
+    output::Output,
+    ruleset::names::Names,
+};
+
+pub(super) fn explain(
+    controller: &Controller,
+    words: &[String],
+    file: Option<&Path>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let question = explain::parse(words, Names::system())?;
+    let answer = controller.explain(&question, file)?;
+    output.show(
+        |out| {
+            if answer.interface.is_empty() {
+                writeln!(out, "{}", answer.packet)?;
+            } else {
+                writeln!(out, "{} on {}", answer.packet, answer.interface)?;
+            }
+            writeln!(
+                out,
+                "{}: {} ({})",
+                action_word(&answer),
+                answer.reason.label(),
+                answer.reason.hint()
+            )?;
+            if let Some(number) = answer.rule {
+                let words = answer.rule_words.as_deref().unwrap_or("");
+                writeln!(out, "rule {number}: {words}")?;
+            }
+            match &answer.way_in {
+                None => Ok(()),
+                Some(WayIn::Command(command)) => writeln!(out, "to let it in: {command}"),
+                Some(WayIn::Nothing) => {
+                    writeln!(out, "no rule lets it in: the packet itself is refused")
+                }
+            }
+        },
+        || {
+            json!({
+                "packet": answer.packet,
+                "interface": answer.interface,
+                "action": match answer.action { Action::Pass => "pass", Action::Drop => "drop" },
+                "reason": answer.reason.label(),
+                "would_drop": would_drop(&answer),
+                "rule": answer.rule,
+                "rule_words": answer.rule_words,
+                "way_in": match &answer.way_in {
+                    Some(WayIn::Command(command)) => Some(command),
+                    Some(WayIn::Nothing) | None => None,
+                },
+            })
+        },
+    );
+    Ok(Exit::Ok)
+}
+
+/// Does it pass only because of monitor mode?
+fn would_drop(answer: &Answer) -> bool {
+    matches!(
+        (answer.reason.action(), answer.action),
+        (Action::Drop, Action::Pass)
+    )
+}
+
+fn action_word(answer: &Answer) -> &'static str {
+    match answer.action {
+        Action::Drop => "dropped",
+        Action::Pass if would_drop(answer) => "passes in monitor mode, else dropped",
+        Action::Pass => "passes",
+    }
+}

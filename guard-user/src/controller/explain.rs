@@ -1,0 +1,210 @@
+//! `explain`: what becomes of a packet.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
+
+use guard_common::{
+    abi::{
+        image::MONITOR,
+        reason::{Action, Reason},
+        rule::RuleRef,
+    },
+    memory::MemTables,
+    policy::Arrival,
+};
+
+use super::{
+    Applied, Controller,
+    force::{image, loaded_or_failure},
+};
+use crate::{
+    dataplane,
+    explain::{Answer, Question, WayIn, answer, build},
+    failure::{Exit, Failure},
+    host::Network,
+    ruleset::{compile::Stamp, describe, source},
+};
+
+/// Where a packet without a destination goes when the policy of a file is asked on a host that has no
+/// address: documentation addresses.
+const SOMEWHERE: [IpAddr; 2] = [
+    IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+
+/// What was found, before it is put in words.
+struct Found {
+    reason: Reason,
+    rule: RuleRef,
+    is_monitored: bool,
+}
+
+impl Controller {
+    /// Asks the running firewall, or the policy in a file.
+    ///
+    /// # Errors
+    /// Exit 3 when guard is not active, 4 without root (neither for a file), 5 for a wrong file, 6
+    /// for an unknown interface.
+    pub fn explain(&self, question: &Question, file: Option<&Path>) -> Result<Answer, Failure> {
+        match file {
+            Some(file) => explain_file(question, file),
+            None => self.explain_running(question),
+        }
+    }
+
+    fn explain_running(&self, question: &Question) -> Result<Answer, Failure> {
+        let network = self.network()?;
+        let loaded = self.load().ok();
+        let names = match Applied::read(self.layout()) {
+            Some(applied) => applied.interfaces,
+            None => network.default_interfaces(),
+        };
+        let interface = choose_interface(question, &network, &names)?;
+        let index = network
+            .interface(&interface)
+            .map_or(0, |interface| interface.index);
+        let destination = destination(question, &network, index)?;
+        let frame = build(question.source, destination, question.transport);
+        let (reason, rule) = dataplane::explain::ask(self.layout(), index, &frame)?;
+        let applied = Applied::read(self.layout());
+        let is_monitored = applied
+            .as_ref()
+            .is_some_and(|applied| applied.default == "monitor");
+        let number = rule.ordinal().map(|ordinal| ordinal as usize + 1);
+        let words = number.and_then(|number| {
+            let known = applied.as_ref()?.rules.get(number - 1);
+            let of_file = || {
+                Some(describe::command(
+                    loaded.as_ref()?.policy.rules.get(number - 1)?,
+                ))
+            };
+            known.map(|view| view.rule.clone()).or_else(of_file)
+        });
+        let found = Found {
+            reason,
+            rule,
+            is_monitored,
+        };
+        Ok(found.answer(question, destination, interface, words))
+    }
+}
+
+fn explain_file(question: &Question, file: &Path) -> Result<Answer, Failure> {
+    let loaded = loaded_or_failure(source::check(file))?;
+    let network = Network::read().unwrap_or_default();
+    let image = image(&loaded.policy, &network, Stamp::default())?;
+    let names = if loaded.policy.interfaces.is_empty() {
+        network.default_interfaces()
+    } else {
+        loaded.policy.interfaces.clone()
+    };
+    let interface = question
+        .interface
+        .clone()
+        .or_else(|| names.first().cloned())
+        .unwrap_or_default();
+    let index = network
+        .interface(&interface)
+        .map_or(0, |interface| interface.index);
+    let destination = destination(question, &network, index).unwrap_or_else(|_| {
+        let family = usize::from(question.source.is_ipv6());
+        SocketAddr::new(SOMEWHERE[family], question.port)
+    });
+    let frame = build(question.source, destination, question.transport);
+    let tables = MemTables::with_policy(image.words);
+    let is_monitored = tables.switch.active().flags() & MONITOR != 0;
+    let verdict =
+        guard_common::judge(frame.as_slice(), &tables, Arrival { ifindex: index }).verdict;
+    let words = verdict
+        .rule
+        .ordinal()
+        .and_then(|ordinal| loaded.policy.rules.get(ordinal as usize))
+        .map(describe::command);
+    let found = Found {
+        reason: verdict.reason,
+        rule: verdict.rule,
+        is_monitored,
+    };
+    Ok(found.answer(question, destination, interface, words))
+}
+
+impl Found {
+    fn answer(
+        self,
+        question: &Question,
+        destination: SocketAddr,
+        interface: String,
+        rule_words: Option<String>,
+    ) -> Answer {
+        let rule = self.rule.ordinal().map(|ordinal| ordinal as usize + 1);
+        Answer {
+            packet: answer::in_words(question.source, destination, question.transport),
+            interface,
+            reason: self.reason,
+            action: if self.is_monitored {
+                Action::Pass
+            } else {
+                self.reason.action()
+            },
+            rule,
+            rule_words,
+            way_in: WayIn::of(
+                self.reason,
+                rule,
+                question.source,
+                destination,
+                question.transport,
+            ),
+        }
+    }
+}
+
+fn choose_interface(
+    question: &Question,
+    network: &Network,
+    protected: &[String],
+) -> Result<String, Failure> {
+    let name = match &question.interface {
+        Some(name) => name,
+        None => protected.first().ok_or_else(|| {
+            Failure::new(Exit::NotFound, "no interface is protected")
+                .help("name the one that the packet arrives on: `… on eth0`")
+        })?,
+    };
+    if network.interface(name).is_none() {
+        return Err(
+            Failure::new(Exit::NotFound, format!("{name}: no such interface"))
+                .help("`ip link` lists the interfaces of this machine"),
+        );
+    }
+    Ok(name.clone())
+}
+
+/// The destination that was named, else an address of the interface, else one of this host.
+fn destination(
+    question: &Question,
+    network: &Network,
+    ifindex: u32,
+) -> Result<SocketAddr, Failure> {
+    if let Some(ip) = question.destination {
+        return Ok(SocketAddr::new(ip, question.port));
+    }
+    let of_family = || {
+        let is_v4 = question.source.is_ipv4();
+        network
+            .addresses
+            .iter()
+            .filter(move |(ip, _)| ip.is_ipv4() == is_v4)
+    };
+    // A global address before a link-local one, which comes later in the kernel's list of IPv6.
+    of_family()
+        .find(|(_, index)| *index == ifindex)
+        .or_else(|| of_family().next())
+        .map(|(ip, _)| SocketAddr::new(*ip, question.port))
+        .ok_or_else(|| {
+            Failure::new(Exit::NotFound, "this host has no address of that family")
+                .help("name the destination: `… to ADDRESS port PORT`")
+        })
+}

@@ -1,0 +1,41 @@
+//! Asking the loaded program about a packet: a second instance of the same object, on the same maps,
+//! with a constant that forbids every write.
+
+use aya::programs::{TestRun as _, TestRunOptions};
+use guard_common::abi::{explain, reason::Reason, rule::RuleRef};
+
+use super::{Object, Purpose, installation::load_failure, pins, preflight};
+use crate::{
+    failure::{Exit, Failure},
+    layout::Layout,
+};
+
+/// What the running firewall makes of a frame that arrives on an interface.
+///
+/// # Errors
+/// Exit 3 when guard is not active, exit 4 without capabilities.
+pub fn ask(layout: &Layout, ifindex: u32, frame: &[u8]) -> Result<(Reason, RuleRef), Failure> {
+    preflight::may_load()?;
+    if pins::open(layout)?.is_none() {
+        return Err(Failure::new(Exit::Inactive, "guard is not active").help(
+            "`guardctl enable` turns it on; `guardctl explain --file FILE …` asks a policy file",
+        ));
+    }
+    let parameters = pins::parameters(layout, Purpose::Explain(ifindex))?;
+    let maps = layout.maps();
+    let mut object = Object::load(parameters, Some((&maps, &[]))).map_err(load_failure)?;
+    let run = object
+        .ingress()
+        .map_err(load_failure)?
+        .test_run(TestRunOptions {
+            data_in: Some(frame),
+            ..TestRunOptions::default()
+        })
+        .map_err(|error| Failure::new(Exit::Failed, format!("the test run failed: {error}")))?;
+    explain::unpack(run.return_value).ok_or_else(|| {
+        Failure::new(
+            Exit::Failed,
+            format!("the program answered {:#x}", run.return_value),
+        )
+    })
+}

@@ -1,0 +1,98 @@
+//! The answer: verdict, reason, rule, and what would let the packet in.
+
+use std::net::SocketAddr;
+
+use guard_common::abi::reason::{Action, Reason};
+
+use super::question::Transport;
+
+/// What becomes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The packet in words.
+    pub packet: String,
+    /// The interface that it arrives on.
+    pub interface: String,
+    /// Why.
+    pub reason: Reason,
+    /// What happens, monitor mode taken into account.
+    pub action: Action,
+    /// Number of the rule that decided, from 1.
+    pub rule: Option<usize>,
+    /// That rule in words, if they are known.
+    pub rule_words: Option<String>,
+    /// What would change a drop.
+    pub way_in: Option<WayIn>,
+}
+
+/// What would let a packet in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayIn {
+    /// A command.
+    Command(String),
+    /// Nothing would: the packet itself is the matter.
+    Nothing,
+}
+
+impl WayIn {
+    /// For a packet that is dropped for this reason, by this rule if one did it.
+    pub(crate) fn of(
+        reason: Reason,
+        rule: Option<usize>,
+        source: SocketAddr,
+        destination: SocketAddr,
+        transport: Transport,
+    ) -> Option<Self> {
+        if let Action::Pass = reason.action() {
+            return None;
+        }
+        let is_rules = matches!(
+            reason,
+            Reason::DefaultDrop | Reason::RuleDeny | Reason::IcmpUnrelated
+        );
+        if !is_rules {
+            return Some(Self::Nothing);
+        }
+        let what = match transport {
+            Transport::Tcp(_) => format!("to any port {} proto tcp", destination.port()),
+            Transport::Udp => format!("to any port {} proto udp", destination.port()),
+            Transport::Ping => "proto ping".to_owned(),
+            Transport::Other(number) => format!("proto {number}"),
+        };
+        let from = source.ip();
+        Some(Self::Command(match rule {
+            Some(number) => format!("guardctl insert {number} allow from {from} {what}"),
+            None => format!("guardctl allow from {from} {what}"),
+        }))
+    }
+}
+
+/// `tcp 203.0.113.7:40000 -> 192.0.2.1:22 (syn)`.
+pub(crate) fn in_words(
+    source: SocketAddr,
+    destination: SocketAddr,
+    transport: Transport,
+) -> String {
+    match transport {
+        Transport::Tcp(flags) => {
+            let names = ["fin", "syn", "rst", "psh", "ack", "urg"];
+            let set: Vec<&str> = names
+                .into_iter()
+                .enumerate()
+                .filter(|(bit, _)| flags.0 >> bit & 1 == 1)
+                .map(|(_, name)| name)
+                .collect();
+            let set = if set.is_empty() {
+                "no flags".to_owned()
+            } else {
+                set.join(",")
+            };
+            format!("tcp {source} -> {destination} ({set})")
+        }
+        Transport::Udp => format!("udp {source} -> {destination}"),
+        Transport::Ping => format!("ping {} -> {}", source.ip(), destination.ip()),
+        Transport::Other(number) => {
+            format!("protocol {number} {} -> {}", source.ip(), destination.ip())
+        }
+    }
+}
