@@ -349,6 +349,8 @@ fn play_act(scene: &mut Scene<'_>, family: &Family, act: usize) {
             let between = |from, to| back.clone().tcp_between(from, to, SYN_ACK);
             scene.arrives("another remote port", &between(PEER_PORT + 1, OWN_PORT));
             scene.arrives("another local port", &between(PEER_PORT, OWN_PORT + 1));
+            // Another flow marks the port for datagrams.
+            scene.leaves(&out.clone().udp_between(OWN_PORT, 9999));
             scene.arrives("another protocol", &udp_in);
             scene.arrives("an error about it", &error(&segment(TcpFlags::ACK), own));
             let other = segment(TcpFlags::ACK).from(family.own[1]);

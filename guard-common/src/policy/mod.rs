@@ -134,23 +134,12 @@ where
     }
     // 4. Known flows.
     let is_error = related::is_error(packet);
-    let found = known(reader, tables, state, arrival, packet, is_error);
-    if let Some(Reason::Reply) = found {
-        // No flow has an address of ours at its other end.
-        return Verdict::of(Reason::Reply);
+    if let Some(reason) = known(reader, tables, state, arrival, packet, is_error) {
+        return Verdict::of(reason);
     }
-    let is_known = R::forget(u64::from(found.is_some())) != 0;
     let is_error = R::forget(u64::from(is_error)) != 0;
     let group = R::forget(u64::from(group)) as u32;
-    let answer = ask_rules(policy, question, group);
-    if is_known && !answer.is_own_source() {
-        return Verdict::of(if is_error {
-            Reason::IcmpRelated
-        } else {
-            Reason::LiveSession
-        });
-    }
-    let verdict = answer.verdict();
+    let verdict = ask_rules(policy, question, group).verdict();
     if is_error && matches!(verdict.reason, Reason::DefaultDrop) {
         return Verdict::of(Reason::IcmpUnrelated);
     }
