@@ -77,6 +77,32 @@ impl MemTables {
         self.events[event as usize].get()
     }
 
+    /// The flow table as it lies in the map, bucket after bucket.
+    #[must_use]
+    pub fn flow_words(&self) -> Vec<u64> {
+        let mut words: Vec<u64> = self.flows.borrow().iter().map(Cell::get).collect();
+        words.resize(BUCKETS as usize * BUCKET_WORDS, 0);
+        words
+    }
+
+    /// Puts another flow table in the place of this one; missing words are 0.
+    pub fn set_flow_words(&self, words: &[u64]) {
+        let mut flows = self.flows.borrow_mut();
+        *flows = words.iter().copied().map(Cell::new).collect();
+        flows.resize(BUCKETS as usize * BUCKET_WORDS, Cell::new(0));
+    }
+
+    /// Ports that have marks, and which.
+    #[must_use]
+    pub fn marked_ports(&self) -> BTreeMap<u16, u8> {
+        self.ports.borrow().clone()
+    }
+
+    /// Puts other marks in the place of these.
+    pub fn set_marked_ports(&self, marks: BTreeMap<u16, u8>) {
+        *self.ports.borrow_mut() = marks;
+    }
+
     /// Forgets every flow.
     pub fn clear_flows(&self) {
         self.flows.borrow_mut().clear();

@@ -9,7 +9,7 @@ use guard_user::ruleset::sample::Palette;
 
 use crate::harness::{MIN_FRAME, OWN};
 
-const SOURCES_V4: [&str; 8] = [
+pub(crate) const SOURCES_V4: [&str; 8] = [
     "10.1.2.3",
     "10.1.2.131",
     "10.1.3.9",
@@ -19,7 +19,7 @@ const SOURCES_V4: [&str; 8] = [
     "198.51.100.7",
     "203.0.113.0",
 ];
-const SOURCES_V6: [&str; 8] = [
+pub(crate) const SOURCES_V6: [&str; 8] = [
     "2001:db8:0:1::3",
     "2001:db8:0:1::4",
     "2001:db8:8000::1",
@@ -243,7 +243,7 @@ fn lengths(random: &mut Random, palette: &Palette) -> Vec<u8> {
 }
 
 fn options(random: &mut Random, palette: &Palette) -> Vec<u8> {
-    let kinds = [0, 1, 7, 68, 131, 137, 148, 3];
+    let kinds = [0, 1, 7, 68, 131, 137, 131, 137, 148, 3];
     let mut options = [1u8; 40];
     let len = random.below(41);
     for _ in 0..random.below(3) {

@@ -1,22 +1,32 @@
 //! The real program, loaded and fed frame by frame through BPF_PROG_TEST_RUN, beside the model with
 //! the same policy image. Every run checks that exactly one reason counted the frame, once and with
-//! its length, and at most one service.
+//! its length, at most one service, and the events that the model counted too.
+
+mod state;
+
+pub use state::Snapshot;
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
-        counters::{Counter, SHARD_ROWS, dropped_row, passed_row, reason_row},
+        counters::{
+            Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row,
+            monitored_row, passed_row, reason_row,
+        },
+        flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
+        fragment::CELLS,
+        image::HEADER_FLAGS,
         names,
         reason::{Action, Reason},
         service::{Service, ServiceKind},
-        switch::SwitchWord,
+        switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
     policy::{Arrival, Judgement},
 };
 use guard_user::{
-    dataplane::{Object, Parameters, PolicySlots, Purpose, mapping::Mapping},
+    dataplane::{FlowTable, Object, Parameters, PolicySlots, Purpose, mapping::Mapping},
     ruleset::{
         compile::{Host, Stamp, compile},
         model::Policy,
@@ -36,7 +46,11 @@ const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 /// Largest frame of the tests.
 const MAX_FRAME: usize = 4096;
+/// Words of a slot beyond the first policy.
+const ROOM_TO_GROW: u32 = 4096;
 const SEED: u64 = 0x6775_6172_6421;
+/// A byte per port.
+const PORT_WORDS: usize = PORT_ROWS as usize * PORTS_PER_ROW / 8;
 
 /// What became of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +59,14 @@ pub struct Run {
     pub action: Action,
     /// Every reason counter that moved.
     pub counted: Vec<Reason>,
+    /// Every counter of reasons in monitor mode that moved.
+    pub monitored: Vec<Reason>,
     /// Every service counter that moved, and on which side.
     pub services: Vec<(ServiceKind, Action)>,
+    /// Every counter of services in monitor mode that moved.
+    pub monitored_services: Vec<ServiceKind>,
+    /// Every event that was counted, and how often.
+    pub events: Vec<(Event, u64)>,
     /// The bytes behind the program are those before it.
     pub bytes_unchanged: bool,
 }
@@ -56,6 +76,11 @@ pub struct Harness {
     object: Object,
     counters: Mapping,
     slots: PolicySlots,
+    flows: FlowTable,
+    flow_words: Mapping,
+    port_words: Mapping,
+    fragments: Mapping,
+    keys: [u64; flow::KEYS],
     model: MemTables,
 }
 
@@ -101,24 +126,32 @@ impl Harness {
     fn load(policy: &Policy, shards: u32, own_shard: bool) -> Result<Self> {
         let image = compile(policy, &host(), Stamp::default())?.words;
         let parameters = Parameters {
-            slot_words: image.len() as u32,
+            slot_words: image.len() as u32 + ROOM_TO_GROW,
             shards,
             own_shard,
             seed: SEED,
             purpose: Purpose::Filter,
         };
         let object = Object::load(parameters, None)?;
-        let words = shards as usize * SHARD_ROWS as usize * 2;
-        let counters = Mapping::new(object.map(names::COUNTERS)?.fd(), words)?;
-        let slots = object.slots()?;
-        let slot = slots.stage(&image);
-        slots.switch_to(SwitchWord::settled(slot, slot));
-        let mut model = MemTables::with_policy(image).with_seed(SEED);
+        let mut model = MemTables::with_policy(image.clone()).with_seed(SEED);
         model.now_ns = boot_time_ns();
+        let guard = Self::around(object, model)?;
+        let slot = guard.slots.stage(&image);
+        guard.slots.switch_to(SwitchWord::settled(slot, slot));
+        Ok(guard)
+    }
+
+    fn around(object: Object, model: MemTables) -> Result<Self> {
+        let counters = object.parameters().shards as usize * SHARD_ROWS as usize * 2;
         Ok(Self {
+            counters: map(&object, names::COUNTERS, counters)?,
+            slots: object.slots()?,
+            flows: object.flows()?,
+            flow_words: map(&object, names::FLOWS, BUCKETS as usize * BUCKET_WORDS)?,
+            port_words: map(&object, names::PORTS, PORT_WORDS)?,
+            fragments: map(&object, names::FRAGMENTS, CELLS as usize)?,
+            keys: flow::keys(SEED),
             object,
-            counters,
-            slots,
             model,
         })
     }
@@ -126,13 +159,16 @@ impl Harness {
     /// Puts another policy in force, in the kernel and in the model.
     ///
     /// # Panics
-    /// When the policy does not compile or needs more room than the first one.
+    /// When the policy does not compile or is much larger than the first one.
     pub fn apply(&mut self, policy: &Policy) {
         let image = compile(policy, &host(), Stamp::default())
             .expect("compiles")
             .words;
         let slot = self.slots.stage(&image);
         self.slots.switch_to(SwitchWord::settled(slot, slot));
+        let flags = image.get(HEADER_FLAGS as usize).copied().unwrap_or(0);
+        let state = SlotState::new(0, flags as u32);
+        self.model.switch = SwitchWord::settled(state, state);
         self.model.slot_words = image.len() as u32;
         self.model.policy = image;
     }
@@ -152,22 +188,26 @@ impl Harness {
             .verdict(frame, Some(&mut bytes_out))
             .unwrap_or_else(|error| panic!("{error:#}: {frame:02x?}"));
         let moved = self.drain();
-        for (_, counter) in &moved {
-            let once = Counter {
-                packets: 1,
-                bytes: frame.len() as u64,
-            };
-            assert_eq!(*counter, once, "counted once: {frame:02x?}");
-        }
         let run = Run {
             action,
             counted: reasons(&moved).map(|(reason, _)| reason).collect(),
+            monitored: monitored_reasons(&moved),
             services: services(&moved),
+            monitored_services: monitored_services(&moved),
+            events: events(&moved),
             bytes_unchanged: bytes_out == frame,
         };
-        assert_eq!(run.counted.len(), 1, "one reason: {run:?} {frame:02x?}");
-        assert!(run.services.len() <= 1, "one service: {run:?} {frame:02x?}");
-        let known = run.counted.len() + run.services.len();
+        let once = Counter {
+            packets: 1,
+            bytes: frame.len() as u64,
+        };
+        let of_frames = moved.iter().filter(|(_, counter)| *counter == once).count();
+        let reasons = run.counted.len() + run.monitored.len();
+        let services = run.services.len() + run.monitored_services.len();
+        assert_eq!(reasons, 1, "one reason: {run:?} {frame:02x?}");
+        assert!(services <= 1, "one service: {run:?} {frame:02x?}");
+        assert_eq!(of_frames, reasons + services, "counted once: {moved:?}");
+        let known = of_frames + run.events.len();
         assert_eq!(moved.len(), known, "no other counter: {moved:?}");
         run
     }
@@ -188,25 +228,31 @@ impl Harness {
     /// # Panics
     /// When something else becomes of it.
     pub fn expect(&mut self, case: &str, frame: &[u8], reason: Reason) {
+        self.expect_action(case, frame, reason, reason.action());
+    }
+
+    /// The same in monitor mode: whatever the reason, the frame passes.
+    ///
+    /// # Panics
+    /// As [`Harness::expect`].
+    pub fn expect_monitored(&mut self, case: &str, frame: &[u8], reason: Reason) {
+        self.expect_action(case, frame, reason, Action::Pass);
+    }
+
+    fn expect_action(&mut self, case: &str, frame: &[u8], reason: Reason, action: Action) {
+        self.follow_clock();
+        let before = self.model_events();
         let judgement = self.model(frame);
+        let verdict = judgement.verdict;
         assert_eq!(
-            (judgement.verdict.reason, judgement.verdict.action),
-            (reason, reason.action()),
+            (verdict.reason, verdict.action),
+            (reason, action),
             "model: {case}: {frame:02x?}"
         );
         if frame.len() < MIN_FRAME {
             return;
         }
-        let expected = Run {
-            action: reason.action(),
-            counted: vec![reason],
-            services: judgement
-                .service
-                .map(|service| (service.kind(), reason.action()))
-                .into_iter()
-                .collect(),
-            bytes_unchanged: true,
-        };
+        let expected = expected_run(&judgement, self.model_events_since(&before));
         assert_eq!(self.run(frame), expected, "kernel: {case}: {frame:02x?}");
     }
 
@@ -270,6 +316,64 @@ impl Harness {
         }
         moved.into_iter().collect()
     }
+}
+
+fn map(object: &Object, name: &'static str, words: usize) -> Result<Mapping> {
+    Ok(Mapping::new(object.map(name)?.fd(), words)?)
+}
+
+/// What the kernel must have counted if it judged as the model did.
+fn expected_run(judgement: &Judgement, events: Vec<(Event, u64)>) -> Run {
+    let (reason, action) = (judgement.verdict.reason, judgement.verdict.action);
+    let is_monitored = action != reason.action();
+    let service = judgement.service.map(Service::kind);
+    let (counted, monitored) = one_of(is_monitored, Some(reason));
+    let (services, monitored_services) = one_of(is_monitored, service);
+    Run {
+        action,
+        counted,
+        monitored,
+        services: services.into_iter().map(|kind| (kind, action)).collect(),
+        monitored_services,
+        events,
+        bytes_unchanged: true,
+    }
+}
+
+/// The item on the left, or in monitor mode on the right.
+fn one_of<T>(is_monitored: bool, item: Option<T>) -> (Vec<T>, Vec<T>) {
+    let there = item.into_iter().collect();
+    if is_monitored {
+        (Vec::new(), there)
+    } else {
+        (there, Vec::new())
+    }
+}
+
+fn monitored_reasons(moved: &[(u32, Counter)]) -> Vec<Reason> {
+    let has_moved = |row| moved.iter().any(|(moved, _)| *moved == row);
+    Reason::ALL
+        .iter()
+        .copied()
+        .filter(|reason| has_moved(monitored_reason_row(*reason)))
+        .collect()
+}
+
+fn monitored_services(moved: &[(u32, Counter)]) -> Vec<ServiceKind> {
+    moved
+        .iter()
+        .filter_map(|(row, _)| row.checked_sub(monitored_row(Service::tcp(0))))
+        .filter_map(Service::from_row)
+        .map(Service::kind)
+        .collect()
+}
+
+fn events(moved: &[(u32, Counter)]) -> Vec<(Event, u64)> {
+    let count = |event: &Event| {
+        let found = moved.iter().find(|(row, _)| *row == event_row(*event))?;
+        Some((*event, found.1.packets))
+    };
+    Event::ALL.iter().filter_map(count).collect()
 }
 
 fn reasons(moved: &[(u32, Counter)]) -> impl Iterator<Item = (Reason, Counter)> {

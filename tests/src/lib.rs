@@ -1,5 +1,6 @@
 //! What the tests of this package share: the loaded program under test (`harness`), hosts and real
-//! programs in network namespaces (`lab`), random frames (`frames`), the reasons to skip
+//! programs in network namespaces (`lab`), a namespace for sockets alone (`local_net`), conversations
+//! (`peers`), random frames (`frames`) and traffic of both directions (`traffic`), the reasons to skip
 //! (`require`), the demo and the benchmark.
 
 pub mod bench;
@@ -7,4 +8,7 @@ pub mod demo;
 pub mod frames;
 pub mod harness;
 pub mod lab;
+pub mod local_net;
+pub mod peers;
 pub mod require;
+pub mod traffic;

@@ -1,19 +1,28 @@
-//! The kernel and the model run the same function, compiled twice: for random frames under random
-//! policies they must agree on every action, and on every counter (acceptance A25).
+//! The kernel and the model run the same function, compiled twice: for random traffic under random
+//! policies they must agree on every action, on every counter, and on what they remember (acceptance
+//! A25).
 
 use std::collections::BTreeMap;
 
 use guard_common::{
     abi::{
-        counters::{Counter, dropped_row, passed_row, reason_row},
+        counters::{Counter, Event, dropped_row, event_row, passed_row, reason_row},
         reason::{Action, Reason},
+        service::protocol::TCP,
     },
     policy::Judgement,
     testing::random::Random,
 };
-use guard_tests::{frames::random_frame, harness::Harness, require};
+use guard_tests::{
+    frames::random_frame,
+    harness::Harness,
+    local_net::{LocalNet, Session, in_local_net},
+    peers::Ends,
+    require,
+    traffic::{Step, random_step},
+};
 use guard_user::ruleset::{
-    model::DefaultAction,
+    model::{DefaultAction, Policy},
     sample::{NESTED, Shape, random_policy},
 };
 
@@ -29,61 +38,155 @@ fn frames_in_all() -> usize {
 
 /// Rules of the policies that the frames meet.
 const RULES: [usize; 10] = [1, 2, 4, 8, 12, 20, 40, 80, 140, 200];
-/// Frames after which counters are compared.
+/// Most frames after which counters and tables are compared.
 const BATCH: usize = 2_500;
+/// Fewest: a slow machine does not judge more while the clock of flows stands still.
+const LEAST_BATCH: usize = 50;
 /// Every reason must have been met this often.
 const FLOOR: u64 = 500;
+/// Every event must have happened this often.
+const EVENT_FLOOR: u64 = 500;
 
 #[test]
-fn kernel_and_model_agree_on_random_frames() {
-    if !require::root() {
-        return;
+fn kernel_and_model_agree_on_random_traffic() {
+    if require::root() {
+        in_local_net(agree);
     }
+}
+
+fn agree(net: &LocalNet) {
+    let sessions: Vec<Session> = net
+        .families()
+        .into_iter()
+        .flat_map(|(own, peer)| {
+            let service = net.listen(own);
+            [
+                net.begun_by_host(own, peer),
+                net.begun_by_peer(&service, peer),
+                net.begun_by_host(own, peer),
+            ]
+        })
+        .collect();
+    let ends: Vec<Ends> = sessions.iter().map(|session| session.ends).collect();
     let mut met = BTreeMap::<Reason, u64>::new();
+    let mut happened = Event::ALL.map(|event| (event, 0));
     for (round, rules) in RULES.into_iter().enumerate() {
         let mut random = Random::new(round as u64 + 1);
-        let shape = Shape {
-            rules,
-            destination_in: 6,
-            interface_in: 6,
-            any_in: 6,
-            any_source_in: 3,
-        };
-        let mut policy = random_policy(&mut random, &NESTED, shape);
-        policy.default = match round % 3 {
-            0 => DefaultAction::Allow,
-            _ => DefaultAction::Deny,
-        };
-        let mut guard = Harness::new(&policy);
-        for _ in 0..frames_in_all() / RULES.len() / BATCH {
-            let frames: Vec<_> = (0..BATCH)
-                .map(|_| random_frame(&mut random, &NESTED))
-                .collect();
-            let mut expected = BTreeMap::new();
-            for frame in &frames {
-                let judgement = guard.model(frame);
-                let action = guard.verdict(frame, None).expect("runs");
-                assert_eq!(
-                    action, judgement.verdict.action,
-                    "{judgement:?} {rules} {frame:02x?}"
-                );
-                *met.entry(judgement.verdict.reason).or_default() += 1;
-                count(&mut expected, &judgement, frame.len());
+        let mut guard = Harness::new(&policy_of(&mut random, round, rules));
+        for session in &ends {
+            guard.model_socket(session.tuple(TCP), true);
+            // Of the other ports, an answer of ours tells.
+            if random.once_in(2) {
+                guard.mark_sessions(session.own_port);
             }
-            let counted: BTreeMap<_, _> = guard.drain().into_iter().collect();
-            if counted != expected {
-                name_the_frame(&mut guard, &frames);
-                panic!("the counters disagree: {counted:?} {expected:?}");
+        }
+        let steps = steps_of(&mut random, &ends);
+        let (mut at, mut batch) = (0, BATCH);
+        while at < steps.len() {
+            let next = &steps[at..steps.len().min(at + batch)];
+            if agree_on(&mut guard, next, &mut met) {
+                at += next.len();
+                batch = BATCH.min(batch * 2);
+            } else {
+                assert!(next.len() > LEAST_BATCH, "{LEAST_BATCH} frames last a tick");
+                batch = LEAST_BATCH.max(next.len() / 2);
             }
+        }
+        for (event, times) in &mut happened {
+            *times += guard.happened(*event);
         }
     }
     for reason in Reason::ALL {
         let hits = met.get(reason).copied().unwrap_or(0);
         println!("{:20} {hits}", reason.label());
     }
+    println!("{happened:?}");
     for reason in Reason::ALL {
         let hits = met.get(reason).copied().unwrap_or(0);
         assert!(hits >= FLOOR, "only {hits} frames met {}", reason.label());
+    }
+    // Few conversations never fill a bucket; `lifetimes` fills one.
+    for (event, times) in happened {
+        let is_rare = matches!(event, Event::FlowEvicted | Event::FlowRefused);
+        assert!(is_rare || times >= EVENT_FLOOR, "{event:?}: {times}");
+    }
+}
+
+/// Frames of every kind, and on top of them conversations.
+fn steps_of(random: &mut Random, sessions: &[Ends]) -> Vec<Step> {
+    const CONVERSATION_IN: usize = 3;
+    let mut steps = Vec::new();
+    for _ in 0..frames_in_all() / RULES.len() {
+        steps.push(Step::Arrives(random_frame(random, &NESTED)));
+        if random.once_in(CONVERSATION_IN) {
+            steps.push(random_step(random, &NESTED, sessions));
+        }
+    }
+    steps
+}
+
+fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
+    let shape = Shape {
+        rules,
+        destination_in: 6,
+        interface_in: 6,
+        any_in: 6,
+        any_source_in: 3,
+    };
+    let mut policy = random_policy(random, &NESTED, shape);
+    policy.default = match round % 3 {
+        0 => DefaultAction::Allow,
+        _ => DefaultAction::Deny,
+    };
+    policy
+}
+
+/// Plays the steps in the kernel, then in the model, which must do the same. `false`, and nothing
+/// happened, if the clock of flows went on meanwhile: the model has one time for all of them.
+fn agree_on(guard: &mut Harness, steps: &[Step], met: &mut BTreeMap<Reason, u64>) -> bool {
+    let before = guard.snapshot();
+    let tick = guard.follow_clock();
+    let actions: Vec<Action> = steps.iter().map(|step| in_kernel(guard, step)).collect();
+    let counted: BTreeMap<_, _> = guard.drain().into_iter().collect();
+    if guard.ticks() != tick {
+        guard.restore(&before);
+        return false;
+    }
+    let events = guard.model_events();
+    let mut expected = BTreeMap::new();
+    for (step, action) in steps.iter().zip(actions) {
+        match step {
+            Step::Leaves(frame) => guard.model_sends(frame),
+            Step::Arrives(frame) => {
+                let judgement = guard.model(frame);
+                assert_eq!(
+                    action, judgement.verdict.action,
+                    "{judgement:?} {frame:02x?}"
+                );
+                *met.entry(judgement.verdict.reason).or_default() += 1;
+                count(&mut expected, &judgement, frame.len());
+            }
+        }
+    }
+    for (event, packets) in guard.model_events_since(&events) {
+        expected.insert(event_row(event), Counter { packets, bytes: 0 });
+    }
+    if counted != expected {
+        guard.restore(&before);
+        name_the_frame(guard, steps);
+        panic!("the counters disagree: {counted:?} {expected:?}");
+    }
+    guard.assert_identical();
+    true
+}
+
+fn in_kernel(guard: &mut Harness, step: &Step) -> Action {
+    match step {
+        Step::Arrives(frame) => guard.verdict(frame, None).expect("runs"),
+        Step::Leaves(frame) => {
+            guard.kernel_sends(frame).expect("goes out");
+            Action::Pass
+        }
     }
 }
 
@@ -104,10 +207,17 @@ fn count(rows: &mut BTreeMap<u32, Counter>, judgement: &Judgement, len: usize) {
     }
 }
 
-/// Runs the frames one by one, which fails at the one that is counted otherwise.
-fn name_the_frame(guard: &mut Harness, frames: &[Vec<u8>]) {
-    for frame in frames {
-        let reason = guard.model(frame).verdict.reason;
-        guard.expect("parity", frame, reason);
+/// Plays the steps one by one, which fails at the one that is counted otherwise.
+fn name_the_frame(guard: &mut Harness, steps: &[Step]) {
+    for step in steps {
+        match step {
+            Step::Leaves(frame) => guard.sends(frame),
+            Step::Arrives(frame) => {
+                let before = guard.snapshot();
+                let reason = guard.model(frame).verdict.reason;
+                guard.restore(&before);
+                guard.expect("parity", frame, reason);
+            }
+        }
     }
 }

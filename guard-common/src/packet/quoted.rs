@@ -93,9 +93,14 @@ pub fn quoted<R: PacketReader + ?Sized>(
             at += size_of::<FragmentHeader>();
         }
         let head: Head = read_within(reader, at, end)?;
+        let remote = Addr::from_v6(header.destination_hi, header.destination_lo);
+        if remote.is_v4() {
+            // On no wire; it would be taken for a conversation of the other family.
+            return None;
+        }
         conversation(
             Addr::from_v6(header.source_hi, header.source_lo),
-            Addr::from_v6(header.destination_hi, header.destination_lo),
+            remote,
             next_header,
             head,
         )

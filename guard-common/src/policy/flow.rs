@@ -168,6 +168,10 @@ pub fn begin_flow<T: Tables>(tables: &T, tag: Tag, event: Event, local_port: u16
     let now = tables.ticks();
     let bucket = tables.flow_bucket(tag.bucket());
     let Some(place) = find_place(&bucket, tag, now) else {
+        // A connection of this host has a socket that vouches for it.
+        if let Phase::SynSent = phase {
+            tables.mark_port(local_port, HAS_SESSIONS);
+        }
         tables.count(counters::Event::FlowRefused);
         return;
     };

@@ -4,11 +4,13 @@
 //! otherwise whoever talks to an open service would fill the table through our own answers. Answers
 //! of TCP services only note that their port has sessions.
 
-use super::{Arrival, Question, Slot, Tables, ask_rules, flow::Found, rules::group_number, slot};
+use super::{
+    Arrival, Question, RulesAnswer, Slot, Tables, ask_rules, flow::Found, rules::group_number, slot,
+};
 use crate::{
     abi::{
         addr::Addr,
-        flow::{Event, HAS_SESSIONS, Tuple},
+        flow::{Event, HAS_SESSIONS, Tuple, flow_mark},
         service::{Service, protocol},
         switch::SlotState,
     },
@@ -33,12 +35,18 @@ where
     };
     let tag = tuple.tag(|index| tables.flow_key(index));
     if let Found::Living = tables.find_flow(tag, event) {
+        // Another CPU may have written over the mark.
+        tables.mark_port(tuple.local_port, flow_mark(tuple.protocol));
         return;
     }
     if event.begins().is_none() || is_to_many(packet.destination) {
         return;
     }
-    if admits_answer(tables, slot::in_force(tables), interface, &tuple) {
+    let answer = ask_about_answer(tables, slot::in_force(tables), interface, &tuple);
+    if answer.is_own_source() {
+        return;
+    }
+    if answer.is_allowed_by_rule() {
         if tuple.protocol == protocol::TCP {
             tables.mark_port(tuple.local_port, HAS_SESSIONS);
         }
@@ -117,6 +125,17 @@ pub(super) fn admits_answer<T: Tables>(
     interface: Arrival,
     tuple: &Tuple,
 ) -> bool {
+    ask_about_answer(tables, state, interface, tuple).is_allowed_by_rule()
+}
+
+/// What the rules say of the other direction of a flow.
+#[inline(always)]
+fn ask_about_answer<T: Tables>(
+    tables: &T,
+    state: SlotState,
+    interface: Arrival,
+    tuple: &Tuple,
+) -> RulesAnswer {
     let service = match tuple.protocol {
         protocol::TCP => Service::tcp(tuple.local_port),
         protocol::UDP => Service::udp(tuple.local_port),
@@ -132,5 +151,5 @@ pub(super) fn admits_answer<T: Tables>(
     };
     let policy = &Slot::of(tables, state);
     let group = group_number(policy, service);
-    ask_rules(policy, question, group).is_allowed_by_rule()
+    ask_rules(policy, question, group)
 }

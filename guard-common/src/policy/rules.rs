@@ -115,6 +115,13 @@ impl RulesAnswer {
         self.0 >> Self::RULE_BITS == Outcome::Allow as u32
     }
 
+    /// Is the source an address of this host?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_own_source(self) -> bool {
+        self.0 >> Self::RULE_BITS == Outcome::OwnSource as u32
+    }
+
     /// The verdict.
     #[inline(always)]
     #[must_use]

@@ -74,13 +74,10 @@ impl FlowTable {
     fn mark(&self, port: u16, mark: u8) {
         let (row, place) = port_place(port);
         let at = row as usize * (flow::PORTS_PER_ROW / 8) + place / 8;
-        let mut bytes = self.ports.load(at).to_ne_bytes();
-        if bytes[place % 8] & mark == 0 {
-            bytes[place % 8] |= mark;
-            // A mark that the kernel sets beside it at this moment may be lost; the next packet of
-            // that port sets it again.
-            self.ports.store(at, u64::from_ne_bytes(bytes));
-        }
+        let mut bits = [0; 8];
+        bits[place % 8] = mark;
+        // The neighbours belong to other ports, which the kernel may mark at this moment.
+        self.ports.set_bits(at, u64::from_ne_bytes(bits));
     }
 
     fn bucket(&self, index: u32) -> SharedBucket<'_> {

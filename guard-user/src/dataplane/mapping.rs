@@ -74,6 +74,14 @@ impl Mapping {
         self.word(index).store(value, Ordering::Release);
     }
 
+    /// Sets bits of a word and leaves the others, whoever writes to them meanwhile.
+    ///
+    /// # Panics
+    /// When `index` lies behind the map.
+    pub fn set_bits(&self, index: usize, bits: u64) {
+        self.word(index).fetch_or(bits, Ordering::AcqRel);
+    }
+
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.words, "word {index} of {}", self.words);
         // SAFETY: `index` lies inside the mapping.

@@ -3,6 +3,8 @@
 use guard_common::{
     abi::{
         addr::Addr,
+        counters::Event,
+        flow::Tuple,
         image::{
             ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
             FAMILY_CLASSES, FILTER_WORDS, FILTERS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
@@ -12,7 +14,7 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
-    policy::Tables,
+    policy::{Bucket, Headers, Tables},
     testing::random::Random,
 };
 use guard_user::ruleset::sample::{NESTED, Shape, random_policy};
@@ -62,6 +64,34 @@ impl Tables for Broken<'_> {
 
     fn set_fragment_stamp(&self, index: u32, stamp: u64) {
         self.right.set_fragment_stamp(index, stamp);
+    }
+
+    fn ticks(&self) -> u32 {
+        self.right.ticks()
+    }
+
+    fn flow_key(&self, index: usize) -> u64 {
+        self.right.flow_key(index)
+    }
+
+    fn flow_bucket(&self, index: u32) -> impl Bucket {
+        self.right.flow_bucket(index)
+    }
+
+    fn port_marks(&self, port: u16) -> u8 {
+        self.right.port_marks(port)
+    }
+
+    fn mark_port(&self, port: u16, mark: u8) {
+        self.right.mark_port(port, mark);
+    }
+
+    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
+        self.right.has_socket(tuple, headers)
+    }
+
+    fn count(&self, event: Event) {
+        self.right.count(event);
     }
 }
 

@@ -61,8 +61,8 @@ impl Described {
             Asked::Udp(port) => base.udp(port),
             Asked::Ping if self.source.is_ipv4() => base.icmp(8, 0),
             Asked::Ping => base.icmp(128, 0),
-            // Time exceeded and echo reply: neither a ping nor essential.
-            Asked::Protocol(1) => base.icmp(11, 0),
+            // Timestamp and echo reply: neither a ping, nor essential, nor an error.
+            Asked::Protocol(1) => base.icmp(13, 0),
             Asked::Protocol(58) => base.icmp(129, 0),
             Asked::Protocol(number) => base.protocol(number, &[0; 8]),
         }

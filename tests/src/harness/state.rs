@@ -1,0 +1,380 @@
+//! What the program remembers between frames: the way out, flows, ports with sessions, the clock. Every
+//! step is taken by the kernel and by the model.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::{CStr, CString},
+    io,
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
+    ptr, thread,
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::programs::{TestRun as _, TestRunOptions};
+use guard_common::{
+    abi::{
+        counters::Event,
+        flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
+        names,
+    },
+    memory::MemTables,
+    policy::{Arrival, Tables as _, note_outgoing},
+};
+use guard_user::{
+    dataplane::{Object, clock, mapping::Mapping},
+    host::LiveFlow,
+};
+
+use super::{Harness, MIN_FRAME, TEST_IFINDEX, boot_time_ns, events};
+
+/// TC_ACT_UNSPEC, which is TCX_NEXT: the packet goes on.
+const GO_ON: u32 = u32::MAX;
+/// Ticks are about a second, scenes much shorter; a slow machine may need several attempts.
+const ATTEMPTS: usize = 50;
+
+/// Everything that frames can change in the kernel's maps and in the model, but for the kernel's
+/// counters.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    flows: Vec<u64>,
+    ports: Vec<u64>,
+    fragments: Vec<u64>,
+    model: MemTables,
+}
+
+impl Snapshot {
+    /// Are flows and ports with sessions the same in both?
+    #[must_use]
+    pub fn has_flows_of(&self, other: &Self) -> bool {
+        self.flows == other.flows && self.ports == other.ports
+    }
+}
+
+impl Harness {
+    /// Sends a frame: the kernel's program on the way out lets it go, and takes note of it as the
+    /// model does.
+    ///
+    /// # Panics
+    /// When kernel and model count something else, or the frame is not let go.
+    pub fn sends(&mut self, frame: &[u8]) {
+        self.follow_clock();
+        let before = self.model_events();
+        self.model_sends(frame);
+        let expected = self.model_events_since(&before);
+        self.kernel_sends(frame).expect("the frame goes out");
+        assert_eq!(events(&self.drain()), expected, "{frame:02x?}");
+    }
+
+    /// Sends a frame through the model alone.
+    pub fn model_sends(&self, frame: &[u8]) {
+        let interface = Arrival {
+            ifindex: TEST_IFINDEX,
+        };
+        note_outgoing(frame, &self.model, interface);
+    }
+
+    /// Sends a frame of at least [`MIN_FRAME`] bytes through the kernel alone; what it counted stays
+    /// for [`Harness::drain`].
+    ///
+    /// # Errors
+    /// When the kernel refuses the run, or the program does not let the frame go.
+    pub fn kernel_sends(&mut self, frame: &[u8]) -> Result<()> {
+        assert!(frame.len() >= MIN_FRAME, "{} bytes", frame.len());
+        let run = self
+            .object
+            .egress()?
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                ..TestRunOptions::default()
+            })
+            .context("BPF_PROG_TEST_RUN of the program on the way out")?;
+        if run.return_value != GO_ON {
+            bail!("the program on the way out returned {}", run.return_value);
+        }
+        Ok(())
+    }
+
+    /// The kernel's clock of flows.
+    ///
+    /// # Panics
+    /// When the kernel refuses the test run.
+    pub fn ticks(&mut self) -> u32 {
+        clock::ticks(self.object.clock().expect("a clock")).expect("the clock runs")
+    }
+
+    /// Sets the model's clocks by the kernel's. The tick.
+    ///
+    /// # Panics
+    /// As [`Harness::ticks`].
+    pub fn follow_clock(&mut self) -> u32 {
+        self.model.ticks = self.ticks();
+        self.model.now_ns = boot_time_ns();
+        self.model.ticks
+    }
+
+    /// Plays a scene during which the clock of flows does not advance: again, if it did. The scene
+    /// therefore sets up what it needs, and leaves its judgement to the caller.
+    ///
+    /// # Panics
+    /// When the clock always advances.
+    pub fn within_a_tick<R>(&mut self, mut scene: impl FnMut(&mut Self) -> R) -> R {
+        for _ in 0..ATTEMPTS {
+            let before = self.follow_clock();
+            let result = scene(self);
+            if self.ticks() == before {
+                return result;
+            }
+        }
+        panic!("the scene lasts longer than a tick");
+    }
+
+    /// A second instance of the program on the maps of this one, as an upgrade loads it.
+    ///
+    /// # Panics
+    /// When the maps cannot be pinned or the kernel refuses the program.
+    #[must_use]
+    pub fn loaded_again(self) -> Self {
+        let (object, model) = (self.object, self.model);
+        let again = thread::scope(|scope| {
+            let load = || {
+                let folder = private_bpffs()?;
+                for name in names::MAPS {
+                    object.map(name)?.pin(folder.join(name))?;
+                }
+                anyhow::Ok(Object::load(object.parameters(), Some((&folder, &[])))?)
+            };
+            scope.spawn(load).join().expect("a thread")
+        });
+        Self::around(again.expect("the second instance"), model).expect("its maps")
+    }
+
+    /// Living flows, after a look whether kernel and model have the same.
+    ///
+    /// # Panics
+    /// When they have not.
+    pub fn living(&mut self) -> usize {
+        self.assert_in_step();
+        let tick = self.ticks();
+        self.flows.living(tick)
+    }
+
+    /// Does the table hold this tuple as a living flow?
+    ///
+    /// # Panics
+    /// As [`Harness::living`].
+    pub fn knows(&mut self, tuple: &Tuple) -> bool {
+        self.assert_in_step();
+        let tick = self.ticks();
+        self.flows.knows(tuple, tick)
+    }
+
+    /// State of a flow, living or not.
+    #[must_use]
+    pub fn flow(&self, tuple: &Tuple) -> Option<FlowState> {
+        let at = self.place(tuple)?;
+        Some(FlowState::from_word(self.flow_words.load(at)))
+    }
+
+    /// Number of the bucket that a tuple's flow lies in.
+    #[must_use]
+    pub fn bucket(&self, tuple: &Tuple) -> u32 {
+        tuple.tag(|index| self.keys[index]).bucket()
+    }
+
+    /// Makes the last packet of a flow as old as this, in kernel and model, in this phase.
+    ///
+    /// # Panics
+    /// When there is no such flow.
+    pub fn was_silent(&mut self, tuple: &Tuple, phase: Phase, ticks: u32) {
+        let now = self.ticks();
+        let at = self.place(tuple).expect("a flow");
+        let old = FlowState::from_word(self.flow_words.load(at));
+        let mut state = FlowState::new(phase, now.wrapping_sub(ticks), old.local_port());
+        if old.is_kept() {
+            state = state.kept();
+        }
+        self.flow_words.store(at, state.to_word());
+        self.model.set_flow_words(&words(&self.flow_words));
+    }
+
+    /// Puts in a session that was there before guard.
+    pub fn adopts(&mut self, tuple: Tuple, phase: Phase) -> bool {
+        let tick = self.follow_clock();
+        let is_in = self.flows.adopt(&LiveFlow { tuple, phase }, tick);
+        self.model.set_flow_words(&words(&self.flow_words));
+        self.model.set_marked_ports(self.marked_ports());
+        is_in
+    }
+
+    /// Forgets every flow and every port with sessions, in kernel and model.
+    pub fn forget_flows(&mut self) {
+        for mapping in [&self.flow_words, &self.port_words] {
+            for at in 0..mapping.len() {
+                mapping.store(at, 0);
+            }
+        }
+        self.model.clear_flows();
+    }
+
+    /// Remembers that a TCP port of the host has sessions.
+    pub fn mark_sessions(&mut self, port: u16) {
+        self.flows.mark_sessions(port);
+        self.model.mark_port(port, HAS_SESSIONS);
+    }
+
+    /// TCP ports of the host that are known to have sessions.
+    #[must_use]
+    pub fn session_ports(&self) -> BTreeSet<u16> {
+        self.marked_ports()
+            .into_iter()
+            .filter_map(|(port, marks)| (marks & HAS_SESSIONS != 0).then_some(port))
+            .collect()
+    }
+
+    /// Ports of the host that have marks, and which.
+    #[must_use]
+    pub fn marked_ports(&self) -> BTreeMap<u16, u8> {
+        let marks = words(&self.port_words);
+        let bytes = marks.into_iter().flat_map(u64::to_ne_bytes);
+        (0..=u16::MAX)
+            .zip(bytes)
+            .filter(|(_, marks)| *marks != 0)
+            .collect()
+    }
+
+    /// Tells the model of a TCP socket that the kernel has, or has no more.
+    pub fn model_socket(&mut self, tuple: Tuple, is_there: bool) {
+        if is_there {
+            self.model.sockets.insert(tuple);
+        } else {
+            self.model.sockets.remove(&tuple);
+        }
+    }
+
+    /// How often something happened that is no packet. Kernel and model agree on it with every frame.
+    #[must_use]
+    pub fn happened(&self, event: Event) -> u64 {
+        self.model.counted(event)
+    }
+
+    /// Are flows, ports and phases of kernel and model the same, and their times to a tick?
+    ///
+    /// # Panics
+    /// When they are not.
+    pub fn assert_in_step(&self) {
+        self.compare_flows(1);
+    }
+
+    /// The same, times included.
+    ///
+    /// # Panics
+    /// When they are not.
+    pub fn assert_identical(&self) {
+        self.compare_flows(0);
+    }
+
+    fn compare_flows(&self, ticks: u32) {
+        let (kernel, model) = (words(&self.flow_words), self.model.flow_words());
+        for (at, (ours, theirs)) in kernel.iter().zip(&model).enumerate() {
+            if ours == theirs {
+                continue;
+            }
+            let is_state = at % BUCKET_WORDS >= WAYS;
+            let is_close = is_state && ours >> 32 == theirs >> 32 && {
+                let apart = (*ours as u32).wrapping_sub(*theirs as u32) as i32;
+                apart.unsigned_abs() <= ticks
+            };
+            assert!(is_close, "word {at}: kernel {ours:#x}, model {theirs:#x}");
+        }
+        assert_eq!(self.marked_ports(), self.model.marked_ports());
+    }
+
+    /// What frames have left in the kernel's maps and in the model.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            flows: words(&self.flow_words),
+            ports: words(&self.port_words),
+            fragments: words(&self.fragments),
+            model: self.model.clone(),
+        }
+    }
+
+    /// Undoes what frames have left since.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        for (mapping, words) in [
+            (&self.flow_words, &snapshot.flows),
+            (&self.port_words, &snapshot.ports),
+            (&self.fragments, &snapshot.fragments),
+        ] {
+            for (at, word) in words.iter().enumerate() {
+                mapping.store(at, *word);
+            }
+        }
+        self.model = snapshot.model.clone();
+    }
+
+    /// Every event that the model has counted so far.
+    #[must_use]
+    pub fn model_events(&self) -> Vec<(Event, u64)> {
+        let counted = |event: &Event| (*event, self.model.counted(*event));
+        Event::ALL.iter().map(counted).collect()
+    }
+
+    /// What the model has counted since then.
+    #[must_use]
+    pub fn model_events_since(&self, before: &[(Event, u64)]) -> Vec<(Event, u64)> {
+        self.model_events()
+            .into_iter()
+            .zip(before)
+            .map(|((event, now), (_, then))| (event, now - then))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
+    /// Where the state of a flow lies.
+    fn place(&self, tuple: &Tuple) -> Option<usize> {
+        let tag = tuple.tag(|index| self.keys[index]);
+        let bucket = tag.bucket() as usize * BUCKET_WORDS;
+        let way = (0..WAYS).find(|way| self.flow_words.load(bucket + way) == tag.bits())?;
+        Some(bucket + WAYS + way)
+    }
+}
+
+/// A BPF file system that only the calling thread sees, and that goes with it.
+fn private_bpffs() -> io::Result<PathBuf> {
+    let folder = std::env::temp_dir();
+    let mount = |source: &CStr, target: &CString, kind: &CStr, flags| {
+        // SAFETY: the strings are terminated and live until the call returns.
+        let result = unsafe {
+            libc::mount(
+                source.as_ptr(),
+                target.as_ptr(),
+                kind.as_ptr(),
+                flags,
+                ptr::null(),
+            )
+        };
+        check(result)
+    };
+    // SAFETY: the call takes an integer and touches no memory.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    mount(c"none", &c"/".to_owned(), c"none", private)?;
+    let target = CString::new(folder.as_os_str().as_bytes())?;
+    mount(c"bpf", &target, c"bpf", 0)?;
+    Ok(folder)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn words(mapping: &Mapping) -> Vec<u64> {
+    (0..mapping.len()).map(|at| mapping.load(at)).collect()
+}
