@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
 };
 
 use crate::{
@@ -37,7 +37,7 @@ pub struct MemTables {
     flow_keys: [u64; KEYS],
     /// Made when the first flow begins.
     flows: RefCell<Vec<Cell<u64>>>,
-    session_ports: RefCell<BTreeSet<u16>>,
+    ports: RefCell<BTreeMap<u16, u8>>,
     events: [Cell<u64>; counters::Event::ALL.len()],
 }
 
@@ -58,7 +58,7 @@ impl MemTables {
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
             flows: RefCell::default(),
-            session_ports: RefCell::default(),
+            ports: RefCell::default(),
             events: Default::default(),
         }
     }
@@ -80,7 +80,7 @@ impl MemTables {
     /// Forgets every flow.
     pub fn clear_flows(&self) {
         self.flows.borrow_mut().clear();
-        self.session_ports.borrow_mut().clear();
+        self.ports.borrow_mut().clear();
     }
 
     fn word(&self, index: usize) -> u64 {
@@ -172,12 +172,12 @@ impl Tables for MemTables {
         }
     }
 
-    fn has_sessions(&self, port: u16) -> bool {
-        self.session_ports.borrow().contains(&port)
+    fn port_marks(&self, port: u16) -> u8 {
+        self.ports.borrow().get(&port).copied().unwrap_or(0)
     }
 
-    fn mark_sessions(&self, port: u16) {
-        self.session_ports.borrow_mut().insert(port);
+    fn mark_port(&self, port: u16, mark: u8) {
+        *self.ports.borrow_mut().entry(port).or_insert(0) |= mark;
     }
 
     fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {

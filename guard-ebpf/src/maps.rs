@@ -29,9 +29,8 @@ pub(crate) static FRAGMENTS: Array<u64> = Array::with_max_entries(CELLS, MMAPABL
 #[map(name = "flows")]
 pub(crate) static FLOWS: Array<BucketWords> = Array::with_max_entries(BUCKETS, MMAPABLE);
 
-#[map(name = "session_ports")]
-pub(crate) static SESSION_PORTS: Array<[u8; PORTS_PER_ROW]> =
-    Array::with_max_entries(PORT_ROWS, MMAPABLE);
+#[map(name = "ports")]
+pub(crate) static PORTS: Array<[u8; PORTS_PER_ROW]> = Array::with_max_entries(PORT_ROWS, MMAPABLE);
 
 /// Words in one policy slot.
 #[unsafe(no_mangle)]

@@ -122,29 +122,23 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn has_sessions(&self, port: u16) -> bool {
-        let (row, place) = port_place(port);
-        match maps::SESSION_PORTS.get_ptr(row) {
-            Some(ports) => {
-                // SAFETY: `place` is below the length of the row that the kernel returned.
-                let mark = unsafe { ports.cast::<u8>().add(place) };
-                // SAFETY: as above.
-                unsafe { mark.read_volatile() != 0 }
-            }
-            None => false,
+    fn port_marks(&self, port: u16) -> u8 {
+        match port_byte(port) {
+            // SAFETY: a byte of a live element.
+            Some(marks) => unsafe { marks.read_volatile() },
+            None => 0,
         }
     }
 
     #[inline(always)]
-    fn mark_sessions(&self, port: u16) {
-        let (row, place) = port_place(port);
-        if let Some(ports) = maps::SESSION_PORTS.get_ptr_mut(row) {
-            // SAFETY: `place` is below the length of the row that the kernel returned.
-            let mark = unsafe { ports.cast::<u8>().add(place) };
-            // SAFETY: as above. Read first: a line that nobody writes stays in every cache.
-            if unsafe { mark.read_volatile() } == 0 && maps::explain() == 0 {
+    fn mark_port(&self, port: u16, mark: u8) {
+        if let Some(marks) = port_byte(port) {
+            // SAFETY: a byte of a live element. Read first: a line that nobody writes stays in every
+            // cache.
+            let known = unsafe { marks.read_volatile() };
+            if known & mark != mark && maps::explain() == 0 {
                 // SAFETY: as above.
-                unsafe { mark.write_volatile(1) };
+                unsafe { marks.write_volatile(known | mark) };
             }
         }
     }
@@ -194,6 +188,15 @@ impl Tables for BpfTables {
             count::event(event);
         }
     }
+}
+
+/// The byte of a port.
+#[inline(always)]
+fn port_byte(port: u16) -> Option<*mut u8> {
+    let (row, place) = port_place(port);
+    let ports = maps::PORTS.get_ptr_mut(row)?;
+    // SAFETY: `place` is below the length of the row that the kernel returned.
+    Some(unsafe { ports.cast::<u8>().add(place) })
 }
 
 /// A bucket of the flow table; none reads as empty.

@@ -30,8 +30,12 @@ pub enum Exit {
     ForeignProgram = 10,
     /// State of another version of guard is in place.
     AbiMismatch = 11,
+    /// The daemon does not answer.
+    NoAnswer = 12,
     /// No BPF file system, or not writable.
     NoBpffs = 13,
+    /// A change waits for its confirmation.
+    Pending = 14,
 }
 
 /// A failed command.

@@ -5,6 +5,9 @@ use std::{env, path::PathBuf};
 
 use guard_common::abi::ABI_VERSION;
 
+/// Where systemd looks for the units of the administrator.
+pub const DEFAULT_UNITS: &str = "/etc/systemd/system";
+
 /// The folders of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -16,6 +19,8 @@ pub struct Layout {
     pub run: PathBuf,
     /// Pins of all versions (`GUARD_BPFFS`, /sys/fs/bpf/guard).
     pub bpffs: PathBuf,
+    /// Where units of systemd are installed (`GUARD_UNITS`, /etc/systemd/system).
+    pub units: PathBuf,
 }
 
 impl Layout {
@@ -32,6 +37,7 @@ impl Layout {
             state: folder("GUARD_STATE", "/var/lib/guard"),
             run: folder("GUARD_RUN", "/run/guard"),
             bpffs: folder("GUARD_BPFFS", "/sys/fs/bpf/guard"),
+            units: folder("GUARD_UNITS", DEFAULT_UNITS),
         }
     }
 
@@ -63,6 +69,42 @@ impl Layout {
     #[must_use]
     pub fn applied(&self) -> PathBuf {
         self.state.join("applied.json")
+    }
+
+    /// The change that is under way or waits for its confirmation.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("pending.json")
+    }
+
+    /// Policies that were in force, one file each.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history")
+    }
+
+    /// Exists from `enable` to `disable`: after a reboot, `load` puts the policy in force.
+    #[must_use]
+    pub fn enabled(&self) -> PathBuf {
+        self.state.join("enabled")
+    }
+
+    /// Texts of the policy files that were in force last.
+    #[must_use]
+    pub fn last_good(&self) -> PathBuf {
+        self.state.join("last-good.json")
+    }
+
+    /// The daemon's socket.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.run.join("control")
+    }
+
+    /// Held by the daemon as long as it runs.
+    #[must_use]
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.run.join("daemon.lock")
     }
 
     /// Held by whoever changes something.

@@ -1,7 +1,9 @@
 //! guard's controller: the library behind `guardctl`.
 
 pub mod cli;
+pub mod control;
 pub mod controller;
+pub mod daemon;
 pub mod dataplane;
 pub mod explain;
 pub mod failure;

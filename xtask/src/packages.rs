@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[&str] = &[
     "isc-dhcp-client",
     "radvd",
     "conntrack",
+    "systemd",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.

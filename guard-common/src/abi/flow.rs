@@ -164,6 +164,18 @@ impl Event {
         }
     }
 
+    /// The mark of a port that a flow begins from with this.
+    #[inline(always)]
+    #[must_use]
+    pub const fn mark(self) -> u8 {
+        match self {
+            Self::Opens => HAS_TCP_FLOWS,
+            Self::Datagram => HAS_UDP_FLOWS,
+            Self::Echo => HAS_ECHOES,
+            Self::Arrives | Self::Continues | Self::Ends | Self::Quoted => 0,
+        }
+    }
+
     /// The event with this number, taken modulo 8; for calls between BPF functions.
     #[inline(always)]
     #[must_use]
@@ -372,24 +384,39 @@ impl FlowState {
     }
 }
 
-/// TCP ports of this host that have, or had, sessions: a byte each, so that two CPUs never write the
-/// same one differently. 65 536 of them in rows of 64.
+/// What is known of a local port, a byte each, so that a flood of packets to ports that nothing uses
+/// costs one look into 64 KB: 65 536 ports in rows of 64. Two CPUs that mark one port at once may lose a
+/// mark, which the next packet sets again.
 pub const PORT_ROWS: u32 = 1024;
 /// Ports of a row.
 pub const PORTS_PER_ROW: usize = 64;
+
+/// Mark of a port: it has, or had, TCP sessions that the flow table need not know.
+pub const HAS_SESSIONS: u8 = 1;
+/// Mark of a port: a TCP flow began from it.
+pub const HAS_TCP_FLOWS: u8 = 2;
+/// Mark of a port: a UDP flow began from it.
+pub const HAS_UDP_FLOWS: u8 = 4;
+/// Mark of an echo identifier.
+pub const HAS_ECHOES: u8 = 8;
+
+/// The mark of the ports that flows of a protocol began from; 0 = it has no flows.
+#[inline(always)]
+#[must_use]
+pub const fn flow_mark(protocol: u8) -> u8 {
+    match protocol {
+        protocol::TCP => HAS_TCP_FLOWS,
+        protocol::UDP => HAS_UDP_FLOWS,
+        protocol::ICMP | protocol::ICMPV6 => HAS_ECHOES,
+        _ => 0,
+    }
+}
 
 /// Row and place of a port.
 #[inline(always)]
 #[must_use]
 pub const fn port_place(port: u16) -> (u32, usize) {
     (port as u32 >> 6, port as usize & (PORTS_PER_ROW - 1))
-}
-
-/// Is this a protocol whose flows have a TCP session's phases?
-#[inline(always)]
-#[must_use]
-pub const fn is_tcp(protocol: u8) -> bool {
-    protocol == protocol::TCP
 }
 
 #[cfg(test)]

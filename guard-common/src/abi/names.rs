@@ -17,10 +17,10 @@ pub const COUNTERS: &str = "counters";
 pub const FRAGMENTS: &str = "fragments";
 /// Array of [`super::flow::BucketWords`].
 pub const FLOWS: &str = "flows";
-/// Array of [`super::flow::PORT_ROWS`] rows of bytes: which local TCP ports have sessions.
-pub const SESSION_PORTS: &str = "session_ports";
+/// Array of [`super::flow::PORT_ROWS`] rows of bytes: what is known of local ports.
+pub const PORTS: &str = "ports";
 /// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 6] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, SESSION_PORTS];
+pub const MAPS: [&str; 6] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";

@@ -5,7 +5,7 @@ use super::{Bucket, Tables};
 use crate::{
     abi::{
         counters,
-        flow::{Event, FlowState, Phase, Tag, Tuple, WAYS},
+        flow::{Event, FlowState, HAS_SESSIONS, Phase, Tag, Tuple, WAYS, flow_mark},
         service::protocol,
     },
     packet::{Packet, Transport},
@@ -49,6 +49,15 @@ impl Found {
     }
 }
 
+/// Looks a tuple up. A port that no flow began from has none.
+#[inline(always)]
+pub(super) fn find<T: Tables>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {
+    if marks & flow_mark(tuple.protocol) == 0 {
+        return Found::Nothing;
+    }
+    tables.find_flow(tuple.tag(|index| tables.flow_key(index)), event)
+}
+
 /// Does the kernel's socket table vouch for a tuple that the flow table does not know? It is asked only
 /// about TCP, and only for ports that had sessions, so that a flood of segments to other ports does
 /// not pay for it.
@@ -57,10 +66,11 @@ pub(super) fn has_session<T: Tables>(
     tables: &T,
     tuple: &Tuple,
     headers: Headers,
+    marks: u8,
     found: Found,
 ) -> bool {
     tuple.protocol == protocol::TCP
-        && (matches!(found, Found::Expired) || tables.has_sessions(tuple.local_port))
+        && (matches!(found, Found::Expired) || marks & HAS_SESSIONS != 0)
         && tables.has_socket(tuple, headers)
 }
 
@@ -166,7 +176,7 @@ pub fn begin_flow<T: Tables>(tables: &T, tag: Tag, event: Event, local_port: u16
         let lost = FlowState::from_word(bucket.state(place));
         // A session of this host that loses its entry is still in the socket table.
         if let Phase::Open = lost.phase() {
-            tables.mark_sessions(lost.local_port());
+            tables.mark_port(lost.local_port(), HAS_SESSIONS);
         }
         if !lost.is_expired(now) {
             tables.count(counters::Event::FlowEvicted);
@@ -177,4 +187,5 @@ pub fn begin_flow<T: Tables>(tables: &T, tag: Tag, event: Event, local_port: u16
     let state = FlowState::new(phase, now, local_port);
     bucket.set_state(place, state.to_word());
     bucket.set_tag(place, tag.bits());
+    tables.mark_port(local_port, event.mark());
 }

@@ -33,12 +33,13 @@ pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, weigh_rules};
 use rules::{Question, ask_rules};
+use slot::Slot;
 pub use tables::{Bucket, Tables};
 
 use crate::{
     abi::{
         flow::Event,
-        image::MONITOR,
+        image::{ANY_ALLOWS, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
         service::Service,
         switch::SlotState,
@@ -73,13 +74,10 @@ where
     let mut judgement = match packet::parse(reader) {
         Ok(Frame::Ip(packet)) => {
             let mut service = service_of(&packet);
-            let mut verdict = decide(tables, state, arrival, &packet, service);
-            if may_be_known(verdict) {
-                verdict = known(reader, tables, state, arrival, &packet, verdict);
+            let verdict = decide(reader, tables, state, arrival, &packet, service);
+            if let Reason::Reply = verdict.reason {
                 // Its port is one of our own choosing and stands for no service.
-                if let Reason::Reply = verdict.reason {
-                    service = None;
-                }
+                service = None;
             }
             if let Action::Pass = verdict.action {
                 fragment::remember(tables, &packet);
@@ -98,14 +96,75 @@ where
     judgement
 }
 
-/// Would a known flow make a difference? A source address of our own stays a forgery, and what was
-/// dropped for its form is dropped in a flow too.
+/// The decision about an IP packet.
+#[inline(always)]
+fn decide<R, T>(
+    reader: &R,
+    tables: &T,
+    state: SlotState,
+    arrival: Arrival,
+    packet: &Packet,
+    service: Option<Service>,
+) -> Verdict
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    if let Some(verdict) = by_form(packet) {
+        return verdict;
+    }
+    let Some(service) = service else {
+        return Verdict::of(fragment::continues(tables, packet));
+    };
+    // 3. Bans.
+    let question = question(state, arrival, packet, service);
+    let policy = &Slot::of(tables, state);
+    let group = rules::group_number(policy, service);
+    // 5. Rules, 7. default. A SYN is no reply, and what no rule names may be one: flows are asked
+    // before the classes of sources.
+    let is_closed = group == 0 && state.flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
+    if is_closed && question.opens {
+        return Verdict::of(Reason::DefaultDrop);
+    }
+    if !is_closed {
+        let verdict = ask_rules(policy, question, group).verdict();
+        if question.opens || !may_be_known(verdict) {
+            return verdict;
+        }
+    }
+    // 4. Known flows.
+    let is_error = related::is_error(packet);
+    if let Some(reason) = known(reader, tables, state, arrival, packet, is_error) {
+        return Verdict::of(reason);
+    }
+    let is_error = R::forget(u64::from(is_error)) != 0;
+    let group = R::forget(u64::from(group)) as u32;
+    let verdict = ask_rules(policy, question, group).verdict();
+    if is_error && matches!(verdict.reason, Reason::DefaultDrop) {
+        return Verdict::of(Reason::IcmpUnrelated);
+    }
+    verdict
+}
+
+/// Would a known flow make a difference? A source address of our own stays a forgery.
 #[inline(always)]
 fn may_be_known(verdict: Verdict) -> bool {
     matches!(verdict.reason, Reason::DefaultDrop | Reason::RuleDeny)
 }
 
-/// Stage 4 for a packet that the rules drop.
+#[inline(always)]
+fn question(state: SlotState, arrival: Arrival, packet: &Packet, service: Service) -> Question {
+    Question {
+        source: packet.source,
+        destination: packet.destination,
+        ifindex: arrival.ifindex,
+        service,
+        opens: tcp::opens_connection(packet),
+        state,
+    }
+}
+
+/// Stage 4: the reason to let a packet in as part of something known.
 #[inline(always)]
 fn known<R, T>(
     reader: &R,
@@ -113,51 +172,48 @@ fn known<R, T>(
     state: SlotState,
     arrival: Arrival,
     packet: &Packet,
-    verdict: Verdict,
-) -> Verdict
+    is_error: bool,
+) -> Option<Reason>
 where
     R: PacketReader + ?Sized,
     T: Tables,
 {
-    let is_error = related::is_error(packet);
     let (tuple, event) = if is_error {
-        (related::quoted_tuple(reader, tables, packet), Event::Quoted)
+        (
+            related::quoted_tuple(reader, tables, packet)?,
+            Event::Quoted,
+        )
     } else {
-        (flow::arriving(packet), Event::Arrives)
+        (flow::arriving(packet)?, Event::Arrives)
     };
-    if let Some(tuple) = tuple {
-        let tag = tuple.tag(|index| tables.flow_key(index));
-        let found = tables.find_flow(tag, event);
-        if let Found::Living = found {
-            return Verdict::of(if is_error {
-                Reason::IcmpRelated
-            } else {
-                Reason::Reply
-            });
-        }
-        if is_error && outgoing::admits_answer(tables, state, arrival, &tuple) {
-            return Verdict::of(Reason::IcmpRelated);
-        }
-        let headers = Headers {
-            at: if is_error {
-                packet.transport_at + packet::ICMP_LEN as u32
-            } else {
-                packet.network_at
-            },
-            is_quoted: is_error,
-        };
-        if flow::has_session(tables, &tuple, headers, found) {
-            return Verdict::of(if is_error {
-                Reason::IcmpRelated
-            } else {
-                Reason::LiveSession
-            });
-        }
+    let marks = tables.port_marks(tuple.local_port);
+    let found = flow::find(tables, &tuple, marks, event);
+    if let Found::Living = found {
+        return Some(if is_error {
+            Reason::IcmpRelated
+        } else {
+            Reason::Reply
+        });
     }
-    if is_error && matches!(verdict.reason, Reason::DefaultDrop) {
-        return Verdict::of(Reason::IcmpUnrelated);
+    if is_error && outgoing::admits_answer(tables, state, arrival, &tuple) {
+        return Some(Reason::IcmpRelated);
     }
-    verdict
+    let headers = Headers {
+        at: if is_error {
+            packet.transport_at + packet::ICMP_LEN as u32
+        } else {
+            packet.network_at
+        },
+        is_quoted: is_error,
+    };
+    if flow::has_session(tables, &tuple, headers, marks, found) {
+        return Some(if is_error {
+            Reason::IcmpRelated
+        } else {
+            Reason::LiveSession
+        });
+    }
+    None
 }
 
 #[inline(always)]
@@ -168,7 +224,8 @@ const fn without_service(reason: Reason) -> Judgement {
     }
 }
 
-/// The decision about an IP packet by its headers alone, as the policy in force takes it.
+/// The decision about an IP packet by its headers and the policy in force alone, as if there were no
+/// flows: what becomes of a stranger.
 #[inline(always)]
 pub fn evaluate<T: Tables>(
     tables: &T,
@@ -177,47 +234,35 @@ pub fn evaluate<T: Tables>(
     service: Option<Service>,
 ) -> Verdict {
     let state = slot::in_force(tables);
-    let mut verdict = decide(tables, state, arrival, packet, service);
+    let mut verdict = match (by_form(packet), service) {
+        (Some(verdict), _) => verdict,
+        (None, None) => Verdict::of(fragment::continues(tables, packet)),
+        (None, Some(service)) => {
+            let policy = &Slot::of(tables, state);
+            let group = rules::group_number(policy, service);
+            let question = question(state, arrival, packet, service);
+            ask_rules(policy, question, group).verdict()
+        }
+    };
     if state.flags() & MONITOR != 0 {
         verdict.action = Action::Pass;
     }
     verdict
 }
 
-/// All stages but the fourth.
+/// Stages 1 and 2: what is told by the packet alone.
 #[inline(always)]
-fn decide<T: Tables>(
-    tables: &T,
-    state: SlotState,
-    arrival: Arrival,
-    packet: &Packet,
-    service: Option<Service>,
-) -> Verdict {
+fn by_form(packet: &Packet) -> Option<Verdict> {
     // 1. What no honest sender sends.
     if let Some(reason) = tcp::bad_flags(packet) {
-        return Verdict::of(reason);
+        return Some(Verdict::of(reason));
     }
     // 2. Essential traffic. It is recognised first, because some of it comes from 0.0.0.0 or `::`.
     let essential = essential::classify(packet);
     if let Some(reason) = source::martian(packet, essential) {
-        return Verdict::of(reason);
+        return Some(Verdict::of(reason));
     }
-    if let Some(reason) = essential {
-        return Verdict::of(reason);
-    }
-    let Some(service) = service else {
-        return Verdict::of(fragment::continues(tables, packet));
-    };
-    // 3. Bans. 5. Rules. 6. Rate. 7. Default.
-    let question = Question {
-        source: packet.source,
-        destination: packet.destination,
-        ifindex: arrival.ifindex,
-        service,
-        opens: tcp::opens_connection(packet),
-        state,
-    };
-    ask_rules(tables, question).verdict()
+    essential.map(Verdict::of)
 }
 
 /// The service that a packet asks for; none behind a later fragment. The ICMP of the other family is

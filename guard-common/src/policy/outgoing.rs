@@ -4,11 +4,11 @@
 //! otherwise whoever talks to an open service would fill the table through our own answers. Answers
 //! of TCP services only note that their port has sessions.
 
-use super::{Arrival, Question, Tables, ask_rules, flow::Found, slot};
+use super::{Arrival, Question, Slot, Tables, ask_rules, flow::Found, rules::group_number, slot};
 use crate::{
     abi::{
         addr::Addr,
-        flow::{Event, Tuple},
+        flow::{Event, HAS_SESSIONS, Tuple},
         service::{Service, protocol},
         switch::SlotState,
     },
@@ -40,7 +40,7 @@ where
     }
     if admits_answer(tables, slot::in_force(tables), interface, &tuple) {
         if tuple.protocol == protocol::TCP {
-            tables.mark_sessions(tuple.local_port);
+            tables.mark_port(tuple.local_port, HAS_SESSIONS);
         }
         return;
     }
@@ -57,7 +57,7 @@ fn leaving<T: Tables>(tables: &T, packet: &Packet) -> Option<(Event, Tuple)> {
             flags,
         } => {
             if flags.has(TcpFlags::SYN | TcpFlags::ACK) {
-                tables.mark_sessions(source_port);
+                tables.mark_port(source_port, HAS_SESSIONS);
                 return None;
             }
             let event = if flags.has_any(TcpFlags::SYN) {
@@ -130,5 +130,7 @@ pub(super) fn admits_answer<T: Tables>(
         opens: false,
         state,
     };
-    ask_rules(tables, question).is_allowed_by_rule()
+    let policy = &Slot::of(tables, state);
+    let group = group_number(policy, service);
+    ask_rules(policy, question, group).is_allowed_by_rule()
 }

@@ -77,6 +77,23 @@ impl RulesAnswer {
         Self(rule.bits() & ((1 << Self::RULE_BITS) - 1) | (outcome as u32) << Self::RULE_BITS)
     }
 
+    /// What a rule says, or the default where there is none.
+    #[inline(always)]
+    const fn of(rule: RuleRef, flags: u32) -> Self {
+        let outcome = if rule.is_none() {
+            if flags & DEFAULT_ALLOW == 0 {
+                Outcome::DefaultDrop
+            } else {
+                Outcome::DefaultAllow
+            }
+        } else if rule.allows() {
+            Outcome::Allow
+        } else {
+            Outcome::Deny
+        };
+        Self::new(outcome, rule)
+    }
+
     /// As returned between BPF functions.
     #[inline(always)]
     #[must_use]
@@ -114,13 +131,14 @@ impl RulesAnswer {
     }
 }
 
-/// Stages 5 to 7.
+/// Stages 5 to 7 for a service of this group.
 #[inline(always)]
-pub(super) fn ask_rules<T: Tables>(tables: &T, question: Question) -> RulesAnswer {
-    let policy = &Slot::of(tables, question.state);
+pub(super) fn ask_rules<T: Tables>(
+    policy: &Slot<'_, T>,
+    question: Question,
+    group: u32,
+) -> RulesAnswer {
     let flags = question.state.flags();
-    let group = group_number(policy, question.service);
-
     if group == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0 && question.opens {
         return RulesAnswer::new(Outcome::DefaultDrop, RuleRef::NONE);
     }
@@ -131,10 +149,16 @@ pub(super) fn ask_rules<T: Tables>(tables: &T, question: Question) -> RulesAnswe
         scope(policy, flags, question.ifindex, question.destination)
     };
     let class = class(policy, flags, question.source);
-    if group == 0 && class == 0 && flags & (ANY_FROM_ANYWHERE | DEFAULT_ALLOW) == 0 {
-        return RulesAnswer::new(Outcome::DefaultDrop, RuleRef::NONE);
+    if class == 0 && flags & ANY_FROM_ANYWHERE == 0 {
+        // A stranger: only rules without a source can match, and of those the first of the group.
+        let rule = if group == 0 {
+            RuleRef::NONE
+        } else {
+            Group::from_word(policy.word(cell(GROUPS, group, scopes, scope))).fallback
+        };
+        return RulesAnswer::of(rule, flags);
     }
-    tables.weigh_rules(Place {
+    policy.weigh_rules(Place {
         base: policy.base(),
         flags,
         group,
@@ -169,18 +193,7 @@ pub fn weigh_rules<T: Tables>(tables: &T, place: Place) -> RulesAnswer {
         let group = Group::from_word(policy.word(cell(GROUPS, group, scopes, scope)));
         rule = rule.first(rule_of(policy, group, class));
     }
-    let outcome = if rule.is_none() {
-        if flags & DEFAULT_ALLOW == 0 {
-            Outcome::DefaultDrop
-        } else {
-            Outcome::DefaultAllow
-        }
-    } else if rule.allows() {
-        Outcome::Allow
-    } else {
-        Outcome::Deny
-    };
-    RulesAnswer::new(outcome, rule)
+    RulesAnswer::of(rule, flags)
 }
 
 /// A cell of a table with rows of `width` cells, from `first` on. Wraps: whatever an image says, a
@@ -194,7 +207,7 @@ const fn cell(first: u32, row: u32, width: u32, column: u32) -> u32 {
 
 /// Which group of rules a service belongs to; 0 = no rule names it.
 #[inline(always)]
-fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) -> u32 {
+pub(super) fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) -> u32 {
     let row = service.row();
     (policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff
 }

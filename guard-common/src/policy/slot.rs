@@ -1,6 +1,6 @@
 //! One slot of the policy array: where the words of the policy in force lie.
 
-use super::Tables;
+use super::{Place, RulesAnswer, Tables};
 use crate::abi::{addr::Addr, image::Tree, switch::SlotState};
 
 /// A slot, and the way to its words.
@@ -24,6 +24,11 @@ impl<'a, T: Tables> Slot<'a, T> {
     #[inline(always)]
     pub(super) fn base(&self) -> u32 {
         self.base
+    }
+
+    #[inline(always)]
+    pub(super) fn weigh_rules(&self, place: Place) -> RulesAnswer {
+        self.tables.weigh_rules(place)
     }
 
     #[inline(always)]

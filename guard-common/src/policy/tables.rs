@@ -71,11 +71,11 @@ pub trait Tables {
         super::begin_flow(self, tag, event, local_port);
     }
 
-    /// Has this TCP port of the host sessions that the flow table does not know?
-    fn has_sessions(&self, port: u16) -> bool;
+    /// Marks of a local port: [`crate::abi::flow::HAS_SESSIONS`] and those beside it.
+    fn port_marks(&self, port: u16) -> u8;
 
-    /// Remembers that it has.
-    fn mark_sessions(&self, port: u16);
+    /// Adds a mark.
+    fn mark_port(&self, port: u16, mark: u8);
 
     /// Does the kernel have a TCP socket, other than a listening one, with this tuple? `headers` is
     /// where the tuple's addresses stand in the frame.

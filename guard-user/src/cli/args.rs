@@ -1,9 +1,11 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use super::deadline;
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -22,17 +24,19 @@ Examples:
   guardctl allow 1.1.1.1 9000               one address to one port
   guardctl allow from 10.0.0.0/8 to any port 5432 proto tcp comment 'db'
   guardctl deny from 203.0.113.0/24         close everything to a network
-  guardctl enable                           turn it on (allow your SSH first)
+  guardctl enable --confirm 60s             turn it on (allow your SSH first), off again in 60 s
+  guardctl confirm                          unless you confirm
   guardctl status numbered                  what is in force
   guardctl delete 2                         by number
   guardctl stats --watch                    what is dropped, port by port
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found,
 7 refused (would lock out), 8 partly unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
-11 state of another version, 13 no BPF file system.
+11 state of another version, 12 the daemon does not answer, 13 no BPF file system, 14 a change is
+pending.
 
 Folders: GUARD_ETC (/etc/guard), GUARD_STATE (/var/lib/guard), GUARD_RUN (/run/guard),
-GUARD_BPFFS (/sys/fs/bpf/guard).";
+GUARD_BPFFS (/sys/fs/bpf/guard), GUARD_UNITS (/etc/systemd/system).";
 
 /// Options of every command.
 #[derive(Debug, Group)]
@@ -43,7 +47,7 @@ pub(super) struct Global {
     /// Answer questions with yes; overrides no refusal
     #[arg(long, short = 'y', global = true)]
     pub(super) yes: bool,
-    /// Go on although it would cut an SSH session
+    /// Go on although an operator could not log in again
     #[arg(long, global = true)]
     pub(super) force: bool,
     /// Say what would happen and change nothing
@@ -54,6 +58,17 @@ pub(super) struct Global {
     pub(super) quiet: bool,
 }
 
+/// How long a change stays without an answer.
+#[derive(Clone, Copy, Debug, Group)]
+pub(super) struct Deadline {
+    /// Return to the policy before after this time (5s to 1h), unless `guardctl confirm` comes
+    #[arg(long, value_name = "DURATION", value_parser = deadline::parse)]
+    pub(super) confirm: Option<Duration>,
+    /// Change for good at once, over SSH too
+    #[arg(long, conflicts_with = "confirm")]
+    pub(super) no_confirm: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Turn guard on
@@ -61,9 +76,30 @@ pub(super) enum Command {
         /// Interface to protect; repeat for several. Default: those with default routes. Saved.
         #[arg(long, short = 'i', value_name = "NAME", num_args = 1..)]
         iface: Vec<String>,
+        /// Drop nothing, count what would be dropped (saves default = "monitor")
+        #[arg(long)]
+        monitor: bool,
+        /// For tunnels: refuse unless the policy opens no port at all
+        #[arg(long, conflicts_with = "monitor")]
+        no_ingress: bool,
+        #[command(flatten)]
+        deadline: Deadline,
     },
     /// Turn guard off; the policy stays
     Disable,
+    /// Keep interfaces that come and go protected, in the foreground; needs root
+    Daemon {
+        #[command(flatten)]
+        asked: DaemonAsked,
+    },
+    /// Put the policy in force at boot, if guard was on; exit 8 when an interface is not there yet
+    Load,
+    /// Units of systemd, so that guard is in force after a reboot
+    Service {
+        /// What to do with them
+        #[arg(value_enum)]
+        action: ServiceWord,
+    },
     /// Show what is in force; exit 0 active, 3 inactive, 8 partly unprotected
     Status {
         /// How to show it
@@ -76,6 +112,8 @@ pub(super) enum Command {
         /// The rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
+        #[command(flatten)]
+        deadline: Deadline,
     },
     /// Add a rule that drops packets
     #[command(after_help = GRAMMAR)]
@@ -83,6 +121,8 @@ pub(super) enum Command {
         /// The rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
+        #[command(flatten)]
+        deadline: Deadline,
     },
     /// Add a rule at a number: `insert 1 deny from 203.0.113.7`
     #[command(after_help = GRAMMAR)]
@@ -92,6 +132,8 @@ pub(super) enum Command {
         /// `allow` or `deny`, then the rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
+        #[command(flatten)]
+        deadline: Deadline,
     },
     /// Add a rule before all others: `prepend deny from 203.0.113.7`
     #[command(after_help = GRAMMAR)]
@@ -99,20 +141,26 @@ pub(super) enum Command {
         /// `allow` or `deny`, then the rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
+        #[command(flatten)]
+        deadline: Deadline,
     },
     /// Delete a rule by number or by its words: `delete 3`, `delete allow 22/tcp`
     Delete {
         /// Number, or `allow`/`deny` and the rule
         #[arg(required = true, value_name = "NUMBER|RULE")]
         words: Vec<String>,
+        #[command(flatten)]
+        deadline: Deadline,
     },
     /// What happens to packets that no rule matches
     Default {
-        /// deny (as it should be) or allow
+        /// deny (as it should be), allow, or monitor (drop nothing, count what would be dropped)
         #[arg(value_enum)]
         action: DefaultWord,
         /// `incoming`, as ufw writes it
         direction: Option<String>,
+        #[command(flatten)]
+        deadline: Deadline,
     },
     /// Sources that are never banned or limited; opens no port
     Never {
@@ -120,7 +168,34 @@ pub(super) enum Command {
         action: Never,
     },
     /// Put the policy files into force
-    Reload,
+    Reload {
+        #[command(flatten)]
+        deadline: Deadline,
+    },
+    /// Make one file the policy as a whole (it replaces guard.toml); without a file: `reload`
+    Apply {
+        /// A policy file
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
+    /// Keep the pending change
+    Confirm,
+    /// Take the pending change back at once; or return to the policy before, or to an entry
+    Rollback {
+        /// Entry of `guardctl history`
+        number: Option<u32>,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
+    /// Policies that were in force: when, by which command, confirmed or not
+    History,
+    /// Compare the policy in force with the files, an entry of the history, or a file
+    Diff {
+        /// Entry of `guardctl history`, or a policy file
+        #[arg(value_name = "NUMBER|FILE")]
+        against: Option<String>,
+    },
     /// Look for mistakes in the policy files, or in one file; changes nothing, needs no root
     Check {
         /// A policy file
@@ -198,6 +273,31 @@ pub(super) enum Never {
     List,
 }
 
+/// What is wanted of a daemon that runs already.
+#[derive(Clone, Copy, Debug, Group)]
+#[group(multiple = false)]
+pub(super) struct DaemonAsked {
+    /// Show what the running daemon knows
+    #[arg(long)]
+    pub(super) status: bool,
+    /// End the running daemon; the policy stays in force
+    #[arg(long)]
+    pub(super) stop: bool,
+    /// Have the running daemon look at the interfaces now
+    #[arg(long)]
+    pub(super) reconcile: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ServiceWord {
+    /// Write and enable guard-load.service and guard.service
+    Install,
+    /// Disable and remove them
+    Remove,
+    /// Are they there?
+    Status,
+}
+
 /// How `status` shows the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum View {
@@ -215,4 +315,6 @@ pub(super) enum DefaultWord {
     /// Drop it
     #[value(alias = "drop")]
     Deny,
+    /// Drop nothing, count what would be dropped
+    Monitor,
 }

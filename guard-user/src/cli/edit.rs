@@ -5,11 +5,12 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{
-    args::{DefaultWord, Global, Never},
-    power::consent,
+    args::{Deadline, DefaultWord, Global, Never},
+    countdown,
+    deadline::{self, Danger, consent},
 };
 use crate::{
-    controller::{Changed, Controller, Delete, Edit},
+    controller::{Changed, Consent, Controller, Delete, Edit},
     failure::{Exit, Failure},
     output::Output,
     ruleset::{describe, edit::Place, model::DefaultAction, value::quoted},
@@ -20,20 +21,18 @@ pub(super) fn add(
     global: &Global,
     action: &str,
     words: &[String],
+    deadline: Deadline,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let words = std::iter::once(action.to_owned())
+    let words: Vec<String> = std::iter::once(action.to_owned())
         .chain(words.iter().cloned())
         .collect();
-    change(
-        controller,
-        global,
-        &Edit::Add {
-            words,
-            place: Place::End,
-        },
-        output,
-    )
+    let consent = consent(global, deadline, danger(&words));
+    let edit = Edit::Add {
+        words,
+        place: Place::End,
+    };
+    change(controller, global, &edit, consent, output)
 }
 
 pub(super) fn insert(
@@ -41,19 +40,32 @@ pub(super) fn insert(
     global: &Global,
     number: usize,
     words: &[String],
+    deadline: Deadline,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let edit = Edit::Add {
         words: words.to_vec(),
         place: Place::Number(number),
     };
-    change(controller, global, &edit, output)
+    let consent = consent(global, deadline, danger(words));
+    change(controller, global, &edit, consent, output)
+}
+
+/// A rule that allows shuts nobody out.
+fn danger(words: &[String]) -> Danger {
+    let first = words.first().map(|word| word.to_lowercase());
+    if first.as_deref() == Some("allow") {
+        Danger::Harmless
+    } else {
+        Danger::MayShutOut
+    }
 }
 
 pub(super) fn delete(
     controller: &Controller,
     global: &Global,
     words: &[String],
+    deadline: Deadline,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let delete = match words {
@@ -65,7 +77,8 @@ pub(super) fn delete(
             Delete::Words(words.to_vec())
         }
     };
-    change(controller, global, &Edit::Delete(delete), output)
+    let consent = consent(global, deadline, Danger::MayShutOut);
+    change(controller, global, &Edit::Delete(delete), consent, output)
 }
 
 /// Words that are neither a number nor the beginning of a rule.
@@ -118,6 +131,7 @@ pub(super) fn default(
     global: &Global,
     action: DefaultWord,
     direction: Option<&str>,
+    deadline: Deadline,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     match (direction, action) {
@@ -143,11 +157,13 @@ pub(super) fn default(
             .help("`guardctl default deny` or `guardctl default deny incoming`"));
         }
     }
-    let action = match action {
-        DefaultWord::Allow => DefaultAction::Allow,
-        DefaultWord::Deny => DefaultAction::Deny,
+    let (action, danger) = match action {
+        DefaultWord::Allow => (DefaultAction::Allow, Danger::Harmless),
+        DefaultWord::Deny => (DefaultAction::Deny, Danger::MayShutOut),
+        DefaultWord::Monitor => (DefaultAction::Monitor, Danger::Harmless),
     };
-    change(controller, global, &Edit::Default(action), output)
+    let consent = consent(global, deadline, danger);
+    change(controller, global, &Edit::Default(action), consent, output)
 }
 
 pub(super) fn never(
@@ -156,14 +172,16 @@ pub(super) fn never(
     action: &Never,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
+    let consent = deadline::plain(global);
     match action {
-        Never::Add { entry } => change(controller, global, &Edit::NeverAdd(entry.clone()), output),
-        Never::Del { entry } => change(
-            controller,
-            global,
-            &Edit::NeverRemove(entry.clone()),
-            output,
-        ),
+        Never::Add { entry } => {
+            let edit = Edit::NeverAdd(entry.clone());
+            change(controller, global, &edit, consent, output)
+        }
+        Never::Del { entry } => {
+            let edit = Edit::NeverRemove(entry.clone());
+            change(controller, global, &edit, consent, output)
+        }
         Never::List => {
             let never: Vec<String> = controller
                 .load()?
@@ -184,11 +202,27 @@ pub(super) fn never(
 pub(super) fn reload(
     controller: &Controller,
     global: &Global,
+    deadline: Deadline,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let changed = controller.reload(consent(global))?;
-    report(&changed, output);
-    Ok(Exit::Ok)
+    let consent = consent(global, deadline, Danger::MayShutOut);
+    let changed = controller.reload(consent)?;
+    report(controller, global, &changed, consent, output)
+}
+
+pub(super) fn apply(
+    controller: &Controller,
+    global: &Global,
+    file: Option<&Path>,
+    deadline: Deadline,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let Some(file) = file else {
+        return reload(controller, global, deadline, output);
+    };
+    let consent = consent(global, deadline, Danger::MayShutOut);
+    let changed = controller.replace(file, consent)?;
+    report(controller, global, &changed, consent, output)
 }
 
 pub(super) fn check(
@@ -227,18 +261,28 @@ fn change(
     controller: &Controller,
     global: &Global,
     edit: &Edit,
+    consent: Consent,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let changed = controller.change(edit, consent(global))?;
-    report(&changed, output);
-    Ok(Exit::Ok)
+    let changed = controller.change(edit, consent)?;
+    report(controller, global, &changed, consent, output)
 }
 
-fn report(changed: &Changed, output: &mut Output) {
+/// Says what was done, and waits for the confirmation where a person can give it.
+pub(super) fn report(
+    controller: &Controller,
+    global: &Global,
+    changed: &Changed,
+    consent: Consent,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     output.warnings(&changed.warnings);
     output.show(
         |out| {
             writeln!(out, "{}", changed.message)?;
+            if let Some(pending) = &changed.pending {
+                writeln!(out, "{}", deadline::told(pending, consent.confirm))?;
+            }
             // What was done can be seen; what would be done is shown.
             let Some(difference) = changed.difference.as_ref().filter(|_| changed.dry_run) else {
                 return Ok(());
@@ -260,7 +304,14 @@ fn report(changed: &Changed, output: &mut Output) {
                 "generation": changed.generation,
                 "difference": changed.difference,
                 "warnings": changed.warnings,
+                "pending": deadline::pending_json(changed.pending.as_ref()),
             })
         },
     );
+    match changed.pending {
+        Some(pending) if countdown::is_possible(global) => {
+            countdown::wait(controller, pending, output)
+        }
+        Some(_) | None => Ok(Exit::Ok),
+    }
 }

@@ -3,12 +3,18 @@
 
 mod args;
 mod audit;
+mod confirm;
+mod countdown;
+mod daemon;
+mod deadline;
 mod edit;
 mod explain;
+mod load;
 mod papers;
 mod power;
 mod prompt;
 mod refused;
+mod service;
 mod stats;
 mod status;
 mod usage;
@@ -18,7 +24,7 @@ use std::{ffi::OsString, io::Write as _, process::ExitCode};
 use clap::Parser as _;
 
 use crate::{
-    controller::Controller,
+    controller::{Controller, Preset},
     failure::{Exit, Failure},
     layout::Layout,
     output::Output,
@@ -46,7 +52,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let wants_json =
         args.global.json || matches!(args.command, Command::Other(_)) && usage::wants_json(&words);
     let mut output = Output::new(wants_json, args.global.quiet);
-    let exit = match dispatch(&args, &mut output) {
+    let exit = match dispatch(&args, usage::typed(&words), &mut output) {
         Ok(exit) => exit,
         Err(failure) => {
             let exit = failure.exit;
@@ -63,25 +69,68 @@ fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn dispatch(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let controller = Controller::new(Layout::from_environment());
+fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Failure> {
+    let controller = Controller::new(Layout::from_environment()).for_command(typed);
     let global = &args.global;
     match &args.command {
-        Command::Enable { iface } => power::enable(&controller, global, iface, output),
-        Command::Disable => power::disable(&controller, global, output),
-        Command::Status { view } => status::status(&controller, *view, output),
-        Command::Allow { words } => edit::add(&controller, global, "allow", words, output),
-        Command::Deny { words } => edit::add(&controller, global, "deny", words, output),
-        Command::Insert { number, words } => {
-            edit::insert(&controller, global, *number, words, output)
+        Command::Enable {
+            iface,
+            monitor,
+            no_ingress,
+            deadline,
+        } => {
+            let asked = power::Asked {
+                iface,
+                preset: match (monitor, no_ingress) {
+                    (true, _) => Preset::Monitor,
+                    (false, true) => Preset::NoIngress,
+                    (false, false) => Preset::Files,
+                },
+                deadline: *deadline,
+            };
+            power::enable(&controller, global, &asked, output)
         }
-        Command::Prepend { words } => edit::insert(&controller, global, 1, words, output),
-        Command::Delete { words } => edit::delete(&controller, global, words, output),
-        Command::Default { action, direction } => {
-            edit::default(&controller, global, *action, direction.as_deref(), output)
+        Command::Disable => power::disable(&controller, global, output),
+        Command::Daemon { asked } => daemon::daemon(&controller, *asked, output),
+        Command::Load => load::load(&controller, output),
+        Command::Service { action } => service::service(&controller, *action, output),
+        Command::Status { view } => status::status(&controller, *view, output),
+        Command::Allow { words, deadline } => {
+            edit::add(&controller, global, "allow", words, *deadline, output)
+        }
+        Command::Deny { words, deadline } => {
+            edit::add(&controller, global, "deny", words, *deadline, output)
+        }
+        Command::Insert {
+            number,
+            words,
+            deadline,
+        } => edit::insert(&controller, global, *number, words, *deadline, output),
+        Command::Prepend { words, deadline } => {
+            edit::insert(&controller, global, 1, words, *deadline, output)
+        }
+        Command::Delete { words, deadline } => {
+            edit::delete(&controller, global, words, *deadline, output)
+        }
+        Command::Default {
+            action,
+            direction,
+            deadline,
+        } => {
+            let direction = direction.as_deref();
+            edit::default(&controller, global, *action, direction, *deadline, output)
         }
         Command::Never { action } => edit::never(&controller, global, action, output),
-        Command::Reload => edit::reload(&controller, global, output),
+        Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
+        Command::Apply { file, deadline } => {
+            edit::apply(&controller, global, file.as_deref(), *deadline, output)
+        }
+        Command::Confirm => confirm::confirm(&controller, deadline::plain(global), output),
+        Command::Rollback { number, deadline } => {
+            confirm::rollback(&controller, global, *number, *deadline, output)
+        }
+        Command::History => confirm::history(&controller, output),
+        Command::Diff { against } => confirm::diff(&controller, against.as_deref(), output),
         Command::Check { file } => edit::check(&controller, file.as_deref(), output),
         Command::Stats { watch, all } => stats::stats(&controller, *watch, *all, output),
         Command::Explain { file, words } => {

@@ -2,39 +2,44 @@
 
 use serde_json::json;
 
-use super::{args::Global, prompt};
+use super::{
+    args::{Deadline, Global},
+    countdown,
+    deadline::{self, Danger},
+    prompt, service,
+};
 use crate::{
-    controller::{Consent, Controller, Enabled},
+    controller::{Controller, Enabled, Enabling, Preset},
     dataplane::installation::Change,
     failure::{Exit, Failure},
     output::Output,
     ruleset::describe,
 };
 
-/// What a newcomer must know until replies are recognised.
-const NO_REPLIES: &str = "this version does not yet recognise replies: connections that this host \
-     itself opens (DNS, apt, NTP) get no answer through a protected interface unless a rule lets \
-     the answer in";
-
-pub(super) fn consent(global: &Global) -> Consent {
-    Consent {
-        force: global.force,
-        dry_run: global.dry_run,
-    }
+/// What `enable` was told.
+pub(super) struct Asked<'a> {
+    pub(super) iface: &'a [String],
+    pub(super) preset: Preset,
+    pub(super) deadline: Deadline,
 }
 
 pub(super) fn enable(
     controller: &Controller,
     global: &Global,
-    iface: &[String],
+    asked: &Asked<'_>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let mut enabled = controller.enable(iface, consent(global), |at_risk| {
-        prompt::may_cut(at_risk, global)
-    })?;
-    if enabled.default == "deny" {
-        enabled.warnings.push(NO_REPLIES.to_owned());
-    }
+    let danger = match asked.preset {
+        Preset::Files | Preset::NoIngress => Danger::MayShutOut,
+        Preset::Monitor => Danger::Harmless,
+    };
+    let consent = deadline::consent(global, asked.deadline, danger);
+    let wanted = Enabling {
+        interfaces: asked.iface.to_vec(),
+        preset: asked.preset,
+    };
+    let enabled =
+        controller.enable(&wanted, consent, |at_risk| prompt::may_cut(at_risk, global))?;
     output.warnings(&enabled.warnings);
     output.show(
         |out| {
@@ -56,11 +61,23 @@ pub(super) fn enable(
                 describe::rule_count(enabled.rules),
                 enabled.default,
                 enabled.generation
-            )
+            )?;
+            match &enabled.pending {
+                Some(pending) => writeln!(out, "{}", deadline::told(pending, consent.confirm)),
+                None => Ok(()),
+            }
         },
         || enabled_json(&enabled),
     );
-    Ok(Exit::Ok)
+    if !enabled.dry_run {
+        service::offer(controller, global, output);
+    }
+    match enabled.pending {
+        Some(pending) if countdown::is_possible(global) => {
+            countdown::wait(controller, pending, output)
+        }
+        Some(_) | None => Ok(Exit::Ok),
+    }
 }
 
 fn change_line(change: &Change) -> String {
@@ -101,6 +118,7 @@ fn enabled_json(enabled: &Enabled) -> serde_json::Value {
         "interfaces": enabled.interfaces,
         "changes": changes,
         "warnings": enabled.warnings,
+        "pending": deadline::pending_json(enabled.pending.as_ref()),
     })
 }
 
@@ -109,7 +127,7 @@ pub(super) fn disable(
     global: &Global,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let disabled = controller.disable(consent(global))?;
+    let disabled = controller.disable(deadline::plain(global))?;
     output.show(
         |out| match (disabled.was_active, global.dry_run) {
             (true, true) => writeln!(out, "would turn guard off"),

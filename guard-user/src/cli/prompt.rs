@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use super::args::Global;
 use crate::{controller::AtRisk, failure::Failure};
 
-/// May sessions be cut? `--yes` answers the question where one is asked, and where none can be
+/// May an operator be shut out? `--yes` answers the question where one is asked, and where none can be
 /// asked it is no answer.
 pub(super) fn may_cut(at_risk: &AtRisk, global: &Global) -> Result<(), Failure> {
     let refusal = at_risk.refuse();

@@ -65,11 +65,6 @@ const VERBS: &[(&str, &str, &str)] = &[
         "`unban` is not available yet",
         "use `guardctl delete deny from ADDRESS`",
     ),
-    (
-        "confirm",
-        "`confirm` is not available yet: changes hold at once",
-        "try them with `--dry-run` first",
-    ),
     ("start", "`start` is not in guard", "use `guardctl enable`"),
     ("stop", "`stop` is not in guard", "use `guardctl disable`"),
     (
@@ -77,7 +72,6 @@ const VERBS: &[(&str, &str, &str)] = &[
         "`restart` is not in guard: nothing must run for it to filter",
         "use `guardctl reload`",
     ),
-    ("apply", "`apply` is not in guard", "use `guardctl reload`"),
     (
         "list",
         "`list` is not in guard",

@@ -3,7 +3,7 @@
 use guard_common::abi::ABI_VERSION;
 use serde_json::json;
 
-use super::args::View;
+use super::{args::View, deadline, service};
 use crate::{
     controller::{Controller, Protection, Status},
     dataplane::Object,
@@ -27,8 +27,15 @@ pub(super) fn status(
         Some(View::Verbose) => Detail::Verbose,
     };
     output.show(
-        |out| human::status(out, &status, detail),
-        || status_json(&status),
+        |out| {
+            human::status(out, &status, detail)?;
+            service::boot_line(out, controller, &status)
+        },
+        || {
+            let mut value = status_json(&status);
+            value["boot"] = service::boot_json(controller);
+            value
+        },
     );
     Ok(status.protection.exit())
 }
@@ -55,6 +62,11 @@ fn status_json(status: &Status) -> serde_json::Value {
         "never": status.never,
         "files": status.files,
         "warnings": status.warnings,
+        "mode": if status.is_monitor() { "monitor" } else { "enforce" },
+        "pending": deadline::pending_json(status.pending.as_ref()),
+        "reverted": status.reverted.as_ref().map(|reverted| {
+            json!({"command": reverted.command, "when": reverted.when})
+        }),
     })
 }
 

@@ -44,6 +44,23 @@ pub(super) fn failure(error: &clap::Error, words: &[OsString]) -> Failure {
     Failure::new(Exit::Usage, message.trim_start_matches("error: ")).help(help.join("; "))
 }
 
+/// The command as it was typed, for the history.
+pub(super) fn typed(words: &[OsString]) -> String {
+    let words = words.iter().skip(1).map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.map(|word| shown(&word)).collect();
+    words.join(" ")
+}
+
+/// One line, and quotes where a shell would want them.
+fn shown(word: &str) -> String {
+    let is_plain = !word.is_empty() && !word.chars().any(|c| c.is_whitespace() || c.is_control());
+    if is_plain {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace(char::is_control, " "))
+    }
+}
+
 /// The program and the command that was meant, as far as it is one.
 fn command(words: &[OsString]) -> String {
     let verb = words

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::force::stage_failure;
+use super::texts::stage_failure;
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,
@@ -20,7 +20,7 @@ use crate::{
 pub struct Applied {
     /// Its generation, which must be the kernel's.
     pub generation: u32,
-    /// `deny` or `allow`.
+    /// `deny`, `allow` or `monitor`.
     pub default: String,
     /// The protected interfaces.
     pub interfaces: Vec<String>,
@@ -72,7 +72,7 @@ impl RuleView {
     }
 }
 
-/// `deny` or `allow`.
+/// `deny`, `allow` or `monitor`.
 #[must_use]
 pub(super) fn default_word(default: DefaultAction) -> &'static str {
     match default {

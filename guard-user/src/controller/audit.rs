@@ -98,7 +98,7 @@ impl Controller {
     pub fn audit(&self) -> Result<Audit, Failure> {
         let mut warnings = Vec::new();
         let network = self.network()?;
-        let in_force = self.in_force(&network, &mut warnings)?;
+        let in_force = self.audited_policy(&network, &mut warnings)?;
         let published = match containers::published() {
             Ok(published) => published,
             Err(error) => {
@@ -117,7 +117,7 @@ impl Controller {
         })
     }
 
-    fn in_force(
+    fn audited_policy(
         &self,
         network: &Network,
         warnings: &mut Vec<String>,

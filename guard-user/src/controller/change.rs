@@ -1,11 +1,12 @@
 //! Changing the policy by command: an edit of the files and what is said of it.
 
 use super::{
-    Consent, Controller, Difference, Lock,
+    Consent, Controller, Difference, Pending,
     plan::{Plan, plan},
+    texts::TextChange,
 };
 use crate::{
-    dataplane::pins,
+    dataplane::pins::{self, Running},
     failure::{Exit, Failure},
     ruleset::{
         edit::{Edited, Outcome, Place},
@@ -60,6 +61,8 @@ pub struct Changed {
     pub dry_run: bool,
     /// How the rules differ from those before, when the files were applied as a whole.
     pub difference: Option<Difference>,
+    /// What must be confirmed to stay.
+    pub pending: Option<Pending>,
 }
 
 impl Controller {
@@ -67,9 +70,9 @@ impl Controller {
     ///
     /// # Errors
     /// Exit 2 for words that are no rule, 5 for a policy that would be wrong, 6 for a rule that is
-    /// not there, 7 for a change that would cut an SSH session.
+    /// not there, 7 when an operator could not log in again, 14 while a change is pending.
     pub fn change(&self, wanted: &Edit, consent: Consent) -> Result<Changed, Failure> {
-        let _lock = Lock::unless_dry_run(&self.layout, consent)?;
+        let _lock = self.begin(consent)?;
         let source = self.source();
         let loaded = self.load()?;
         self.refuse_unapplied(&loaded)?;
@@ -87,17 +90,17 @@ impl Controller {
         };
         warnings.extend(edited.loaded.warnings.iter().map(ToString::to_string));
         let ready = self.ready(&edited.loaded, consent)?;
-        let (message, generation) = if consent.dry_run {
-            (said(&planned, edited, consent), self.generation()?)
+        let (message, generation, pending) = if consent.dry_run {
+            (said(&planned, edited, consent), self.generation()?, None)
         } else {
-            let generation =
-                self.put_in_force(&edited.loaded, &edited.changes, ready, &mut warnings)?;
+            let texts = TextChange::all(&edited.changes)?;
+            let forced = self.put_in_force(&edited.loaded, texts, ready, consent, &mut warnings)?;
             let message = said(&planned, edited, consent);
-            let message = match generation {
+            let message = match forced.generation {
                 Some(generation) => format!("{message} (generation {generation})"),
                 None => format!("{message} (guard is not active; `guardctl enable` turns it on)"),
             };
-            (message, generation)
+            (message, forced.generation, forced.pending)
         };
         Ok(Changed {
             changed: true,
@@ -107,10 +110,11 @@ impl Controller {
             warnings,
             dry_run: consent.dry_run,
             difference: None,
+            pending,
         })
     }
 
-    fn unchanged(
+    pub(super) fn unchanged(
         &self,
         message: String,
         rule: Option<usize>,
@@ -125,12 +129,15 @@ impl Controller {
             warnings,
             dry_run: consent.dry_run,
             difference: None,
+            pending: None,
         })
     }
 
-    /// Generation in force, `None` when guard is not active.
+    /// Generation in force, `None` when guard is not active, or no longer.
     pub(super) fn generation(&self) -> Result<Option<u32>, Failure> {
-        Ok(pins::open(&self.layout)?.map(|running| running.slots.generation()))
+        let running = pins::open(&self.layout)?;
+        let generation = running.map(|running| running.slots.generation());
+        Ok(generation.filter(|generation| *generation != 0))
     }
 
     /// An edit builds on what is in force; files that somebody changed by hand are not that.
@@ -141,14 +148,30 @@ impl Controller {
         if running.slots.digest() == loaded.digest {
             return Ok(());
         }
-        Err(Failure::new(
+        Err(self
+            .unapplied()
+            .help("`guardctl check` looks at them, `guardctl reload` applies them; then try again"))
+    }
+
+    /// A policy that replaces the files as a whole would throw away what somebody wrote by hand.
+    pub(super) fn refuse_unapplied_files(&self, running: &Running) -> Result<(), Failure> {
+        let loaded = self.load();
+        if loaded.is_ok_and(|loaded| loaded.digest == running.slots.digest()) {
+            return Ok(());
+        }
+        Err(self
+            .unapplied()
+            .help("`guardctl diff` shows how; --force overwrites them"))
+    }
+
+    fn unapplied(&self) -> Failure {
+        Failure::new(
             Exit::Failed,
             format!(
                 "{}: the policy files were changed since they were applied",
                 self.layout.etc.display()
             ),
         )
-        .help("`guardctl check` looks at them, `guardctl reload` applies them; then try again"))
     }
 }
 

@@ -1,28 +1,32 @@
 //! Putting a policy in force: files and kernel together or neither.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use super::{
-    Applied, AtRisk, Changed, Consent, Controller, Difference, Lock, RuleView, bad_configuration,
+    Applied, AtRisk, Changed, Confirm, Consent, Controller, Difference, Pending, RuleView,
+    bad_configuration,
+    history::{self, Outcome},
+    journal::{Journal, Stage},
+    texts::{StagedTexts, TextChange},
 };
 use crate::{
     dataplane::{
         installation::{self, Term},
-        pins,
+        pins::{self, Running},
     },
     failure::{Exit, Failure},
-    host::Network,
+    host::{Network, clock},
     ruleset::{
         compile::{Image, Stamp, TooComplex, compile},
         describe,
         diagnostic::Diagnostics,
-        edit::Change,
         model::Policy,
         source::Loaded,
-        staged::{StageError, Staged},
     },
 };
 use guard_common::abi::switch::SwitchWord;
 
-/// A policy that may go into force on a running guard: it compiles and cuts nobody.
+/// A policy that may go into force on a running guard: it compiles and shuts nobody out.
 pub(super) struct Ready {
     image: Image,
     network: Network,
@@ -32,13 +36,33 @@ pub(super) struct Ready {
     before: SwitchWord,
 }
 
+/// What came of putting a policy in force.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Forced {
+    /// Generation in force; `None` when guard is not active.
+    pub(super) generation: Option<u32>,
+    /// What must be confirmed to stay.
+    pub(super) pending: Option<Pending>,
+}
+
+/// A change on its way into files and kernel.
+pub(super) struct Step<'a> {
+    pub(super) loaded: &'a Loaded,
+    pub(super) changes: Vec<TextChange>,
+    pub(super) applied: Applied,
+    /// The switch as it is; `None` when guard is off.
+    pub(super) before: Option<SwitchWord>,
+    /// Time to confirm in.
+    pub(super) limit: Option<Duration>,
+}
+
 impl Controller {
     /// Puts the files into force as they are.
     ///
     /// # Errors
     /// As [`Controller::change`]; exit 3 when guard is not active.
     pub fn reload(&self, consent: Consent) -> Result<Changed, Failure> {
-        let _lock = Lock::unless_dry_run(&self.layout, consent)?;
+        let _lock = self.begin(consent)?;
         let loaded = self.load()?;
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let ready = self.ready(&loaded, consent)?;
@@ -57,17 +81,20 @@ impl Controller {
             None => describe::rule_count(loaded.policy.rules.len()),
         };
         let etc = self.layout.etc.display();
-        let (message, generation) = if consent.dry_run {
+        let (message, generation, pending) = if consent.dry_run {
             (
                 format!("would apply {etc}: {what}"),
                 Some(ready.generation_before),
+                None,
             )
         } else {
-            let generation = self.put_in_force(&loaded, &[], Some(ready), &mut warnings)?;
-            let number = generation.unwrap_or_default();
+            let forced =
+                self.put_in_force(&loaded, Vec::new(), Some(ready), consent, &mut warnings)?;
+            let number = forced.generation.unwrap_or_default();
             (
                 format!("applied {etc}: {what} (generation {number})"),
-                generation,
+                forced.generation,
+                forced.pending,
             )
         };
         Ok(Changed {
@@ -78,6 +105,7 @@ impl Controller {
             warnings,
             dry_run: consent.dry_run,
             difference,
+            pending,
         })
     }
 
@@ -94,7 +122,7 @@ impl Controller {
             return Ok(None);
         };
         let network = self.network()?;
-        let generation = running.slots.generation().wrapping_add(1).max(1);
+        let generation = running.slots.next_generation();
         let image = image(
             &loaded.policy,
             &network,
@@ -104,6 +132,9 @@ impl Controller {
             },
         )?;
         let interfaces = self.interfaces(&loaded.policy, &network)?;
+        if consent.confirm.limit().is_some() {
+            self.refuse_other_interfaces(&running, &interfaces)?;
+        }
         if !consent.force {
             let active = Image {
                 words: running.slots.active_image(),
@@ -123,19 +154,26 @@ impl Controller {
         }))
     }
 
-    /// New texts onto disk, the policy into the kernel, then the texts into place. If the last step
-    /// fails, the kernel returns to the policy from before.
+    /// New texts onto disk, the policy into the kernel, then the texts into place, unless they have to
+    /// be confirmed first. If the last step fails, the kernel returns to the policy from before.
     pub(super) fn put_in_force(
         &self,
         loaded: &Loaded,
-        changes: &[Change],
+        changes: Vec<TextChange>,
         ready: Option<Ready>,
+        consent: Consent,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<u32>, Failure> {
-        let staged = stage(changes)?;
+    ) -> Result<Forced, Failure> {
         let Some(ready) = ready else {
-            commit(staged)?;
-            return Ok(None);
+            if let Confirm::Within(_) = consent.confirm {
+                return Err(Failure::new(
+                    Exit::Inactive,
+                    "guard is not active: there is nothing that could return unconfirmed",
+                )
+                .help("leave --confirm out; `guardctl enable --confirm 60s` turns guard on"));
+            }
+            StagedTexts::write(&changes)?.commit()?;
+            return Ok(Forced::default());
         };
         let Ready {
             image,
@@ -145,18 +183,132 @@ impl Controller {
             before,
             generation_before: _,
         } = ready;
-        let applied = Applied::new(&loaded.policy, generation, interfaces.clone());
-        let applied = applied.stage(&self.layout)?;
-        self.put_into_kernel(&image, &network, &interfaces)?;
-        if let Err(failure) = commit(staged) {
-            installation::undo(&self.layout, before)?;
+        let step = Step {
+            loaded,
+            changes,
+            applied: Applied::new(&loaded.policy, generation, interfaces.clone()),
+            before: Some(before),
+            limit: consent.confirm.limit(),
+        };
+        let kernel = |term| self.put_into_kernel(&image, &network, &interfaces, term);
+        let ((), pending) = self.carry_out(step, kernel, warnings)?;
+        Ok(Forced {
+            generation: Some(generation),
+            pending,
+        })
+    }
+
+    /// Journal, kernel, files, words. A kill between two of them is put in order by the next command.
+    pub(super) fn carry_out<T>(
+        &self,
+        step: Step<'_>,
+        kernel: impl FnOnce(Term) -> Result<T, Failure>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(T, Option<Pending>), Failure> {
+        let layout = &self.layout;
+        let journal = Journal {
+            stage: match step.limit {
+                Some(_) => Stage::AwaitingConfirmation,
+                None => Stage::Settling,
+            },
+            command: self.command.clone(),
+            applied: step.applied,
+            digest: step.loaded.digest,
+            changes: step.changes,
+            files: history::texts(&layout.etc, step.loaded),
+        };
+        // Also with a deadline: what cannot be written shall not have to be confirmed.
+        let texts = StagedTexts::write(&journal.changes)?;
+        let applied = journal.applied.stage(layout)?;
+        journal.write(layout)?;
+        let term = match step.limit {
+            None => Term::Settled,
+            Some(limit) => Term::Until(clock::boot_time_ns() + limit.as_nanos() as u64),
+        };
+        let take_back = || {
+            if let Some(before) = step.before {
+                installation::undo(layout, before)?;
+            } else if layout.pins().exists() {
+                pins::remove(layout)?;
+            }
+            Journal::remove(layout)
+        };
+        let done = match kernel(term) {
+            Ok(done) => done,
+            Err(failure) => {
+                take_back()?;
+                return Err(failure);
+            }
+        };
+        if step.limit.is_some() {
+            drop((texts, applied));
+            note(
+                history::record(layout, &journal, Outcome::Pending),
+                warnings,
+            );
+            return Ok((done, self.pending()?));
+        }
+        if let Err(failure) = texts.commit() {
+            take_back()?;
             return Err(failure.help("the policy in force is the one from before"));
         }
-        // Only listings need it, and they find it missing.
+        // Only listings need these, and they find them missing.
         if let Err(error) = applied.commit() {
             warnings.push(error.to_string());
         }
-        Ok(Some(generation))
+        note(
+            history::record(layout, &journal, Outcome::Applied),
+            warnings,
+        );
+        note(Journal::remove(layout), warnings);
+        note(self.remember_for_boot(step.loaded), warnings);
+        Ok((done, None))
+    }
+
+    /// The kernel returns to the policy from before by itself, but not to other interfaces.
+    pub(super) fn refuse_other_interfaces(
+        &self,
+        running: &Running,
+        interfaces: &[String],
+    ) -> Result<(), Failure> {
+        let before = match self.words_in_force(running) {
+            Some(applied) => applied.interfaces,
+            None => self.linked_interfaces()?,
+        };
+        let (before, after): (BTreeSet<_>, BTreeSet<_>) =
+            (before.iter().collect(), interfaces.iter().collect());
+        if before == after {
+            return Ok(());
+        }
+        let list = |names: &BTreeSet<&String>| {
+            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            names.join(", ")
+        };
+        Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "this would protect {} instead of {}, and only the policy can return by itself, not \
+                 the interfaces",
+                list(&after),
+                list(&before)
+            ),
+        )
+        .help("change the interfaces with --no-confirm, and the rules before or afterwards"))
+    }
+
+    /// What is in force, in words: of the files, or of the change that waits for its confirmation.
+    pub(super) fn words_in_force(&self, running: &Running) -> Option<Applied> {
+        let generation = running.slots.generation();
+        let is_it = |applied: &Applied| applied.generation == generation;
+        Applied::read(&self.layout).filter(is_it).or_else(|| {
+            let journal = Journal::read(&self.layout);
+            journal.map(|journal| journal.applied).filter(is_it)
+        })
+    }
+
+    /// The rules in force; `None` when they are not known in words.
+    pub(super) fn rules_in_force(&self, running: &Running) -> Option<Vec<RuleView>> {
+        self.words_in_force(running).map(|applied| applied.rules)
     }
 
     /// Switches the policy; where an interface has lost its program, puts it back.
@@ -165,6 +317,7 @@ impl Controller {
         image: &Image,
         network: &Network,
         interfaces: &[String],
+        term: Term,
     ) -> Result<(), Failure> {
         let wanted: Vec<_> = interfaces
             .iter()
@@ -176,9 +329,9 @@ impl Controller {
                 interface.xdp.is_some() && linked.iter().any(|link| link.ifindex == interface.index)
             });
         if complete {
-            return installation::apply(&self.layout, image, network, Term::Settled);
+            return installation::apply(&self.layout, image, network, term);
         }
-        installation::install(&self.layout, image, &wanted, network, Term::Settled).map(|_| ())
+        installation::install(&self.layout, image, &wanted, network, term).map(|_| ())
     }
 
     /// The interfaces to protect: those of the policy, else those with default routes, else those
@@ -213,32 +366,10 @@ pub(super) fn image(policy: &Policy, network: &Network, stamp: Stamp) -> Result<
     })
 }
 
-pub(super) fn stage(changes: &[Change]) -> Result<Vec<Staged>, Failure> {
-    changes
-        .iter()
-        .map(|change| {
-            Staged::write(&change.path, &change.text).map_err(|error| stage_failure(&error))
-        })
-        .collect()
-}
-
-pub(super) fn commit(staged: Vec<Staged>) -> Result<(), Failure> {
-    staged
-        .into_iter()
-        .try_for_each(|file| file.commit().map_err(|error| stage_failure(&error)))
-}
-
-/// A file that could not be replaced.
-pub(super) fn stage_failure(error: &StageError) -> Failure {
-    let exit = if error.source.kind() == std::io::ErrorKind::PermissionDenied {
-        Exit::NotPermitted
-    } else {
-        Exit::Failed
-    };
-    let failure = Failure::new(exit, error.to_string());
-    match error.help() {
-        Some(help) => failure.help(help),
-        None => failure,
+/// What only listings need may fail, but not in silence.
+fn note(result: Result<(), Failure>, warnings: &mut Vec<String>) {
+    if let Err(failure) = result {
+        warnings.push(failure.to_string());
     }
 }
 

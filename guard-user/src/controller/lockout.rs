@@ -1,4 +1,5 @@
-//! Would this policy cut an operator's session? Asked of the model before anything changes.
+//! Could every operator log in again under this policy? Asked of the model before anything changes,
+//! with a new connection from where each session comes: what is established survives a change.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use crate::{
 };
 use guard_common::abi::reason::Action;
 
-/// Sessions that a policy would cut.
+/// Sessions whose operators a policy would shut out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AtRisk {
     /// The sessions.
@@ -20,9 +21,13 @@ pub struct AtRisk {
 }
 
 impl AtRisk {
-    /// The operators' sessions that arrive on one of these interfaces and that the policy drops.
+    /// The operators' sessions that arrive on one of these interfaces and that could not be opened
+    /// again. In monitor mode nothing is dropped.
     #[must_use]
     pub fn under(image: &Image, network: &Network, interfaces: &[String]) -> Self {
+        if image.is_monitor() {
+            return Self::default();
+        }
         let operators = sessions::operators();
         if operators.is_empty() {
             return Self::default();
@@ -41,14 +46,15 @@ impl AtRisk {
                     .iter()
                     .filter(|(ip, index)| *ip == session.local.ip() && protected.contains(index))
                     .any(|(_, index)| {
-                        model.session(*index, session.remote, session.local).action == Action::Drop
+                        let verdict = model.new_connection(*index, session.remote, session.local);
+                        verdict.action == Action::Drop
                     })
             })
             .collect();
         Self { sessions }
     }
 
-    /// The sessions that are at risk here and were not there: those that the change would cut.
+    /// The sessions that are at risk here and were not there: those of the change's doing.
     #[must_use]
     pub fn beyond(mut self, before: &Self) -> Self {
         self.sessions
@@ -65,19 +71,30 @@ impl AtRisk {
     /// The refusal.
     ///
     /// # Errors
-    /// Exit 7 naming the sessions and the rule that would keep them.
+    /// Exit 7 naming the sessions and the rule that would let their operators in.
     pub fn refuse(&self) -> Result<(), Failure> {
         let Some(first) = self.sessions.first() else {
             return Ok(());
         };
-        let list: Vec<String> = self
+        let addresses: BTreeSet<String> = self
+            .sessions
+            .iter()
+            .map(|session| session.remote.ip().to_string())
+            .collect();
+        let addresses: Vec<String> = addresses.into_iter().collect();
+        let sessions: Vec<String> = self
             .sessions
             .iter()
             .map(|session| format!("{} -> {}", session.remote, session.local))
             .collect();
         Err(Failure::new(
             Exit::Refused,
-            format!("this would cut the SSH session {}", list.join(", ")),
+            format!(
+                "you could not log in again from {}: a new connection would be dropped (session \
+                 {})",
+                addresses.join(", "),
+                sessions.join(", ")
+            ),
         )
         .help(format!(
             "allow it first: `guardctl allow {} {}/tcp`, or add --force",

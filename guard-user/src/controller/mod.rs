@@ -3,16 +3,28 @@
 
 mod applied;
 mod audit;
+pub mod boot;
 mod change;
 mod check;
+mod confirm;
 mod difference;
 mod explain;
 mod force;
+mod heal;
+mod history;
+mod journal;
+mod load;
 mod lock;
 mod lockout;
 mod plan;
 mod power;
+mod recover;
+mod replace;
+mod rollback;
+mod service;
 mod status;
+mod texts;
+mod unified;
 
 use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -31,11 +43,17 @@ pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
+pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
 pub use difference::Difference;
+pub use heal::{Healing, InForce, Refresh};
+pub use history::{Entry, KEPT, Outcome, PolicyText};
+pub use load::{Loading, Origin};
 pub use lock::Lock;
 pub use lockout::AtRisk;
-pub use power::{Disabled, Enabled};
-pub use status::{InterfaceStatus, Protection, Status};
+pub use power::{Disabled, Enabled, Enabling, Preset};
+pub use service::{ServiceChange, ServiceStatus};
+pub use status::{InterfaceStatus, Protection, Reverted, Status};
+pub use unified::{Against, Unified};
 
 /// What the operator allows a command to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,19 +62,32 @@ pub struct Consent {
     pub force: bool,
     /// Say what would happen and change nothing.
     pub dry_run: bool,
+    /// Whether the change must be confirmed to stay.
+    pub confirm: Confirm,
 }
 
 /// One instance of guard, as commands see it.
 #[derive(Clone, Debug)]
 pub struct Controller {
     layout: Layout,
+    command: String,
 }
 
 impl Controller {
     /// The instance with these folders.
     #[must_use]
     pub fn new(layout: Layout) -> Self {
-        Self { layout }
+        Self {
+            layout,
+            command: "guardctl".to_owned(),
+        }
+    }
+
+    /// The same for one command, as it was typed: the history tells of it.
+    #[must_use]
+    pub fn for_command(mut self, command: String) -> Self {
+        self.command = command;
+        self
     }
 
     /// Its folders.

@@ -1,21 +1,25 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock, edit_failure,
-    force::{commit, image, stage, stage_failure},
+    Applied, AtRisk, Consent, Controller, Lock, Pending, boot, edit_failure,
+    force::{Step, image},
+    history::Outcome,
+    texts::{TextChange, remove},
 };
 use crate::{
     dataplane::{
         bpffs,
-        installation::{self, Change as LinkChange, Term},
+        installation::{self, Change as LinkChange},
         pins, preflight,
     },
-    failure::Failure,
+    failure::{Exit, Failure},
     ruleset::{
         Overlay,
         compile::Stamp,
-        edit::{self, Change, Outcome},
-        source::Loaded,
+        describe,
+        edit::{self, Change},
+        model::{DefaultAction, Policy, RuleAction},
+        source::{Loaded, Source},
     },
 };
 
@@ -36,6 +40,31 @@ const TEMPLATE: &str = "\
 default = \"deny\"
 ";
 
+/// What `enable` is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Enabling {
+    /// Interfaces to protect, saved in the policy; none = those of the policy, else those with
+    /// default routes.
+    pub interfaces: Vec<String>,
+    /// What kind of policy it shall be.
+    pub preset: Preset,
+}
+
+/// What kind of policy `enable` puts in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// As the files say.
+    #[default]
+    Files,
+    /// Drop nothing and count what would be dropped; saved in the policy.
+    Monitor,
+    /// No open port at all: the host is reached through connections that it opens itself.
+    NoIngress,
+}
+
+const NOBODY_CAN_LOG_IN: &str = "no rule allows anything: NOBODY CAN LOG IN, and no port is open. Allow \
+     your SSH (`guardctl allow 22/tcp`), or say --no-ingress if that is what you want";
+
 /// What `enable` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enabled {
@@ -45,7 +74,7 @@ pub struct Enabled {
     pub generation: u32,
     /// Number of rules.
     pub rules: usize,
-    /// `deny` or `allow`.
+    /// `deny`, `allow` or `monitor`.
     pub default: &'static str,
     /// What the operator should look at.
     pub warnings: Vec<String>,
@@ -55,6 +84,8 @@ pub struct Enabled {
     pub was_active: bool,
     /// Interfaces that are (or would be) protected.
     pub interfaces: Vec<String>,
+    /// What must be confirmed to stay.
+    pub pending: Option<Pending>,
 }
 
 /// What `disable` did.
@@ -65,32 +96,39 @@ pub struct Disabled {
 }
 
 impl Controller {
-    /// Attaches guard to these interfaces (none = those of the policy, else those with default
-    /// routes) with the policy on disk. `consent_to_cut` is asked when an SSH session would be cut.
+    /// Attaches guard with the policy on disk. `consent_to_cut` is asked when an operator could not
+    /// log in again.
     ///
     /// # Errors
-    /// Exit 4 without capabilities, 5 for a wrong policy, 6 for an unknown interface, 7 when a
-    /// session would be cut, 9 when the kernel cannot, 10 for a foreign program, 11 for another
-    /// version's pins, 13 without a BPF file system. Nothing has changed then.
+    /// Exit 4 without capabilities, 5 for a wrong policy or one that opens what `--no-ingress` shall
+    /// close, 6 for an unknown interface, 7 when an operator could not log in again, 9 when the kernel
+    /// cannot, 10 for a foreign program, 11 for another version's pins, 13 without a BPF file system,
+    /// 14 while a change is pending. Nothing has changed then.
     pub fn enable(
         &self,
-        named: &[String],
+        wanted: &Enabling,
         consent: Consent,
         consent_to_cut: impl FnOnce(&AtRisk) -> Result<(), Failure>,
     ) -> Result<Enabled, Failure> {
         preflight::may_load()?;
-        let _lock = Lock::unless_dry_run(&self.layout, consent)?;
-        let (loaded, changes) = self.with_interfaces(named)?;
+        let _lock = self.begin(consent)?;
+        let (loaded, changes) = self.with_settings(wanted)?;
+        if wanted.preset == Preset::NoIngress {
+            refuse_ingress(&loaded.policy)?;
+        }
         let network = self.network()?;
         let running = pins::open(&self.layout)?;
         let interfaces = self.interfaces(&loaded.policy, &network)?;
         let targets = preflight::interfaces(&self.layout, &network, &interfaces)?;
         let before = running.as_ref().map(|running| running.slots.switch());
+        if let Some(running) = &running
+            && consent.confirm.limit().is_some()
+        {
+            self.refuse_other_interfaces(running, &interfaces)?;
+        }
         let generation = running
             .as_ref()
-            .map_or(0, |running| running.slots.generation())
-            .wrapping_add(1)
-            .max(1);
+            .map_or(1, |running| running.slots.next_generation());
         let image = image(
             &loaded.policy,
             &network,
@@ -105,33 +143,38 @@ impl Controller {
                 consent_to_cut(&at_risk)?;
             }
         }
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        if wanted.preset != Preset::NoIngress && opens_nothing(&loaded.policy) {
+            warnings.push(NOBODY_CAN_LOG_IN.to_owned());
+        }
         let mut enabled = Enabled {
             changes: Vec::new(),
             generation,
             rules: loaded.policy.rules.len(),
             default: super::applied::default_word(loaded.policy.default),
-            warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
+            warnings,
             dry_run: consent.dry_run,
             was_active: before.is_some(),
             interfaces: interfaces.clone(),
+            pending: None,
         };
         if consent.dry_run {
             return Ok(enabled);
         }
-        let staged = stage(&changes)?;
-        let applied = Applied::new(&loaded.policy, generation, interfaces).stage(&self.layout)?;
-        bpffs::prepare(&self.layout)?;
-        enabled.changes =
-            installation::install(&self.layout, &image, &targets, &network, Term::Settled)?;
-        let saved =
-            commit(staged).and_then(|()| applied.commit().map_err(|error| stage_failure(&error)));
-        if let Err(failure) = saved {
-            match before {
-                Some(before) => installation::undo(&self.layout, before)?,
-                None => pins::remove(&self.layout)?,
-            }
-            return Err(failure);
-        }
+        let step = Step {
+            loaded: &loaded,
+            changes: TextChange::all(&changes)?,
+            applied: Applied::new(&loaded.policy, generation, interfaces),
+            before,
+            limit: consent.confirm.limit(),
+        };
+        let kernel = |term| {
+            bpffs::prepare(&self.layout)?;
+            installation::install(&self.layout, &image, &targets, &network, term)
+        };
+        let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;
+        enabled.changes = changes;
+        enabled.pending = pending;
         Ok(enabled)
     }
 
@@ -141,49 +184,109 @@ impl Controller {
     /// When a pin cannot be removed.
     pub fn disable(&self, consent: Consent) -> Result<Disabled, Failure> {
         preflight::may_detach()?;
-        let _lock = Lock::unless_dry_run(&self.layout, consent)?;
+        let lock = Lock::unless_dry_run(&self.layout, consent)?;
+        if lock.is_some() {
+            // What is wrong with the pins must not keep them in place.
+            self.recover().ok();
+        }
         let was_active = self.layout.pins().exists();
         if was_active && !consent.dry_run {
             pins::remove(&self.layout)?;
-            match std::fs::remove_file(self.layout.applied()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(crate::failure::from_io(
-                        self.layout.applied().display(),
-                        &error,
-                    ));
-                }
-                Ok(()) | Err(_) => {}
-            }
+            self.forget(Outcome::RolledBack)?;
+            remove(&self.layout.applied())?;
+        }
+        if !consent.dry_run {
+            boot::mark_disabled(&self.layout)?;
         }
         Ok(Disabled { was_active })
     }
 
-    /// The policy with the named interfaces saved in it, and the file texts that say so.
-    fn with_interfaces(&self, named: &[String]) -> Result<(Loaded, Vec<Change>), Failure> {
+    /// The policy with what the command says saved in it, and the file texts that say so.
+    fn with_settings(&self, wanted: &Enabling) -> Result<(Loaded, Vec<Change>), Failure> {
         let mut source = self.source();
         let main = source.main_file();
         let mut changes = Vec::new();
         if !main.exists() {
             changes.push(Change {
-                path: main.clone(),
+                path: main,
                 text: TEMPLATE.to_owned(),
             });
-            let mut overlay = Overlay::default();
-            overlay.insert(main, TEMPLATE.to_owned());
-            source = source.with_overlay(overlay);
+            source = over(&source, &changes);
         }
-        let loaded = source.load().map_err(super::bad_configuration)?;
-        if named.is_empty() {
-            return Ok((loaded, changes));
-        }
-        match edit::set_interfaces(&source, &loaded, named).map_err(|error| edit_failure(&error))? {
-            Outcome::Edited(edited) => {
+        let mut loaded = source.load().map_err(super::bad_configuration)?;
+        let mut set = |outcome: Result<edit::Outcome, edit::EditError>| match outcome
+            .map_err(|error| edit_failure(&error))?
+        {
+            edit::Outcome::Edited(edited) => {
                 let edited = *edited;
                 changes.retain(|change| edited.changes.iter().all(|new| new.path != change.path));
                 changes.extend(edited.changes);
-                Ok((edited.loaded, changes))
+                Ok(Some((edited.loaded, over(&self.source(), &changes))))
             }
-            Outcome::Unchanged | Outcome::Covered { .. } => Ok((loaded, changes)),
+            edit::Outcome::Unchanged | edit::Outcome::Covered { .. } => Ok(None),
+        };
+        if !wanted.interfaces.is_empty() {
+            let outcome = edit::set_interfaces(&source, &loaded, &wanted.interfaces);
+            if let Some(after) = set(outcome)? {
+                (loaded, source) = after;
+            }
         }
+        if wanted.preset == Preset::Monitor {
+            let outcome = edit::set_default(&source, &loaded, DefaultAction::Monitor);
+            if let Some(after) = set(outcome)? {
+                (loaded, _) = after;
+            }
+        }
+        Ok((loaded, changes))
     }
+}
+
+/// The source with these texts in place of the files.
+fn over<'n>(source: &Source<'n>, changes: &[Change]) -> Source<'n> {
+    let mut overlay = Overlay::default();
+    for change in changes {
+        overlay.insert(change.path.clone(), change.text.clone());
+    }
+    source.clone().with_overlay(overlay)
+}
+
+/// Does the policy let nobody in?
+fn opens_nothing(policy: &Policy) -> bool {
+    policy.default == DefaultAction::Deny
+        && !policy
+            .rules
+            .iter()
+            .any(|rule| rule.action == RuleAction::Allow)
+}
+
+/// `--no-ingress` means it.
+fn refuse_ingress(policy: &Policy) -> Result<(), Failure> {
+    if opens_nothing(policy) {
+        return Ok(());
+    }
+    let rules: Vec<String> = policy
+        .rules
+        .iter()
+        .zip(1..)
+        .filter(|(rule, _)| rule.action == RuleAction::Allow)
+        .map(|(rule, number)| format!("rule {number} ({})", describe::command(rule)))
+        .collect();
+    let (what, help) = match rules.as_slice() {
+        [] => (
+            format!(
+                "the default is {}",
+                super::applied::default_word(policy.default)
+            ),
+            "`guardctl default deny` first, or `guardctl enable` without --no-ingress",
+        ),
+        rules => (
+            rules.join(", "),
+            "`guardctl delete NUMBER` first, or `guardctl enable` without --no-ingress",
+        ),
+    };
+    Err(Failure::new(
+        Exit::BadConfiguration,
+        format!("--no-ingress means no open port at all, and the policy opens some: {what}"),
+    )
+    .help(help))
 }

@@ -5,9 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Applied, Controller, RuleView, applied::default_word};
+use super::{
+    Applied, Controller, Pending, RuleView,
+    applied::default_word,
+    history::{self, Outcome},
+    journal::{Journal, Stage},
+};
+use guard_common::abi::{image::HEADER_DIGEST, switch::SwitchWord};
+
 use crate::{
-    dataplane::pins,
+    dataplane::pins::{self, Running},
     failure::{Exit, Failure},
     host::XdpMode,
     ruleset::{address, source::Loaded},
@@ -50,7 +57,7 @@ pub struct InterfaceStatus {
 pub struct Status {
     /// Overall.
     pub protection: Protection,
-    /// `deny` or `allow`.
+    /// `deny`, `allow` or `monitor`.
     pub default: String,
     /// Generation in force, 0 when inactive.
     pub generation: u32,
@@ -64,6 +71,27 @@ pub struct Status {
     pub files: Vec<String>,
     /// What the operator should look at.
     pub warnings: Vec<String>,
+    /// The change that waits for its confirmation.
+    pub pending: Option<Pending>,
+    /// The last change, if it was not confirmed.
+    pub reverted: Option<Reverted>,
+}
+
+/// A change that was not confirmed in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reverted {
+    /// The command that made it.
+    pub command: String,
+    /// When it came into force, as `2026-11-21T11:48:01Z`.
+    pub when: String,
+}
+
+impl Status {
+    /// Does guard only count what it would drop?
+    #[must_use]
+    pub fn is_monitor(&self) -> bool {
+        self.protection != Protection::Inactive && self.default == "monitor"
+    }
 }
 
 /// How long files and kernel may differ while another command changes both.
@@ -74,24 +102,65 @@ const CHANGE_LASTS: Duration = Duration::from_secs(1);
 struct InForce {
     generation: u32,
     digest: u64,
+    switch: SwitchWord,
+    /// Generation and digest of what returns, while a change is pending.
+    previous: Option<(u32, u64)>,
+}
+
+impl InForce {
+    fn of(running: &Running) -> Self {
+        let slots = &running.slots;
+        let previous = slots.switch().previous();
+        Self {
+            generation: slots.generation(),
+            digest: slots.digest(),
+            switch: slots.switch(),
+            previous: Pending::of(slots).map(|pending| {
+                (
+                    pending.previous_generation,
+                    slots.word(previous, HEADER_DIGEST),
+                )
+            }),
+        }
+    }
+
+    /// Can the files on disk be right beside this? Those of a pending change may be the ones from
+    /// before as well; before the very first policy there were any.
+    fn is_of(&self, files: u64) -> bool {
+        let is_previous = |(generation, digest): (u32, u64)| generation == 0 || digest == files;
+        self.digest == files || self.previous.is_some_and(is_previous)
+    }
 }
 
 /// Files and kernel, read one after the other.
 struct Reading {
     loaded: Result<Loaded, Failure>,
     applied: Option<Applied>,
+    journal: Option<Journal>,
     before: Option<InForce>,
     kernel: Option<InForce>,
+    pending: Option<Pending>,
 }
 
 impl Reading {
     /// Did a change happen meanwhile, or is one half done?
     fn is_torn(&self) -> bool {
-        let words = self.applied.as_ref().map(|applied| applied.generation);
-        self.before != self.kernel
-            || self
-                .kernel
-                .is_some_and(|kernel| words != Some(kernel.generation))
+        let is_told = |kernel: &InForce| self.words(kernel).is_some() || kernel.generation == 0;
+        self.before != self.kernel || self.kernel.is_some_and(|kernel| !is_told(&kernel))
+    }
+
+    /// The words of what is in force: those of the files, or of the change that is pending.
+    fn words(&self, kernel: &InForce) -> Option<&Applied> {
+        let is_it = |applied: &&Applied| applied.generation == kernel.generation;
+        let candidate = || {
+            let journal = self.journal.as_ref()?;
+            let is_pending = journal.stage == Stage::AwaitingConfirmation;
+            (is_pending && kernel.previous.is_some()).then_some(&journal.applied)
+        };
+        self.applied
+            .as_ref()
+            .filter(is_it)
+            .or_else(|| candidate().filter(is_it))
     }
 }
 
@@ -107,12 +176,18 @@ impl Controller {
             thread::sleep(Duration::from_millis(20));
             reading = self.read_once()?;
         }
+        let applied = reading
+            .kernel
+            .and_then(|kernel| reading.words(&kernel).cloned());
+        let reverted = self.reverted(&reading);
         let Reading {
             loaded,
-            applied,
             kernel,
+            pending,
             ..
         } = reading;
+        // A first policy that was not confirmed: every packet passes, guard is as good as off.
+        let kernel = kernel.filter(|kernel| kernel.generation != 0);
         let mut warnings = Vec::new();
         let loaded = match loaded {
             Ok(loaded) => Some(loaded),
@@ -125,7 +200,7 @@ impl Controller {
         let never = never.map(address::show).collect();
         let files = loaded.iter().flat_map(|loaded| &loaded.files);
         let files = files.map(|file| file.display().to_string()).collect();
-        let Some(InForce { generation, digest }) = kernel else {
+        let Some(in_force) = kernel else {
             let policy = loaded.map(|loaded| loaded.policy).unwrap_or_default();
             return Ok(Status {
                 protection: Protection::Inactive,
@@ -136,11 +211,16 @@ impl Controller {
                 never,
                 files,
                 warnings,
+                pending: None,
+                reverted,
             });
         };
+        let InForce {
+            generation, digest, ..
+        } = in_force;
         if loaded
             .as_ref()
-            .is_some_and(|loaded| loaded.digest != digest)
+            .is_some_and(|loaded| !in_force.is_of(loaded.digest))
         {
             warnings.push(
                 "the policy files were changed since they were applied; `guardctl reload` applies \
@@ -148,7 +228,6 @@ impl Controller {
                     .to_owned(),
             );
         }
-        let applied = applied.filter(|applied| applied.generation == generation);
         let applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
@@ -183,33 +262,50 @@ impl Controller {
             never,
             files,
             warnings,
+            pending,
+            reverted,
         })
     }
 
     /// Kernel, words, files, kernel: a change writes them in the order kernel, files, words, so words
-    /// of the kernel's generation mean that the files are there too.
+    /// of the kernel's generation mean that the files are there too. A pending change leaves both as
+    /// they are, and its words are in the journal.
     fn read_once(&self) -> Result<Reading, Failure> {
         let in_force = || {
             let running = pins::open(&self.layout)?;
-            Ok(running.map(|running| InForce {
-                generation: running.slots.generation(),
-                digest: running.slots.digest(),
-            }))
+            Ok(running.map(|running| (InForce::of(&running), Pending::of(&running.slots))))
         };
-        let before = in_force()?;
+        let before = in_force()?.map(|(kernel, _)| kernel);
         let applied = Applied::read(&self.layout);
+        let journal = Journal::read(&self.layout);
         let loaded = self.load();
-        let kernel = in_force()?;
+        let (kernel, pending) = in_force()?.unzip();
         Ok(Reading {
             loaded,
             applied,
+            journal,
             before,
             kernel,
+            pending: pending.flatten(),
+        })
+    }
+
+    /// The last change, if its time has passed without an answer, settled or not.
+    fn reverted(&self, reading: &Reading) -> Option<Reverted> {
+        let newest = history::entries(&self.layout).into_iter().next()?;
+        let is_over = match newest.outcome {
+            Outcome::NotConfirmed => true,
+            Outcome::Pending => reading.pending.is_none(),
+            Outcome::Applied | Outcome::Confirmed | Outcome::RolledBack => false,
+        };
+        is_over.then(|| Reverted {
+            when: newest.when(),
+            command: newest.command,
         })
     }
 
     /// Names of the interfaces that have a link of ours.
-    fn linked_interfaces(&self) -> Result<Vec<String>, Failure> {
+    pub(super) fn linked_interfaces(&self) -> Result<Vec<String>, Failure> {
         let network = self.network()?;
         let links = pins::links(&self.layout)?;
         Ok(links

@@ -62,17 +62,22 @@ impl FlowTable {
         let state = FlowState::new(live.phase, tick, live.tuple.local_port).kept();
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag.bits());
+        self.mark(live.tuple.local_port, flow::flow_mark(live.tuple.protocol));
         true
     }
 
     /// Remembers that a TCP port of this host has sessions.
     pub fn mark_sessions(&self, port: u16) {
+        self.mark(port, flow::HAS_SESSIONS);
+    }
+
+    fn mark(&self, port: u16, mark: u8) {
         let (row, place) = port_place(port);
         let at = row as usize * (flow::PORTS_PER_ROW / 8) + place / 8;
         let mut bytes = self.ports.load(at).to_ne_bytes();
-        if bytes[place % 8] == 0 {
-            bytes[place % 8] = 1;
-            // A mark that the kernel sets beside it at this moment may be lost; the next answer of
+        if bytes[place % 8] & mark == 0 {
+            bytes[place % 8] |= mark;
+            // A mark that the kernel sets beside it at this moment may be lost; the next packet of
             // that port sets it again.
             self.ports.store(at, u64::from_ne_bytes(bytes));
         }

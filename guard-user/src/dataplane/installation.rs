@@ -2,7 +2,14 @@
 //! policy is complete before the switch names it, the switch is set before a program is attached,
 //! and a running program is only ever exchanged, never removed and put back.
 
-use std::{collections::BTreeSet, fs, io::Read as _, path::Path, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use aya::programs::ProgramError;
 use guard_common::abi::{
@@ -114,6 +121,21 @@ pub fn settle(layout: &Layout, state: SlotState) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Completes an exchange whose command was killed between making larger maps and putting them in
+/// place: every link gets a program with the policy that the maps in place say.
+///
+/// # Errors
+/// As [`apply`].
+pub fn complete(layout: &Layout, network: &Network) -> Result<(), Failure> {
+    let Some(running) = pins::open(layout)?.filter(|_| is_interrupted(&layout.maps())) else {
+        return Ok(());
+    };
+    let image = Image {
+        words: running.slots.active_image(),
+    };
+    exchange(layout, &image, None, network, Term::Settled).map(|_| ())
+}
+
 /// Returns to the policy that was active before `apply`, when what had to follow failed.
 pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
     if let Some(running) = pins::open(layout)? {
@@ -129,7 +151,7 @@ fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure>
         let open = slots.stage(&Image::open().words);
         slots.switch_to(SwitchWord::settled(open, open));
     }
-    let previous = slots.switch().active();
+    let previous = slots.in_force();
     let staged = slots.stage(&image.words);
     if !slots.holds(staged, &image.words) {
         return Err(Failure::new(
@@ -177,7 +199,7 @@ fn install_first(
     let flows = object.flows().map_err(load_failure)?;
     let tick = clock::ticks(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
     adopt(&flows, tick, network)?;
-    if has_unconnected_udp() {
+    if !interfaces.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
     let program = object.ingress().map_err(load_failure)?;
@@ -262,7 +284,7 @@ fn exchange(
     let mut changes = Vec::new();
     let mut covered = BTreeSet::new();
     for link in pins::links(layout)? {
-        let path = layout.links().join(link_name(link.ifindex));
+        let path = pin_of_link(layout, link.ifindex);
         let Some(known) = network.by_index(link.ifindex) else {
             // The interface is gone, and its link with it; only the pin is left.
             remove_if_there(&path)?;
@@ -302,10 +324,15 @@ fn exchange(
 
 /// Was a command killed between making larger maps and putting both of them in place? The program
 /// may use either pair then, so neither can be written to.
-fn is_interrupted(maps: &Path) -> bool {
+pub(super) fn is_interrupted(maps: &Path) -> bool {
     [names::POLICY, names::SWITCH]
         .into_iter()
         .any(|name| maps.join(next_name(name)).exists())
+}
+
+/// Where the link of an interface is pinned.
+pub(super) fn pin_of_link(layout: &Layout, ifindex: u32) -> PathBuf {
+    layout.links().join(link_name(ifindex))
 }
 
 /// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
@@ -313,7 +340,7 @@ fn next_name(name: &str) -> String {
     format!("{name}_next")
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Failure> {
+pub(super) fn remove_if_there(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

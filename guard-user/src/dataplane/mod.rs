@@ -8,6 +8,7 @@ pub mod counters;
 pub mod egress;
 pub mod explain;
 pub mod flows;
+pub mod heal;
 pub mod installation;
 pub mod mapping;
 pub mod object;

@@ -216,7 +216,7 @@ impl Object {
     pub fn flows(&self) -> Result<FlowTable, LoadError> {
         Ok(FlowTable::new(
             self.mapping(names::FLOWS, BUCKETS * BUCKET_WORDS as u32)?,
-            self.mapping(names::SESSION_PORTS, PORT_ROWS * PORTS_PER_ROW as u32 / 8)?,
+            self.mapping(names::PORTS, PORT_ROWS * PORTS_PER_ROW as u32 / 8)?,
             self.parameters.seed,
         ))
     }

@@ -103,7 +103,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let counters = Pinned::open(&folder, names::COUNTERS, 16)?;
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
-    let ports = Pinned::open(&folder, names::SESSION_PORTS, flow::PORTS_PER_ROW as u32)?;
+    let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == 2

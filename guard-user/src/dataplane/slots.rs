@@ -6,6 +6,7 @@ use guard_common::abi::{
 };
 
 use super::mapping::Mapping;
+use crate::host::clock;
 
 /// Place of the seed in the switch map, behind the switch.
 const SEED_WORD: usize = 1;
@@ -49,32 +50,55 @@ impl PolicySlots {
         SwitchWord::from_bits(self.switch.load(0))
     }
 
-    /// Words of the active policy.
+    /// The policy that packets meet at this moment: an expired deadline counts although nobody has
+    /// settled the word yet.
     #[must_use]
-    pub fn active_word(&self, index: u32) -> u64 {
-        self.policy
-            .load(self.at(self.switch().active().slot()) + index as usize)
+    pub fn in_force(&self) -> SlotState {
+        self.switch().at(clock::boot_time_ns())
     }
 
-    /// The active policy as a whole.
+    /// A word of the policy in a slot.
+    #[must_use]
+    pub fn word(&self, state: SlotState, index: u32) -> u64 {
+        self.policy.load(self.at(state.slot()) + index as usize)
+    }
+
+    /// The policy in force as a whole.
     #[must_use]
     pub fn active_image(&self) -> Vec<u64> {
-        let length = self.active_word(HEADER_LENGTH).min(self.capacity() as u64);
+        let state = self.in_force();
+        let length = self.word(state, HEADER_LENGTH).min(self.capacity() as u64);
         (0..length as u32)
-            .map(|index| self.active_word(index))
+            .map(|index| self.word(state, index))
             .collect()
     }
 
-    /// Generation of the active policy, 0 = none yet.
+    /// Generation of the policy in force, 0 = none yet.
     #[must_use]
     pub fn generation(&self) -> u32 {
-        self.active_word(HEADER_GENERATION) as u32
+        self.generation_in(self.in_force())
     }
 
-    /// Digest of the files that the active policy was compiled from.
+    /// Generation of the policy in a slot, 0 = none.
+    #[must_use]
+    pub fn generation_in(&self, state: SlotState) -> u32 {
+        self.word(state, HEADER_GENERATION) as u32
+    }
+
+    /// A generation that neither the policy in force nor the one beside it has had.
+    #[must_use]
+    pub fn next_generation(&self) -> u32 {
+        let switch = self.switch();
+        self.generation_in(switch.active())
+            .max(self.generation_in(switch.previous()))
+            .wrapping_add(1)
+            .max(1)
+    }
+
+    /// Digest of the files that the policy in force was compiled from.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.active_word(HEADER_DIGEST)
+        self.word(self.in_force(), HEADER_DIGEST)
     }
 
     /// Writes `image` into a slot that no packet reads and returns what the switch must say of it.

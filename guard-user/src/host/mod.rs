@@ -1,6 +1,7 @@
-//! Facts about this host: interfaces, addresses, routes and the sessions of its operators. Read by
+//! Facts about this host: its clock, interfaces, addresses, routes and the sessions of its operators. Read by
 //! netlink and procfs, never from /sys, which a namespace entered by `nsenter` sees of its parent.
 
+pub mod clock;
 pub mod conntrack;
 pub mod containers;
 pub mod filters;
@@ -9,6 +10,7 @@ pub mod live;
 pub mod network;
 pub mod sessions;
 pub mod sockets;
+pub mod watch;
 
 pub use live::{Live, LiveFlow};
 pub use network::{Interface, Network, XdpAttachment, XdpMode};

@@ -76,13 +76,25 @@ impl Network {
     /// # Errors
     /// When netlink does not answer.
     pub fn read() -> io::Result<Self> {
+        Self::ask(Routes::Read)
+    }
+
+    /// The same without the routes, of which a router has a million.
+    ///
+    /// # Errors
+    /// When netlink does not answer.
+    pub fn read_without_routes() -> io::Result<Self> {
+        Self::ask(Routes::Leave)
+    }
+
+    fn ask(routes: Routes) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()?;
         runtime.block_on(async {
             let (connection, handle, _) = new_connection()?;
             tokio::spawn(connection);
-            read(&handle).await.map_err(io::Error::other)
+            read(&handle, routes).await.map_err(io::Error::other)
         })
     }
 
@@ -126,7 +138,14 @@ impl Network {
     }
 }
 
-async fn read(handle: &Handle) -> Result<Network, rtnetlink::Error> {
+/// Are routes of interest?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Routes {
+    Read,
+    Leave,
+}
+
+async fn read(handle: &Handle, routes: Routes) -> Result<Network, rtnetlink::Error> {
     let mut network = Network::default();
     let mut links = handle.link().get().execute();
     while let Some(message) = links.try_next().await? {
@@ -164,6 +183,9 @@ async fn read(handle: &Handle) -> Result<Network, rtnetlink::Error> {
             .extend(local.or(address).map(|ip| (ip, message.header.index)));
     }
 
+    if routes == Routes::Leave {
+        return Ok(network);
+    }
     let v4 = RouteMessageBuilder::<std::net::Ipv4Addr>::new().build();
     let v6 = RouteMessageBuilder::<std::net::Ipv6Addr>::new().build();
     for query in [v4, v6] {

@@ -1,14 +1,16 @@
-//! The sessions by which operators reach this host: what a change of policy must not cut unasked.
+//! The sessions by which operators reach this host: those that a change of policy must not shut out
+//! unasked.
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs, iter,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
 };
 
 use procfs::{
-    net::TcpState,
-    process::{FDTarget, all_processes},
+    net::{TcpNetEntry, TcpState},
+    process::{FDTarget, Process, all_processes},
 };
 
 use super::sockets::{self, plain};
@@ -24,21 +26,22 @@ pub struct Session {
 
 /// Programs that serve remote logins.
 const SERVERS: [&str; 4] = ["sshd", "sshd-session", "sshd-auth", "dropbear"];
+/// Further up nobody looks.
+const MOST_ANCESTORS: usize = 64;
 /// Where they listen when nobody can be asked.
 const SSH_PORT: u16 = 22;
 
-/// Every established session of an SSH server in this network namespace, and the one that this
-/// command was started from. `sudo` drops `SSH_CONNECTION` and tmux hides the ancestors, so the
-/// kernel's tables are what counts.
+/// Every established session of an SSH server in this network namespace, the one that a process above
+/// this command serves, and the one that this command was started from. `sudo` drops
+/// `SSH_CONNECTION` and tmux hides the ancestors, so the kernel's tables are what counts.
 #[must_use]
 pub fn operators() -> BTreeSet<Session> {
     let entries = sockets::tcp();
     let servers = server_inodes();
-    let mut ports: BTreeSet<u16> = entries
-        .iter()
-        .filter(|entry| entry.state == TcpState::Listen)
-        .filter(|entry| servers.contains(&entry.inode) || entry.local_address.port() == SSH_PORT)
-        .map(|entry| entry.local_address.port())
+    let above = served_above(&entries);
+    let mut ports: BTreeSet<u16> = listening(&entries)
+        .filter(|entry| servers.contains(&entry.inode) || port_of(entry) == SSH_PORT)
+        .map(port_of)
         .collect();
     let mut sessions: BTreeSet<Session> = from_environment().into_iter().collect();
     ports.extend(sessions.iter().map(|session| session.local.port()));
@@ -46,7 +49,9 @@ pub fn operators() -> BTreeSet<Session> {
         .iter()
         .filter(|entry| entry.state == TcpState::Established)
         .filter(|entry| {
-            servers.contains(&entry.inode) || ports.contains(&entry.local_address.port())
+            above.contains(&entry.inode)
+                || servers.contains(&entry.inode)
+                || ports.contains(&port_of(entry))
         })
         .map(|entry| Session {
             remote: plain(entry.remote_address),
@@ -59,6 +64,66 @@ pub fn operators() -> BTreeSet<Session> {
     sessions
 }
 
+/// Sockets of the processes above this one that serve one session each: accepted on a port where
+/// somebody else listens. Who listens himself serves many, and who listens nowhere went out.
+fn served_above(entries: &[TcpNetEntry]) -> BTreeSet<u64> {
+    let mut served = BTreeSet::new();
+    for process in ancestors() {
+        let held: BTreeSet<u64> = socket_inodes(&process).into_iter().collect();
+        let accepted = entries.iter().filter(|entry| {
+            let mut listeners = listening(entries).filter(|other| port_of(other) == port_of(entry));
+            let is_server = listeners.clone().any(|other| held.contains(&other.inode));
+            held.contains(&entry.inode) && listeners.next().is_some() && !is_server
+        });
+        served.extend(accepted.map(|entry| entry.inode));
+    }
+    served
+}
+
+fn listening(entries: &[TcpNetEntry]) -> impl Iterator<Item = &TcpNetEntry> + Clone {
+    entries
+        .iter()
+        .filter(|entry| entry.state == TcpState::Listen)
+}
+
+fn port_of(entry: &TcpNetEntry) -> u16 {
+    entry.local_address.port()
+}
+
+/// Did this command come by SSH into this network namespace? `SSH_CONNECTION` says so, or a process
+/// above this one that serves logins: `sudo` drops the variable, but not its parents.
+#[must_use]
+pub fn is_remote() -> bool {
+    env::var_os("SSH_CONNECTION").is_some_and(|text| !text.is_empty())
+        || ancestors()
+            .iter()
+            .any(|process| serves_logins(process) && is_in_our_network(process))
+}
+
+/// The processes above this one, the nearest first.
+fn ancestors() -> Vec<Process> {
+    let parent = |process: &Process| Process::new(process.stat().ok()?.ppid).ok();
+    let this = Process::myself().ok();
+    iter::successors(this.as_ref().and_then(parent), parent)
+        .take(MOST_ANCESTORS)
+        .collect()
+}
+
+fn serves_logins(process: &Process) -> bool {
+    process
+        .stat()
+        .is_ok_and(|stat| SERVERS.contains(&stat.comm.as_str()))
+}
+
+/// A namespace that cannot be read counts as ours.
+fn is_in_our_network(process: &Process) -> bool {
+    let namespace = |pid: &str| fs::read_link(PathBuf::from(format!("/proc/{pid}/ns/net"))).ok();
+    match (namespace(&process.pid().to_string()), namespace("self")) {
+        (Some(theirs), Some(ours)) => theirs == ours,
+        (None, _) | (_, None) => true,
+    }
+}
+
 /// Socket inodes held by SSH servers; none when /proc may not be read.
 fn server_inodes() -> BTreeSet<u64> {
     let Ok(processes) = all_processes() else {
@@ -66,13 +131,18 @@ fn server_inodes() -> BTreeSet<u64> {
     };
     processes
         .flatten()
-        .filter(|process| {
-            process
-                .stat()
-                .is_ok_and(|stat| SERVERS.contains(&stat.comm.as_str()))
-        })
-        .filter_map(|process| process.fd().ok())
-        .flat_map(|descriptors| descriptors.flatten())
+        .filter(serves_logins)
+        .flat_map(|process| socket_inodes(&process))
+        .collect()
+}
+
+/// Inodes of the sockets that a process holds.
+fn socket_inodes(process: &Process) -> Vec<u64> {
+    process
+        .fd()
+        .into_iter()
+        .flatten()
+        .flatten()
         .filter_map(|descriptor| {
             if let FDTarget::Socket(inode) = descriptor.target {
                 Some(inode)

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    controller::{Protection, RuleView, Status},
+    controller::{Entry, Protection, RuleView, Status},
     ruleset::describe,
 };
 
@@ -42,6 +42,7 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
             )?;
         }
     }
+    change_lines(out, status)?;
     for interface in &status.interfaces {
         match interface.mode {
             Some(mode) => writeln!(out, "Interface: {} ({})", interface.name, mode.label())?,
@@ -69,6 +70,66 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
         .rules
         .iter()
         .try_for_each(|rule| rule_line(out, rule, detail))
+}
+
+/// What is not as settled as it looks.
+fn change_lines(out: &mut dyn Write, status: &Status) -> io::Result<()> {
+    if status.is_monitor() {
+        writeln!(
+            out,
+            "MONITOR MODE: NOTHING IS DROPPED, only counted (`guardctl default deny` enforces)"
+        )?;
+    }
+    if let Some(pending) = &status.pending {
+        let then = match pending.previous_generation {
+            0 => "goes off again".to_owned(),
+            generation => format!("returns to generation {generation}"),
+        };
+        writeln!(
+            out,
+            "PENDING: {then} in {} s unless `guardctl confirm`",
+            pending.seconds()
+        )?;
+    }
+    if let Some(reverted) = &status.reverted {
+        let now = match status.generation {
+            0 => "guard is off".to_owned(),
+            generation => format!("generation {generation} is in force"),
+        };
+        writeln!(
+            out,
+            "REVERTED: `{}` of {} was not confirmed: {now}",
+            reverted.command, reverted.when
+        )?;
+    }
+    Ok(())
+}
+
+/// `history`, newest first.
+///
+/// # Errors
+/// When the writer fails.
+pub fn history(out: &mut dyn Write, entries: &[Entry]) -> io::Result<()> {
+    if entries.is_empty() {
+        return writeln!(out, "No policy has been in force yet.");
+    }
+    writeln!(
+        out,
+        "{:>5}  {:<20}  {:>10}  {:>6}  {:<13}  Command",
+        "Entry", "When", "Generation", "Rules", "Outcome"
+    )?;
+    entries.iter().try_for_each(|entry| {
+        writeln!(
+            out,
+            "{:>5}  {:<20}  {:>10}  {:>6}  {:<13}  {}",
+            entry.number,
+            entry.when(),
+            entry.generation,
+            entry.rules,
+            entry.outcome.label(),
+            entry.command
+        )
+    })
 }
 
 fn verbose(out: &mut dyn Write, status: &Status) -> io::Result<()> {

@@ -2,7 +2,7 @@
 //! is not on disk yet.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::OpenOptions,
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -25,12 +25,23 @@ pub(super) enum Purpose {
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
     texts: BTreeMap<PathBuf, String>,
+    hidden: BTreeSet<PathBuf>,
 }
 
 impl Overlay {
     /// Lets `text` stand in for the file at `path`.
     pub fn insert(&mut self, path: PathBuf, text: String) {
         self.texts.insert(path, text);
+    }
+
+    /// Lets the file at `path` count as not there.
+    pub fn hide(&mut self, path: PathBuf) {
+        self.hidden.insert(path);
+    }
+
+    /// Does the file count as not there?
+    pub(super) fn hides(&self, path: &Path) -> bool {
+        self.hidden.contains(path)
     }
 
     /// Paths of the texts.
@@ -42,6 +53,9 @@ impl Overlay {
     pub(super) fn read(&self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, String> {
         if let Some(text) = self.texts.get(path) {
             return Ok(Some(text.clone().into_bytes()));
+        }
+        if self.hides(path) {
+            return Ok(None);
         }
         let limit = match purpose {
             Purpose::Policy => MAX_POLICY_BYTES,

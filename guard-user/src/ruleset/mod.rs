@@ -29,4 +29,4 @@ pub use sets::SetTable;
 #[cfg(feature = "testing")]
 pub mod sample;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

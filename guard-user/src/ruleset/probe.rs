@@ -31,9 +31,9 @@ impl Model {
         }
     }
 
-    /// What happens to the next segment of an established TCP session.
+    /// What happens to the first segment of a new TCP connection (a SYN).
     #[must_use]
-    pub fn session(&self, ifindex: u32, remote: SocketAddr, local: SocketAddr) -> Verdict {
+    pub fn new_connection(&self, ifindex: u32, remote: SocketAddr, local: SocketAddr) -> Verdict {
         let packet = Packet {
             source: Addr::from(remote.ip()),
             destination: Addr::from(local.ip()),
@@ -45,7 +45,7 @@ impl Model {
             transport: Transport::Tcp {
                 source_port: remote.port(),
                 destination_port: local.port(),
-                flags: TcpFlags(TcpFlags::ACK | TcpFlags::PSH),
+                flags: TcpFlags(TcpFlags::SYN),
             },
             network_at: 0,
             transport_at: 0,

@@ -213,7 +213,7 @@ impl<'s> Reading<'s> {
                 self.is_incomplete = true;
             }
         }
-        paths.retain(|path| is_policy(path));
+        paths.retain(|path| is_policy(path) && !self.source.overlay.hides(path));
         paths.sort_unstable();
         paths.dedup();
         paths

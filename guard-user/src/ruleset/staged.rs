@@ -85,6 +85,12 @@ impl Staged {
         Ok(staged)
     }
 
+    /// Lets every user read the file, whatever it was before.
+    pub fn readable_by_all(&self) -> Result<(), StageError> {
+        fs::set_permissions(&self.temporary, fs::Permissions::from_mode(0o644))
+            .map_err(|source| failed(&self.target, "set the mode of", source))
+    }
+
     /// Path of the file that will be replaced.
     #[must_use]
     pub fn target(&self) -> &Path {

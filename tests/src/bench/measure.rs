@@ -147,12 +147,10 @@ impl Case {
             Before::Nothing => {}
             Before::Flows => self.begin_flows(&mut object, seed)?,
             Before::SessionPorts => {
-                let map = object
-                    .map_mut(names::SESSION_PORTS)
-                    .context("no ports map")?;
+                let map = object.map_mut(names::PORTS).context("no ports map")?;
                 let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
                 for row in 0..PORT_ROWS {
-                    ports.set(row, [1; PORTS_PER_ROW], 0)?;
+                    ports.set(row, [flow::HAS_SESSIONS; PORTS_PER_ROW], 0)?;
                 }
             }
         }
@@ -188,6 +186,13 @@ impl Case {
             bucket[WAYS + way] = state.to_word();
             flows.set(tag.bucket(), bucket, 0)?;
         }
+        let port = u16::from_be_bytes(self.frame[36..38].try_into()?);
+        let (row, place) = flow::port_place(port);
+        let map = object.map_mut(names::PORTS).context("no ports map")?;
+        let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
+        let mut marks = [0; PORTS_PER_ROW];
+        marks[place] = flow::HAS_TCP_FLOWS;
+        ports.set(row, marks, 0)?;
         Ok(())
     }
 

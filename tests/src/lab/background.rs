@@ -56,6 +56,15 @@ impl Background {
         self.child.id()
     }
 
+    /// Has it ended on its own?
+    ///
+    /// # Panics
+    /// When it is not our child any more.
+    #[must_use]
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our own child").is_some()
+    }
+
     /// Panics with what it said when it has ended on its own.
     ///
     /// # Panics

@@ -47,7 +47,7 @@ impl Instance {
             network: namespace.path(),
             is_kept: false,
         };
-        for name in ["etc", "state", "run", "bpf"] {
+        for name in ["etc", "state", "run", "bpf", "units"] {
             let path = instance.folder.join(name);
             fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
@@ -106,12 +106,13 @@ impl Instance {
 
     /// The variables that lead guardctl to this instance.
     #[must_use]
-    pub fn environment(&self) -> [(&'static str, PathBuf); 4] {
+    pub fn environment(&self) -> [(&'static str, PathBuf); 5] {
         [
             ("GUARD_ETC", self.etc()),
             ("GUARD_STATE", self.state()),
             ("GUARD_RUN", self.run()),
             ("GUARD_BPFFS", self.bpffs()),
+            ("GUARD_UNITS", self.folder.join("units")),
         ]
     }
 

@@ -91,6 +91,14 @@ impl Topology {
     /// When the kernel refuses it.
     pub fn replace_server_interface(&self) {
         self.srv.ip("link del eth0");
+        self.make_server_interface();
+    }
+
+    /// Makes the server's eth0, which it must not have.
+    ///
+    /// # Panics
+    /// When the kernel refuses it.
+    pub fn make_server_interface(&self) {
         connect(&self.srv, &self.wan, SRV);
     }
 

@@ -48,5 +48,8 @@ fn parallel_edits_lose_no_update() {
         .says("0 added, 0 removed, 20 unchanged");
     assert!(host.guard.policy().starts_with("# kept\n"));
     assert_eq!(Host::entries(&host.guard.etc()), ["guard.toml"]);
-    assert_eq!(Host::entries(&host.guard.state()), ["applied.json"]);
+    assert_eq!(
+        Host::entries(&host.guard.state()),
+        ["applied.json", "history"]
+    );
 }

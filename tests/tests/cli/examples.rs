@@ -107,7 +107,7 @@ fn an_example_does_what_its_comments_say() {
                 IpAddr::V6(_) => "2001:db8::10".parse().expect("an address"),
             };
             let remote = SocketAddr::new(source, 40_000);
-            let verdict = model.session(1, remote, SocketAddr::new(own, *port));
+            let verdict = model.new_connection(1, remote, SocketAddr::new(own, *port));
             assert_eq!(verdict.action, *action, "{name}: {source} -> {port}");
         }
     }

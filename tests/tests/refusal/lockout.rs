@@ -1,16 +1,15 @@
-//! Operators' sessions are not cut unasked.
+//! Operators are not shut out unasked.
 
 use std::{
-    fs::File,
     io::Write as _,
-    net::TcpStream,
-    os::fd::{FromRawFd as _, OwnedFd},
+    net::{TcpListener, TcpStream},
+    os::fd::OwnedFd,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use guard_tests::{
-    lab::{Answer, Sshd, TcpEcho, finish},
+    lab::{Answer, Sshd, TcpEcho, Terminal, finish},
     require,
 };
 
@@ -19,7 +18,7 @@ use crate::scene::{ENABLE, Scene, assert_refusal};
 const FRIEND_RULE: [&str; 3] = ["allow", "198.51.100.10", "22/tcp"];
 
 #[test]
-fn enable_does_not_cut_a_live_ssh_session_unasked() {
+fn enable_does_not_shut_out_an_operator_unasked() {
     if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
         return;
     }
@@ -32,7 +31,7 @@ fn enable_does_not_cut_a_live_ssh_session_unasked() {
             .guardctl(&["allow", "from", "203.0.113.0/24", "to", "any", "port", "22"])
             .ok(),
     );
-    let cause = "would cut the SSH session 198.51.100.10:";
+    let cause = "you could not log in again from 198.51.100.10:";
 
     for words in [
         ENABLE.as_slice(),
@@ -48,7 +47,7 @@ fn enable_does_not_cut_a_live_ssh_session_unasked() {
 }
 
 #[test]
-fn enable_does_not_cut_a_live_ssh_session_over_ipv6_unasked() {
+fn enable_does_not_shut_out_an_operator_over_ipv6_unasked() {
     if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
         return;
     }
@@ -57,7 +56,7 @@ fn enable_does_not_cut_a_live_ssh_session_over_ipv6_unasked() {
     let mut session = sshd.session(&scene.lab.friend, scene.lab.srv.v6);
     drop(scene.guard.guardctl(&FRIEND_RULE).ok());
 
-    let cause = "would cut the SSH session [2001:db8:100::10]:";
+    let cause = "you could not log in again from 2001:db8:100::10:";
     scene.refuses(
         &[],
         &ENABLE,
@@ -101,7 +100,7 @@ fn force_cuts_the_session_and_a_rule_brings_it_back() {
 }
 
 #[test]
-fn no_change_of_the_policy_cuts_a_live_ssh_session_unasked() {
+fn no_change_of_the_policy_shuts_out_an_operator_unasked() {
     if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
         return;
     }
@@ -112,7 +111,7 @@ fn no_change_of_the_policy_cuts_a_live_ssh_session_unasked() {
     drop(scene.guard.guardctl(&rule).ok());
     drop(scene.guard.guardctl(&ENABLE).ok());
     let mut session = sshd.session(&scene.lab.friend, scene.lab.srv.v4);
-    let cause = "would cut the SSH session 198.51.100.10:";
+    let cause = "you could not log in again from 198.51.100.10:";
 
     let commands: [&[&str]; 4] = [
         &["delete", "2"],
@@ -152,7 +151,8 @@ fn the_session_that_the_environment_names_counts_too() {
 
     let ran = finish(&mut enable(&scene), Duration::from_secs(20));
 
-    let cause = "would cut the SSH session 198.51.100.10:50000 -> 192.0.2.1:22";
+    let cause = "you could not log in again from 198.51.100.10: a new connection would be dropped \
+                 (session 198.51.100.10:50000 -> 192.0.2.1:22)";
     assert_refusal(ran, 7, cause, "guardctl allow 198.51.100.10 22/tcp");
     assert_eq!(scene.guard.dump(&scene.lab.srv), before);
     drop(scene.guard.guardctl(&FRIEND_RULE).ok());
@@ -172,9 +172,36 @@ fn a_session_that_is_not_an_operators_holds_nothing_up() {
     drop(scene.guard.guardctl(&ENABLE).ok());
 }
 
+#[test]
+fn a_session_that_a_process_above_serves_counts_whatever_its_name() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    for to in [scene.lab.srv.v4, scene.lab.srv.v6] {
+        let listener = scene.lab.srv.run(|| TcpListener::bind((to, 9000)).unwrap());
+        let _client = scene
+            .lab
+            .friend
+            .run(|| TcpStream::connect((to, 9000)).unwrap());
+        let (session, from) = listener.accept().unwrap();
+        // A shell that serves one session, as inetd starts it; the listener is not among its files.
+        let ran = scene
+            .guard
+            .command_behind(&["sh", "-c", "\"$@\"; exit $?", "sh"], &ENABLE)
+            .stdin(Stdio::from(OwnedFd::from(session)))
+            .output()
+            .expect("guardctl starts");
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(7), "{told}");
+        let cause = format!("you could not log in again from {}: ", from.ip());
+        assert!(told.contains(&cause), "{told}");
+    }
+}
+
 /// Runs `enable` with a terminal as its input, on which `answer` was typed; its exit code.
 fn enable_on_a_terminal(scene: &Scene, answer: &str, more: &[&str]) -> Option<i32> {
-    let (mut keyboard, terminal) = open_terminal();
+    let (mut keyboard, terminal) = Terminal::pair();
     keyboard.write_all(answer.as_bytes()).expect("types");
     let words = [ENABLE.as_slice(), more].concat();
     let ran = scene
@@ -185,28 +212,6 @@ fn enable_on_a_terminal(scene: &Scene, answer: &str, more: &[&str]) -> Option<i3
         .output()
         .expect("guardctl starts");
     ran.status.code()
-}
-
-/// The two ends of a pseudo-terminal.
-fn open_terminal() -> (File, OwnedFd) {
-    let (mut master, mut slave) = (-1, -1);
-    let null = std::ptr::null_mut();
-    // SAFETY: two live integers to write to; null asks for no name and for the usual settings.
-    let result = unsafe {
-        libc::openpty(
-            &raw mut master,
-            &raw mut slave,
-            null,
-            std::ptr::null(),
-            std::ptr::null(),
-        )
-    };
-    assert_eq!(result, 0, "openpty");
-    // SAFETY: the call succeeded, so this is an open descriptor that nobody else owns.
-    let master = unsafe { OwnedFd::from_raw_fd(master) };
-    // SAFETY: as above.
-    let slave = unsafe { OwnedFd::from_raw_fd(slave) };
-    (File::from(master), slave)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The two hash tables of an image: open addressing with a bounded number of places to look at.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use guard_common::abi::{
     image::{MAX_PROBES, PrefixKey, TableRef, Tree, pair_hash},
@@ -126,7 +126,8 @@ fn with_markers(
     forest: &Forest,
     family: super::prefixes::Family,
 ) -> Vec<Classified> {
-    let mut entries = HashMap::new();
+    // In order: the same policy gives the same image, word for word.
+    let mut entries = BTreeMap::new();
     let default = forest.default_class(family);
     for (place, prefix) in forest.searched(family) {
         for len in lengths.stations(prefix.len) {
@@ -200,4 +201,33 @@ fn place<E: Copy>(
         table[free] = Some(*entry);
     }
     Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Host, Stamp, compile};
+    use crate::ruleset::sample::{allow, policy};
+
+    /// Whoever compares an image with the one in force must not find a difference that is none.
+    #[test]
+    fn the_same_policy_gives_the_same_image_word_for_word() {
+        let rules = (0..300u32).map(|number| {
+            let [_, _, high, low] = (number * 211).to_be_bytes();
+            let length = 16 + number % 17;
+            allow()
+                .tcp(1000 + (number % 7) as u16)
+                .from(&format!("10.{high}.{low}.0/{length}"))
+                .from(&format!("2001:db8:{number:x}::/{}", 32 + number % 90))
+        });
+        let policy = policy(rules);
+        let host = Host {
+            interfaces: vec![("eth0".to_owned(), 2)],
+            own: vec!["192.0.2.1".parse().expect("an address")],
+        };
+        let image = || compile(&policy, &host, Stamp::default()).expect("an image");
+
+        let first = image();
+
+        assert!((0..5).all(|_| image().words == first.words));
+    }
 }

@@ -67,6 +67,13 @@ impl Image {
         words[HEADER_LENGTH as usize] = words.len() as u64;
         Self { words }
     }
+
+    /// Does it drop nothing, but only count what it would drop?
+    #[must_use]
+    pub fn is_monitor(&self) -> bool {
+        let flags = self.words.get(HEADER_FLAGS as usize);
+        flags.is_some_and(|flags| flags & u64::from(MONITOR) != 0)
+    }
 }
 
 /// The policy needs larger tables than guard builds.

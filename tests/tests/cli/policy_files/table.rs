@@ -40,7 +40,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "default = true\n",
         "1:11",
-        "expected \"deny\" or \"allow\", found boolean",
+        "expected \"deny\", \"allow\" or \"monitor\", found boolean",
     ),
     (
         "interfaces = 5\n",

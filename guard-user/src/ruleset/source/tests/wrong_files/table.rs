@@ -22,7 +22,7 @@ pub(super) const WRONG: &[(&str, (usize, usize), &str)] = &[
     (
         "default = true\n",
         (1, 11),
-        "expected \"deny\" or \"allow\", found boolean",
+        "expected \"deny\", \"allow\" or \"monitor\", found boolean",
     ),
     (
         "\n  defualt = \"deny\"\n",

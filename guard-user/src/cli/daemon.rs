@@ -1,0 +1,120 @@
+//! `daemon`: being it, and talking to the one that runs.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use super::args::DaemonAsked;
+use crate::{
+    control::{Report, Request, Response, client, unexpected},
+    controller::Controller,
+    daemon,
+    failure::{Exit, Failure},
+    output::Output,
+};
+
+pub(super) fn daemon(
+    controller: &Controller,
+    asked: DaemonAsked,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let layout = controller.layout();
+    if asked.status {
+        return match client::ask(layout, Request::Status)? {
+            Response::Status(report) => Ok(status(&report, output)),
+            other @ (Response::Pong { .. } | Response::Done | Response::Failed { .. }) => {
+                Err(unexpected(other))
+            }
+        };
+    }
+    let (request, said) = match asked {
+        DaemonAsked { stop: true, .. } => (
+            Request::Stop,
+            "the daemon has ended; the policy stays in force",
+        ),
+        DaemonAsked {
+            reconcile: true, ..
+        } => (
+            Request::Reconcile,
+            "the daemon has looked at every interface",
+        ),
+        DaemonAsked { .. } => {
+            daemon::run(controller)?;
+            return Ok(Exit::Ok);
+        }
+    };
+    match client::ask(layout, request)? {
+        Response::Done => {
+            output.show(|out| writeln!(out, "{said}"), || json!({"done": true}));
+            Ok(Exit::Ok)
+        }
+        other @ (Response::Pong { .. } | Response::Status(_) | Response::Failed { .. }) => {
+            Err(unexpected(other))
+        }
+    }
+}
+
+fn status(report: &Report, output: &mut Output) -> Exit {
+    output.show(
+        |out| text(out, report),
+        || serde_json::to_value(report).unwrap_or_default(),
+    );
+    if report.generation.is_none() {
+        Exit::Inactive
+    } else if report
+        .interfaces
+        .iter()
+        .all(|interface| interface.protected)
+    {
+        Exit::Ok
+    } else {
+        Exit::Partial
+    }
+}
+
+fn text(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let now = daemon::now();
+    let ago = |then: u64| duration(now.saturating_sub(then));
+    writeln!(
+        out,
+        "Daemon: process {}, version {}, running for {}",
+        report.pid,
+        report.version,
+        ago(report.since)
+    )?;
+    match report.generation {
+        Some(generation) => writeln!(out, "Generation: {generation}")?,
+        None => writeln!(out, "guard is off")?,
+    }
+    for interface in &report.interfaces {
+        let since = ago(interface.since);
+        match &interface.why {
+            None => writeln!(out, "Interface: {} protected for {since}", interface.name)?,
+            Some(why) => writeln!(
+                out,
+                "Interface: {} UNPROTECTED for {since}: {why}",
+                interface.name
+            )?,
+        }
+    }
+    for event in &report.events {
+        writeln!(
+            out,
+            "{:>8} ago  {:<8} {}",
+            ago(event.at),
+            event.level.label(),
+            event.message
+        )?;
+    }
+    Ok(())
+}
+
+/// `3 d`, `2 h`, `5 min`, `7 s`.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        86_400.. => format!("{} d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,74 @@
+//! `load`: what runs at boot.
+
+use serde_json::json;
+
+use crate::{
+    controller::{Controller, Loading, Origin},
+    failure::{Exit, Failure},
+    output::Output,
+};
+
+pub(super) fn load(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
+    let Loading::Loaded {
+        origin,
+        generation,
+        attached,
+        unprotected,
+        mut warnings,
+    } = controller.load_at_boot()?
+    else {
+        output.show(
+            |out| writeln!(out, "guard was not on: nothing to load"),
+            || json!({"active": false, "unprotected": []}),
+        );
+        return Ok(Exit::Ok);
+    };
+    let word = match &origin {
+        Origin::Files => "files",
+        Origin::LastGood { why } => {
+            warnings.push(format!(
+                "THE POLICY FILES ARE NOT USABLE; what is in force is the last policy that was:\n{why}"
+            ));
+            "last-good"
+        }
+        Origin::Kernel => "kernel",
+    };
+    output.warnings(&warnings);
+    let lost: Vec<String> = unprotected
+        .iter()
+        .map(|(name, why)| format!("{name}: UNPROTECTED: {why}"))
+        .collect();
+    output.warnings(&lost);
+    output.show(
+        |out| {
+            for attached in &attached {
+                writeln!(
+                    out,
+                    "{}: attached, {} mode",
+                    attached.interface,
+                    attached.mode.label()
+                )?;
+            }
+            writeln!(out, "guard is active (generation {generation})")
+        },
+        || {
+            let names = attached.iter().map(|attached| &attached.interface);
+            let unprotected = unprotected
+                .iter()
+                .map(|(name, why)| json!({"name": name, "why": why}));
+            json!({
+                "active": true,
+                "origin": word,
+                "generation": generation,
+                "attached": names.collect::<Vec<_>>(),
+                "unprotected": unprotected.collect::<Vec<_>>(),
+                "warnings": warnings,
+            })
+        },
+    );
+    Ok(if unprotected.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Partial
+    })
+}

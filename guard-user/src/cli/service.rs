@@ -1,0 +1,134 @@
+//! `service`, and what `enable` and `status` say about reboots.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
+
+use serde_json::json;
+
+use super::args::{Global, ServiceWord};
+use crate::{
+    controller::{Controller, Protection, ServiceChange, Status},
+    failure::{Exit, Failure},
+    output::Output,
+};
+
+pub(super) fn service(
+    controller: &Controller,
+    action: ServiceWord,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match action {
+        ServiceWord::Install => {
+            let change = controller.install_service()?;
+            tell(
+                &change,
+                "installed",
+                "the units are installed already",
+                output,
+            );
+            Ok(Exit::Ok)
+        }
+        ServiceWord::Remove => {
+            let change = controller.remove_service()?;
+            tell(&change, "removed", "no units are installed", output);
+            Ok(Exit::Ok)
+        }
+        ServiceWord::Status => {
+            let status = controller.service_status();
+            let units = [
+                ("guard-load.service", &status.load),
+                ("guard.service", &status.daemon),
+            ];
+            output.show(
+                |out| {
+                    for (name, path) in units {
+                        match path {
+                            Some(path) => writeln!(out, "{name}: {}", path.display())?,
+                            None => writeln!(out, "{name}: not installed")?,
+                        }
+                    }
+                    Ok(())
+                },
+                || json!({"boot": boot_json(controller), "load": status.load, "daemon": status.daemon}),
+            );
+            Ok(if status.load.is_some() {
+                Exit::Ok
+            } else {
+                Exit::Inactive
+            })
+        }
+    }
+}
+
+fn tell(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output) {
+    output.show(
+        |out| {
+            if change.files.is_empty() {
+                return writeln!(out, "{nothing}");
+            }
+            for file in &change.files {
+                writeln!(out, "{done} {}", file.display())?;
+            }
+            if !change.told_systemd {
+                writeln!(out, "systemd does not run here, or not from this folder: nothing was started")?;
+            }
+            Ok(())
+        },
+        || json!({"changed": !change.files.is_empty(), "files": change.files, "told_systemd": change.told_systemd}),
+    );
+}
+
+/// After `enable`: units where they are missing. A host without systemd is told nothing that it
+/// cannot do. What fails here is said and no failure of `enable`.
+pub(super) fn offer(controller: &Controller, global: &Global, output: &mut Output) {
+    if !controller.has_systemd() || controller.service_status().load.is_some() {
+        return;
+    }
+    let is_asked = io::stdin().is_terminal() && !global.json && !global.quiet;
+    if !global.yes && !(is_asked && agrees()) {
+        output.warnings(&[HINT.to_owned()]);
+        return;
+    }
+    let told = match controller.install_service() {
+        Ok(_) => return,
+        Err(failure) => format!("{HINT} ({})", failure.message),
+    };
+    output.warnings(&[told]);
+}
+
+const HINT: &str = "after a reboot guard is NOT in force: `guardctl service install`";
+
+fn agrees() -> bool {
+    let mut error = io::stderr();
+    let asked = write!(
+        error,
+        "Put guard in force after a reboot, too (systemd)? [Y/n] "
+    )
+    .and_then(|()| error.flush());
+    let mut answer = String::new();
+    asked.is_ok()
+        && io::stdin().lock().read_line(&mut answer).is_ok()
+        && matches!(answer.trim_end_matches('\n'), "" | "y" | "Y" | "yes")
+        && !answer.is_empty()
+}
+
+/// A line of `status`.
+pub(super) fn boot_line(
+    out: &mut dyn Write,
+    controller: &Controller,
+    status: &Status,
+) -> io::Result<()> {
+    match status.protection {
+        Protection::Inactive => Ok(()),
+        Protection::Active | Protection::Partial => match controller.service_status().load {
+            Some(_) => writeln!(out, "\nAfter a reboot: guard-load.service is installed"),
+            None => writeln!(
+                out,
+                "\nAfter a reboot: NOT protected; `guardctl service install`"
+            ),
+        },
+    }
+}
+
+pub(super) fn boot_json(controller: &Controller) -> serde_json::Value {
+    json!({"installed": controller.service_status().load.is_some()})
+}

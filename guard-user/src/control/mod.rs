@@ -1,0 +1,163 @@
+//! How commands and the daemon talk: frames of JSON over a UNIX socket. Both ends are here, and
+//! neither believes the other.
+
+pub mod client;
+mod frame;
+mod peer;
+pub mod server;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Exit, Failure};
+
+/// Longest frame, without its four bytes of length.
+pub const MOST_BYTES: usize = 64 << 10;
+/// For a request to arrive and for its answer to be taken; also how long a command waits.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections at a time.
+pub const MOST_CLIENTS: usize = 16;
+/// Members of this group may ask; only root may order.
+pub const GROUP: &str = "guard";
+
+/// What a command wants of the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Are you there?
+    Ping,
+    /// What do you know?
+    Status,
+    /// Look at the interfaces now.
+    Reconcile,
+    /// End. Enforcement stays.
+    Stop,
+}
+
+impl Request {
+    /// Does it change nothing?
+    #[must_use]
+    pub fn only_reads(self) -> bool {
+        match self {
+            Self::Ping | Self::Status => true,
+            Self::Reconcile | Self::Stop => false,
+        }
+    }
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Response {
+    /// I am.
+    Pong {
+        /// Its process.
+        pid: u32,
+    },
+    /// What it knows.
+    Status(Report),
+    /// It is done.
+    Done,
+    /// It is refused or has failed.
+    Failed {
+        /// Exit code of the command.
+        exit: u8,
+        /// What and why.
+        message: String,
+    },
+}
+
+impl Response {
+    /// A failure, as the command will report it.
+    #[must_use]
+    pub fn failed(exit: Exit, message: impl Into<String>) -> Self {
+        Self::Failed {
+            exit: exit as u8,
+            message: message.into(),
+        }
+    }
+}
+
+/// The daemon's view. Times are seconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub since: u64,
+    /// Generation in force; `None` = guard is off.
+    pub generation: Option<u32>,
+    /// What it keeps protected.
+    pub interfaces: Vec<InterfaceReport>,
+    /// What happened, oldest first; the last of it.
+    pub events: Vec<Event>,
+}
+
+/// An interface that should be protected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceReport {
+    /// Its name.
+    pub name: String,
+    /// Does it run the program?
+    pub protected: bool,
+    /// Since when it is as it is.
+    pub since: u64,
+    /// Why it is unprotected.
+    pub why: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: u64,
+    /// How bad.
+    pub level: Level,
+    /// What.
+    pub message: String,
+}
+
+/// How bad an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Something is unprotected or does not work.
+    Error,
+    /// Somebody should look at it.
+    Warning,
+    /// All is well.
+    Info,
+}
+
+impl Level {
+    /// Word for people.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// The failure in an answer that is not the one that was asked for.
+pub(crate) fn unexpected(response: Response) -> Failure {
+    match response {
+        Response::Failed { exit, message } => Failure::new(
+            match exit {
+                4 => Exit::NotPermitted,
+                _ => Exit::Failed,
+            },
+            format!("the daemon: {message}"),
+        ),
+        Response::Pong { .. } | Response::Status(_) | Response::Done => Failure::new(
+            Exit::NoAnswer,
+            "the daemon answered something else than it was asked",
+        )
+        .help("is it of another version? `systemctl restart guard`"),
+    }
+}

@@ -1,0 +1,237 @@
+//! Keeping the policy that is in force on every interface that it is meant for: interfaces come
+//! and go, and the host's addresses change. No policy is changed and no pending one confirmed.
+
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
+
+use guard_common::abi::names;
+
+use super::{Applied, Controller, Lock, boot, force::image};
+use crate::{
+    dataplane::{
+        adopt,
+        attach::Attached,
+        heal::{self, Spare},
+        installation::{self, Term},
+        pins::{self, Running},
+    },
+    failure::Failure,
+    host::{Interface, Network},
+    ruleset::{compile::Stamp, source::Loaded},
+};
+
+/// What tells one policy in force from another, cheap to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Its generation.
+    pub generation: u32,
+    /// Digest of the files that it was compiled from.
+    pub digest: u64,
+    /// Number of the pin of its map: another one after `disable` and `enable`.
+    pin: u64,
+}
+
+/// Is the image in the kernel the one of this host's present addresses and interfaces?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// It was already.
+    Current,
+    /// It is now.
+    Renewed,
+    /// Unknown: the files are not what is in force, or a change awaits its confirmation.
+    NotNow,
+}
+
+/// What healing found and did.
+#[derive(Debug)]
+pub struct Healing {
+    /// The policy in force.
+    pub in_force: InForce,
+    /// Names of the interfaces that are meant to be protected.
+    pub names: Vec<String>,
+    /// Default routes decide what is protected, because the policy names no interface.
+    pub follows_routes: bool,
+    /// Interfaces that carry a default route since, and are protected from now on.
+    pub joined: Vec<String>,
+    /// Interfaces that have the program again, or for the first time.
+    pub attached: Vec<Attached>,
+    /// Interfaces on whose way out the program was missing, and is again.
+    pub way_out: Vec<String>,
+    /// Interfaces that could not have it, and why.
+    pub failed: Vec<(String, Failure)>,
+    /// Interfaces that carry the program and are not named: renamed, most of the time.
+    pub strays: Vec<String>,
+    /// Addresses and indices in the image.
+    pub refresh: Refresh,
+    /// What else went wrong.
+    pub problems: Vec<Failure>,
+}
+
+impl Controller {
+    /// The policy in force; `None` when guard is off.
+    ///
+    /// # Errors
+    /// As [`pins::open`].
+    pub fn in_force(&self) -> Result<Option<InForce>, Failure> {
+        Ok(pins::open(&self.layout)?.map(|running| self.name_of(&running)))
+    }
+
+    fn name_of(&self, running: &Running) -> InForce {
+        let pin = self.layout.maps().join(names::POLICY);
+        InForce {
+            generation: running.slots.generation(),
+            digest: running.slots.digest(),
+            pin: pin.metadata().map_or(0, |pin| pin.ino()),
+        }
+    }
+
+    /// Names of the interfaces that run the program of one of our links.
+    ///
+    /// # Errors
+    /// When the pins cannot be read.
+    pub fn protected(&self, network: &Network) -> Result<BTreeSet<String>, Failure> {
+        let indices = heal::protected(&self.layout, network)?;
+        Ok(indices
+            .into_iter()
+            .filter_map(|index| network.by_index(index))
+            .map(|interface| interface.name.clone())
+            .collect())
+    }
+
+    /// Does an interface lack the program on its way out?
+    #[must_use]
+    pub fn lacks_way_out(&self, interface: &Interface) -> bool {
+        heal::lacks_way_out(&self.layout, interface)
+    }
+
+    /// Looks up the sessions that go on behind NAT, which the kernel may have forgotten to tell.
+    ///
+    /// # Errors
+    /// When the connection table cannot be read.
+    pub fn keep_sessions(&self, network: &Network) -> Result<(), Failure> {
+        adopt::adopt_running(&self.layout, network).map(|_| ())
+    }
+
+    /// Puts the program onto every interface that should have it and has not, and the host's present
+    /// addresses into the policy in force. `None` when guard is off. A daemon keeps the spare.
+    ///
+    /// # Errors
+    /// When the lock, the pins or the network cannot be read. What goes wrong with one interface is
+    /// part of the answer.
+    pub fn heal(&self, spare: &mut Option<Spare>) -> Result<Option<Healing>, Failure> {
+        let _lock = Lock::acquire(&self.layout)?;
+        // A deadline that has passed is settled before anything else.
+        self.recover()?;
+        let Some(running) = pins::open(&self.layout)? else {
+            return Ok(None);
+        };
+        let network = self.network()?;
+        let in_force = self.name_of(&running);
+        let is_pending = running.slots.switch().has_deadline();
+        let settled = self
+            .load()
+            .ok()
+            .filter(|loaded| !is_pending && loaded.digest == in_force.digest);
+        let applied = Applied::read(&self.layout);
+        let mut healing = Healing {
+            in_force,
+            names: applied.iter().flat_map(|a| a.interfaces.clone()).collect(),
+            follows_routes: false,
+            joined: Vec::new(),
+            attached: Vec::new(),
+            way_out: Vec::new(),
+            failed: Vec::new(),
+            strays: Vec::new(),
+            refresh: Refresh::NotNow,
+            problems: Vec::new(),
+        };
+        if let Some(loaded) = &settled {
+            self.names(loaded, &network, applied, &mut healing);
+            match self.refresh(loaded, &running, &network) {
+                Ok(refresh) => healing.refresh = refresh,
+                Err(failure) => healing.problems.push(failure),
+            }
+            if let Err(failure) = boot::save_last_good(&self.layout, loaded) {
+                healing.problems.push(failure);
+            }
+        }
+        if healing.names.is_empty() {
+            healing.names = self.protected(&network)?.into_iter().collect();
+        }
+        let wanted: Vec<_> = healing
+            .names
+            .iter()
+            .filter_map(|name| network.interface(name))
+            .collect();
+        match heal::heal(&self.layout, &wanted, &network, spare) {
+            Ok(healed) => {
+                healing.attached = healed.attached;
+                healing.way_out = healed.way_out;
+                healing.problems.extend(healed.problem);
+                healing.failed = healed.failed;
+            }
+            Err(failure) => healing.problems.push(failure),
+        }
+        let strays = self.protected(&network)?.into_iter();
+        healing.strays = strays
+            .filter(|name| !healing.names.contains(name))
+            .collect();
+        Ok(Some(healing))
+    }
+
+    /// Which interfaces the policy means now. Default routes only ever add one.
+    fn names(
+        &self,
+        loaded: &Loaded,
+        network: &Network,
+        applied: Option<Applied>,
+        healing: &mut Healing,
+    ) {
+        healing.follows_routes = loaded.policy.interfaces.is_empty();
+        let wanted = if healing.follows_routes {
+            let mut names = network.default_interfaces();
+            names.retain(|name| network.interface(name).is_some_and(|i| i.is_ethernet));
+            names
+        } else {
+            loaded.policy.interfaces.clone()
+        };
+        for name in wanted {
+            if !healing.names.contains(&name) {
+                healing.names.push(name.clone());
+                healing.joined.push(name);
+            }
+        }
+        let Some(mut applied) = applied.filter(|applied| {
+            !healing.joined.is_empty() && applied.generation == healing.in_force.generation
+        }) else {
+            return;
+        };
+        applied.interfaces.clone_from(&healing.names);
+        let saved = applied.stage(&self.layout).and_then(|staged| {
+            staged
+                .commit()
+                .map_err(|error| super::texts::stage_failure(&error))
+        });
+        if let Err(failure) = saved {
+            healing.problems.push(failure);
+        }
+    }
+
+    /// Own addresses and the indices of interfaces are part of the image.
+    fn refresh(
+        &self,
+        loaded: &Loaded,
+        running: &Running,
+        network: &Network,
+    ) -> Result<Refresh, Failure> {
+        let stamp = Stamp {
+            generation: running.slots.generation(),
+            digest: loaded.digest,
+        };
+        let image = image(&loaded.policy, network, stamp)?;
+        if image.words == running.slots.active_image() {
+            return Ok(Refresh::Current);
+        }
+        installation::apply(&self.layout, &image, network, Term::Settled)?;
+        Ok(Refresh::Renewed)
+    }
+}

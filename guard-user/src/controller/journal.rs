@@ -1,0 +1,69 @@
+//! The change that is under way, on disk before the kernel hears of it: a command that is killed is
+//! completed or forgotten by the next one, and a change with a deadline waits here for its
+//! confirmation. One file, so that it is there as a whole or not at all.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Applied,
+    history::PolicyText,
+    texts::{TextChange, remove, stage_failure},
+};
+use crate::{
+    failure::{Exit, Failure},
+    layout::Layout,
+    ruleset::staged::write_atomically,
+};
+
+/// A change that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Journal {
+    /// Does it wait for a confirmation?
+    pub(super) stage: Stage,
+    /// What the operator typed.
+    pub(super) command: String,
+    /// What will be in force, in words.
+    pub(super) applied: Applied,
+    /// Digest of the new policy.
+    pub(super) digest: u64,
+    /// What becomes of the files.
+    pub(super) changes: Vec<TextChange>,
+    /// Every policy file of the new policy.
+    pub(super) files: Vec<PolicyText>,
+}
+
+/// How far a change shall go by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stage {
+    /// To its end: the next command completes what was put into the kernel.
+    Settling,
+    /// Into the kernel only, until somebody confirms it.
+    AwaitingConfirmation,
+}
+
+impl Journal {
+    /// What was written last; `None` when there is nothing or it cannot be read.
+    pub(super) fn read(layout: &Layout) -> Option<Self> {
+        serde_json::from_slice(&fs::read(layout.journal()).ok()?).ok()
+    }
+
+    /// Generation of the new policy.
+    pub(super) fn generation(&self) -> u32 {
+        self.applied.generation
+    }
+
+    /// Onto the disk.
+    pub(super) fn write(&self, layout: &Layout) -> Result<(), Failure> {
+        let text = serde_json::to_string(self)
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        write_atomically(&layout.journal(), &text).map_err(|error| stage_failure(&error))
+    }
+
+    /// Nothing is under way any more.
+    pub(super) fn remove(layout: &Layout) -> Result<(), Failure> {
+        remove(&layout.journal())
+    }
+}

@@ -1,0 +1,197 @@
+//! The policy into a kernel that has just booted, before the network is up: nobody is asked, no
+//! session is there to be cut, and what was not confirmed is not loaded.
+
+use super::{Applied, Controller, Lock, boot, force::image, texts::stage_failure};
+use crate::{
+    dataplane::{
+        attach::Attached,
+        bpffs, heal,
+        installation::{self, Term},
+        pins, preflight,
+    },
+    failure::{Exit, Failure},
+    host::{Interface, Network},
+    ruleset::{compile::Stamp, source::Loaded},
+};
+
+/// Where the policy came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The policy files.
+    Files,
+    /// The copy of the last policy that was in force, because the files are not usable.
+    LastGood {
+        /// What is wrong with the files.
+        why: String,
+    },
+    /// The kernel has a policy already.
+    Kernel,
+}
+
+/// What `load` did.
+#[derive(Debug)]
+pub enum Loading {
+    /// guard was not on: nothing to do.
+    Off,
+    /// A policy is in force.
+    Loaded {
+        /// Where it came from.
+        origin: Origin,
+        /// Generation in force.
+        generation: u32,
+        /// Interfaces that the program was put on.
+        attached: Vec<Attached>,
+        /// Interfaces that are not protected, and why: those that are not there yet, too.
+        unprotected: Vec<(String, String)>,
+        /// What the operator should look at.
+        warnings: Vec<String>,
+    },
+}
+
+/// Why an interface that does not exist is unprotected.
+const NOT_YET: &str = "no such interface yet; `guardctl daemon` attaches when it appears";
+
+impl Controller {
+    /// Puts the policy on disk in force, if guard was on when the host went down. When the files
+    /// cannot be used, the last policy that was in force.
+    ///
+    /// # Errors
+    /// Exit 5 when neither can be used, and whatever the kernel refuses. Nothing is attached then.
+    pub fn load_at_boot(&self) -> Result<Loading, Failure> {
+        if !boot::is_enabled(&self.layout) {
+            return Ok(Loading::Off);
+        }
+        preflight::may_load()?;
+        let lock = Lock::acquire(&self.layout)?;
+        // `disable` may have come to its end meanwhile.
+        if !boot::is_enabled(&self.layout) {
+            return Ok(Loading::Off);
+        }
+        self.recover()?;
+        if pins::open(&self.layout)?.is_some() {
+            drop(lock);
+            return self.already_loaded();
+        }
+        let (loaded, origin) = self.usable_policy()?;
+        let network = self.network()?;
+        let before = Applied::read(&self.layout).unwrap_or_default();
+        let names = meant(&loaded, &network, &before);
+        let generation = before.generation.wrapping_add(1).max(1);
+        let stamp = Stamp {
+            generation,
+            digest: loaded.digest,
+        };
+        let image = image(&loaded.policy, &network, stamp)?;
+        bpffs::prepare(&self.layout)?;
+        let applied = Applied::new(&loaded.policy, generation, names.clone()).stage(&self.layout);
+        // First the policy, then one interface after the other: what one of them cannot do must
+        // not leave the others open.
+        installation::install(&self.layout, &image, &[], &network, Term::Settled)?;
+        let targets: Vec<&Interface> = names
+            .iter()
+            .filter_map(|name| network.interface(name))
+            .collect();
+        let healed = heal::heal(&self.layout, &targets, &network, &mut None)?;
+        let unprotected = unprotected(&names, healed.failed, &network);
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        // Only listings need it, and they find it missing: a read-only disk must not open the host.
+        let saved =
+            applied.and_then(|applied| applied.commit().map_err(|error| stage_failure(&error)));
+        warnings.extend(saved.err().map(|failure| failure.message));
+        if origin == Origin::Files {
+            let kept = boot::save_last_good(&self.layout, &loaded);
+            warnings.extend(kept.err().map(|failure| failure.message));
+        }
+        Ok(Loading::Loaded {
+            origin,
+            generation,
+            attached: healed.attached,
+            unprotected,
+            warnings,
+        })
+    }
+
+    /// Nothing is loaded over a policy that is in force; interfaces may lack it all the same.
+    fn already_loaded(&self) -> Result<Loading, Failure> {
+        let Some(healing) = self.heal(&mut None)? else {
+            return Ok(Loading::Off);
+        };
+        let network = self.network()?;
+        let unprotected = unprotected(&healing.names, healing.failed, &network);
+        Ok(Loading::Loaded {
+            origin: Origin::Kernel,
+            generation: healing.in_force.generation,
+            attached: healing.attached,
+            unprotected,
+            warnings: healing
+                .problems
+                .into_iter()
+                .map(|failure| failure.message)
+                .collect(),
+        })
+    }
+
+    /// The files; when they are broken, or guard.toml is gone, the last policy that was in force.
+    fn usable_policy(&self) -> Result<(Loaded, Origin), Failure> {
+        let main = self.source().main_file();
+        let broken = match self.load() {
+            Ok(loaded) if main.exists() => return Ok((loaded, Origin::Files)),
+            Ok(loaded) => {
+                // An empty policy is a valid one, but not when there was another.
+                let gone = Failure::new(
+                    Exit::BadConfiguration,
+                    format!("{}: does not exist", main.display()),
+                );
+                match boot::last_good(&self.layout)? {
+                    Some(kept) if kept.digest != loaded.digest => return Ok((kept, why(&gone))),
+                    Some(_) | None => return Ok((loaded, Origin::Files)),
+                }
+            }
+            Err(broken) => broken,
+        };
+        match boot::last_good(&self.layout) {
+            Ok(Some(kept)) => Ok((kept, why(&broken))),
+            Ok(None) => Err(broken
+                .context("THE HOST IS UNPROTECTED: the policy files do not load, and no policy that was in force is kept")
+                .help("correct the files (`guardctl check`), then `guardctl enable`")),
+            Err(failure) => Err(failure
+                .context("THE HOST IS UNPROTECTED: neither the policy files nor the copy of the last policy load")
+                .help("correct the files (`guardctl check`), then `guardctl enable`")),
+        }
+    }
+}
+
+fn why(broken: &Failure) -> Origin {
+    Origin::LastGood {
+        why: broken.message.clone(),
+    }
+}
+
+/// What could not be attached to, and what is not there.
+fn unprotected(
+    names: &[String],
+    failed: Vec<(String, Failure)>,
+    network: &Network,
+) -> Vec<(String, String)> {
+    let failed = failed.into_iter();
+    let mut unprotected: Vec<_> = failed.map(|(name, why)| (name, why.message)).collect();
+    let gone = names
+        .iter()
+        .filter(|name| network.interface(name).is_none());
+    unprotected.extend(gone.map(|name| (name.clone(), NOT_YET.to_owned())));
+    unprotected
+}
+
+/// Before the network is up there are no default routes: then what was protected last.
+fn meant(loaded: &Loaded, network: &Network, before: &Applied) -> Vec<String> {
+    if !loaded.policy.interfaces.is_empty() {
+        return loaded.policy.interfaces.clone();
+    }
+    let mut names = before.interfaces.clone();
+    for name in network.default_interfaces() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,112 @@
+//! `apply FILE`: one file becomes the policy as a whole.
+
+use std::{fs, path::Path};
+
+use super::{
+    Changed, Consent, Controller, Difference, RuleView, history::PolicyText, texts::TextChange,
+};
+use crate::{
+    dataplane::pins,
+    failure::{Exit, Failure, from_io},
+    ruleset::{
+        describe,
+        source::{Loaded, MAIN_FILE},
+    },
+};
+
+impl Controller {
+    /// Makes the text of `file` the text of guard.toml and puts it in force. Files of sets are looked
+    /// for where guard.toml is.
+    ///
+    /// # Errors
+    /// Exit 5 when the file is no policy, or when guard.d has files: the policy would be more than
+    /// the one file; 7 when an operator could not log in again, 14 while a change is pending.
+    pub fn replace(&self, file: &Path, consent: Consent) -> Result<Changed, Failure> {
+        let _lock = self.begin(consent)?;
+        if let Some(first) = self.drop_ins().first() {
+            return Err(Failure::new(
+                Exit::BadConfiguration,
+                format!(
+                    "{}: `apply FILE` replaces guard.toml, and this file would go on applying \
+                     beside it",
+                    first.display()
+                ),
+            )
+            .help(
+                "move the files of guard.d away first, or edit guard.toml and `guardctl reload`",
+            ));
+        }
+        if let Some(running) = pins::open(&self.layout)?
+            && !consent.force
+        {
+            self.refuse_unapplied_files(&running)?;
+        }
+        let text = fs::read(file).map_err(|error| unreadable(file, &error))?;
+        let loaded = self.load_as_main(file, &String::from_utf8_lossy(&text))?;
+        let text = loaded.documents[0].text.clone();
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let ready = self.ready(&loaded, consent)?;
+        let before = match pins::open(&self.layout)? {
+            Some(running) => self.rules_in_force(&running),
+            None => self.load().ok().map(|loaded| RuleView::all(&loaded.policy)),
+        };
+        let difference = before.map(|before| {
+            let after = RuleView::all(&loaded.policy);
+            Difference::between(&before, &after)
+        });
+        let what = match &difference {
+            Some(difference) => difference.to_string(),
+            None => describe::rule_count(loaded.policy.rules.len()),
+        };
+        let name = file.display();
+        let (message, generation, pending) = if consent.dry_run {
+            let message = format!("would apply {name}: {what}");
+            (message, self.generation()?, None)
+        } else {
+            let change = TextChange::new(self.source().main_file(), Some(text))?;
+            let forced = self.put_in_force(&loaded, vec![change], ready, consent, &mut warnings)?;
+            let message = match forced.generation {
+                Some(generation) => format!("applied {name}: {what} (generation {generation})"),
+                None => format!(
+                    "saved {name}: {what} (guard is not active; `guardctl enable` turns it on)"
+                ),
+            };
+            (message, forced.generation, forced.pending)
+        };
+        Ok(Changed {
+            changed: true,
+            message,
+            rule: None,
+            generation,
+            warnings,
+            dry_run: consent.dry_run,
+            difference,
+            pending,
+        })
+    }
+
+    /// What the text means as guard.toml; its problems are told of the file that was named.
+    pub(super) fn load_as_main(&self, file: &Path, text: &str) -> Result<Loaded, Failure> {
+        let main = PolicyText {
+            name: MAIN_FILE.to_owned(),
+            text: text.to_owned(),
+        };
+        self.load_texts(&[main]).map_err(|mut failure| {
+            let main = self.source().main_file().display().to_string();
+            failure.message = failure.message.replace(&main, &file.display().to_string());
+            failure
+        })
+    }
+}
+
+/// A file that the operator named.
+pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    let failure = from_io(file.display(), error);
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Failure {
+            exit: Exit::NotFound,
+            ..failure
+        };
+    }
+    failure
+}

@@ -1,0 +1,437 @@
+//! Keeps every interface that should be protected protected: looks, compares, heals and tells.
+//! Blocking; one round at a time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::journal::{Journal, now};
+use crate::{
+    control::{InterfaceReport, Level, Report},
+    controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
+    dataplane::heal::Spare,
+    failure::Failure,
+    host::Network,
+};
+
+/// Between two attempts at what has failed and may fail again.
+const RETRY: Duration = Duration::from_secs(5);
+/// Between two looks at the sessions that go on behind NAT.
+const SESSIONS: Duration = Duration::from_secs(60);
+/// Longest reason in a report; many of them must fit an answer.
+const LONGEST_REASON: usize = 300;
+
+/// Why a round is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The time has come.
+    Tick,
+    /// Something changed, or somebody asked: heal whatever is found.
+    Asked,
+}
+
+/// What is known of the host: a change of it may need another image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    interfaces: BTreeSet<(String, u32)>,
+    addresses: BTreeSet<(IpAddr, u32)>,
+}
+
+impl Facts {
+    fn of(network: &Network) -> Self {
+        let interfaces = network.interfaces.iter();
+        Self {
+            interfaces: interfaces.map(|i| (i.name.clone(), i.index)).collect(),
+            addresses: network.addresses.iter().copied().collect(),
+        }
+    }
+}
+
+/// The outcome of the last healing.
+#[derive(Clone, Debug)]
+struct Known {
+    in_force: InForce,
+    names: Vec<String>,
+    follows_routes: bool,
+    facts: Facts,
+    /// Something is left to be done.
+    retry: Option<Instant>,
+}
+
+/// An interface and since when it is as it is.
+#[derive(Clone, Debug)]
+struct State {
+    is_protected: bool,
+    since: Instant,
+    since_time: u64,
+    why: Option<String>,
+}
+
+/// What others may read while a round is made.
+#[derive(Debug)]
+pub(super) struct Board {
+    pub(super) report: Report,
+    pub(super) journal: Journal,
+}
+
+/// The board is whole whatever a panicking holder did.
+pub(super) fn locked(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+pub(super) struct Keeper {
+    controller: Controller,
+    board: Arc<Mutex<Board>>,
+    known: Option<Known>,
+    /// For the next interface.
+    spare: Option<Spare>,
+    states: BTreeMap<String, State>,
+    strays: BTreeSet<String>,
+    /// After a failed `load`.
+    next_load: Option<Instant>,
+    next_sessions: Instant,
+}
+
+impl Keeper {
+    pub(super) fn new(controller: Controller, board: Arc<Mutex<Board>>) -> Self {
+        Self {
+            controller,
+            board,
+            known: None,
+            spare: None,
+            states: BTreeMap::new(),
+            strays: BTreeSet::new(),
+            next_load: None,
+            next_sessions: Instant::now() + SESSIONS,
+        }
+    }
+
+    /// Looks once, and does what is needed.
+    pub(super) fn round(&mut self, cause: Cause) {
+        let result = match self.controller.in_force() {
+            Ok(Some(in_force)) => self.keep(in_force, cause),
+            Ok(None) => {
+                self.off();
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        };
+        let problem = result.err().map(|failure| (Level::Error, text(&failure)));
+        self.board().journal.standing("round", problem);
+        self.report();
+    }
+
+    /// The files anew, as `guardctl reload` does it.
+    pub(super) fn reload(&mut self) {
+        let result = self.controller.reload(Consent::default());
+        let mut board = self.board();
+        match result {
+            Ok(changed) => board.journal.tell(Level::Info, changed.message),
+            Err(failure) => board.journal.tell(
+                Level::Error,
+                format!("reload: {}; the policy in force stays", text(&failure)),
+            ),
+        }
+    }
+
+    /// One line for the service manager.
+    pub(super) fn summary(&self) -> String {
+        let lost = self.states.iter().filter(|(_, state)| !state.is_protected);
+        let lost: Vec<&str> = lost.map(|(name, _)| name.as_str()).collect();
+        match &self.known {
+            None => "guard is off".to_owned(),
+            Some(_) if !lost.is_empty() => format!("UNPROTECTED: {}", lost.join(", ")),
+            Some(known) => format!(
+                "generation {} on {}",
+                known.in_force.generation,
+                known.names.join(", ")
+            ),
+        }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        locked(&self.board)
+    }
+
+    fn tell(&self, level: Level, message: impl Into<String>) {
+        self.board().journal.tell(level, message);
+    }
+
+    /// Nothing is installed. If it should be, somebody has taken the pins away, or nothing was
+    /// loaded after a reboot.
+    fn off(&mut self) {
+        self.spare = None;
+        if mem::take(&mut self.known).is_some() {
+            self.tell(Level::Info, "guard is off");
+        }
+        self.states.clear();
+        self.strays.clear();
+        let is_time = self.next_load.is_none_or(|next| Instant::now() >= next);
+        if !boot::is_enabled(self.controller.layout()) || !is_time {
+            return;
+        }
+        self.next_load = Some(Instant::now() + RETRY);
+        let problem = match self.controller.load_at_boot() {
+            Ok(Loading::Off) => None,
+            Ok(Loading::Loaded {
+                origin, generation, ..
+            }) => {
+                let how = match origin {
+                    Origin::Files | Origin::Kernel => "from the policy files".to_owned(),
+                    Origin::LastGood { why } => format!(
+                        "from the copy of the last policy, because the files are not usable: {why}"
+                    ),
+                };
+                self.tell(
+                    Level::Warning,
+                    format!("guard was on and nothing was in force: generation {generation} {how}"),
+                );
+                None
+            }
+            Err(failure) => Some((Level::Error, text(&failure))),
+        };
+        self.board().journal.standing("load", problem);
+        if let Ok(Some(in_force)) = self.controller.in_force() {
+            let kept = self.keep(in_force, Cause::Asked);
+            let problem = kept.err().map(|failure| (Level::Error, text(&failure)));
+            self.board().journal.standing("round", problem);
+        }
+    }
+
+    fn keep(&mut self, in_force: InForce, cause: Cause) -> Result<(), Failure> {
+        let started = Instant::now();
+        let network = self.read()?;
+        let facts = Facts::of(&network);
+        let protected = self.controller.protected(&network)?;
+        if !self.is_due(in_force, cause, &facts, &network, &protected) {
+            self.get_ready();
+            self.keep_sessions(&network);
+            return Ok(());
+        }
+        let Some(healing) = self.controller.heal(&mut self.spare)? else {
+            self.off();
+            return Ok(());
+        };
+        let network = Network::read_without_routes()
+            .map_err(|error| crate::failure::from_io("cannot read the interfaces", &error))?;
+        let protected = self.controller.protected(&network)?;
+        self.tell_of(&healing, &protected, started);
+        self.compare(&healing, &network, &protected, started);
+        let is_complete = healing.problems.is_empty()
+            && healing.failed.is_empty()
+            && healing.refresh != Refresh::NotNow;
+        self.known = Some(Known {
+            in_force: healing.in_force,
+            names: healing.names,
+            follows_routes: healing.follows_routes,
+            // Of before: what changed meanwhile is looked at again.
+            facts,
+            retry: (!is_complete).then(|| Instant::now() + RETRY),
+        });
+        self.get_ready();
+        Ok(())
+    }
+
+    /// For the next interface. What keeps a program from being loaded is told when one is needed.
+    fn get_ready(&mut self) {
+        Spare::ready(self.controller.layout(), &mut self.spare).ok();
+    }
+
+    /// What the flow table may have lost of the sessions behind NAT.
+    fn keep_sessions(&mut self, network: &Network) {
+        if Instant::now() < self.next_sessions {
+            return;
+        }
+        self.next_sessions = Instant::now() + SESSIONS;
+        let result = self.controller.keep_sessions(network);
+        let problem = result.err().map(|failure| (Level::Warning, text(&failure)));
+        self.board().journal.standing("sessions", problem);
+    }
+
+    fn read(&self) -> Result<Network, Failure> {
+        let follows_routes = self.known.as_ref().is_none_or(|known| known.follows_routes);
+        let read = if follows_routes {
+            Network::read()
+        } else {
+            Network::read_without_routes()
+        };
+        read.map_err(|error| crate::failure::from_io("cannot read the interfaces", &error))
+    }
+
+    fn is_due(
+        &self,
+        in_force: InForce,
+        cause: Cause,
+        facts: &Facts,
+        network: &Network,
+        protected: &BTreeSet<String>,
+    ) -> bool {
+        let Some(known) = &self.known else {
+            return true;
+        };
+        let has_changed = known.in_force != in_force || known.facts != *facts;
+        if has_changed || cause == Cause::Asked {
+            return true;
+        }
+        let may_try = known.retry.is_none_or(|retry| Instant::now() >= retry);
+        let is_bare = |name: &String| {
+            network.interface(name).is_some_and(|interface| {
+                !protected.contains(name) || self.controller.lacks_way_out(interface)
+            })
+        };
+        let has_joined = known.follows_routes
+            && network.default_interfaces().iter().any(|name| {
+                let is_ethernet = network.interface(name).is_some_and(|i| i.is_ethernet);
+                is_ethernet && !known.names.contains(name)
+            });
+        may_try && (known.retry.is_some() || known.names.iter().any(is_bare) || has_joined)
+    }
+
+    /// What healing did, beside what it means for an interface.
+    fn tell_of(&mut self, healing: &Healing, protected: &BTreeSet<String>, started: Instant) {
+        for name in &healing.joined {
+            self.tell(
+                Level::Info,
+                format!("{name}: carries a default route, and is protected from now on"),
+            );
+        }
+        for name in &healing.way_out {
+            self.tell(
+                Level::Warning,
+                format!(
+                    "{name}: the program on the way out was gone (was its clsact qdisc deleted?); \
+                     replies are recognised again"
+                ),
+            );
+        }
+        if healing.refresh == Refresh::Renewed {
+            self.tell(
+                Level::Info,
+                format!(
+                    "this host's addresses or interfaces changed: generation {} has the new ones \
+                     ({:.1} s)",
+                    healing.in_force.generation,
+                    started.elapsed().as_secs_f64()
+                ),
+            );
+        }
+        let strays: BTreeSet<String> = healing.strays.iter().cloned().collect();
+        for name in strays.difference(&self.strays) {
+            self.tell(
+                Level::Warning,
+                format!(
+                    "{name}: runs the program, but the policy does not name it (renamed?); it \
+                     stays protected until the next `guardctl reload`"
+                ),
+            );
+        }
+        self.strays = strays;
+        // Of an interface that is unprotected the reason is told with it.
+        let half = healing.failed.iter();
+        let half = half.filter(|(name, _)| protected.contains(name));
+        let half = half.map(|(_, failure)| failure);
+        let problems: Vec<String> = healing.problems.iter().chain(half).map(text).collect();
+        let problem = (!problems.is_empty()).then(|| (Level::Error, problems.join("\n")));
+        self.board().journal.standing("healing", problem);
+    }
+
+    /// Which interfaces were lost, and which are back.
+    fn compare(
+        &mut self,
+        healing: &Healing,
+        network: &Network,
+        protected: &BTreeSet<String>,
+        started: Instant,
+    ) {
+        let (at, now_time) = (Instant::now(), now());
+        let mut states = BTreeMap::new();
+        for name in &healing.names {
+            let before = self.states.remove(name);
+            let was_protected = before.as_ref().map(|state| state.is_protected);
+            let is_protected = protected.contains(name);
+            let attached = healing.attached.iter().find(|a| a.interface == *name);
+            let why = (!is_protected).then(|| reason(name, healing, network));
+            if was_protected == Some(true) && (attached.is_some() || !is_protected) {
+                let why = why
+                    .as_deref()
+                    .unwrap_or("it was made anew, or lost its program");
+                self.tell(Level::Error, format!("{name}: unprotected: {why}"));
+            } else if !is_protected && before.as_ref().is_none_or(|state| state.why != why) {
+                let why = why.as_deref().unwrap_or_default();
+                self.tell(Level::Error, format!("{name}: unprotected: {why}"));
+            }
+            let how = attached.map_or_else(String::new, |a| format!(" ({} mode)", a.mode.label()));
+            match (is_protected, was_protected) {
+                (true, Some(false)) => {
+                    let since = before.as_ref().map_or(started, |state| state.since);
+                    let seconds = since.elapsed().as_secs_f64();
+                    let message = format!("{name}: protected again after {seconds:.1} s{how}");
+                    self.tell(Level::Info, message);
+                }
+                (true, Some(true)) if attached.is_some() => {
+                    let seconds = started.elapsed().as_secs_f64();
+                    let message = format!("{name}: protected again after {seconds:.1} s{how}");
+                    self.tell(Level::Info, message);
+                }
+                (true, None) => self.tell(Level::Info, format!("{name}: protected{how}")),
+                (true | false, _) => {}
+            }
+            let state = match before {
+                Some(state) if state.is_protected == is_protected && attached.is_none() => {
+                    State { why, ..state }
+                }
+                Some(_) | None => State {
+                    is_protected,
+                    since: if is_protected { at } else { started },
+                    since_time: now_time,
+                    why,
+                },
+            };
+            states.insert(name.clone(), state);
+        }
+        self.states = states;
+    }
+
+    fn report(&self) {
+        let mut board = self.board();
+        board.report.generation = self.known.as_ref().map(|known| known.in_force.generation);
+        board.report.interfaces = self
+            .states
+            .iter()
+            .map(|(name, state)| InterfaceReport {
+                name: name.clone(),
+                protected: state.is_protected,
+                since: state.since_time,
+                why: state.why.clone(),
+            })
+            .collect();
+    }
+}
+
+/// Why an interface is not protected.
+fn reason(name: &str, healing: &Healing, network: &Network) -> String {
+    let mut why = if network.interface(name).is_none() {
+        "there is no such interface".to_owned()
+    } else {
+        let failed = healing.failed.iter().find(|(failed, _)| failed == name);
+        failed.map_or_else(
+            || "it does not run the program".to_owned(),
+            |(_, failure)| text(failure),
+        )
+    };
+    let cut = why.floor_char_boundary(LONGEST_REASON);
+    why.truncate(cut);
+    why
+}
+
+fn text(failure: &Failure) -> String {
+    match &failure.help {
+        Some(help) => format!("{} ({help})", failure.message),
+        None => failure.message.clone(),
+    }
+}

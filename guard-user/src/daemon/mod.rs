@@ -1,0 +1,234 @@
+//! `guardctl daemon`: sees to it that interfaces which come, go or are renamed are protected, and
+//! answers at the control socket. Enforcement does not need it: the kernel goes on without.
+
+mod journal;
+mod keeper;
+mod single;
+
+use std::{
+    future::pending,
+    io, process,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use sd_notify::NotifyState;
+use tokio::{
+    select,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot},
+    task::{JoinHandle, spawn_blocking},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    control::{
+        Level, Report, Request, Response,
+        server::{Answer, Door},
+    },
+    controller::Controller,
+    dataplane::preflight,
+    failure::{Exit, Failure, from_io},
+    host::watch::Watch,
+};
+use journal::Journal;
+pub(crate) use journal::now;
+use keeper::{Board, Cause, Keeper, locked};
+use single::Single;
+
+/// Between two looks at the interfaces when nothing seems to happen.
+const PERIOD: Duration = Duration::from_secs(1);
+/// For the work at hand when the daemon ends.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
+/// An order that the loop must carry out.
+#[derive(Debug)]
+enum Order {
+    Reconcile(oneshot::Sender<()>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// Exit 1 when another daemon runs, 4 without capabilities, and when socket, signals or netlink
+/// cannot be had.
+pub fn run(controller: &Controller) -> Result<(), Failure> {
+    preflight::may_load()?;
+    let _single = Single::claim(controller.layout())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| from_io("cannot start", &error))?;
+    let result = runtime.block_on(keep_watch(controller));
+    runtime.shutdown_timeout(LAST_WORK);
+    result
+}
+
+async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
+    let path = controller.layout().control();
+    let door = Door::open(&path).map_err(|error| from_io(path.display(), &error))?;
+    let failed = |what| move |error: io::Error| from_io(what, &error);
+    let mut watch = Watch::start().map_err(failed("cannot watch the interfaces"))?;
+    let on = |kind| signal(kind).map_err(failed("cannot wait for signals"));
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let mut hang_up = on(SignalKind::hangup())?;
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    let board = Arc::new(Mutex::new(Board {
+        report: Report {
+            pid: process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since: now(),
+            ..Report::default()
+        },
+        journal: Journal::new(),
+    }));
+    let (orders, mut ordered) = mpsc::channel(crate::control::MOST_CLIENTS);
+    let serving = door.serve(Desk {
+        board: Arc::clone(&board),
+        orders,
+    });
+    let mut serving = std::pin::pin!(serving);
+    let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&board)));
+    let mut work = Work::default();
+    let mut wanted = Wanted::default();
+
+    loop {
+        if wanted.is_anything()
+            && let Some(keeper) = keeper.take()
+        {
+            work.start(keeper, std::mem::take(&mut wanted));
+        }
+        select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => wanted.reload = true,
+            () = watch.changed() => wanted.look = true,
+            _ = ticks.tick() => wanted.look = true,
+            () = &mut serving => {}
+            order = ordered.recv() => match order {
+                Some(Order::Reconcile(asker)) => wanted.askers.push(asker),
+                Some(Order::Stop(asker)) => {
+                    // Whether he still listens or not.
+                    asker.send(()).unwrap_or_default();
+                    break;
+                }
+                None => {}
+            },
+            done = work.done() => keeper = Some(done?),
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    let message = "stopped; the policy stays in force";
+    locked(&board).journal.tell(Level::Info, message);
+    // What was asked last is answered before the socket goes.
+    tokio::task::yield_now().await;
+    Ok(())
+}
+
+/// What the next round must do.
+#[derive(Default)]
+struct Wanted {
+    look: bool,
+    reload: bool,
+    askers: Vec<oneshot::Sender<()>>,
+}
+
+impl Wanted {
+    fn is_anything(&self) -> bool {
+        self.look || self.reload || !self.askers.is_empty()
+    }
+}
+
+/// The round that is being made.
+#[derive(Default)]
+struct Work {
+    round: Option<JoinHandle<Keeper>>,
+    askers: Vec<oneshot::Sender<()>>,
+    is_ready: bool,
+}
+
+impl Work {
+    fn start(&mut self, mut keeper: Keeper, wanted: Wanted) {
+        self.askers = wanted.askers;
+        let cause = if self.askers.is_empty() {
+            Cause::Tick
+        } else {
+            Cause::Asked
+        };
+        self.round = Some(spawn_blocking(move || {
+            if wanted.reload {
+                keeper.reload();
+            }
+            keeper.round(cause);
+            keeper
+        }));
+    }
+
+    /// The end of the round; never, when none is being made.
+    async fn done(&mut self) -> Result<Keeper, Failure> {
+        let Some(round) = &mut self.round else {
+            return pending().await;
+        };
+        let keeper = round.await.map_err(|error| {
+            Failure::new(Exit::Failed, format!("the daemon is broken: {error}"))
+        })?;
+        self.round = None;
+        for asker in self.askers.drain(..) {
+            // Whoever does not listen any more knows it.
+            asker.send(()).unwrap_or_default();
+        }
+        let summary = keeper.summary();
+        if self.is_ready {
+            notify(&[NotifyState::Status(&summary)]);
+        } else {
+            notify(&[NotifyState::Ready, NotifyState::Status(&summary)]);
+            self.is_ready = true;
+        }
+        Ok(keeper)
+    }
+}
+
+/// Without a service manager nobody is told.
+fn notify(states: &[NotifyState<'_>]) {
+    sd_notify::notify(states).unwrap_or_default();
+}
+
+/// Answers what it can from the board; the rest are orders for the loop.
+#[derive(Clone)]
+struct Desk {
+    board: Arc<Mutex<Board>>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Answer for Desk {
+    async fn answer(&self, request: Request) -> Response {
+        match request {
+            Request::Ping => Response::Pong { pid: process::id() },
+            Request::Status => {
+                let board = locked(&self.board);
+                Response::Status(Report {
+                    events: board.journal.events(),
+                    ..board.report.clone()
+                })
+            }
+            Request::Reconcile => self.order(Order::Reconcile).await,
+            Request::Stop => self.order(Order::Stop).await,
+        }
+    }
+}
+
+impl Desk {
+    async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order) -> Response {
+        let (sender, receiver) = oneshot::channel();
+        let is_taken = self.orders.send(order(sender)).await.is_ok();
+        if is_taken && receiver.await.is_ok() {
+            Response::Done
+        } else {
+            Response::failed(Exit::Failed, "the daemon is stopping")
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Putting the program back onto interfaces that have lost it, or have just come, under the policy
+//! that is in force. Changes no policy and touches no interface that has its program.
+
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
+
+use guard_common::abi::names;
+
+use super::{
+    Object, Purpose, adopt,
+    attach::{Attached, attach},
+    egress,
+    installation::{is_interrupted, load_failure, pin_of_link, remove_if_there},
+    pins, preflight,
+};
+use crate::{
+    failure::{Exit, Failure, from_io},
+    host::{Interface, Network},
+    layout::Layout,
+};
+
+/// A loaded program for interfaces to come: loading takes the verifier a tenth of a second and, on
+/// a busy host, most of one.
+#[derive(Debug)]
+pub struct Spare {
+    object: Object,
+    maps: Vec<u64>,
+}
+
+impl Spare {
+    /// A program that uses the maps that are pinned now: the one in `spare`, or a new one.
+    ///
+    /// # Errors
+    /// When nothing is installed, or the program cannot be loaded.
+    pub fn ready<'s>(
+        layout: &Layout,
+        spare: &'s mut Option<Self>,
+    ) -> Result<&'s mut Self, Failure> {
+        let maps = map_numbers(layout)?;
+        match spare {
+            Some(ready) if ready.maps == maps => {}
+            Some(_) | None => *spare = Some(Self::load(layout, maps)?),
+        }
+        spare
+            .as_mut()
+            .ok_or_else(|| Failure::new(Exit::Failed, "the program was loaded and is not there"))
+    }
+
+    fn load(layout: &Layout, numbers: Vec<u64>) -> Result<Self, Failure> {
+        let maps = layout.maps();
+        let parameters = pins::parameters(layout, Purpose::Filter)?;
+        Ok(Self {
+            object: Object::load(parameters, Some((&maps, &[]))).map_err(load_failure)?,
+            maps: numbers,
+        })
+    }
+}
+
+/// Numbers of the pins: larger tables have others.
+fn map_numbers(layout: &Layout) -> Result<Vec<u64>, Failure> {
+    let pins = names::MAPS.into_iter().map(|name| layout.maps().join(name));
+    pins.map(|pin| {
+        let metadata = pin
+            .metadata()
+            .map_err(|error| from_io(pin.display(), &error))?;
+        Ok(metadata.ino())
+    })
+    .collect()
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Healed {
+    /// Interfaces that have the program again, or for the first time.
+    pub attached: Vec<Attached>,
+    /// Interfaces on whose way out the program was missing, and is again.
+    pub way_out: Vec<String>,
+    /// Interfaces that could not have it, and why.
+    pub failed: Vec<(String, Failure)>,
+    /// Sessions that go on could not be looked up.
+    pub problem: Option<Failure>,
+}
+
+/// Indices of the interfaces that run the program of one of our links.
+///
+/// # Errors
+/// When the pins cannot be read.
+pub fn protected(layout: &Layout, network: &Network) -> Result<BTreeSet<u32>, Failure> {
+    Ok(pins::links(layout)?
+        .iter()
+        .filter(|pin| runs_on(pin, network))
+        .map(|pin| pin.ifindex)
+        .collect())
+}
+
+/// Does an interface lack the program on its way out? Then replies are not recognised.
+#[must_use]
+pub fn lacks_way_out(layout: &Layout, interface: &Interface) -> bool {
+    !egress::is_attached(layout, interface.index)
+}
+
+/// Does the interface that a pin is named after run the link's program? A number can be given to
+/// another interface when the first is gone.
+fn runs_on(pin: &pins::LinkPin, network: &Network) -> bool {
+    network
+        .by_index(pin.ifindex)
+        .and_then(|interface| interface.xdp)
+        .is_some_and(|xdp| pin.runs(xdp.program))
+}
+
+/// Attaches the program, with the maps that are pinned, to those of the interfaces that do not run
+/// it, and removes pins of links whose interface is gone.
+///
+/// # Errors
+/// When nothing is installed, or the program cannot be loaded. What is wrong with one interface is
+/// part of the answer and does not keep the others from being protected.
+pub fn heal(
+    layout: &Layout,
+    interfaces: &[&Interface],
+    network: &Network,
+    spare: &mut Option<Spare>,
+) -> Result<Healed, Failure> {
+    preflight::may_load()?;
+    let maps = layout.maps();
+    if is_interrupted(&maps) {
+        return Err(Failure::new(
+            Exit::Failed,
+            "a command was killed while it made larger tables",
+        )
+        .help("`guardctl reload` completes it"));
+    }
+    let mut alive = BTreeSet::new();
+    for pin in pins::links(layout)? {
+        if runs_on(&pin, network) {
+            alive.insert(pin.ifindex);
+        } else {
+            remove_if_there(&pin_of_link(layout, pin.ifindex))?;
+            remove_if_there(&layout.links().join(egress::link_name(pin.ifindex)))?;
+        }
+    }
+    let mut healed = Healed::default();
+    for interface in interfaces {
+        let is_alive = alive.contains(&interface.index);
+        if is_alive && egress::is_attached(layout, interface.index) {
+            continue;
+        }
+        // Unlike at the first installation, the way in comes first: what somebody began while the
+        // interface was open must not be taken for a conversation of ours.
+        let way_in = if is_alive {
+            Ok(None)
+        } else {
+            close(layout, interface, spare).map(Some)
+        };
+        let result = way_in.and_then(|attached| {
+            let is_new = attached.is_some();
+            healed.attached.extend(attached);
+            let object = &mut Spare::ready(layout, spare)?.object;
+            let program = object.egress().map_err(load_failure)?;
+            egress::attach(program, interface, &layout.links())?;
+            Ok(is_new)
+        });
+        match result {
+            Ok(true) => {}
+            Ok(false) => healed.way_out.push(interface.name.clone()),
+            Err(failure) => healed.failed.push((interface.name.clone(), failure)),
+        }
+    }
+    if !healed.attached.is_empty() {
+        // Protection comes first; what goes on behind NAT is sent again until it is known.
+        healed.problem = adopt::adopt_running(layout, network).err();
+    }
+    Ok(healed)
+}
+
+/// From here on nothing comes in that the policy does not allow.
+fn close(
+    layout: &Layout,
+    interface: &Interface,
+    spare: &mut Option<Spare>,
+) -> Result<Attached, Failure> {
+    may_carry(interface)?;
+    let object = &mut Spare::ready(layout, spare)?.object;
+    let program = object.ingress().map_err(load_failure)?;
+    attach(program, interface, &layout.links())
+}
+
+fn may_carry(interface: &Interface) -> Result<(), Failure> {
+    if !interface.is_ethernet {
+        return Err(Failure::new(
+            Exit::Unsupported,
+            format!(
+                "{}: frames on this interface have no Ethernet header",
+                interface.name
+            ),
+        ));
+    }
+    match interface.xdp {
+        Some(xdp) => Err(preflight::foreign(interface, xdp.program)),
+        None => Ok(()),
+    }
+}

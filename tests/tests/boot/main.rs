@@ -1,0 +1,237 @@
+//! After a reboot: the policy that was in force is in force before anything else, or the operator
+//! is told in no uncertain terms.
+
+mod machine;
+mod service;
+
+use guard_tests::{
+    lab::{Answer, GuardDaemon, until},
+    require,
+};
+use machine::{CLOSED, Machine, OPEN, POLICY};
+
+#[test]
+fn the_policy_is_in_force_again_before_an_address_is_there() {
+    if !require::root() {
+        return;
+    }
+    // Named, and by default routes, which are not there when the network is not.
+    for policy in [
+        POLICY.to_owned(),
+        POLICY.replace("interfaces = [\"eth0\"]", ""),
+    ] {
+        let machine = Machine::with(&policy);
+        drop(machine.guard.guardctl(&["enable"]).ok());
+        let rules = |machine: &Machine| {
+            machine.guard.guardctl(&["status", "--json"]).json()["rules"].clone()
+        };
+        let before = rules(&machine);
+        machine.reboot();
+        machine.lab.srv.ip("link set eth0 down");
+        machine.lab.srv.ip("addr flush dev eth0");
+        drop(machine.guard.guardctl(&["status"]).exit(3));
+
+        let ran = machine.guard.guardctl(&["load"]).ok();
+        drop(ran.says("eth0: attached").says("guard is active"));
+
+        machine.network_up();
+        machine.assert_filters();
+        drop(machine.guard.guardctl(&["status"]).ok());
+        assert_eq!(rules(&machine), before);
+        // A second time there is nothing to do, and nothing is done.
+        let json = machine.guard.guardctl(&["load", "--json"]).ok().json();
+        assert_eq!(json["origin"], "kernel");
+        // The daemon finds an address that was not there before.
+        let _daemon = GuardDaemon::start(&machine.guard);
+        drop(machine.guard.guardctl(&["reload"]).ok());
+        machine.assert_filters();
+    }
+}
+
+#[test]
+fn a_policy_whose_files_are_broken_gives_way_to_the_last_that_was_in_force() {
+    if !require::root() {
+        return;
+    }
+    type Damage = (&'static str, fn(&Machine), &'static str);
+    let damages: [Damage; 5] = [
+        (
+            "half a file",
+            |machine| machine.guard.write_policy("interfaces = [\"eth"),
+            "guard.toml:1",
+        ),
+        (
+            "an empty disk",
+            |machine| std::fs::remove_dir_all(machine.guard.etc()).unwrap(),
+            "does not exist",
+        ),
+        (
+            "a stray file",
+            |machine| {
+                std::fs::create_dir(machine.guard.etc().join("guard.d")).unwrap();
+                std::fs::write(machine.guard.etc().join("guard.d/x.toml"), "?").unwrap();
+            },
+            "x.toml:1",
+        ),
+        (
+            "no text",
+            |machine| std::fs::write(machine.guard.etc().join("guard.toml"), [0xff]).unwrap(),
+            "UTF-8",
+        ),
+        (
+            "a lost set",
+            |machine| std::fs::remove_file(machine.guard.etc().join("friends.txt")).unwrap(),
+            "friends.txt",
+        ),
+    ];
+    let machine = Machine::with(POLICY);
+    for (case, damage, named) in damages {
+        machine.write_files(POLICY);
+        drop(machine.guard.guardctl(&["enable"]).ok());
+        machine.reboot();
+        damage(&machine);
+
+        let ran = machine.guard.guardctl(&["load"]).ok();
+
+        let ran = ran.says("THE POLICY FILES ARE NOT USABLE").says(named);
+        println!("{case}: {ran}");
+        machine.assert_filters();
+        drop(machine.guard.guardctl(&["status"]).ok());
+        let json = machine.guard.guardctl(&["load", "--json"]).ok().json();
+        assert_eq!(json["origin"], "kernel", "{case}");
+        drop(machine.guard.guardctl(&["disable"]).ok());
+        if machine.guard.etc().exists() {
+            std::fs::remove_dir_all(machine.guard.etc()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn files_that_were_never_applied_do_not_replace_the_copy() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    machine.guard.write_policy(&POLICY.replace("1000", "3000"));
+    let _daemon = GuardDaemon::start(&machine.guard);
+    drop(machine.guard.guardctl(&["daemon", "--reconcile"]).ok());
+    drop(_daemon);
+    machine.reboot();
+    machine.guard.write_policy("broken");
+
+    drop(machine.guard.guardctl(&["load"]).ok());
+
+    machine.assert_filters();
+}
+
+#[test]
+fn a_change_by_command_is_what_comes_back() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    let _daemon = GuardDaemon::start(&machine.guard);
+    drop(machine.guard.guardctl(&["allow", "3000"]).ok());
+    drop(machine.guard.guardctl(&["delete", "1"]).ok());
+    // The daemon, too, keeps the copy up to date.
+    drop(machine.guard.guardctl(&["daemon", "--reconcile"]).ok());
+    drop(machine.guard.guardctl(&["daemon", "--stop"]).ok());
+    machine.reboot();
+    machine.guard.write_policy("broken");
+
+    drop(machine.guard.guardctl(&["load"]).ok());
+
+    assert_eq!(machine.ask(CLOSED), Answer::Echo);
+    assert_eq!(machine.ask(OPEN), Answer::Silence);
+}
+
+#[test]
+fn with_nothing_usable_it_fails_and_says_that_the_host_is_open() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    machine.reboot();
+    machine.guard.write_policy("broken");
+    std::fs::remove_file(machine.guard.state().join("last-good.json")).unwrap();
+
+    let ran = machine.guard.guardctl(&["load"]).exit(5);
+
+    drop(ran.says("THE HOST IS UNPROTECTED").says("guard.toml:1"));
+    drop(machine.guard.guardctl(&["status"]).exit(3));
+    // Half a copy is as good as none.
+    std::fs::write(machine.guard.state().join("last-good.json"), "{\"dig").unwrap();
+    drop(machine.guard.guardctl(&["load"]).exit(5));
+}
+
+#[test]
+fn guard_that_was_off_stays_off() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    drop(
+        machine
+            .guard
+            .guardctl(&["load"])
+            .ok()
+            .says("nothing to load"),
+    );
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    drop(machine.guard.guardctl(&["disable"]).ok());
+    machine.reboot();
+
+    drop(
+        machine
+            .guard
+            .guardctl(&["load"])
+            .ok()
+            .says("nothing to load"),
+    );
+
+    drop(machine.guard.guardctl(&["status"]).exit(3));
+    assert_eq!(machine.ask(CLOSED), Answer::Echo);
+}
+
+#[test]
+fn an_interface_that_is_not_there_yet_is_named_and_attached_when_it_comes() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    machine.reboot();
+    machine.lab.srv.ip("link del eth0");
+
+    let ran = machine.guard.guardctl(&["load"]).exit(8);
+    drop(ran.says("eth0: UNPROTECTED: no such interface yet"));
+    drop(machine.guard.guardctl(&["status"]).exit(8));
+    let daemon = GuardDaemon::start(&machine.guard);
+    daemon.says("eth0: unprotected: there is no such interface");
+
+    machine.lab.make_server_interface();
+
+    daemon.says("eth0: protected again after");
+    until("the network", || machine.ask(OPEN) == Answer::Echo);
+    machine.assert_filters();
+    drop(machine.guard.guardctl(&["status"]).ok());
+}
+
+#[test]
+fn the_daemon_alone_loads_what_nobody_loaded() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    machine.reboot();
+
+    let daemon = GuardDaemon::start(&machine.guard);
+
+    daemon.says("guard was on and nothing was in force");
+    machine.assert_filters();
+    drop(machine.guard.guardctl(&["status"]).ok());
+}
