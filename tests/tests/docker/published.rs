@@ -1,6 +1,6 @@
 //! Ports that containers publish, and the ways in which others rewrite the machine's tables.
 
-use crate::scene::{HIDDEN, Scene, WEB};
+use crate::scene::{HIDDEN, Scene, WEB, is_open};
 
 #[test]
 fn a_published_port_answers_behind_ufw_and_is_silent_behind_guard() {
@@ -40,6 +40,14 @@ fn story(mode: &str) {
     scene.expect(&[(WEB, true), (HIDDEN, false)]);
 
     scene.guardctl("delete allow 8080/tcp");
+    scene.expect(&[(WEB, false)]);
+
+    scene.guardctl("allow 198.51.100.10 8080/tcp");
+    let friend = &scene.lab.friend;
+    assert!(
+        is_open(friend, scene.lab.srv.v4, WEB),
+        "closed to whom it is open"
+    );
     scene.expect(&[(WEB, false)]);
     assert_eq!(scene.netfilter(), before, "guard has touched netfilter");
     scene.guardctl("disable");

@@ -126,7 +126,8 @@ impl Scene {
     }
 }
 
-fn is_open(from: &Host, to: IpAddr, port: u16) -> bool {
+/// Does a published port answer with the container's page?
+pub(crate) fn is_open(from: &Host, to: IpAddr, port: u16) -> bool {
     const PATIENCE: Duration = Duration::from_millis(1300);
     from.run(|| http_get(SocketAddr::new(to, port), PATIENCE))
         .is_ok_and(|page| page == "hello from the container\n")

@@ -84,9 +84,7 @@ impl Scene {
             } else {
                 IpAddr::V6(Ipv6Addr::UNSPECIFIED)
             };
-            self.lab
-                .srv
-                .run(|| UdpSocket::bind((any, 0)).expect("a port"))
+            from.run(|| UdpSocket::bind((any, 0)).expect("a port"))
         };
         let connected = datagrams(&self.lab.srv);
         connected.connect((friend, ECHO)).expect("a route");
