@@ -29,7 +29,7 @@ fn over_ssh_what_could_shut_out_has_a_deadline() {
     drop(
         over_ssh(&scene, &["enable"])
             .ok()
-            .says("in 60 s guard goes off again")
+            .says(" s guard goes off again")
             .says(NOTE),
     );
     drop(over_ssh(&scene, &["confirm"]).ok());
@@ -47,7 +47,7 @@ fn over_ssh_what_could_shut_out_has_a_deadline() {
         drop(
             over_ssh(&scene, words)
                 .ok()
-                .says("PENDING: in 60 s generation ")
+                .says(" s generation ")
                 .says(NOTE),
         );
         drop(over_ssh(&scene, &["rollback"]).ok());
