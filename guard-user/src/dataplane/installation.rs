@@ -20,7 +20,7 @@ use guard_common::abi::{
 
 use super::{
     Object, Parameters, PolicySlots, Purpose,
-    adopt::{adopt, adopt_running},
+    adopt::{adopt, adopt_before},
     attach::{Attached, attach, replace},
     clock, egress,
     object::LoadError,
@@ -97,7 +97,7 @@ pub fn apply(layout: &Layout, image: &Image, network: &Network, term: Term) -> R
     };
     if !is_interrupted(&layout.maps()) && image.words.len() <= running.slots.capacity() {
         // What goes on behind NAT may be let in by a rule that is about to go.
-        keep_sessions(layout, network);
+        keep_sessions(layout, network, image);
         return switch(&running.slots, image, term);
     }
     exchange(layout, image, None, network, term).map(|_| ())
@@ -198,7 +198,7 @@ fn install_first(
     }
     let flows = object.flows().map_err(load_failure)?;
     let tick = clock::ticks(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
-    adopt(&flows, tick, network)?;
+    adopt(&flows, tick, network, image)?;
     if !interfaces.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
@@ -207,14 +207,14 @@ fn install_first(
         .iter()
         .map(|interface| attach(program, interface, &layout.links()).map(Change::Attached))
         .collect::<Result<_, _>>()?;
-    adopt(&flows, tick, network)?;
+    adopt(&flows, tick, network, image)?;
     Ok(changes)
 }
 
 /// Sessions that go on behind NAT. A kernel that does not tell of them must not keep anybody from
 /// closing a port.
-fn keep_sessions(layout: &Layout, network: &Network) {
-    adopt_running(layout, network).ok();
+fn keep_sessions(layout: &Layout, network: &Network, image: &Image) {
+    adopt_before(layout, network, image).ok();
 }
 
 fn pin_clock(object: &mut Object, layout: &Layout) -> Result<(), Failure> {
@@ -263,7 +263,7 @@ fn exchange(
         slots.adopt(&running.slots);
         slots.set_seed(parameters.seed);
     }
-    keep_sessions(layout, network);
+    keep_sessions(layout, network, image);
     switch(&slots, image, term)?;
     pin_clock(&mut object, layout)?;
     if grows {

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use guard_common::{
     abi::{
         addr::Addr,
-        reason::Verdict,
+        flow::Tuple,
+        reason::{Reason, Verdict},
         service::{Service, protocol},
     },
     memory::MemTables,
@@ -34,28 +35,57 @@ impl Model {
     /// What happens to the first segment of a new TCP connection (a SYN).
     #[must_use]
     pub fn new_connection(&self, ifindex: u32, remote: SocketAddr, local: SocketAddr) -> Verdict {
-        let packet = Packet {
-            source: Addr::from(remote.ip()),
-            destination: Addr::from(local.ip()),
-            hop_limit: 64,
+        let tuple = Tuple {
+            remote: Addr::from(remote.ip()),
+            local: Addr::from(local.ip()),
+            remote_port: remote.port(),
+            local_port: local.port(),
             protocol: protocol::TCP,
+        };
+        self.ask(ifindex, &tuple, TcpFlags::SYN)
+    }
+
+    /// Does a rule let the packets of a conversation in, on whichever interface?
+    #[must_use]
+    pub fn lets_in(&self, tuple: &Tuple) -> bool {
+        const NO_INTERFACE: u32 = 0;
+        let verdict = self.ask(NO_INTERFACE, tuple, TcpFlags::ACK);
+        verdict.reason == Reason::RuleAllow
+    }
+
+    fn ask(&self, ifindex: u32, tuple: &Tuple, flags: u8) -> Verdict {
+        let (source_port, destination_port) = (tuple.remote_port, tuple.local_port);
+        let (transport, service) = match tuple.protocol {
+            protocol::TCP => (
+                Transport::Tcp {
+                    source_port,
+                    destination_port,
+                    flags: TcpFlags(flags),
+                },
+                Service::tcp(destination_port),
+            ),
+            protocol::UDP => (
+                Transport::Udp {
+                    source_port,
+                    destination_port,
+                },
+                Service::udp(destination_port),
+            ),
+            other => (Transport::Other, Service::protocol(other)),
+        };
+        let packet = Packet {
+            source: tuple.remote,
+            destination: tuple.local,
+            hop_limit: 64,
+            protocol: tuple.protocol,
             fragment: Fragment::Whole,
             extended: false,
             router_alert: false,
-            transport: Transport::Tcp {
-                source_port: remote.port(),
-                destination_port: local.port(),
-                flags: TcpFlags(TcpFlags::SYN),
-            },
+            transport,
             network_at: 0,
             transport_at: 0,
             end: 0,
         };
-        evaluate(
-            &self.tables,
-            Arrival { ifindex },
-            &packet,
-            Some(Service::tcp(local.port())),
-        )
+        evaluate(&self.tables, Arrival { ifindex }, &packet, Some(service))
     }
 }
