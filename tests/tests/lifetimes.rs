@@ -149,10 +149,10 @@ fn a_packet_is_noted_once_in_an_eighth_of_the_lifetime() {
                             let _ = guard.model(frame);
                         }
                         guard.drain();
-                        guard.assert_in_step();
                         guard.flow(&tuple).expect("a flow").age(now)
                     });
                     assert_eq!(got, age, "{phase:?} {case} after {silence}");
+                    guard.assert_in_step();
                 }
             }
         }
