@@ -29,10 +29,12 @@ pub(crate) fn is_known(
     ports: u32,
 ) -> bool {
     let (sport, dport) = (((ports >> 16) as u16).to_be(), (ports as u16).to_be());
-    let at = headers.at as usize;
+    // What is compared must be what is read at (see `packet::quoted`).
+    let behind =
+        |offset: usize| FrameReader::forget(u64::from(headers.at) + offset as u64) as usize;
     // The bytes stay in network order.
     if is_v4 {
-        let Some(addresses) = reader.read::<[[u8; 4]; 2]>(at + ADDRESSES_V4) else {
+        let Some(addresses) = reader.read::<[[u8; 4]; 2]>(behind(ADDRESSES_V4)) else {
             return false;
         };
         let [remote, local] = in_order(addresses, headers);
@@ -44,7 +46,7 @@ pub(crate) fn is_known(
         };
         ask(ctx, (&raw mut asked).cast(), size_of::<TupleV4>())
     } else {
-        let Some(addresses) = reader.read::<[[[u8; 4]; 4]; 2]>(at + ADDRESSES_V6) else {
+        let Some(addresses) = reader.read::<[[[u8; 4]; 4]; 2]>(behind(ADDRESSES_V6)) else {
             return false;
         };
         let [remote, local] = in_order(addresses, headers);

@@ -59,7 +59,9 @@ pub fn quoted<R: PacketReader + ?Sized>(
     end: usize,
     is_v4: bool,
 ) -> Option<Tuple> {
-    let at = at + ICMP_LEN;
+    // Older verifiers do not learn from a comparison of `at` what it says of `at + 8`: the sums
+    // are hidden from the compiler, so that what is compared is what is read at.
+    let at = R::forget((at + ICMP_LEN) as u64) as usize;
     if is_v4 {
         let header: Ipv4 = read_within(reader, at, end)?;
         let header_len = usize::from(header.version_ihl & 0x0f) * 4;
@@ -70,7 +72,8 @@ pub fn quoted<R: PacketReader + ?Sized>(
         {
             return None;
         }
-        let head: Head = read_within(reader, at + header_len, end)?;
+        let at = R::forget((at + header_len) as u64) as usize;
+        let head: Head = read_within(reader, at, end)?;
         conversation(
             Addr::from_v4(u32::from_be_bytes(header.source)),
             Addr::from_v4(u32::from_be_bytes(header.destination)),
@@ -83,14 +86,14 @@ pub fn quoted<R: PacketReader + ?Sized>(
             return None;
         }
         let mut next_header = header.next_header;
-        let mut at = at + size_of::<Ipv6>();
+        let mut at = R::forget((at + size_of::<Ipv6>()) as u64) as usize;
         if next_header == protocol::FRAGMENT {
             let fragment: FragmentHeader = read_within(reader, at, end)?;
             if u16::from_be_bytes(fragment.offset) >> 3 != 0 {
                 return None;
             }
             next_header = fragment.next_header;
-            at += size_of::<FragmentHeader>();
+            at = R::forget((at + size_of::<FragmentHeader>()) as u64) as usize;
         }
         let head: Head = read_within(reader, at, end)?;
         let remote = Addr::from_v6(header.destination_hi, header.destination_lo);

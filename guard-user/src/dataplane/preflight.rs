@@ -1,8 +1,13 @@
 //! What must be true before anything is attached: asked first, so that a refusal changes nothing.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use aya::programs::loaded_programs;
+use guard_common::abi::names;
 
 use super::pins;
 use crate::{
@@ -86,7 +91,7 @@ fn capabilities(needed: &[Capability]) -> Result<(), Failure> {
 pub fn interfaces<'n>(
     layout: &Layout,
     network: &'n Network,
-    names: &[String],
+    wanted: &[String],
 ) -> Result<Vec<&'n Interface>, Failure> {
     let mut seen = BTreeSet::new();
     let ours: BTreeSet<u32> = pins::links(layout)?
@@ -94,7 +99,7 @@ pub fn interfaces<'n>(
         .map(|link| link.ifindex)
         .collect();
     let mut found = Vec::new();
-    for name in names {
+    for name in wanted {
         if !seen.insert(name) {
             continue;
         }
@@ -112,12 +117,42 @@ pub fn interfaces<'n>(
         }
         if let Some(xdp) = interface.xdp
             && !ours.contains(&interface.index)
+            && !is_let_go(interface, xdp.program)
         {
             return Err(foreign(interface, xdp.program));
         }
         found.push(interface);
     }
     Ok(found)
+}
+
+/// The kernel takes a link apart some time after its last pin or descriptor is gone, as after `disable`
+/// or a killed command. A program of ours without a link of ours is about to go.
+fn is_let_go(interface: &Interface, program: u32) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    if program_name(program).as_deref() != Some(names::INGRESS) {
+        return false;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let now = Network::read().unwrap_or_default();
+        if now
+            .by_index(interface.index)
+            .is_some_and(|now| now.xdp.is_none())
+        {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+fn program_name(program: u32) -> Option<String> {
+    loaded_programs()
+        .flatten()
+        .find(|info| info.id() == program)
+        .and_then(|info| info.name_as_str().map(str::to_owned))
+        .filter(|name| !name.is_empty())
 }
 
 fn no_ethernet(network: &Network, interface: &Interface) -> Failure {
@@ -150,12 +185,7 @@ fn no_ethernet(network: &Network, interface: &Interface) -> Failure {
 /// Somebody else's program sits on the interface.
 #[must_use]
 pub fn foreign(interface: &Interface, program: u32) -> Failure {
-    let name = loaded_programs()
-        .flatten()
-        .find(|info| info.id() == program)
-        .and_then(|info| info.name_as_str().map(str::to_owned))
-        .filter(|name| !name.is_empty());
-    let program = match name {
+    let program = match program_name(program) {
         Some(name) => format!("\"{name}\" (program {program})"),
         None => format!("program {program}"),
     };
