@@ -134,16 +134,53 @@ where
     }
     // 4. Known flows.
     let is_error = related::is_error(packet);
-    if let Some(reason) = known(reader, tables, state, arrival, packet, is_error) {
-        return Verdict::of(reason);
+    let known = known(reader, tables, state, arrival, packet, is_error);
+    if let Known::Reply = known {
+        return Verdict::of(Reason::Reply);
     }
+    let known = Known::from_number(R::forget(known as u64));
     let is_error = R::forget(u64::from(is_error)) != 0;
     let group = R::forget(u64::from(group)) as u32;
     let verdict = ask_rules(policy, question, group).verdict();
-    if is_error && matches!(verdict.reason, Reason::DefaultDrop) {
-        return Verdict::of(Reason::IcmpUnrelated);
+    match known {
+        // No flow has an address of ours at its other end, but a socket may.
+        Known::Session | Known::Related if !may_be_known(verdict) => verdict,
+        Known::Session => Verdict::of(Reason::LiveSession),
+        Known::Related => Verdict::of(Reason::IcmpRelated),
+        Known::Reply | Known::Nothing => {
+            if is_error && matches!(verdict.reason, Reason::DefaultDrop) {
+                Verdict::of(Reason::IcmpUnrelated)
+            } else {
+                verdict
+            }
+        }
     }
-    verdict
+}
+
+/// What a packet is part of.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Nothing.
+    Nothing = 0,
+    /// A flow.
+    Reply = 1,
+    /// A TCP session of this host.
+    Session = 2,
+    /// An error about either.
+    Related = 3,
+}
+
+impl Known {
+    #[inline(always)]
+    const fn from_number(number: u64) -> Self {
+        match number {
+            1 => Self::Reply,
+            2 => Self::Session,
+            3 => Self::Related,
+            _ => Self::Nothing,
+        }
+    }
 }
 
 /// Would a known flow make a difference? A source address of our own stays a forgery.
@@ -164,7 +201,7 @@ fn question(state: SlotState, arrival: Arrival, packet: &Packet, service: Servic
     }
 }
 
-/// Stage 4: the reason to let a packet in as part of something known.
+/// Stage 4: what a packet is part of.
 #[inline(always)]
 fn known<R, T>(
     reader: &R,
@@ -173,30 +210,30 @@ fn known<R, T>(
     arrival: Arrival,
     packet: &Packet,
     is_error: bool,
-) -> Option<Reason>
+) -> Known
 where
     R: PacketReader + ?Sized,
     T: Tables,
 {
     let (tuple, event) = if is_error {
-        (
-            related::quoted_tuple(reader, tables, packet)?,
-            Event::Quoted,
-        )
+        (related::quoted_tuple(reader, tables, packet), Event::Quoted)
     } else {
-        (flow::arriving(packet)?, Event::Arrives)
+        (flow::arriving(packet), Event::Arrives)
+    };
+    let Some(tuple) = tuple else {
+        return Known::Nothing;
     };
     let marks = tables.port_marks(tuple.local_port);
     let found = flow::find(tables, &tuple, marks, event);
     if let Found::Living = found {
-        return Some(if is_error {
-            Reason::IcmpRelated
+        return if is_error {
+            Known::Related
         } else {
-            Reason::Reply
-        });
+            Known::Reply
+        };
     }
     if is_error && outgoing::admits_answer(tables, state, arrival, &tuple) {
-        return Some(Reason::IcmpRelated);
+        return Known::Related;
     }
     let headers = Headers {
         at: if is_error {
@@ -207,13 +244,13 @@ where
         is_quoted: is_error,
     };
     if flow::has_session(tables, &tuple, headers, marks, found) {
-        return Some(if is_error {
-            Reason::IcmpRelated
+        return if is_error {
+            Known::Related
         } else {
-            Reason::LiveSession
-        });
+            Known::Session
+        };
     }
-    None
+    Known::Nothing
 }
 
 #[inline(always)]

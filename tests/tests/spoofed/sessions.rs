@@ -38,7 +38,7 @@ struct Extent {
 const SHORT: Extent = Extent {
     frames: 500_000,
     logins: 20,
-    at_least: 19,
+    at_least: 18,
 };
 /// With `GUARD_LONG=1`.
 const LONG: Extent = Extent {
@@ -87,7 +87,7 @@ fn a_flood_from_forged_sources_makes_no_flow_and_costs_no_session() {
 
     let calm = login(&sshd, &lab, 0).expect("a login before the flood");
     // A second, or on a busy machine a few times what a login takes there anyway.
-    let limit = Duration::from_secs(1).max(4 * calm);
+    let limit = Duration::from_secs(1).max(6 * calm);
 
     let flood = Forged::start(&lab, OPEN, SSH, Duration::ZERO);
     let all = within(Duration::from_secs(100), || {
@@ -138,6 +138,10 @@ fn a_flood_from_forged_sources_makes_no_flow_and_costs_no_session() {
     assert_eq!(memory::of_tables(&guard), memory, "bytes of tables");
     let judged = after.all("drop") - before.all("drop");
     assert!(judged > sent / 4, "the flood has not taken place: {judged}");
+    assert!(
+        logins.iter().all(Option::is_some),
+        "a login was lost: {logins:?}"
+    );
     let is_in_time = |took: &&Option<Duration>| took.is_some_and(|took| took < limit);
     let in_time = logins.iter().filter(is_in_time).count();
     assert!(
