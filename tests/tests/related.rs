@@ -376,8 +376,10 @@ fn a_source_that_no_sender_has_tells_nothing() {
     for ends in both_families() {
         for ours in begin(&mut guard, &ends) {
             let error = ends.error(too_big(&ends), &ours, WHOLE);
-            let martian = error.from(ends.of("127.0.0.1", "::1"));
+            let martian = error.clone().from(ends.of("127.0.0.1", "::1"));
             guard.expect("from loopback", &martian.build(), MartianSource);
+            let forged = error.from_ip(ends.own);
+            guard.expect("from an address of ours", &forged.build(), OwnSource);
         }
     }
 }

@@ -45,7 +45,9 @@ impl TcpFlags {
     }
 }
 
-/// The transport header.
+/// The transport header. Fields of the variants have the same sizes at the same places: otherwise the
+/// compiler puts them together from parts that some variants leave undefined, and verifiers before 6.3
+/// refuse to read those from the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// Behind a later fragment.
@@ -70,8 +72,6 @@ pub enum Transport {
     Icmp {
         /// Type.
         kind: u8,
-        /// Code.
-        code: u8,
         /// Identifier, of echoes.
         id: u16,
     },
@@ -79,8 +79,6 @@ pub enum Transport {
     Icmpv6 {
         /// Type.
         kind: u8,
-        /// Code.
-        code: u8,
         /// Identifier, of echoes.
         id: u16,
     },
@@ -177,7 +175,6 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
             let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
             Ok(Transport::Icmp {
                 kind: header.kind,
-                code: header.code,
                 id: u16::from_be_bytes(header.id),
             })
         }
@@ -185,7 +182,6 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
             let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
             Ok(Transport::Icmpv6 {
                 kind: header.kind,
-                code: header.code,
                 id: u16::from_be_bytes(header.id),
             })
         }
