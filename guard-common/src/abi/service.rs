@@ -1,6 +1,8 @@
 //! A service is what a packet asks for: a destination port of TCP or UDP, another IP protocol, or a
 //! ping. Its number is a row of the policy image and of the counters.
 
+use core::num::NonZero;
+
 /// IP protocol numbers that guard treats by name.
 pub mod protocol {
     /// Hop-by-hop options (IPv6).
@@ -30,51 +32,62 @@ const PROTOCOL_FIRST: u32 = 131_072;
 const PING_V4: u32 = PROTOCOL_FIRST + 256;
 const PING_V6: u32 = PROTOCOL_FIRST + 257;
 
-/// A row number below [`Service::ROWS`].
+/// A row number below [`Service::ROWS`], held as its successor: then no service is 0 and an
+/// `Option<Service>` one defined number. (Verifiers before 6.3 refuse to read the undefined half of
+/// an option from the stack, even where nothing depends on it.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Service(u32);
+pub struct Service(NonZero<u32>);
 
 impl Service {
     /// 65 536 TCP ports, 65 536 UDP ports, 256 protocols, ping in two families.
     pub const ROWS: u32 = PING_V6 + 1;
     /// ICMP echo request.
-    pub const PING_V4: Self = Self(PING_V4);
+    pub const PING_V4: Self = Self::of_row(PING_V4);
     /// ICMPv6 echo request.
-    pub const PING_V6: Self = Self(PING_V6);
+    pub const PING_V6: Self = Self::of_row(PING_V6);
+
+    #[inline(always)]
+    const fn of_row(row: u32) -> Self {
+        match NonZero::new(row + 1) {
+            Some(successor) => Self(successor),
+            // Rows are far from the largest number.
+            None => Self(NonZero::<u32>::MIN),
+        }
+    }
 
     /// A TCP destination port.
     #[inline(always)]
     #[must_use]
     pub const fn tcp(port: u16) -> Self {
-        Self(port as u32)
+        Self::of_row(port as u32)
     }
 
     /// A UDP destination port.
     #[inline(always)]
     #[must_use]
     pub const fn udp(port: u16) -> Self {
-        Self(UDP_FIRST + port as u32)
+        Self::of_row(UDP_FIRST + port as u32)
     }
 
     /// Any other IP protocol.
     #[inline(always)]
     #[must_use]
     pub const fn protocol(number: u8) -> Self {
-        Self(PROTOCOL_FIRST + number as u32)
+        Self::of_row(PROTOCOL_FIRST + number as u32)
     }
 
     /// The row number.
     #[inline(always)]
     #[must_use]
     pub const fn row(self) -> u32 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The service of a row, for listings.
     #[must_use]
     pub const fn from_row(row: u32) -> Option<Self> {
         if row < Self::ROWS {
-            Some(Self(row))
+            Some(Self::of_row(row))
         } else {
             None
         }
@@ -83,10 +96,11 @@ impl Service {
     /// Protocol name and, where there is one, the port.
     #[must_use]
     pub const fn kind(self) -> ServiceKind {
-        match self.0 {
-            0..UDP_FIRST => ServiceKind::Tcp(self.0 as u16),
-            UDP_FIRST..PROTOCOL_FIRST => ServiceKind::Udp((self.0 - UDP_FIRST) as u16),
-            PROTOCOL_FIRST..PING_V4 => ServiceKind::Protocol((self.0 - PROTOCOL_FIRST) as u8),
+        let row = self.row();
+        match row {
+            0..UDP_FIRST => ServiceKind::Tcp(row as u16),
+            UDP_FIRST..PROTOCOL_FIRST => ServiceKind::Udp((row - UDP_FIRST) as u16),
+            PROTOCOL_FIRST..PING_V4 => ServiceKind::Protocol((row - PROTOCOL_FIRST) as u8),
             PING_V4 => ServiceKind::PingV4,
             _ => ServiceKind::PingV6,
         }
