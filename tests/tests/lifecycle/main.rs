@@ -1,6 +1,7 @@
 //! A15: whatever happens to an interface, a second after it is there it is protected; and as long as
 //! it is not, `status` says so and the daemon tells.
 
+mod clsact;
 mod pulse;
 mod scene;
 
