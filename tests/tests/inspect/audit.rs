@@ -21,7 +21,7 @@ from = "2001:db8:100::/64"
 [[rule]]
 action = "allow"
 port = 80
-protocol = "tcp"
+proto = "tcp"
 "#;
 const DATAGRAMS: u16 = 3000;
 const LOCAL: u16 = 5432;
@@ -98,7 +98,10 @@ fn every_listener_is_there_with_who_reaches_it() {
 
     let audit = scene.audit();
     assert_eq!(audit["active"], true, "{audit}");
-    assert_eq!(audit["warnings"], json!([]), "{audit}");
+    // There may be a client of Docker without an engine; nothing else is worth a warning.
+    let warnings = audit["warnings"].as_array().expect("warnings").iter();
+    let mut warnings = warnings.filter_map(Value::as_str);
+    assert!(warnings.all(|it| it.contains("docker")), "{audit}");
     assert_rows(
         &audit,
         &[
@@ -157,7 +160,7 @@ fn an_interface_without_guard_is_named_with_what_is_reachable_through_it() {
         assert_eq!(entry["unprotected_interfaces"], json!([]), "{entry}");
     }
     let told = scene.guard.guardctl(&["audit"]).ok();
-    drop(told.says("all on lan0").says("(no guard there)"));
+    drop(told.says("; all on lan").says("(no guard there)"));
 }
 
 #[test]

@@ -125,3 +125,28 @@ fn in_monitor_mode_it_says_what_would_be_dropped() {
     let told = scene.guard.guardctl(&["explain", "203.0.113.66", "3000"]);
     drop(told.ok().says("passes in monitor mode, else dropped"));
 }
+
+#[test]
+fn a_change_that_waits_for_its_confirmation_is_explained_in_its_own_words() {
+    let Some(scene) = Scene::new() else { return };
+    let words = ["delete", "1", "--confirm", "1m"];
+    drop(scene.guard.guardctl(&words).ok().says("PENDING"));
+    for (words, rule, told) in [
+        (
+            "203.0.113.66 2000",
+            1,
+            "deny from @enemies to any port 2000",
+        ),
+        ("198.51.100.10 2000", 2, "allow 2000"),
+    ] {
+        let answer = scene.explain(words);
+        assert_eq!(answer["rule"], rule, "{answer}");
+        assert_eq!(answer["rule_words"], told, "{answer}");
+    }
+    let closed = scene.explain("203.0.113.66 1000");
+    assert_eq!(closed["reason"], "default-drop", "{closed}");
+
+    drop(scene.guard.guardctl(&["rollback"]).ok());
+    let open = scene.explain("203.0.113.66 1000");
+    assert_eq!(open["rule_words"], "allow 1000", "{open}");
+}
