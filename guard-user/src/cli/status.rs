@@ -49,6 +49,7 @@ fn status_json(status: &Status) -> serde_json::Value {
                 "name": interface.name,
                 "mode": interface.mode.map(crate::host::XdpMode::label),
                 "protected": interface.mode.is_some(),
+                "replies": interface.replies,
             })
         })
         .collect();

@@ -20,7 +20,7 @@ use super::{
     force::{image, loaded_or_failure},
 };
 use crate::{
-    dataplane,
+    dataplane::{self, pins},
     explain::{Answer, Question, WayIn, answer, build},
     failure::{Exit, Failure},
     host::Network,
@@ -56,7 +56,6 @@ impl Controller {
 
     fn explain_running(&self, question: &Question) -> Result<Answer, Failure> {
         let network = self.network()?;
-        let loaded = self.load().ok();
         let names = match Applied::read(self.layout()) {
             Some(applied) => applied.interfaces,
             None => network.default_interfaces(),
@@ -68,20 +67,19 @@ impl Controller {
         let destination = destination(question, &network, index)?;
         let frame = build(question.source, destination, question.transport);
         let (reason, rule) = dataplane::explain::ask(self.layout(), index, &frame)?;
-        let applied = Applied::read(self.layout());
-        let is_monitored = applied
+        // A change that waits for its confirmation has words of its own.
+        let running = pins::open(self.layout())?;
+        let applied = running
             .as_ref()
-            .is_some_and(|applied| applied.default == "monitor");
-        let number = rule.ordinal().map(|ordinal| ordinal as usize + 1);
-        let words = number.and_then(|number| {
-            let known = applied.as_ref()?.rules.get(number - 1);
-            let of_file = || {
-                Some(describe::command(
-                    loaded.as_ref()?.policy.rules.get(number - 1)?,
-                ))
-            };
-            known.map(|view| view.rule.clone()).or_else(of_file)
+            .and_then(|running| self.words_in_force(running));
+        let is_monitored = running.is_some_and(|running| {
+            let flags = running.slots.in_force().flags();
+            flags & MONITOR != 0
         });
+        let number = rule.ordinal().map(|ordinal| ordinal as usize + 1);
+        let words = number
+            .and_then(|number| applied.as_ref()?.rules.get(number - 1))
+            .map(|view| view.rule.clone());
         let found = Found {
             reason,
             rule,

@@ -311,7 +311,7 @@ impl Controller {
         self.words_in_force(running).map(|applied| applied.rules)
     }
 
-    /// Switches the policy; where an interface has lost its program, puts it back.
+    /// Switches the policy; where an interface has lost a program, on either way, puts it back.
     fn put_into_kernel(
         &self,
         image: &Image,
@@ -326,7 +326,9 @@ impl Controller {
         let linked = pins::links(&self.layout)?;
         let complete = linked.len() == wanted.len()
             && wanted.iter().all(|interface| {
-                interface.xdp.is_some() && linked.iter().any(|link| link.ifindex == interface.index)
+                interface.xdp.is_some()
+                    && linked.iter().any(|link| link.ifindex == interface.index)
+                    && !self.lacks_way_out(interface)
             });
         if complete {
             return installation::apply(&self.layout, image, network, term);

@@ -50,6 +50,15 @@ pub struct InterfaceStatus {
     pub name: String,
     /// Where the program runs; `None` = unprotected.
     pub mode: Option<XdpMode>,
+    /// Is the way out watched? If not, replies of new conversations are not recognised.
+    pub replies: bool,
+}
+
+impl InterfaceStatus {
+    /// Does all of guard work there?
+    fn is_complete(&self) -> bool {
+        self.mode.is_some() && self.replies
+    }
 }
 
 /// The answer of `status`.
@@ -248,7 +257,7 @@ impl Controller {
             }
         };
         let interfaces = self.interface_status(&applied.interfaces)?;
-        let is_complete = interfaces.iter().all(|interface| interface.mode.is_some());
+        let is_complete = interfaces.iter().all(InterfaceStatus::is_complete);
         Ok(Status {
             protection: if is_complete {
                 Protection::Active
@@ -315,13 +324,13 @@ impl Controller {
             .collect())
     }
 
-    /// Which of these carry the program of one of our links.
+    /// Which of these carry the program of one of our links, and the one on the way out.
     fn interface_status(&self, names: &[String]) -> Result<Vec<InterfaceStatus>, Failure> {
         let network = self.network()?;
         let links = pins::links(&self.layout)?;
         let status = names.iter().map(|name| {
-            let mode = network
-                .interface(name)
+            let interface = network.interface(name);
+            let mode = interface
                 .filter(|interface| {
                     links.iter().any(|link| {
                         link.ifindex == interface.index
@@ -333,6 +342,7 @@ impl Controller {
             InterfaceStatus {
                 name: name.clone(),
                 mode,
+                replies: interface.is_some_and(|interface| !self.lacks_way_out(interface)),
             }
         });
         Ok(status.collect())

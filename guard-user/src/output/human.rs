@@ -45,7 +45,16 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     change_lines(out, status)?;
     for interface in &status.interfaces {
         match interface.mode {
-            Some(mode) => writeln!(out, "Interface: {} ({})", interface.name, mode.label())?,
+            Some(mode) if interface.replies => {
+                writeln!(out, "Interface: {} ({})", interface.name, mode.label())?;
+            }
+            Some(mode) => writeln!(
+                out,
+                "Interface: {} ({}) REPLIES ARE NOT RECOGNISED (`guardctl reload` puts the program \
+                 on the way out back)",
+                interface.name,
+                mode.label()
+            )?,
             None => writeln!(out, "Interface: {} UNPROTECTED", interface.name)?,
         }
     }

@@ -131,15 +131,18 @@ impl Dockerd {
         drop(self.docker(&["cp", &file.display().to_string(), &target]));
     }
 
+    /// What leads a client to it: the value of `DOCKER_HOST`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("unix://{}", self.folder.join("socket").display())
+    }
+
     fn ask(&self, words: &[&str]) -> Ran {
         let mut command = Command::new("docker");
         command
             .env_remove("DOCKER_CONTEXT")
             .env("DOCKER_CONFIG", self.folder.path())
-            .arg(format!(
-                "--host=unix://{}",
-                self.folder.join("socket").display()
-            ))
+            .arg(format!("--host={}", self.address()))
             .args(words);
         finish(&mut command, PATIENCE)
     }

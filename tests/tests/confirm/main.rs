@@ -2,6 +2,7 @@
 //! it, and the files on disk change only when it is confirmed.
 
 mod answer;
+mod daemon;
 mod first;
 mod kills;
 mod remote;

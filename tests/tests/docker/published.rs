@@ -1,5 +1,10 @@
 //! Ports that containers publish, and the ways in which others rewrite the machine's tables.
 
+use std::time::Duration;
+
+use guard_tests::lab::finish;
+use serde_json::{Value, json};
+
 use crate::scene::{HIDDEN, Scene, WEB, is_open};
 
 #[test]
@@ -53,6 +58,37 @@ fn story(mode: &str) {
     scene.guardctl("disable");
     scene.expect(&[(WEB, true)]);
     assert_eq!(scene.netfilter(), before, "guard has touched netfilter");
+}
+
+#[test]
+fn the_audit_lists_published_ports_by_the_port_of_the_host() {
+    let Some(scene) = Scene::new() else { return };
+    scene.guardctl("allow 8080/tcp");
+    scene.guardctl("enable --iface eth0");
+
+    let mut command = scene.guard.command(&["audit", "--json"]);
+    command.env("DOCKER_HOST", scene.docker.address());
+    let audit = finish(&mut command, Duration::from_secs(20)).ok().json();
+
+    assert_eq!(audit["warnings"], json!([]), "{audit}");
+    let ports = audit["ports"].as_array().expect("ports");
+    for (port, name, world, rule) in [
+        (WEB, "web", "open", json!(1)),
+        (HIDDEN, "hidden", "closed", json!(null)),
+    ] {
+        // The proxy that serves it is not listed beside it.
+        let of_port: Vec<&Value> = ports.iter().filter(|entry| entry["port"] == port).collect();
+        let [entry] = of_port[..] else {
+            panic!("{port}: {audit:#}")
+        };
+        assert_eq!(entry["owner"], format!("container {name} (port 80)"));
+        assert_eq!(entry["world"], world, "{entry}");
+        assert_eq!(entry["rule"], rule, "{entry}");
+        assert_eq!(entry["addresses"], json!(["0.0.0.0", "::"]), "{entry}");
+    }
+    let inner = ports.iter().filter(|entry| entry["port"] == 80);
+    assert_eq!(inner.count(), 0, "a container's own port: {audit:#}");
+    scene.expect(&[(WEB, true), (HIDDEN, false)]);
 }
 
 #[test]

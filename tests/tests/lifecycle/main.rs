@@ -1,6 +1,7 @@
 //! A15: whatever happens to an interface, a second after it is there it is protected; and as long as
 //! it is not, `status` says so and the daemon tells.
 
+mod clsact;
 mod pulse;
 mod scene;
 
@@ -282,13 +283,16 @@ fn the_way_out_is_healed_within_two_seconds_when_somebody_deletes_the_qdisc() {
         return;
     }
     let scene = Scene::with_clsact();
+    // Over both families, by conversations that are new.
     let answers = || {
         let echo = UdpEcho::start(&scene.lab.friend, CLOSED);
-        let answer = scene.lab.srv.ask_udp(scene.lab.friend.v4, CLOSED);
+        let friend = &scene.lab.friend;
+        let answers = [friend.v4, friend.v6].map(|to| scene.lab.srv.ask_udp(to, CLOSED));
         drop(echo);
-        answer
+        answers
     };
-    assert_eq!(answers(), Answer::Echo, "what the server asks is answered");
+    let all = [Answer::Echo; 2];
+    assert_eq!(answers(), all, "what the server asks is answered");
     let mut tc = scene.lab.srv.command("tc");
     tc.args(["qdisc", "del", "dev", "eth0", "clsact"]);
 
@@ -299,7 +303,8 @@ fn the_way_out_is_healed_within_two_seconds_when_somebody_deletes_the_qdisc() {
         .daemon
         .says("eth0: the program on the way out was gone");
     assert!(gone.elapsed() < 2 * HEALED, "{:?}", gone.elapsed());
-    assert_eq!(answers(), Answer::Echo);
+    assert_eq!(answers(), all);
+    drop(scene.guard.guardctl(&["status"]).ok());
     scene.assert_filters();
 }
 
