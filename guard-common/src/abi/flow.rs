@@ -56,7 +56,7 @@ impl Tuple {
     #[inline(always)]
     #[must_use]
     pub fn tag(&self, key: impl Fn(usize) -> u64) -> Tag {
-        let high = self.sum(|index| key(index)) >> 32;
+        let high = self.sum(&key) >> 32;
         let low = self.sum(|index| key(HALF + index)) >> 32;
         let tag = high << 32 | low;
         Tag(if tag == 0 { 1 } else { tag })
