@@ -4,12 +4,15 @@
 use std::path::Path;
 
 use aya::programs::{
-    ProgramError, Xdp, XdpMode as Mode,
+    Xdp, XdpMode as Mode,
     links::{FdLink, LinkError},
     xdp::XdpLink,
 };
 
-use super::pins::{LinkPin, link_name};
+use super::{
+    pins::{LinkPin, link_name},
+    refusal::describe,
+};
 use crate::{
     failure::{Exit, Failure},
     host::{Interface, XdpMode},
@@ -109,13 +112,4 @@ fn refused(interface: &Interface, native: &str, generic: &str) -> Failure {
         "`dmesg | tail` may show the driver's reason; offloads such as LRO are a common one"
             .to_owned()
     })
-}
-
-/// The system call's answer, which aya keeps one level down.
-pub(super) fn describe(error: &ProgramError) -> String {
-    if let ProgramError::SyscallError(syscall) = error {
-        syscall.io_error.to_string()
-    } else {
-        error.to_string()
-    }
 }

@@ -14,7 +14,7 @@ use aya::programs::{
 };
 use guard_common::abi::names;
 
-use super::attach::describe;
+use super::refusal::describe;
 use crate::{
     failure::{Exit, Failure},
     host::{Interface, filters},

@@ -14,6 +14,7 @@ pub mod mapping;
 pub mod object;
 pub mod pins;
 pub mod preflight;
+mod refusal;
 pub mod slots;
 
 pub use counters::Counters;
