@@ -303,6 +303,7 @@ mod tests {
             state: below("state"),
             run: below("run"),
             bpffs: below("bpf"),
+            units: below("units"),
         };
         fs::create_dir(&layout.etc).expect("a folder");
         Controller::new(layout)
