@@ -28,10 +28,10 @@ pub(super) struct Payload {
 impl Payload {
     /// The kernel rungs, the same executables that `cargo xtask test` runs.
     pub(super) fn tests() -> Result<Self> {
-        let targets = test::kernel_targets()?;
+        let targets = test::GUEST_TARGETS;
         let guardctl = build::run()?;
         let mut cargo = sh::cargo(["test", "--release", "--no-run", "-p", "guard-tests"]);
-        for target in &targets {
+        for target in targets {
             cargo.args(["--test", target]);
         }
         let built = Artifacts::of(&mut cargo)?;
