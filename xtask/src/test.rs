@@ -29,7 +29,7 @@ pub(crate) const KERNEL_TARGETS: &[&str] = &[
 
 /// Those that an emulated guest runs: there a program takes its verifier ten seconds, so the tables stay
 /// on this machine, and parity, which meets every reason, stands for them.
-pub(crate) const GUEST_TARGETS: &[&str] = &["object", "ingress", "sessions", "parity"];
+pub(crate) const GUEST_TARGETS: &[&str] = &["object", "sessions", "parity"];
 
 /// How much of the kernel rung runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
