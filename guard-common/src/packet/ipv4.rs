@@ -7,17 +7,18 @@ use crate::abi::addr::Addr;
 
 #[repr(C)]
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Header {
-    version_ihl: u8,
-    service: u8,
-    total_len: [u8; 2],
-    id: [u8; 2],
-    fragment: [u8; 2],
-    ttl: u8,
-    protocol: u8,
-    checksum: [u8; 2],
-    source: [u8; 4],
-    destination: [u8; 4],
+/// The fixed part of the header.
+pub(super) struct Header {
+    pub(super) version_ihl: u8,
+    pub(super) service: u8,
+    pub(super) total_len: [u8; 2],
+    pub(super) id: [u8; 2],
+    pub(super) fragment: [u8; 2],
+    pub(super) ttl: u8,
+    pub(super) protocol: u8,
+    pub(super) checksum: [u8; 2],
+    pub(super) source: [u8; 4],
+    pub(super) destination: [u8; 4],
 }
 
 const HEADER_LEN: usize = 20;

@@ -7,15 +7,16 @@ use crate::abi::{addr::Addr, service::protocol};
 
 #[repr(C)]
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Header {
-    version_class_flow: [u8; 4],
-    payload_len: [u8; 2],
-    next_header: u8,
-    hop_limit: u8,
-    source_hi: [u8; 8],
-    source_lo: [u8; 8],
-    destination_hi: [u8; 8],
-    destination_lo: [u8; 8],
+/// The fixed part of the header.
+pub(super) struct Header {
+    pub(super) version_class_flow: [u8; 4],
+    pub(super) payload_len: [u8; 2],
+    pub(super) next_header: u8,
+    pub(super) hop_limit: u8,
+    pub(super) source_hi: [u8; 8],
+    pub(super) source_lo: [u8; 8],
+    pub(super) destination_hi: [u8; 8],
+    pub(super) destination_lo: [u8; 8],
 }
 
 const HEADER_LEN: usize = 40;

@@ -2,41 +2,13 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::{PacketReader, read_within};
+use super::{PacketReader, ipv4, ipv6, read_within};
 use crate::abi::{addr::Addr, flow::Tuple, service::protocol};
 
 /// Bytes of ICMP before the quotation (RFC 792, RFC 4443).
 pub const ICMP_LEN: usize = 8;
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST_V6: u8 = 128;
-
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Ipv4 {
-    version_ihl: u8,
-    service: u8,
-    total_len: [u8; 2],
-    id: [u8; 2],
-    fragment: [u8; 2],
-    ttl: u8,
-    protocol: u8,
-    checksum: [u8; 2],
-    source: [u8; 4],
-    destination: [u8; 4],
-}
-
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Ipv6 {
-    version_class_flow: [u8; 4],
-    payload_len: [u8; 2],
-    next_header: u8,
-    hop_limit: u8,
-    source_hi: [u8; 8],
-    source_lo: [u8; 8],
-    destination_hi: [u8; 8],
-    destination_lo: [u8; 8],
-}
 
 #[repr(C)]
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
@@ -63,11 +35,11 @@ pub fn quoted<R: PacketReader + ?Sized>(
     // are hidden from the compiler, so that what is compared is what is read at.
     let at = R::forget((at + ICMP_LEN) as u64) as usize;
     if is_v4 {
-        let header: Ipv4 = read_within(reader, at, end)?;
+        let header: ipv4::Header = read_within(reader, at, end)?;
         let header_len = usize::from(header.version_ihl & 0x0f) * 4;
         const OFFSET: u16 = 0x1fff;
         if header.version_ihl >> 4 != 4
-            || header_len < size_of::<Ipv4>()
+            || header_len < size_of::<ipv4::Header>()
             || u16::from_be_bytes(header.fragment) & OFFSET != 0
         {
             return None;
@@ -81,12 +53,12 @@ pub fn quoted<R: PacketReader + ?Sized>(
             head,
         )
     } else {
-        let header: Ipv6 = read_within(reader, at, end)?;
+        let header: ipv6::Header = read_within(reader, at, end)?;
         if header.version_class_flow[0] >> 4 != 6 {
             return None;
         }
         let mut next_header = header.next_header;
-        let mut at = R::forget((at + size_of::<Ipv6>()) as u64) as usize;
+        let mut at = R::forget((at + size_of::<ipv6::Header>()) as u64) as usize;
         if next_header == protocol::FRAGMENT {
             let fragment: FragmentHeader = read_within(reader, at, end)?;
             if u16::from_be_bytes(fragment.offset) >> 3 != 0 {
