@@ -2,7 +2,8 @@
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
 use guard_common::{
-    abi::{explain, reason::Action},
+    abi::{explain, reason::Action, service::Service},
+    packet::PacketReader as _,
     policy::Arrival,
 };
 
@@ -13,10 +14,13 @@ use crate::{count, maps, reader::FrameReader, tables::BpfTables};
 #[inline(always)]
 pub(crate) fn judge(ctx: &XdpContext) -> u32 {
     let reader = FrameReader::arriving(ctx);
-    let judgement = guard_common::judge(&reader, &BpfTables::arriving(ctx), arrival(ctx));
+    let mut judgement = guard_common::judge(&reader, &BpfTables::arriving(ctx), arrival(ctx));
     if maps::explain() != 0 {
         return explain::pack(judgement.verdict);
     }
+    // The verifier forgets which way led here, and follows the counting once.
+    let row = judgement.service.map_or(u32::MAX, Service::row);
+    judgement.service = Service::from_row(FrameReader::forget(u64::from(row)) as u32);
     count::record(&judgement, reader.frame_len());
     match judgement.verdict.action {
         Action::Pass => xdp_action::XDP_PASS,

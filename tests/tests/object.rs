@@ -17,8 +17,8 @@ use guard_user::dataplane::{Object, Parameters, Purpose};
 use instructions::{deepest_chain, functions, translated};
 
 /// Instructions that the verifier walks. The kernel's limit is a million; older verifiers walk more
-/// of the same program, so two fifths of it are where to think again.
-const VERIFIED_BUDGET: u32 = 400_000;
+/// of the same program, so a quarter of it is where to think again.
+const VERIFIED_BUDGET: u32 = 250_000;
 /// Of the 512 bytes that all frames of a call chain share.
 const STACK_BUDGET: u32 = 448;
 /// Bytes of the object, debug information for the verifier's messages included.
