@@ -4,10 +4,11 @@
 
 use std::{
     io, mem,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd,
     panic::resume_unwind,
     thread,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Socket, Type};
@@ -62,6 +63,9 @@ impl LocalNet {
             if address(peer).is_ipv6() {
                 add(address(peer))?;
             }
+        }
+        for ip in ADDRESSES.into_iter().flatten().map(address) {
+            wait_until_usable(ip)?;
         }
         Ok(Self(()))
     }
@@ -166,6 +170,23 @@ fn add(ip: IpAddr) -> io::Result<()> {
             };
             // SAFETY: the call reads the struct that belongs to this request.
             check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) })
+        }
+    }
+}
+
+/// The kernel takes an IPv6 address into use in the background: a busy machine needs a moment for it.
+fn wait_until_usable(ip: IpAddr) -> io::Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const PAUSE: Duration = Duration::from_millis(5);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match UdpSocket::bind((ip, 0)) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrNotAvailable && Instant::now() < deadline =>
+            {
+                thread::sleep(PAUSE);
+            }
+            bound => return bound.map(drop),
         }
     }
 }
