@@ -1,5 +1,6 @@
 //! The benchmark's parts: what is measured, how, and how it is told.
 
-pub mod cases;
 pub mod measure;
 pub mod report;
+pub mod rows;
+pub mod series;
