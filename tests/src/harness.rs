@@ -98,6 +98,7 @@ pub fn host() -> Host {
             .iter()
             .map(|ip| ip.parse().expect("an address"))
             .collect(),
+        ..Host::default()
     }
 }
 

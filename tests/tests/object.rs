@@ -8,7 +8,7 @@ use guard_common::abi::{
     counters::{Counter, SHARD_ROWS},
     flow,
     fragment::CELLS,
-    names,
+    meter, names,
     switch::SLOTS,
 };
 use guard_tests::require;
@@ -63,6 +63,11 @@ fn every_map_has_its_name_its_kind_and_its_size() {
         (names::FRAGMENTS, CELLS, 8),
         (names::FLOWS, flow::BUCKETS, size_of::<flow::BucketWords>()),
         (names::PORTS, flow::PORT_ROWS, flow::PORTS_PER_ROW),
+        (
+            names::METERS,
+            meter::BUCKETS,
+            size_of::<meter::BucketWords>(),
+        ),
     ];
     assert_eq!(expected.map(|(name, ..)| name), names::MAPS);
     for (name, entries, value) in expected {

@@ -19,8 +19,12 @@ pub const FRAGMENTS: &str = "fragments";
 pub const FLOWS: &str = "flows";
 /// Array of [`super::flow::PORT_ROWS`] rows of bytes: what is known of local ports.
 pub const PORTS: &str = "ports";
+/// Array of [`super::meter::BucketWords`].
+pub const METERS: &str = "meters";
 /// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 6] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS];
+pub const MAPS: [&str; 7] = [
+    POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, METERS,
+];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";

@@ -27,7 +27,7 @@ use crate::{
     },
     ruleset::{
         address,
-        model::{Policy, RuleAction},
+        model::Policy,
     },
 };
 
@@ -350,7 +350,7 @@ impl InForce {
         self.policy
             .rules
             .iter()
-            .filter(|rule| rule.action == RuleAction::Allow)
+            .filter(|rule| rule.action.allows())
             .flat_map(|rule| &rule.source.prefixes)
             .filter(|prefix| seen.insert(**prefix))
             .take(MOST_SOURCES)

@@ -18,7 +18,7 @@ use crate::{
         compile::Stamp,
         describe,
         edit::{self, Change},
-        model::{DefaultAction, Policy, RuleAction},
+        model::{DefaultAction, Policy},
         source::{Loaded, Source},
     },
 };
@@ -256,7 +256,7 @@ fn opens_nothing(policy: &Policy) -> bool {
         && !policy
             .rules
             .iter()
-            .any(|rule| rule.action == RuleAction::Allow)
+            .any(|rule| rule.action.allows())
 }
 
 /// `--no-ingress` means it.
@@ -268,7 +268,7 @@ fn refuse_ingress(policy: &Policy) -> Result<(), Failure> {
         .rules
         .iter()
         .zip(1..)
-        .filter(|(rule, _)| rule.action == RuleAction::Allow)
+        .filter(|(rule, _)| rule.action.allows())
         .map(|(rule, number)| format!("rule {number} ({})", describe::command(rule)))
         .collect();
     let (what, help) = match rules.as_slice() {

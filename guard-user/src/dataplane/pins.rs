@@ -9,7 +9,7 @@ use aya::{
 use guard_common::abi::{
     ABI_VERSION,
     counters::{MAX_SHARDS, SHARD_ROWS},
-    flow, fragment, names,
+    flow, fragment, meter, names,
     switch::SLOTS,
 };
 
@@ -104,6 +104,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
+    let meters = Pinned::open(&folder, names::METERS, size_of::<meter::BucketWords>() as u32)?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == 2
@@ -111,7 +112,8 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS
         && flows.entries == flow::BUCKETS
-        && ports.entries == flow::PORT_ROWS;
+        && ports.entries == flow::PORT_ROWS
+        && meters.entries == meter::BUCKETS;
     if !is_known {
         return Err(mismatch(
             &folder,
