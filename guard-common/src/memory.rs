@@ -31,7 +31,9 @@ pub struct MemTables {
     /// Slot after slot.
     pub policy: Vec<u64>,
     /// The coarse clock.
-    pub ticks: u32,
+    pub jiffies: u64,
+    /// Jiffies of a tick, as a power of two.
+    pub tick_shift: u32,
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     fragments: RefCell<Vec<u64>>,
@@ -43,6 +45,9 @@ pub struct MemTables {
     meters: RefCell<Vec<Cell<u64>>>,
     events: [Cell<u64>; counters::Event::ALL.len()],
 }
+
+/// As of a kernel with 250 jiffies per second.
+const TICK_SHIFT: u32 = 8;
 
 impl MemTables {
     /// Tables with one policy in slot 0.
@@ -56,7 +61,8 @@ impl MemTables {
             seed: 0,
             slot_words: image.len() as u32,
             policy: image,
-            ticks: 1_000_000,
+            jiffies: 1_000_000 << TICK_SHIFT,
+            tick_shift: TICK_SHIFT,
             sockets: BTreeSet::new(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
@@ -73,6 +79,11 @@ impl MemTables {
         self.seed = seed;
         self.flow_keys = flow::keys(seed);
         self
+    }
+
+    /// Sets the coarse clock to the beginning of a tick.
+    pub fn set_ticks(&mut self, ticks: u32) {
+        self.jiffies = u64::from(ticks) << self.tick_shift;
     }
 
     /// How often something happened that is no packet.
@@ -102,6 +113,13 @@ impl MemTables {
         let mut words: Vec<u64> = self.meters.borrow().iter().map(Cell::get).collect();
         words.resize(meter::BUCKETS as usize * meter::WAYS, 0);
         words
+    }
+
+    /// Puts another table of meters in the place of this one; missing words are 0.
+    pub fn set_meter_words(&self, words: &[u64]) {
+        let mut meters = self.meters.borrow_mut();
+        *meters = words.iter().copied().map(Cell::new).collect();
+        meters.resize(meter::BUCKETS as usize * meter::WAYS, Cell::new(0));
     }
 
     /// Forgets what every source owes, every conversation and every source that is held.
@@ -227,12 +245,12 @@ impl Tables for MemTables {
         }
     }
 
-    fn ticks(&self) -> u32 {
-        self.ticks
+    fn jiffies(&self) -> u64 {
+        self.jiffies
     }
 
-    fn jiffies(&self) -> u64 {
-        u64::from(self.ticks) << 8
+    fn tick_shift(&self) -> u32 {
+        self.tick_shift
     }
 
     fn flow_key(&self, index: usize) -> u64 {

@@ -67,7 +67,7 @@ pub(super) fn within<T: Tables>(
     if !verdict.rule.is_limited() {
         return verdict;
     }
-    let ports = match packet.transport {
+    let ports = match packet.transport() {
         Transport::Tcp {
             source_port,
             destination_port,

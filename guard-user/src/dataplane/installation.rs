@@ -181,6 +181,7 @@ fn install_first(
         own_shard,
         seed: seed()?,
         purpose: Purpose::Filter,
+        fixed_clock: false,
     };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;
@@ -197,8 +198,9 @@ fn install_first(
         egress::attach(program, interface, &layout.links())?;
     }
     let flows = object.flows().map_err(load_failure)?;
-    let tick = clock::ticks(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
-    adopt(&flows, tick, network, image)?;
+    let now = clock::now(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
+    let meters = object.meters().map_err(load_failure)?;
+    adopt(&flows, &meters, now, network, image, None)?;
     if !interfaces.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
@@ -207,7 +209,7 @@ fn install_first(
         .iter()
         .map(|interface| attach(program, interface, &layout.links()).map(Change::Attached))
         .collect::<Result<_, _>>()?;
-    adopt(&flows, tick, network, image)?;
+    adopt(&flows, &meters, now, network, image, None)?;
     Ok(changes)
 }
 

@@ -10,11 +10,11 @@ use aya::{
 use guard_common::abi::{
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
-    names,
-    switch::SLOTS,
+    meter, names,
+    switch::{self, SLOTS},
 };
 
-use super::{Counters, FlowTable, PolicySlots, clock, mapping::Mapping};
+use super::{Counters, FlowTable, MeterTable, PolicySlots, clock, mapping::Mapping};
 
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
@@ -37,6 +37,8 @@ pub struct Parameters {
     pub seed: u64,
     /// What the programs do with packets.
     pub purpose: Purpose,
+    /// The time is what [`PolicySlots::set_jiffies`] says, for tests.
+    pub fixed_clock: bool,
 }
 
 /// What an instance of the object is for.
@@ -91,7 +93,9 @@ impl Object {
             Purpose::Filter => (0u32, 0u32),
             Purpose::Explain(ifindex) => (1, ifindex),
         };
+        let fixed_clock = u32::from(parameters.fixed_clock);
         loader
+            .override_global(names::FIXED_CLOCK, &fixed_clock, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
@@ -195,7 +199,7 @@ impl Object {
         let slot_words = self.parameters.slot_words;
         Ok(PolicySlots::new(
             self.mapping(names::POLICY, SLOTS * slot_words)?,
-            self.mapping(names::SWITCH, 2)?,
+            self.mapping(names::SWITCH, switch::WORDS)?,
             slot_words,
         ))
     }
@@ -219,6 +223,16 @@ impl Object {
             self.mapping(names::PORTS, PORT_ROWS * PORTS_PER_ROW as u32 / 8)?,
             self.parameters.seed,
         ))
+    }
+
+    /// The table of meters.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn meters(&self) -> Result<MeterTable, LoadError> {
+        let words = meter::BUCKETS * meter::WAYS as u32;
+        let mapping = self.mapping(names::METERS, words)?;
+        Ok(MeterTable::new(mapping, self.parameters.seed))
     }
 
     fn mapping(&self, name: &'static str, words: u32) -> Result<Mapping, LoadError> {

@@ -13,7 +13,7 @@ use guard_common::abi::{
     switch::SLOTS,
 };
 
-use super::{Counters, FlowTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping};
+use super::{Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{Layout, pin_folder},
@@ -47,6 +47,8 @@ pub struct Running {
     pub counters: Counters,
     /// Flows.
     pub flows: FlowTable,
+    /// Meters.
+    pub meters: MeterTable,
 }
 
 /// Name of the pin of an interface's link.
@@ -131,6 +133,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
             ports.mapping(flow::PORTS_PER_ROW as u32 / 8)?,
             slots.seed(),
         ),
+        meters: MeterTable::new(meters.mapping(meter::WAYS as u32)?, slots.seed()),
         slots,
         counters: Counters::new(counters.mapping(2)?),
     }))
@@ -154,6 +157,7 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
         own_shard: possible_cpus() <= shards,
         seed: slots.seed(),
         purpose,
+        fixed_clock: false,
     })
 }
 

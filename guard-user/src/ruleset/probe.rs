@@ -11,7 +11,7 @@ use guard_common::{
         service::{Service, protocol},
     },
     memory::MemTables,
-    packet::{Fragment, Packet, TcpFlags, Transport},
+    packet::{Facts, Fragment, Packet, TcpFlags, Transport},
     policy::{Arrival, evaluate},
 };
 
@@ -53,6 +53,14 @@ impl Model {
         verdict.reason == Reason::RuleAllow
     }
 
+    /// Does a rule limit new connections like this one, on one of these interfaces?
+    #[must_use]
+    pub fn limits(&self, tuple: &Tuple, interfaces: &[u32]) -> bool {
+        interfaces
+            .iter()
+            .any(|ifindex| self.ask(*ifindex, tuple, TcpFlags::SYN).rule.is_limited())
+    }
+
     fn ask(&self, ifindex: u32, tuple: &Tuple, flags: u8) -> Verdict {
         let (source_port, destination_port) = (tuple.remote_port, tuple.local_port);
         let (transport, service) = match tuple.protocol {
@@ -73,7 +81,7 @@ impl Model {
             ),
             other => (Transport::Other, Service::protocol(other)),
         };
-        let packet = Packet {
+        let packet = Packet::from(Facts {
             source: tuple.remote,
             destination: tuple.local,
             hop_limit: 64,
@@ -85,7 +93,7 @@ impl Model {
             network_at: 0,
             transport_at: 0,
             end: 0,
-        };
+        });
         evaluate(&self.tables, Arrival { ifindex }, &packet, Some(service))
     }
 }

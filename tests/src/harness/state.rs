@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{CStr, CString},
     io,
+    net::IpAddr,
     os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     ptr, thread,
@@ -14,15 +15,18 @@ use anyhow::{Context as _, Result, bail};
 use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
+        addr::Addr,
         counters::Event,
         flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
+        image::HEADER_LIMITS,
+        meter::Scale,
         names,
     },
     memory::MemTables,
     policy::{Arrival, Tables as _, note_outgoing},
 };
 use guard_user::{
-    dataplane::{Object, clock, mapping::Mapping},
+    dataplane::{Object, mapping::Mapping},
     host::LiveFlow,
 };
 
@@ -30,8 +34,6 @@ use super::{Harness, MIN_FRAME, TEST_IFINDEX, boot_time_ns, events};
 
 /// TC_ACT_UNSPEC, which is TCX_NEXT: the packet goes on.
 const GO_ON: u32 = u32::MAX;
-/// Ticks are about a second, scenes much shorter; a slow machine may need several attempts.
-const ATTEMPTS: usize = 50;
 
 /// Everything that frames can change in the kernel's maps and in the model, but for the kernel's
 /// counters.
@@ -40,6 +42,7 @@ pub struct Snapshot {
     flows: Vec<u64>,
     ports: Vec<u64>,
     fragments: Vec<u64>,
+    meters: Vec<u64>,
     model: MemTables,
 }
 
@@ -95,38 +98,27 @@ impl Harness {
         Ok(())
     }
 
-    /// The kernel's clock of flows.
-    ///
-    /// # Panics
-    /// When the kernel refuses the test run.
-    pub fn ticks(&mut self) -> u32 {
-        clock::ticks(self.object.clock().expect("a clock")).expect("the clock runs")
+    /// The clock of flows, which stands still unless a test moves it.
+    #[must_use]
+    pub fn ticks(&self) -> u32 {
+        self.model.ticks()
     }
 
-    /// Sets the model's clocks by the kernel's. The tick.
-    ///
-    /// # Panics
-    /// As [`Harness::ticks`].
-    pub fn follow_clock(&mut self) -> u32 {
-        self.model.ticks = self.ticks();
+    /// Sets the coarse clock of kernel and model.
+    pub fn set_jiffies(&mut self, jiffies: u64) {
+        self.slots.set_jiffies(jiffies);
+        self.model.jiffies = jiffies;
+    }
+
+    /// Lets time pass for kernel and model.
+    pub fn wait_ticks(&mut self, ticks: u32) {
+        let jiffies = u64::from(ticks) << self.model.tick_shift;
+        self.set_jiffies(self.model.jiffies + jiffies);
+    }
+
+    /// Sets the model's clock of nanoseconds by the kernel's.
+    pub fn follow_clock(&mut self) {
         self.model.now_ns = boot_time_ns();
-        self.model.ticks
-    }
-
-    /// Plays a scene during which the clock of flows does not advance: again, if it did. The scene
-    /// therefore sets up what it needs, and leaves its judgement to the caller.
-    ///
-    /// # Panics
-    /// When the clock always advances.
-    pub fn within_a_tick<R>(&mut self, mut scene: impl FnMut(&mut Self) -> R) -> R {
-        for _ in 0..ATTEMPTS {
-            let before = self.follow_clock();
-            let result = scene(self);
-            if self.ticks() == before {
-                return result;
-            }
-        }
-        panic!("the scene lasts longer than a tick");
     }
 
     /// A second instance of the program on the maps of this one, as an upgrade loads it.
@@ -200,7 +192,7 @@ impl Harness {
 
     /// Puts in a session that was there before guard.
     pub fn adopts(&mut self, tuple: Tuple, phase: Phase) -> bool {
-        let tick = self.follow_clock();
+        let tick = self.ticks();
         let is_in = self.flows.adopt(&LiveFlow { tuple, phase }, tick);
         self.model.set_flow_words(&words(&self.flow_words));
         self.model.set_marked_ports(self.marked_ports());
@@ -288,6 +280,40 @@ impl Harness {
             assert!(is_close, "word {at}: kernel {ours:#x}, model {theirs:#x}");
         }
         assert_eq!(self.marked_ports(), self.model.marked_ports());
+        self.compare_meters();
+    }
+
+    /// Are the meters of kernel and model the same?
+    fn compare_meters(&self) {
+        let (kernel, model) = (words(&self.meter_words), self.model.meter_words());
+        let differs = kernel.iter().zip(&model).position(|(ours, theirs)| ours != theirs);
+        if let Some(at) = differs {
+            panic!("meter {at}: kernel {:#x}, model {:#x}", kernel[at], model[at]);
+        }
+    }
+
+    /// Holds a source by a session with a port of the host, in kernel and model.
+    pub fn holds(&mut self, source: &str, port: u16) {
+        let now = self.model.eighths();
+        let scale = Scale::from_word(self.model.policy[HEADER_LIMITS as usize]);
+        let source = Addr::from(source.parse::<IpAddr>().expect("an address"));
+        self.meters.hold(scale, source, port, now);
+        self.model.set_meter_words(&words(&self.meter_words));
+    }
+
+    /// Forgets what every source owes, in kernel and model.
+    pub fn forget_meters(&mut self) {
+        for at in 0..self.meter_words.len() {
+            self.meter_words.store(at, 0);
+        }
+        self.model.clear_meters();
+    }
+
+    /// Words of the meters that are in use.
+    #[must_use]
+    pub fn meters_in_use(&self) -> usize {
+        let used = words(&self.meter_words);
+        used.iter().filter(|word| **word != 0).count()
     }
 
     /// What frames have left in the kernel's maps and in the model.
@@ -297,6 +323,7 @@ impl Harness {
             flows: words(&self.flow_words),
             ports: words(&self.port_words),
             fragments: words(&self.fragments),
+            meters: words(&self.meter_words),
             model: self.model.clone(),
         }
     }
@@ -307,6 +334,7 @@ impl Harness {
             (&self.flow_words, &snapshot.flows),
             (&self.port_words, &snapshot.ports),
             (&self.fragments, &snapshot.fragments),
+            (&self.meter_words, &snapshot.meters),
         ] {
             for (at, word) in words.iter().enumerate() {
                 mapping.store(at, *word);
