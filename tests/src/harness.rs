@@ -26,7 +26,9 @@ use guard_common::{
     policy::{Arrival, Judgement},
 };
 use guard_user::{
-    dataplane::{FlowTable, MeterTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping},
+    dataplane::{
+        FlowTable, MeterTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping,
+    },
     ruleset::{
         compile::{Host, Stamp, compile},
         model::Policy,

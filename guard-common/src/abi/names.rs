@@ -22,9 +22,7 @@ pub const PORTS: &str = "ports";
 /// Array of [`super::meter::BucketWords`].
 pub const METERS: &str = "meters";
 /// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 7] = [
-    POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, METERS,
-];
+pub const MAPS: [&str; 7] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, METERS];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";

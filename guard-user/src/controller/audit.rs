@@ -25,10 +25,7 @@ use crate::{
         containers::{self, Published},
         listeners::{self, Listener, PortProtocol},
     },
-    ruleset::{
-        address,
-        model::Policy,
-    },
+    ruleset::{address, model::Policy},
 };
 
 /// Most sources of rules that are tried for a port; a policy may name a million.

@@ -109,11 +109,7 @@ impl Controller {
     ///
     /// # Errors
     /// When the connection table cannot be read.
-    pub fn keep_sessions(
-        &self,
-        network: &Network,
-        watched: &mut Watched,
-    ) -> Result<(), Failure> {
+    pub fn keep_sessions(&self, network: &Network, watched: &mut Watched) -> Result<(), Failure> {
         adopt::adopt_running(&self.layout, network, watched).map(|_| ())
     }
 

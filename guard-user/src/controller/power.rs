@@ -252,11 +252,7 @@ fn over<'n>(source: &Source<'n>, changes: &[Change]) -> Source<'n> {
 
 /// Does the policy let nobody in?
 fn opens_nothing(policy: &Policy) -> bool {
-    policy.default == DefaultAction::Deny
-        && !policy
-            .rules
-            .iter()
-            .any(|rule| rule.action.allows())
+    policy.default == DefaultAction::Deny && !policy.rules.iter().any(|rule| rule.action.allows())
 }
 
 /// `--no-ingress` means it.

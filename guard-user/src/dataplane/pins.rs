@@ -13,7 +13,9 @@ use guard_common::abi::{
     switch::SLOTS,
 };
 
-use super::{Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping};
+use super::{
+    Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping,
+};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{Layout, pin_folder},
@@ -106,7 +108,11 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
-    let meters = Pinned::open(&folder, names::METERS, size_of::<meter::BucketWords>() as u32)?;
+    let meters = Pinned::open(
+        &folder,
+        names::METERS,
+        size_of::<meter::BucketWords>() as u32,
+    )?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == 2

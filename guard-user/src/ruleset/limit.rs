@@ -76,7 +76,8 @@ impl Rate {
         let Some((count, period)) = text.split_once('/') else {
             return Err(bad("has no time".to_owned()).help(example));
         };
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let unit_at = period
             .find(|letter: char| !letter.is_ascii_digit())
             .unwrap_or(period.len());
@@ -288,7 +289,12 @@ mod tests {
             assert!(bad.message.contains(why), "{text}: {}", bad.message);
             assert!(bad.help.is_some());
         }
-        for (text, why) in [("0", "lets nobody in"), ("x", "not a number"), ("-1", "not a number"), ("4294967296", "too large")] {
+        for (text, why) in [
+            ("0", "lets nobody in"),
+            ("x", "not a number"),
+            ("-1", "not a number"),
+            ("4294967296", "too large"),
+        ] {
             let bad = burst(text).expect_err(text);
             assert!(bad.message.contains(why), "{text}: {}", bad.message);
         }

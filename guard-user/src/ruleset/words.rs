@@ -128,9 +128,7 @@ impl<'w> Parser<'w> {
             Some(word) if word.eq_ignore_ascii_case("allow") => RuleAction::Allow,
             Some(word) if word.eq_ignore_ascii_case("deny") => RuleAction::Deny,
             // What rate and burst say comes later.
-            Some(word) if word.eq_ignore_ascii_case("limit") => {
-                RuleAction::Limit(Limit::default())
-            }
+            Some(word) if word.eq_ignore_ascii_case("limit") => RuleAction::Limit(Limit::default()),
             Some(word) => return Err(fail(0, refused::action(word))),
             None => return Err(fail(0, refused::nothing_said())),
         };
@@ -359,7 +357,9 @@ impl<'w> Parser<'w> {
         let action = match action {
             RuleAction::Limit(_) => {
                 limit::check_traffic(&traffic).map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
-                let at = burst.or(rate.map(|(at, _)| (at, 0))).map_or(end, |(at, _)| at);
+                let at = burst
+                    .or(rate.map(|(at, _)| (at, 0)))
+                    .map_or(end, |(at, _)| at);
                 let limit = Limit::of(rate.map(|(_, rate)| rate), burst.map(|(_, burst)| burst));
                 RuleAction::Limit(limit.map_err(|bad| fail(at, bad))?)
             }

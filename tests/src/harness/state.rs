@@ -286,9 +286,15 @@ impl Harness {
     /// Are the meters of kernel and model the same?
     fn compare_meters(&self) {
         let (kernel, model) = (words(&self.meter_words), self.model.meter_words());
-        let differs = kernel.iter().zip(&model).position(|(ours, theirs)| ours != theirs);
+        let differs = kernel
+            .iter()
+            .zip(&model)
+            .position(|(ours, theirs)| ours != theirs);
         if let Some(at) = differs {
-            panic!("meter {at}: kernel {:#x}, model {:#x}", kernel[at], model[at]);
+            panic!(
+                "meter {at}: kernel {:#x}, model {:#x}",
+                kernel[at], model[at]
+            );
         }
     }
 

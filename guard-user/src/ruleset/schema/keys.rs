@@ -6,7 +6,8 @@ use crate::ruleset::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 6] = ["interfaces", "default", "never", "sets", "limits", "rule"];
+pub(super) const ROOT_KEYS: [&str; 6] =
+    ["interfaces", "default", "never", "sets", "limits", "rule"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 9] = [
     "action", "port", "proto", "from", "to", "on", "rate", "burst", "comment",

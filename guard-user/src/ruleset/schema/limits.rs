@@ -50,7 +50,11 @@ impl Reader<'_, '_> {
                     integer.as_str()
                 ));
                 let default = SourcePrefixes::default();
-                let default = if key == "ipv4-prefix" { default.v4 } else { default.v6 };
+                let default = if key == "ipv4-prefix" {
+                    default.v4
+                } else {
+                    default.v6
+                };
                 let help = format!(
                     "a wider prefix would make strangers share one limit; {default} is the default"
                 );
