@@ -151,10 +151,10 @@ mod tests {
             let ports = lasting.into_iter().map(|tuple| tuple.remote_port);
             ports.collect::<Vec<_>>()
         };
-        assert_eq!(look(0, &[1, 2]), []);
-        assert_eq!(look(60, &[1, 2, 3]), []);
+        assert_eq!(look(0, &[1, 2]), Vec::<u16>::new());
+        assert_eq!(look(60, &[1, 2, 3]), Vec::<u16>::new());
         // An SSH server has ended 2, which never logged in; another one has its port.
-        assert_eq!(look(120, &[1, 3]), []);
+        assert_eq!(look(120, &[1, 3]), Vec::<u16>::new());
         assert_eq!(look(180, &[1, 2, 3]), [1]);
         assert_eq!(look(240, &[1, 2, 3]), [1, 3]);
         assert_eq!(look(330, &[2]), [2]);

@@ -104,6 +104,12 @@ impl Harness {
         self.model.ticks()
     }
 
+    /// The coarse clock of kernel and model.
+    #[must_use]
+    pub fn jiffies(&self) -> u64 {
+        self.model.jiffies
+    }
+
     /// Sets the coarse clock of kernel and model.
     pub fn set_jiffies(&mut self, jiffies: u64) {
         self.slots.set_jiffies(jiffies);
