@@ -1,5 +1,9 @@
 //! The tables of the model: the same words that the kernel reads, in a vector.
 
+mod bans;
+
+pub use bans::MemBans;
+
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -7,6 +11,7 @@ use std::{
 
 use crate::{
     abi::{
+        ban::{self, BanMap},
         counters,
         flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
         fragment::CELLS,
@@ -14,7 +19,7 @@ use crate::{
         meter,
         switch::{SlotState, SwitchWord},
     },
-    policy::{Bucket, Entries, Headers, Tables},
+    policy::{BanBucket, Bucket, Entries, Headers, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -34,6 +39,8 @@ pub struct MemTables {
     pub jiffies: u64,
     /// Jiffies of a tick, as a power of two.
     pub tick_shift: u32,
+    /// Who is banned.
+    pub bans: MemBans,
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     fragments: RefCell<Vec<u64>>,
@@ -63,6 +70,7 @@ impl MemTables {
             policy: image,
             jiffies: 1_000_000 << TICK_SHIFT,
             tick_shift: TICK_SHIFT,
+            bans: MemBans::default(),
             sockets: BTreeSet::new(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
@@ -210,6 +218,23 @@ impl Entries for MemEntries<'_> {
     }
 }
 
+/// A bucket of the model's set of bans.
+struct MemBanBucket<'a> {
+    bans: &'a MemBans,
+    at: usize,
+}
+
+impl BanBucket for MemBanBucket<'_> {
+    fn tag(&self, way: usize) -> u64 {
+        self.bans.load(BanMap::Set, self.at + way % ban::WAYS)
+    }
+
+    fn cell(&self, way: usize) -> u64 {
+        self.bans
+            .load(BanMap::Set, self.at + ban::WAYS + way % ban::WAYS)
+    }
+}
+
 impl Tables for MemTables {
     fn switch(&self) -> SwitchWord {
         self.switch
@@ -282,6 +307,29 @@ impl Tables for MemTables {
     fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {
         self.count(counters::Event::SocketAsked);
         self.sockets.contains(tuple)
+    }
+
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Filter, index as usize)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Tops, index as usize)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Chunks, index as usize)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.bans.mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        MemBanBucket {
+            bans: &self.bans,
+            at: index as usize * ban::BUCKET_WORDS,
+        }
     }
 
     fn count(&self, event: counters::Event) {

@@ -15,7 +15,7 @@ use guard_common::{
         switch::SwitchWord,
     },
     memory::MemTables,
-    policy::{Bucket, Entries, Headers, Newcomer, Tables, answer, held, may_enter, put},
+    policy::{BanBucket, Bucket, Entries, Headers, Newcomer, Tables, answer, held, may_enter, put},
     testing::random::Random,
 };
 
@@ -161,6 +161,26 @@ impl Tables for Broken<'_> {
             Fault::OneMeter if index % 11 == 2 => 0,
             _ => self.right.flow_key(index),
         }
+    }
+
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.right.ban_filter(index)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.right.ban_top(index)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.right.ban_chunk(index)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.right.ban_mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        self.right.ban_bucket(index)
     }
 
     fn flow_bucket(&self, index: u32) -> impl Bucket {

@@ -21,11 +21,24 @@ pub const FLOWS: &str = "flows";
 pub const PORTS: &str = "ports";
 /// Array of [`super::meter::BucketWords`].
 pub const METERS: &str = "meters";
+/// Array of words: [`super::ban::BanMap::Filter`].
+pub const BAN_FILTER: &str = "ban_filter";
+/// Array of words: [`super::ban::BanMap::Tops`].
+pub const BAN_TOPS: &str = "ban_tops";
+/// Array of words: [`super::ban::BanMap::Chunks`].
+pub const BAN_CHUNKS: &str = "ban_chunks";
+/// Array of [`super::ban::BucketWords`]: [`super::ban::BanMap::Set`].
+pub const BAN_SET: &str = "ban_set";
 /// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 7] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, METERS];
+pub const MAPS: [&str; 11] = [
+    POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, BAN_FILTER, BAN_TOPS, BAN_CHUNKS, BAN_SET,
+    METERS,
+];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";
+/// Constant of the object: buckets of the set of bans less one.
+pub const BAN_MASK: &str = "BAN_MASK";
 /// Constant of the object: counter shards, a power of two.
 pub const SHARDS: &str = "SHARDS";
 /// Constant of the object: 1 when every possible CPU has a shard of its own.

@@ -22,7 +22,7 @@ use super::{
     Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
     attach::{Attached, attach, replace},
-    clock, egress,
+    bans, clock, egress,
     object::LoadError,
     pins::{self, link_name},
     preflight,
@@ -176,6 +176,8 @@ fn install_first(
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
     let parameters = Parameters {
+        ban_chunks: bans::FIRST_CHUNKS,
+        ban_buckets: bans::FIRST_BUCKETS,
         slot_words,
         shards,
         own_shard,
