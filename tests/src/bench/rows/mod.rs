@@ -5,6 +5,7 @@
 //! every packet inside the run, and the rules include those that the packets hit.
 
 pub mod flows;
+pub mod limits;
 pub mod policies;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -34,6 +35,10 @@ pub const GROUPS: &[Group] = &[
     Group {
         subject: "flows",
         rows: flows::rows,
+    },
+    Group {
+        subject: "limits",
+        rows: limits::rows,
     },
 ];
 
