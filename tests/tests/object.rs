@@ -23,7 +23,7 @@ const VERIFIED_BUDGET: u32 = 250_000;
 /// Of the 512 bytes that all frames of a call chain share.
 const STACK_BUDGET: u32 = 448;
 /// Bytes of the object, debug information for the verifier's messages included.
-const SIZE_BUDGET: usize = 1024 * 1024;
+const SIZE_BUDGET: usize = 1280 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,
