@@ -54,7 +54,7 @@ pub struct Served {
 /// The place. What is declared first is dropped first.
 #[derive(Debug)]
 pub struct Arena {
-    nginx: Nginx,
+    _nginx: Nginx,
     /// The host that a filter protects.
     pub server: Namespace,
     /// Where the flood and the client are.
@@ -108,12 +108,13 @@ impl Arena {
         let nginx = thread::scope(|scope| {
             let start = scope.spawn(|| {
                 cpus::pin(cpus::receiver());
+                cpus::wake_promptly(0);
                 Nginx::start(&server)
             });
             start.join().expect("nginx")
         });
         Ok(Self {
-            nginx,
+            _nginx: nginx,
             server,
             outside,
             receiver,
@@ -138,6 +139,7 @@ impl Arena {
         let macs = (self.server.mac(INTERFACE), self.outside.mac("srv"));
         self.outside.run(|| {
             cpus::pin(cpus::sender());
+            cpus::wake_promptly(0);
             let generator = Generator::new(kind, macs, index("srv")?, "idle")?;
             let before = self.accounts();
             ready();
@@ -166,7 +168,9 @@ impl Arena {
             let flood = scope.spawn(move || {
                 let pace = Pace::PerSecond(rate);
                 // Nobody listens any more only when the other thread has given up.
-                self.flood_when_ready(kind, pace, length, || drop(ready.send(())))
+                self.flood_when_ready(kind, pace, length, || {
+                    ready.send(()).ok();
+                })
             });
             // An error means that the flood has failed, which joining it tells.
             is_ready.recv().ok();
@@ -254,6 +258,7 @@ fn own_receiver(host: &Namespace, interface: &str, cpu: usize) -> Result<i32> {
     let receiver = receivers(interface).difference(&before).next().copied();
     let receiver = receiver.with_context(|| format!("no thread of {interface} appeared"))?;
     cpus::pin_task(receiver, cpu);
+    cpus::wake_promptly(receiver);
     Ok(receiver)
 }
 

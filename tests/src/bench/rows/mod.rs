@@ -6,6 +6,7 @@
 
 pub mod flows;
 pub mod policies;
+pub mod shared;
 
 use std::net::{IpAddr, Ipv4Addr};
 
