@@ -77,9 +77,21 @@ fn set_nice(nice: i32) {
     }
 }
 
-/// Lets a task run as soon as it is woken, as soft interrupts do, without a larger share of the CPU: short
-/// slices (Linux 6.12; before, the request has no effect). 0 is the calling thread.
-pub fn wake_promptly(task: i32) {
+/// Lets a kernel thread that receives packets go before all programs, as soft interrupts do. The kernel
+/// keeps a twentieth of each second for the programs.
+pub fn as_soft_interrupt(task: i32) {
+    let first = libc::sched_param { sched_priority: 1 };
+    // SAFETY: a live struct.
+    let result = unsafe { libc::sched_setscheduler(task, libc::SCHED_FIFO, &raw const first) };
+    if result != 0 {
+        let error = std::io::Error::last_os_error();
+        eprintln!("note: thread {task} has to wait for its CPU ({error}); expect lost packets");
+    }
+}
+
+/// Lets the calling thread, and what it starts, run as soon as it is woken, without a larger share of the
+/// CPU: short slices (Linux 6.12; before, the request has no effect).
+pub fn wake_promptly() {
     // Of linux/sched/types.h, first version.
     #[repr(C)]
     struct Attributes {
@@ -104,9 +116,9 @@ pub fn wake_promptly(task: i32) {
         period: 0,
     };
     // SAFETY: a live struct that says its own size.
-    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, task, &raw const attributes, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
     if result != 0 {
         let error = std::io::Error::last_os_error();
-        eprintln!("note: task {task} may have to wait for its CPU ({error})");
+        eprintln!("note: this thread may have to wait for its CPU ({error})");
     }
 }

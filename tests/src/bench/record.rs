@@ -121,7 +121,8 @@ fn of_service(row: &Service) -> Value {
         "requests_per_second": {"calm": of_series(&row.calm), "flooded": of_series(&row.flooded)},
         "p99_ms": {"calm": of_series(&row.calm_p99), "flooded": of_series(&row.flooded_p99)},
         "share_unanswered": of_series(&row.failed),
-        "flood_frames_taken_per_second": of_series(&row.received),
+        "flood_frames_per_second": of_series(&row.sent),
+        "share_lost_in_queue": of_series(&row.lost),
     })
 }
 

@@ -15,7 +15,8 @@ pub const FLOODS: &str = "A flood from random sources to closed ports, as fast a
 /// What the numbers about the honest client are.
 pub const SERVICE: &str = "An honest client of a real nginx during the flood, on the same queue and the same two CPUs. \"of bare drop\": \
      requests per second as a\nshare of those behind a program that drops just this flood, in the same round: \
-     median (lowest to highest round).";
+     median (lowest to highest round). \"queue full\": what was lost\nbefore any filter saw it. What receives goes before \
+     nginx, as soft interrupts do.";
 
 /// `1.23 (1.10 to 1.40)`
 fn spread(series: &Series) -> String {
@@ -75,20 +76,28 @@ pub fn floods(all: &[Mitigation]) -> String {
 #[must_use]
 pub fn service(all: &[Service]) -> String {
     let mut text = format!(
-        "{:<15}{:>26}{:>12}{:>12}{:>12}{:>12}{:>15}\n",
-        "filter", "of bare drop", "of calm", "p99 ms", "calm p99", "unanswered", "flood taken/s"
+        "{:<15}{:>26}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}\n",
+        "filter",
+        "of bare drop",
+        "of calm",
+        "p99 ms",
+        "calm p99",
+        "unanswered",
+        "flood/s",
+        "queue full"
     );
     for row in all {
         let share = goodput(all, row, Filter::BareDrop);
         text += &format!(
-            "{:<15}{:>26}{:>12.2}{:>12.1}{:>12.1}{:>11.1}%{:>15.0}\n",
+            "{:<15}{:>26}{:>12.2}{:>12.1}{:>12.1}{:>11.1}%{:>12.0}{:>11.1}%\n",
             row.filter.name(),
             share.as_ref().map_or_else(|| "-".to_owned(), spread),
             row.flooded.over(&row.calm).median(),
             row.flooded_p99.median(),
             row.calm_p99.median(),
             row.failed.median() * 100.0,
-            row.received.median(),
+            row.sent.median(),
+            row.lost.median() * 100.0,
         );
     }
     text
