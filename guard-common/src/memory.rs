@@ -1,5 +1,9 @@
 //! The tables of the model: the same words that the kernel reads, in a vector.
 
+mod bans;
+
+pub use bans::MemBans;
+
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -7,13 +11,14 @@ use std::{
 
 use crate::{
     abi::{
+        ban::{self, BanMap},
         counters,
         flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
         fragment::CELLS,
         image::HEADER_FLAGS,
         switch::{SlotState, SwitchWord},
     },
-    policy::{Bucket, Headers, Tables},
+    policy::{BanBucket, Bucket, Headers, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -30,7 +35,11 @@ pub struct MemTables {
     /// Slot after slot.
     pub policy: Vec<u64>,
     /// The coarse clock.
-    pub ticks: u32,
+    pub jiffies: u64,
+    /// Jiffies of a tick, as a power of two.
+    pub tick_shift: u32,
+    /// Who is banned.
+    pub bans: MemBans,
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     fragments: RefCell<Vec<u64>>,
@@ -40,6 +49,9 @@ pub struct MemTables {
     ports: RefCell<BTreeMap<u16, u8>>,
     events: [Cell<u64>; counters::Event::ALL.len()],
 }
+
+/// As of a kernel with 250 jiffies per second.
+const TICK_SHIFT: u32 = 8;
 
 impl MemTables {
     /// Tables with one policy in slot 0.
@@ -53,7 +65,9 @@ impl MemTables {
             seed: 0,
             slot_words: image.len() as u32,
             policy: image,
-            ticks: 1_000_000,
+            jiffies: 1_000_000 << TICK_SHIFT,
+            tick_shift: TICK_SHIFT,
+            bans: MemBans::default(),
             sockets: BTreeSet::new(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
@@ -69,6 +83,11 @@ impl MemTables {
         self.seed = seed;
         self.flow_keys = flow::keys(seed);
         self
+    }
+
+    /// Sets the coarse clock to the beginning of a tick.
+    pub fn set_ticks(&mut self, ticks: u32) {
+        self.jiffies = u64::from(ticks) << self.tick_shift;
     }
 
     /// How often something happened that is no packet.
@@ -148,6 +167,23 @@ impl Bucket for MemBucket<'_> {
     }
 }
 
+/// A bucket of the model's set of bans.
+struct MemBanBucket<'a> {
+    bans: &'a MemBans,
+    at: usize,
+}
+
+impl BanBucket for MemBanBucket<'_> {
+    fn tag(&self, way: usize) -> u64 {
+        self.bans.load(BanMap::Set, self.at + way % ban::WAYS)
+    }
+
+    fn cell(&self, way: usize) -> u64 {
+        self.bans
+            .load(BanMap::Set, self.at + ban::WAYS + way % ban::WAYS)
+    }
+}
+
 impl Tables for MemTables {
     fn switch(&self) -> SwitchWord {
         self.switch
@@ -183,8 +219,12 @@ impl Tables for MemTables {
         }
     }
 
-    fn ticks(&self) -> u32 {
-        self.ticks
+    fn jiffies(&self) -> u64 {
+        self.jiffies
+    }
+
+    fn tick_shift(&self) -> u32 {
+        self.tick_shift
     }
 
     fn flow_key(&self, index: usize) -> u64 {
@@ -209,6 +249,29 @@ impl Tables for MemTables {
     fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {
         self.count(counters::Event::SocketAsked);
         self.sockets.contains(tuple)
+    }
+
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Filter, index as usize)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Tops, index as usize)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Chunks, index as usize)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.bans.mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        MemBanBucket {
+            bans: &self.bans,
+            at: index as usize * ban::BUCKET_WORDS,
+        }
     }
 
     fn count(&self, event: counters::Event) {

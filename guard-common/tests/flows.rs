@@ -15,8 +15,8 @@ use guard_common::{
     memory::MemTables,
     packet::{PacketReader, TcpFlags},
     policy::{
-        Arrival, Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer, Tables,
-        note_outgoing,
+        Arrival, BanBucket, Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer,
+        Tables, note_outgoing,
     },
     testing::{PacketBuilder, packet, packet_v6},
 };
@@ -106,12 +106,36 @@ impl Tables for Broken<'_> {
         self.right.now_ns()
     }
 
-    fn ticks(&self) -> u32 {
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.right.ban_filter(index)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.right.ban_top(index)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.right.ban_chunk(index)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.right.ban_mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        self.right.ban_bucket(index)
+    }
+
+    fn jiffies(&self) -> u64 {
         if self.fault == Fault::StoppedClock {
-            1_000_000
+            1_000_000 << self.right.tick_shift()
         } else {
-            self.right.ticks()
+            self.right.jiffies()
         }
+    }
+
+    fn tick_shift(&self) -> u32 {
+        self.right.tick_shift()
     }
 
     fn slot_words(&self) -> u32 {
@@ -295,10 +319,10 @@ fn play(fault: Fault) -> (Vec<(String, Reason)>, u64) {
             local_port: 22,
             protocol: TCP,
         });
-        let start = right.ticks;
+        let start = right.ticks();
         let mut seen = Vec::new();
         for (later, acts) in [(0, 0..2), (29, 2..3), (31, 3..4)] {
-            right.ticks = start + later;
+            right.set_ticks(start + later);
             for act in acts {
                 let mut scene = Scene {
                     tables: Broken {
@@ -462,7 +486,7 @@ fn left_over(fault: Fault) -> usize {
     let tag = |tuple: &Tuple| tuple.tag(|index| right.flow_key(index));
     for (way, tuple) in tuples[..WAYS].iter().enumerate() {
         let bucket = right.flow_bucket(tag(tuple).bucket());
-        let state = FlowState::new(Phase::BothWays, right.ticks, tuple.local_port).kept();
+        let state = FlowState::new(Phase::BothWays, right.ticks(), tuple.local_port).kept();
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag(tuple).bits());
     }

@@ -3,11 +3,12 @@
 
 use aya_ebpf::{macros::map, maps::Array};
 use guard_common::abi::{
+    ban,
     counters::{Counter, SHARD_ROWS},
     flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
     fragment::CELLS,
     image::FIXED_WORDS,
-    switch::SLOTS,
+    switch::{self, SLOTS},
 };
 
 /// User space reads and writes these arrays through shared memory: one store is one store, and a
@@ -18,7 +19,7 @@ const MMAPABLE: u32 = aya_ebpf::bindings::BPF_F_MMAPABLE;
 pub(crate) static POLICY: Array<u64> = Array::with_max_entries(SLOTS * FIXED_WORDS, MMAPABLE);
 
 #[map(name = "switch")]
-pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(2, MMAPABLE);
+pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(switch::WORDS, MMAPABLE);
 
 #[map(name = "counters")]
 pub(crate) static COUNTERS: Array<Counter> = Array::with_max_entries(SHARD_ROWS, MMAPABLE);
@@ -32,9 +33,25 @@ pub(crate) static FLOWS: Array<BucketWords> = Array::with_max_entries(BUCKETS, M
 #[map(name = "ports")]
 pub(crate) static PORTS: Array<[u8; PORTS_PER_ROW]> = Array::with_max_entries(PORT_ROWS, MMAPABLE);
 
+#[map(name = "ban_filter")]
+pub(crate) static BAN_FILTER: Array<u64> = Array::with_max_entries(ban::FILTER_LEN, MMAPABLE);
+
+#[map(name = "ban_tops")]
+pub(crate) static BAN_TOPS: Array<u64> = Array::with_max_entries(ban::TOPS, MMAPABLE);
+
+#[map(name = "ban_chunks")]
+pub(crate) static BAN_CHUNKS: Array<u64> = Array::with_max_entries(ban::CHUNK_WORDS, MMAPABLE);
+
+#[map(name = "ban_set")]
+pub(crate) static BAN_SET: Array<ban::BucketWords> = Array::with_max_entries(1, MMAPABLE);
+
 /// Words in one policy slot.
 #[unsafe(no_mangle)]
 static SLOT_WORDS: u32 = FIXED_WORDS;
+
+/// Buckets of the set of bans less one.
+#[unsafe(no_mangle)]
+static BAN_MASK: u32 = 0;
 
 /// Counter shards, a power of two.
 #[unsafe(no_mangle)]
@@ -55,6 +72,10 @@ static FLOW_KEYS: [u64; KEYS] = [0; KEYS];
 /// Jiffies of a tick, as a power of two.
 #[unsafe(no_mangle)]
 static TICK_SHIFT: u32 = 8;
+
+/// 1: the time in jiffies stands in the switch map.
+#[unsafe(no_mangle)]
+static FIXED_CLOCK: u32 = 0;
 
 /// 1: answer with reason and rule instead of a verdict, and write to no map.
 #[unsafe(no_mangle)]
@@ -77,10 +98,12 @@ macro_rules! constant {
 }
 
 constant!(slot_words = SLOT_WORDS: u32);
+constant!(ban_mask = BAN_MASK: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);
 constant!(tick_shift = TICK_SHIFT: u32);
+constant!(fixed_clock = FIXED_CLOCK: u32);
 constant!(explain = EXPLAIN: u32);
 constant!(explain_ifindex = EXPLAIN_IFINDEX: u32);
 

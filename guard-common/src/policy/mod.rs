@@ -11,10 +11,11 @@
 //! The list is the meaning. The code decides earlier where the outcome cannot differ: a SYN to a
 //! port that no rule opens can be no reply, so it is dropped straight behind the port table.
 //! Likewise the rules are asked before the flows: what they let in needs no flow, and what they drop
-//! passes as part of one. Stages 3 and 6 hold nothing in this version.
+//! passes as part of one. Stage 6 holds nothing in this version.
 //!
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
+mod ban;
 mod classify;
 mod essential;
 mod flow;
@@ -27,6 +28,7 @@ mod source;
 mod tables;
 mod tcp;
 
+pub use ban::{BanBucket, find_ban, is_banned};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use outgoing::note_outgoing;
@@ -73,6 +75,7 @@ where
     let state = slot::in_force(tables);
     let mut judgement = match packet::parse(reader) {
         Ok(Frame::Ip(packet)) => {
+            let packet = packet.blurred(reader);
             let mut service = service_of(&packet);
             let verdict = decide(reader, tables, state, arrival, &packet, service);
             if let Reason::Reply = verdict.reason {
@@ -114,9 +117,11 @@ where
         return verdict;
     }
     let Some(service) = service else {
+        if ban::cuts(tables, state, packet.source) {
+            return Verdict::of(Reason::Banned);
+        }
         return Verdict::of(fragment::continues(tables, packet));
     };
-    // 3. Bans.
     let question = question(state, arrival, packet, service);
     let policy = &Slot::of(tables, state);
     let group = rules::group_number(policy, service);
@@ -125,6 +130,10 @@ where
     let is_closed = group == 0 && state.flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
     if is_closed && question.opens {
         return Verdict::of(Reason::DefaultDrop);
+    }
+    // 3. Bans.
+    if ban::cuts(tables, state, packet.source) {
+        return Verdict::of(Reason::Banned);
     }
     if !is_closed {
         let verdict = ask_rules(policy, question, group).verdict();
@@ -237,9 +246,9 @@ where
     }
     let headers = Headers {
         at: if is_error {
-            packet.transport_at + packet::ICMP_LEN as u32
+            packet.transport_at() + packet::ICMP_LEN as u32
         } else {
-            packet.network_at
+            packet.network_at()
         },
         is_quoted: is_error,
     };
@@ -308,7 +317,7 @@ fn by_form(packet: &Packet) -> Option<Verdict> {
 fn service_of(packet: &Packet) -> Option<Service> {
     const ECHO_REQUEST: u8 = 8;
     const ECHO_REQUEST_V6: u8 = 128;
-    match packet.transport {
+    match packet.transport() {
         Transport::None => None,
         Transport::Tcp {
             destination_port, ..
@@ -324,7 +333,7 @@ fn service_of(packet: &Packet) -> Option<Service> {
             ..
         } if !packet.source.is_v4() => Some(Service::PING_V6),
         Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::Other => {
-            Some(Service::protocol(packet.protocol))
+            Some(Service::protocol(packet.protocol()))
         }
     }
 }

@@ -22,7 +22,7 @@ use super::{
     Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
     attach::{Attached, attach, replace},
-    clock, egress,
+    bans, clock, egress,
     object::LoadError,
     pins::{self, link_name},
     preflight,
@@ -176,11 +176,14 @@ fn install_first(
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
     let parameters = Parameters {
+        ban_chunks: bans::FIRST_CHUNKS,
+        ban_buckets: bans::FIRST_BUCKETS,
         slot_words,
         shards,
         own_shard,
         seed: seed()?,
         purpose: Purpose::Filter,
+        fixed_clock: false,
     };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;
@@ -197,7 +200,8 @@ fn install_first(
         egress::attach(program, interface, &layout.links())?;
     }
     let flows = object.flows().map_err(load_failure)?;
-    let tick = clock::ticks(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
+    let now = clock::now(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
+    let tick = clock::ticks_of(now);
     adopt(&flows, tick, network, image)?;
     if !interfaces.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);

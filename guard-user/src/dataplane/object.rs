@@ -8,10 +8,11 @@ use aya::{
     programs::{ProgramError, SchedClassifier, Xdp},
 };
 use guard_common::abi::{
+    ban::{self, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS},
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
     names,
-    switch::SLOTS,
+    switch::{self, SLOTS},
 };
 
 use super::{Counters, FlowTable, PolicySlots, clock, mapping::Mapping};
@@ -29,6 +30,10 @@ pub static BENCH_OBJECT: &[u8] =
 pub struct Parameters {
     /// Words in one policy slot.
     pub slot_words: u32,
+    /// Chunks of the table of IPv4 /24 bans, the unused first one included.
+    pub ban_chunks: u32,
+    /// Buckets of the set of bans, a power of two.
+    pub ban_buckets: u32,
     /// Counter shards, a power of two.
     pub shards: u32,
     /// Every possible CPU has a shard of its own.
@@ -37,6 +42,8 @@ pub struct Parameters {
     pub seed: u64,
     /// What the programs do with packets.
     pub purpose: Purpose,
+    /// The time is what [`PolicySlots::set_jiffies`] says, for tests.
+    pub fixed_clock: bool,
 }
 
 /// What an instance of the object is for.
@@ -91,7 +98,11 @@ impl Object {
             Purpose::Filter => (0u32, 0u32),
             Purpose::Explain(ifindex) => (1, ifindex),
         };
+        let ban_mask = parameters.ban_buckets - 1;
+        let fixed_clock = u32::from(parameters.fixed_clock);
         loader
+            .override_global(names::FIXED_CLOCK, &fixed_clock, true)
+            .override_global(names::BAN_MASK, &ban_mask, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
@@ -100,6 +111,8 @@ impl Object {
             .override_global(names::SHARDS, &parameters.shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
             .override_global(names::SEED, &parameters.seed, true)
+            .map_max_entries(names::BAN_CHUNKS, parameters.ban_chunks * CHUNK_WORDS)
+            .map_max_entries(names::BAN_SET, parameters.ban_buckets)
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
             .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
         if let Some((pins, fresh)) = reuse {
@@ -195,7 +208,7 @@ impl Object {
         let slot_words = self.parameters.slot_words;
         Ok(PolicySlots::new(
             self.mapping(names::POLICY, SLOTS * slot_words)?,
-            self.mapping(names::SWITCH, 2)?,
+            self.mapping(names::SWITCH, switch::WORDS)?,
             slot_words,
         ))
     }
@@ -207,6 +220,24 @@ impl Object {
     pub fn counters(&self) -> Result<Counters, LoadError> {
         let rows = self.parameters.shards * SHARD_ROWS;
         Ok(Counters::new(self.mapping(names::COUNTERS, rows * 2)?))
+    }
+
+    /// One of the arrays of bans, writable.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn ban_words(&self, map: BanMap) -> Result<Mapping, LoadError> {
+        let Parameters {
+            ban_chunks,
+            ban_buckets,
+            ..
+        } = self.parameters;
+        match map {
+            BanMap::Filter => self.mapping(names::BAN_FILTER, FILTER_LEN),
+            BanMap::Tops => self.mapping(names::BAN_TOPS, TOPS),
+            BanMap::Chunks => self.mapping(names::BAN_CHUNKS, ban_chunks * CHUNK_WORDS),
+            BanMap::Set => self.mapping(names::BAN_SET, ban_buckets * ban::BUCKET_WORDS as u32),
+        }
     }
 
     /// The flow table.

@@ -7,7 +7,7 @@ use aya::{
     programs::links::{FdLink, PinnedLink},
 };
 use guard_common::abi::{
-    ABI_VERSION,
+    ABI_VERSION, ban,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, names,
     switch::SLOTS,
@@ -146,12 +146,21 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
     let shards = counters.entries / SHARD_ROWS;
     let slot_words = policy.entries / SLOTS;
     let slots = PolicySlots::new(policy.mapping(1)?, switch.mapping(1)?, slot_words);
+    let chunks = Pinned::open(&folder, names::BAN_CHUNKS, 8)?;
+    let set = Pinned::open(
+        &folder,
+        names::BAN_SET,
+        size_of::<ban::BucketWords>() as u32,
+    )?;
     Ok(Parameters {
+        ban_chunks: chunks.entries / ban::CHUNK_WORDS,
+        ban_buckets: set.entries,
         slot_words,
         shards,
         own_shard: possible_cpus() <= shards,
         seed: slots.seed(),
         purpose,
+        fixed_clock: false,
     })
 }
 
