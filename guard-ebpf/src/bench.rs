@@ -9,6 +9,7 @@ mod egress;
 mod flood;
 mod ingress;
 mod maps;
+mod meters;
 mod reader;
 mod socket;
 mod tables;

@@ -9,11 +9,13 @@ use aya::{
 use guard_common::abi::{
     ABI_VERSION, ban,
     counters::{MAX_SHARDS, SHARD_ROWS},
-    flow, fragment, names,
+    flow, fragment, meter, names,
     switch::SLOTS,
 };
 
-use super::{Counters, FlowTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping};
+use super::{
+    Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping,
+};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{Layout, pin_folder},
@@ -47,6 +49,8 @@ pub struct Running {
     pub counters: Counters,
     /// Flows.
     pub flows: FlowTable,
+    /// Meters.
+    pub meters: MeterTable,
 }
 
 /// Name of the pin of an interface's link.
@@ -104,6 +108,11 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
+    let meters = Pinned::open(
+        &folder,
+        names::METERS,
+        size_of::<meter::BucketWords>() as u32,
+    )?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == 2
@@ -111,7 +120,8 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS
         && flows.entries == flow::BUCKETS
-        && ports.entries == flow::PORT_ROWS;
+        && ports.entries == flow::PORT_ROWS
+        && meters.entries == meter::BUCKETS;
     if !is_known {
         return Err(mismatch(
             &folder,
@@ -129,6 +139,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
             ports.mapping(flow::PORTS_PER_ROW as u32 / 8)?,
             slots.seed(),
         ),
+        meters: MeterTable::new(meters.mapping(meter::WAYS as u32)?, slots.seed()),
         slots,
         counters: Counters::new(counters.mapping(2)?),
     }))

@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use ipnetwork::IpNetwork;
 
+use super::limit::{Limit, SourcePrefixes};
+
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleAction {
@@ -12,6 +14,19 @@ pub enum RuleAction {
     Allow,
     /// Drop it.
     Deny,
+    /// Let it in, but only so many new connections of each source.
+    Limit(Limit),
+}
+
+impl RuleAction {
+    /// Does it let packets in?
+    #[must_use]
+    pub const fn allows(self) -> bool {
+        match self {
+            Self::Allow | Self::Limit(_) => true,
+            Self::Deny => false,
+        }
+    }
 }
 
 /// What happens to a packet that no rule matches.
@@ -95,7 +110,7 @@ impl Prefixes {
 /// One rule. Its number is its place in [`Policy::rules`], from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Allow or deny.
+    /// Allow, deny or limit.
     pub action: RuleAction,
     /// Protocols and ports.
     pub traffic: Traffic,
@@ -122,6 +137,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Sources that are never banned and never rate-limited. Opens no port.
     pub never: Vec<IpNetwork>,
+    /// Which addresses count as one source for limits.
+    pub sources: SourcePrefixes,
 }
 
 impl PortRange {

@@ -75,6 +75,7 @@ impl Case {
         let host = Host {
             interfaces: Vec::new(),
             own: vec!["192.0.2.1".parse()?],
+            ..Host::default()
         };
         let image = compile(&self.policy, &host, Stamp::default())?;
         let mut object = self.load(&image.words)?;

@@ -5,6 +5,7 @@
 //! every packet inside the run, and the rules include those that the packets hit.
 
 pub mod flows;
+pub mod limits;
 pub mod policies;
 pub mod shared;
 
@@ -35,6 +36,10 @@ pub const GROUPS: &[Group] = &[
     Group {
         subject: "flows",
         rows: flows::rows,
+    },
+    Group {
+        subject: "limits",
+        rows: limits::rows,
     },
 ];
 
