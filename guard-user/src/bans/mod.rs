@@ -4,6 +4,7 @@
 pub mod lines;
 pub mod prefix;
 pub mod protected;
+pub mod settings;
 pub mod store;
 pub mod target;
 pub mod term;

@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use ipnetwork::IpNetwork;
 
+use crate::bans::settings::{Feed, Settings};
+
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleAction {
@@ -122,6 +124,10 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Sources that are never banned and never rate-limited. Opens no port.
     pub never: Vec<IpNetwork>,
+    /// Sizes of the ban tables, and how long a ban holds.
+    pub bans: Settings,
+    /// Files whose networks are banned.
+    pub feeds: Vec<Feed>,
 }
 
 impl PortRange {

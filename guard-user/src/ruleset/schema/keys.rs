@@ -6,7 +6,19 @@ use crate::ruleset::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 5] = ["interfaces", "default", "never", "sets", "rule"];
+pub(super) const ROOT_KEYS: [&str; 7] = [
+    "interfaces",
+    "default",
+    "never",
+    "sets",
+    "rule",
+    "bans",
+    "feed",
+];
+/// Keys of `[bans]`.
+const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
+/// Keys of `[[feed]]`.
+const FEED_KEYS: [&str; 2] = ["name", "file"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 7] = ["action", "port", "proto", "from", "to", "on", "comment"];
 
@@ -53,6 +65,8 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
         return match near {
             "rule" => bad.help("each rule begins with a line [[rule]]"),
             "sets" => bad.help("sets stand below a line [sets]"),
+            "bans" => bad.help("sizes and the default length stand below a line [bans]"),
+            "feed" => bad.help("each feed begins with a line [[feed]]"),
             _ => bad.help(format!("write {near} = …")),
         };
     }
@@ -60,7 +74,8 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
         return BadValue::new(format!("key {} belongs to a rule", quoted(key)))
             .help("write [[rule]] on a line above it");
     }
-    unknown(key, None).help("a file has interfaces, default, never, [sets] and [[rule]]")
+    unknown(key, None)
+        .help("a file has interfaces, default, never, [sets], [bans], [[feed]] and [[rule]]")
 }
 
 pub(super) fn unknown_in_rule(key: &str) -> BadValue {
@@ -84,6 +99,26 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
     unknown(key, near).help("a rule has action, port, proto, from, to, on and comment")
+}
+
+pub(super) fn unknown_in_bans(key: &str) -> BadValue {
+    if ["interfaces", "never", "sets", "rule", "feed"].contains(&key) {
+        return misplaced(key, "[bans]");
+    }
+    let near = near(
+        key,
+        &[("bantime", "default"), ("for", "default")],
+        &BANS_KEYS,
+    );
+    unknown(key, near).help("[bans] has ipv4, ipv6, cidrs and default")
+}
+
+pub(super) fn unknown_in_feed(key: &str) -> BadValue {
+    if ROOT_KEYS.contains(&key) {
+        return misplaced(key, "[[feed]]");
+    }
+    let near = near(key, &[("path", "file"), ("url", "file")], &FEED_KEYS);
+    unknown(key, near).help("a feed has name and file; something else fetches the file")
 }
 
 pub(super) fn unknown_in_set(key: &str) -> BadValue {
