@@ -30,7 +30,9 @@ pub struct MemTables {
     /// Slot after slot.
     pub policy: Vec<u64>,
     /// The coarse clock.
-    pub ticks: u32,
+    pub jiffies: u64,
+    /// Jiffies of a tick, as a power of two.
+    pub tick_shift: u32,
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     fragments: RefCell<Vec<u64>>,
@@ -40,6 +42,9 @@ pub struct MemTables {
     ports: RefCell<BTreeMap<u16, u8>>,
     events: [Cell<u64>; counters::Event::ALL.len()],
 }
+
+/// As of a kernel with 250 jiffies per second.
+const TICK_SHIFT: u32 = 8;
 
 impl MemTables {
     /// Tables with one policy in slot 0.
@@ -53,7 +58,8 @@ impl MemTables {
             seed: 0,
             slot_words: image.len() as u32,
             policy: image,
-            ticks: 1_000_000,
+            jiffies: 1_000_000 << TICK_SHIFT,
+            tick_shift: TICK_SHIFT,
             sockets: BTreeSet::new(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
@@ -69,6 +75,11 @@ impl MemTables {
         self.seed = seed;
         self.flow_keys = flow::keys(seed);
         self
+    }
+
+    /// Sets the coarse clock to the beginning of a tick.
+    pub fn set_ticks(&mut self, ticks: u32) {
+        self.jiffies = u64::from(ticks) << self.tick_shift;
     }
 
     /// How often something happened that is no packet.
@@ -183,8 +194,12 @@ impl Tables for MemTables {
         }
     }
 
-    fn ticks(&self) -> u32 {
-        self.ticks
+    fn jiffies(&self) -> u64 {
+        self.jiffies
+    }
+
+    fn tick_shift(&self) -> u32 {
+        self.tick_shift
     }
 
     fn flow_key(&self, index: usize) -> u64 {

@@ -106,12 +106,16 @@ impl Tables for Broken<'_> {
         self.right.now_ns()
     }
 
-    fn ticks(&self) -> u32 {
+    fn jiffies(&self) -> u64 {
         if self.fault == Fault::StoppedClock {
-            1_000_000
+            1_000_000 << self.right.tick_shift()
         } else {
-            self.right.ticks()
+            self.right.jiffies()
         }
+    }
+
+    fn tick_shift(&self) -> u32 {
+        self.right.tick_shift()
     }
 
     fn slot_words(&self) -> u32 {
@@ -295,10 +299,10 @@ fn play(fault: Fault) -> (Vec<(String, Reason)>, u64) {
             local_port: 22,
             protocol: TCP,
         });
-        let start = right.ticks;
+        let start = right.ticks();
         let mut seen = Vec::new();
         for (later, acts) in [(0, 0..2), (29, 2..3), (31, 3..4)] {
-            right.ticks = start + later;
+            right.set_ticks(start + later);
             for act in acts {
                 let mut scene = Scene {
                     tables: Broken {
@@ -462,7 +466,7 @@ fn left_over(fault: Fault) -> usize {
     let tag = |tuple: &Tuple| tuple.tag(|index| right.flow_key(index));
     for (way, tuple) in tuples[..WAYS].iter().enumerate() {
         let bucket = right.flow_bucket(tag(tuple).bucket());
-        let state = FlowState::new(Phase::BothWays, right.ticks, tuple.local_port).kept();
+        let state = FlowState::new(Phase::BothWays, right.ticks(), tuple.local_port).kept();
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag(tuple).bits());
     }

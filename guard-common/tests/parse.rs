@@ -8,15 +8,20 @@ use guard_common::{
         reason::{Action, Reason},
     },
     memory::MemTables,
-    packet::{Fragment, Frame, Packet, PacketReader, ParseError, TcpFlags, Transport, parse},
+    packet::{
+        Facts, Fragment, Frame, Packet, PacketReader, ParseError, TcpFlags, Transport, parse,
+    },
     policy::Arrival,
     testing::{PacketBuilder, packet, packet_v6, random::Random},
 };
 use proptest::prelude::*;
 
-fn ip(frame: &PacketBuilder) -> Packet {
+fn ip(frame: &PacketBuilder) -> Facts {
     match parse(frame.build().as_slice()) {
-        Ok(Frame::Ip(packet)) => packet,
+        Ok(Frame::Ip(packet)) => {
+            assert_eq!(Packet::from(packet.facts()), packet);
+            packet.facts()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -52,7 +57,7 @@ fn what_is_understood_is_what_the_frame_says() {
     let facts = ip(&packet().hop_limit(7).tcp_between(1, 2, TcpFlags::FIN));
     assert_eq!(
         facts,
-        Packet {
+        Facts {
             source: address("198.51.100.7"),
             destination: address("192.0.2.1"),
             hop_limit: 7,
@@ -93,12 +98,12 @@ fn tags_change_nothing_about_the_packet() {
     for base in [packet(), packet_v6()] {
         let plain = ip(&base);
         let moved_back = |tagged: &PacketBuilder, tags: u32| {
-            let packet = ip(tagged);
-            Packet {
-                network_at: packet.network_at - 4 * tags,
-                transport_at: packet.transport_at - 4 * tags,
-                end: packet.end - 4 * tags,
-                ..packet
+            let facts = ip(tagged);
+            Facts {
+                network_at: facts.network_at - 4 * tags,
+                transport_at: facts.transport_at - 4 * tags,
+                end: facts.end - 4 * tags,
+                ..facts
             }
         };
         assert_eq!(moved_back(&base.clone().vlan(0x8100), 1), plain);
@@ -138,7 +143,7 @@ fn a_flipped_bit_never_passes_as_a_port_that_the_frame_does_not_name() {
             let Ok(Frame::Ip(packet)) = parse(flipped.as_slice()) else {
                 continue;
             };
-            let port = match packet.transport {
+            let port = match packet.transport() {
                 Transport::Tcp {
                     destination_port, ..
                 }

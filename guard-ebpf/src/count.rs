@@ -7,42 +7,72 @@ use guard_common::{
             Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row,
             monitored_row, passed_row, reason_row,
         },
-        reason::Action,
+        reason::{Action, Reason},
     },
     policy::Judgement,
 };
 
 use crate::maps;
 
-/// Counts a frame by reason and, where it asked for a service, by service and action. What passes
-/// for a reason to drop passes because of monitor mode, and is counted apart.
-#[inline(always)]
-pub(crate) fn record(judgement: &Judgement, bytes: u64) {
-    let shard = shard();
-    let reason = judgement.verdict.reason;
-    let is_monitored = match (reason.action(), judgement.verdict.action) {
-        (Action::Drop, Action::Pass) => true,
-        (Action::Drop, Action::Drop) | (Action::Pass, _) => false,
-    };
-    add(
-        shard
-            + if is_monitored {
-                monitored_reason_row(reason)
-            } else {
-                reason_row(reason)
-            },
-        bytes,
-    );
-    if let Some(service) = judgement.service {
-        let row = if is_monitored {
-            monitored_row(service)
+/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | row of the
+/// service + 1, 0 = none (the upper half)`. Without undefined halves, which old verifiers refuse to
+/// see moved.
+#[derive(Clone, Copy)]
+pub(crate) struct Record(u64);
+
+impl Record {
+    const PASSES: u64 = 1 << 16;
+    const SERVICE_SHIFT: u32 = 32;
+
+    /// What passes for a reason to drop passes because of monitor mode, and is counted apart.
+    #[inline(always)]
+    pub(crate) fn of(judgement: &Judgement) -> Self {
+        let reason = judgement.verdict.reason;
+        let passes = matches!(judgement.verdict.action, Action::Pass);
+        let is_monitored = passes && matches!(reason.action(), Action::Drop);
+        let first = if is_monitored {
+            monitored_reason_row(reason) - FIRST_REASON
         } else {
-            match judgement.verdict.action {
-                Action::Pass => passed_row(service),
-                Action::Drop => dropped_row(service),
-            }
+            reason_row(reason) - FIRST_REASON
         };
-        add(shard + row, bytes);
+        let service = match judgement.service {
+            Some(service) if is_monitored => monitored_row(service) + 1,
+            Some(service) if passes => passed_row(service) + 1,
+            Some(service) => dropped_row(service) + 1,
+            None => 0,
+        };
+        let passes = if passes { Self::PASSES } else { 0 };
+        Self(u64::from(first) | passes | u64::from(service) << Self::SERVICE_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Does the frame go on?
+    #[inline(always)]
+    pub(crate) const fn passes(self) -> bool {
+        self.0 & Self::PASSES != 0
+    }
+}
+
+/// Row of the first reason.
+const FIRST_REASON: u32 = reason_row(Reason::DefaultDrop);
+
+/// Counts a frame by reason and, where it asked for a service, by service and action.
+#[inline(always)]
+pub(crate) fn record(record: Record, bytes: u64) {
+    let shard = shard();
+    add(shard + FIRST_REASON + (record.0 as u32 & 0xffff), bytes);
+    let service = (record.0 >> Record::SERVICE_SHIFT) as u32;
+    if service != 0 {
+        add(shard + service - 1, bytes);
     }
 }
 

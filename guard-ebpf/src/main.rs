@@ -34,10 +34,11 @@ fn guard_egress(ctx: TcContext) -> i32 {
     TCX_NEXT
 }
 
-/// The clock of the flow table, for a test run: user space must know it when it puts sessions in.
+/// The clock in eighths of a tick, for a test run: user space must know it when it puts sessions and
+/// bans in.
 #[classifier]
 fn guard_clock(_ctx: TcContext) -> i32 {
-    BpfTables::without_packet().ticks() as i32
+    BpfTables::without_packet().eighths() as i32
 }
 
 #[panic_handler]

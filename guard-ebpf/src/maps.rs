@@ -7,7 +7,7 @@ use guard_common::abi::{
     flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
     fragment::CELLS,
     image::FIXED_WORDS,
-    switch::SLOTS,
+    switch::{self, SLOTS},
 };
 
 /// User space reads and writes these arrays through shared memory: one store is one store, and a
@@ -18,7 +18,7 @@ const MMAPABLE: u32 = aya_ebpf::bindings::BPF_F_MMAPABLE;
 pub(crate) static POLICY: Array<u64> = Array::with_max_entries(SLOTS * FIXED_WORDS, MMAPABLE);
 
 #[map(name = "switch")]
-pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(2, MMAPABLE);
+pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(switch::WORDS, MMAPABLE);
 
 #[map(name = "counters")]
 pub(crate) static COUNTERS: Array<Counter> = Array::with_max_entries(SHARD_ROWS, MMAPABLE);
@@ -56,6 +56,10 @@ static FLOW_KEYS: [u64; KEYS] = [0; KEYS];
 #[unsafe(no_mangle)]
 static TICK_SHIFT: u32 = 8;
 
+/// 1: the time in jiffies stands in the switch map.
+#[unsafe(no_mangle)]
+static FIXED_CLOCK: u32 = 0;
+
 /// 1: answer with reason and rule instead of a verdict, and write to no map.
 #[unsafe(no_mangle)]
 static EXPLAIN: u32 = 0;
@@ -81,6 +85,7 @@ constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);
 constant!(tick_shift = TICK_SHIFT: u32);
+constant!(fixed_clock = FIXED_CLOCK: u32);
 constant!(explain = EXPLAIN: u32);
 constant!(explain_ifindex = EXPLAIN_IFINDEX: u32);
 

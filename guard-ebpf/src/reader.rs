@@ -70,6 +70,13 @@ impl PacketReader for FrameReader {
     }
 
     #[inline(always)]
+    fn blur(&self, value: u64) -> u64 {
+        // To the verifier the length can be any number, and so can what is mixed with it.
+        let len = self.len as u64;
+        opaque(value ^ len) ^ len
+    }
+
+    #[inline(always)]
     fn forget(value: u64) -> u64 {
         guard_forget(value)
     }

@@ -14,7 +14,7 @@ use guard_common::{
         counters,
         flow::{BucketWords, Event, FlowState, Tag, Tuple, WAYS, port_place},
         image::Tree,
-        switch::SwitchWord,
+        switch::{self, SwitchWord},
     },
     packet::PacketReader,
     policy::{
@@ -49,7 +49,7 @@ impl BpfTables {
 impl Tables for BpfTables {
     #[inline(always)]
     fn switch(&self) -> SwitchWord {
-        SwitchWord::from_bits(word(&maps::SWITCH, 0))
+        SwitchWord::from_bits(word(&maps::SWITCH, switch::POLICY_WORD))
     }
 
     #[inline(always)]
@@ -59,10 +59,17 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn ticks(&self) -> u32 {
+    fn jiffies(&self) -> u64 {
+        if maps::fixed_clock() != 0 {
+            return word(&maps::SWITCH, switch::CLOCK_WORD);
+        }
         // SAFETY: the helper has no arguments and no preconditions.
-        let jiffies = unsafe { bpf_jiffies64() };
-        (jiffies >> (maps::tick_shift() & 63)) as u32
+        unsafe { bpf_jiffies64() }
+    }
+
+    #[inline(always)]
+    fn tick_shift(&self) -> u32 {
+        maps::tick_shift()
     }
 
     #[inline(always)]

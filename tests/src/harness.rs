@@ -26,7 +26,7 @@ use guard_common::{
     policy::{Arrival, Judgement},
 };
 use guard_user::{
-    dataplane::{FlowTable, Object, Parameters, PolicySlots, Purpose, mapping::Mapping},
+    dataplane::{FlowTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping},
     ruleset::{
         compile::{Host, Stamp, compile},
         model::Policy,
@@ -49,6 +49,8 @@ const MAX_FRAME: usize = 4096;
 /// Words of a slot beyond the first policy.
 const ROOM_TO_GROW: u32 = 4096;
 const SEED: u64 = 0x6775_6172_6421;
+/// A kernel begins five minutes before the lower half of its jiffies wraps.
+const START_JIFFIES: u64 = (1 << 32) + 1_000_000;
 /// A byte per port.
 const PORT_WORDS: usize = PORT_ROWS as usize * PORTS_PER_ROW / 8;
 
@@ -131,11 +133,14 @@ impl Harness {
             own_shard,
             seed: SEED,
             purpose: Purpose::Filter,
+            fixed_clock: true,
         };
         let object = Object::load(parameters, None)?;
         let mut model = MemTables::with_policy(image.clone()).with_seed(SEED);
         model.now_ns = boot_time_ns();
-        let guard = Self::around(object, model)?;
+        let mut guard = Self::around(object, model)?;
+        guard.model.tick_shift = clock::tick_shift();
+        guard.set_jiffies(START_JIFFIES);
         let slot = guard.slots.stage(&image);
         guard.slots.switch_to(SwitchWord::settled(slot, slot));
         Ok(guard)

@@ -68,11 +68,9 @@ fn after_silence(
     frame: &[u8],
     ticks: u32,
 ) -> (Reason, Reason) {
-    guard.within_a_tick(|guard| {
-        guard.was_silent(tuple, phase, ticks);
-        let kernel = guard.run(frame).counted[0];
-        (kernel, guard.model(frame).verdict.reason)
-    })
+    guard.was_silent(tuple, phase, ticks);
+    let kernel = guard.run(frame).counted[0];
+    (kernel, guard.model(frame).verdict.reason)
 }
 
 #[test]
@@ -138,19 +136,16 @@ fn a_packet_is_noted_once_in_an_eighth_of_the_lifetime() {
                 ("in", &arrives, false, by_arrival),
             ] {
                 for (silence, age) in [due, due + 1].into_iter().zip(ages) {
-                    let got = guard.within_a_tick(|guard| {
-                        let now = guard.follow_clock();
-                        guard.was_silent(&tuple, phase, silence);
-                        if is_sent {
-                            guard.kernel_sends(frame).expect("goes out");
-                            guard.model_sends(frame);
-                        } else {
-                            guard.verdict(frame, None).expect("runs");
-                            let _ = guard.model(frame);
-                        }
-                        guard.drain();
-                        guard.flow(&tuple).expect("a flow").age(now)
-                    });
+                    guard.was_silent(&tuple, phase, silence);
+                    if is_sent {
+                        guard.kernel_sends(frame).expect("goes out");
+                        guard.model_sends(frame);
+                    } else {
+                        guard.verdict(frame, None).expect("runs");
+                        let _ = guard.model(frame);
+                    }
+                    guard.drain();
+                    let got = guard.flow(&tuple).expect("a flow").age(guard.ticks());
                     assert_eq!(got, age, "{phase:?} {case} after {silence}");
                     guard.assert_in_step();
                 }
@@ -171,13 +166,10 @@ fn an_error_keeps_nothing_alive() {
                 ends.udp_out()
             };
             let error = ends.error(ends.of((3, 4), (2, 0)), &out, 48).build();
-            let (kernel, age, after) = guard.within_a_tick(|guard| {
-                let now = guard.follow_clock();
-                guard.was_silent(&tuple, phase, phase.lifetime());
-                let kernel = guard.run(&error).counted[0];
-                let state = guard.flow(&tuple).expect("a flow");
-                (kernel, state.age(now), state.phase())
-            });
+            guard.was_silent(&tuple, phase, phase.lifetime());
+            let kernel = guard.run(&error).counted[0];
+            let state = guard.flow(&tuple).expect("a flow");
+            let (age, after) = (state.age(guard.ticks()), state.phase());
             assert_eq!((kernel, age, after), (IcmpRelated, phase.lifetime(), phase));
         }
     }

@@ -30,6 +30,7 @@ const PARAMETERS: Parameters = Parameters {
     own_shard: true,
     seed: 1,
     purpose: Purpose::Filter,
+    fixed_clock: false,
 };
 
 fn object() -> Option<Object> {
@@ -54,7 +55,7 @@ fn every_map_has_its_name_its_kind_and_its_size() {
     let Some(object) = object() else { return };
     let expected = [
         (names::POLICY, SLOTS * PARAMETERS.slot_words, 8),
-        (names::SWITCH, 2, 8),
+        (names::SWITCH, guard_common::abi::switch::WORDS, 8),
         (
             names::COUNTERS,
             PARAMETERS.shards * SHARD_ROWS,

@@ -219,10 +219,10 @@ fn is_essential(seen: &Seen) -> bool {
     match parse(seen.frame.as_slice()) {
         Ok(Frame::Arp) => true,
         Ok(Frame::Ip(packet)) => {
-            let is_from_link = packet.hop_limit == 255 || packet.hop_limit == 1;
-            match packet.transport {
+            let is_from_link = packet.hop_limit() == 255 || packet.hop_limit() == 1;
+            match packet.transport() {
                 Transport::Icmpv6 { kind, .. } => is_from_link && matches!(kind, 133..=136 | 143),
-                Transport::Other => packet.protocol == IGMP && packet.hop_limit == 1,
+                Transport::Other => packet.protocol() == IGMP && packet.hop_limit() == 1,
                 Transport::None
                 | Transport::Tcp { .. }
                 | Transport::Udp { .. }
@@ -235,24 +235,26 @@ fn is_essential(seen: &Seen) -> bool {
 
 /// To the open port, by a segment that some stack would send.
 fn is_to_open(seen: &Seen) -> bool {
-    seen.packet().is_some_and(|packet| match packet.transport {
-        Transport::Tcp {
-            destination_port,
-            flags,
-            ..
-        } => {
-            destination_port == OPEN && flags.has_any(TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST)
-        }
-        Transport::Udp { .. }
-        | Transport::None
-        | Transport::Icmp { .. }
-        | Transport::Icmpv6 { .. }
-        | Transport::Other => false,
-    })
+    seen.packet()
+        .is_some_and(|packet| match packet.transport() {
+            Transport::Tcp {
+                destination_port,
+                flags,
+                ..
+            } => {
+                destination_port == OPEN
+                    && flags.has_any(TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST)
+            }
+            Transport::Udp { .. }
+            | Transport::None
+            | Transport::Icmp { .. }
+            | Transport::Icmpv6 { .. }
+            | Transport::Other => false,
+        })
 }
 
 fn is_from_open(seen: &Seen) -> bool {
-    let transport = seen.packet().map(|packet| packet.transport);
+    let transport = seen.packet().map(|packet| packet.transport());
     matches!(
         transport,
         Some(Transport::Tcp {

@@ -8,8 +8,8 @@ pub const EGRESS: &str = "guard_egress";
 pub const CLOCK: &str = "guard_clock";
 /// Array of policy words: [`super::switch::SLOTS`] slots of [`SLOT_WORDS`] words.
 pub const POLICY: &str = "policy";
-/// Array of two words: the [`super::switch::SwitchWord`], and the seed of this boot, which only user
-/// space reads.
+/// Array of [`super::switch::WORDS`] words: the [`super::switch::SwitchWord`], the seed of this boot,
+/// which only user space reads, and the time for instances with [`FIXED_CLOCK`].
 pub const SWITCH: &str = "switch";
 /// Array of [`super::counters::Counter`], one shard after the other.
 pub const COUNTERS: &str = "counters";
@@ -34,6 +34,8 @@ pub const SEED: &str = "SEED";
 pub const FLOW_KEYS: &str = "FLOW_KEYS";
 /// Constant of the object: jiffies of a tick, as a power of two.
 pub const TICK_SHIFT: &str = "TICK_SHIFT";
+/// Constant of the object: 1 = the time in jiffies stands in the switch map, for tests.
+pub const FIXED_CLOCK: &str = "FIXED_CLOCK";
 /// Constant of the object: 1 = answer with reason and rule, and write nothing.
 pub const EXPLAIN: &str = "EXPLAIN";
 /// Constant of the object: the interface that an explained packet arrives on.

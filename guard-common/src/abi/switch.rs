@@ -4,6 +4,15 @@
 /// Slots for compiled policies: the active one, the one to return to, and one to stage the next in.
 pub const SLOTS: u32 = 3;
 
+/// Words of the map.
+pub const WORDS: u32 = 3;
+/// Which of them says which policy is in force.
+pub const POLICY_WORD: u32 = 0;
+/// Which of them holds the seed of this boot.
+pub const SEED_WORD: u32 = 1;
+/// Which of them tells the time where tests do.
+pub const CLOCK_WORD: u32 = 2;
+
 const SLOT_BITS: u32 = 2;
 const STATE_BITS: u32 = SLOT_BITS + 8;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;

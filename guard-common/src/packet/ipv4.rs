@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::{Fragment, Packet, PacketReader, ParseError, transport};
+use super::{Fragment, Packet, PacketReader, ParseError, places, transport};
 use crate::abi::addr::Addr;
 
 #[repr(C)]
@@ -69,15 +69,16 @@ pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Result<P
     Ok(Packet {
         source: Addr::from_v4(u32::from_be_bytes(header.source)),
         destination: Addr::from_v4(u32::from_be_bytes(header.destination)),
-        hop_limit: header.ttl,
-        protocol: header.protocol,
-        fragment,
-        extended: false,
-        router_alert: false,
+        header: super::Header {
+            hop_limit: header.ttl,
+            protocol: header.protocol,
+            extended: false,
+            router_alert: false,
+        }
+        .to_word(),
+        fragment: fragment.to_word(),
         transport,
-        network_at: at as u32,
-        transport_at: (at + header_len) as u32,
-        end: (at + total_len) as u32,
+        places: places(at, at + header_len, at + total_len),
     })
 }
 

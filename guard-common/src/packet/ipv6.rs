@@ -2,7 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::{Fragment, MAX_OFFSET, Packet, PacketReader, ParseError, read_within, transport};
+use super::{
+    Fragment, MAX_OFFSET, Packet, PacketReader, ParseError, places, read_within, transport,
+};
 use crate::abi::{addr::Addr, service::protocol};
 
 #[repr(C)]
@@ -110,15 +112,16 @@ pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Result<P
     Ok(Packet {
         source,
         destination,
-        hop_limit: header.hop_limit,
-        protocol: chain.protocol,
-        fragment,
-        extended: chain.at != start,
-        router_alert: chain.router_alert,
+        header: super::Header {
+            hop_limit: header.hop_limit,
+            protocol: chain.protocol,
+            extended: chain.at != start,
+            router_alert: chain.router_alert,
+        }
+        .to_word(),
+        fragment: fragment.to_word(),
         transport,
-        network_at: at as u32,
-        transport_at: chain.at as u32,
-        end: end as u32,
+        places: places(at, chain.at, end),
     })
 }
 

@@ -45,9 +45,7 @@ impl TcpFlags {
     }
 }
 
-/// The transport header. Fields of the variants have the same sizes at the same places: otherwise the
-/// compiler puts them together from parts that some variants leave undefined, and verifiers before 6.3
-/// refuse to read those from the stack.
+/// The transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// Behind a later fragment.
@@ -84,6 +82,66 @@ pub enum Transport {
     },
     /// Any other protocol.
     Other,
+}
+
+const NONE: u64 = 0;
+const TCP: u64 = 1;
+const UDP: u64 = 2;
+const ICMP: u64 = 3;
+const ICMPV6: u64 = 4;
+const OTHER: u64 = 5;
+
+impl Transport {
+    /// In one word: `which (8 bits) | flags or type (8) | source port or identifier (16) | destination
+    /// port (16)`, from the low end.
+    #[inline(always)]
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        let (which, byte, first, second) = match self {
+            Self::None => (NONE, 0, 0, 0),
+            Self::Tcp {
+                source_port,
+                destination_port,
+                flags,
+            } => (TCP, flags.0, source_port, destination_port),
+            Self::Udp {
+                source_port,
+                destination_port,
+            } => (UDP, 0, source_port, destination_port),
+            Self::Icmp { kind, id } => (ICMP, kind, id, 0),
+            Self::Icmpv6 { kind, id } => (ICMPV6, kind, id, 0),
+            Self::Other => (OTHER, 0, 0, 0),
+        };
+        which | (byte as u64) << 8 | (first as u64) << 16 | (second as u64) << 32
+    }
+
+    /// The inverse of [`Transport::to_word`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        let (byte, first, second) = ((word >> 8) as u8, (word >> 16) as u16, (word >> 32) as u16);
+        match word & 0xff {
+            TCP => Self::Tcp {
+                source_port: first,
+                destination_port: second,
+                flags: TcpFlags(byte),
+            },
+            UDP => Self::Udp {
+                source_port: first,
+                destination_port: second,
+            },
+            ICMP => Self::Icmp {
+                kind: byte,
+                id: first,
+            },
+            ICMPV6 => Self::Icmpv6 {
+                kind: byte,
+                id: first,
+            },
+            OTHER => Self::Other,
+            _ => Self::None,
+        }
+    }
 }
 
 #[repr(C)]
@@ -126,7 +184,7 @@ struct IcmpHeader {
     rest: [u8; 2],
 }
 
-/// Reads the header of `protocol` at `at`, in a packet that ends at `end`.
+/// Reads the header of `protocol`, as [`Transport::to_word`], at `at`, in a packet that ends at `end`.
 #[inline(always)]
 pub(super) fn parse<R: PacketReader + ?Sized>(
     reader: &R,
@@ -134,9 +192,9 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
     at: usize,
     end: usize,
     fragment: Fragment,
-) -> Result<Transport, ParseError> {
+) -> Result<u64, ParseError> {
     let too_short = match fragment {
-        Fragment::Later(_) => return Ok(Transport::None),
+        Fragment::Later(_) => return Ok(Transport::None.to_word()),
         Fragment::First(_) => ParseError::TinyFragment,
         Fragment::Whole => ParseError::Truncated,
     };
@@ -158,7 +216,8 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
                 source_port: u16::from_be_bytes(header.source_port),
                 destination_port: u16::from_be_bytes(header.destination_port),
                 flags: TcpFlags(header.flags),
-            })
+            }
+            .to_word())
         }
         protocol::UDP => {
             let header: UdpHeader = read_within(reader, at, end).ok_or(too_short)?;
@@ -169,24 +228,27 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
             Ok(Transport::Udp {
                 source_port: u16::from_be_bytes(header.source_port),
                 destination_port: u16::from_be_bytes(header.destination_port),
-            })
+            }
+            .to_word())
         }
         protocol::ICMP => {
             let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
             Ok(Transport::Icmp {
                 kind: header.kind,
                 id: u16::from_be_bytes(header.id),
-            })
+            }
+            .to_word())
         }
         protocol::ICMPV6 => {
             let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
             Ok(Transport::Icmpv6 {
                 kind: header.kind,
                 id: u16::from_be_bytes(header.id),
-            })
+            }
+            .to_word())
         }
         // An extension header claimed more than the packet has.
         _ if at > end => Err(too_short),
-        _ => Ok(Transport::Other),
+        _ => Ok(Transport::Other.to_word()),
     }
 }

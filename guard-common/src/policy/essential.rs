@@ -3,7 +3,7 @@
 
 use crate::{
     abi::{reason::Reason, service::protocol},
-    packet::{Fragment, Packet, Transport},
+    packet::{Packet, Transport},
 };
 
 /// Hop limit that proves a sender on the link: every router lowers it (RFC 4861, 7.1).
@@ -16,7 +16,7 @@ const MULTICAST_V4: u32 = 0xe;
 /// `Some` for essential traffic (to pass) and for forgeries of it (to drop); the reason knows which.
 #[inline(always)]
 pub(super) fn classify(packet: &Packet) -> Option<Reason> {
-    match packet.transport {
+    match packet.transport() {
         Transport::Tcp { .. } | Transport::None => None,
         Transport::Udp {
             source_port: 67,
@@ -43,9 +43,8 @@ fn icmpv6(packet: &Packet, kind: u8) -> Option<Reason> {
     match kind {
         133..=136 => {
             // RFC 6980: neighbour discovery is never fragmented.
-            let from_link = packet.hop_limit == ON_LINK
-                && packet.fragment == Fragment::Whole
-                && !packet.extended;
+            let from_link =
+                packet.hop_limit() == ON_LINK && packet.is_whole() && !packet.is_extended();
             Some(if from_link {
                 Reason::Ndp
             } else {
@@ -55,9 +54,9 @@ fn icmpv6(packet: &Packet, kind: u8) -> Option<Reason> {
         REDIRECT_V6 => Some(Reason::IcmpRedirect),
         // RFC 3810, 5: link-local source (or none yet), hop limit 1, router alert.
         130..=132 | 143 => {
-            let from_link = packet.router_alert
-                && packet.hop_limit == 1
-                && packet.fragment == Fragment::Whole
+            let from_link = packet.has_router_alert()
+                && packet.hop_limit() == 1
+                && packet.is_whole()
                 && (packet.source.is_link_local_v6() || packet.source.is_unspecified_v6());
             if from_link { Some(Reason::Mld) } else { None }
         }
@@ -68,10 +67,10 @@ fn icmpv6(packet: &Packet, kind: u8) -> Option<Reason> {
 /// IGMP goes to a group and one hop far (RFC 3376, 4).
 #[inline(always)]
 fn igmp(packet: &Packet) -> Option<Reason> {
-    let is_report = packet.protocol == protocol::IGMP
+    let is_report = packet.protocol() == protocol::IGMP
         && packet.source.is_v4()
-        && packet.hop_limit == 1
-        && packet.fragment == Fragment::Whole
+        && packet.hop_limit() == 1
+        && packet.is_whole()
         && packet.destination.v4() >> 28 == MULTICAST_V4;
     if is_report { Some(Reason::Igmp) } else { None }
 }

@@ -77,7 +77,7 @@ pub(super) fn has_session<T: Tables>(
 /// The tuple of a packet that may be an answer. A SYN is none.
 #[inline(always)]
 pub(super) fn arriving(packet: &Packet) -> Option<Tuple> {
-    let (remote_port, local_port) = match packet.transport {
+    let (remote_port, local_port) = match packet.transport() {
         Transport::Tcp {
             source_port,
             destination_port,
@@ -108,7 +108,7 @@ pub(super) fn arriving(packet: &Packet) -> Option<Tuple> {
         local: packet.destination,
         remote_port,
         local_port,
-        protocol: packet.protocol,
+        protocol: packet.protocol(),
     })
 }
 

@@ -10,8 +10,8 @@ use crate::{
 /// Stamps the datagram of an accepted first fragment.
 #[inline(always)]
 pub(super) fn remember<T: Tables>(tables: &T, packet: &Packet) {
-    if let Fragment::First(id) = packet.fragment
-        && packet.protocol != protocol::TCP
+    if let Fragment::First(id) = packet.fragment()
+        && packet.protocol() != protocol::TCP
     {
         let key = key(tables, packet, id);
         tables.set_fragment_stamp(key.cell(), key.stamp(tables.now_ns()));
@@ -21,10 +21,10 @@ pub(super) fn remember<T: Tables>(tables: &T, packet: &Packet) {
 /// Whether a later fragment belongs to an accepted datagram.
 #[inline(always)]
 pub(super) fn continues<T: Tables>(tables: &T, packet: &Packet) -> Reason {
-    let (Fragment::Later(id) | Fragment::First(id)) = packet.fragment else {
+    let (Fragment::Later(id) | Fragment::First(id)) = packet.fragment() else {
         return Reason::Fragment;
     };
-    if packet.protocol == protocol::TCP {
+    if packet.protocol() == protocol::TCP {
         return Reason::Fragment;
     }
     let key = key(tables, packet, id);
@@ -41,7 +41,7 @@ fn key<T: Tables>(tables: &T, packet: &Packet, id: u32) -> FragmentKey {
         packet.source,
         packet.destination,
         id,
-        packet.protocol,
+        packet.protocol(),
         tables.seed(),
     )
 }

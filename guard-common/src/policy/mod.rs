@@ -73,6 +73,7 @@ where
     let state = slot::in_force(tables);
     let mut judgement = match packet::parse(reader) {
         Ok(Frame::Ip(packet)) => {
+            let packet = packet.blurred(reader);
             let mut service = service_of(&packet);
             let verdict = decide(reader, tables, state, arrival, &packet, service);
             if let Reason::Reply = verdict.reason {
@@ -237,9 +238,9 @@ where
     }
     let headers = Headers {
         at: if is_error {
-            packet.transport_at + packet::ICMP_LEN as u32
+            packet.transport_at() + packet::ICMP_LEN as u32
         } else {
-            packet.network_at
+            packet.network_at()
         },
         is_quoted: is_error,
     };
@@ -308,7 +309,7 @@ fn by_form(packet: &Packet) -> Option<Verdict> {
 fn service_of(packet: &Packet) -> Option<Service> {
     const ECHO_REQUEST: u8 = 8;
     const ECHO_REQUEST_V6: u8 = 128;
-    match packet.transport {
+    match packet.transport() {
         Transport::None => None,
         Transport::Tcp {
             destination_port, ..
@@ -324,7 +325,7 @@ fn service_of(packet: &Packet) -> Option<Service> {
             ..
         } if !packet.source.is_v4() => Some(Service::PING_V6),
         Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::Other => {
-            Some(Service::protocol(packet.protocol))
+            Some(Service::protocol(packet.protocol()))
         }
     }
 }

@@ -58,7 +58,7 @@ where
 /// What the packet does to which flow; `None` for what concerns none.
 #[inline(always)]
 fn leaving<T: Tables>(tables: &T, packet: &Packet) -> Option<(Event, Tuple)> {
-    let (event, local_port, remote_port) = match packet.transport {
+    let (event, local_port, remote_port) = match packet.transport() {
         Transport::Tcp {
             source_port,
             destination_port,
@@ -102,7 +102,7 @@ fn leaving<T: Tables>(tables: &T, packet: &Packet) -> Option<(Event, Tuple)> {
             local: packet.source,
             remote_port,
             local_port,
-            protocol: packet.protocol,
+            protocol: packet.protocol(),
         },
     ))
 }

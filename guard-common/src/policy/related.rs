@@ -13,7 +13,7 @@ use crate::{
 /// problem; for IPv6 packet too big as well. Source quench is obsolete (RFC 6633).
 #[inline(always)]
 pub(super) fn is_error(packet: &Packet) -> bool {
-    match packet.transport {
+    match packet.transport() {
         Transport::Icmp { kind, .. } => {
             packet.source.is_v4() && matches!(kind, 3 | 11 | 12) && is_whole(packet)
         }
@@ -26,7 +26,7 @@ pub(super) fn is_error(packet: &Packet) -> bool {
 
 #[inline(always)]
 fn is_whole(packet: &Packet) -> bool {
-    matches!(packet.fragment, Fragment::Whole)
+    matches!(packet.fragment(), Fragment::Whole)
 }
 
 /// Where an ICMP error lies in its frame.
@@ -108,8 +108,8 @@ where
     T: Tables,
 {
     let quotation = Quotation {
-        at: packet.transport_at,
-        end: packet.end,
+        at: packet.transport_at(),
+        end: packet.end(),
         is_v4: packet.source.is_v4(),
     };
     let part = |part| tables.quoted_part(reader, quotation, part);

@@ -39,9 +39,9 @@ pub(super) fn martian(packet: &Packet, essential: Option<Reason>) -> Option<Reas
 /// Duplicate address detection asks from `::`.
 #[inline(always)]
 fn is_solicitation(packet: &Packet) -> bool {
-    packet.protocol == protocol::ICMPV6
+    packet.protocol() == protocol::ICMPV6
         && matches!(
-            packet.transport,
+            packet.transport(),
             Transport::Icmpv6 {
                 kind: NEIGHBOUR_SOLICITATION,
                 ..

@@ -2,7 +2,7 @@
 
 use crate::abi::{
     addr::Addr,
-    counters,
+    clock, counters,
     flow::{Event, FlowState, Tag, Tuple},
     image::Tree,
 };
@@ -19,8 +19,23 @@ pub trait Tables {
     /// needs it.
     fn now_ns(&self) -> u64;
 
-    /// A clock of about a second per tick that costs nothing.
-    fn ticks(&self) -> u32;
+    /// A clock that costs nothing and advances every 1 to 10 ms. It begins near 2^32.
+    fn jiffies(&self) -> u64;
+
+    /// Jiffies of a tick, as a power of two: [`crate::abi::clock::ticks`].
+    fn tick_shift(&self) -> u32;
+
+    /// The same in ticks of about a second.
+    #[inline(always)]
+    fn ticks(&self) -> u32 {
+        clock::ticks(self.jiffies(), self.tick_shift())
+    }
+
+    /// The same in eighths of a tick.
+    #[inline(always)]
+    fn eighths(&self) -> u32 {
+        clock::eighths(self.jiffies(), self.tick_shift())
+    }
 
     /// Words in one policy slot.
     fn slot_words(&self) -> u32;

@@ -8,13 +8,13 @@ use crate::{
 /// Is this the first segment of a connection?
 #[inline(always)]
 pub(super) fn opens_connection(packet: &Packet) -> bool {
-    matches!(packet.transport, Transport::Tcp { flags, .. } if flags.opens())
+    matches!(packet.transport(), Transport::Tcp { flags, .. } if flags.opens())
 }
 
 /// The reason to drop the segment, if its flags are impossible.
 #[inline(always)]
 pub(super) fn bad_flags(packet: &Packet) -> Option<Reason> {
-    let Transport::Tcp { flags, .. } = packet.transport else {
+    let Transport::Tcp { flags, .. } = packet.transport() else {
         return None;
     };
     if flags.has_any(TcpFlags::SYN) {

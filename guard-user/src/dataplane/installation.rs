@@ -181,6 +181,7 @@ fn install_first(
         own_shard,
         seed: seed()?,
         purpose: Purpose::Filter,
+        fixed_clock: false,
     };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;
@@ -197,7 +198,8 @@ fn install_first(
         egress::attach(program, interface, &layout.links())?;
     }
     let flows = object.flows().map_err(load_failure)?;
-    let tick = clock::ticks(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
+    let now = clock::now(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
+    let tick = clock::ticks_of(now);
     adopt(&flows, tick, network, image)?;
     if !interfaces.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);

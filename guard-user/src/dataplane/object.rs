@@ -11,7 +11,7 @@ use guard_common::abi::{
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
     names,
-    switch::SLOTS,
+    switch::{self, SLOTS},
 };
 
 use super::{Counters, FlowTable, PolicySlots, clock, mapping::Mapping};
@@ -37,6 +37,8 @@ pub struct Parameters {
     pub seed: u64,
     /// What the programs do with packets.
     pub purpose: Purpose,
+    /// The time is what [`PolicySlots::set_jiffies`] says, for tests.
+    pub fixed_clock: bool,
 }
 
 /// What an instance of the object is for.
@@ -91,7 +93,9 @@ impl Object {
             Purpose::Filter => (0u32, 0u32),
             Purpose::Explain(ifindex) => (1, ifindex),
         };
+        let fixed_clock = u32::from(parameters.fixed_clock);
         loader
+            .override_global(names::FIXED_CLOCK, &fixed_clock, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
@@ -195,7 +199,7 @@ impl Object {
         let slot_words = self.parameters.slot_words;
         Ok(PolicySlots::new(
             self.mapping(names::POLICY, SLOTS * slot_words)?,
-            self.mapping(names::SWITCH, 2)?,
+            self.mapping(names::SWITCH, switch::WORDS)?,
             slot_words,
         ))
     }

@@ -152,6 +152,7 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
         own_shard: possible_cpus() <= shards,
         seed: slots.seed(),
         purpose,
+        fixed_clock: false,
     })
 }
 

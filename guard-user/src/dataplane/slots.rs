@@ -2,14 +2,11 @@
 
 use guard_common::abi::{
     image::{HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH},
-    switch::{SLOTS, SlotState, SwitchWord},
+    switch::{CLOCK_WORD, POLICY_WORD, SEED_WORD, SLOTS, SlotState, SwitchWord},
 };
 
 use super::mapping::Mapping;
 use crate::host::clock;
-
-/// Place of the seed in the switch map, behind the switch.
-const SEED_WORD: usize = 1;
 
 /// The policy array and its switch.
 #[derive(Debug)]
@@ -31,11 +28,16 @@ impl PolicySlots {
     /// Random number of this boot, which the hashes of all instances must share.
     #[must_use]
     pub fn seed(&self) -> u64 {
-        self.switch.load(SEED_WORD)
+        self.switch.load(SEED_WORD as usize)
     }
 
     pub(super) fn set_seed(&self, seed: u64) {
-        self.switch.store(SEED_WORD, seed);
+        self.switch.store(SEED_WORD as usize, seed);
+    }
+
+    /// Sets the time of an instance with [`super::Parameters::fixed_clock`].
+    pub fn set_jiffies(&self, jiffies: u64) {
+        self.switch.store(CLOCK_WORD as usize, jiffies);
     }
 
     /// Words that a policy may have.
@@ -47,7 +49,7 @@ impl PolicySlots {
     /// The switch as the kernel reads it.
     #[must_use]
     pub fn switch(&self) -> SwitchWord {
-        SwitchWord::from_bits(self.switch.load(0))
+        SwitchWord::from_bits(self.switch.load(POLICY_WORD as usize))
     }
 
     /// The policy that packets meet at this moment: an expired deadline counts although nobody has
@@ -153,7 +155,7 @@ impl PolicySlots {
 
     /// Makes a staged slot the policy of every packet from here on.
     pub fn switch_to(&self, word: SwitchWord) {
-        self.switch.store(0, word.bits());
+        self.switch.store(POLICY_WORD as usize, word.bits());
     }
 
     fn at(&self, slot: u32) -> usize {

@@ -11,7 +11,7 @@ use guard_common::{
         service::{Service, protocol},
     },
     memory::MemTables,
-    packet::{Fragment, Packet, TcpFlags, Transport},
+    packet::{Facts, Fragment, Packet, TcpFlags, Transport},
     policy::{Arrival, evaluate},
 };
 
@@ -73,7 +73,7 @@ impl Model {
             ),
             other => (Transport::Other, Service::protocol(other)),
         };
-        let packet = Packet {
+        let packet = Packet::from(Facts {
             source: tuple.remote,
             destination: tuple.local,
             hop_limit: 64,
@@ -85,7 +85,7 @@ impl Model {
             network_at: 0,
             transport_at: 0,
             end: 0,
-        };
+        });
         evaluate(&self.tables, Arrival { ifindex }, &packet, Some(service))
     }
 }

@@ -66,8 +66,12 @@ impl Tables for Broken<'_> {
         self.right.set_fragment_stamp(index, stamp);
     }
 
-    fn ticks(&self) -> u32 {
-        self.right.ticks()
+    fn jiffies(&self) -> u64 {
+        self.right.jiffies()
+    }
+
+    fn tick_shift(&self) -> u32 {
+        self.right.tick_shift()
     }
 
     fn flow_key(&self, index: usize) -> u64 {

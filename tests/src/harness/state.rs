@@ -22,7 +22,7 @@ use guard_common::{
     policy::{Arrival, Tables as _, note_outgoing},
 };
 use guard_user::{
-    dataplane::{Object, clock, mapping::Mapping},
+    dataplane::{Object, mapping::Mapping},
     host::LiveFlow,
 };
 
@@ -30,8 +30,6 @@ use super::{Harness, MIN_FRAME, TEST_IFINDEX, boot_time_ns, events};
 
 /// TC_ACT_UNSPEC, which is TCX_NEXT: the packet goes on.
 const GO_ON: u32 = u32::MAX;
-/// Ticks are about a second, scenes much shorter; a slow machine may need several attempts.
-const ATTEMPTS: usize = 50;
 
 /// Everything that frames can change in the kernel's maps and in the model, but for the kernel's
 /// counters.
@@ -95,38 +93,27 @@ impl Harness {
         Ok(())
     }
 
-    /// The kernel's clock of flows.
-    ///
-    /// # Panics
-    /// When the kernel refuses the test run.
-    pub fn ticks(&mut self) -> u32 {
-        clock::ticks(self.object.clock().expect("a clock")).expect("the clock runs")
+    /// The clock of flows, which stands still unless a test moves it.
+    #[must_use]
+    pub fn ticks(&self) -> u32 {
+        self.model.ticks()
     }
 
-    /// Sets the model's clocks by the kernel's. The tick.
-    ///
-    /// # Panics
-    /// As [`Harness::ticks`].
-    pub fn follow_clock(&mut self) -> u32 {
-        self.model.ticks = self.ticks();
+    /// Sets the coarse clock of kernel and model.
+    pub fn set_jiffies(&mut self, jiffies: u64) {
+        self.slots.set_jiffies(jiffies);
+        self.model.jiffies = jiffies;
+    }
+
+    /// Lets time pass for kernel and model.
+    pub fn wait_ticks(&mut self, ticks: u32) {
+        let jiffies = u64::from(ticks) << self.model.tick_shift;
+        self.set_jiffies(self.model.jiffies + jiffies);
+    }
+
+    /// Sets the model's clock of nanoseconds by the kernel's.
+    pub fn follow_clock(&mut self) {
         self.model.now_ns = boot_time_ns();
-        self.model.ticks
-    }
-
-    /// Plays a scene during which the clock of flows does not advance: again, if it did. The scene
-    /// therefore sets up what it needs, and leaves its judgement to the caller.
-    ///
-    /// # Panics
-    /// When the clock always advances.
-    pub fn within_a_tick<R>(&mut self, mut scene: impl FnMut(&mut Self) -> R) -> R {
-        for _ in 0..ATTEMPTS {
-            let before = self.follow_clock();
-            let result = scene(self);
-            if self.ticks() == before {
-                return result;
-            }
-        }
-        panic!("the scene lasts longer than a tick");
     }
 
     /// A second instance of the program on the maps of this one, as an upgrade loads it.
@@ -200,7 +187,7 @@ impl Harness {
 
     /// Puts in a session that was there before guard.
     pub fn adopts(&mut self, tuple: Tuple, phase: Phase) -> bool {
-        let tick = self.follow_clock();
+        let tick = self.ticks();
         let is_in = self.flows.adopt(&LiveFlow { tuple, phase }, tick);
         self.model.set_flow_words(&words(&self.flow_words));
         self.model.set_marked_ports(self.marked_ports());

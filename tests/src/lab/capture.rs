@@ -52,7 +52,7 @@ impl Seen {
     /// Protocol and destination port of TCP and UDP.
     #[must_use]
     pub fn port(&self) -> Option<(&'static str, u16)> {
-        match self.packet()?.transport {
+        match self.packet()?.transport() {
             Transport::Tcp {
                 destination_port, ..
             } => Some(("tcp", destination_port)),

@@ -196,7 +196,7 @@ fn expect_only_the_right_one(
         .stop()
         .iter()
         .filter(|seen| !seen.is_outgoing)
-        .filter_map(|seen| Some(seen.packet()?.hop_limit))
+        .filter_map(|seen| Some(seen.packet()?.hop_limit()))
         .filter_map(|mark| {
             cases
                 .get(usize::from(mark.checked_sub(FIRST_MARK)?))

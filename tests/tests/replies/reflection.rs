@@ -75,12 +75,13 @@ fn a_reflection_flood_delivers_nothing_and_questions_are_answered_meanwhile() {
 }
 
 fn is_from_reflector(seen: &Seen) -> bool {
-    seen.packet().is_some_and(|packet| match packet.transport {
-        Transport::Udp { source_port, .. } => REFLECTORS.contains(&source_port),
-        Transport::None
-        | Transport::Tcp { .. }
-        | Transport::Icmp { .. }
-        | Transport::Icmpv6 { .. }
-        | Transport::Other => false,
-    })
+    seen.packet()
+        .is_some_and(|packet| match packet.transport() {
+            Transport::Udp { source_port, .. } => REFLECTORS.contains(&source_port),
+            Transport::None
+            | Transport::Tcp { .. }
+            | Transport::Icmp { .. }
+            | Transport::Icmpv6 { .. }
+            | Transport::Other => false,
+        })
 }
