@@ -1,11 +1,13 @@
 //! Sources that are shut out: what can be banned, for how long, what is protected, and the store that
 //! remembers it. Needs no kernel.
 
+pub mod feed;
 pub mod lines;
 pub mod prefix;
 pub mod protected;
 pub mod settings;
 pub mod store;
+pub mod table;
 pub mod target;
 pub mod term;
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::deadline;
+use super::{ban, deadline, feeds};
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -166,6 +166,34 @@ pub(super) enum Command {
     Never {
         #[command(subcommand)]
         action: Never,
+    },
+    /// Shut sources out for a time, of what goes on, too: `ban 203.0.113.7 --for 1d`
+    #[command(after_help = ban::HELP)]
+    Ban {
+        /// Addresses and prefixes
+        #[arg(required = true, value_name = "SOURCE")]
+        sources: Vec<String>,
+        #[command(flatten)]
+        sentence: ban::Sentence,
+    },
+    /// Lift bans at once: `unban 203.0.113.7`, `unban --all`
+    Unban {
+        /// As they were banned
+        #[arg(required_unless_present = "all", value_name = "SOURCE")]
+        sources: Vec<String>,
+        /// Every ban but those of feeds
+        #[arg(long, conflicts_with = "sources")]
+        all: bool,
+    },
+    /// List, export and import bans
+    Bans {
+        #[command(subcommand)]
+        action: ban::Bans,
+    },
+    /// Files whose networks are banned as long as they stand in them ([[feed]] in guard.toml)
+    Feeds {
+        #[command(subcommand)]
+        action: Option<feeds::Feeds>,
     },
     /// Put the policy files into force
     Reload {

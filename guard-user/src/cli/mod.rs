@@ -3,12 +3,14 @@
 
 mod args;
 mod audit;
+mod ban;
 mod confirm;
 mod countdown;
 mod daemon;
 mod deadline;
 mod edit;
 mod explain;
+mod feeds;
 mod load;
 mod papers;
 mod power;
@@ -121,6 +123,14 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             edit::default(&controller, global, *action, direction, *deadline, output)
         }
         Command::Never { action } => edit::never(&controller, global, action, output),
+        Command::Ban { sources, sentence } => {
+            ban::ban(&controller, global, sources, sentence, output)
+        }
+        Command::Unban { sources, all } => {
+            ban::unban(&controller, global, sources, *all, output)
+        }
+        Command::Bans { action } => ban::bans(&controller, global, action, output),
+        Command::Feeds { action } => feeds::feeds(&controller, *action, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
         Command::Apply { file, deadline } => {
             edit::apply(&controller, global, file.as_deref(), *deadline, output)

@@ -14,7 +14,7 @@ use crate::{
         store::{Added, Change, Counts, End, Now, Origin, Record, Trouble},
         target::refuse_wide,
     },
-    dataplane::bans::{BanTables, Changed as TableChange},
+    dataplane::bans::BanTables,
     failure::{Exit, Failure, from_io},
     host::{essential, sessions},
 };

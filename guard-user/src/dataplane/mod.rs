@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod attach;
+pub mod bans;
 pub mod bpffs;
 pub mod clock;
 pub mod counters;
