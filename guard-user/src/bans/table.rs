@@ -55,6 +55,24 @@ impl Sizes {
         buckets: 1 << 14,
     };
 
+    /// Neither larger than `most`.
+    #[must_use]
+    pub fn at_most(self, most: Self) -> Self {
+        Self {
+            chunks: self.chunks.min(most.chunks),
+            buckets: self.buckets.min(most.buckets),
+        }
+    }
+
+    /// Neither smaller than `least`.
+    #[must_use]
+    pub fn larger(self, least: Self) -> Self {
+        Self {
+            chunks: self.chunks.max(least.chunks),
+            buckets: self.buckets.max(least.buckets),
+        }
+    }
+
     /// Bytes of all four arrays.
     #[must_use]
     pub fn bytes(self) -> u64 {
