@@ -1,5 +1,9 @@
 //! The tables of the model: the same words that the kernel reads, in a vector.
 
+mod bans;
+
+pub use bans::MemBans;
+
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -7,13 +11,14 @@ use std::{
 
 use crate::{
     abi::{
+        ban::{self, BanMap},
         counters,
         flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
         fragment::CELLS,
         image::HEADER_FLAGS,
         switch::{SlotState, SwitchWord},
     },
-    policy::{Bucket, Headers, Tables},
+    policy::{BanBucket, Bucket, Headers, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -33,6 +38,8 @@ pub struct MemTables {
     pub jiffies: u64,
     /// Jiffies of a tick, as a power of two.
     pub tick_shift: u32,
+    /// Who is banned.
+    pub bans: MemBans,
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     fragments: RefCell<Vec<u64>>,
@@ -60,6 +67,7 @@ impl MemTables {
             policy: image,
             jiffies: 1_000_000 << TICK_SHIFT,
             tick_shift: TICK_SHIFT,
+            bans: MemBans::default(),
             sockets: BTreeSet::new(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
@@ -159,6 +167,23 @@ impl Bucket for MemBucket<'_> {
     }
 }
 
+/// A bucket of the model's set of bans.
+struct MemBanBucket<'a> {
+    bans: &'a MemBans,
+    at: usize,
+}
+
+impl BanBucket for MemBanBucket<'_> {
+    fn tag(&self, way: usize) -> u64 {
+        self.bans.load(BanMap::Set, self.at + way % ban::WAYS)
+    }
+
+    fn cell(&self, way: usize) -> u64 {
+        self.bans
+            .load(BanMap::Set, self.at + ban::WAYS + way % ban::WAYS)
+    }
+}
+
 impl Tables for MemTables {
     fn switch(&self) -> SwitchWord {
         self.switch
@@ -224,6 +249,29 @@ impl Tables for MemTables {
     fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {
         self.count(counters::Event::SocketAsked);
         self.sockets.contains(tuple)
+    }
+
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Filter, index as usize)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Tops, index as usize)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Chunks, index as usize)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.bans.mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        MemBanBucket {
+            bans: &self.bans,
+            at: index as usize * ban::BUCKET_WORDS,
+        }
     }
 
     fn count(&self, event: counters::Event) {

@@ -15,8 +15,8 @@ use guard_common::{
     memory::MemTables,
     packet::{PacketReader, TcpFlags},
     policy::{
-        Arrival, Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer, Tables,
-        note_outgoing,
+        Arrival, BanBucket, Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer,
+        Tables, note_outgoing,
     },
     testing::{PacketBuilder, packet, packet_v6},
 };
@@ -104,6 +104,26 @@ impl Tables for Broken<'_> {
 
     fn now_ns(&self) -> u64 {
         self.right.now_ns()
+    }
+
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.right.ban_filter(index)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.right.ban_top(index)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.right.ban_chunk(index)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.right.ban_mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        self.right.ban_bucket(index)
     }
 
     fn jiffies(&self) -> u64 {

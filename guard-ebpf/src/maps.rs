@@ -3,6 +3,7 @@
 
 use aya_ebpf::{macros::map, maps::Array};
 use guard_common::abi::{
+    ban,
     counters::{Counter, SHARD_ROWS},
     flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
     fragment::CELLS,
@@ -32,9 +33,25 @@ pub(crate) static FLOWS: Array<BucketWords> = Array::with_max_entries(BUCKETS, M
 #[map(name = "ports")]
 pub(crate) static PORTS: Array<[u8; PORTS_PER_ROW]> = Array::with_max_entries(PORT_ROWS, MMAPABLE);
 
+#[map(name = "ban_filter")]
+pub(crate) static BAN_FILTER: Array<u64> = Array::with_max_entries(ban::FILTER_LEN, MMAPABLE);
+
+#[map(name = "ban_tops")]
+pub(crate) static BAN_TOPS: Array<u64> = Array::with_max_entries(ban::TOPS, MMAPABLE);
+
+#[map(name = "ban_chunks")]
+pub(crate) static BAN_CHUNKS: Array<u64> = Array::with_max_entries(ban::CHUNK_WORDS, MMAPABLE);
+
+#[map(name = "ban_set")]
+pub(crate) static BAN_SET: Array<ban::BucketWords> = Array::with_max_entries(1, MMAPABLE);
+
 /// Words in one policy slot.
 #[unsafe(no_mangle)]
 static SLOT_WORDS: u32 = FIXED_WORDS;
+
+/// Buckets of the set of bans less one.
+#[unsafe(no_mangle)]
+static BAN_MASK: u32 = 0;
 
 /// Counter shards, a power of two.
 #[unsafe(no_mangle)]
@@ -81,6 +98,7 @@ macro_rules! constant {
 }
 
 constant!(slot_words = SLOT_WORDS: u32);
+constant!(ban_mask = BAN_MASK: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);

@@ -128,6 +128,8 @@ impl Harness {
     fn load(policy: &Policy, shards: u32, own_shard: bool) -> Result<Self> {
         let image = compile(policy, &host(), Stamp::default())?.words;
         let parameters = Parameters {
+            ban_chunks: 64,
+            ban_buckets: 1 << 10,
             slot_words: image.len() as u32 + ROOM_TO_GROW,
             shards,
             own_shard,

@@ -5,6 +5,7 @@ mod instructions;
 
 use aya::{maps::MapInfo, programs::Xdp};
 use guard_common::abi::{
+    ban,
     counters::{Counter, SHARD_ROWS},
     flow,
     fragment::CELLS,
@@ -26,6 +27,8 @@ const SIZE_BUDGET: usize = 1024 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,
+    ban_chunks: 64,
+    ban_buckets: 1 << 14,
     shards: 4,
     own_shard: true,
     seed: 1,
@@ -64,6 +67,18 @@ fn every_map_has_its_name_its_kind_and_its_size() {
         (names::FRAGMENTS, CELLS, 8),
         (names::FLOWS, flow::BUCKETS, size_of::<flow::BucketWords>()),
         (names::PORTS, flow::PORT_ROWS, flow::PORTS_PER_ROW),
+        (names::BAN_FILTER, ban::FILTER_LEN, 8),
+        (names::BAN_TOPS, ban::TOPS, 8),
+        (
+            names::BAN_CHUNKS,
+            PARAMETERS.ban_chunks * ban::CHUNK_WORDS,
+            8,
+        ),
+        (
+            names::BAN_SET,
+            PARAMETERS.ban_buckets,
+            size_of::<ban::BucketWords>(),
+        ),
     ];
     assert_eq!(expected.map(|(name, ..)| name), names::MAPS);
     for (name, entries, value) in expected {

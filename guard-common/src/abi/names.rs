@@ -19,11 +19,23 @@ pub const FRAGMENTS: &str = "fragments";
 pub const FLOWS: &str = "flows";
 /// Array of [`super::flow::PORT_ROWS`] rows of bytes: what is known of local ports.
 pub const PORTS: &str = "ports";
+/// Array of words: [`super::ban::BanMap::Filter`].
+pub const BAN_FILTER: &str = "ban_filter";
+/// Array of words: [`super::ban::BanMap::Tops`].
+pub const BAN_TOPS: &str = "ban_tops";
+/// Array of words: [`super::ban::BanMap::Chunks`].
+pub const BAN_CHUNKS: &str = "ban_chunks";
+/// Array of [`super::ban::BucketWords`]: [`super::ban::BanMap::Set`].
+pub const BAN_SET: &str = "ban_set";
 /// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 6] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS];
+pub const MAPS: [&str; 10] = [
+    POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, BAN_FILTER, BAN_TOPS, BAN_CHUNKS, BAN_SET,
+];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";
+/// Constant of the object: buckets of the set of bans less one.
+pub const BAN_MASK: &str = "BAN_MASK";
 /// Constant of the object: counter shards, a power of two.
 pub const SHARDS: &str = "SHARDS";
 /// Constant of the object: 1 when every possible CPU has a shard of its own.

@@ -156,6 +156,8 @@ reasons! {
     IcmpRelated = 40, Pass, "icmp-related", "an ICMP error about a packet of this host";
     /// An ICMP error about a packet that is not ours.
     IcmpUnrelated = 41, Drop, "icmp-unrelated", "an ICMP error about a packet that this host did not send";
+    /// The source is banned.
+    Banned = 42, Drop, "banned", "the source is banned; `guardctl bans list` says why, `guardctl unban …` lifts it";
 }
 
 #[cfg(test)]

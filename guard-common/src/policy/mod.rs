@@ -11,10 +11,11 @@
 //! The list is the meaning. The code decides earlier where the outcome cannot differ: a SYN to a
 //! port that no rule opens can be no reply, so it is dropped straight behind the port table.
 //! Likewise the rules are asked before the flows: what they let in needs no flow, and what they drop
-//! passes as part of one. Stages 3 and 6 hold nothing in this version.
+//! passes as part of one. Stage 6 holds nothing in this version.
 //!
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
+mod ban;
 mod classify;
 mod essential;
 mod flow;
@@ -27,6 +28,7 @@ mod source;
 mod tables;
 mod tcp;
 
+pub use ban::{BanBucket, find_ban, is_banned};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use outgoing::note_outgoing;
@@ -115,9 +117,11 @@ where
         return verdict;
     }
     let Some(service) = service else {
+        if ban::cuts(tables, state, packet.source) {
+            return Verdict::of(Reason::Banned);
+        }
         return Verdict::of(fragment::continues(tables, packet));
     };
-    // 3. Bans.
     let question = question(state, arrival, packet, service);
     let policy = &Slot::of(tables, state);
     let group = rules::group_number(policy, service);
@@ -126,6 +130,10 @@ where
     let is_closed = group == 0 && state.flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
     if is_closed && question.opens {
         return Verdict::of(Reason::DefaultDrop);
+    }
+    // 3. Bans.
+    if ban::cuts(tables, state, packet.source) {
+        return Verdict::of(Reason::Banned);
     }
     if !is_closed {
         let verdict = ask_rules(policy, question, group).verdict();

@@ -2,12 +2,13 @@
 
 use crate::abi::{
     addr::Addr,
+    ban::Cell,
     clock, counters,
     flow::{Event, FlowState, Tag, Tuple},
     image::Tree,
 };
 
-use super::{Found, Headers, Place, Quotation, QuotedPart, RulesAnswer};
+use super::{BanBucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer};
 use crate::packet::PacketReader;
 
 /// State outside the packet. Every look-up is total: what is not there reads as 0.
@@ -122,6 +123,39 @@ pub trait Tables {
         Self: Sized,
     {
         super::quoted_part(reader, quotation, part)
+    }
+
+    /// Word `index` of [`crate::abi::ban::BanMap::Filter`].
+    fn ban_filter(&self, index: u32) -> u64;
+
+    /// Word `index` of [`crate::abi::ban::BanMap::Tops`].
+    fn ban_top(&self, index: u32) -> u64;
+
+    /// Word `index` of [`crate::abi::ban::BanMap::Chunks`].
+    fn ban_chunk(&self, index: u32) -> u64;
+
+    /// Buckets of [`crate::abi::ban::BanMap::Set`] less one.
+    fn ban_mask(&self) -> u32;
+
+    /// Bucket `index` of it.
+    fn ban_bucket(&self, index: u32) -> impl BanBucket;
+
+    /// [`super::find_ban`], likewise.
+    #[inline(always)]
+    fn find_ban(&self, prefix: Addr, level: u32) -> Cell
+    where
+        Self: Sized,
+    {
+        super::find_ban(self, prefix, level)
+    }
+
+    /// [`super::is_banned`], likewise.
+    #[inline(always)]
+    fn is_banned(&self, source: Addr) -> bool
+    where
+        Self: Sized,
+    {
+        super::is_banned(self, source)
     }
 
     /// Counts what is no packet.

@@ -438,16 +438,17 @@ impl<'t> Change<'t> {
         Ok(found)
     }
 
-    /// Forgets what is over, if that was not done a minute ago.
+    /// Forgets what is over, if that was not done a minute ago; the prefixes.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn sweep(&mut self) -> Result<(), redb::Error> {
+    pub fn sweep(&mut self) -> Result<Vec<Prefix>, redb::Error> {
         let last = self.text("swept")?.and_then(|text| text.parse().ok());
         let seconds = self.now.boot_ms / 1000;
         // A time that lies ahead is of before a restart.
+        let mut over = Vec::new();
         if last.is_some_and(|last: u64| last <= seconds && seconds - last < SWEEP_EVERY) {
-            return Ok(());
+            return Ok(over);
         }
         self.set_text("swept", &seconds.to_string())?;
         let (now, counts) = (&self.now, &mut self.counts);
@@ -459,10 +460,11 @@ impl<'t> Change<'t> {
             if is_over {
                 let count = counts.of(prefix);
                 *count = count.saturating_sub(1);
+                over.push(prefix);
             }
             !is_over
         })?;
-        Ok(())
+        Ok(over)
     }
 
     /// Boot times of another boot become those of this one; what is left is told by the wall clock.

@@ -1,12 +1,15 @@
 //! Writing the four arrays that the kernel looks bans up in. The kernel reads while this writes, so
 //! every step leaves each ban that holds to be found. Nothing here needs a kernel: the arrays are a
-//! trait, and the model has them in vectors.
+//! trait, so the model has the same writer.
 
 mod replace;
 mod set;
 mod writer;
 
-use guard_common::abi::ban::{BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry, FILTER_LEN, TOPS};
+use guard_common::{
+    abi::ban::{BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry, FILTER_LEN, TOPS},
+    memory::MemBans,
+};
 
 use super::prefix::Prefix;
 
@@ -84,65 +87,28 @@ impl Sizes {
     }
 }
 
-/// The arrays in vectors.
-#[derive(Clone, Debug)]
-pub struct Words {
-    /// [`BanMap::Filter`].
-    pub filter: Vec<u64>,
-    /// [`BanMap::Tops`].
-    pub tops: Vec<u64>,
-    /// [`BanMap::Chunks`].
-    pub chunks: Vec<u64>,
-    /// [`BanMap::Set`].
-    pub set: Vec<u64>,
-}
-
-impl Words {
-    /// Empty ones.
-    #[must_use]
-    pub fn new(sizes: Sizes) -> Self {
-        Self {
-            filter: vec![0; FILTER_LEN as usize],
-            tops: vec![0; TOPS as usize],
-            chunks: vec![0; (sizes.chunks * CHUNK_WORDS) as usize],
-            set: vec![0; sizes.buckets as usize * BUCKET_WORDS],
-        }
-    }
-
-    fn words(&self, map: BanMap) -> &[u64] {
-        match map {
-            BanMap::Filter => &self.filter,
-            BanMap::Tops => &self.tops,
-            BanMap::Chunks => &self.chunks,
-            BanMap::Set => &self.set,
-        }
-    }
-}
-
-impl Memory for Words {
+/// The model's, for which nothing is in flight.
+impl Memory for &MemBans {
     fn load(&self, map: BanMap, index: u32) -> u64 {
-        self.words(map).get(index as usize).copied().unwrap_or(0)
+        MemBans::load(self, map, index as usize)
     }
 
     fn store(&mut self, map: BanMap, index: u32, word: u64) {
-        let words = match map {
-            BanMap::Filter => &mut self.filter,
-            BanMap::Tops => &mut self.tops,
-            BanMap::Chunks => &mut self.chunks,
-            BanMap::Set => &mut self.set,
-        };
-        if let Some(place) = words.get_mut(index as usize) {
-            *place = word;
+        if (index as usize) < self.words(map) {
+            MemBans::store(self, map, index as usize, word);
         }
     }
 
     fn chunks(&self) -> u32 {
-        self.chunks.len() as u32 / CHUNK_WORDS
+        self.words(BanMap::Chunks) as u32 / CHUNK_WORDS
     }
 
     fn mask(&self) -> u32 {
-        (self.set.len() / BUCKET_WORDS) as u32 - 1
+        MemBans::mask(self)
     }
 
     fn let_packets_pass(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,12 @@ pub(super) struct Sentence {
     #[arg(long, conflicts_with = "length")]
     permanent: bool,
     /// Why, for `bans list`
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     reason: String,
 }
 
@@ -122,7 +127,11 @@ pub(super) fn ban(
 }
 
 fn told(banned: &Banned, dry_run: bool) -> String {
-    let Banned { prefix, added, term } = banned;
+    let Banned {
+        prefix,
+        added,
+        term,
+    } = banned;
     let time = match term {
         Term::For(_) => format!("for {term}"),
         Term::Permanent => "for good".to_owned(),
@@ -254,7 +263,11 @@ fn export(controller: &Controller, output: &mut Output) -> Result<Exit, Failure>
     let (records, now) = controller.bans()?;
     let line = |record: &Record| write_line(record.prefix, record.end.left(&now), &record.reason);
     output.show(
-        |out| records.iter().try_for_each(|record| writeln!(out, "{}", line(record))),
+        |out| {
+            records
+                .iter()
+                .try_for_each(|record| writeln!(out, "{}", line(record)))
+        },
         || json!({"lines": records.iter().map(line).collect::<Vec<_>>()}),
     );
     Ok(Exit::Ok)

@@ -36,7 +36,13 @@ pub(super) fn feeds(
             for feed in &feeds {
                 writeln!(out, "{feed}")?;
                 for error in &feed.errors {
-                    writeln!(out, "  {}:{}: {}", feed.file.display(), error.line, error.message)?;
+                    writeln!(
+                        out,
+                        "  {}:{}: {}",
+                        feed.file.display(),
+                        error.line,
+                        error.message
+                    )?;
                 }
                 let more = feed.wrong.saturating_sub(feed.errors.len() as u64);
                 if more > 0 {

@@ -126,9 +126,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Ban { sources, sentence } => {
             ban::ban(&controller, global, sources, sentence, output)
         }
-        Command::Unban { sources, all } => {
-            ban::unban(&controller, global, sources, *all, output)
-        }
+        Command::Unban { sources, all } => ban::unban(&controller, global, sources, *all, output),
         Command::Bans { action } => ban::bans(&controller, global, action, output),
         Command::Feeds { action } => feeds::feeds(&controller, *action, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),

@@ -10,7 +10,7 @@ use crate::{
     bans::{
         Lines, Prefix, Protected, Store, Target, Term,
         protected::Why,
-        settings::Settings,
+        settings::{Capacity, Settings},
         store::{Added, Change, Counts, End, Now, Origin, Record, Trouble},
         target::refuse_wide,
     },
@@ -98,6 +98,8 @@ pub(super) struct Session {
     pub(super) warnings: Vec<String>,
 }
 
+/// More bans than these are not lifted one by one.
+const MOST_LOWERED: usize = 10_000;
 /// Between two reports of progress.
 const STEP: usize = 10_000;
 
@@ -149,8 +151,10 @@ impl Controller {
             });
         }
         let mut session = self.ban_session()?;
-        let new: Vec<(Prefix, Term, &str)> =
-            prefixes.iter().map(|prefix| (*prefix, term, reason)).collect();
+        let new: Vec<(Prefix, Term, &str)> = prefixes
+            .iter()
+            .map(|prefix| (*prefix, term, reason))
+            .collect();
         let outcomes = session.add(self, &Origin::Operator, &new, frame.settings, &mut |_| {})?;
         let mut banned = planned(Added::New);
         for (banned, added) in banned.iter_mut().zip(outcomes) {
@@ -309,7 +313,8 @@ impl Controller {
         let now = now()?;
         let opened = Store::open(&self.layout.bans(), &now)?;
         warnings.extend(opened.quarantined.as_deref().map(quarantined));
-        if let Some(mut tables) = BanTables::open(&self.layout)? {
+        let capacity = self.capacity();
+        if let Some(mut tables) = BanTables::open(&self.layout, &now, capacity)? {
             settle(self, &opened.store, &now, &mut tables)?;
         }
         Ok(())
@@ -320,10 +325,16 @@ impl Controller {
         let lock = Lock::acquire(&self.layout)?;
         let now = now()?;
         let opened = Store::open(&self.layout.bans(), &now)?;
-        let mut warnings: Vec<String> = opened.quarantined.as_deref().map(quarantined).into_iter().collect();
-        let mut tables = BanTables::open(&self.layout)?;
+        let mut warnings: Vec<String> = opened
+            .quarantined
+            .as_deref()
+            .map(quarantined)
+            .into_iter()
+            .collect();
+        let mut tables = BanTables::open(&self.layout, &now, self.capacity())?;
         if tables.is_none() {
-            warnings.push("guard is not active: bans hold once it is (`guardctl enable`)".to_owned());
+            warnings
+                .push("guard is not active: bans hold once it is (`guardctl enable`)".to_owned());
         }
         let marker = self.layout.unsettled_bans();
         if let Some(tables) = tables.as_mut().filter(|_| marker.exists()) {
@@ -336,6 +347,12 @@ impl Controller {
             tables,
             warnings,
         })
+    }
+
+    /// How many bans there may be; the usual number when the policy cannot be read.
+    fn capacity(&self) -> Capacity {
+        let loaded = self.load().ok();
+        loaded.map_or_else(Capacity::default, |loaded| loaded.policy.bans.capacity)
     }
 
     /// The policy's part, and what this host cannot do without. The never list in force wins in the
@@ -361,7 +378,11 @@ impl Controller {
         let protected = Protected::new(
             own.map(single(Why::Own))
                 .chain(gateways.into_iter().map(single(Why::Gateway)))
-                .chain(essential::resolvers().into_iter().map(single(Why::Resolver)))
+                .chain(
+                    essential::resolvers()
+                        .into_iter()
+                        .map(single(Why::Resolver)),
+                )
                 .chain(sessions::callers().into_iter().map(single(Why::Caller)))
                 .chain(never.into_iter().map(|net| (Prefix::from(net), Why::Never))),
         );
@@ -388,7 +409,7 @@ impl Session {
         } = self;
         let marker = Marker::set(controller)?;
         let added = store.change(now, |change| {
-            change.sweep()?;
+            let over = change.sweep()?;
             let number = change.origin(origin)?;
             let mut outcomes = Vec::with_capacity(new.len());
             for (index, (prefix, term, reason)) in new.iter().enumerate() {
@@ -399,6 +420,8 @@ impl Session {
             }
             refuse_full(change.counts(), settings)?;
             if let Some(tables) = tables {
+                lower(change, tables, over.get(..MOST_LOWERED).unwrap_or(&over))?;
+                tables.make_room(&controller.layout, new.iter().map(|(prefix, ..)| *prefix))?;
                 for (index, ((prefix, term, _), added)) in new.iter().zip(&outcomes).enumerate() {
                     if *added != Added::Known {
                         tables.raise(&controller.layout, *prefix, End::after(*term, now))?;
@@ -429,10 +452,14 @@ impl Session {
             for prefix in gone {
                 change.remove(*prefix, number)?;
             }
-            if let Some(tables) = tables {
-                lower(change, tables, gone)?;
-            }
             change.sweep()?;
+            match tables {
+                Some(tables) if gone.len() > MOST_LOWERED => {
+                    tables.replace(&controller.layout, &change.all()?)?;
+                }
+                Some(tables) => lower(change, tables, gone)?,
+                None => {}
+            }
             Ok(())
         });
         self.finish(controller, marker, removed)
@@ -526,14 +553,9 @@ impl Marker {
 }
 
 /// What the tables must say of these prefixes after bans were removed.
-fn lower(
-    change: &Change<'_>,
-    tables: &mut BanTables,
-    gone: &[Prefix],
-) -> Result<(), Trouble> {
+fn lower(change: &Change<'_>, tables: &mut BanTables, gone: &[Prefix]) -> Result<(), Trouble> {
     for prefix in gone {
-        let around = change.around(*prefix)?;
-        tables.lower(*prefix, &around)?;
+        tables.lower(*prefix, |prefix| change.around(prefix))?;
     }
     Ok(())
 }
@@ -558,13 +580,20 @@ fn refuse_full(counts: Counts, settings: Settings) -> Result<(), Failure> {
     let capacity = settings.capacity;
     for (what, count, most, key) in [
         ("IPv4 addresses", counts.ipv4, capacity.ipv4, "ipv4"),
-        ("IPv6 addresses and /64 networks", counts.ipv6, capacity.ipv6, "ipv6"),
+        (
+            "IPv6 addresses and /64 networks",
+            counts.ipv6,
+            capacity.ipv6,
+            "ipv6",
+        ),
         ("prefixes", counts.cidrs, capacity.cidrs, "cidrs"),
     ] {
         if count > u64::from(most) {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("the table of bans is full: {count} {what}, at most {most}; nothing was changed"),
+                format!(
+                    "the table of bans is full: {count} {what}, at most {most}; nothing was changed"
+                ),
             )
             .help(format!(
                 "raise `{key}` below [bans] in guard.toml, or lift bans (`guardctl unban`)"

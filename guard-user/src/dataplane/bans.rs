@@ -17,6 +17,11 @@ use crate::{
     layout::Layout,
 };
 
+/// Chunks that an installation begins with: 64 KB.
+pub const FIRST_CHUNKS: u32 = Sizes::SMALLEST.chunks;
+/// Buckets of the set that an installation begins with: 1 MB, room for 32 000 bans at half load.
+pub const FIRST_BUCKETS: u32 = Sizes::SMALLEST.buckets;
+
 /// The four arrays, shared with the kernel.
 #[derive(Debug)]
 pub struct Shared {
@@ -105,14 +110,19 @@ impl BanTables {
             )
         })?;
         let seed = running.slots.seed();
-        Ok(Some(Self {
+        let mut tables = Self {
             writer: Writer::new(running.bans, seed),
             seed,
             now: eighths,
             boot_ms: now.boot_ms,
             eighth: clock::eighth(),
             most: most(capacity),
-        }))
+        };
+        if installation::is_enlarging(&layout.maps()) {
+            // A command was killed: interfaces may use other tables than those that are pinned.
+            tables.enlarge(layout, tables.sizes())?;
+        }
+        Ok(Some(tables))
     }
 
     /// How large they are.
@@ -231,9 +241,14 @@ impl BanTables {
     fn enlarge(&mut self, layout: &Layout, sizes: Sizes) -> Result<(), Failure> {
         let shared = installation::enlarge(layout, sizes, |larger| {
             let mut larger = Writer::new(larger, self.seed);
-            larger.take_over(self.writer.memory(), self.now).map_err(|_| {
-                Failure::new(Exit::Failed, "larger tables do not hold what smaller ones held")
-            })?;
+            larger
+                .take_over(self.writer.memory(), self.now)
+                .map_err(|_| {
+                    Failure::new(
+                        Exit::Failed,
+                        "larger tables do not hold what smaller ones held",
+                    )
+                })?;
             Ok(larger.into_memory())
         })?;
         self.writer = Writer::new(shared, self.seed);

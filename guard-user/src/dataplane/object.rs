@@ -8,13 +8,14 @@ use aya::{
     programs::{ProgramError, SchedClassifier, Xdp},
 };
 use guard_common::abi::{
+    ban::{self, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS},
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
     names,
     switch::{self, SLOTS},
 };
 
-use super::{Counters, FlowTable, PolicySlots, clock, mapping::Mapping};
+use super::{Counters, FlowTable, PolicySlots, bans::Shared, clock, mapping::Mapping};
 
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
@@ -29,6 +30,10 @@ pub static BENCH_OBJECT: &[u8] =
 pub struct Parameters {
     /// Words in one policy slot.
     pub slot_words: u32,
+    /// Chunks of the table of IPv4 /24 bans, the unused first one included.
+    pub ban_chunks: u32,
+    /// Buckets of the set of bans, a power of two.
+    pub ban_buckets: u32,
     /// Counter shards, a power of two.
     pub shards: u32,
     /// Every possible CPU has a shard of its own.
@@ -93,9 +98,11 @@ impl Object {
             Purpose::Filter => (0u32, 0u32),
             Purpose::Explain(ifindex) => (1, ifindex),
         };
+        let ban_mask = parameters.ban_buckets - 1;
         let fixed_clock = u32::from(parameters.fixed_clock);
         loader
             .override_global(names::FIXED_CLOCK, &fixed_clock, true)
+            .override_global(names::BAN_MASK, &ban_mask, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
@@ -104,6 +111,8 @@ impl Object {
             .override_global(names::SHARDS, &parameters.shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
             .override_global(names::SEED, &parameters.seed, true)
+            .map_max_entries(names::BAN_CHUNKS, parameters.ban_chunks * CHUNK_WORDS)
+            .map_max_entries(names::BAN_SET, parameters.ban_buckets)
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
             .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
         if let Some((pins, fresh)) = reuse {
@@ -211,6 +220,37 @@ impl Object {
     pub fn counters(&self) -> Result<Counters, LoadError> {
         let rows = self.parameters.shards * SHARD_ROWS;
         Ok(Counters::new(self.mapping(names::COUNTERS, rows * 2)?))
+    }
+
+    /// One of the arrays of bans, writable.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn ban_words(&self, map: BanMap) -> Result<Mapping, LoadError> {
+        let Parameters {
+            ban_chunks,
+            ban_buckets,
+            ..
+        } = self.parameters;
+        match map {
+            BanMap::Filter => self.mapping(names::BAN_FILTER, FILTER_LEN),
+            BanMap::Tops => self.mapping(names::BAN_TOPS, TOPS),
+            BanMap::Chunks => self.mapping(names::BAN_CHUNKS, ban_chunks * CHUNK_WORDS),
+            BanMap::Set => self.mapping(names::BAN_SET, ban_buckets * ban::BUCKET_WORDS as u32),
+        }
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// When the kernel does not map them.
+    pub fn bans(&self) -> Result<Shared, LoadError> {
+        Ok(Shared {
+            filter: self.ban_words(BanMap::Filter)?,
+            tops: self.ban_words(BanMap::Tops)?,
+            chunks: self.ban_words(BanMap::Chunks)?,
+            set: self.ban_words(BanMap::Set)?,
+        })
     }
 
     /// The flow table.

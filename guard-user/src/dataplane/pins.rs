@@ -7,13 +7,15 @@ use aya::{
     programs::links::{FdLink, PinnedLink},
 };
 use guard_common::abi::{
-    ABI_VERSION,
+    ABI_VERSION, ban,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, names,
     switch::SLOTS,
 };
 
-use super::{Counters, FlowTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping};
+use super::{
+    Counters, FlowTable, Parameters, PolicySlots, Purpose, bans::Shared, egress, mapping::Mapping,
+};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{Layout, pin_folder},
@@ -47,6 +49,8 @@ pub struct Running {
     pub counters: Counters,
     /// Flows.
     pub flows: FlowTable,
+    /// Bans.
+    pub bans: Shared,
 }
 
 /// Name of the pin of an interface's link.
@@ -105,13 +109,25 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
     let shards = counters.entries / SHARD_ROWS;
+    let ban_filter = Pinned::open(&folder, names::BAN_FILTER, 8)?;
+    let ban_tops = Pinned::open(&folder, names::BAN_TOPS, 8)?;
+    let ban_chunks = Pinned::open(&folder, names::BAN_CHUNKS, 8)?;
+    let ban_set = Pinned::open(
+        &folder,
+        names::BAN_SET,
+        size_of::<ban::BucketWords>() as u32,
+    )?;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == 2
         && counters.entries.is_multiple_of(SHARD_ROWS)
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS
         && flows.entries == flow::BUCKETS
-        && ports.entries == flow::PORT_ROWS;
+        && ports.entries == flow::PORT_ROWS
+        && ban_filter.entries == ban::FILTER_LEN
+        && ban_tops.entries == ban::TOPS
+        && ban_chunks.entries.is_multiple_of(ban::CHUNK_WORDS)
+        && ban_set.entries.is_power_of_two();
     if !is_known {
         return Err(mismatch(
             &folder,
@@ -131,6 +147,12 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         ),
         slots,
         counters: Counters::new(counters.mapping(2)?),
+        bans: Shared {
+            filter: ban_filter.mapping(1)?,
+            tops: ban_tops.mapping(1)?,
+            chunks: ban_chunks.mapping(1)?,
+            set: ban_set.mapping(ban::BUCKET_WORDS as u32)?,
+        },
     }))
 }
 
@@ -146,7 +168,15 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
     let shards = counters.entries / SHARD_ROWS;
     let slot_words = policy.entries / SLOTS;
     let slots = PolicySlots::new(policy.mapping(1)?, switch.mapping(1)?, slot_words);
+    let chunks = Pinned::open(&folder, names::BAN_CHUNKS, 8)?;
+    let set = Pinned::open(
+        &folder,
+        names::BAN_SET,
+        size_of::<ban::BucketWords>() as u32,
+    )?;
     Ok(Parameters {
+        ban_chunks: chunks.entries / ban::CHUNK_WORDS,
+        ban_buckets: set.entries,
         slot_words,
         shards,
         own_shard: possible_cpus() <= shards,

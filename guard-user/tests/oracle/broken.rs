@@ -14,7 +14,7 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
-    policy::{Bucket, Headers, Tables},
+    policy::{BanBucket, Bucket, Headers, Tables},
     testing::random::Random,
 };
 use guard_user::ruleset::sample::{NESTED, Shape, random_policy};
@@ -64,6 +64,26 @@ impl Tables for Broken<'_> {
 
     fn set_fragment_stamp(&self, index: u32, stamp: u64) {
         self.right.set_fragment_stamp(index, stamp);
+    }
+
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.right.ban_filter(index)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.right.ban_top(index)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.right.ban_chunk(index)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.right.ban_mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        self.right.ban_bucket(index)
     }
 
     fn jiffies(&self) -> u64 {

@@ -3,12 +3,15 @@
 
 use std::collections::HashMap;
 
-use guard_common::abi::{
-    addr::Addr,
-    ban::{BanMap, CHUNK_WORDS, Cell, FILTER_LEN, TOPS, Top},
+use guard_common::{
+    abi::{
+        addr::Addr,
+        ban::{BanMap, BanTag, CHUNK_WORDS, Cell, FILTER_LEN, TOPS, Top},
+    },
+    memory::MemBans,
 };
 
-use super::{Full, Held, Memory, Sizes, Words, Writer, set};
+use super::{Full, Held, Memory, Writer, set};
 
 impl<M: Memory> Writer<M> {
     /// Makes these the bans.
@@ -16,23 +19,20 @@ impl<M: Memory> Writer<M> {
     /// # Errors
     /// When an array is full; nothing that was banned is let in then.
     pub fn replace(&mut self, bans: &[Held], now: u32) -> Result<(), Full> {
-        let sizes = Sizes {
-            chunks: self.memory.chunks(),
-            buckets: self.memory.mask() + 1,
-        };
-        let mut wanted = Writer::with_keys(Words::new(sizes), self.keys);
+        let wanted = MemBans::with_room(self.memory.chunks(), self.memory.mask() + 1);
+        let mut writer = Writer::with_keys(&wanted, self.keys);
         for (prefix, end) in bans {
-            wanted.raise(*prefix, *end, now)?;
+            writer.raise(*prefix, *end, now)?;
             self.raise(*prefix, *end, now)?;
         }
-        let wanted = wanted.memory;
+        let wanted = &wanted;
         let cells: HashMap<u64, Cell> = set::entries(&wanted).collect();
         set::retain(&mut self.memory, |tag| cells.get(&tag).copied());
         for index in 0..TOPS {
-            self.replace_top(index, &wanted);
+            self.replace_top(index, wanted);
         }
         for index in 0..FILTER_LEN {
-            let word = wanted.load(BanMap::Filter, index);
+            let word = wanted.load(BanMap::Filter, index as usize);
             if self.memory.load(BanMap::Filter, index) != word {
                 self.memory.store(BanMap::Filter, index, word);
             }
@@ -41,14 +41,14 @@ impl<M: Memory> Writer<M> {
     }
 
     /// One /16, whatever the number of its chunk.
-    fn replace_top(&mut self, index: u32, wanted: &Words) {
-        let new = Top::from_word(wanted.load(BanMap::Tops, index));
+    fn replace_top(&mut self, index: u32, wanted: &MemBans) {
+        let new = Top::from_word(wanted.load(BanMap::Tops, index as usize));
         let old = Top::from_word(self.memory.load(BanMap::Tops, index));
         if old.chunk != 0 {
             for word in 0..CHUNK_WORDS {
                 let value = match new.chunk {
                     0 => 0,
-                    chunk => wanted.load(BanMap::Chunks, chunk * CHUNK_WORDS + word),
+                    chunk => wanted.load(BanMap::Chunks, (chunk * CHUNK_WORDS + word) as usize),
                 };
                 let at = old.chunk * CHUNK_WORDS + word;
                 if self.memory.load(BanMap::Chunks, at) != value {
@@ -78,7 +78,7 @@ impl<M: Memory> Writer<M> {
         }
         for (tag, cell) in set::entries(smaller) {
             if cell.has_longer() || cell.expiry().is_live(now) {
-                let tag = guard_common::abi::ban::BanTag::from_bits(tag);
+                let tag = BanTag::from_bits(tag);
                 set::put(&mut self.memory, tag, cell, now)?;
             }
         }

@@ -33,12 +33,7 @@ pub(super) fn get(memory: &impl Memory, tag: BanTag) -> Option<Cell> {
 }
 
 /// Writes the cell of an entry, which is made if it is not there.
-pub(super) fn put(
-    memory: &mut impl Memory,
-    tag: BanTag,
-    new: Cell,
-    now: u32,
-) -> Result<(), Full> {
+pub(super) fn put(memory: &mut impl Memory, tag: BanTag, new: Cell, now: u32) -> Result<(), Full> {
     if let Some(place) = find(memory, tag) {
         memory.store(BanMap::Set, place.cell_word(), u64::from(new.bits()));
         return Ok(());

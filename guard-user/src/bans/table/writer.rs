@@ -4,8 +4,8 @@
 use guard_common::abi::{
     addr::Addr,
     ban::{
-        BanMap, BanTag, CHUNK_WORDS, Cell, ChunkPlace, Expiry, FilterBit, LEVEL_BLOCK, LEVEL_CHUNK, LEVEL_SUBNET_V6, LEVEL_TOP, LEVELS_WORD, TOPS, Top, level,
-        level_bit,
+        BanMap, BanTag, CHUNK_WORDS, Cell, ChunkPlace, Expiry, FilterBit, LEVEL_BLOCK, LEVEL_CHUNK,
+        LEVEL_SUBNET_V6, LEVEL_TOP, LEVELS_WORD, TOPS, Top, level, level_bit,
     },
     flow,
 };
@@ -111,7 +111,10 @@ impl<M: Memory> Writer<M> {
     ) -> Result<(), E> {
         let level = holding_level(prefix);
         let left = around(prefix)?;
-        let same = || left.iter().filter(|(other, _)| holding_level(*other) == level);
+        let same = || {
+            left.iter()
+                .filter(|(other, _)| holding_level(*other) == level)
+        };
         for cell in cells(prefix) {
             let covering = same().filter(|(other, _)| other.covers(cell));
             let end = covering.fold(Expiry::NONE, |end, (_, other)| end.later(*other, now));
@@ -216,7 +219,10 @@ impl<M: Memory> Writer<M> {
                 return;
             }
             for net in inside(prefix, LEVEL_CHUNK.max(u32::from(prefix.length()))) {
-                self.set_bits(FilterBit::v4(net.addr()).word(), FilterBit::v4(net.addr()).mask());
+                self.set_bits(
+                    FilterBit::v4(net.addr()).word(),
+                    FilterBit::v4(net.addr()).mask(),
+                );
             }
             return;
         }
@@ -261,9 +267,13 @@ impl<M: Memory> Writer<M> {
             if left.is_empty() {
                 let bit = FilterBit::v4(net.addr());
                 let word = self.memory.load(BanMap::Filter, bit.word());
-                self.memory.store(BanMap::Filter, bit.word(), word & !bit.mask());
+                self.memory
+                    .store(BanMap::Filter, bit.word(), word & !bit.mask());
             }
-        } else if left.iter().all(|(other, _)| prefix.covers(*other) && *other != prefix) {
+        } else if left
+            .iter()
+            .all(|(other, _)| prefix.covers(*other) && *other != prefix)
+        {
             // Nothing holds it as a whole: only what is inside keeps its bits.
             let mut words = std::collections::BTreeMap::<u32, u64>::new();
             for (other, _) in left {
@@ -333,7 +343,8 @@ impl<M: Memory> Writer<M> {
             cell: Cell::new(end, false),
             ..self.top(addr)
         };
-        self.memory.store(BanMap::Tops, Top::at(addr), top.to_word());
+        self.memory
+            .store(BanMap::Tops, Top::at(addr), top.to_word());
     }
 
     fn chunk_cell(&self, addr: Addr) -> Cell {
@@ -368,7 +379,8 @@ impl<M: Memory> Writer<M> {
             self.memory.store(BanMap::Chunks, word, 0);
         }
         let top = Top { chunk, ..top };
-        self.memory.store(BanMap::Tops, Top::at(addr), top.to_word());
+        self.memory
+            .store(BanMap::Tops, Top::at(addr), top.to_word());
         Ok(chunk)
     }
 
@@ -376,11 +388,16 @@ impl<M: Memory> Writer<M> {
     pub(super) fn retire_chunk(&mut self, addr: Addr) {
         let top = self.top(addr);
         let words = top.chunk * CHUNK_WORDS..(top.chunk + 1) * CHUNK_WORDS;
-        if top.chunk == 0 || words.into_iter().any(|w| self.memory.load(BanMap::Chunks, w) != 0) {
+        if top.chunk == 0
+            || words
+                .into_iter()
+                .any(|w| self.memory.load(BanMap::Chunks, w) != 0)
+        {
             return;
         }
         let without = Top { chunk: 0, ..top };
-        self.memory.store(BanMap::Tops, Top::at(addr), without.to_word());
+        self.memory
+            .store(BanMap::Tops, Top::at(addr), without.to_word());
         self.retired.push(top.chunk);
     }
 }
