@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::ban::counted;
+use super::{args::Global, ban::counted};
 use crate::{
     bans::feed::FeedStatus,
     controller::{Controller, Reread},
@@ -59,6 +59,24 @@ pub(super) fn feeds(
     } else {
         Exit::Ok
     })
+}
+
+/// Reads files that have changed, beside a command that put a policy in force.
+pub(super) fn refresh(controller: &Controller, global: &Global, output: &mut Output) {
+    if global.dry_run {
+        return;
+    }
+    match controller.refresh_feeds(Reread::Changed) {
+        Ok(feeds) => {
+            let told: Vec<String> = feeds
+                .iter()
+                .filter(|feed| feed.kept_because.is_some() || feed.wrong > 0)
+                .map(|feed| format!("feed {feed}"))
+                .collect();
+            output.warnings(&told);
+        }
+        Err(failure) => output.warnings(&[format!("feeds: {}", failure.message)]),
+    }
 }
 
 fn feed_json(feed: &FeedStatus) -> Value {

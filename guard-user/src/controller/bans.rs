@@ -12,9 +12,10 @@ use crate::{
         protected::Why,
         settings::{Capacity, Settings},
         store::{Added, Change, Counts, End, Now, Origin, Record, Trouble},
+        table::Sizes,
         target::refuse_wide,
     },
-    dataplane::bans::BanTables,
+    dataplane::{bans::BanTables, pins},
     failure::{Exit, Failure, from_io},
     host::{essential, sessions},
 };
@@ -301,6 +302,25 @@ impl Controller {
         Ok((records, session.now))
     }
 
+    /// How large the tables of bans are; `None` when guard is off or they cannot be opened.
+    #[must_use]
+    pub fn ban_table_sizes(&self) -> Option<Sizes> {
+        let running = pins::open(&self.layout).ok()??;
+        Some(running.bans.sizes())
+    }
+
+    /// Forgets what is over, in the store and in the tables.
+    ///
+    /// # Errors
+    /// When the store or the tables cannot be read.
+    pub fn sweep_bans(&self) -> Result<(), Failure> {
+        if !self.layout.bans().exists() {
+            return Ok(());
+        }
+        let mut session = self.ban_session()?;
+        session.sweep(self)
+    }
+
     /// Every stored ban into the kernel's tables as they are: after `enable` and `load`, which make
     /// them anew, and after a command that was killed. What is there and not stored goes.
     ///
@@ -463,6 +483,26 @@ impl Session {
             Ok(())
         });
         self.finish(controller, marker, removed)
+    }
+
+    /// What is over leaves both.
+    fn sweep(&mut self, controller: &Controller) -> Result<(), Failure> {
+        let Self {
+            now, store, tables, ..
+        } = self;
+        let marker = Marker::set(controller)?;
+        let swept = store.change(now, |change| {
+            let over = change.sweep()?;
+            match tables {
+                Some(tables) if over.len() > MOST_LOWERED => {
+                    tables.replace(&controller.layout, &change.all()?)?;
+                }
+                Some(tables) => lower(change, tables, &over)?,
+                None => {}
+            }
+            Ok(())
+        });
+        self.finish(controller, marker, swept)
     }
 
     /// Store and tables say the same when a change has come to an end, whatever it was.

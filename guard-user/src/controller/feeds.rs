@@ -96,6 +96,14 @@ impl Controller {
         Ok(told)
     }
 
+    /// Is the file of a feed another one than when it was read?
+    #[must_use]
+    pub fn feeds_have_changed(&self) -> bool {
+        let known = self.known_feeds();
+        let mut known = known.iter();
+        known.any(|feed| feed.fingerprint != Fingerprint::of(&feed.file).ok())
+    }
+
     fn known_feeds(&self) -> Vec<FeedStatus> {
         let text = fs::read(self.layout.feeds()).ok();
         // Whatever else it says, the files are read again.
