@@ -10,7 +10,7 @@ use guard_common::abi::{
     ABI_VERSION, ban,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, names,
-    switch::SLOTS,
+    switch::{self as switch_words, SLOTS},
 };
 
 use super::{
@@ -118,7 +118,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         size_of::<ban::BucketWords>() as u32,
     )?;
     let is_known = policy.entries.is_multiple_of(SLOTS)
-        && switch.entries == 2
+        && switch.entries == switch_words::WORDS
         && counters.entries.is_multiple_of(SHARD_ROWS)
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS
