@@ -29,9 +29,10 @@ Examples:
   guardctl status numbered                  what is in force
   guardctl delete 2                         by number
   guardctl stats --watch                    what is dropped, port by port
+  guardctl ban 203.0.113.7 --for 1d         shut a source out, of what goes on, too
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found,
-7 refused (would lock out), 8 partly unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
+7 refused (would lock out, protected address), 8 partly done or unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
 11 state of another version, 12 the daemon does not answer, 13 no BPF file system, 14 a change is
 pending.
 

@@ -1,6 +1,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::*;
+use crate::bans::term::Term;
 
 /// A folder of its own, removed at the end.
 struct Folder(PathBuf);
