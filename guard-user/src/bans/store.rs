@@ -220,13 +220,13 @@ impl Store {
 
 /// Is it the content of the file that is wrong, and not the disk or a permission?
 fn is_damage(error: &DatabaseError) -> bool {
-    match error {
-        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::RepairAborted => true,
-        DatabaseError::Storage(StorageError::Io(error)) => {
-            [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&error.kind())
-        }
-        _ => false,
+    if let DatabaseError::Storage(StorageError::Io(error)) = error {
+        return [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&error.kind());
     }
+    matches!(
+        error,
+        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::RepairAborted
+    )
 }
 
 fn put_aside(path: &Path, now: &Now) -> Result<PathBuf, Failure> {

@@ -186,10 +186,10 @@ pub(super) enum Command {
         #[arg(long, conflicts_with = "sources")]
         all: bool,
     },
-    /// List, export and import bans
+    /// List, export and import bans; alone: list
     Bans {
         #[command(subcommand)]
-        action: ban::Bans,
+        action: Option<ban::Bans>,
     },
     /// Files whose networks are banned as long as they stand in them ([[feed]] in guard.toml)
     Feeds {

@@ -203,13 +203,13 @@ pub(super) fn unban(
 pub(super) fn bans(
     controller: &Controller,
     global: &Global,
-    action: &Bans,
+    action: Option<&Bans>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     match action {
-        Bans::List => list(controller, output),
-        Bans::Export => export(controller, output),
-        Bans::Import { file, sentence } => import(controller, global, file, sentence, output),
+        None | Some(Bans::List) => list(controller, output),
+        Some(Bans::Export) => export(controller, output),
+        Some(Bans::Import { file, sentence }) => import(controller, global, file, sentence, output),
     }
 }
 
@@ -311,11 +311,10 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         return Ok(bytes);
     }
     fs::read(file).map_err(|error| {
-        let exit = match error.kind() {
-            io::ErrorKind::NotFound => Exit::NotFound,
-            _ => return from_io(file.display(), &error),
-        };
-        Failure::new(exit, format!("{}: {error}", file.display()))
+        if error.kind() != io::ErrorKind::NotFound {
+            return from_io(file.display(), &error);
+        }
+        Failure::new(Exit::NotFound, format!("{}: {error}", file.display()))
             .help("name a list of sources, or - for standard input")
     })
 }

@@ -127,7 +127,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             ban::ban(&controller, global, sources, sentence, output)
         }
         Command::Unban { sources, all } => ban::unban(&controller, global, sources, *all, output),
-        Command::Bans { action } => ban::bans(&controller, global, action, output),
+        Command::Bans { action } => ban::bans(&controller, global, action.as_ref(), output),
         Command::Feeds { action } => feeds::feeds(&controller, *action, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
         Command::Apply { file, deadline } => {

@@ -198,7 +198,9 @@ impl BanTables {
                 nets.insert(prefix.addr().v4() >> 16);
             }
             if !prefix.is_v4() || level > 120 {
-                entries += cells(prefix).count() as u64 + 1;
+                // The /64 of what is longer has a mark.
+                let marks = u64::from(!prefix.is_v4() && level > 64);
+                entries += cells(prefix).count() as u64 + marks;
             }
         }
         let now = self.sizes();

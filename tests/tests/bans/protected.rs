@@ -94,7 +94,6 @@ fn what_makes_no_sense_is_told_and_changes_nothing() {
         (&["unban"], 2, "SOURCE"),
         (&["unban", "203.0.113.7"], 6, "not banned"),
         (&["unban", "203.0.113.7", "--all"], 2, "cannot be used"),
-        (&["bans"], 2, "import"),
         (&["bans", "import", "/nonexistent"], 6, "/nonexistent"),
     ] {
         let _ = scene.guardctl(words).exit(code).says(said);

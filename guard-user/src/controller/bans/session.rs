@@ -213,8 +213,12 @@ impl Session {
                 if change.end(prefix, number)?.is_some() {
                     let others = change.around(prefix)?.into_iter();
                     let around = others.map(|(other, _)| other);
-                    let outer = around.filter(|other| other.covers(prefix) && *other != prefix);
-                    return Ok(Some((prefix, outer.last(), change.of(prefix)?.len() > 1)));
+                    let mut outer = around.filter(|other| other.covers(prefix) && *other != prefix);
+                    return Ok(Some((
+                        prefix,
+                        outer.next_back(),
+                        change.of(prefix)?.len() > 1,
+                    )));
                 }
             }
             Ok(None)
