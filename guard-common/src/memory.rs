@@ -16,9 +16,10 @@ use crate::{
         flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
         fragment::CELLS,
         image::HEADER_FLAGS,
+        meter,
         switch::{SlotState, SwitchWord},
     },
-    policy::{BanBucket, Bucket, Headers, Tables},
+    policy::{BanBucket, Bucket, Entries, Headers, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -47,6 +48,8 @@ pub struct MemTables {
     /// Made when the first flow begins.
     flows: RefCell<Vec<Cell<u64>>>,
     ports: RefCell<BTreeMap<u16, u8>>,
+    /// Made when the first meter runs.
+    meters: RefCell<Vec<Cell<u64>>>,
     events: [Cell<u64>; counters::Event::ALL.len()],
 }
 
@@ -73,6 +76,7 @@ impl MemTables {
             flow_keys: flow::keys(0),
             flows: RefCell::default(),
             ports: RefCell::default(),
+            meters: RefCell::default(),
             events: Default::default(),
         }
     }
@@ -109,6 +113,26 @@ impl MemTables {
         let mut flows = self.flows.borrow_mut();
         *flows = words.iter().copied().map(Cell::new).collect();
         flows.resize(BUCKETS as usize * BUCKET_WORDS, Cell::new(0));
+    }
+
+    /// The table of meters as it lies in the map, bucket after bucket.
+    #[must_use]
+    pub fn meter_words(&self) -> Vec<u64> {
+        let mut words: Vec<u64> = self.meters.borrow().iter().map(Cell::get).collect();
+        words.resize(meter::BUCKETS as usize * meter::WAYS, 0);
+        words
+    }
+
+    /// Puts another table of meters in the place of this one; missing words are 0.
+    pub fn set_meter_words(&self, words: &[u64]) {
+        let mut meters = self.meters.borrow_mut();
+        *meters = words.iter().copied().map(Cell::new).collect();
+        meters.resize(meter::BUCKETS as usize * meter::WAYS, Cell::new(0));
+    }
+
+    /// Forgets what every source owes, every conversation and every source that is held.
+    pub fn clear_meters(&self) {
+        self.meters.borrow_mut().clear();
     }
 
     /// Ports that have marks, and which.
@@ -164,6 +188,33 @@ impl Bucket for MemBucket<'_> {
 
     fn set_state(&self, way: usize, state: u64) {
         self.tables.set_word(self.at + WAYS + way % WAYS, state);
+    }
+}
+
+/// A bucket of the model's meters.
+struct MemEntries<'a> {
+    meters: &'a RefCell<Vec<Cell<u64>>>,
+    at: usize,
+}
+
+impl Entries for MemEntries<'_> {
+    fn load(&self, way: usize) -> u64 {
+        let at = self.at + way % meter::WAYS;
+        self.meters.borrow().get(at).map_or(0, Cell::get)
+    }
+
+    fn store(&self, way: usize, word: u64) {
+        let mut meters = self.meters.borrow_mut();
+        if meters.is_empty() {
+            meters.resize(meter::BUCKETS as usize * meter::WAYS, Cell::new(0));
+        }
+        if let Some(cell) = meters.get(self.at + way % meter::WAYS) {
+            cell.set(word);
+        }
+    }
+
+    fn add(&self, way: usize, amount: u64) {
+        self.store(way, self.load(way).wrapping_add(amount));
     }
 }
 
@@ -235,6 +286,13 @@ impl Tables for MemTables {
         MemBucket {
             tables: self,
             at: index as usize * BUCKET_WORDS,
+        }
+    }
+
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        MemEntries {
+            meters: &self.meters,
+            at: index as usize * meter::WAYS,
         }
     }
 

@@ -15,8 +15,8 @@ use guard_common::{
     memory::MemTables,
     packet::{PacketReader, TcpFlags},
     policy::{
-        Arrival, BanBucket, Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer,
-        Tables, note_outgoing,
+        Arrival, BanBucket, Bucket, Entries, Found, Headers, Place, Quotation, QuotedPart,
+        RulesAnswer, Tables, note_outgoing,
     },
     testing::{PacketBuilder, packet, packet_v6},
 };
@@ -192,6 +192,10 @@ impl Tables for Broken<'_> {
             (_, event) => event,
         };
         guard_common::policy::find_flow(self, tag, event)
+    }
+
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        self.right.meter_bucket(index)
     }
 
     fn port_marks(&self, port: u16) -> u8 {

@@ -124,7 +124,7 @@ fn increment_shared(counter: *mut Counter, bytes: u64) {
 
 /// The atomic add without a result, the only atomic that 5.10 knows; `core` has none for BPF.
 #[inline(always)]
-fn atomic_add(word: *mut u64, value: u64) {
+pub(crate) fn atomic_add(word: *mut u64, value: u64) {
     // SAFETY: the callers pass an aligned word of a live map element.
     unsafe {
         core::arch::asm!(

@@ -8,6 +8,7 @@ use guard_common::abi::{
     flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
     fragment::CELLS,
     image::FIXED_WORDS,
+    meter,
     switch::{self, SLOTS},
 };
 
@@ -32,6 +33,10 @@ pub(crate) static FLOWS: Array<BucketWords> = Array::with_max_entries(BUCKETS, M
 
 #[map(name = "ports")]
 pub(crate) static PORTS: Array<[u8; PORTS_PER_ROW]> = Array::with_max_entries(PORT_ROWS, MMAPABLE);
+
+#[map(name = "meters")]
+pub(crate) static METERS: Array<meter::BucketWords> =
+    Array::with_max_entries(meter::BUCKETS, MMAPABLE);
 
 #[map(name = "ban_filter")]
 pub(crate) static BAN_FILTER: Array<u64> = Array::with_max_entries(ban::FILTER_LEN, MMAPABLE);

@@ -15,17 +15,18 @@ use guard_common::{
         counters,
         flow::{BucketWords, Event, FlowState, Tag, Tuple, WAYS, port_place},
         image::Tree,
+        meter,
         switch::{self, SwitchWord},
     },
     packet::PacketReader,
     policy::{
-        BanBucket, Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer, Tables,
-        begin_flow, find_ban, find_flow, interface_class, is_banned, longest_prefix, quoted_part,
-        weigh_rules,
+        BanBucket, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation, QuotedPart,
+        RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class, is_banned,
+        longest_prefix, quoted_part, weigh_rules,
     },
 };
 
-use crate::{count, maps, reader::FrameReader, socket};
+use crate::{count, maps, meters, reader::FrameReader, socket};
 
 /// Stands for the maps of this program, and for the packet on whose behalf sockets are looked up.
 pub(crate) struct BpfTables {
@@ -189,6 +190,26 @@ impl Tables for BpfTables {
             u32::from(quotation.is_v4),
             part as u32,
         )
+    }
+
+    #[inline(always)]
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        meters::bucket(index)
+    }
+
+    #[inline(always)]
+    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+        meters::find(place, now)
+    }
+
+    #[inline(always)]
+    fn may_enter(&self, newcomer: Newcomer) -> bool {
+        meters::may_enter(newcomer)
+    }
+
+    #[inline(always)]
+    fn answer(&self, base: u32, remote: Addr, ports: u32) {
+        meters::answer(base, remote, ports);
     }
 
     #[inline(always)]

@@ -17,7 +17,7 @@ use guard_common::{
         flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
         fragment::CELLS,
         image::HEADER_FLAGS,
-        names,
+        meter, names,
         reason::{Action, Reason},
         service::{Service, ServiceKind},
         switch::{SlotState, SwitchWord},
@@ -26,7 +26,9 @@ use guard_common::{
     policy::{Arrival, Judgement},
 };
 use guard_user::{
-    dataplane::{FlowTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping},
+    dataplane::{
+        FlowTable, MeterTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping,
+    },
     ruleset::{
         compile::{Host, Stamp, compile},
         model::Policy,
@@ -82,6 +84,8 @@ pub struct Harness {
     flow_words: Mapping,
     port_words: Mapping,
     fragments: Mapping,
+    meters: MeterTable,
+    meter_words: Mapping,
     keys: [u64; flow::KEYS],
     model: MemTables,
 }
@@ -100,6 +104,7 @@ pub fn host() -> Host {
             .iter()
             .map(|ip| ip.parse().expect("an address"))
             .collect(),
+        ..Host::default()
     }
 }
 
@@ -157,6 +162,12 @@ impl Harness {
             flow_words: map(&object, names::FLOWS, BUCKETS as usize * BUCKET_WORDS)?,
             port_words: map(&object, names::PORTS, PORT_WORDS)?,
             fragments: map(&object, names::FRAGMENTS, CELLS as usize)?,
+            meters: object.meters()?,
+            meter_words: map(
+                &object,
+                names::METERS,
+                meter::BUCKETS as usize * meter::WAYS,
+            )?,
             keys: flow::keys(SEED),
             object,
             model,

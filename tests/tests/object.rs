@@ -9,7 +9,7 @@ use guard_common::abi::{
     counters::{Counter, SHARD_ROWS},
     flow,
     fragment::CELLS,
-    names,
+    meter, names,
     switch::SLOTS,
 };
 use guard_tests::require;
@@ -78,6 +78,11 @@ fn every_map_has_its_name_its_kind_and_its_size() {
             names::BAN_SET,
             PARAMETERS.ban_buckets,
             size_of::<ban::BucketWords>(),
+        ),
+        (
+            names::METERS,
+            meter::BUCKETS,
+            size_of::<meter::BucketWords>(),
         ),
     ];
     assert_eq!(expected.map(|(name, ..)| name), names::MAPS);

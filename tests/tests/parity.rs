@@ -14,7 +14,7 @@ use guard_common::{
     testing::random::Random,
 };
 use guard_tests::{
-    frames::random_frame,
+    frames::{SOURCES_V4, SOURCES_V6, random_frame},
     harness::Harness,
     local_net::{LocalNet, Session, in_local_net},
     peers::Ends,
@@ -22,7 +22,8 @@ use guard_tests::{
     traffic::{Step, random_step},
 };
 use guard_user::ruleset::{
-    model::{DefaultAction, Policy},
+    limit::{Limit, Rate},
+    model::{DefaultAction, Policy, RuleAction, Traffic},
     sample::{NESTED, Shape, random_policy},
 };
 
@@ -78,6 +79,9 @@ fn agree(net: &LocalNet) {
                 guard.mark_sessions(session.own_port);
             }
         }
+        for source in SOURCES_V4.iter().chain(&SOURCES_V6).step_by(3) {
+            guard.holds(source, random.pick(NESTED.ports));
+        }
         let steps = steps_of(&mut random, &ends);
         for steps in steps.chunks(BATCH) {
             agree_on(&mut guard, steps, &mut met);
@@ -125,6 +129,17 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
         any_source_in: 3,
     };
     let mut policy = random_policy(random, &NESTED, shape);
+    for rule in &mut policy.rules {
+        let has_connections = matches!(rule.traffic, Traffic::Ports(..));
+        if rule.action == RuleAction::Allow && has_connections && random.once_in(2) {
+            let rate = Rate {
+                count: 1 + random.below(20) as u32,
+                seconds: 1 + random.below(10) as u32,
+            };
+            let burst = 1 + random.below(8) as u32;
+            rule.action = RuleAction::Limit(Limit { rate, burst });
+        }
+    }
     policy.default = match round % 3 {
         0 => DefaultAction::Allow,
         _ => DefaultAction::Deny,

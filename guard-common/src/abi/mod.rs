@@ -12,6 +12,7 @@ pub mod explain;
 pub mod flow;
 pub mod fragment;
 pub mod image;
+pub mod meter;
 pub mod names;
 pub mod reason;
 pub mod rule;

@@ -19,6 +19,8 @@ pub const FRAGMENTS: &str = "fragments";
 pub const FLOWS: &str = "flows";
 /// Array of [`super::flow::PORT_ROWS`] rows of bytes: what is known of local ports.
 pub const PORTS: &str = "ports";
+/// Array of [`super::meter::BucketWords`].
+pub const METERS: &str = "meters";
 /// Array of words: [`super::ban::BanMap::Filter`].
 pub const BAN_FILTER: &str = "ban_filter";
 /// Array of words: [`super::ban::BanMap::Tops`].
@@ -28,8 +30,9 @@ pub const BAN_CHUNKS: &str = "ban_chunks";
 /// Array of [`super::ban::BucketWords`]: [`super::ban::BanMap::Set`].
 pub const BAN_SET: &str = "ban_set";
 /// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 10] = [
+pub const MAPS: [&str; 11] = [
     POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, BAN_FILTER, BAN_TOPS, BAN_CHUNKS, BAN_SET,
+    METERS,
 ];
 
 /// Constant of the object: words in one policy slot.

@@ -158,6 +158,8 @@ reasons! {
     IcmpUnrelated = 41, Drop, "icmp-unrelated", "an ICMP error about a packet that this host did not send";
     /// The source is banned.
     Banned = 42, Drop, "banned", "the source is banned; `guardctl bans list` says why, `guardctl unban …` lifts it";
+    /// A new connection of a source that has opened as many as the rule lets it.
+    Limited = 43, Drop, "limited", "the source opens more connections than the rule's limit lets it";
 }
 
 #[cfg(test)]

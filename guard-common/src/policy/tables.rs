@@ -6,9 +6,12 @@ use crate::abi::{
     clock, counters,
     flow::{Event, FlowState, Tag, Tuple},
     image::Tree,
+    meter,
 };
 
-use super::{BanBucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer};
+use super::{
+    BanBucket, Entries, Found, Headers, Newcomer, Place, Quotation, QuotedPart, RulesAnswer, Way,
+};
 use crate::packet::PacketReader;
 
 /// State outside the packet. Every look-up is total: what is not there reads as 0.
@@ -123,6 +126,36 @@ pub trait Tables {
         Self: Sized,
     {
         super::quoted_part(reader, quotation, part)
+    }
+
+    /// Bucket `index` of the table of meters.
+    fn meter_bucket(&self, index: u32) -> impl Entries;
+
+    /// [`super::find_entry`], likewise.
+    #[inline(always)]
+    fn find_entry(&self, place: meter::Place, now: u64) -> Way
+    where
+        Self: Sized,
+    {
+        super::find_entry(&self.meter_bucket(place.bucket), place.tag, now)
+    }
+
+    /// [`super::may_enter`], likewise.
+    #[inline(always)]
+    fn may_enter(&self, newcomer: Newcomer) -> bool
+    where
+        Self: Sized,
+    {
+        super::may_enter(self, newcomer)
+    }
+
+    /// [`super::answer`], likewise.
+    #[inline(always)]
+    fn answer(&self, base: u32, remote: Addr, ports: u32)
+    where
+        Self: Sized,
+    {
+        super::answer(self, base, remote, ports);
     }
 
     /// Word `index` of [`crate::abi::ban::BanMap::Filter`].

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     control::{InterfaceReport, Level, Report},
     controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
-    dataplane::heal::Spare,
+    dataplane::{heal::Spare, held::Watched},
     failure::Failure,
     host::Network,
 };
@@ -99,6 +99,7 @@ pub(super) struct Keeper {
     next_load: Option<Instant>,
     next_sessions: Instant,
     bans: BanKeeper,
+    watched: Watched,
 }
 
 impl Keeper {
@@ -113,6 +114,7 @@ impl Keeper {
             next_load: None,
             next_sessions: Instant::now() + SESSIONS,
             bans: BanKeeper::new(),
+            watched: Watched::default(),
         }
     }
 
@@ -260,7 +262,7 @@ impl Keeper {
             return;
         }
         self.next_sessions = Instant::now() + SESSIONS;
-        let result = self.controller.keep_sessions(network);
+        let result = self.controller.keep_sessions(network, &mut self.watched);
         let problem = result.err().map(|failure| (Level::Warning, text(&failure)));
         self.board().journal.standing("sessions", problem);
     }

@@ -10,6 +10,7 @@ pub mod egress;
 pub mod explain;
 pub mod flows;
 pub mod heal;
+pub mod held;
 pub mod installation;
 pub mod mapping;
 pub mod object;
@@ -20,5 +21,6 @@ pub mod slots;
 
 pub use counters::Counters;
 pub use flows::FlowTable;
+pub use held::MeterTable;
 pub use object::{LoadError, Object, Parameters, Purpose};
 pub use slots::PolicySlots;

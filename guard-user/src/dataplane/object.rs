@@ -11,11 +11,11 @@ use guard_common::abi::{
     ban::{self, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS},
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
-    names,
+    meter, names,
     switch::{self, SLOTS},
 };
 
-use super::{Counters, FlowTable, PolicySlots, bans::Shared, clock, mapping::Mapping};
+use super::{Counters, FlowTable, MeterTable, PolicySlots, bans::Shared, clock, mapping::Mapping};
 
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
@@ -263,6 +263,16 @@ impl Object {
             self.mapping(names::PORTS, PORT_ROWS * PORTS_PER_ROW as u32 / 8)?,
             self.parameters.seed,
         ))
+    }
+
+    /// The table of meters.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn meters(&self) -> Result<MeterTable, LoadError> {
+        let words = meter::BUCKETS * meter::WAYS as u32;
+        let mapping = self.mapping(names::METERS, words)?;
+        Ok(MeterTable::new(mapping, self.parameters.seed))
     }
 
     fn mapping(&self, name: &'static str, words: u32) -> Result<Mapping, LoadError> {

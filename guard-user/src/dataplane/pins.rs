@@ -9,12 +9,13 @@ use aya::{
 use guard_common::abi::{
     ABI_VERSION, ban,
     counters::{MAX_SHARDS, SHARD_ROWS},
-    flow, fragment, names,
+    flow, fragment, meter, names,
     switch::{self as switch_words, SLOTS},
 };
 
 use super::{
-    Counters, FlowTable, Parameters, PolicySlots, Purpose, bans::Shared, egress, mapping::Mapping,
+    Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, bans::Shared, egress,
+    mapping::Mapping,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -51,6 +52,8 @@ pub struct Running {
     pub flows: FlowTable,
     /// Bans.
     pub bans: Shared,
+    /// Meters.
+    pub meters: MeterTable,
 }
 
 /// Name of the pin of an interface's link.
@@ -108,6 +111,11 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
+    let meters = Pinned::open(
+        &folder,
+        names::METERS,
+        size_of::<meter::BucketWords>() as u32,
+    )?;
     let shards = counters.entries / SHARD_ROWS;
     let ban_filter = Pinned::open(&folder, names::BAN_FILTER, 8)?;
     let ban_tops = Pinned::open(&folder, names::BAN_TOPS, 8)?;
@@ -127,7 +135,8 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && ban_filter.entries == ban::FILTER_LEN
         && ban_tops.entries == ban::TOPS
         && ban_chunks.entries.is_multiple_of(ban::CHUNK_WORDS)
-        && ban_set.entries.is_power_of_two();
+        && ban_set.entries.is_power_of_two()
+        && meters.entries == meter::BUCKETS;
     if !is_known {
         return Err(mismatch(
             &folder,
@@ -145,6 +154,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
             ports.mapping(flow::PORTS_PER_ROW as u32 / 8)?,
             slots.seed(),
         ),
+        meters: MeterTable::new(meters.mapping(meter::WAYS as u32)?, slots.seed()),
         slots,
         counters: Counters::new(counters.mapping(2)?),
         bans: Shared {

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     address::{self, AddressItem},
     diagnostic::{Diagnostic, Diagnostics, LineIndex, Position},
+    limit::SourcePrefixes,
     model::{DefaultAction, RuleAction, Traffic},
     names::Names,
     value::{self, BadValue, quoted},
@@ -18,6 +19,7 @@ use crate::bans::settings::Settings;
 
 mod bans;
 mod keys;
+mod limits;
 mod rule;
 
 pub(super) use bans::FeedDraft;
@@ -39,6 +41,7 @@ pub(super) struct Draft {
     pub(super) sets: Vec<SetDraft>,
     pub(super) bans: Option<Located<Settings>>,
     pub(super) feeds: Vec<FeedDraft>,
+    pub(super) limits: Option<Located<SourcePrefixes>>,
     /// In order; `None` for a rule that cannot be used, so that the others keep their numbers.
     pub(super) rules: Vec<Option<RuleDraft>>,
 }
@@ -139,6 +142,7 @@ impl Reader<'_, '_> {
                 "sets" => draft.sets = self.sets(value),
                 "bans" => draft.bans = self.bans(value),
                 "feed" => draft.feeds = self.feeds(value),
+                "limits" => draft.limits = self.limits(value),
                 "rule" => draft.rules = self.rules(value),
                 unknown => self.error(key.span(), keys::unknown_root(unknown)),
             }

@@ -14,7 +14,7 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
-    policy::{BanBucket, Bucket, Headers, Tables},
+    policy::{BanBucket, Bucket, Entries, Headers, Tables},
     testing::random::Random,
 };
 use guard_user::ruleset::sample::{NESTED, Shape, random_policy};
@@ -112,6 +112,10 @@ impl Tables for Broken<'_> {
 
     fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
         self.right.has_socket(tuple, headers)
+    }
+
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        self.right.meter_bucket(index)
     }
 
     fn count(&self, event: Event) {

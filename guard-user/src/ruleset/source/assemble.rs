@@ -31,6 +31,7 @@ impl Reading<'_> {
         let mut drafts = std::mem::take(&mut self.drafts);
         let sets = self.sets(&mut drafts);
         let interfaces = self.single("interfaces", &mut drafts, |draft| draft.interfaces.take());
+        let limits = self.single("[limits]", &mut drafts, |draft| draft.limits.take());
         let default = self.single("default", &mut drafts, |draft| draft.default.take());
         let bans = self.single("[bans]", &mut drafts, |draft| draft.bans.take());
         let mut policy = Policy {
@@ -38,6 +39,7 @@ impl Reading<'_> {
             default: default.unwrap_or_default(),
             bans: bans.unwrap_or_default(),
             feeds: self.feeds(&mut drafts),
+            sources: limits.unwrap_or_default(),
             ..Policy::default()
         };
         let mut numbered = Vec::new();
