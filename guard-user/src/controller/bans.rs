@@ -3,7 +3,7 @@
 
 mod session;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use ipnetwork::IpNetwork;
 
@@ -17,9 +17,9 @@ use crate::{
         table::Sizes,
         target::refuse_wide,
     },
-    dataplane::pins,
-    failure::{Failure, from_io},
-    host::{essential, sessions},
+    dataplane::{clock, pins},
+    failure::{Exit, Failure, from_io},
+    host::{clock as host_clock, essential, sessions},
 };
 
 pub(super) use session::Session;
@@ -297,6 +297,38 @@ impl Controller {
     pub fn ban_table_sizes(&self) -> Option<Sizes> {
         let running = pins::open(&self.layout).ok()??;
         Some(running.bans.sizes())
+    }
+
+    /// How far the kernel's clock of bans is behind the time since boot, from some moment on: it grows
+    /// while the host is suspended. `None` when guard is off.
+    ///
+    /// # Errors
+    /// When the clock cannot be asked.
+    pub fn ban_clock_behind(&self) -> Result<Option<Duration>, Failure> {
+        if pins::open(&self.layout)?.is_none() {
+            return Ok(None);
+        }
+        let eighths = clock::pinned_now(&self.layout.clock()).map_err(|error| {
+            Failure::new(
+                Exit::Failed,
+                format!("{}: {error}", self.layout.clock().display()),
+            )
+        })?;
+        let boot = Duration::from_nanos(host_clock::boot_time_ns());
+        // It does not begin at 0; only differences count.
+        let whole = clock::eighth() * u32::MAX;
+        Ok(Some(boot + whole - clock::eighth() * eighths))
+    }
+
+    /// The ends of all bans, as the store has them, into the kernel's tables.
+    ///
+    /// # Errors
+    /// As [`Controller::bans`].
+    pub fn rewrite_bans(&self) -> Result<(), Failure> {
+        if !self.layout.bans().exists() {
+            return Ok(());
+        }
+        self.ban_session()?.rewrite(self)
     }
 
     /// Forgets what is over, in the store and in the tables.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guard_common::abi::ban::{BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry};
 
-use super::{clock, installation, mapping::Mapping, pins, slots};
+use super::{clock, enlarge, mapping::Mapping, pins, slots};
 use crate::{
     bans::{
         Prefix,
@@ -118,7 +118,7 @@ impl BanTables {
             eighth: clock::eighth(),
             most: most(capacity),
         };
-        if installation::is_enlarging(&layout.maps()) {
+        if enlarge::is_enlarging(&layout.maps()) {
             // A command was killed: interfaces may use other tables than those that are pinned.
             tables.enlarge(layout, tables.sizes())?;
         }
@@ -241,7 +241,7 @@ impl BanTables {
     }
 
     fn enlarge(&mut self, layout: &Layout, sizes: Sizes) -> Result<(), Failure> {
-        let shared = installation::enlarge(layout, sizes, |larger| {
+        let shared = enlarge::enlarge(layout, sizes, |larger| {
             let mut larger = Writer::new(larger, self.seed);
             larger
                 .take_over(self.writer.memory(), self.now)

@@ -22,14 +22,12 @@ use super::{
     Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
     attach::{Attached, attach, replace},
-    bans::{self, Shared},
-    clock, egress,
+    bans, clock, egress,
     object::LoadError,
     pins::{self, link_name},
     preflight,
 };
 use crate::{
-    bans::table::Sizes,
     failure::{Exit, Failure, from_io},
     host::{Interface, Network, sockets::has_unconnected_udp},
     layout::Layout,
@@ -328,61 +326,6 @@ fn exchange(
     Ok(changes)
 }
 
-/// Makes larger tables of bans and lets a program that uses them take over, link by link. `fill` writes
-/// into them what the smaller ones say; filter and tops are shared.
-///
-/// # Errors
-/// What the kernel refuses, or `fill`; the smaller tables then stay in place. A kill in between leaves
-/// links with either, until the next change of bans repeats it.
-pub(super) fn enlarge(
-    layout: &Layout,
-    sizes: Sizes,
-    fill: impl FnOnce(Shared) -> Result<Shared, Failure>,
-) -> Result<Shared, Failure> {
-    preflight::may_load()?;
-    let maps = layout.maps();
-    let fresh = [names::BAN_CHUNKS, names::BAN_SET];
-    let parameters = Parameters {
-        ban_chunks: sizes.chunks,
-        ban_buckets: sizes.buckets,
-        ..pins::parameters(layout, Purpose::Filter)?
-    };
-    let mut object = Object::load(parameters, Some((&maps, &fresh))).map_err(load_failure)?;
-    let larger = fill(object.bans().map_err(load_failure)?)?;
-    for name in fresh {
-        let next = maps.join(next_name(name));
-        remove_if_there(&next)?;
-        pin(&object, name, &next)?;
-    }
-    let network = Network::read_without_routes()
-        .map_err(|error| from_io("cannot read the interfaces", &error))?;
-    let egress = object.egress().map_err(load_failure)?;
-    for link in pins::links(layout)? {
-        if let Some(known) = network.by_index(link.ifindex) {
-            egress::attach(egress, known, &layout.links())?;
-        }
-    }
-    let program = object.ingress().map_err(load_failure)?;
-    for link in pins::links(layout)? {
-        if network.by_index(link.ifindex).is_some() {
-            replace(program, link)?;
-        }
-    }
-    for name in fresh {
-        let to = maps.join(name);
-        fs::rename(maps.join(next_name(name)), &to)
-            .map_err(|error| from_io(to.display(), &error))?;
-    }
-    Ok(larger)
-}
-
-/// Was a command killed while it made larger tables of bans?
-pub(super) fn is_enlarging(maps: &Path) -> bool {
-    [names::BAN_CHUNKS, names::BAN_SET]
-        .into_iter()
-        .any(|name| maps.join(next_name(name)).exists())
-}
-
 /// Was a command killed between making larger maps and putting both of them in place? The program
 /// may use either pair then, so neither can be written to.
 pub(super) fn is_interrupted(maps: &Path) -> bool {
@@ -397,7 +340,7 @@ pub(super) fn pin_of_link(layout: &Layout, ifindex: u32) -> PathBuf {
 }
 
 /// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
-fn next_name(name: &str) -> String {
+pub(super) fn next_name(name: &str) -> String {
     format!("{name}_next")
 }
 
@@ -409,7 +352,7 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), Failure> {
     }
 }
 
-fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {
+pub(super) fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {
     object
         .map(name)
         .map_err(load_failure)?

@@ -165,6 +165,14 @@ impl Session {
         self.finish(controller, marker, removed)
     }
 
+    /// The tables say again what the store says.
+    pub(super) fn rewrite(&mut self, controller: &Controller) -> Result<(), Failure> {
+        match &mut self.tables {
+            Some(tables) => settle(controller, &self.store, &self.now, tables),
+            None => Ok(()),
+        }
+    }
+
     /// What is over leaves both.
     pub(super) fn sweep(&mut self, controller: &Controller) -> Result<(), Failure> {
         let Self {
