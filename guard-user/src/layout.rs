@@ -95,6 +95,24 @@ impl Layout {
         self.state.join("last-good.json")
     }
 
+    /// What is banned.
+    #[must_use]
+    pub fn bans(&self) -> PathBuf {
+        self.state.join("bans.redb")
+    }
+
+    /// What is known of the feeds.
+    #[must_use]
+    pub fn feeds(&self) -> PathBuf {
+        self.state.join("feeds.json")
+    }
+
+    /// Exists while the store of bans and the tables of the kernel may differ.
+    #[must_use]
+    pub fn unsettled_bans(&self) -> PathBuf {
+        self.run.join("bans.unsettled")
+    }
+
     /// The daemon's socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {

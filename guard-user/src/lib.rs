@@ -1,5 +1,6 @@
 //! guard's controller: the library behind `guardctl`.
 
+pub mod bans;
 pub mod cli;
 pub mod control;
 pub mod controller;

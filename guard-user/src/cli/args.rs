@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::deadline;
+use super::{ban, deadline, feeds};
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -30,9 +30,10 @@ Examples:
   guardctl status numbered                  what is in force
   guardctl delete 2                         by number
   guardctl stats --watch                    what is dropped, port by port
+  guardctl ban 203.0.113.7 --for 1d         shut a source out, of what goes on, too
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found,
-7 refused (would lock out), 8 partly unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
+7 refused (would lock out, protected address), 8 partly done or unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
 11 state of another version, 12 the daemon does not answer, 13 no BPF file system, 14 a change is
 pending.
 
@@ -176,6 +177,34 @@ pub(super) enum Command {
     Never {
         #[command(subcommand)]
         action: Never,
+    },
+    /// Shut sources out for a time, of what goes on, too: `ban 203.0.113.7 --for 1d`
+    #[command(after_help = ban::HELP)]
+    Ban {
+        /// Addresses and prefixes
+        #[arg(required = true, value_name = "SOURCE")]
+        sources: Vec<String>,
+        #[command(flatten)]
+        sentence: ban::Sentence,
+    },
+    /// Lift bans at once: `unban 203.0.113.7`, `unban --all`
+    Unban {
+        /// As they were banned
+        #[arg(required_unless_present = "all", value_name = "SOURCE")]
+        sources: Vec<String>,
+        /// Every ban but those of feeds
+        #[arg(long, conflicts_with = "sources")]
+        all: bool,
+    },
+    /// List, export and import bans; alone: list
+    Bans {
+        #[command(subcommand)]
+        action: Option<ban::Bans>,
+    },
+    /// Files whose networks are banned as long as they stand in them ([[feed]] in guard.toml)
+    Feeds {
+        #[command(subcommand)]
+        action: Option<feeds::Feeds>,
     },
     /// Put the policy files into force
     Reload {

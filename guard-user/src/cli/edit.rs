@@ -207,6 +207,7 @@ pub(super) fn reload(
 ) -> Result<Exit, Failure> {
     let consent = consent(global, deadline, Danger::MayShutOut);
     let changed = controller.reload(consent)?;
+    super::feeds::refresh(controller, global, output);
     report(controller, global, &changed, consent, output)
 }
 

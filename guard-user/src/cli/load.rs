@@ -2,13 +2,18 @@
 
 use serde_json::json;
 
+use super::args::Global;
 use crate::{
     controller::{Controller, Loading, Origin},
     failure::{Exit, Failure},
     output::Output,
 };
 
-pub(super) fn load(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) fn load(
+    controller: &Controller,
+    global: &Global,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let Loading::Loaded {
         origin,
         generation,
@@ -34,6 +39,7 @@ pub(super) fn load(controller: &Controller, output: &mut Output) -> Result<Exit,
         Origin::Kernel => "kernel",
     };
     output.warnings(&warnings);
+    super::feeds::refresh(controller, global, output);
     let lost: Vec<String> = unprotected
         .iter()
         .map(|(name, why)| format!("{name}: UNPROTECTED: {why}"))

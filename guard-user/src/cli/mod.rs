@@ -3,12 +3,14 @@
 
 mod args;
 mod audit;
+mod ban;
 mod confirm;
 mod countdown;
 mod daemon;
 mod deadline;
 mod edit;
 mod explain;
+mod feeds;
 mod load;
 mod papers;
 mod power;
@@ -92,7 +94,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         }
         Command::Disable => power::disable(&controller, global, output),
         Command::Daemon { asked } => daemon::daemon(&controller, *asked, output),
-        Command::Load => load::load(&controller, output),
+        Command::Load => load::load(&controller, global, output),
         Command::Service { action } => service::service(&controller, *action, output),
         Command::Status { view } => status::status(&controller, *view, output),
         Command::Allow { words, deadline } => {
@@ -124,6 +126,12 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             edit::default(&controller, global, *action, direction, *deadline, output)
         }
         Command::Never { action } => edit::never(&controller, global, action, output),
+        Command::Ban { sources, sentence } => {
+            ban::ban(&controller, global, sources, sentence, output)
+        }
+        Command::Unban { sources, all } => ban::unban(&controller, global, sources, *all, output),
+        Command::Bans { action } => ban::bans(&controller, global, action.as_ref(), output),
+        Command::Feeds { action } => feeds::feeds(&controller, *action, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
         Command::Apply { file, deadline } => {
             edit::apply(&controller, global, file.as_deref(), *deadline, output)

@@ -40,6 +40,7 @@ pub(super) fn enable(
     };
     let enabled =
         controller.enable(&wanted, consent, |at_risk| prompt::may_cut(at_risk, global))?;
+    super::feeds::refresh(controller, global, output);
     output.warnings(&enabled.warnings);
     output.show(
         |out| {

@@ -49,16 +49,6 @@ const VERBS: &[(&str, &str, &str)] = &[
         "`out` is not in guard: it filters what arrives, not what this host sends",
         "outgoing traffic is a matter for nftables",
     ),
-    (
-        "ban",
-        "`ban` is not available yet",
-        "use `guardctl insert 1 deny from ADDRESS`",
-    ),
-    (
-        "unban",
-        "`unban` is not available yet",
-        "use `guardctl delete deny from ADDRESS`",
-    ),
     ("start", "`start` is not in guard", "use `guardctl enable`"),
     ("stop", "`stop` is not in guard", "use `guardctl disable`"),
     (

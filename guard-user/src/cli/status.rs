@@ -1,6 +1,6 @@
 //! `status` and `version`.
 
-use guard_common::abi::ABI_VERSION;
+use guard_common::abi::{ABI_VERSION, ban};
 use serde_json::json;
 
 use super::{args::View, deadline, service};
@@ -34,10 +34,25 @@ pub(super) fn status(
         || {
             let mut value = status_json(&status);
             value["boot"] = service::boot_json(controller);
+            value["ban_tables"] = ban_tables_json(controller);
             value
         },
     );
     Ok(status.protection.exit())
+}
+
+/// Bytes of each table of bans.
+fn ban_tables_json(controller: &Controller) -> serde_json::Value {
+    let Some(sizes) = controller.ban_table_sizes() else {
+        return serde_json::Value::Null;
+    };
+    json!({
+        "filter_bytes": 8 * u64::from(ban::FILTER_LEN),
+        "tops_bytes": 8 * u64::from(ban::TOPS),
+        "chunks_bytes": 8 * u64::from(sizes.chunks) * u64::from(ban::CHUNK_WORDS),
+        "set_bytes": 8 * u64::from(sizes.buckets) * ban::BUCKET_WORDS as u64,
+        "total_bytes": sizes.bytes(),
+    })
 }
 
 fn status_json(status: &Status) -> serde_json::Value {

@@ -87,13 +87,15 @@ impl Controller {
         // First the policy, then one interface after the other: what one of them cannot do must
         // not leave the others open.
         installation::install(&self.layout, &image, &[], &network, Term::Settled)?;
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let banned = self.restore_bans(&mut warnings);
+        warnings.extend(banned.err().map(|failure| failure.message));
         let targets: Vec<&Interface> = names
             .iter()
             .filter_map(|name| network.interface(name))
             .collect();
         let healed = heal::heal(&self.layout, &targets, &network, &mut None)?;
         let unprotected = unprotected(&names, healed.failed, &network);
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         // Only listings need it, and they find it missing: a read-only disk must not open the host.
         let saved =
             applied.and_then(|applied| applied.commit().map_err(|error| stage_failure(&error)));

@@ -3,12 +3,14 @@
 
 mod applied;
 mod audit;
+mod bans;
 pub mod boot;
 mod change;
 mod check;
 mod confirm;
 mod difference;
 mod explain;
+mod feeds;
 mod force;
 mod heal;
 mod history;
@@ -41,10 +43,12 @@ use crate::{
 
 pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
+pub use bans::{Banned, Banning, Imported, Lifting, Unban};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
 pub use difference::Difference;
+pub use feeds::Reread;
 pub use heal::{Healing, InForce, Refresh};
 pub use history::{Entry, KEPT, Outcome, PolicyText};
 pub use load::{Loading, Origin};

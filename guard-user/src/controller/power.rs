@@ -173,6 +173,12 @@ impl Controller {
             installation::install(&self.layout, &image, &targets, &network, term)
         };
         let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;
+        if before.is_none() {
+            let banned = self.restore_bans(&mut enabled.warnings);
+            enabled
+                .warnings
+                .extend(banned.err().map(|failure| failure.message));
+        }
         enabled.changes = changes;
         enabled.pending = pending;
         Ok(enabled)

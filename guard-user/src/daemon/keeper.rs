@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::journal::{Journal, now};
+use super::{
+    bans::BanKeeper,
+    journal::{Journal, now},
+};
 use crate::{
     control::{InterfaceReport, Level, Report},
     controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
@@ -95,6 +98,7 @@ pub(super) struct Keeper {
     /// After a failed `load`.
     next_load: Option<Instant>,
     next_sessions: Instant,
+    bans: BanKeeper,
     watched: Watched,
 }
 
@@ -109,6 +113,7 @@ impl Keeper {
             strays: BTreeSet::new(),
             next_load: None,
             next_sessions: Instant::now() + SESSIONS,
+            bans: BanKeeper::new(),
             watched: Watched::default(),
         }
     }
@@ -116,7 +121,14 @@ impl Keeper {
     /// Looks once, and does what is needed.
     pub(super) fn round(&mut self, cause: Cause) {
         let result = match self.controller.in_force() {
-            Ok(Some(in_force)) => self.keep(in_force, cause),
+            Ok(Some(in_force)) => {
+                let kept = self.keep(in_force, cause);
+                let said = self.bans.round(&self.controller, in_force.digest);
+                if let Some(said) = said {
+                    said.tell(&mut self.board().journal);
+                }
+                kept
+            }
             Ok(None) => {
                 self.off();
                 Ok(())

@@ -1,6 +1,7 @@
 //! `guardctl daemon`: sees to it that interfaces which come, go or are renamed are protected, and
 //! answers at the control socket. Enforcement does not need it: the kernel goes on without.
 
+mod bans;
 mod journal;
 mod keeper;
 mod single;

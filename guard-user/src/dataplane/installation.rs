@@ -340,7 +340,7 @@ pub(super) fn pin_of_link(layout: &Layout, ifindex: u32) -> PathBuf {
 }
 
 /// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
-fn next_name(name: &str) -> String {
+pub(super) fn next_name(name: &str) -> String {
     format!("{name}_next")
 }
 
@@ -352,7 +352,7 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), Failure> {
     }
 }
 
-fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {
+pub(super) fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {
     object
         .map(name)
         .map_err(load_failure)?

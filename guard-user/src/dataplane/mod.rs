@@ -7,6 +7,7 @@ pub mod bpffs;
 pub mod clock;
 pub mod counters;
 pub mod egress;
+mod enlarge;
 pub mod explain;
 pub mod flows;
 pub mod heal;

@@ -15,7 +15,7 @@ use guard_common::abi::{
     switch::{self, SLOTS},
 };
 
-use super::{Counters, FlowTable, MeterTable, PolicySlots, clock, mapping::Mapping};
+use super::{Counters, FlowTable, MeterTable, PolicySlots, bans::Shared, clock, mapping::Mapping};
 
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
@@ -238,6 +238,19 @@ impl Object {
             BanMap::Chunks => self.mapping(names::BAN_CHUNKS, ban_chunks * CHUNK_WORDS),
             BanMap::Set => self.mapping(names::BAN_SET, ban_buckets * ban::BUCKET_WORDS as u32),
         }
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// When the kernel does not map them.
+    pub fn bans(&self) -> Result<Shared, LoadError> {
+        Ok(Shared {
+            filter: self.ban_words(BanMap::Filter)?,
+            tops: self.ban_words(BanMap::Tops)?,
+            chunks: self.ban_words(BanMap::Chunks)?,
+            set: self.ban_words(BanMap::Set)?,
+        })
     }
 
     /// The flow table.

@@ -14,7 +14,8 @@ use guard_common::abi::{
 };
 
 use super::{
-    Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping,
+    Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, bans::Shared, egress,
+    mapping::Mapping,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -49,6 +50,8 @@ pub struct Running {
     pub counters: Counters,
     /// Flows.
     pub flows: FlowTable,
+    /// Bans.
+    pub bans: Shared,
     /// Meters.
     pub meters: MeterTable,
 }
@@ -114,6 +117,14 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         size_of::<meter::BucketWords>() as u32,
     )?;
     let shards = counters.entries / SHARD_ROWS;
+    let ban_filter = Pinned::open(&folder, names::BAN_FILTER, 8)?;
+    let ban_tops = Pinned::open(&folder, names::BAN_TOPS, 8)?;
+    let ban_chunks = Pinned::open(&folder, names::BAN_CHUNKS, 8)?;
+    let ban_set = Pinned::open(
+        &folder,
+        names::BAN_SET,
+        size_of::<ban::BucketWords>() as u32,
+    )?;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == WORDS
         && counters.entries.is_multiple_of(SHARD_ROWS)
@@ -121,6 +132,10 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && fragments.entries == fragment::CELLS
         && flows.entries == flow::BUCKETS
         && ports.entries == flow::PORT_ROWS
+        && ban_filter.entries == ban::FILTER_LEN
+        && ban_tops.entries == ban::TOPS
+        && ban_chunks.entries.is_multiple_of(ban::CHUNK_WORDS)
+        && ban_set.entries.is_power_of_two()
         && meters.entries == meter::BUCKETS;
     if !is_known {
         return Err(mismatch(
@@ -142,6 +157,12 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         meters: MeterTable::new(meters.mapping(meter::WAYS as u32)?, slots.seed()),
         slots,
         counters: Counters::new(counters.mapping(2)?),
+        bans: Shared {
+            filter: ban_filter.mapping(1)?,
+            tops: ban_tops.mapping(1)?,
+            chunks: ban_chunks.mapping(1)?,
+            set: ban_set.mapping(ban::BUCKET_WORDS as u32)?,
+        },
     }))
 }
 

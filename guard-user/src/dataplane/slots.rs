@@ -165,7 +165,7 @@ impl PolicySlots {
 
 /// A packet that read the switch before the last change may still look at the slot of then. XDP
 /// runs inside an RCU read section, and this system call returns after all of those have ended.
-fn wait_for_packets_in_flight() {
+pub(super) fn wait_for_packets_in_flight() {
     const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
     // SAFETY: the call takes integers and touches no memory.
     let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod conntrack;
 pub mod containers;
+pub mod essential;
 pub mod filters;
 pub mod listeners;
 pub mod live;

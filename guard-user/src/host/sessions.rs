@@ -64,6 +64,22 @@ pub fn operators() -> BTreeSet<Session> {
     sessions
 }
 
+/// Where this command was given: the other ends of the sessions that a process above it serves, and
+/// what `SSH_CONNECTION` says.
+#[must_use]
+pub fn callers() -> BTreeSet<IpAddr> {
+    let entries = sockets::tcp();
+    let above = served_above(&entries);
+    let served = entries
+        .iter()
+        .filter(|entry| above.contains(&entry.inode))
+        .filter(|entry| entry.state == TcpState::Established)
+        .map(|entry| plain(entry.remote_address).ip());
+    let mut callers: BTreeSet<IpAddr> = served.collect();
+    callers.extend(from_environment().map(|session| session.remote.ip()));
+    callers
+}
+
 /// Sockets of the processes above this one that serve one session each: accepted on a port where
 /// somebody else listens. Who listens himself serves many, and who listens nowhere went out.
 fn served_above(entries: &[TcpNetEntry]) -> BTreeSet<u64> {

@@ -6,6 +6,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 
 use super::limit::{Limit, SourcePrefixes};
+use crate::bans::settings::{Feed, Settings};
 
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,10 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Sources that are never banned and never rate-limited. Opens no port.
     pub never: Vec<IpNetwork>,
+    /// Sizes of the ban tables, and how long a ban holds.
+    pub bans: Settings,
+    /// Files whose networks are banned.
+    pub feeds: Vec<Feed>,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
 }

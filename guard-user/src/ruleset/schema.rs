@@ -15,11 +15,14 @@ use super::{
     names::Names,
     value::{self, BadValue, quoted},
 };
+use crate::bans::settings::Settings;
 
+mod bans;
 mod keys;
 mod limits;
 mod rule;
 
+pub(super) use bans::FeedDraft;
 use keys::ROOT_KEYS;
 
 /// A value and where it stands.
@@ -36,6 +39,8 @@ pub(super) struct Draft {
     pub(super) default: Option<Located<DefaultAction>>,
     pub(super) never: Vec<Located<AddressItem>>,
     pub(super) sets: Vec<SetDraft>,
+    pub(super) bans: Option<Located<Settings>>,
+    pub(super) feeds: Vec<FeedDraft>,
     pub(super) limits: Option<Located<SourcePrefixes>>,
     /// In order; `None` for a rule that cannot be used, so that the others keep their numbers.
     pub(super) rules: Vec<Option<RuleDraft>>,
@@ -135,6 +140,8 @@ impl Reader<'_, '_> {
                 "default" => draft.default = self.default(value),
                 "never" => draft.never = self.addresses(value).unwrap_or_default(),
                 "sets" => draft.sets = self.sets(value),
+                "bans" => draft.bans = self.bans(value),
+                "feed" => draft.feeds = self.feeds(value),
                 "limits" => draft.limits = self.limits(value),
                 "rule" => draft.rules = self.rules(value),
                 unknown => self.error(key.span(), keys::unknown_root(unknown)),

@@ -18,8 +18,6 @@ const VERBS: &[(&str, &str)] = &[
     ("app list", "guardctl allow http"),
     ("reject 25", "guardctl deny"),
     ("route allow in on eth0", "to ADDRESS"),
-    ("ban 203.0.113.7", "guardctl insert 1 deny from"),
-    ("unban 203.0.113.7", "guardctl delete deny from"),
     ("restart", "guardctl reload"),
     ("list", "guardctl status numbered"),
     ("drop 25", "guardctl deny"),

@@ -6,8 +6,20 @@ use crate::ruleset::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 6] =
-    ["interfaces", "default", "never", "sets", "limits", "rule"];
+pub(super) const ROOT_KEYS: [&str; 8] = [
+    "interfaces",
+    "default",
+    "never",
+    "sets",
+    "limits",
+    "rule",
+    "bans",
+    "feed",
+];
+/// Keys of `[bans]`.
+const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
+/// Keys of `[[feed]]`.
+const FEED_KEYS: [&str; 2] = ["name", "file"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 9] = [
     "action", "port", "proto", "from", "to", "on", "rate", "burst", "comment",
@@ -58,6 +70,8 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
         return match near {
             "rule" => bad.help("each rule begins with a line [[rule]]"),
             "sets" => bad.help("sets stand below a line [sets]"),
+            "bans" => bad.help("sizes and the default length stand below a line [bans]"),
+            "feed" => bad.help("each feed begins with a line [[feed]]"),
             "limits" => bad.help("ipv4-prefix and ipv6-prefix stand below a line [limits]"),
             _ => bad.help(format!("write {near} = …")),
         };
@@ -70,7 +84,9 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
         return BadValue::new(format!("key {} belongs to the limits", quoted(key)))
             .help("write [limits] on a line above it");
     }
-    unknown(key, None).help("a file has interfaces, default, never, [sets], [limits] and [[rule]]")
+    unknown(key, None).help(
+        "a file has interfaces, default, never, [sets], [limits], [bans], [[feed]] and [[rule]]",
+    )
 }
 
 pub(super) fn unknown_in_rule(key: &str) -> BadValue {
@@ -108,6 +124,26 @@ pub(super) fn unknown_in_limits(key: &str) -> BadValue {
     unknown(key, nearest(key, LIMIT_KEYS)).help(
         "[limits] has ipv4-prefix and ipv6-prefix; rate and burst belong to the rule with action = \"limit\"",
     )
+}
+
+pub(super) fn unknown_in_bans(key: &str) -> BadValue {
+    if ["interfaces", "never", "sets", "limits", "rule", "feed"].contains(&key) {
+        return misplaced(key, "[bans]");
+    }
+    let near = near(
+        key,
+        &[("bantime", "default"), ("for", "default")],
+        &BANS_KEYS,
+    );
+    unknown(key, near).help("[bans] has ipv4, ipv6, cidrs and default")
+}
+
+pub(super) fn unknown_in_feed(key: &str) -> BadValue {
+    if ROOT_KEYS.contains(&key) {
+        return misplaced(key, "[[feed]]");
+    }
+    let near = near(key, &[("path", "file"), ("url", "file")], &FEED_KEYS);
+    unknown(key, near).help("a feed has name and file; something else fetches the file")
 }
 
 pub(super) fn unknown_in_set(key: &str) -> BadValue {

@@ -10,6 +10,7 @@ use std::{
 use ipnetwork::IpNetwork;
 
 use super::{Loaded, Reading};
+use crate::bans::settings::Feed;
 use crate::ruleset::{
     address::AddressItem,
     describe,
@@ -17,7 +18,7 @@ use crate::ruleset::{
     files::Purpose,
     model::{Origin, Policy, Prefixes, Rule},
     prefixes::PrefixList,
-    schema::{Draft, Located, RuleDraft, SetContent, SetDraft},
+    schema::{Draft, FeedDraft, Located, RuleDraft, SetContent, SetDraft},
     sets,
     shadow::{self, Certainty, Shadow},
     value::{self, BadValue},
@@ -32,9 +33,12 @@ impl Reading<'_> {
         let interfaces = self.single("interfaces", &mut drafts, |draft| draft.interfaces.take());
         let limits = self.single("[limits]", &mut drafts, |draft| draft.limits.take());
         let default = self.single("default", &mut drafts, |draft| draft.default.take());
+        let bans = self.single("[bans]", &mut drafts, |draft| draft.bans.take());
         let mut policy = Policy {
             interfaces: interfaces.unwrap_or_default(),
             default: default.unwrap_or_default(),
+            bans: bans.unwrap_or_default(),
+            feeds: self.feeds(&mut drafts),
             sources: limits.unwrap_or_default(),
             ..Policy::default()
         };
@@ -99,6 +103,27 @@ impl Reading<'_> {
             }
         }
         first.map(|(_, found)| found.value)
+    }
+
+    /// Every feed of every file.
+    fn feeds(&mut self, drafts: &mut [(File, Draft)]) -> Vec<Feed> {
+        let mut feeds = Vec::<Feed>::new();
+        for (file, draft) in drafts {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            for FeedDraft { name, file: path } in std::mem::take(&mut draft.feeds) {
+                if feeds.iter().any(|feed| feed.name == name.value) {
+                    let bad = BadValue::new(format!("feed \"{}\" is defined twice", name.value))
+                        .help("rename one of the two; feeds are shared by all files");
+                    self.error(file, name.at, bad);
+                    continue;
+                }
+                feeds.push(Feed {
+                    name: name.value,
+                    file: folder.join(path),
+                });
+            }
+        }
+        feeds
     }
 
     /// Every set of every file.

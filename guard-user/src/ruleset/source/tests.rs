@@ -75,6 +75,24 @@ fn a_policy_means_what_it_says() {
 }
 
 #[test]
+fn bans_and_feeds_mean_what_they_say() {
+    use crate::bans::{settings::Capacity, term::Term};
+    let folder = Folder::new();
+    let text = "[bans]\nipv4 = 1_000\ndefault = \"10m\"\n\n[[feed]]\nname = \"drop\"\nfile = \"feeds/drop.txt\"\n";
+    folder.write("guard.toml", text);
+    let policy = load(folder.path()).expect("loads").policy;
+    let expected = Capacity {
+        ipv4: 1000,
+        ..Capacity::default()
+    };
+    assert_eq!(policy.bans.capacity, expected);
+    assert_eq!(Ok(policy.bans.default), Term::parse("10m"));
+    assert_eq!(policy.feeds.len(), 1);
+    assert_eq!(policy.feeds[0].name, "drop");
+    assert_eq!(policy.feeds[0].file, folder.path().join("feeds/drop.txt"));
+}
+
+#[test]
 fn a_missing_or_empty_policy_denies_by_default() {
     let folder = Folder::new();
     let missing = source(&folder).load().expect("no file");

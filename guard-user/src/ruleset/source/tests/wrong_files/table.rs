@@ -398,4 +398,44 @@ pub(super) const WRONG: &[(&str, (usize, usize), &str)] = &[
         (4, 1),
         "rule 2 \"ssh\" can never match: rule 1 on line 1 covers it",
     ),
+    ("bans = 1\n", (1, 8), "expected a table, [bans]"),
+    ("[bans]\nipv4 = 0\n", (2, 8), "0 is no number of bans"),
+    ("[bans]\nipv6 = \"many\"\n", (2, 8), "expected a number"),
+    (
+        "[bans]\ncidrs = 99999999999999999999\n",
+        (2, 9),
+        "is no number of bans",
+    ),
+    (
+        "[bans]\ndefault = \"soon\"\n",
+        (2, 11),
+        "default \"soon\" is no length of time",
+    ),
+    (
+        "[bans]\nbantime = \"1h\"\n",
+        (2, 1),
+        "unknown key \"bantime\"; did you mean \"default\"",
+    ),
+    (
+        "[bans]\nnever = []\n",
+        (2, 1),
+        "key \"never\" stands below [bans]",
+    ),
+    ("[feed]\nname = \"a\"\n", (1, 1), "[feed] is a single table"),
+    ("[[feed]]\nname = \"a\"\n", (1, 1), "a name and a file"),
+    (
+        "[[feed]]\nname = \"a b\"\nfile = \"x\"\n",
+        (2, 8),
+        "cannot be used",
+    ),
+    (
+        "[[feed]]\nname = \"a\"\nurl = \"x\"\n",
+        (3, 1),
+        "unknown key \"url\"; did you mean \"file\"",
+    ),
+    (
+        "[[feed]]\nname = \"a\"\nfile = \"x\"\n[[feed]]\nname = \"a\"\nfile = \"y\"\n",
+        (5, 8),
+        "feed \"a\" is defined twice",
+    ),
 ];

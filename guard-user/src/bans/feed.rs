@@ -1,0 +1,180 @@
+//! Feeds: files whose networks are banned as long as they stand in them. What is known of each, and
+//! when a file is too broken to be believed.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::lines::Lines;
+
+/// Of a hundred lines so many may be wrong; a file with more is one of another kind, or half written.
+const MOST_WRONG_PERCENT: usize = 10;
+/// Largest file in bytes: ten million lines.
+const LARGEST: u64 = 512 << 20;
+
+/// What tells one version of a file from another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    modified_ns: i128,
+    size: u64,
+    inode: u64,
+}
+
+impl Fingerprint {
+    /// Of the file as it is.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn of(file: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(file)?;
+        Ok(Self {
+            modified_ns: i128::from(metadata.mtime()) * 1_000_000_000
+                + i128::from(metadata.mtime_nsec()),
+            size: metadata.len(),
+            inode: metadata.ino(),
+        })
+    }
+}
+
+/// A line that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedError {
+    /// From 1.
+    pub line: u32,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// What is known of a feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedStatus {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// The version of the file that was looked at last.
+    pub fingerprint: Option<Fingerprint>,
+    /// Networks that are banned because of it.
+    pub entries: u64,
+    /// Lines that cannot be used, those that name what is protected included.
+    pub wrong: u64,
+    /// The first of them.
+    pub errors: Vec<FeedError>,
+    /// When the networks that are banned were read, in seconds since 1970.
+    pub read_at: Option<u64>,
+    /// Why the networks of before are kept; `None` when the file is what is banned.
+    pub kept_because: Option<String>,
+}
+
+impl FeedStatus {
+    /// Of a feed that was never read.
+    #[must_use]
+    pub fn new(name: &str, file: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            file: file.to_owned(),
+            fingerprint: None,
+            entries: 0,
+            wrong: 0,
+            errors: Vec::new(),
+            read_at: None,
+            kept_because: None,
+        }
+    }
+
+    /// Seconds since the networks that are banned were read.
+    #[must_use]
+    pub fn age(&self) -> Option<u64> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(now.as_secs().saturating_sub(self.read_at?))
+    }
+}
+
+/// One line, for listings and the daemon.
+impl fmt::Display for FeedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({}): {} networks, {} lines not usable, ",
+            self.name,
+            self.file.display(),
+            self.entries,
+            self.wrong
+        )?;
+        if let Some(seconds) = self.age() {
+            let age = humantime::format_duration(Duration::from_secs(seconds));
+            write!(f, "read {age} ago, ")?;
+        }
+        match &self.kept_because {
+            None if self.read_at.is_none() => f.write_str("not read yet"),
+            None => f.write_str("current"),
+            Some(why) => write!(f, "OLD SET KEPT: {why}"),
+        }
+    }
+}
+
+/// Reads a file that a feed names.
+///
+/// # Errors
+/// Why it cannot be believed, in words: the networks of before are kept then.
+pub fn read(file: &Path, entries_before: u64) -> Result<Lines, String> {
+    let metadata = fs::metadata(file).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    if metadata.len() > LARGEST {
+        return Err(format!("it is larger than {} MB", LARGEST >> 20));
+    }
+    let bytes = fs::read(file).map_err(|error| error.to_string())?;
+    believe(Lines::read(&bytes), entries_before)
+}
+
+/// Is this what the feed says, or is the file broken?
+fn believe(lines: Lines, entries_before: u64) -> Result<Lines, String> {
+    let said = lines.said();
+    if lines.entries.is_empty() && entries_before > 0 {
+        return Err(format!(
+            "it names nothing, and named {entries_before} networks before"
+        ));
+    }
+    if lines.wrong_count * 100 > said * MOST_WRONG_PERCENT {
+        let first = lines.wrong.first();
+        let first = first.map_or_else(String::new, |wrong| {
+            format!("; line {}: {}", wrong.line, wrong.message)
+        });
+        return Err(format!(
+            "{} of {said} lines cannot be used{first}",
+            lines.wrong_count
+        ));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_file_is_not_believed() {
+        let good = "192.0.2.1\n".repeat(90);
+        for (text, before, is_believed) in [
+            (good.clone(), 0, true),
+            (format!("{good}{}", "x\n".repeat(10)), 0, true),
+            (format!("{good}{}", "x\n".repeat(11)), 0, false),
+            ("<html>\n".to_owned(), 0, false),
+            ("# nothing today\n".to_owned(), 0, true),
+            ("# nothing today\n".to_owned(), 1, false),
+            (String::new(), 7, false),
+        ] {
+            let believed = believe(Lines::read(text.as_bytes()), before);
+            assert_eq!(believed.is_ok(), is_believed, "{text:.40} {before}");
+        }
+        let why = believe(Lines::read(b"<html>"), 0).expect_err("broken");
+        assert!(why.contains("1 of 1") && why.contains("line 1"), "{why}");
+    }
+}

@@ -1,0 +1,19 @@
+//! Sources that are shut out: what can be banned, for how long, what is protected, and the store that
+//! remembers it. Needs no kernel.
+
+pub mod feed;
+pub mod lines;
+pub mod prefix;
+pub mod protected;
+pub mod settings;
+pub mod store;
+pub mod table;
+pub mod target;
+pub mod term;
+
+pub use lines::Lines;
+pub use prefix::Prefix;
+pub use protected::Protected;
+pub use store::Store;
+pub use target::{Complaint, Target};
+pub use term::Term;

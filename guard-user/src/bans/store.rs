@@ -1,0 +1,247 @@
+//! What is banned, on disk: survives restarts and reboots. Only ever opened under the lock of commands.
+
+mod change;
+mod record;
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use change::{read_counts, read_origins};
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
+    TableDefinition,
+};
+
+use super::prefix::Prefix;
+use crate::failure::{Exit, Failure, from_io};
+
+pub use change::{Added, Change};
+pub use record::{End, Now, Origin, Record};
+
+/// Prefix and number of the origin, to [`record`].
+const BANS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("bans");
+/// Names of origins by number.
+const ORIGINS: TableDefinition<'_, u32, &str> = TableDefinition::new("origins");
+/// Everything else.
+const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+
+/// Layout of the tables.
+const VERSION: &str = "1";
+
+/// The store.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+/// A store, and what had to be done to have one.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Where a file went that could not be read.
+    pub quarantined: Option<PathBuf>,
+}
+
+/// How many bans there are, by the table of the kernel that holds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Single IPv4 addresses.
+    pub ipv4: u64,
+    /// IPv6 addresses and /64 networks.
+    pub ipv6: u64,
+    /// All other prefixes.
+    pub cidrs: u64,
+}
+
+impl Counts {
+    /// All of them.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.ipv4 + self.ipv6 + self.cidrs
+    }
+
+    fn of(&mut self, prefix: Prefix) -> &mut u64 {
+        match (prefix.is_v4(), prefix.length()) {
+            (true, 128) => &mut self.ipv4,
+            (false, 64 | 128) => &mut self.ipv6,
+            (true | false, _) => &mut self.cidrs,
+        }
+    }
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub enum Trouble {
+    /// It must not be made.
+    Refused(Failure),
+    /// The store cannot be read or written.
+    Disk(redb::Error),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<redb::Error> for Trouble {
+    fn from(error: redb::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl Store {
+    /// Opens the store of a state folder, or makes one. A file that is damaged is put aside. Times
+    /// are carried over when the host was restarted since.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or is one of a later version.
+    pub fn open(path: &Path, now: &Now) -> Result<Opened, Failure> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|error| from_io(folder.display(), &error))?;
+        }
+        let (database, quarantined) = match Database::create(path) {
+            Ok(database) => (database, None),
+            Err(error) if is_damage(&error) => {
+                let aside = put_aside(path, now)?;
+                let database = Database::create(path).map_err(|error| broken(path, &error))?;
+                (database, Some(aside))
+            }
+            Err(error) => return Err(broken(path, &error)),
+        };
+        // Whom somebody banned is nobody else's business.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+            .map_err(|error| from_io(path.display(), &error))?;
+        let store = Self {
+            database,
+            path: path.to_owned(),
+        };
+        store.adjust(now)?;
+        Ok(Opened { store, quarantined })
+    }
+
+    /// Changes something; what `change` refuses leaves no trace.
+    ///
+    /// # Errors
+    /// What `change` says, or what the disk does.
+    pub fn change<T>(
+        &self,
+        now: &Now,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Trouble>,
+    ) -> Result<T, Failure> {
+        let transaction = self.database.begin_write().map_err(|e| self.failed(&e))?;
+        let result = {
+            let mut tables = Change::open(&transaction, now).map_err(|e| self.failed(&e))?;
+            let result = change(&mut tables).map_err(|trouble| match trouble {
+                Trouble::Refused(failure) => failure,
+                Trouble::Disk(error) => self.failed(&error),
+            })?;
+            tables.save().map_err(|e| self.failed(&e))?;
+            result
+        };
+        transaction.commit().map_err(|e| self.failed(&e))?;
+        Ok(result)
+    }
+
+    /// Shows every ban that holds, in order of prefix, as long as `each` says so.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn each(&self, now: &Now, mut each: impl FnMut(Record) -> bool) -> Result<(), Failure> {
+        let mut read = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let origins = read_origins(&transaction.open_table(ORIGINS)?)?;
+            let bans = transaction.open_table(BANS)?;
+            for entry in bans.iter()? {
+                let (key, value) = entry?;
+                let Some(record) = record::read(key.value(), value.value(), &origins) else {
+                    continue;
+                };
+                if record.end.is_over(now) {
+                    continue;
+                }
+                if !each(record) {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|e| self.failed(&e))
+    }
+
+    /// How many bans there are; some may be over and not yet swept.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn counts(&self) -> Result<Counts, Failure> {
+        let read = || -> Result<Counts, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            read_counts(&transaction.open_table(META)?)
+        };
+        read().map_err(|e| self.failed(&e))
+    }
+
+    /// New files get their version; after a restart of the host, boot times begin anew.
+    fn adjust(&self, now: &Now) -> Result<(), Failure> {
+        self.change(now, |change| {
+            match change.text("version")?.as_deref() {
+                None => change.set_text("version", VERSION)?,
+                Some(VERSION) => {}
+                Some(other) => {
+                    let failure = Failure::new(
+                        Exit::AbiMismatch,
+                        format!("{}: bans of version {other}", self.path.display()),
+                    );
+                    return Err(failure
+                        .help("use the version of guard that wrote it, or move the file away")
+                        .into());
+                }
+            }
+            let boot = change.text("boot")?;
+            if boot.as_ref() == Some(&now.boot_id) {
+                return Ok(());
+            }
+            if boot.is_some() {
+                change.rebase()?;
+            }
+            Ok(change.set_text("boot", &now.boot_id)?)
+        })
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> Failure {
+        broken(&self.path, error)
+    }
+}
+
+/// Is it the content of the file that is wrong, and not the disk or a permission?
+fn is_damage(error: &DatabaseError) -> bool {
+    if let DatabaseError::Storage(StorageError::Io(error)) = error {
+        return [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&error.kind());
+    }
+    matches!(
+        error,
+        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::RepairAborted
+    )
+}
+
+fn put_aside(path: &Path, now: &Now) -> Result<PathBuf, Failure> {
+    let aside = path.with_extension(format!("damaged-{}", now.wall_s));
+    fs::rename(path, &aside).map_err(|error| from_io(path.display(), &error))?;
+    Ok(aside)
+}
+
+fn broken(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    let failure = Failure::new(
+        Exit::Failed,
+        format!("{}: the store of bans: {error}", path.display()),
+    );
+    failure.help("bans that are in force stay; is the disk full or read-only?")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! The writer and the look-up of kernel and model, against a naive list of bans.
+
+use std::collections::BTreeMap;
+
+use guard_common::{
+    abi::{addr::Addr, ban::WAYS, image::FIXED_WORDS},
+    memory::MemTables,
+    policy::is_banned,
+    testing::random::Random,
+};
+
+use super::*;
+
+const SEED: u64 = 42;
+
+/// The tables of the model, and the bans as they were asked for.
+struct World {
+    tables: MemTables,
+    bans: BTreeMap<Prefix, Expiry>,
+    grown: usize,
+}
+
+impl World {
+    fn new(sizes: Sizes) -> Self {
+        let mut tables = MemTables::with_policy(vec![0; FIXED_WORDS as usize]).with_seed(SEED);
+        tables.bans = MemBans::with_room(sizes.chunks, sizes.buckets);
+        Self {
+            tables,
+            bans: BTreeMap::new(),
+            grown: 0,
+        }
+    }
+
+    fn now(&self) -> u32 {
+        guard_common::policy::Tables::eighths(&self.tables)
+    }
+
+    fn pass(&mut self, eighths: u32) {
+        self.tables.jiffies += u64::from(eighths) << (self.tables.tick_shift - 3);
+    }
+
+    fn ban(&mut self, prefix: Prefix, eighths: u32) {
+        let now = self.now();
+        let end = Expiry::after(now, eighths);
+        let held = self.bans.entry(prefix).or_insert(Expiry::NONE);
+        *held = held.later(end, now);
+        loop {
+            match Writer::new(&self.tables.bans, SEED).raise(prefix, end, now) {
+                Ok(()) => return,
+                Err(full) => self.grow(full),
+            }
+        }
+    }
+
+    fn grow(&mut self, full: Full) {
+        self.grown += 1;
+        let old = &self.tables.bans;
+        let (chunks, buckets) = (Memory::chunks(&old), old.mask() + 1);
+        let larger = match full {
+            Full::Chunks => MemBans::with_room(chunks * 2, buckets),
+            Full::Set => MemBans::with_room(chunks, buckets * 2),
+        };
+        for map in [BanMap::Filter, BanMap::Tops] {
+            for at in 0..old.words(map) {
+                larger.store(map, at, old.load(map, at));
+            }
+        }
+        let mut writer = Writer::new(&larger, SEED);
+        writer.take_over(&old, self.now()).expect("room");
+        self.tables.bans = larger;
+    }
+
+    fn unban(&mut self, prefix: Prefix) {
+        self.bans.remove(&prefix);
+        let now = self.now();
+        let bans = &self.bans;
+        let around = |asked: Prefix| -> Result<Vec<Held>, ()> {
+            let touching = bans.iter().filter(|(other, end)| {
+                (asked.covers(**other) || other.covers(asked)) && end.is_live(now)
+            });
+            Ok(touching.map(|(prefix, end)| (*prefix, *end)).collect())
+        };
+        Writer::new(&self.tables.bans, SEED)
+            .lower(prefix, now, around)
+            .expect("found");
+    }
+
+    fn replace(&mut self) {
+        let now = self.now();
+        self.bans.retain(|_, end| end.is_live(now));
+        let bans: Vec<Held> = self.bans.iter().map(|(p, end)| (*p, *end)).collect();
+        Writer::new(&self.tables.bans, SEED)
+            .replace(&bans, now)
+            .expect("room");
+    }
+
+    fn is_banned(&self, bits: u128) -> bool {
+        is_banned(
+            &self.tables,
+            Addr::from_halves((bits >> 64) as u64, bits as u64),
+        )
+    }
+
+    /// What the kernel's whole stage says: the filter is asked first.
+    fn cuts(&self, bits: u128) -> bool {
+        use guard_common::{abi::ban::FilterBit, policy::Tables as _};
+        let addr = Addr::from_halves((bits >> 64) as u64, bits as u64);
+        let has = |bit: FilterBit| self.tables.ban_filter(bit.word()) & bit.mask() != 0;
+        let may = if addr.is_v4() {
+            has(FilterBit::v4(addr))
+        } else {
+            has(FilterBit::long_v6(addr)) || has(FilterBit::short_v6(addr))
+        };
+        may && self.is_banned(bits)
+    }
+
+    fn should_be(&self, bits: u128) -> bool {
+        let now = self.now();
+        let single = Prefix::new(bits, 128);
+        self.bans
+            .iter()
+            .any(|(prefix, end)| prefix.covers(single) && end.is_live(now))
+    }
+
+    /// Around the edges of every ban that is or was, and anywhere.
+    fn compare(&self, random: &mut Random, touched: &[Prefix], case: &str) {
+        for prefix in touched {
+            let inside = prefix.bits()
+                | (random_bits(random) & !prefix.bits() & (prefix.last() ^ prefix.bits()));
+            for bits in [
+                prefix.bits(),
+                prefix.last(),
+                prefix.bits().wrapping_sub(1),
+                prefix.last().wrapping_add(1),
+                inside,
+            ] {
+                assert_eq!(
+                    self.cuts(bits),
+                    self.should_be(bits),
+                    "{case}: {} beside {prefix}",
+                    Prefix::new(bits, 128)
+                );
+            }
+        }
+    }
+}
+
+fn random_bits(random: &mut Random) -> u128 {
+    u128::from(random.number()) << 64 | u128::from(random.number())
+}
+
+/// Prefixes that lie in each other: few networks, all lengths.
+fn random_prefix(random: &mut Random) -> Prefix {
+    let host = random_bits(random);
+    if random.below(2) == 0 {
+        let base = 0xffff_0a00_0000u128 | (host & 0x0003_0303);
+        let spread = if random.below(4) == 0 {
+            host & 0xff_ffff
+        } else {
+            0
+        };
+        let length = 104 + random.below(25) as u8;
+        return Prefix::new(base | spread, length);
+    }
+    let base = 0x2001_0db8u128 << 96;
+    let spread = (host & 0x3) << 96 | (host & 0x0303) << 64 | host & 0x3 | (host >> 8 & 3) << 60;
+    Prefix::new(base | spread, 20 + random.below(109) as u8)
+}
+
+#[test]
+fn whoever_is_banned_is_found_and_nobody_else() {
+    for seed in 0..6 {
+        let mut random = Random::new(seed);
+        let mut world = World::new(Sizes {
+            chunks: 2,
+            buckets: 4,
+        });
+        let mut touched = Vec::new();
+        for step in 0..300 {
+            match random.below(10) {
+                0..=4 => {
+                    let prefix = random_prefix(&mut random);
+                    touched.push(prefix);
+                    world.ban(prefix, 1 + random.below(200) as u32);
+                }
+                5 | 6 => {
+                    let known: Vec<Prefix> = world.bans.keys().copied().collect();
+                    if !known.is_empty() {
+                        world.unban(known[random.below(known.len())]);
+                    }
+                }
+                7 | 8 => world.pass(random.below(20) as u32),
+                _ => world.replace(),
+            }
+            if step % 20 == 19 {
+                world.compare(&mut random, &touched, &format!("seed {seed}, step {step}"));
+            }
+        }
+        assert!(world.grown > 2, "seed {seed}: the tables never grew");
+        let all: Vec<Prefix> = world.bans.keys().copied().collect();
+        for prefix in all {
+            world.unban(prefix);
+        }
+        world.compare(&mut random, &touched, "all lifted");
+        let set = &world.tables.bans;
+        let left = (0..set.words(BanMap::Set)).filter(|at| set.load(BanMap::Set, *at) != 0);
+        assert_eq!(left.count(), 0, "something stayed in the set");
+    }
+}
+
+#[test]
+fn a_set_that_is_nearly_full_moves_entries_and_loses_none() {
+    let sizes = Sizes {
+        chunks: 2,
+        buckets: 1 << 10,
+    };
+    let mut world = World::new(sizes);
+    let mut random = Random::new(7);
+    let mut banned = Vec::new();
+    while world.grown == 0 {
+        let prefix = Prefix::new(0xffff_0000_0000 | u128::from(random.number() as u32), 128);
+        world.ban(prefix, 1000);
+        banned.push(prefix);
+    }
+    assert!(
+        banned.len() > (1 << 10) * WAYS * 3 / 4,
+        "full with {} of {}",
+        banned.len(),
+        (1 << 10) * WAYS
+    );
+    for prefix in banned {
+        assert!(world.is_banned(prefix.bits()), "{prefix}");
+    }
+}
+
+#[test]
+fn whatever_is_being_moved_is_found_at_every_step() {
+    // Every store is followed by a look at everything that is banned.
+    let watched = Watched::default();
+    let mut random = Random::new(3);
+    let mut writer = Writer::new(&watched, SEED);
+    let mut banned = 0;
+    loop {
+        let prefix = Prefix::new(0xffff_0000_0000 | u128::from(random.number() as u32), 128);
+        let end = Expiry::after(0, 1000);
+        if writer.raise(prefix, end, 0).is_err() {
+            break;
+        }
+        let tag = writer.tag(prefix, 128);
+        watched.tags.borrow_mut().push(tag.bits());
+        banned += 1;
+    }
+    assert!(banned > 200 && watched.looks.get() > 1000, "{banned}");
+}
+
+/// Tables of 64 buckets that are looked at after every store.
+struct Watched {
+    bans: MemBans,
+    tags: std::cell::RefCell<Vec<u64>>,
+    looks: std::cell::Cell<usize>,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self {
+            bans: MemBans::with_room(2, 64),
+            tags: Default::default(),
+            looks: Default::default(),
+        }
+    }
+}
+
+impl Memory for &Watched {
+    fn load(&self, map: BanMap, index: u32) -> u64 {
+        self.bans.load(map, index as usize)
+    }
+
+    fn store(&mut self, map: BanMap, index: u32, word: u64) {
+        self.bans.store(map, index as usize, word);
+        self.looks.set(self.looks.get() + 1);
+        for tag in self.tags.borrow().iter() {
+            let found = set::get(self, guard_common::abi::ban::BanTag::from_bits(*tag));
+            let is_live = found.is_some_and(|cell| cell.expiry().is_live(0));
+            assert!(is_live, "{tag:x} cannot be found");
+        }
+    }
+
+    fn chunks(&self) -> u32 {
+        2
+    }
+
+    fn mask(&self) -> u32 {
+        self.bans.mask()
+    }
+
+    fn let_packets_pass(&mut self) {}
+}

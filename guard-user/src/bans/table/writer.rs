@@ -1,0 +1,403 @@
+//! Bans to cells: each prefix is written to every cell of its level, and a cell holds the latest end of
+//! the bans of its level that cover it.
+
+use guard_common::abi::{
+    addr::Addr,
+    ban::{
+        BanMap, BanTag, CHUNK_WORDS, Cell, ChunkPlace, Expiry, FilterBit, LEVEL_BLOCK, LEVEL_CHUNK,
+        LEVEL_SUBNET_V6, LEVEL_TOP, LEVELS_WORD, TOPS, Top, level, level_bit,
+    },
+    flow,
+};
+
+use super::{Full, Held, Memory, set};
+use crate::bans::prefix::Prefix;
+
+/// The one writer of the arrays; whoever has it holds the lock of commands.
+#[derive(Debug)]
+pub struct Writer<M> {
+    pub(super) memory: M,
+    pub(super) keys: [u64; flow::KEYS],
+    /// Chunks that nothing refers to.
+    free: Vec<u32>,
+    /// Chunks that a packet in flight may still look at.
+    retired: Vec<u32>,
+}
+
+/// Length of the level that holds a prefix.
+#[must_use]
+pub fn holding_level(prefix: Prefix) -> u32 {
+    level(u32::from(prefix.length()), prefix.is_v4())
+}
+
+/// The cells of a prefix: itself, or the prefixes of its level inside it.
+pub fn cells(prefix: Prefix) -> impl Iterator<Item = Prefix> {
+    inside(prefix, holding_level(prefix))
+}
+
+/// The prefixes of this length inside a prefix that is not longer.
+fn inside(prefix: Prefix, level: u32) -> impl Iterator<Item = Prefix> {
+    let count = 1u32 << level.saturating_sub(u32::from(prefix.length())).min(31);
+    let level = level.min(128) as u8;
+    let step = 128 - u32::from(level);
+    (0..count).map(move |index| {
+        let bits = u128::from(index).checked_shl(step).unwrap_or(0);
+        Prefix::new(prefix.bits() | bits, level)
+    })
+}
+
+impl<M: Memory> Writer<M> {
+    /// A writer of these arrays, as they are, under the keys of this seed.
+    #[must_use]
+    pub fn new(memory: M, seed: u64) -> Self {
+        Self::with_keys(memory, flow::keys(seed))
+    }
+
+    pub(super) fn with_keys(memory: M, keys: [u64; flow::KEYS]) -> Self {
+        let mut is_used = vec![false; memory.chunks() as usize];
+        for index in 0..TOPS {
+            let top = Top::from_word(memory.load(BanMap::Tops, index));
+            if let Some(used) = is_used.get_mut(top.chunk as usize) {
+                *used = true;
+            }
+        }
+        // Chunk 0 stands for none.
+        let numbers = (1u32..).zip(is_used.into_iter().skip(1));
+        let free = numbers.filter(|(_, used)| !used).map(|(chunk, _)| chunk);
+        let mut free: Vec<u32> = free.collect();
+        free.reverse();
+        Self {
+            memory,
+            keys,
+            free,
+            retired: Vec::new(),
+        }
+    }
+
+    /// The arrays.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// The arrays, and nobody writes any more.
+    pub fn into_memory(self) -> M {
+        self.memory
+    }
+
+    /// Bans a prefix at least until then.
+    ///
+    /// # Errors
+    /// When an array is full; some cells of the prefix may be written.
+    pub fn raise(&mut self, prefix: Prefix, end: Expiry, now: u32) -> Result<(), Full> {
+        let level = holding_level(prefix);
+        for cell in cells(prefix) {
+            let before = self.expiry(cell, level, now);
+            self.write(cell, level, before.later(end, now), now)?;
+        }
+        self.mark(prefix, level);
+        Ok(())
+    }
+
+    /// Gives every cell of a prefix the value that follows from the bans that are left. `around` are
+    /// those that hold all of the prefix that is asked for, and those inside it.
+    ///
+    /// # Errors
+    /// What `around` says.
+    pub fn lower<E>(
+        &mut self,
+        prefix: Prefix,
+        now: u32,
+        mut around: impl FnMut(Prefix) -> Result<Vec<Held>, E>,
+    ) -> Result<(), E> {
+        let level = holding_level(prefix);
+        let left = around(prefix)?;
+        let same = || {
+            left.iter()
+                .filter(|(other, _)| holding_level(*other) == level)
+        };
+        for cell in cells(prefix) {
+            let covering = same().filter(|(other, _)| other.covers(cell));
+            let end = covering.fold(Expiry::NONE, |end, (_, other)| end.later(*other, now));
+            self.lower_cell(cell, level, end);
+        }
+        if prefix.is_v4() {
+            self.unmark_v4(prefix, level, &left, &mut around)
+        } else {
+            self.unmark_v6(prefix, level, &mut around)
+        }
+    }
+
+    /// Ends of the bans of a cell; none where they are over.
+    fn expiry(&self, cell: Prefix, level: u32, now: u32) -> Expiry {
+        let expiry = match (cell.is_v4(), level) {
+            (true, LEVEL_TOP) => self.top(cell.addr()).cell.expiry(),
+            (true, LEVEL_CHUNK) => self.chunk_cell(cell.addr()).expiry(),
+            (true | false, _) => self.entry(cell, level).expiry(),
+        };
+        if expiry.is_live(now) {
+            expiry
+        } else {
+            Expiry::NONE
+        }
+    }
+
+    fn write(&mut self, cell: Prefix, level: u32, end: Expiry, now: u32) -> Result<(), Full> {
+        let addr = cell.addr();
+        match (cell.is_v4(), level) {
+            (true, LEVEL_TOP) => self.set_top(addr, end),
+            (true, LEVEL_CHUNK) => {
+                let chunk = self.chunk_for(addr)?;
+                let has_longer = self.chunk_cell(addr).has_longer();
+                self.set_chunk_cell(chunk, addr, Cell::new(end, has_longer));
+            }
+            (true, LEVEL_BLOCK) => {
+                self.put(cell, level, end, now)?;
+                let chunk = self.chunk_for(addr)?;
+                let expiry = self.chunk_cell(addr).expiry();
+                self.set_chunk_cell(chunk, addr, Cell::new(expiry, true));
+            }
+            (true | false, _) => {
+                self.put(cell, level, end, now)?;
+                if !cell.is_v4() && level > LEVEL_SUBNET_V6 {
+                    let subnet = cell.widened(LEVEL_SUBNET_V6 as u8);
+                    let held = self.entry(subnet, LEVEL_SUBNET_V6);
+                    let flagged = Cell::new(held.expiry(), true);
+                    let tag = self.tag(subnet, LEVEL_SUBNET_V6);
+                    set::put(&mut self.memory, tag, flagged, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, cell: Prefix, level: u32, end: Expiry, now: u32) -> Result<(), Full> {
+        let has_longer = self.entry(cell, level).has_longer();
+        let tag = self.tag(cell, level);
+        set::put(&mut self.memory, tag, Cell::new(end, has_longer), now)
+    }
+
+    /// Writes a cell that may become empty.
+    fn lower_cell(&mut self, cell: Prefix, level: u32, end: Expiry) {
+        let addr = cell.addr();
+        match (cell.is_v4(), level) {
+            (true, LEVEL_TOP) => self.set_top(addr, end),
+            (true, LEVEL_CHUNK) => {
+                let chunk = self.top(addr).chunk;
+                let has_longer = self.chunk_cell(addr).has_longer();
+                if chunk != 0 {
+                    self.set_chunk_cell(chunk, addr, Cell::new(end, has_longer));
+                }
+            }
+            (true | false, _) => self.lower_entry(cell, level, end),
+        }
+    }
+
+    fn lower_entry(&mut self, cell: Prefix, level: u32, end: Expiry) {
+        let tag = self.tag(cell, level);
+        let Some(held) = set::get(&self.memory, tag) else {
+            return;
+        };
+        if end == Expiry::NONE && !held.has_longer() {
+            set::remove(&mut self.memory, tag);
+        } else {
+            let cell = Cell::new(end, held.has_longer());
+            // It is there, so there is room.
+            set::put(&mut self.memory, tag, cell, 0).ok();
+        }
+    }
+
+    /// Lets the kernel look here, from now on.
+    fn mark(&mut self, prefix: Prefix, level: u32) {
+        if prefix.is_v4() {
+            let first = FilterBit::v4(prefix.addr());
+            if level == LEVEL_TOP {
+                // Whole words: 256 bits of each /16.
+                let words = 4u32 << (LEVEL_TOP - u32::from(prefix.length()));
+                for word in first.word()..first.word() + words {
+                    self.memory.store(BanMap::Filter, word, u64::MAX);
+                }
+                return;
+            }
+            for net in inside(prefix, LEVEL_CHUNK.max(u32::from(prefix.length()))) {
+                self.set_bits(
+                    FilterBit::v4(net.addr()).word(),
+                    FilterBit::v4(net.addr()).mask(),
+                );
+            }
+            return;
+        }
+        let mut levels = level_bit(level);
+        if level > LEVEL_SUBNET_V6 {
+            levels |= level_bit(LEVEL_SUBNET_V6);
+        }
+        self.set_bits(LEVELS_WORD, levels);
+        for cell in cells(prefix) {
+            let bit = if level < LEVEL_SUBNET_V6 {
+                FilterBit::short_v6(cell.addr())
+            } else {
+                FilterBit::long_v6(cell.addr())
+            };
+            self.set_bits(bit.word(), bit.mask());
+        }
+    }
+
+    fn set_bits(&mut self, word: u32, mask: u64) {
+        let before = self.memory.load(BanMap::Filter, word);
+        if before & mask != mask {
+            self.memory.store(BanMap::Filter, word, before | mask);
+        }
+    }
+
+    fn unmark_v4<E>(
+        &mut self,
+        prefix: Prefix,
+        level: u32,
+        left: &[Held],
+        around: &mut impl FnMut(Prefix) -> Result<Vec<Held>, E>,
+    ) -> Result<(), E> {
+        if level > LEVEL_CHUNK {
+            let net = prefix.widened(LEVEL_CHUNK as u8);
+            let left = around(net)?;
+            let is_block = |(other, _): &Held| holding_level(*other) == LEVEL_BLOCK;
+            let chunk = self.top(net.addr()).chunk;
+            if level == LEVEL_BLOCK && chunk != 0 && !left.iter().any(is_block) {
+                let expiry = self.chunk_cell(net.addr()).expiry();
+                self.set_chunk_cell(chunk, net.addr(), Cell::new(expiry, false));
+            }
+            if left.is_empty() {
+                let bit = FilterBit::v4(net.addr());
+                let word = self.memory.load(BanMap::Filter, bit.word());
+                self.memory
+                    .store(BanMap::Filter, bit.word(), word & !bit.mask());
+            }
+        } else if left
+            .iter()
+            .all(|(other, _)| prefix.covers(*other) && *other != prefix)
+        {
+            // Nothing holds it as a whole: only what is inside keeps its bits.
+            let mut words = std::collections::BTreeMap::<u32, u64>::new();
+            for (other, _) in left {
+                let longest = LEVEL_CHUNK.max(u32::from(other.length()));
+                for net in inside(*other, longest) {
+                    let bit = FilterBit::v4(net.addr());
+                    *words.entry(bit.word()).or_default() |= bit.mask();
+                }
+            }
+            for net in inside(prefix, LEVEL_CHUNK) {
+                let bit = FilterBit::v4(net.addr());
+                let kept = words.get(&bit.word()).copied().unwrap_or(0) & bit.mask();
+                let word = self.memory.load(BanMap::Filter, bit.word());
+                let new = word & !bit.mask() | kept;
+                if new != word {
+                    self.memory.store(BanMap::Filter, bit.word(), new);
+                }
+            }
+        }
+        if level == LEVEL_CHUNK || level == LEVEL_BLOCK {
+            self.retire_chunk(prefix.addr());
+        }
+        Ok(())
+    }
+
+    /// Bits of the filter are shared between IPv6 networks and stay; the mark in the /64 goes.
+    fn unmark_v6<E>(
+        &mut self,
+        prefix: Prefix,
+        level: u32,
+        around: &mut impl FnMut(Prefix) -> Result<Vec<Held>, E>,
+    ) -> Result<(), E> {
+        if level <= LEVEL_SUBNET_V6 {
+            return Ok(());
+        }
+        let subnet = prefix.widened(LEVEL_SUBNET_V6 as u8);
+        let is_longer = |(other, _): &Held| u32::from(other.length()) > LEVEL_SUBNET_V6;
+        if around(subnet)?.iter().any(is_longer) {
+            return Ok(());
+        }
+        let tag = self.tag(subnet, LEVEL_SUBNET_V6);
+        if let Some(held) = set::get(&self.memory, tag) {
+            let cell = Cell::new(held.expiry(), false);
+            if cell == Cell::EMPTY {
+                set::remove(&mut self.memory, tag);
+            } else {
+                set::put(&mut self.memory, tag, cell, 0).ok();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tag(&self, prefix: Prefix, level: u32) -> BanTag {
+        BanTag::new(prefix.addr(), level, |index| self.keys[index])
+    }
+
+    fn entry(&self, prefix: Prefix, level: u32) -> Cell {
+        set::get(&self.memory, self.tag(prefix, level)).unwrap_or(Cell::EMPTY)
+    }
+
+    fn top(&self, addr: Addr) -> Top {
+        Top::from_word(self.memory.load(BanMap::Tops, Top::at(addr)))
+    }
+
+    fn set_top(&mut self, addr: Addr, end: Expiry) {
+        let top = Top {
+            cell: Cell::new(end, false),
+            ..self.top(addr)
+        };
+        self.memory
+            .store(BanMap::Tops, Top::at(addr), top.to_word());
+    }
+
+    fn chunk_cell(&self, addr: Addr) -> Cell {
+        match self.top(addr).chunk {
+            0 => Cell::EMPTY,
+            chunk => {
+                let place = ChunkPlace::of(chunk, addr);
+                place.get(self.memory.load(BanMap::Chunks, place.word))
+            }
+        }
+    }
+
+    fn set_chunk_cell(&mut self, chunk: u32, addr: Addr, cell: Cell) {
+        let place = ChunkPlace::of(chunk, addr);
+        let word = self.memory.load(BanMap::Chunks, place.word);
+        let word = place.set(word, cell);
+        self.memory.store(BanMap::Chunks, place.word, word);
+    }
+
+    /// The chunk of an address's /16, a new one if it has none.
+    fn chunk_for(&mut self, addr: Addr) -> Result<u32, Full> {
+        let top = self.top(addr);
+        if top.chunk != 0 {
+            return Ok(top.chunk);
+        }
+        if self.free.is_empty() && !self.retired.is_empty() {
+            self.memory.let_packets_pass();
+            self.free.append(&mut self.retired);
+        }
+        let chunk = self.free.pop().ok_or(Full::Chunks)?;
+        for word in chunk * CHUNK_WORDS..(chunk + 1) * CHUNK_WORDS {
+            self.memory.store(BanMap::Chunks, word, 0);
+        }
+        let top = Top { chunk, ..top };
+        self.memory
+            .store(BanMap::Tops, Top::at(addr), top.to_word());
+        Ok(chunk)
+    }
+
+    /// Gives a chunk back that says nothing.
+    pub(super) fn retire_chunk(&mut self, addr: Addr) {
+        let top = self.top(addr);
+        let words = top.chunk * CHUNK_WORDS..(top.chunk + 1) * CHUNK_WORDS;
+        if top.chunk == 0
+            || words
+                .into_iter()
+                .any(|w| self.memory.load(BanMap::Chunks, w) != 0)
+        {
+            return;
+        }
+        let without = Top { chunk: 0, ..top };
+        self.memory
+            .store(BanMap::Tops, Top::at(addr), without.to_word());
+        self.retired.push(top.chunk);
+    }
+}

@@ -1,0 +1,382 @@
+//! `ban`, `unban` and `bans`: sources that are shut out.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _, Read as _},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use clap::{Args as Group, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::args::Global;
+use crate::{
+    bans::{
+        Lines, Term,
+        lines::{LONGEST_REASON, write_line},
+        store::{Added, Now, Record},
+    },
+    controller::{Banned, Controller, Imported, Unban},
+    failure::{Exit, Failure, from_io},
+    output::Output,
+};
+
+/// Below `ban --help`.
+pub(super) const HELP: &str = "\
+Sources:
+  203.0.113.7, 203.0.113.0/24, 2001:db8::/48
+  2001:db8::1 means its /64; 2001:db8::1/128 the address alone
+Without --for a ban holds for 1h ([bans] default in guard.toml says otherwise): long enough to outlast
+an attack, and forgotten by itself. The longer of two bans holds. A ban cuts what goes on, too; the never
+list always wins. Addresses of this host, its gateways and name servers, and where your session comes
+from cannot be banned (exit 7); prefixes wider than /16 (IPv6 /32) need --force.";
+
+/// Below `bans import --help`.
+pub(super) const IMPORT_HELP: &str = "\
+One network per line, # and ; begin a comment; Spamhaus DROP (`1.2.3.0/24 ; SBL1`), `ipset save`
+(`add NAME 1.2.3.4 timeout 600`) and `guardctl bans export` are read as they are. What a line says of its
+time wins over --for; without either a ban holds for 1h ([bans] default). Duplicates are one ban. Lines that
+cannot be used are reported, the rest is imported, exit 8.";
+
+/// How long, and why.
+#[derive(Clone, Debug, Group)]
+pub(super) struct Sentence {
+    /// 5s, 10m, 1h, 1d, 2w, seconds, or -1 for permanent [default: 1h, or that of [bans]]
+    #[arg(long = "for", value_name = "DURATION", value_parser = Term::parse, allow_hyphen_values = true)]
+    length: Option<Term>,
+    /// Until it is lifted
+    #[arg(long, conflicts_with = "length")]
+    permanent: bool,
+    /// Why, for `bans list`
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    reason: String,
+}
+
+impl Sentence {
+    fn term(&self) -> Option<Term> {
+        if self.permanent {
+            Some(Term::Permanent)
+        } else {
+            self.length
+        }
+    }
+
+    fn reason(&self) -> Result<&str, Failure> {
+        let is_harmless = !self.reason.chars().any(char::is_control);
+        if is_harmless && self.reason.len() <= LONGEST_REASON {
+            return Ok(&self.reason);
+        }
+        Err(Failure::new(
+            Exit::Usage,
+            format!("--reason: one line of at most {LONGEST_REASON} bytes"),
+        )
+        .help("shorten it"))
+    }
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Bans {
+    /// Show them: source, time left, origin, reason
+    List,
+    /// Print them as lines that `bans import` reads
+    Export,
+    /// Ban every source of a list
+    #[command(after_help = IMPORT_HELP)]
+    Import {
+        /// The list; - reads standard input
+        file: PathBuf,
+        #[command(flatten)]
+        sentence: Sentence,
+    },
+}
+
+pub(super) fn ban(
+    controller: &Controller,
+    global: &Global,
+    sources: &[String],
+    sentence: &Sentence,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let reason = sentence.reason()?;
+    let consent = super::deadline::plain(global);
+    let done = controller.ban(sources, sentence.term(), reason, consent)?;
+    output.warnings(&done.warnings);
+    output.show(
+        |out| {
+            done.banned
+                .iter()
+                .try_for_each(|banned| writeln!(out, "{}", told(banned, done.dry_run)))
+        },
+        || {
+            json!({
+                "dry_run": done.dry_run,
+                "active": done.is_active,
+                "banned": done.banned.iter().map(banned_json).collect::<Vec<_>>(),
+                "warnings": done.warnings,
+            })
+        },
+    );
+    Ok(Exit::Ok)
+}
+
+fn told(banned: &Banned, dry_run: bool) -> String {
+    let Banned {
+        prefix,
+        added,
+        term,
+    } = banned;
+    let time = match term {
+        Term::For(_) => format!("for {term}"),
+        Term::Permanent => "for good".to_owned(),
+    };
+    match (added, dry_run) {
+        (_, true) => format!("would ban {prefix} {time}"),
+        (Added::New, false) => format!("banned {prefix} {time}"),
+        (Added::Longer, false) => format!("banned {prefix} {time}; it was banned for less"),
+        (Added::Known, false) => format!("{prefix} is banned for at least as long already"),
+    }
+}
+
+fn banned_json(banned: &Banned) -> Value {
+    json!({
+        "source": banned.prefix.to_string(),
+        "seconds": seconds(banned.term),
+        "permanent": banned.term == Term::Permanent,
+        "outcome": match banned.added {
+            Added::New => "new",
+            Added::Longer => "longer",
+            Added::Known => "known",
+        },
+    })
+}
+
+fn seconds(term: Term) -> Option<u64> {
+    match term {
+        Term::For(time) => Some(time.as_secs_f64().round() as u64),
+        Term::Permanent => None,
+    }
+}
+
+pub(super) fn unban(
+    controller: &Controller,
+    global: &Global,
+    sources: &[String],
+    all: bool,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let what = if all {
+        Unban::All
+    } else {
+        Unban::Sources(sources)
+    };
+    let done = controller.unban(what, super::deadline::plain(global))?;
+    output.warnings(&done.warnings);
+    output.show(
+        |out| {
+            let would = if done.dry_run { "would lift" } else { "lifted" };
+            if all {
+                return writeln!(out, "{would} {}", counted(done.lifted.len() as u64, "ban"));
+            }
+            done.lifted
+                .iter()
+                .try_for_each(|prefix| writeln!(out, "{would} the ban of {prefix}"))
+        },
+        || {
+            json!({
+                "dry_run": done.dry_run,
+                "lifted": done.lifted.len(),
+                "sources": done.lifted.iter().take(1000).map(ToString::to_string).collect::<Vec<_>>(),
+                "warnings": done.warnings,
+            })
+        },
+    );
+    Ok(Exit::Ok)
+}
+
+pub(super) fn bans(
+    controller: &Controller,
+    global: &Global,
+    action: Option<&Bans>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match action {
+        None | Some(Bans::List) => list(controller, output),
+        Some(Bans::Export) => export(controller, output),
+        Some(Bans::Import { file, sentence }) => import(controller, global, file, sentence, output),
+    }
+}
+
+fn list(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
+    let (records, now) = controller.bans()?;
+    output.show(
+        |out| {
+            if records.is_empty() {
+                return writeln!(out, "nothing is banned");
+            }
+            writeln!(out, "{:<32} {:>14}  {:<16} REASON", "SOURCE", "LEFT", "ORIGIN")?;
+            for record in &records {
+                let left = match record.end.left(&now) {
+                    Term::For(left) => humantime::format_duration(rounded(left)).to_string(),
+                    Term::Permanent => "permanent".to_owned(),
+                };
+                writeln!(
+                    out,
+                    "{:<32} {left:>14}  {:<16} {}",
+                    record.prefix.to_string(),
+                    record.origin.to_string(),
+                    record.reason
+                )?;
+            }
+            Ok(())
+        },
+        || json!({"bans": records.iter().map(|record| record_json(record, &now)).collect::<Vec<_>>()}),
+    );
+    Ok(Exit::Ok)
+}
+
+fn rounded(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs_f64().ceil() as u64)
+}
+
+fn record_json(record: &Record, now: &Now) -> Value {
+    let left = record.end.left(now);
+    json!({
+        "source": record.prefix.to_string(),
+        "seconds_left": seconds(left),
+        "permanent": left == Term::Permanent,
+        "origin": record.origin.to_string(),
+        "reason": record.reason,
+        "banned_at": humantime::format_rfc3339_seconds(
+            SystemTime::UNIX_EPOCH + Duration::from_secs(record.made)
+        ).to_string(),
+    })
+}
+
+fn export(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
+    let (records, now) = controller.bans()?;
+    let line = |record: &Record| write_line(record.prefix, record.end.left(&now), &record.reason);
+    output.show(
+        |out| {
+            records
+                .iter()
+                .try_for_each(|record| writeln!(out, "{}", line(record)))
+        },
+        || json!({"lines": records.iter().map(line).collect::<Vec<_>>()}),
+    );
+    Ok(Exit::Ok)
+}
+
+fn import(
+    controller: &Controller,
+    global: &Global,
+    file: &Path,
+    sentence: &Sentence,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let reason = sentence.reason()?;
+    let lines = Lines::read(&read(file)?);
+    let bar = progress(global, lines.entries.len() as u64);
+    let consent = super::deadline::plain(global);
+    let done = controller.import_bans(lines, sentence.term(), reason, consent, &mut |done| {
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let done = done?;
+    output.warnings(&done.warnings);
+    output.show(
+        |out| writeln!(out, "{}", import_told(&done)),
+        || import_json(&done),
+    );
+    if done.lines.wrong_count == 0 {
+        return Ok(Exit::Ok);
+    }
+    if !global.json {
+        complain(file, &done);
+    }
+    Ok(Exit::Partial)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    if file == Path::new("-") {
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.map_err(|error| from_io("standard input", &error))?;
+        return Ok(bytes);
+    }
+    fs::read(file).map_err(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            return from_io(file.display(), &error);
+        }
+        Failure::new(Exit::NotFound, format!("{}: {error}", file.display()))
+            .help("name a list of sources, or - for standard input")
+    })
+}
+
+/// On a terminal only.
+fn progress(global: &Global, length: u64) -> ProgressBar {
+    if global.json || global.quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} ({eta})") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn import_told(done: &Imported) -> String {
+    let would = if done.dry_run { "would ban" } else { "banned" };
+    let mut told = format!("{would} {}", counted(done.new, "new source"));
+    if done.longer > 0 {
+        told.push_str(&format!(", {} for longer than before", done.longer));
+    }
+    if done.known > 0 {
+        told.push_str(&format!(", {} known already", done.known));
+    }
+    told
+}
+
+fn import_json(done: &Imported) -> Value {
+    json!({
+        "dry_run": done.dry_run,
+        "active": done.is_active,
+        "new": done.new,
+        "longer": done.longer,
+        "known": done.known,
+        "wrong": done.lines.wrong_count,
+        "errors": done.lines.wrong.iter().map(|wrong| json!({
+            "line": wrong.line,
+            "message": wrong.message,
+        })).collect::<Vec<_>>(),
+        "warnings": done.warnings,
+    })
+}
+
+fn complain(file: &Path, done: &Imported) {
+    let lines = &done.lines;
+    for wrong in &lines.wrong {
+        eprintln!("{}:{}: {}", file.display(), wrong.line, wrong.message);
+    }
+    let more = lines.wrong_count - lines.wrong.len();
+    if more > 0 {
+        eprintln!("{}: {more} more lines cannot be used", file.display());
+    }
+    eprintln!(
+        "guardctl: {} of {} not imported",
+        counted(lines.wrong_count as u64, "line"),
+        lines.wrong_count as u64 + done.new + done.longer + done.known
+    );
+}
+
+/// `1 ban`, `2 bans`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}

@@ -1,0 +1,383 @@
+//! Banning and lifting bans: the store and the tables of the kernel, under the lock of commands. A
+//! change of policy that waits for its confirmation is no obstacle, and neither is a broken file.
+
+mod session;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ipnetwork::IpNetwork;
+
+use super::{Consent, Controller};
+use crate::{
+    bans::{
+        Complaint, Lines, Prefix, Protected, Target, Term,
+        protected::Why,
+        settings::Settings,
+        store::{Added, Now, Origin, Record},
+        table::Sizes,
+        target::refuse_wide,
+    },
+    dataplane::{clock, pins},
+    failure::{Exit, Failure, from_io},
+    host::{clock as host_clock, essential, sessions},
+};
+
+pub(super) use session::Session;
+
+/// A source that was banned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Banned {
+    /// What is banned.
+    pub prefix: Prefix,
+    /// Was it banned before?
+    pub added: Added,
+    /// For how long.
+    pub term: Term,
+}
+
+/// What `ban` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Banning {
+    /// Source by source.
+    pub banned: Vec<Banned>,
+    /// What was not taken literally, and what else to look at.
+    pub warnings: Vec<String>,
+    /// Is guard on, so that the bans hold?
+    pub is_active: bool,
+    /// Nothing was done.
+    pub dry_run: bool,
+}
+
+/// What to lift.
+#[derive(Clone, Copy, Debug)]
+pub enum Unban<'a> {
+    /// These, as they were banned.
+    Sources(&'a [String]),
+    /// Every ban of an operator.
+    All,
+}
+
+/// What `unban` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifting {
+    /// What is no longer banned.
+    pub lifted: Vec<Prefix>,
+    /// What keeps some of it shut out all the same.
+    pub warnings: Vec<String>,
+    /// Nothing was done.
+    pub dry_run: bool,
+}
+
+/// What `bans import` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Sources that were not banned before.
+    pub new: u64,
+    /// Sources that are banned for longer than before.
+    pub longer: u64,
+    /// Duplicates, and sources that were banned for as long.
+    pub known: u64,
+    /// What was wrong; the entries are used up.
+    pub lines: Lines,
+    /// What to look at.
+    pub warnings: Vec<String>,
+    /// Is guard on, so that the bans hold?
+    pub is_active: bool,
+    /// Nothing was done.
+    pub dry_run: bool,
+}
+
+/// What a ban must know of the policy and the host.
+pub(super) struct Frame {
+    pub(super) settings: Settings,
+    pub(super) protected: Protected,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Controller {
+    /// Bans sources; none of them if one cannot be.
+    ///
+    /// # Errors
+    /// Exit 2 for what is no source, 7 for what is protected or too wide, 1 when a table is full.
+    pub fn ban(
+        &self,
+        sources: &[String],
+        term: Option<Term>,
+        reason: &str,
+        consent: Consent,
+    ) -> Result<Banning, Failure> {
+        let frame = self.ban_frame()?;
+        let mut warnings = frame.warnings;
+        let mut prefixes = Vec::new();
+        for text in sources {
+            let target = Target::parse(text).map_err(Complaint::failure)?;
+            if !consent.force {
+                refuse_wide(target.prefix).map_err(Complaint::failure)?;
+            }
+            let allowed = frame.protected.check(&target);
+            let allowed = allowed.map_err(Complaint::failure)?;
+            let is_narrowed = allowed.prefix != target.prefix;
+            warnings.extend(target.note(text).filter(|_| !is_narrowed));
+            warnings.extend(allowed.note);
+            if !prefixes.contains(&allowed.prefix) {
+                prefixes.push(allowed.prefix);
+            }
+        }
+        let term = term.unwrap_or(frame.settings.default);
+        let planned = |added| {
+            let prefixes = prefixes.iter();
+            let banned = prefixes.map(|prefix| Banned {
+                prefix: *prefix,
+                added,
+                term,
+            });
+            banned.collect::<Vec<_>>()
+        };
+        if consent.dry_run {
+            return Ok(Banning {
+                banned: planned(Added::New),
+                warnings,
+                is_active: self.in_force()?.is_some(),
+                dry_run: true,
+            });
+        }
+        let mut session = self.ban_session()?;
+        let new: Vec<(Prefix, Term, &str)> = prefixes
+            .iter()
+            .map(|prefix| (*prefix, term, reason))
+            .collect();
+        let outcomes = session.add(self, &Origin::Operator, &new, frame.settings, &mut |_| {})?;
+        let mut banned = planned(Added::New);
+        for (banned, added) in banned.iter_mut().zip(outcomes) {
+            banned.added = added;
+        }
+        warnings.append(&mut session.warnings);
+        Ok(Banning {
+            banned,
+            warnings,
+            is_active: session.tables.is_some(),
+            dry_run: false,
+        })
+    }
+
+    /// Bans what a list names, but for what cannot be; that becomes a wrong line.
+    ///
+    /// # Errors
+    /// As [`Controller::ban`], but not for single lines.
+    pub fn import_bans(
+        &self,
+        mut lines: Lines,
+        term: Option<Term>,
+        reason: &str,
+        consent: Consent,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Imported, Failure> {
+        let frame = self.ban_frame()?;
+        let mut warnings = frame.warnings;
+        if lines.aggregated > 0 {
+            warnings.push(format!(
+                "{} IPv6 addresses are taken for their /64; write /128 for the address alone",
+                lines.aggregated
+            ));
+        }
+        if lines.unmapped > 0 {
+            warnings.push(format!(
+                "{} IPv4 addresses in IPv6 notation are taken as IPv4",
+                lines.unmapped
+            ));
+        }
+        let term = term.unwrap_or(frame.settings.default);
+        let entries = std::mem::take(&mut lines.entries);
+        let mut new: Vec<(Prefix, Term, &str)> = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let wide = if consent.force {
+                Ok(())
+            } else {
+                refuse_wide(entry.target.prefix)
+            };
+            match wide.and_then(|()| frame.protected.check(&entry.target)) {
+                Ok(allowed) => new.push((
+                    allowed.prefix,
+                    entry.term.unwrap_or(term),
+                    entry.reason.as_deref().unwrap_or(reason),
+                )),
+                Err(complaint) => lines.refuse(entry.line, complaint.message),
+            }
+        }
+        lines.wrong.sort_by_key(|wrong| wrong.line);
+        let total = new.len() as u64;
+        // In order of the store, the longest first; duplicates are one ban.
+        new.sort_by(|(a, a_term, _), (b, b_term, _)| a.cmp(b).then(b_term.cmp(a_term)));
+        new.dedup_by_key(|(prefix, ..)| *prefix);
+        let mut done = Imported {
+            new: 0,
+            longer: 0,
+            known: total - new.len() as u64,
+            lines,
+            warnings,
+            is_active: false,
+            dry_run: consent.dry_run,
+        };
+        if consent.dry_run {
+            done.new = new.len() as u64;
+            done.is_active = self.in_force()?.is_some();
+            return Ok(done);
+        }
+        let mut session = self.ban_session()?;
+        let outcomes = session.add(self, &Origin::Operator, &new, frame.settings, progress)?;
+        for added in outcomes {
+            match added {
+                Added::New => done.new += 1,
+                Added::Longer => done.longer += 1,
+                Added::Known => done.known += 1,
+            }
+        }
+        done.warnings.append(&mut session.warnings);
+        done.is_active = session.tables.is_some();
+        Ok(done)
+    }
+
+    /// Lifts bans; none of them if one is not there.
+    ///
+    /// # Errors
+    /// Exit 2 for what is no source, 6 for what is not banned.
+    pub fn unban(&self, what: Unban<'_>, consent: Consent) -> Result<Lifting, Failure> {
+        let mut session = self.ban_session()?;
+        let mut lifting = Lifting {
+            lifted: Vec::new(),
+            warnings: Vec::new(),
+            dry_run: consent.dry_run,
+        };
+        let now = session.now.clone();
+        let lifted = match what {
+            Unban::All => {
+                let mut operators = Vec::new();
+                session.store.each(&now, |record| {
+                    if record.origin == Origin::Operator {
+                        operators.push(record.prefix);
+                    }
+                    true
+                })?;
+                operators
+            }
+            Unban::Sources(sources) => {
+                let mut lifted = BTreeSet::new();
+                for text in sources {
+                    let (prefix, warning) = session.find(text)?;
+                    lifted.insert(prefix);
+                    lifting.warnings.extend(warning);
+                }
+                lifted.into_iter().collect()
+            }
+        };
+        if !consent.dry_run {
+            session.remove(self, &Origin::Operator, &lifted)?;
+        }
+        lifting.lifted = lifted;
+        lifting.warnings.append(&mut session.warnings);
+        Ok(lifting)
+    }
+
+    /// Every ban that holds, and the time by which that was so.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn bans(&self) -> Result<(Vec<Record>, Now), Failure> {
+        let session = self.ban_session()?;
+        let mut records = Vec::new();
+        session.store.each(&session.now, |record| {
+            records.push(record);
+            true
+        })?;
+        Ok((records, session.now))
+    }
+
+    /// How large the tables of bans are; `None` when guard is off or they cannot be opened.
+    #[must_use]
+    pub fn ban_table_sizes(&self) -> Option<Sizes> {
+        let running = pins::open(&self.layout).ok()??;
+        Some(running.bans.sizes())
+    }
+
+    /// How far the kernel's clock of bans is behind the time since boot, from some moment on: it grows
+    /// while the host is suspended. `None` when guard is off.
+    ///
+    /// # Errors
+    /// When the clock cannot be asked.
+    pub fn ban_clock_behind(&self) -> Result<Option<Duration>, Failure> {
+        if pins::open(&self.layout)?.is_none() {
+            return Ok(None);
+        }
+        let eighths = clock::pinned_now(&self.layout.clock()).map_err(|error| {
+            Failure::new(
+                Exit::Failed,
+                format!("{}: {error}", self.layout.clock().display()),
+            )
+        })?;
+        let boot = Duration::from_nanos(host_clock::boot_time_ns());
+        // It does not begin at 0; only differences count.
+        let whole = clock::eighth() * u32::MAX;
+        Ok(Some(boot + whole - clock::eighth() * eighths))
+    }
+
+    /// The ends of all bans, as the store has them, into the kernel's tables.
+    ///
+    /// # Errors
+    /// As [`Controller::bans`].
+    pub fn rewrite_bans(&self) -> Result<(), Failure> {
+        if !self.layout.bans().exists() {
+            return Ok(());
+        }
+        self.ban_session()?.rewrite(self)
+    }
+
+    /// Forgets what is over, in the store and in the tables.
+    ///
+    /// # Errors
+    /// When the store or the tables cannot be read.
+    pub fn sweep_bans(&self) -> Result<(), Failure> {
+        if !self.layout.bans().exists() {
+            return Ok(());
+        }
+        let mut session = self.ban_session()?;
+        session.sweep(self)
+    }
+
+    /// The policy's part, and what this host cannot do without. The never list in force wins in the
+    /// kernel even where the files cannot be read.
+    pub(super) fn ban_frame(&self) -> Result<Frame, Failure> {
+        let mut warnings = Vec::new();
+        let (settings, never) = match self.load() {
+            Ok(loaded) => (loaded.policy.bans, loaded.policy.never),
+            Err(failure) => {
+                let first = failure.message.lines().next().unwrap_or_default();
+                warnings.push(format!(
+                    "the policy files cannot be used ({first}): the never list in force still wins, \
+                     but nothing on it is refused here"
+                ));
+                (Settings::default(), Vec::<IpNetwork>::new())
+            }
+        };
+        let network = self.network()?;
+        let gateways =
+            essential::gateways().map_err(|error| from_io("cannot read the routes", &error))?;
+        let single = |why| move |address| (Prefix::single(address), why);
+        let own = network.addresses.iter().map(|(address, _)| *address);
+        let protected = Protected::new(
+            own.map(single(Why::Own))
+                .chain(gateways.into_iter().map(single(Why::Gateway)))
+                .chain(
+                    essential::resolvers()
+                        .into_iter()
+                        .map(single(Why::Resolver)),
+                )
+                .chain(sessions::callers().into_iter().map(single(Why::Caller)))
+                .chain(never.into_iter().map(|net| (Prefix::from(net), Why::Never))),
+        );
+        Ok(Frame {
+            settings,
+            protected,
+            warnings,
+        })
+    }
+}

@@ -1,0 +1,350 @@
+//! What a command about bans holds, and how store and tables change together: a marker stands while they
+//! may differ, and whoever finds it makes the tables say what the store says.
+
+use std::fs;
+
+use super::super::{Controller, Lock};
+use crate::{
+    bans::{
+        Complaint, Prefix, Store, Target, Term,
+        settings::{Capacity, Settings},
+        store::{Added, Change, Counts, End, Now, Origin, Trouble},
+    },
+    dataplane::bans::BanTables,
+    failure::{Exit, Failure, from_io},
+};
+
+/// What commands about bans hold: the lock, the time, the store, and the kernel's tables if guard is on.
+pub(in crate::controller) struct Session {
+    _lock: Lock,
+    pub(in crate::controller) now: Now,
+    pub(in crate::controller) store: Store,
+    pub(in crate::controller) tables: Option<BanTables>,
+    pub(in crate::controller) warnings: Vec<String>,
+}
+
+/// More bans than these are not lifted one by one.
+const MOST_LOWERED: usize = 10_000;
+/// Between two reports of progress.
+const STEP: usize = 10_000;
+
+impl Controller {
+    /// Every stored ban into the kernel's tables as they are: after `enable` and `load`, which make
+    /// them anew, and after a command that was killed. What is there and not stored goes.
+    ///
+    /// # Errors
+    /// When the store or the tables cannot be read. Bans that are in force stay.
+    pub(in crate::controller) fn restore_bans(
+        &self,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Failure> {
+        if !self.layout.bans().exists() {
+            return Ok(());
+        }
+        let now = now()?;
+        let opened = Store::open(&self.layout.bans(), &now)?;
+        warnings.extend(opened.quarantined.as_deref().map(quarantined));
+        let capacity = self.capacity();
+        if let Some(mut tables) = BanTables::open(&self.layout, &now, capacity)? {
+            settle(self, &opened.store, &now, &mut tables)?;
+        }
+        Ok(())
+    }
+
+    /// The lock, the store and the tables; what a killed command left is put in order.
+    pub(in crate::controller) fn ban_session(&self) -> Result<Session, Failure> {
+        let lock = Lock::acquire(&self.layout)?;
+        let now = now()?;
+        let opened = Store::open(&self.layout.bans(), &now)?;
+        let mut warnings: Vec<String> = opened
+            .quarantined
+            .as_deref()
+            .map(quarantined)
+            .into_iter()
+            .collect();
+        let mut tables = BanTables::open(&self.layout, &now, self.capacity())?;
+        if tables.is_none() {
+            warnings
+                .push("guard is not active: bans hold once it is (`guardctl enable`)".to_owned());
+        }
+        let marker = self.layout.unsettled_bans();
+        if opened.quarantined.is_some() {
+            // What is in force is all that is left, and feeds are to be read anew.
+            for path in [&marker, &self.layout.feeds()] {
+                fs::remove_file(path).ok();
+            }
+        }
+        if let Some(tables) = tables.as_mut().filter(|_| marker.exists()) {
+            settle(self, &opened.store, &now, tables)?;
+        }
+        Ok(Session {
+            _lock: lock,
+            now,
+            store: opened.store,
+            tables,
+            warnings,
+        })
+    }
+
+    /// How many bans there may be; the usual number when the policy cannot be read.
+    fn capacity(&self) -> Capacity {
+        let loaded = self.load().ok();
+        loaded.map_or_else(Capacity::default, |loaded| loaded.policy.bans.capacity)
+    }
+}
+
+impl Session {
+    /// Adds bans: into the store and into the tables, or, when one of them is full, into neither.
+    pub(in crate::controller) fn add(
+        &mut self,
+        controller: &Controller,
+        origin: &Origin,
+        new: &[(Prefix, Term, &str)],
+        settings: Settings,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Vec<Added>, Failure> {
+        let Self {
+            now, store, tables, ..
+        } = self;
+        let marker = Marker::set(controller)?;
+        let added = store.change(now, |change| {
+            let over = change.sweep()?;
+            let before = change.counts();
+            let number = change.origin(origin)?;
+            let mut outcomes = Vec::with_capacity(new.len());
+            for (index, (prefix, term, reason)) in new.iter().enumerate() {
+                outcomes.push(change.add(*prefix, number, *term, reason)?);
+                if index % STEP == 0 {
+                    progress(index as u64 / 2);
+                }
+            }
+            refuse_full(before, change.counts(), settings)?;
+            if let Some(tables) = tables {
+                lower(change, tables, over.get(..MOST_LOWERED).unwrap_or(&over))?;
+                tables.make_room(&controller.layout, new.iter().map(|(prefix, ..)| *prefix))?;
+                for (index, ((prefix, term, _), added)) in new.iter().zip(&outcomes).enumerate() {
+                    if *added != Added::Known {
+                        tables.raise(&controller.layout, *prefix, End::after(*term, now))?;
+                    }
+                    if index % STEP == 0 {
+                        progress((new.len() + index) as u64 / 2);
+                    }
+                }
+            }
+            Ok(outcomes)
+        });
+        self.finish(controller, marker, added)
+    }
+
+    /// Removes the bans of an origin; what others have banned stays so.
+    pub(in crate::controller) fn remove(
+        &mut self,
+        controller: &Controller,
+        origin: &Origin,
+        gone: &[Prefix],
+    ) -> Result<(), Failure> {
+        let Self {
+            now, store, tables, ..
+        } = self;
+        let marker = Marker::set(controller)?;
+        let removed = store.change(now, |change| {
+            let number = change.origin(origin)?;
+            for prefix in gone {
+                change.remove(*prefix, number)?;
+            }
+            change.sweep()?;
+            match tables {
+                Some(tables) if gone.len() > MOST_LOWERED => {
+                    tables.replace(&controller.layout, &change.all()?)?;
+                }
+                Some(tables) => lower(change, tables, gone)?,
+                None => {}
+            }
+            Ok(())
+        });
+        self.finish(controller, marker, removed)
+    }
+
+    /// The tables say again what the store says.
+    pub(super) fn rewrite(&mut self, controller: &Controller) -> Result<(), Failure> {
+        match &mut self.tables {
+            Some(tables) => settle(controller, &self.store, &self.now, tables),
+            None => Ok(()),
+        }
+    }
+
+    /// What is over leaves both.
+    pub(super) fn sweep(&mut self, controller: &Controller) -> Result<(), Failure> {
+        let Self {
+            now, store, tables, ..
+        } = self;
+        let marker = Marker::set(controller)?;
+        let swept = store.change(now, |change| {
+            let over = change.sweep()?;
+            match tables {
+                Some(tables) if over.len() > MOST_LOWERED => {
+                    tables.replace(&controller.layout, &change.all()?)?;
+                }
+                Some(tables) => lower(change, tables, &over)?,
+                None => {}
+            }
+            Ok(())
+        });
+        self.finish(controller, marker, swept)
+    }
+
+    /// Store and tables say the same when a change has come to an end, whatever it was.
+    fn finish<T>(
+        &mut self,
+        controller: &Controller,
+        marker: Marker,
+        result: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if result.is_err()
+            && let Some(tables) = &mut self.tables
+        {
+            settle(controller, &self.store, &self.now, tables)?;
+        }
+        marker.remove();
+        result
+    }
+
+    /// The ban that a text means.
+    pub(super) fn find(&self, text: &str) -> Result<(Prefix, Option<String>), Failure> {
+        let target = Target::parse(text).map_err(Complaint::failure)?;
+        // An address may have been banned as its /64, or, where that is protected, alone.
+        let alone = target.address.map(Prefix::single);
+        let candidates = [Some(target.prefix), alone];
+        let found = self.store.change(&self.now, |change| {
+            let number = change.origin(&Origin::Operator)?;
+            for prefix in candidates.into_iter().flatten() {
+                if change.end(prefix, number)?.is_some() {
+                    let others = change.around(prefix)?.into_iter();
+                    let around = others.map(|(other, _)| other);
+                    let mut outer = around.filter(|other| other.covers(prefix) && *other != prefix);
+                    return Ok(Some((
+                        prefix,
+                        outer.next_back(),
+                        change.of(prefix)?.len() > 1,
+                    )));
+                }
+            }
+            Ok(None)
+        })?;
+        let Some((prefix, outer, by_others)) = found else {
+            return Err(self.not_banned(&target, text)?);
+        };
+        let warning = match (by_others, outer) {
+            (true, _) => Some(format!("{prefix} stays banned: a feed names it")),
+            (false, Some(outer)) => Some(format!("{prefix} stays banned: {outer} is")),
+            (false, None) => None,
+        };
+        Ok((prefix, warning))
+    }
+
+    /// Says what there is instead.
+    fn not_banned(&self, target: &Target, text: &str) -> Result<Failure, Failure> {
+        let mut outer = None;
+        self.store.each(&self.now, |record| {
+            if record.prefix.covers(target.prefix) {
+                outer = Some(record);
+            }
+            true
+        })?;
+        let failure = Failure::new(Exit::NotFound, format!("{text} is not banned"));
+        Ok(match outer {
+            None => failure.help("`guardctl bans list` shows what is"),
+            Some(record) => match record.origin {
+                Origin::Operator => failure.help(format!(
+                    "{} is, and holds it: `guardctl unban {}`",
+                    record.prefix, record.prefix
+                )),
+                Origin::Feed(name) => failure.help(format!(
+                    "feed {name} names {}: take it out of its file, or `guardctl never add {text}`",
+                    record.prefix
+                )),
+            },
+        })
+    }
+}
+
+/// Exists while store and tables may differ.
+struct Marker(std::path::PathBuf);
+
+impl Marker {
+    fn set(controller: &Controller) -> Result<Self, Failure> {
+        let path = controller.layout.unsettled_bans();
+        fs::write(&path, b"").map_err(|error| from_io(path.display(), &error))?;
+        Ok(Self(path))
+    }
+
+    /// If it stays, the next command compares once more than needed.
+    fn remove(self) {
+        fs::remove_file(self.0).ok();
+    }
+}
+
+/// What the tables must say of these prefixes after bans were removed.
+fn lower(change: &Change<'_>, tables: &mut BanTables, gone: &[Prefix]) -> Result<(), Trouble> {
+    for prefix in gone {
+        tables.lower(*prefix, |prefix| change.around(prefix))?;
+    }
+    Ok(())
+}
+
+/// The tables say what the store says.
+fn settle(
+    controller: &Controller,
+    store: &Store,
+    now: &Now,
+    tables: &mut BanTables,
+) -> Result<(), Failure> {
+    let all = store.change(now, |change| {
+        change.sweep()?;
+        Ok(change.all()?)
+    })?;
+    tables.replace(&controller.layout, &all)?;
+    fs::remove_file(controller.layout.unsettled_bans()).ok();
+    Ok(())
+}
+
+/// A table that is over its capacity already, because that was lowered, takes nothing more.
+fn refuse_full(before: Counts, counts: Counts, settings: Settings) -> Result<(), Failure> {
+    let capacity = settings.capacity;
+    let of = |of: fn(&Counts) -> u64| (of(&before), of(&counts));
+    for (what, (before, count), most, key) in [
+        ("IPv4 addresses", of(|c| c.ipv4), capacity.ipv4, "ipv4"),
+        (
+            "IPv6 addresses and /64 networks",
+            of(|c| c.ipv6),
+            capacity.ipv6,
+            "ipv6",
+        ),
+        ("prefixes", of(|c| c.cidrs), capacity.cidrs, "cidrs"),
+    ] {
+        if count > u64::from(most) && count > before {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "the table of bans is full: {count} {what}, at most {most}; nothing was changed"
+                ),
+            )
+            .help(format!(
+                "raise `{key}` below [bans] in guard.toml, or lift bans (`guardctl unban`)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn quarantined(aside: &std::path::Path) -> String {
+    format!(
+        "the store of bans was damaged and is now {}; bans that are in force stay until they end, or \
+         until guard is loaded again",
+        aside.display()
+    )
+}
+
+fn now() -> Result<Now, Failure> {
+    Now::read().map_err(|error| from_io("cannot read which boot this is", &error))
+}

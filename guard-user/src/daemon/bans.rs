@@ -1,0 +1,119 @@
+//! What the daemon does for bans: feeds whose files change, and what is over. Bans end without it.
+
+use std::time::{Duration, Instant};
+
+use super::journal::Journal;
+use crate::{
+    control::Level,
+    controller::{Controller, Reread},
+    failure::Failure,
+};
+
+/// Between two looks at the files of feeds.
+const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks at everything.
+const WHOLE: Duration = Duration::from_secs(60);
+/// So far apart two clocks may come, by a suspend or little by little.
+const APART: Duration = Duration::from_secs(1);
+/// Between two sweeps of what is over.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// When what is due.
+#[derive(Debug)]
+pub(super) struct BanKeeper {
+    next_look: Instant,
+    next_whole: Instant,
+    next_sweep: Instant,
+    /// Digest of the policy whose feeds were read.
+    digest: Option<u64>,
+    /// How far the kernel's clock of bans was behind the time since boot when they were written.
+    behind: Option<Duration>,
+}
+
+/// What a round has to say.
+pub(super) struct Said {
+    lines: Vec<(Level, String)>,
+    problem: Option<Failure>,
+}
+
+impl Said {
+    pub(super) fn tell(self, journal: &mut Journal) {
+        for (level, line) in self.lines {
+            journal.tell(level, line);
+        }
+        let problem = self
+            .problem
+            .map(|failure| (Level::Warning, failure.message));
+        journal.standing("bans", problem);
+    }
+}
+
+impl BanKeeper {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            next_look: now,
+            next_whole: now,
+            next_sweep: now + SWEEP,
+            digest: None,
+            behind: None,
+        }
+    }
+
+    /// The kernel's clock of bans stands still while the host is suspended, and is not disciplined; the ends
+    /// of bans are written anew when it matters.
+    fn follow_boot_time(&mut self, controller: &Controller) -> Result<(), Failure> {
+        let Some(behind) = controller.ban_clock_behind()? else {
+            return Ok(());
+        };
+        let before = *self.behind.get_or_insert(behind);
+        if behind.abs_diff(before) < APART {
+            return Ok(());
+        }
+        self.behind = Some(behind);
+        controller.rewrite_bans()
+    }
+
+    /// Does what is due while the policy with this digest is in force; `None` when nothing is.
+    pub(super) fn round(&mut self, controller: &Controller, digest: u64) -> Option<Said> {
+        let now = Instant::now();
+        if now < self.next_look {
+            return None;
+        }
+        self.next_look = now + LOOK;
+        let is_due = now >= self.next_whole
+            || self.digest != Some(digest)
+            || controller.feeds_have_changed();
+        let is_sweep = now >= self.next_sweep;
+        if !is_due && !is_sweep {
+            return None;
+        }
+        let mut said = Said {
+            lines: Vec::new(),
+            problem: None,
+        };
+        if is_due {
+            self.next_whole = now + WHOLE;
+            self.digest = Some(digest);
+            match controller.refresh_feeds(Reread::Changed) {
+                Ok(feeds) => said.lines.extend(feeds.iter().map(|feed| {
+                    let level = match feed.kept_because {
+                        Some(_) => Level::Warning,
+                        None => Level::Info,
+                    };
+                    (level, format!("feed {feed}"))
+                })),
+                Err(failure) => said.problem = Some(failure),
+            }
+        }
+        if is_due && let Err(failure) = self.follow_boot_time(controller) {
+            said.problem = Some(failure);
+        }
+        if is_sweep {
+            self.next_sweep = now + SWEEP;
+            let swept = controller.sweep_bans();
+            said.problem = said.problem.or(swept.err());
+        }
+        Some(said)
+    }
+}

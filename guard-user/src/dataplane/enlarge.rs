@@ -1,0 +1,75 @@
+//! Larger tables of bans in the place of those that are full, without a gap.
+
+use std::{fs, path::Path};
+
+use guard_common::abi::names;
+
+use super::{
+    Object, Parameters, Purpose,
+    attach::replace,
+    bans::Shared,
+    egress,
+    installation::{load_failure, next_name, pin, remove_if_there},
+    pins, preflight,
+};
+use crate::{
+    bans::table::Sizes,
+    failure::{Failure, from_io},
+    host::Network,
+    layout::Layout,
+};
+
+/// Makes larger tables of bans and lets a program that uses them take over, link by link. `fill` writes
+/// into them what the smaller ones say; filter and tops are shared.
+///
+/// # Errors
+/// What the kernel refuses, or `fill`; the smaller tables then stay in place. A kill in between leaves
+/// links with either, until the next change of bans repeats it.
+pub(super) fn enlarge(
+    layout: &Layout,
+    sizes: Sizes,
+    fill: impl FnOnce(Shared) -> Result<Shared, Failure>,
+) -> Result<Shared, Failure> {
+    preflight::may_load()?;
+    let maps = layout.maps();
+    let fresh = [names::BAN_CHUNKS, names::BAN_SET];
+    let parameters = Parameters {
+        ban_chunks: sizes.chunks,
+        ban_buckets: sizes.buckets,
+        ..pins::parameters(layout, Purpose::Filter)?
+    };
+    let mut object = Object::load(parameters, Some((&maps, &fresh))).map_err(load_failure)?;
+    let larger = fill(object.bans().map_err(load_failure)?)?;
+    for name in fresh {
+        let next = maps.join(next_name(name));
+        remove_if_there(&next)?;
+        pin(&object, name, &next)?;
+    }
+    let network = Network::read_without_routes()
+        .map_err(|error| from_io("cannot read the interfaces", &error))?;
+    let egress = object.egress().map_err(load_failure)?;
+    for link in pins::links(layout)? {
+        if let Some(known) = network.by_index(link.ifindex) {
+            egress::attach(egress, known, &layout.links())?;
+        }
+    }
+    let program = object.ingress().map_err(load_failure)?;
+    for link in pins::links(layout)? {
+        if network.by_index(link.ifindex).is_some() {
+            replace(program, link)?;
+        }
+    }
+    for name in fresh {
+        let to = maps.join(name);
+        fs::rename(maps.join(next_name(name)), &to)
+            .map_err(|error| from_io(to.display(), &error))?;
+    }
+    Ok(larger)
+}
+
+/// Was a command killed while it made larger tables of bans?
+pub(super) fn is_enlarging(maps: &Path) -> bool {
+    [names::BAN_CHUNKS, names::BAN_SET]
+        .into_iter()
+        .any(|name| maps.join(next_name(name)).exists())
+}

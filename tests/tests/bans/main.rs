@@ -1,0 +1,9 @@
+//! Bans: A16 (without a reboot), the second half of A12, A20, and feeds.
+
+mod feeds;
+mod force;
+mod import;
+mod protected;
+mod scale;
+mod scene;
+mod store;
