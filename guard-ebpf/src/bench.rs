@@ -8,6 +8,7 @@ mod count;
 mod egress;
 mod ingress;
 mod maps;
+mod opening;
 mod reader;
 mod socket;
 mod tables;

@@ -4,10 +4,12 @@
 // For the one atomic instruction in `count`.
 #![feature(asm_experimental_arch)]
 
+mod answer;
 mod count;
 mod egress;
 mod ingress;
 mod maps;
+mod opening;
 mod reader;
 mod socket;
 mod tables;
@@ -24,6 +26,12 @@ use tables::BpfTables;
 #[xdp]
 fn guard_ingress(ctx: XdpContext) -> u32 {
     ingress::judge(&ctx)
+}
+
+/// Takes over from `guard_ingress`, by a tail call, what opens a connection.
+#[xdp]
+fn guard_answer(ctx: XdpContext) -> u32 {
+    answer::answer(&ctx)
 }
 
 /// Sees every frame that the interface sends.

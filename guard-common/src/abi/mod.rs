@@ -5,6 +5,7 @@
 //! index, a name or a size anywhere else. Changing a layout means raising [`ABI_VERSION`].
 
 pub mod addr;
+pub mod ceiling;
 pub mod clock;
 pub mod counters;
 pub mod explain;

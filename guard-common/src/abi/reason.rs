@@ -10,6 +10,20 @@ pub enum Action {
     Pass,
     /// Drop it.
     Drop,
+    /// Send an answer back in its place.
+    Answer,
+}
+
+impl Action {
+    /// For people and JSON.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+            Self::Answer => "answer",
+        }
+    }
 }
 
 /// A decision: what, why and, where a rule decided, which.
@@ -156,6 +170,10 @@ reasons! {
     IcmpRelated = 40, Pass, "icmp-related", "an ICMP error about a packet of this host";
     /// An ICMP error about a packet that is not ours.
     IcmpUnrelated = 41, Drop, "icmp-unrelated", "an ICMP error about a packet that this host did not send";
+    /// A SYN that was answered with a cookie, because the listener's queue is full.
+    SynCookie = 42, Answer, "syn-cookie", "a SYN answered with a cookie: the listener's queue is full";
+    /// A SYN above the ceiling of its port.
+    Ceiling = 43, Drop, "ceiling", "more new connections than the port's ceiling; `[limits] ceiling` raises it";
 }
 
 #[cfg(test)]

@@ -219,6 +219,14 @@ pub(super) fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) ->
     (policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff
 }
 
+/// Is the source on the never list?
+#[inline(always)]
+pub(super) fn is_never<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
+    let class = class(policy, flags, source);
+    let (classes, scopes) = split(policy.word(HEADER_CLASSES));
+    class != 0 && Class::from_word(policy.word(cell(classes, class, scopes, 0))).never
+}
+
 /// Class of the packet's source; 0 = no prefix of the policy holds it.
 #[inline(always)]
 fn class<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> u32 {

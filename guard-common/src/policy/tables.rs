@@ -7,7 +7,7 @@ use crate::abi::{
     image::Tree,
 };
 
-use super::{Found, Headers, Place, Quotation, QuotedPart, RulesAnswer};
+use super::{Found, Headers, Listener, Place, Quotation, QuotedPart, RulesAnswer};
 use crate::packet::PacketReader;
 
 /// State outside the packet. Every look-up is total: what is not there reads as 0.
@@ -123,6 +123,34 @@ pub trait Tables {
     {
         super::quoted_part(reader, quotation, part)
     }
+
+    /// Microseconds of a jiffy.
+    fn jiffy_us(&self) -> u64;
+
+    /// Word `index` of [`crate::abi::ceiling`].
+    fn ceiling(&self, index: u32) -> u64;
+
+    /// Writes it.
+    fn set_ceiling(&self, index: u32, value: u64);
+
+    /// Adds to it, whoever else does so meanwhile.
+    fn add_to_ceiling(&self, index: u32, value: u64);
+
+    /// What this host has at the port that a SYN asks for. (In the kernel a program of its own finds
+    /// out.)
+    #[inline(always)]
+    fn listener<R: PacketReader + ?Sized>(&self, _: &R) -> Listener {
+        Listener::None
+    }
+
+    /// Is the packet on its way out one of another host, or of a container?
+    #[inline(always)]
+    fn is_forwarding(&self) -> bool {
+        false
+    }
+
+    /// Takes a mark from a local port.
+    fn unmark_port(&self, port: u16, mark: u8);
 
     /// Counts what is no packet.
     fn count(&self, event: counters::Event);

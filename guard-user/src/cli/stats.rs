@@ -4,7 +4,6 @@ use std::{io::IsTerminal as _, thread, time::Duration};
 
 use guard_common::abi::{
     counters::{Counter, Event},
-    reason::Action,
     service::ServiceKind,
 };
 use serde_json::{Value, json};
@@ -88,10 +87,7 @@ fn stats_json(counters: &Counters, flows: Flows) -> Value {
         .map(|counter| {
             json!({
                 "reason": counter.reason.label(),
-                "action": match counter.reason.action() {
-                    Action::Pass => "pass",
-                    Action::Drop => "drop",
-                },
+                "action": counter.reason.action().label(),
                 "packets": counter.counted.packets,
                 "bytes": counter.counted.bytes,
                 "monitored": counter_json(counter.monitored),

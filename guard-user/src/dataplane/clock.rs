@@ -31,6 +31,11 @@ fn jiffy_ns() -> u64 {
     }
 }
 
+/// Microseconds of a jiffy.
+pub(super) fn jiffy_us() -> u64 {
+    jiffy_ns() / 1000
+}
+
 /// Duration of an eighth of a tick.
 #[must_use]
 pub fn eighth() -> Duration {

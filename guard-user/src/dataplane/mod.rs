@@ -1,8 +1,10 @@
 //! The kernel's side of the controller: the only module that imports aya.
 
 pub mod adopt;
+mod answer;
 pub mod attach;
 pub mod bpffs;
+pub mod ceilings;
 pub mod clock;
 pub mod counters;
 pub mod egress;
@@ -17,6 +19,7 @@ pub mod preflight;
 mod refusal;
 pub mod slots;
 
+pub use ceilings::Ceilings;
 pub use counters::Counters;
 pub use flows::FlowTable;
 pub use object::{LoadError, Object, Parameters, Purpose};

@@ -7,13 +7,15 @@ use aya::{
     programs::links::{FdLink, PinnedLink},
 };
 use guard_common::abi::{
-    ABI_VERSION,
+    ABI_VERSION, ceiling,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, names,
     switch::SLOTS,
 };
 
-use super::{Counters, FlowTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping};
+use super::{
+    Ceilings, Counters, FlowTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping,
+};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{Layout, pin_folder},
@@ -47,6 +49,8 @@ pub struct Running {
     pub counters: Counters,
     /// Flows.
     pub flows: FlowTable,
+    /// Openings.
+    pub ceilings: Ceilings,
 }
 
 /// Name of the pin of an interface's link.
@@ -104,6 +108,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
+    let ceilings = Pinned::open(&folder, names::CEILINGS, 8)?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == 2
@@ -111,7 +116,8 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS
         && flows.entries == flow::BUCKETS
-        && ports.entries == flow::PORT_ROWS;
+        && ports.entries == flow::PORT_ROWS
+        && ceilings.entries == ceiling::WORDS;
     if !is_known {
         return Err(mismatch(
             &folder,
@@ -131,6 +137,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         ),
         slots,
         counters: Counters::new(counters.mapping(2)?),
+        ceilings: Ceilings::new(ceilings.mapping(1)?),
     }))
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use guard_common::abi::{
     counters::Counter,
-    reason::{Action, Reason},
+    reason::Reason,
     service::{Service, ServiceKind},
 };
 
@@ -164,10 +164,7 @@ fn reasons(
     )?;
     for counter in &sample.reasons {
         let reason = counter.reason;
-        let action = match reason.action() {
-            Action::Pass => "pass",
-            Action::Drop => "drop",
-        };
+        let action = reason.action().label();
         let then = before.map_or(0, |before| before.reason(reason));
         let rows = [(action, counter.counted), ("would drop", counter.monitored)];
         for (action, counted) in rows.into_iter().filter(|(_, counted)| counted.packets > 0) {

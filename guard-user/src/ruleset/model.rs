@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use ipnetwork::IpNetwork;
 
+use super::ceiling::Ceiling;
+
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleAction {
@@ -122,6 +124,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Sources that are never banned and never rate-limited. Opens no port.
     pub never: Vec<IpNetwork>,
+    /// Most new connections per port.
+    pub ceiling: Ceiling,
 }
 
 impl PortRange {
