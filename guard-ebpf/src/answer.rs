@@ -20,7 +20,7 @@ use core::ffi::c_void;
 use guard_common::{
     abi::ceiling,
     packet::{Cookie, PacketReader as _, Syn, SynAckV4, SynAckV6},
-    policy::{Opening, Tables as _, is_monitor},
+    policy::{Opening, Tables as _, is_monitor, is_spared},
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -84,9 +84,16 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
     let mut record = Record::from_bits(maps::handed_over());
     let opening = record.opening();
     let len = FrameReader::arriving(ctx).frame_len();
-    let listener = guard_listener(ctx.as_ptr().cast(), u32::from(opening.bits()));
+    let bits = u32::from(opening.bits());
+    let listener = if opening.is_answerable() {
+        guard_listener(ctx.as_ptr().cast(), bits)
+    } else {
+        NOBODY
+    };
     if listener == NOBODY {
-        record = opening::under_ceiling(ctx, record);
+        if guard_spared(ctx.as_ptr().cast(), bits) == 0 {
+            record = opening::under_ceiling(ctx, record);
+        }
     } else if listener & FULL != 0 && turn_around(ctx, opening, listener) {
         BpfTables::without_packet().add_to_ceiling(ceiling::answered(record.port()), 1);
         count::record(Record::answered(), len);
@@ -254,4 +261,13 @@ fn ask(
     // SAFETY: taken above and used no more.
     unsafe { bpf_sk_release(socket.cast()) };
     found
+}
+
+/// Is the source under no ceiling?
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_spared(ctx: *mut xdp_md, opening: u32) -> u32 {
+    let reader = FrameReader::arriving(&XdpContext::new(ctx));
+    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
+    u32::from(is_spared(&reader, &BpfTables::without_packet(), opening))
 }

@@ -25,11 +25,11 @@ pub(crate) fn judge(ctx: &XdpContext) -> u32 {
     }
     // The verifier forgets which way led here, and follows the rest once.
     let mut record = Record::from_bits(FrameReader::forget(Record::of(&judgement).bits()));
-    let len = reader.frame_len();
     if !record.opening().is_none() {
         record = opening::settle(ctx, record);
     }
-    count::record(record, len);
+    // Read anew: the stack has no room for what was read before.
+    count::record(record, FrameReader::arriving(ctx).frame_len());
     if record.passes() {
         xdp_action::XDP_PASS
     } else {

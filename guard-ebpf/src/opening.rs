@@ -19,7 +19,7 @@ const MONITORED: u32 = 2;
 /// What becomes of it. Does not return when the other program takes it over, which then counts it.
 #[inline(always)]
 pub(crate) fn settle(ctx: &XdpContext, record: Record) -> Record {
-    if record.opening().is_answerable() && maps::answers() != 0 {
+    if maps::answers() != 0 {
         maps::hand_over(record.bits());
         // SAFETY: nothing here must be dropped. Without a program in that place, what follows does.
         unsafe { maps::PROGRAMS.tail_call(ctx, 0) };

@@ -30,7 +30,7 @@ mod tcp;
 
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
-pub use opening::{Listener, Opening, is_above_ceiling, is_monitor};
+pub use opening::{Listener, Opening, is_above_ceiling, is_monitor, is_spared};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, weigh_rules};

@@ -162,7 +162,12 @@ where
                 opening,
             }
         }
-        Listener::None if !is_above_ceiling(reader, tables, opening, port) => judgement,
+        Listener::None
+            if is_spared(reader, tables, opening)
+                || !is_above_ceiling(reader, tables, opening, port) =>
+        {
+            judgement
+        }
         Listener::None => {
             let mut verdict = Verdict::of(Reason::Ceiling);
             if is_monitor {
@@ -189,25 +194,38 @@ where
     if ceiling.is_none() {
         return false;
     }
-    let Some(source) = source(reader, opening) else {
+    let Some(prefix) = source(reader, opening).map(prefix) else {
         return false;
     };
     let now = tables.jiffies().wrapping_mul(tables.jiffy_us());
     let (whole, part) = (ceiling.of_port(), ceiling.of_prefix());
     let port_meter = ceiling::port_meter(port);
-    let prefix_meter = ceiling::prefix_meter(prefix(source), port, tables.seed());
+    let prefix_meter = ceiling::prefix_meter(prefix, port, tables.seed());
     let debt = whole.debt(tables.ceiling(port_meter), now);
     let own_debt = part.debt(tables.ceiling(prefix_meter), now);
     let is_fair = !whole.is_tight(debt) || part.admits(own_debt);
-    if whole.admits(debt) && is_fair || rules::is_never(policy, state.flags(), source) {
+    let is_above = !(whole.admits(debt) && is_fair);
+    if is_above {
+        if state.flags() & MONITOR == 0 {
+            tables.add_to_ceiling(ceiling::refused(port), 1);
+        }
+    } else {
         charge(tables, port_meter, debt, now, whole.interval);
         charge(tables, prefix_meter, own_debt, now, part.interval);
-        return false;
     }
-    if state.flags() & MONITOR == 0 {
-        tables.add_to_ceiling(ceiling::refused(port), 1);
-    }
-    true
+    is_above
+}
+
+/// Is who opens it on the never list? Such a source is under no ceiling.
+#[inline(always)]
+pub fn is_spared<R, T>(reader: &R, tables: &T, opening: Opening) -> bool
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let state = slot::in_force(tables);
+    let policy = &Slot::of(tables, state);
+    source(reader, opening).is_some_and(|source| rules::is_never(policy, state.flags(), source))
 }
 
 /// A meter that is behind the clock begins at the clock.

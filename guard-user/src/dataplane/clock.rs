@@ -32,7 +32,8 @@ fn jiffy_ns() -> u64 {
 }
 
 /// Microseconds of a jiffy.
-pub(super) fn jiffy_us() -> u64 {
+#[must_use]
+pub fn jiffy_us() -> u64 {
     jiffy_ns() / 1000
 }
 

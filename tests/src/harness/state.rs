@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{CStr, CString},
     io,
+    net::SocketAddr,
     os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     ptr, thread,
@@ -19,7 +20,7 @@ use guard_common::{
         names,
     },
     memory::MemTables,
-    policy::{Arrival, Tables as _, note_outgoing},
+    policy::{Arrival, Listener, Tables as _, note_outgoing},
 };
 use guard_user::{
     dataplane::{Object, mapping::Mapping},
@@ -38,6 +39,7 @@ pub struct Snapshot {
     flows: Vec<u64>,
     ports: Vec<u64>,
     fragments: Vec<u64>,
+    ceilings: Vec<u64>,
     model: MemTables,
 }
 
@@ -239,6 +241,15 @@ impl Harness {
         }
     }
 
+    /// Tells the model of a listening socket that the kernel has. Where the program cannot answer, it
+    /// cannot see it either.
+    pub fn model_listener(&mut self, at: SocketAddr, listener: Listener) {
+        if self.object.answering().is_ok() {
+            let place = (at.ip().into(), at.port());
+            self.model.listeners.insert(place, listener);
+        }
+    }
+
     /// How often something happened that is no packet. Kernel and model agree on it with every frame.
     #[must_use]
     pub fn happened(&self, event: Event) -> u64 {
@@ -275,6 +286,11 @@ impl Harness {
             assert!(is_close, "word {at}: kernel {ours:#x}, model {theirs:#x}");
         }
         assert_eq!(self.marked_ports(), self.model.marked_ports());
+        let ceilings: BTreeMap<u32, u64> = (0..)
+            .zip(words(&self.ceilings))
+            .filter(|(_, word)| *word != 0)
+            .collect();
+        assert_eq!(ceilings, self.model.ceilings());
     }
 
     /// What frames have left in the kernel's maps and in the model.
@@ -284,6 +300,7 @@ impl Harness {
             flows: words(&self.flow_words),
             ports: words(&self.port_words),
             fragments: words(&self.fragments),
+            ceilings: words(&self.ceilings),
             model: self.model.clone(),
         }
     }
@@ -294,6 +311,7 @@ impl Harness {
             (&self.flow_words, &snapshot.flows),
             (&self.port_words, &snapshot.ports),
             (&self.fragments, &snapshot.fragments),
+            (&self.ceilings, &snapshot.ceilings),
         ] {
             for (at, word) in words.iter().enumerate() {
                 mapping.store(at, *word);
