@@ -6,9 +6,7 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{
-        BPF_F_CURRENT_NETNS, bpf_sock, bpf_sock_tuple,
-        bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as TupleV4,
-        bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as TupleV6, tcphdr, xdp_action, xdp_md,
+        BPF_F_CURRENT_NETNS, bpf_sock, tcphdr, xdp_action, xdp_md,
     },
     helpers::generated::{
         bpf_check_mtu, bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_gen_syncookie,
@@ -16,7 +14,6 @@ use aya_ebpf::{
     },
     programs::XdpContext,
 };
-use core::ffi::c_void;
 use guard_common::{
     abi::ceiling,
     packet::{Cookie, PacketReader as _, Syn, SynAckV4, SynAckV6},
@@ -74,9 +71,8 @@ struct Tcp {
 const TCP_LEN: usize = size_of::<Tcp>();
 const IPV4_LEN: usize = size_of::<HeadersV4>() - TCP_LEN;
 const IPV6_LEN: usize = size_of::<HeadersV6>() - TCP_LEN;
-/// Words of the longest header, and of its options.
-const TCP_WORDS: usize = 15;
-const OPTION_WORDS: usize = TCP_WORDS - TCP_LEN / 4;
+/// Words of 64 bits that hold the longest header.
+const TCP_WORDS64: usize = 8;
 
 /// What becomes of a SYN that was handed over.
 #[inline(always)]
@@ -117,14 +113,14 @@ fn turn_around(ctx: &XdpContext, opening: Opening, listener: u64) -> bool {
     // Shorter by options and padding, or longer than a SYN without options.
     let change = opening.answer_len() as i32 - reader.frame_len() as i32;
     if opening.is_v4() {
-        let Some(syn) = reader.read::<HeadersV4>(at) else {
+        let Some(syn) = reader.read::<HeadersV4>(there(at)) else {
             return false;
         };
         let mss = mss(ctx, cookie_mss, SynAckV4::HEADERS);
         let answer = SynAckV4::new(syn.addresses, syn.tcp.syn, Cookie { sequence, mss });
         resize(ctx, change) && FrameWriter::of(ctx).turn_around(at, answer)
     } else {
-        let Some(syn) = reader.read::<HeadersV6>(at) else {
+        let Some(syn) = reader.read::<HeadersV6>(there(at)) else {
             return false;
         };
         let mss = mss(ctx, cookie_mss, SynAckV6::HEADERS);
@@ -171,96 +167,86 @@ extern "C" fn guard_listener(ctx: *mut xdp_md, opening: u32) -> u64 {
     let reader = &FrameReader::arriving(ctx);
     let at = opening.network_at();
     let found = if opening.is_v4() {
-        reader.read::<HeadersV4>(at).and_then(|mut syn| {
-            let mut asked = TupleV4 {
-                saddr: u32::from_ne_bytes(syn.addresses[0]),
-                daddr: u32::from_ne_bytes(syn.addresses[1]),
-                sport: u16::from_ne_bytes(syn.tcp.syn.source_port),
-                dport: u16::from_ne_bytes(syn.tcp.syn.destination_port),
-            };
-            let tuple = ((&raw mut asked).cast(), size_of::<TupleV4>());
-            let mut tcp = whole(reader, at + IPV4_LEN, syn.tcp)?;
-            Some(ask(ctx, tuple, ((&raw mut syn).cast(), IPV4_LEN), &mut tcp))
-        })
+        ask::<3>(ctx, reader, at, IPV4_LEN, 12)
     } else {
-        reader.read::<HeadersV6>(at).and_then(|mut syn| {
-            let mut asked = TupleV6 {
-                saddr: syn.addresses[0].map(u32::from_ne_bytes),
-                daddr: syn.addresses[1].map(u32::from_ne_bytes),
-                sport: u16::from_ne_bytes(syn.tcp.syn.source_port),
-                dport: u16::from_ne_bytes(syn.tcp.syn.destination_port),
-            };
-            let tuple = ((&raw mut asked).cast(), size_of::<TupleV6>());
-            let mut tcp = whole(reader, at + IPV6_LEN, syn.tcp)?;
-            Some(ask(ctx, tuple, ((&raw mut syn).cast(), IPV6_LEN), &mut tcp))
-        })
+        ask::<6>(ctx, reader, at, IPV6_LEN, 8)
     };
     match found {
         Some(cookie) if cookie & FULL != 0 && is_monitor(&BpfTables::without_packet()) => READY,
         Some(found) => found,
-        // The whole header was seen before.
+        // All of it was seen before.
         None => READY,
     }
 }
 
-/// A whole TCP header in the memory that the helper wants it in: a length that varies cannot be told
-/// of a packet.
-#[repr(C)]
-struct WholeTcp {
-    fixed: Tcp,
-    options: [[u8; 4]; OPTION_WORDS],
-}
-
+/// Asks the kernel for a listener and, if there is one, for a cookie. The helpers want memory, not the
+/// packet: `WORDS` words hold the IP header of `ip_len` bytes and the ports behind it. Addresses
+/// and ports, from `addresses` on, are in the order of a tuple.
 #[inline(always)]
-fn whole(reader: &FrameReader, at: usize, fixed: Tcp) -> Option<WholeTcp> {
-    let mut tcp = WholeTcp {
-        fixed,
-        options: [[0; 4]; OPTION_WORDS],
-    };
-    let words = usize::from(fixed.data_offset >> 4);
-    for (word, option) in tcp.options.iter_mut().enumerate() {
-        if TCP_LEN / 4 + word >= words {
-            break;
-        }
-        *option = reader.read(at + TCP_LEN + word * 4)?;
-    }
-    Some(tcp)
-}
-
-/// Asks the kernel for a listener and, if there is one, for a cookie.
-#[inline(always)]
-fn ask(
+fn ask<const WORDS: usize>(
     ctx: &XdpContext,
-    (tuple, tuple_len): (*mut bpf_sock_tuple, usize),
-    (ip, ip_len): (*mut c_void, usize),
-    tcp: &mut WholeTcp,
-) -> u64 {
+    reader: &FrameReader,
+    at: usize,
+    ip_len: usize,
+    addresses: usize,
+) -> Option<u64> {
+    // Whole words, because the verifier wants what is on the stack aligned.
+    let mut headers = reader.read::<[[u8; 8]; WORDS]>(there(at))?.map(u64::from_ne_bytes);
+    let (mut tcp, tcp_len) = whole(reader, at + ip_len)?;
     let netns = BPF_F_CURRENT_NETNS as i64 as u64;
+    let ip = headers.as_mut_ptr().cast::<u8>();
+    // SAFETY: inside the words above.
+    let tuple = unsafe { ip.add(addresses) };
+    let tuple_len = ip_len - addresses + size_of::<[u16; 2]>();
     // SAFETY: the context of the program, and a whole tuple of this length on the stack.
     let socket: *mut bpf_sock =
-        unsafe { bpf_skc_lookup_tcp(ctx.as_ptr(), tuple, tuple_len as u32, netns, 0) };
+        unsafe { bpf_skc_lookup_tcp(ctx.as_ptr(), tuple.cast(), tuple_len as u32, netns, 0) };
     if socket.is_null() {
-        return NOBODY;
+        return Some(NOBODY);
     }
     // SAFETY: the helper returned a socket, which lives until it is released below.
     let state = unsafe { (*socket).state };
     let mut found = READY;
     if state == LISTEN {
-        let tcp_len = u32::from(tcp.fixed.data_offset >> 4 << 2);
-        let header = (&raw mut *tcp).cast::<tcphdr>();
-        if (TCP_LEN as u32..=TCP_WORDS as u32 * 4).contains(&tcp_len) {
-            // SAFETY: headers of these lengths on the stack, and a socket that is held.
-            let made =
-                unsafe { bpf_tcp_gen_syncookie(socket.cast(), ip, ip_len as u32, header, tcp_len) };
-            // Negative: there is room in the queue, or cookies are off.
-            if made > 0 {
-                found = FULL | made as u64;
-            }
+        let header = tcp.as_mut_ptr().cast::<tcphdr>();
+        // SAFETY: headers of these lengths on the stack, and a socket that is held.
+        let made = unsafe {
+            bpf_tcp_gen_syncookie(socket.cast(), ip.cast(), ip_len as u32, header, tcp_len)
+        };
+        // Negative: there is room in the queue, or cookies are off.
+        if made > 0 {
+            found = FULL | made as u64;
         }
     }
     // SAFETY: taken above and used no more.
     unsafe { bpf_sk_release(socket.cast()) };
-    found
+    Some(found)
+}
+
+/// The same place. What is compared must be what is read at (see `packet::quoted`).
+#[inline(always)]
+fn there(at: usize) -> usize {
+    FrameReader::forget(at as u64) as usize
+}
+
+/// A whole TCP header, and its length in bytes. (A length that varies cannot be told of a packet.)
+#[inline(always)]
+fn whole(reader: &FrameReader, at: usize) -> Option<([u64; TCP_WORDS64], u32)> {
+    let fixed: Tcp = reader.read(there(at))?;
+    let words = usize::from(fixed.data_offset >> 4);
+    if words < TCP_LEN / 4 {
+        return None;
+    }
+    let mut tcp = [0; TCP_WORDS64];
+    for (pair, word) in tcp.iter_mut().enumerate() {
+        if pair * 2 + 1 < words {
+            *word = u64::from_ne_bytes(reader.read(there(at + pair * 8))?);
+        } else if pair * 2 < words {
+            let [a, b, c, d] = reader.read::<[u8; 4]>(there(at + pair * 8))?;
+            *word = u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]);
+        }
+    }
+    Some((tcp, words as u32 * 4))
 }
 
 /// Is the source under no ceiling?
