@@ -1,5 +1,9 @@
 //! The tables of the model: the same words that the kernel reads, in a vector.
 
+mod bans;
+
+pub use bans::MemBans;
+
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -8,14 +12,16 @@ use std::{
 use crate::{
     abi::{
         addr::Addr,
+        ban::{self, BanMap},
         counters,
         flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
         fragment::CELLS,
         image::HEADER_FLAGS,
+        meter,
         switch::{SlotState, SwitchWord},
     },
     packet::{self, Frame, PacketReader, Transport},
-    policy::{Bucket, Headers, Listener, Tables},
+    policy::{BanBucket, Bucket, Entries, Headers, Listener, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -37,6 +43,8 @@ pub struct MemTables {
     pub tick_shift: u32,
     /// Microseconds of a jiffy.
     pub jiffy_us: u64,
+    /// Who is banned.
+    pub bans: MemBans,
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     /// Listening TCP sockets of this host, by address and port.
@@ -47,6 +55,8 @@ pub struct MemTables {
     /// Made when the first flow begins.
     flows: RefCell<Vec<Cell<u64>>>,
     ports: RefCell<BTreeMap<u16, u8>>,
+    /// Made when the first meter runs.
+    meters: RefCell<Vec<Cell<u64>>>,
     events: [Cell<u64>; counters::Event::ALL.len()],
 }
 
@@ -69,6 +79,7 @@ impl MemTables {
             jiffies: 1_000_000 << TICK_SHIFT,
             tick_shift: TICK_SHIFT,
             jiffy_us: JIFFY_US,
+            bans: MemBans::default(),
             sockets: BTreeSet::new(),
             listeners: BTreeMap::new(),
             ceilings: RefCell::default(),
@@ -76,6 +87,7 @@ impl MemTables {
             flow_keys: flow::keys(0),
             flows: RefCell::default(),
             ports: RefCell::default(),
+            meters: RefCell::default(),
             events: Default::default(),
         }
     }
@@ -112,6 +124,26 @@ impl MemTables {
         let mut flows = self.flows.borrow_mut();
         *flows = words.iter().copied().map(Cell::new).collect();
         flows.resize(BUCKETS as usize * BUCKET_WORDS, Cell::new(0));
+    }
+
+    /// The table of meters as it lies in the map, bucket after bucket.
+    #[must_use]
+    pub fn meter_words(&self) -> Vec<u64> {
+        let mut words: Vec<u64> = self.meters.borrow().iter().map(Cell::get).collect();
+        words.resize(meter::BUCKETS as usize * meter::WAYS, 0);
+        words
+    }
+
+    /// Puts another table of meters in the place of this one; missing words are 0.
+    pub fn set_meter_words(&self, words: &[u64]) {
+        let mut meters = self.meters.borrow_mut();
+        *meters = words.iter().copied().map(Cell::new).collect();
+        meters.resize(meter::BUCKETS as usize * meter::WAYS, Cell::new(0));
+    }
+
+    /// Forgets what every source owes, every conversation and every source that is held.
+    pub fn clear_meters(&self) {
+        self.meters.borrow_mut().clear();
     }
 
     /// Ports that have marks, and which.
@@ -176,6 +208,50 @@ impl Bucket for MemBucket<'_> {
     }
 }
 
+/// A bucket of the model's meters.
+struct MemEntries<'a> {
+    meters: &'a RefCell<Vec<Cell<u64>>>,
+    at: usize,
+}
+
+impl Entries for MemEntries<'_> {
+    fn load(&self, way: usize) -> u64 {
+        let at = self.at + way % meter::WAYS;
+        self.meters.borrow().get(at).map_or(0, Cell::get)
+    }
+
+    fn store(&self, way: usize, word: u64) {
+        let mut meters = self.meters.borrow_mut();
+        if meters.is_empty() {
+            meters.resize(meter::BUCKETS as usize * meter::WAYS, Cell::new(0));
+        }
+        if let Some(cell) = meters.get(self.at + way % meter::WAYS) {
+            cell.set(word);
+        }
+    }
+
+    fn add(&self, way: usize, amount: u64) {
+        self.store(way, self.load(way).wrapping_add(amount));
+    }
+}
+
+/// A bucket of the model's set of bans.
+struct MemBanBucket<'a> {
+    bans: &'a MemBans,
+    at: usize,
+}
+
+impl BanBucket for MemBanBucket<'_> {
+    fn tag(&self, way: usize) -> u64 {
+        self.bans.load(BanMap::Set, self.at + way % ban::WAYS)
+    }
+
+    fn cell(&self, way: usize) -> u64 {
+        self.bans
+            .load(BanMap::Set, self.at + ban::WAYS + way % ban::WAYS)
+    }
+}
+
 impl Tables for MemTables {
     fn switch(&self) -> SwitchWord {
         self.switch
@@ -227,6 +303,13 @@ impl Tables for MemTables {
         MemBucket {
             tables: self,
             at: index as usize * BUCKET_WORDS,
+        }
+    }
+
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        MemEntries {
+            meters: &self.meters,
+            at: index as usize * meter::WAYS,
         }
     }
 
@@ -294,6 +377,29 @@ impl Tables for MemTables {
     fn unmark_port(&self, port: u16, mark: u8) {
         if let Some(marks) = self.ports.borrow_mut().get_mut(&port) {
             *marks &= !mark;
+        }
+    }
+
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Filter, index as usize)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Tops, index as usize)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.bans.load(BanMap::Chunks, index as usize)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.bans.mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        MemBanBucket {
+            bans: &self.bans,
+            at: index as usize * ban::BUCKET_WORDS,
         }
     }
 

@@ -15,8 +15,8 @@ use guard_common::{
     memory::MemTables,
     packet::{PacketReader, TcpFlags},
     policy::{
-        Arrival, Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer, Tables,
-        note_outgoing,
+        Arrival, BanBucket, Bucket, Entries, Found, Headers, Place, Quotation, QuotedPart,
+        RulesAnswer, Tables, note_outgoing,
     },
     testing::{PacketBuilder, packet, packet_v6},
 };
@@ -106,6 +106,26 @@ impl Tables for Broken<'_> {
         self.right.now_ns()
     }
 
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.right.ban_filter(index)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.right.ban_top(index)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.right.ban_chunk(index)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.right.ban_mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        self.right.ban_bucket(index)
+    }
+
     fn jiffies(&self) -> u64 {
         if self.fault == Fault::StoppedClock {
             1_000_000 << self.right.tick_shift()
@@ -192,6 +212,10 @@ impl Tables for Broken<'_> {
             (_, event) => event,
         };
         guard_common::policy::find_flow(self, tag, event)
+    }
+
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        self.right.meter_bucket(index)
     }
 
     fn port_marks(&self, port: u16) -> u8 {

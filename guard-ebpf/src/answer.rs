@@ -5,9 +5,7 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{
-        BPF_F_CURRENT_NETNS, bpf_sock, tcphdr, xdp_action, xdp_md,
-    },
+    bindings::{BPF_F_CURRENT_NETNS, bpf_sock, tcphdr, xdp_action, xdp_md},
     helpers::generated::{
         bpf_check_mtu, bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_gen_syncookie,
         bpf_xdp_adjust_tail,
@@ -191,7 +189,9 @@ fn ask<const WORDS: usize>(
     addresses: usize,
 ) -> Option<u64> {
     // Whole words, because the verifier wants what is on the stack aligned.
-    let mut headers = reader.read::<[[u8; 8]; WORDS]>(there(at))?.map(u64::from_ne_bytes);
+    let mut headers = reader
+        .read::<[[u8; 8]; WORDS]>(there(at))?
+        .map(u64::from_ne_bytes);
     let (mut tcp, tcp_len) = whole(reader, at + ip_len)?;
     let netns = BPF_F_CURRENT_NETNS as i64 as u64;
     let ip = headers.as_mut_ptr().cast::<u8>();

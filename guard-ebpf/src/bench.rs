@@ -6,8 +6,10 @@
 
 mod count;
 mod egress;
+mod flood;
 mod ingress;
 mod maps;
+mod meters;
 mod opening;
 mod reader;
 mod socket;
@@ -16,13 +18,17 @@ mod tables;
 use aya_ebpf::{
     bindings::{tcx_action_base::TCX_NEXT, xdp_action},
     macros::{classifier, map, xdp},
-    maps::Array,
+    maps::{Array, ProgramArray},
     programs::{TcContext, XdpContext},
 };
 
 /// State of the random numbers.
 #[map(name = "random")]
 static RANDOM: Array<u64> = Array::with_max_entries(1, 0);
+
+/// A program that others have loaded, to run behind the generator.
+#[map(name = "peer")]
+static PEER: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// How many sources there are, 0 = leave the source alone.
 #[unsafe(no_mangle)]
@@ -70,6 +76,16 @@ fn bench_guard(ctx: XdpContext) -> u32 {
     ingress::judge(&ctx)
 }
 
+/// A peer on generated packets.
+#[xdp]
+fn bench_peer(ctx: XdpContext) -> u32 {
+    draw(&ctx);
+    // SAFETY: the helper takes the context of this program and a live map.
+    unsafe { PEER.tail_call(&ctx, 0) };
+    // Only without a peer does the call come back.
+    xdp_action::XDP_ABORTED
+}
+
 /// The floor on the way out.
 #[classifier]
 fn bench_tc_empty(_ctx: TcContext) -> i32 {
@@ -92,15 +108,9 @@ fn draw(ctx: &XdpContext) {
     if sources == 0 && ports == 0 {
         return;
     }
-    let Some(state) = RANDOM.get_ptr_mut(0) else {
+    let Some(drawn) = drawn() else {
         return;
     };
-    // SAFETY: a live element; the benchmark runs on one CPU.
-    let drawn = unsafe { *state }
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695);
-    // SAFETY: as above.
-    unsafe { *state = drawn };
     let start = ctx.data();
     if start + PORT_AT + 2 > ctx.data_end() {
         return;
@@ -125,6 +135,19 @@ fn draw(ctx: &XdpContext) {
         // SAFETY: inside the frame, checked above; any alignment.
         unsafe { ((start + PORT_AT) as *mut [u8; 2]).write(port.to_be_bytes()) };
     }
+}
+
+/// The next random number; the high bits are the better ones.
+#[inline(always)]
+fn drawn() -> Option<u64> {
+    let state = RANDOM.get_ptr_mut(0)?;
+    // SAFETY: a live element; the benchmark runs on one CPU.
+    let drawn = unsafe { *state }
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695);
+    // SAFETY: as above.
+    unsafe { *state = drawn };
+    Some(drawn)
 }
 
 /// 32 random bits to 0..bound, without a division.

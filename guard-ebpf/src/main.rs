@@ -9,6 +9,7 @@ mod count;
 mod egress;
 mod ingress;
 mod maps;
+mod meters;
 mod opening;
 mod reader;
 mod socket;
@@ -30,7 +31,7 @@ fn guard_ingress(ctx: XdpContext) -> u32 {
 
 /// Takes over from `guard_ingress`, by a tail call, what opens a connection.
 #[xdp]
-fn guard_answer(ctx: XdpContext) -> u32 {
+fn guard_cookie(ctx: XdpContext) -> u32 {
     answer::answer(&ctx)
 }
 

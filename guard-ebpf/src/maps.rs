@@ -6,11 +6,12 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, ProgramArray},
 };
 use guard_common::abi::{
-    ceiling,
+    ban, ceiling,
     counters::{Counter, SHARD_ROWS},
     flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
     fragment::CELLS,
     image::FIXED_WORDS,
+    meter,
     switch::{self, SLOTS},
 };
 
@@ -46,9 +47,29 @@ pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map(name = "handover")]
 static HANDOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+#[map(name = "meters")]
+pub(crate) static METERS: Array<meter::BucketWords> =
+    Array::with_max_entries(meter::BUCKETS, MMAPABLE);
+
+#[map(name = "ban_filter")]
+pub(crate) static BAN_FILTER: Array<u64> = Array::with_max_entries(ban::FILTER_LEN, MMAPABLE);
+
+#[map(name = "ban_tops")]
+pub(crate) static BAN_TOPS: Array<u64> = Array::with_max_entries(ban::TOPS, MMAPABLE);
+
+#[map(name = "ban_chunks")]
+pub(crate) static BAN_CHUNKS: Array<u64> = Array::with_max_entries(ban::CHUNK_WORDS, MMAPABLE);
+
+#[map(name = "ban_set")]
+pub(crate) static BAN_SET: Array<ban::BucketWords> = Array::with_max_entries(1, MMAPABLE);
+
 /// Words in one policy slot.
 #[unsafe(no_mangle)]
 static SLOT_WORDS: u32 = FIXED_WORDS;
+
+/// Buckets of the set of bans less one.
+#[unsafe(no_mangle)]
+static BAN_MASK: u32 = 0;
 
 /// Counter shards, a power of two.
 #[unsafe(no_mangle)]
@@ -107,6 +128,7 @@ macro_rules! constant {
 }
 
 constant!(slot_words = SLOT_WORDS: u32);
+constant!(ban_mask = BAN_MASK: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);

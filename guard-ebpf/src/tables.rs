@@ -11,19 +11,22 @@ use core::ffi::c_void;
 use guard_common::{
     abi::{
         addr::Addr,
+        ban::{self, Cell},
         counters,
         flow::{BucketWords, Event, FlowState, Tag, Tuple, WAYS, port_place},
         image::Tree,
+        meter,
         switch::{self, SwitchWord},
     },
     packet::PacketReader,
     policy::{
-        Bucket, Found, Headers, Place, Quotation, QuotedPart, RulesAnswer, Tables, begin_flow,
-        find_flow, interface_class, longest_prefix, quoted_part, weigh_rules,
+        BanBucket, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation, QuotedPart,
+        RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class, is_banned,
+        longest_prefix, quoted_part, weigh_rules,
     },
 };
 
-use crate::{count, maps, reader::FrameReader, socket};
+use crate::{count, maps, meters, reader::FrameReader, socket};
 
 /// Stands for the maps of this program, and for the packet on whose behalf sockets are looked up.
 pub(crate) struct BpfTables {
@@ -241,6 +244,61 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        meters::bucket(index)
+    }
+
+    #[inline(always)]
+    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+        meters::find(place, now)
+    }
+
+    #[inline(always)]
+    fn may_enter(&self, newcomer: Newcomer) -> bool {
+        meters::may_enter(newcomer)
+    }
+
+    #[inline(always)]
+    fn answer(&self, base: u32, remote: Addr, ports: u32) {
+        meters::answer(base, remote, ports);
+    }
+
+    #[inline(always)]
+    fn ban_filter(&self, index: u32) -> u64 {
+        word(&maps::BAN_FILTER, index)
+    }
+
+    #[inline(always)]
+    fn ban_top(&self, index: u32) -> u64 {
+        word(&maps::BAN_TOPS, index)
+    }
+
+    #[inline(always)]
+    fn ban_chunk(&self, index: u32) -> u64 {
+        word(&maps::BAN_CHUNKS, index)
+    }
+
+    #[inline(always)]
+    fn ban_mask(&self) -> u32 {
+        maps::ban_mask()
+    }
+
+    #[inline(always)]
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        BpfBanBucket(maps::BAN_SET.get_ptr(index))
+    }
+
+    #[inline(always)]
+    fn find_ban(&self, prefix: Addr, level: u32) -> Cell {
+        Cell::from_bits(guard_find_ban(prefix.hi(), prefix.lo(), level))
+    }
+
+    #[inline(always)]
+    fn is_banned(&self, source: Addr) -> bool {
+        guard_is_banned(source.hi(), source.lo()) != 0
+    }
+
+    #[inline(always)]
     fn count(&self, event: counters::Event) {
         if maps::explain() == 0 {
             count::event(event);
@@ -318,6 +376,52 @@ impl Bucket for BpfBucket {
     fn forget(value: u64) -> u64 {
         FrameReader::forget(value)
     }
+}
+
+/// A bucket of the set of bans; none reads as empty.
+struct BpfBanBucket(Option<*const ban::BucketWords>);
+
+impl BpfBanBucket {
+    #[inline(always)]
+    fn load(&self, at: usize) -> u64 {
+        match self.0 {
+            Some(bucket) => {
+                // SAFETY: `at` is below the length of the live element.
+                let word = unsafe { bucket.cast::<u64>().add(at) };
+                // SAFETY: as above; aligned, one load.
+                unsafe { word.read_volatile() }
+            }
+            None => 0,
+        }
+    }
+}
+
+impl BanBucket for BpfBanBucket {
+    #[inline(always)]
+    fn tag(&self, way: usize) -> u64 {
+        self.load(way & (ban::WAYS - 1))
+    }
+
+    #[inline(always)]
+    fn cell(&self, way: usize) -> u64 {
+        self.load(ban::WAYS + (way & (ban::WAYS - 1)))
+    }
+}
+
+/// The search for a ban of a source.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_is_banned(hi: u64, lo: u64) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(is_banned(&tables, Addr::from_halves(hi, lo)))
+}
+
+/// The search for a prefix in the set of bans.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_find_ban(hi: u64, lo: u64, level: u32) -> u32 {
+    let tables = BpfTables::without_packet();
+    find_ban(&tables, Addr::from_halves(hi, lo), level).bits()
 }
 
 /// The search for the longest prefix.

@@ -9,7 +9,8 @@ use guard_user::ruleset::sample::Palette;
 
 use crate::harness::{MIN_FRAME, OWN};
 
-pub(crate) const SOURCES_V4: [&str; 8] = [
+/// Sources of random IPv4 packets.
+pub const SOURCES_V4: [&str; 8] = [
     "10.1.2.3",
     "10.1.2.131",
     "10.1.3.9",
@@ -19,7 +20,8 @@ pub(crate) const SOURCES_V4: [&str; 8] = [
     "198.51.100.7",
     "203.0.113.0",
 ];
-pub(crate) const SOURCES_V6: [&str; 8] = [
+/// Sources of random IPv6 packets.
+pub const SOURCES_V6: [&str; 8] = [
     "2001:db8:0:1::3",
     "2001:db8:0:1::4",
     "2001:db8:8000::1",

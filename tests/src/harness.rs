@@ -18,7 +18,7 @@ use guard_common::{
         flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
         fragment::CELLS,
         image::HEADER_FLAGS,
-        names,
+        meter, names,
         reason::{Action, Reason},
         service::{Service, ServiceKind},
         switch::{SlotState, SwitchWord},
@@ -27,7 +27,9 @@ use guard_common::{
     policy::{Arrival, Judgement},
 };
 use guard_user::{
-    dataplane::{FlowTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping},
+    dataplane::{
+        FlowTable, MeterTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping,
+    },
     ruleset::{
         compile::{Host, Stamp, compile},
         model::Policy,
@@ -87,6 +89,8 @@ pub struct Harness {
     port_words: Mapping,
     fragments: Mapping,
     ceilings: Mapping,
+    meters: MeterTable,
+    meter_words: Mapping,
     keys: [u64; flow::KEYS],
     model: MemTables,
 }
@@ -105,6 +109,7 @@ pub fn host() -> Host {
             .iter()
             .map(|ip| ip.parse().expect("an address"))
             .collect(),
+        ..Host::default()
     }
 }
 
@@ -133,6 +138,8 @@ impl Harness {
     fn load(policy: &Policy, shards: u32, own_shard: bool) -> Result<Self> {
         let image = compile(policy, &host(), Stamp::default())?.words;
         let parameters = Parameters {
+            ban_chunks: 64,
+            ban_buckets: 1 << 10,
             slot_words: image.len() as u32 + ROOM_TO_GROW,
             shards,
             own_shard,
@@ -162,6 +169,12 @@ impl Harness {
             port_words: map(&object, names::PORTS, PORT_WORDS)?,
             fragments: map(&object, names::FRAGMENTS, CELLS as usize)?,
             ceilings: map(&object, names::CEILINGS, ceiling::WORDS as usize)?,
+            meters: object.meters()?,
+            meter_words: map(
+                &object,
+                names::METERS,
+                meter::BUCKETS as usize * meter::WAYS,
+            )?,
             keys: flow::keys(SEED),
             object,
             model,

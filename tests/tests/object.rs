@@ -5,11 +5,11 @@ mod instructions;
 
 use aya::{maps::MapInfo, programs::Xdp};
 use guard_common::abi::{
-    ceiling,
+    ban, ceiling,
     counters::{Counter, SHARD_ROWS},
     flow,
     fragment::CELLS,
-    names,
+    meter, names,
     switch::SLOTS,
 };
 use guard_tests::require;
@@ -29,6 +29,8 @@ const SIZE_BUDGET: usize = 1024 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,
+    ban_chunks: 64,
+    ban_buckets: 1 << 14,
     shards: 4,
     own_shard: true,
     seed: 1,
@@ -68,6 +70,23 @@ fn every_map_has_its_name_its_kind_and_its_size() {
         (names::FLOWS, flow::BUCKETS, size_of::<flow::BucketWords>()),
         (names::PORTS, flow::PORT_ROWS, flow::PORTS_PER_ROW),
         (names::CEILINGS, ceiling::WORDS, 8),
+        (names::BAN_FILTER, ban::FILTER_LEN, 8),
+        (names::BAN_TOPS, ban::TOPS, 8),
+        (
+            names::BAN_CHUNKS,
+            PARAMETERS.ban_chunks * ban::CHUNK_WORDS,
+            8,
+        ),
+        (
+            names::BAN_SET,
+            PARAMETERS.ban_buckets,
+            size_of::<ban::BucketWords>(),
+        ),
+        (
+            names::METERS,
+            meter::BUCKETS,
+            size_of::<meter::BucketWords>(),
+        ),
     ];
     assert_eq!(expected.map(|(name, ..)| name), names::MAPS);
     for (name, entries, value) in expected {
@@ -135,7 +154,10 @@ fn the_program_that_answers_loads_and_stays_within_its_budgets() {
     let frames: Vec<u32> = functions.iter().map(|function| function.frame).collect();
     let deepest = deepest_chain(&functions, 0);
     println!("{}: {deepest} bytes of stack, {frames:?}", names::ANSWER);
-    assert!((1..=STACK_BUDGET).contains(&deepest), "{deepest} bytes of stack");
+    assert!(
+        (1..=STACK_BUDGET).contains(&deepest),
+        "{deepest} bytes of stack"
+    );
 }
 
 /// The text of the ELF section "license".

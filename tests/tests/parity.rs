@@ -14,7 +14,7 @@ use guard_common::{
     testing::random::Random,
 };
 use guard_tests::{
-    frames::random_frame,
+    frames::{SOURCES_V4, SOURCES_V6, random_frame},
     harness::Harness,
     local_net::{LocalNet, Session, in_local_net},
     peers::Ends,
@@ -23,7 +23,9 @@ use guard_tests::{
 };
 use guard_user::ruleset::{
     ceiling::Ceiling,
+    limit::{Limit, Rate},
     model::{DefaultAction, Policy},
+    model::{DefaultAction, Policy, RuleAction, Traffic},
     sample::{NESTED, Shape, random_policy},
 };
 
@@ -92,6 +94,9 @@ fn agree(net: &LocalNet) {
             guard.model_listener(at, Listener::Full);
         }
         answers = guard.object().answering().is_ok();
+        for source in SOURCES_V4.iter().chain(&SOURCES_V6).step_by(3) {
+            guard.holds(source, random.pick(NESTED.ports));
+        }
         let steps = steps_of(&mut random, &ends);
         for steps in steps.chunks(BATCH) {
             agree_on(&mut guard, steps, &mut met);
@@ -145,8 +150,19 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
     policy.ceiling = match round % 4 {
         0 => Ceiling::Off,
         1 => Ceiling::default(),
-        _ => Ceiling::PerSecond(round as u32),
+        _ => Ceiling::per_second(round as u32),
     };
+    for rule in &mut policy.rules {
+        let has_connections = matches!(rule.traffic, Traffic::Ports(..));
+        if rule.action == RuleAction::Allow && has_connections && random.once_in(2) {
+            let rate = Rate {
+                count: 1 + random.below(20) as u32,
+                seconds: 1 + random.below(10) as u32,
+            };
+            let burst = 1 + random.below(8) as u32;
+            rule.action = RuleAction::Limit(Limit { rate, burst });
+        }
+    }
     policy.default = match round % 3 {
         0 => DefaultAction::Allow,
         _ => DefaultAction::Deny,

@@ -64,6 +64,13 @@ impl Ceiling {
         self.0 as u32 == 0
     }
 
+    /// New connections per second; `None` = any number.
+    #[must_use]
+    pub fn per_second(self) -> Option<f64> {
+        let interval = self.0 as u32;
+        (interval != 0).then(|| 1e6 / f64::from(interval))
+    }
+
     /// Meters of a whole port.
     #[inline(always)]
     #[must_use]

@@ -5,7 +5,7 @@
 //! kernel's HZ).
 
 /// Eighths of a tick, as a power of two.
-const EIGHTH: u32 = 3;
+pub const EIGHTH_SHIFT: u32 = 3;
 
 /// Time in ticks of about a second.
 #[inline(always)]
@@ -18,13 +18,13 @@ pub const fn ticks(jiffies: u64, tick_shift: u32) -> u32 {
 #[inline(always)]
 #[must_use]
 pub const fn eighths(jiffies: u64, tick_shift: u32) -> u32 {
-    (jiffies >> (tick_shift.wrapping_sub(EIGHTH) & 63)) as u32
+    (jiffies >> (tick_shift.wrapping_sub(EIGHTH_SHIFT) & 63)) as u32
 }
 
 /// Ticks of that many eighths.
 #[must_use]
 pub const fn ticks_of(eighths: u32) -> u32 {
-    eighths >> EIGHTH
+    eighths >> EIGHTH_SHIFT
 }
 
 #[cfg(test)]

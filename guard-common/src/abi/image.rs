@@ -13,6 +13,7 @@
 //! …      prefixes          hash table of (prefix, length) -> class, 1 word an entry
 //! …      wide prefixes     the IPv6 prefixes of that table, 2 words an entry
 //! …      pairs             hash table of (list, class) -> rule, 1 word an entry
+//! …      meters            [ordinal] -> Meter, 2 words a rule, up to the last with a limit
 //! ```
 
 use super::{addr::Addr, service::Service};
@@ -38,9 +39,14 @@ pub const HEADER_DESTINATION_DEFAULT: u32 = 8;
 /// Number of destination classes; a scope is `interface class * this + destination class`.
 pub const HEADER_DESTINATIONS: u32 = 9;
 /// Most new connections per port, a [`super::ceiling::Ceiling`].
-pub const HEADER_CEILING: u32 = 11;
+pub const HEADER_CEILING: u32 = 13;
 /// Length of the whole image in words.
 pub const HEADER_LENGTH: u32 = 10;
+
+/// First word of the meters.
+pub const HEADER_METERS: u32 = 11;
+/// What all meters share, a [`super::meter::Scale`].
+pub const HEADER_LIMITS: u32 = 12;
 
 /// First word of the interface table; `low, high` = ifindex, class.
 pub const INTERFACES: u32 = 16;

@@ -5,6 +5,7 @@
 //! index, a name or a size anywhere else. Changing a layout means raising [`ABI_VERSION`].
 
 pub mod addr;
+pub mod ban;
 pub mod ceiling;
 pub mod clock;
 pub mod counters;
@@ -12,6 +13,7 @@ pub mod explain;
 pub mod flow;
 pub mod fragment;
 pub mod image;
+pub mod meter;
 pub mod names;
 pub mod reason;
 pub mod rule;
@@ -20,4 +22,4 @@ pub mod switch;
 
 /// Version of every layout in this module. Pins live below a directory with this number, so a
 /// program never meets the maps of another version.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

@@ -3,7 +3,7 @@
 /// The XDP program.
 pub const INGRESS: &str = "guard_ingress";
 /// The XDP program that answers SYNs with cookies, reached from the other one.
-pub const ANSWER: &str = "guard_answer";
+pub const ANSWER: &str = "guard_cookie";
 /// The tc program on the way out.
 pub const EGRESS: &str = "guard_egress";
 /// A program that a test run asks for the kernel's clock.
@@ -26,11 +26,26 @@ pub const CEILINGS: &str = "ceilings";
 /// The programs that the XDP program jumps to: [`ANSWER`]. Pinned, because it is empty as soon as
 /// nobody but programs holds it.
 pub const PROGRAMS: &str = "programs";
+/// Array of [`super::meter::BucketWords`].
+pub const METERS: &str = "meters";
+/// Array of words: [`super::ban::BanMap::Filter`].
+pub const BAN_FILTER: &str = "ban_filter";
+/// Array of words: [`super::ban::BanMap::Tops`].
+pub const BAN_TOPS: &str = "ban_tops";
+/// Array of words: [`super::ban::BanMap::Chunks`].
+pub const BAN_CHUNKS: &str = "ban_chunks";
+/// Array of [`super::ban::BucketWords`]: [`super::ban::BanMap::Set`].
+pub const BAN_SET: &str = "ban_set";
 /// Every array that user space shares, in the order in which they are pinned.
-pub const MAPS: [&str; 7] = [POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, CEILINGS];
+pub const MAPS: [&str; 12] = [
+    POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, BAN_FILTER, BAN_TOPS, BAN_CHUNKS, BAN_SET,
+    METERS, CEILINGS,
+];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";
+/// Constant of the object: buckets of the set of bans less one.
+pub const BAN_MASK: &str = "BAN_MASK";
 /// Constant of the object: counter shards, a power of two.
 pub const SHARDS: &str = "SHARDS";
 /// Constant of the object: 1 when every possible CPU has a shard of its own.

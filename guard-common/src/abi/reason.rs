@@ -170,10 +170,14 @@ reasons! {
     IcmpRelated = 40, Pass, "icmp-related", "an ICMP error about a packet of this host";
     /// An ICMP error about a packet that is not ours.
     IcmpUnrelated = 41, Drop, "icmp-unrelated", "an ICMP error about a packet that this host did not send";
+    /// The source is banned.
+    Banned = 42, Drop, "banned", "the source is banned; `guardctl bans list` says why, `guardctl unban …` lifts it";
+    /// A new connection of a source that has opened as many as the rule lets it.
+    Limited = 43, Drop, "limited", "the source opens more connections than the rule's limit lets it";
     /// A SYN that was answered with a cookie, because the listener's queue is full.
-    SynCookie = 42, Answer, "syn-cookie", "a SYN answered with a cookie: the listener's queue is full";
+    SynCookie = 44, Answer, "syn-cookie", "a SYN answered with a cookie: the listener's queue is full";
     /// A SYN above the ceiling of its port.
-    Ceiling = 43, Drop, "ceiling", "more new connections than the port's ceiling; `[limits] ceiling` raises it";
+    Ceiling = 45, Drop, "ceiling", "more new connections than the port's ceiling; `[limits] ceiling` raises it";
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Words of the policy image that name rules.
 
-/// Which rule matched and what it does: `(ordinal + 1) << 1 | allow`; 0 = no rule.
+/// Which rule matched and what it does: `(ordinal + 1) << 2 | limited << 1 | allow`; 0 = no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RuleRef(u32);
 
@@ -11,13 +11,43 @@ const CLASS_BITS: u32 = 20;
 impl RuleRef {
     /// No rule matches.
     pub const NONE: Self = Self(0);
-    /// Most rules that a policy may hold: 23 bits of ordinal in a [`Pair`].
-    pub const MAX_RULES: u32 = (1 << (RULE_BITS - 1)) - 2;
+    /// Most rules that a policy may hold: 22 bits of ordinal in a [`Pair`].
+    pub const MAX_RULES: u32 = (1 << (RULE_BITS - Self::FLAGS)) - 2;
+    const FLAGS: u32 = 2;
+    const ALLOW: u32 = 1;
+    const LIMITED: u32 = 2;
 
     /// The rule with this ordinal (its number less one).
     #[must_use]
     pub const fn new(ordinal: u32, allow: bool) -> Self {
-        Self((ordinal + 1) << 1 | allow as u32)
+        Self((ordinal + 1) << Self::FLAGS | allow as u32)
+    }
+
+    /// The same rule, which has a meter for new connections.
+    #[must_use]
+    pub const fn limited(self) -> Self {
+        Self(self.0 | Self::LIMITED)
+    }
+
+    /// The same rule for a source that no limit holds for.
+    #[inline(always)]
+    #[must_use]
+    pub const fn unlimited(self) -> Self {
+        Self(self.0 & !Self::LIMITED)
+    }
+
+    /// Must the meter be asked about a new connection?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_limited(self) -> bool {
+        self.0 & Self::LIMITED != 0
+    }
+
+    /// [`RuleRef::ordinal`] of a rule that is one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        (self.0 >> Self::FLAGS).wrapping_sub(1)
     }
 
     /// As stored.
@@ -40,7 +70,7 @@ impl RuleRef {
         if self.0 == 0 {
             None
         } else {
-            Some((self.0 >> 1) - 1)
+            Some(self.index())
         }
     }
 
@@ -55,7 +85,7 @@ impl RuleRef {
     #[inline(always)]
     #[must_use]
     pub const fn allows(self) -> bool {
-        self.0 & 1 == 1
+        self.0 & Self::ALLOW != 0
     }
 
     /// The rule that comes first in the policy; a rule comes before none.
@@ -205,6 +235,11 @@ mod tests {
         assert!(RuleRef::NONE.first(RuleRef::NONE).is_none());
         assert_eq!(two.ordinal(), Some(1));
         assert!(two.allows() && !one.allows());
+        let limited = two.limited();
+        assert_eq!((limited.ordinal(), limited.index()), (Some(1), 1));
+        assert!(limited.allows() && limited.is_limited() && !two.is_limited());
+        assert_eq!(limited.unlimited(), two);
+        assert_eq!(limited.first(RuleRef::new(2, true)), limited);
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Header {
     const ROUTER_ALERT: u64 = 1 << 17;
 
     #[inline(always)]
-    const fn to_word(self) -> u64 {
+    const fn to_word(&self) -> u64 {
         let extended = if self.extended { Self::EXTENDED } else { 0 };
         let alert = if self.router_alert {
             Self::ROUTER_ALERT

@@ -5,20 +5,23 @@
 //! 3. bans
 //! 4. known flows: replies to what this host started
 //! 5. rules, first match
-//! 6. rate limits
+//! 6. limits per source
 //! 7. default
 //!
 //! The list is the meaning. The code decides earlier where the outcome cannot differ: a SYN to a
 //! port that no rule opens can be no reply, so it is dropped straight behind the port table.
 //! Likewise the rules are asked before the flows: what they let in needs no flow, and what they drop
-//! passes as part of one. Stages 3 and 6 hold nothing in this version.
+//! passes as part of one. Limits are asked about what a rule with a limit lets in, which no flow need
+//! vouch for.
 //!
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
+mod ban;
 mod classify;
 mod essential;
 mod flow;
 mod fragment;
+mod limit;
 mod opening;
 mod outgoing;
 mod related;
@@ -28,8 +31,10 @@ mod source;
 mod tables;
 mod tcp;
 
+pub use ban::{BanBucket, find_ban, is_banned};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
+pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
 pub use opening::{Listener, Opening, is_above_ceiling, is_monitor, is_spared};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
@@ -137,9 +142,11 @@ where
         return verdict;
     }
     let Some(service) = service else {
+        if ban::cuts(tables, state, packet.source) {
+            return Verdict::of(Reason::Banned);
+        }
         return Verdict::of(fragment::continues(tables, packet));
     };
-    // 3. Bans.
     let question = question(state, arrival, packet, service);
     let policy = &Slot::of(tables, state);
     let group = rules::group_number(policy, service);
@@ -149,10 +156,15 @@ where
     if is_closed && question.opens {
         return Verdict::of(Reason::DefaultDrop);
     }
+    // 3. Bans.
+    if ban::cuts(tables, state, packet.source) {
+        return Verdict::of(Reason::Banned);
+    }
     if !is_closed {
         let verdict = ask_rules(policy, question, group).verdict();
         if question.opens || !may_be_known(verdict) {
-            return verdict;
+            // 6. Limits.
+            return limit::within(tables, policy.base(), packet, question.opens, verdict);
         }
     }
     // 4. Known flows.

@@ -5,7 +5,8 @@
 //! of TCP services only note that their port has sessions.
 
 use super::{
-    Arrival, Question, RulesAnswer, Slot, Tables, ask_rules, flow::Found, rules::group_number, slot,
+    Arrival, Question, RulesAnswer, Slot, Tables, ask_rules, flow::Found, limit,
+    rules::group_number, slot,
 };
 use crate::{
     abi::{
@@ -42,13 +43,17 @@ where
     if event.begins().is_none() || is_to_many(packet.destination) {
         return;
     }
-    let answer = ask_about_answer(tables, slot::in_force(tables), interface, &tuple);
+    let state = slot::in_force(tables);
+    let answer = ask_about_answer(tables, state, interface, &tuple);
     if answer.is_own_source() {
         return;
     }
     if answer.is_allowed_by_rule() {
         if tuple.protocol == protocol::TCP {
             tables.mark_port(tuple.local_port, HAS_SESSIONS);
+        } else if tuple.protocol == protocol::UDP && answer.is_limited() {
+            let ports = limit::pair(tuple.remote_port, tuple.local_port);
+            tables.answer(Slot::of(tables, state).base(), tuple.remote, ports);
         }
         return;
     }

@@ -115,6 +115,13 @@ impl RulesAnswer {
         self.0 >> Self::RULE_BITS == Outcome::Allow as u32
     }
 
+    /// Does the rule limit new connections?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_limited(self) -> bool {
+        RuleRef::from_bits(self.0).is_limited()
+    }
+
     /// Is the source an address of this host?
     #[inline(always)]
     #[must_use]
@@ -188,6 +195,7 @@ pub fn weigh_rules<T: Tables>(tables: &T, place: Place) -> RulesAnswer {
         ..
     } = place;
     let mut rule = RuleRef::NONE;
+    let mut is_never = false;
     if class != 0 || flags & ANY_FROM_ANYWHERE != 0 {
         let (classes, _) = split(policy.word(HEADER_CLASSES));
         let source = Class::from_word(policy.word(cell(classes, class, scopes, scope)));
@@ -195,10 +203,14 @@ pub fn weigh_rules<T: Tables>(tables: &T, place: Place) -> RulesAnswer {
             return RulesAnswer::new(Outcome::OwnSource, RuleRef::NONE);
         }
         rule = source.any;
+        is_never = source.never;
     }
     if group != 0 {
         let group = Group::from_word(policy.word(cell(GROUPS, group, scopes, scope)));
         rule = rule.first(rule_of(policy, group, class));
+    }
+    if is_never {
+        rule = rule.unlimited();
     }
     RulesAnswer::of(rule, flags)
 }
@@ -219,12 +231,16 @@ pub(super) fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) ->
     (policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff
 }
 
-/// Is the source on the never list?
+/// Is this source on the never list?
 #[inline(always)]
 pub(super) fn is_never<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
     let class = class(policy, flags, source);
+    if class == 0 {
+        return false;
+    }
     let (classes, scopes) = split(policy.word(HEADER_CLASSES));
-    class != 0 && Class::from_word(policy.word(cell(classes, class, scopes, 0))).never
+    // The same in every scope.
+    Class::from_word(policy.word(cell(classes, class, scopes, 0))).never
 }
 
 /// Class of the packet's source; 0 = no prefix of the policy holds it.

@@ -2,12 +2,17 @@
 
 use crate::abi::{
     addr::Addr,
+    ban::Cell,
     clock, counters,
     flow::{Event, FlowState, Tag, Tuple},
     image::Tree,
+    meter,
 };
 
-use super::{Found, Headers, Listener, Place, Quotation, QuotedPart, RulesAnswer};
+use super::{
+    BanBucket, Entries, Found, Headers, Listener, Newcomer, Place, Quotation, QuotedPart,
+    RulesAnswer, Way,
+};
 use crate::packet::PacketReader;
 
 /// State outside the packet. Every look-up is total: what is not there reads as 0.
@@ -151,6 +156,69 @@ pub trait Tables {
 
     /// Takes a mark from a local port.
     fn unmark_port(&self, port: u16, mark: u8);
+
+    /// Bucket `index` of the table of meters.
+    fn meter_bucket(&self, index: u32) -> impl Entries;
+
+    /// [`super::find_entry`], likewise.
+    #[inline(always)]
+    fn find_entry(&self, place: meter::Place, now: u64) -> Way
+    where
+        Self: Sized,
+    {
+        super::find_entry(&self.meter_bucket(place.bucket), place.tag, now)
+    }
+
+    /// [`super::may_enter`], likewise.
+    #[inline(always)]
+    fn may_enter(&self, newcomer: Newcomer) -> bool
+    where
+        Self: Sized,
+    {
+        super::may_enter(self, newcomer)
+    }
+
+    /// [`super::answer`], likewise.
+    #[inline(always)]
+    fn answer(&self, base: u32, remote: Addr, ports: u32)
+    where
+        Self: Sized,
+    {
+        super::answer(self, base, remote, ports);
+    }
+
+    /// Word `index` of [`crate::abi::ban::BanMap::Filter`].
+    fn ban_filter(&self, index: u32) -> u64;
+
+    /// Word `index` of [`crate::abi::ban::BanMap::Tops`].
+    fn ban_top(&self, index: u32) -> u64;
+
+    /// Word `index` of [`crate::abi::ban::BanMap::Chunks`].
+    fn ban_chunk(&self, index: u32) -> u64;
+
+    /// Buckets of [`crate::abi::ban::BanMap::Set`] less one.
+    fn ban_mask(&self) -> u32;
+
+    /// Bucket `index` of it.
+    fn ban_bucket(&self, index: u32) -> impl BanBucket;
+
+    /// [`super::find_ban`], likewise.
+    #[inline(always)]
+    fn find_ban(&self, prefix: Addr, level: u32) -> Cell
+    where
+        Self: Sized,
+    {
+        super::find_ban(self, prefix, level)
+    }
+
+    /// [`super::is_banned`], likewise.
+    #[inline(always)]
+    fn is_banned(&self, source: Addr) -> bool
+    where
+        Self: Sized,
+    {
+        super::is_banned(self, source)
+    }
 
     /// Counts what is no packet.
     fn count(&self, event: counters::Event);

@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   guardctl allow 22/tcp                     open a port
   guardctl allow http                       the same by name
+  guardctl limit ssh                        the same for 6 new connections per source in 30 s
   guardctl allow 1.1.1.1 9000               one address to one port
   guardctl allow from 10.0.0.0/8 to any port 5432 proto tcp comment 'db'
   guardctl deny from 203.0.113.0/24         close everything to a network
@@ -124,12 +125,21 @@ pub(super) enum Command {
         #[command(flatten)]
         deadline: Deadline,
     },
+    /// Add a rule that lets packets in, but only so many new connections of each source
+    #[command(after_help = LIMIT)]
+    Limit {
+        /// The rule; `rate 20/s`, `burst 40` (6 in 30 s, 6 at once, unless given)
+        #[arg(required = true, value_name = "RULE")]
+        words: Vec<String>,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
     /// Add a rule at a number: `insert 1 deny from 203.0.113.7`
     #[command(after_help = GRAMMAR)]
     Insert {
         /// Number that the rule will have
         number: usize,
-        /// `allow` or `deny`, then the rule
+        /// `allow`, `deny` or `limit`, then the rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
         #[command(flatten)]
@@ -138,7 +148,7 @@ pub(super) enum Command {
     /// Add a rule before all others: `prepend deny from 203.0.113.7`
     #[command(after_help = GRAMMAR)]
     Prepend {
-        /// `allow` or `deny`, then the rule
+        /// `allow`, `deny` or `limit`, then the rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
         #[command(flatten)]
@@ -146,7 +156,7 @@ pub(super) enum Command {
     },
     /// Delete a rule by number or by its words: `delete 3`, `delete allow 22/tcp`
     Delete {
-        /// Number, or `allow`/`deny` and the rule
+        /// Number, or `allow`/`deny`/`limit` and the rule
         #[arg(required = true, value_name = "NUMBER|RULE")]
         words: Vec<String>,
         #[command(flatten)]
@@ -247,6 +257,16 @@ Packets:
   ADDRESS PORT[/PROTO]    203.0.113.7 22, 203.0.113.7 53/udp, 203.0.113.7 ping
   from ADDRESS [port N] [to ADDRESS] [port N] [proto P] [on IFACE] [flags syn,ack]
 Without `to` it is sent to this host, without `proto` it is TCP, without `flags` a SYN.";
+
+const LIMIT: &str = "\
+Rules, as for `allow`, with
+  rate N/TIME             20/s, 6/30s, 100/min, 10/h; from 1/h to 5000/s. Default: 6/30s
+  burst N                 how many at once, after a pause. Default: the N of the rate
+on TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and
+ipv6-prefix in guard.toml). Counted are new TCP connections (SYNs) and new UDP conversations (a source
+and port that was silent for 30 s, 3 min if it was answered); what goes on is never touched, and
+nothing is banned. Sources on the never list have no limit.
+Examples: limit ssh    limit 80/tcp rate 20/s burst 40    limit from 10.0.0.0/8 to any port 22";
 
 const GRAMMAR: &str = "\
 Rules, as ufw writes them:

@@ -54,7 +54,7 @@ pub(super) fn insert(
 /// A rule that allows shuts nobody out.
 fn danger(words: &[String]) -> Danger {
     let first = words.first().map(|word| word.to_lowercase());
-    if first.as_deref() == Some("allow") {
+    if matches!(first.as_deref(), Some("allow" | "limit")) {
         Danger::Harmless
     } else {
         Danger::MayShutOut
@@ -109,7 +109,7 @@ fn refuse_no_rule(words: &[String]) -> Result<(), Failure> {
         )));
     }
     let first = words.first().map_or("", String::as_str);
-    if ["allow", "deny"].contains(&first.to_lowercase().as_str()) {
+    if ["allow", "deny", "limit"].contains(&first.to_lowercase().as_str()) {
         return Ok(());
     }
     Err(Failure::new(

@@ -101,6 +101,9 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Deny { words, deadline } => {
             edit::add(&controller, global, "deny", words, *deadline, output)
         }
+        Command::Limit { words, deadline } => {
+            edit::add(&controller, global, "limit", words, *deadline, output)
+        }
         Command::Insert {
             number,
             words,

@@ -11,12 +11,6 @@ use crate::{
 /// A verb, why it is not there, and the way out.
 const VERBS: &[(&str, &str, &str)] = &[
     (
-        "limit",
-        "`limit` is not available yet: this version has no rate limits",
-        "restrict the port to known sources: `guardctl allow from 198.51.100.10 to any port 22 \
-         proto tcp`",
-    ),
-    (
         "reject",
         "`reject` is not in guard: it answers no packet that it drops, so that a flood is not \
          answered either",
@@ -125,7 +119,7 @@ pub(super) fn unknown(words: &[String]) -> Failure {
     };
     let is_rule = verb.parse::<u16>().is_ok() || verb.contains('/');
     Failure::new(Exit::Usage, message).help(if is_rule {
-        format!("a rule begins with `allow` or `deny`: `guardctl allow {verb}`")
+        format!("a rule begins with `allow`, `deny` or `limit`: `guardctl allow {verb}`")
     } else {
         "`guardctl --help` lists the commands".to_owned()
     })

@@ -33,7 +33,7 @@ pub struct Applied {
 pub struct RuleView {
     /// From 1.
     pub number: usize,
-    /// `allow` or `deny`.
+    /// `allow`, `deny` or `limit`.
     pub action: String,
     /// What it is about, for a column.
     pub to: String,

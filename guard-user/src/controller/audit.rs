@@ -25,10 +25,7 @@ use crate::{
         containers::{self, Published},
         listeners::{self, Listener, PortProtocol},
     },
-    ruleset::{
-        address,
-        model::{Policy, RuleAction},
-    },
+    ruleset::{address, model::Policy},
 };
 
 /// Most sources of rules that are tried for a port; a policy may name a million.
@@ -350,7 +347,7 @@ impl InForce {
         self.policy
             .rules
             .iter()
-            .filter(|rule| rule.action == RuleAction::Allow)
+            .filter(|rule| rule.action.allows())
             .flat_map(|rule| &rule.source.prefixes)
             .filter(|prefix| seen.insert(**prefix))
             .take(MOST_SOURCES)

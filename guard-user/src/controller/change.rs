@@ -18,7 +18,7 @@ use crate::{
 /// A change that a command asks for.
 #[derive(Clone, Debug)]
 pub enum Edit {
-    /// Add the rule of these words, `allow` or `deny` first.
+    /// Add the rule of these words, its action first.
     Add {
         /// The words.
         words: Vec<String>,
@@ -181,6 +181,8 @@ fn said(planned: &Plan, edited: &Edited, consent: Consent) -> String {
     let verb = match (edited.moved_from, consent.dry_run) {
         (Some(from), true) => format!("would move rule {from} to"),
         (Some(from), false) => format!("moved rule {from} to"),
+        (None, true) if edited.replaced => "would change rule".to_owned(),
+        (None, false) if edited.replaced => "changed rule".to_owned(),
         (None, true) => planned.done.would.to_owned(),
         (None, false) => planned.done.did.to_owned(),
     };

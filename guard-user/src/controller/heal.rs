@@ -11,6 +11,7 @@ use crate::{
         adopt,
         attach::Attached,
         heal::{self, Spare},
+        held::Watched,
         installation::{self, Term},
         pins::{self, Running},
     },
@@ -103,12 +104,13 @@ impl Controller {
         heal::lacks_way_out(&self.layout, interface)
     }
 
-    /// Looks up the sessions that go on behind NAT, which the kernel may have forgotten to tell.
+    /// Looks up the sessions that go on behind NAT, which the kernel may have forgotten to tell, and
+    /// those that hold their source.
     ///
     /// # Errors
     /// When the connection table cannot be read.
-    pub fn keep_sessions(&self, network: &Network) -> Result<(), Failure> {
-        adopt::adopt_running(&self.layout, network).map(|_| ())
+    pub fn keep_sessions(&self, network: &Network, watched: &mut Watched) -> Result<(), Failure> {
+        adopt::adopt_running(&self.layout, network, watched).map(|_| ())
     }
 
     /// Puts the program onto every interface that should have it and has not, and the host's present

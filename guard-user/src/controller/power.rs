@@ -18,7 +18,7 @@ use crate::{
         compile::Stamp,
         describe,
         edit::{self, Change},
-        model::{DefaultAction, Policy, RuleAction},
+        model::{DefaultAction, Policy},
         source::{Loaded, Source},
     },
 };
@@ -252,11 +252,7 @@ fn over<'n>(source: &Source<'n>, changes: &[Change]) -> Source<'n> {
 
 /// Does the policy let nobody in?
 fn opens_nothing(policy: &Policy) -> bool {
-    policy.default == DefaultAction::Deny
-        && !policy
-            .rules
-            .iter()
-            .any(|rule| rule.action == RuleAction::Allow)
+    policy.default == DefaultAction::Deny && !policy.rules.iter().any(|rule| rule.action.allows())
 }
 
 /// `--no-ingress` means it.
@@ -268,7 +264,7 @@ fn refuse_ingress(policy: &Policy) -> Result<(), Failure> {
         .rules
         .iter()
         .zip(1..)
-        .filter(|(rule, _)| rule.action == RuleAction::Allow)
+        .filter(|(rule, _)| rule.action.allows())
         .map(|(rule, number)| format!("rule {number} ({})", describe::command(rule)))
         .collect();
     let (what, help) = match rules.as_slice() {

@@ -13,7 +13,7 @@ use super::journal::{Journal, now};
 use crate::{
     control::{InterfaceReport, Level, Report},
     controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
-    dataplane::heal::Spare,
+    dataplane::{heal::Spare, held::Watched},
     failure::Failure,
     host::Network,
 };
@@ -95,6 +95,7 @@ pub(super) struct Keeper {
     /// After a failed `load`.
     next_load: Option<Instant>,
     next_sessions: Instant,
+    watched: Watched,
 }
 
 impl Keeper {
@@ -108,6 +109,7 @@ impl Keeper {
             strays: BTreeSet::new(),
             next_load: None,
             next_sessions: Instant::now() + SESSIONS,
+            watched: Watched::default(),
         }
     }
 
@@ -248,7 +250,7 @@ impl Keeper {
             return;
         }
         self.next_sessions = Instant::now() + SESSIONS;
-        let result = self.controller.keep_sessions(network);
+        let result = self.controller.keep_sessions(network, &mut self.watched);
         let problem = result.err().map(|failure| (Level::Warning, text(&failure)));
         self.board().journal.standing("sessions", problem);
     }

@@ -1,8 +1,16 @@
 //! Sessions that began before guard, or before a policy that would not let them in: put into the
-//! flow table, so that they go on.
+//! flow table, so that they go on. Sessions with services that limit new connections hold their
+//! sources.
 //!
 //! Only those that no rule lets in: nothing evicts them, and whoever may open connections to a
 //! service could fill the table with his own otherwise.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use guard_common::abi::{
+    flow::{Phase, Tuple},
+    service::protocol,
+};
 
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -11,7 +19,11 @@ use crate::{
     ruleset::{compile::Image, probe::Model},
 };
 
-use super::{FlowTable, clock, pins};
+use super::{
+    FlowTable, MeterTable, clock,
+    held::{self, Watched},
+    pins,
+};
 
 /// Puts what goes on at this moment, and what no rule of this policy lets in, into a flow table; the
 /// number that found no room.
@@ -20,16 +32,27 @@ use super::{FlowTable, clock, pins};
 /// When the kernel does not say what goes on.
 pub(super) fn adopt(
     flows: &FlowTable,
-    tick: u32,
+    meters: &MeterTable,
+    now: u32,
     network: &Network,
     image: &Image,
+    watched: Option<&mut Watched>,
 ) -> Result<usize, Failure> {
+    let tick = clock::ticks_of(now);
     let live = Live::read(network)
         .map_err(|error| from_io("cannot read the kernel's connection table", &error))?;
-    for port in live.session_ports {
-        flows.mark_sessions(port);
+    for port in &live.session_ports {
+        flows.mark_sessions(*port);
     }
     let model = Model::new(image);
+    let limited = limited_sessions(&live, &model, network);
+    let holding = match watched {
+        Some(watched) => watched.lasting(limited, Instant::now()),
+        None => limited,
+    };
+    for session in holding {
+        meters.hold(held::scale(image), session.remote, session.local_port, now);
+    }
     let without_room = live
         .flows
         .iter()
@@ -39,16 +62,48 @@ pub(super) fn adopt(
     Ok(without_room)
 }
 
+/// TCP sessions with services whose rules limit new connections.
+fn limited_sessions(live: &Live, model: &Model, network: &Network) -> BTreeSet<Tuple> {
+    let behind_nat = live
+        .flows
+        .iter()
+        .filter(|flow| flow.tuple.protocol == protocol::TCP && flow.phase == Phase::Open)
+        .map(|flow| flow.tuple);
+    let interfaces: Vec<u32> = network.interfaces.iter().map(|i| i.index).collect();
+    live.sessions
+        .iter()
+        .copied()
+        .chain(behind_nat)
+        .filter(|tuple| model.limits(tuple, &interfaces))
+        .collect()
+}
+
 /// The same for the running firewall, before another policy comes into force.
 ///
 /// # Errors
 /// As [`adopt`], and when the pins cannot be opened.
 pub fn adopt_before(layout: &Layout, network: &Network, image: &Image) -> Result<usize, Failure> {
+    adopt_into(layout, network, image, None)
+}
+
+fn adopt_into(
+    layout: &Layout,
+    network: &Network,
+    image: &Image,
+    watched: Option<&mut Watched>,
+) -> Result<usize, Failure> {
     let Some(running) = pins::open(layout)? else {
         return Ok(0);
     };
-    match clock::pinned_ticks(&layout.clock()) {
-        Ok(tick) => adopt(&running.flows, tick, network, image),
+    match clock::pinned_now(&layout.clock()) {
+        Ok(now) => adopt(
+            &running.flows,
+            &running.meters,
+            now,
+            network,
+            image,
+            watched,
+        ),
         Err(error) => Err(Failure::new(
             Exit::Failed,
             format!("{}: {error}", layout.clock().display()),
@@ -60,12 +115,16 @@ pub fn adopt_before(layout: &Layout, network: &Network, image: &Image) -> Result
 ///
 /// # Errors
 /// As [`adopt_before`].
-pub fn adopt_running(layout: &Layout, network: &Network) -> Result<usize, Failure> {
+pub fn adopt_running(
+    layout: &Layout,
+    network: &Network,
+    watched: &mut Watched,
+) -> Result<usize, Failure> {
     let Some(running) = pins::open(layout)? else {
         return Ok(0);
     };
     let image = Image {
         words: running.slots.active_image(),
     };
-    adopt_before(layout, network, &image)
+    adopt_into(layout, network, &image, Some(watched))
 }

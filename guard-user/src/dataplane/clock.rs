@@ -5,6 +5,8 @@ use std::{path::Path, time::Duration};
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions};
 pub use guard_common::abi::clock::ticks_of;
 
+use crate::host::clock::jiffy_ns;
+
 /// Jiffies per tick as a power of two, so that a tick lasts 0.85 to 1.28 s whatever the kernel's HZ
 /// (256 jiffies at 250 Hz, 1024 at 1000 Hz).
 #[must_use]
@@ -14,21 +16,6 @@ pub fn tick_shift() -> u32 {
     (1..16)
         .find(|shift| (1u64 << shift) * 1414 >= hz * 1000)
         .unwrap_or(8)
-}
-
-/// Length of a jiffy. The coarse clocks advance with it.
-fn jiffy_ns() -> u64 {
-    const OF_250_HZ: u64 = 4_000_000;
-    let mut resolution = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the call fills the struct that it is given.
-    let result = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut resolution) };
-    match u64::try_from(resolution.tv_nsec) {
-        Ok(ns) if result == 0 && ns > 0 => ns,
-        Ok(_) | Err(_) => OF_250_HZ,
-    }
 }
 
 /// Microseconds of a jiffy.

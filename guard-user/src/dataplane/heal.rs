@@ -9,6 +9,7 @@ use super::{
     Object, Purpose, adopt,
     attach::{Attached, attach},
     egress,
+    held::Watched,
     installation::{is_interrupted, load_failure, pin_of_link, remove_if_there},
     pins, preflight,
 };
@@ -166,7 +167,7 @@ pub fn heal(
     }
     if !healed.attached.is_empty() {
         // Protection comes first; what goes on behind NAT is sent again until it is known.
-        healed.problem = adopt::adopt_running(layout, network).err();
+        healed.problem = adopt::adopt_running(layout, network, &mut Watched::default()).err();
     }
     Ok(healed)
 }

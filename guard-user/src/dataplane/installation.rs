@@ -22,7 +22,7 @@ use super::{
     Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
     attach::{Attached, attach, replace},
-    clock, egress,
+    bans, clock, egress,
     object::LoadError,
     pins::{self, link_name},
     preflight,
@@ -176,6 +176,8 @@ fn install_first(
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
     let parameters = Parameters {
+        ban_chunks: bans::FIRST_CHUNKS,
+        ban_buckets: bans::FIRST_BUCKETS,
         slot_words,
         shards,
         own_shard,
@@ -201,8 +203,8 @@ fn install_first(
     }
     let flows = object.flows().map_err(load_failure)?;
     let now = clock::now(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
-    let tick = clock::ticks_of(now);
-    adopt(&flows, tick, network, image)?;
+    let meters = object.meters().map_err(load_failure)?;
+    adopt(&flows, &meters, now, network, image, None)?;
     if !interfaces.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
@@ -211,7 +213,7 @@ fn install_first(
         .iter()
         .map(|interface| attach(program, interface, &layout.links()).map(Change::Attached))
         .collect::<Result<_, _>>()?;
-    adopt(&flows, tick, network, image)?;
+    adopt(&flows, &meters, now, network, image, None)?;
     Ok(changes)
 }
 

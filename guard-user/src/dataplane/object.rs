@@ -8,14 +8,17 @@ use aya::{
     programs::{ProgramError, SchedClassifier, Xdp},
 };
 use guard_common::abi::{
+    ban::{self, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS},
     ceiling,
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
-    names,
+    meter, names,
     switch::{self, SLOTS},
 };
 
-use super::{Ceilings, Counters, FlowTable, PolicySlots, answer, clock, mapping::Mapping};
+use super::{
+    Ceilings, Counters, FlowTable, MeterTable, PolicySlots, answer, clock, mapping::Mapping,
+};
 use crate::failure::{Exit, Failure};
 
 /// The object that the build embedded.
@@ -31,6 +34,10 @@ pub static BENCH_OBJECT: &[u8] =
 pub struct Parameters {
     /// Words in one policy slot.
     pub slot_words: u32,
+    /// Chunks of the table of IPv4 /24 bans, the unused first one included.
+    pub ban_chunks: u32,
+    /// Buckets of the set of bans, a power of two.
+    pub ban_buckets: u32,
     /// Counter shards, a power of two.
     pub shards: u32,
     /// Every possible CPU has a shard of its own.
@@ -96,6 +103,7 @@ impl Object {
             Purpose::Filter => (0u32, 0u32),
             Purpose::Explain(ifindex) => (1, ifindex),
         };
+        let ban_mask = parameters.ban_buckets - 1;
         let fixed_clock = u32::from(parameters.fixed_clock);
         let jiffy_us = clock::jiffy_us();
         let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
@@ -105,6 +113,7 @@ impl Object {
             .override_global(names::JIFFY_US, &jiffy_us, true)
             .override_global(names::ANSWERS, &answers, true)
             .override_global(names::ASKS_MTU, &asks_mtu, true)
+            .override_global(names::BAN_MASK, &ban_mask, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
@@ -113,6 +122,8 @@ impl Object {
             .override_global(names::SHARDS, &parameters.shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
             .override_global(names::SEED, &parameters.seed, true)
+            .map_max_entries(names::BAN_CHUNKS, parameters.ban_chunks * CHUNK_WORDS)
+            .map_max_entries(names::BAN_SET, parameters.ban_buckets)
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
             .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
         if let Some((pins, fresh)) = reuse {
@@ -272,6 +283,24 @@ impl Object {
         Ok(Ceilings::new(words))
     }
 
+    /// One of the arrays of bans, writable.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn ban_words(&self, map: BanMap) -> Result<Mapping, LoadError> {
+        let Parameters {
+            ban_chunks,
+            ban_buckets,
+            ..
+        } = self.parameters;
+        match map {
+            BanMap::Filter => self.mapping(names::BAN_FILTER, FILTER_LEN),
+            BanMap::Tops => self.mapping(names::BAN_TOPS, TOPS),
+            BanMap::Chunks => self.mapping(names::BAN_CHUNKS, ban_chunks * CHUNK_WORDS),
+            BanMap::Set => self.mapping(names::BAN_SET, ban_buckets * ban::BUCKET_WORDS as u32),
+        }
+    }
+
     /// The flow table.
     ///
     /// # Errors
@@ -282,6 +311,16 @@ impl Object {
             self.mapping(names::PORTS, PORT_ROWS * PORTS_PER_ROW as u32 / 8)?,
             self.parameters.seed,
         ))
+    }
+
+    /// The table of meters.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn meters(&self) -> Result<MeterTable, LoadError> {
+        let words = meter::BUCKETS * meter::WAYS as u32;
+        let mapping = self.mapping(names::METERS, words)?;
+        Ok(MeterTable::new(mapping, self.parameters.seed))
     }
 
     fn mapping(&self, name: &'static str, words: u32) -> Result<Mapping, LoadError> {

@@ -7,14 +7,15 @@ use aya::{
     programs::links::{FdLink, PinnedLink},
 };
 use guard_common::abi::{
-    ABI_VERSION, ceiling,
+    ABI_VERSION, ban, ceiling,
     counters::{MAX_SHARDS, SHARD_ROWS},
-    flow, fragment, names,
+    flow, fragment, meter, names,
     switch::SLOTS,
 };
 
 use super::{
-    Ceilings, Counters, FlowTable, Parameters, PolicySlots, Purpose, egress, mapping::Mapping,
+    Ceilings, Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, egress,
+    mapping::Mapping,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -51,6 +52,8 @@ pub struct Running {
     pub flows: FlowTable,
     /// Openings.
     pub ceilings: Ceilings,
+    /// Meters.
+    pub meters: MeterTable,
 }
 
 /// Name of the pin of an interface's link.
@@ -109,6 +112,11 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
     let ceilings = Pinned::open(&folder, names::CEILINGS, 8)?;
+    let meters = Pinned::open(
+        &folder,
+        names::METERS,
+        size_of::<meter::BucketWords>() as u32,
+    )?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == 2
@@ -117,7 +125,8 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && fragments.entries == fragment::CELLS
         && flows.entries == flow::BUCKETS
         && ports.entries == flow::PORT_ROWS
-        && ceilings.entries == ceiling::WORDS;
+        && ceilings.entries == ceiling::WORDS
+        && meters.entries == meter::BUCKETS;
     if !is_known {
         return Err(mismatch(
             &folder,
@@ -135,6 +144,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
             ports.mapping(flow::PORTS_PER_ROW as u32 / 8)?,
             slots.seed(),
         ),
+        meters: MeterTable::new(meters.mapping(meter::WAYS as u32)?, slots.seed()),
         slots,
         counters: Counters::new(counters.mapping(2)?),
         ceilings: Ceilings::new(ceilings.mapping(1)?),
@@ -153,7 +163,15 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
     let shards = counters.entries / SHARD_ROWS;
     let slot_words = policy.entries / SLOTS;
     let slots = PolicySlots::new(policy.mapping(1)?, switch.mapping(1)?, slot_words);
+    let chunks = Pinned::open(&folder, names::BAN_CHUNKS, 8)?;
+    let set = Pinned::open(
+        &folder,
+        names::BAN_SET,
+        size_of::<ban::BucketWords>() as u32,
+    )?;
     Ok(Parameters {
+        ban_chunks: chunks.entries / ban::CHUNK_WORDS,
+        ban_buckets: set.entries,
         slot_words,
         shards,
         own_shard: possible_cpus() <= shards,

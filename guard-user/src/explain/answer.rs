@@ -46,6 +46,9 @@ impl WayIn {
         if let Action::Pass = reason.action() {
             return None;
         }
+        if let Reason::Limited = reason {
+            return Some(Self::Command(format!("guardctl never add {}", source.ip())));
+        }
         let is_rules = matches!(
             reason,
             Reason::DefaultDrop | Reason::RuleDeny | Reason::IcmpUnrelated

@@ -30,6 +30,8 @@ pub struct Live {
     pub flows: BTreeSet<LiveFlow>,
     /// Ports of this host that have TCP sessions, about which the kernel's socket table is asked.
     pub session_ports: BTreeSet<u16>,
+    /// Established TCP sessions of this host.
+    pub sessions: BTreeSet<Tuple>,
 }
 
 impl Live {
@@ -54,6 +56,11 @@ impl Live {
         Ok(Self {
             flows,
             session_ports: sockets::tcp_local_ports(),
+            sessions: sockets::established_tcp()
+                .into_iter()
+                .filter(|(local, _)| !local.ip().is_loopback())
+                .map(|(local, remote)| tuple(remote, local, protocol::TCP))
+                .collect(),
         })
     }
 }

@@ -10,7 +10,7 @@ use netlink_packet_route::{
 };
 use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
-use crate::ruleset::compile::Host;
+use crate::ruleset::compile::{Host, Jiffy};
 
 /// How an XDP program sits on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +124,7 @@ impl Network {
                 .map(|interface| (interface.name.clone(), interface.index))
                 .collect(),
             own: self.addresses.iter().map(|(ip, _)| *ip).collect(),
+            jiffy: Jiffy(super::clock::jiffy_ns()),
         }
     }
 

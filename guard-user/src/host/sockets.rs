@@ -26,6 +26,16 @@ pub fn has_unconnected_udp() -> bool {
     })
 }
 
+/// Established TCP sessions, local address first. IPv4 seen through an IPv6 socket is IPv4.
+#[must_use]
+pub fn established_tcp() -> Vec<(SocketAddr, SocketAddr)> {
+    tcp()
+        .into_iter()
+        .filter(|entry| entry.state == TcpState::Established)
+        .map(|entry| (plain(entry.local_address), plain(entry.remote_address)))
+        .collect()
+}
+
 /// Local ports of all TCP connections, in whatever state; listeners have none.
 #[must_use]
 pub fn tcp_local_ports() -> BTreeSet<u16> {

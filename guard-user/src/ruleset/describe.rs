@@ -13,7 +13,7 @@ use super::{
 pub struct Columns {
     /// What it is about: `22/tcp`, `192.0.2.1 80 on eth0`, `Anywhere`, `ping`.
     pub to: String,
-    /// `ALLOW IN` or `DENY IN`.
+    /// `ALLOW IN`, `DENY IN` or `LIMIT IN`.
     pub action: &'static str,
     /// Where packets come from.
     pub from: String,
@@ -43,6 +43,7 @@ pub fn columns(rule: &Rule) -> Columns {
         action: match rule.action {
             RuleAction::Allow => "ALLOW IN",
             RuleAction::Deny => "DENY IN",
+            RuleAction::Limit(_) => "LIMIT IN",
         },
         from: if rule.source.is_any() {
             "Anywhere".to_owned()
@@ -87,6 +88,9 @@ pub fn words(rule: &Rule) -> Vec<String> {
     } else {
         words.extend(long_form(rule));
     }
+    if let RuleAction::Limit(limit) = rule.action {
+        words.extend(limit.words());
+    }
     if let Some(comment) = &rule.comment {
         words.extend(["comment".to_owned(), comment.clone()]);
     }
@@ -125,8 +129,13 @@ pub fn name(rule: &Rule) -> String {
 /// Do two rules mean the same, whatever their comments and wherever they stand?
 #[must_use]
 pub fn same_rule(left: &Rule, right: &Rule) -> bool {
-    left.action == right.action
-        && left.traffic == right.traffic
+    left.action == right.action && same_match(left, right)
+}
+
+/// Do two rules match the same packets, as they are written?
+#[must_use]
+pub fn same_match(left: &Rule, right: &Rule) -> bool {
+    left.traffic == right.traffic
         && left.interface == right.interface
         && same_addresses(&left.source, &right.source)
         && same_addresses(&left.destination, &right.destination)
@@ -146,12 +155,13 @@ fn same_addresses(left: &Prefixes, right: &Prefixes) -> bool {
     sets(left) == sets(right) && inline(left) == inline(right)
 }
 
-/// `allow` or `deny`.
+/// `allow`, `deny` or `limit`.
 #[must_use]
 pub fn action_word(action: RuleAction) -> &'static str {
     match action {
         RuleAction::Allow => "allow",
         RuleAction::Deny => "deny",
+        RuleAction::Limit(_) => "limit",
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
 mod array;
 mod error;
 mod layout;
+mod replace;
 mod shift;
 mod toml_text;
 
@@ -45,6 +46,8 @@ pub struct Edited {
     pub number: Option<usize>,
     /// Its number before, if it was moved.
     pub moved_from: Option<usize>,
+    /// The rule of that number was there with another limit.
+    pub replaced: bool,
 }
 
 /// New text of one file.
@@ -91,6 +94,9 @@ pub fn add(
     if let Some(by) = shadow::covering_rule(&rules[..at], rule) {
         if rules[by].action == rule.action {
             return Ok(Outcome::Covered { by: by + 1 });
+        }
+        if replace::is_other_limit(&rules[by], rule) {
+            return replace::replace(source, loaded, by, rule);
         }
         let words = describe::command(&rules[by]);
         return Err(EditError::Contradicted { by: by + 1, words });
@@ -373,6 +379,7 @@ fn finish(
         loaded: after,
         number: None,
         moved_from: None,
+        replaced: false,
     })
 }
 

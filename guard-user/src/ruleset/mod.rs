@@ -8,6 +8,7 @@ pub mod diagnostic;
 mod digest;
 pub mod edit;
 mod files;
+pub mod limit;
 pub mod model;
 pub mod names;
 pub(crate) mod nearest;

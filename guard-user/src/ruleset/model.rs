@@ -6,6 +6,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 
 use super::ceiling::Ceiling;
+use super::limit::{Limit, SourcePrefixes};
 
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,19 @@ pub enum RuleAction {
     Allow,
     /// Drop it.
     Deny,
+    /// Let it in, but only so many new connections of each source.
+    Limit(Limit),
+}
+
+impl RuleAction {
+    /// Does it let packets in?
+    #[must_use]
+    pub const fn allows(self) -> bool {
+        match self {
+            Self::Allow | Self::Limit(_) => true,
+            Self::Deny => false,
+        }
+    }
 }
 
 /// What happens to a packet that no rule matches.
@@ -97,7 +111,7 @@ impl Prefixes {
 /// One rule. Its number is its place in [`Policy::rules`], from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Allow or deny.
+    /// Allow, deny or limit.
     pub action: RuleAction,
     /// Protocols and ports.
     pub traffic: Traffic,
@@ -126,6 +140,8 @@ pub struct Policy {
     pub never: Vec<IpNetwork>,
     /// Most new connections per port.
     pub ceiling: Ceiling,
+    /// Which addresses count as one source for limits.
+    pub sources: SourcePrefixes,
 }
 
 impl PortRange {

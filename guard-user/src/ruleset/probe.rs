@@ -53,6 +53,14 @@ impl Model {
         verdict.reason == Reason::RuleAllow
     }
 
+    /// Does a rule limit new connections like this one, on one of these interfaces?
+    #[must_use]
+    pub fn limits(&self, tuple: &Tuple, interfaces: &[u32]) -> bool {
+        interfaces
+            .iter()
+            .any(|ifindex| self.ask(*ifindex, tuple, TcpFlags::SYN).rule.is_limited())
+    }
+
     fn ask(&self, ifindex: u32, tuple: &Tuple, flags: u8) -> Verdict {
         let (source_port, destination_port) = (tuple.remote_port, tuple.local_port);
         let (transport, service) = match tuple.protocol {

@@ -4,8 +4,9 @@
 use guard_common::testing::random::Random;
 use ipnetwork::IpNetwork;
 
-use super::model::{
-    DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport,
+use super::{
+    limit::{Limit, Rate},
+    model::{DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
 };
 
 /// A rule under construction: any traffic from anywhere, until told otherwise.
@@ -22,6 +23,16 @@ pub fn allow() -> Draft {
 #[must_use]
 pub fn deny() -> Draft {
     Draft::new(RuleAction::Deny)
+}
+
+/// A limit: `rate` as in `20/s`, and how many at once.
+///
+/// # Panics
+/// When the rate is none.
+#[must_use]
+pub fn limit(rate: &str, burst: u32) -> Draft {
+    let rate = Rate::parse(rate).expect("a rate");
+    Draft::new(RuleAction::Limit(Limit { rate, burst }))
 }
 
 /// A policy of these rules that denies by default.

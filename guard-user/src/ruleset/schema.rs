@@ -16,9 +16,11 @@ use super::{
 };
 
 mod keys;
+mod limits;
 mod rule;
 
 use keys::ROOT_KEYS;
+use limits::Limits;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -34,6 +36,7 @@ pub(super) struct Draft {
     pub(super) default: Option<Located<DefaultAction>>,
     pub(super) never: Vec<Located<AddressItem>>,
     pub(super) sets: Vec<SetDraft>,
+    pub(super) limits: Option<Located<Limits>>,
     /// In order; `None` for a rule that cannot be used, so that the others keep their numbers.
     pub(super) rules: Vec<Option<RuleDraft>>,
 }
@@ -132,6 +135,7 @@ impl Reader<'_, '_> {
                 "default" => draft.default = self.default(value),
                 "never" => draft.never = self.addresses(value).unwrap_or_default(),
                 "sets" => draft.sets = self.sets(value),
+                "limits" => draft.limits = self.limits(value),
                 "rule" => draft.rules = self.rules(value),
                 unknown => self.error(key.span(), keys::unknown_root(unknown)),
             }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{
     address::{self, AddressItem},
+    limit::{self, Limit, Rate},
     model::{Prefixes, Rule, RuleAction},
     names::Names,
     prefixes::PrefixList,
@@ -80,7 +81,7 @@ impl WordsError {
     }
 }
 
-/// Reads the words of a rule, beginning with `allow` or `deny`.
+/// Reads the words of a rule, beginning with `allow`, `deny` or `limit`.
 pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, WordsError> {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let mut parser = Parser {
@@ -106,6 +107,8 @@ struct Draft {
     protocol: Option<(usize, Protocol)>,
     interface: Option<String>,
     comment: Option<String>,
+    rate: Option<(usize, Rate)>,
+    burst: Option<(usize, u32)>,
     is_in: bool,
 }
 
@@ -124,6 +127,8 @@ impl<'w> Parser<'w> {
         let action = match self.words.first() {
             Some(word) if word.eq_ignore_ascii_case("allow") => RuleAction::Allow,
             Some(word) if word.eq_ignore_ascii_case("deny") => RuleAction::Deny,
+            // What rate and burst say comes later.
+            Some(word) if word.eq_ignore_ascii_case("limit") => RuleAction::Limit(Limit::default()),
             Some(word) => return Err(fail(0, refused::action(word))),
             None => return Err(fail(0, refused::nothing_said())),
         };
@@ -145,6 +150,8 @@ impl<'w> Parser<'w> {
                 let protocol = self.scope.names.protocols.parse(text);
                 self.set_protocol(value, protocol.map_err(|bad| fail(value, bad))?)
             }
+            "rate" => self.rate(at),
+            "burst" => self.burst(at),
             "comment" => self.comment(at),
             _ => match refused::keyword(&word) {
                 Some(bad) => Err(fail(at, bad)),
@@ -195,6 +202,24 @@ impl<'w> Parser<'w> {
             return self.set_ports(value, text);
         }
         Ok(())
+    }
+
+    fn rate(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "connections per time, e.g. 20/s")?;
+        let rate = Rate::parse(text).map_err(|bad| fail(value, bad))?;
+        match self.draft.rate.replace((at, rate)) {
+            Some(_) => Err(fail(at, refused::twice("rate"))),
+            None => Ok(()),
+        }
+    }
+
+    fn burst(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "a number of connections, e.g. 10")?;
+        let burst = limit::burst(text).map_err(|bad| fail(value, bad))?;
+        match self.draft.burst.replace((at, burst)) {
+            Some(_) => Err(fail(at, refused::twice("burst"))),
+            None => Ok(()),
+        }
     }
 
     fn comment(&mut self, at: usize) -> Read<()> {
@@ -309,6 +334,8 @@ impl<'w> Parser<'w> {
             protocol,
             interface,
             comment,
+            rate,
+            burst,
             is_in: _,
         } = self.draft;
         let end = self.words.len();
@@ -327,6 +354,23 @@ impl<'w> Parser<'w> {
             protocol.map_or(Protocol::Any, |(_, protocol)| protocol),
         )
         .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+        let action = match action {
+            RuleAction::Limit(_) => {
+                limit::check_traffic(&traffic).map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+                let at = burst
+                    .or(rate.map(|(at, _)| (at, 0)))
+                    .map_or(end, |(at, _)| at);
+                let limit = Limit::of(rate.map(|(_, rate)| rate), burst.map(|(_, burst)| burst));
+                RuleAction::Limit(limit.map_err(|bad| fail(at, bad))?)
+            }
+            RuleAction::Allow | RuleAction::Deny => {
+                let extra = rate.map(|(at, _)| at).or(burst.map(|(at, _)| at));
+                if let Some(at) = extra {
+                    return Err(fail(at, refused::no_limit(self.words[at])));
+                }
+                action
+            }
+        };
         let destination_at = destination.as_ref().map_or(end, |(at, _)| *at);
         let source = source.map(|(_, source)| source).unwrap_or_default();
         let destination = destination

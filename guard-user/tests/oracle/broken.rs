@@ -14,7 +14,7 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
-    policy::{Bucket, Headers, Tables},
+    policy::{BanBucket, Bucket, Entries, Headers, Tables},
     testing::random::Random,
 };
 use guard_user::ruleset::sample::{NESTED, Shape, random_policy};
@@ -66,6 +66,26 @@ impl Tables for Broken<'_> {
         self.right.set_fragment_stamp(index, stamp);
     }
 
+    fn ban_filter(&self, index: u32) -> u64 {
+        self.right.ban_filter(index)
+    }
+
+    fn ban_top(&self, index: u32) -> u64 {
+        self.right.ban_top(index)
+    }
+
+    fn ban_chunk(&self, index: u32) -> u64 {
+        self.right.ban_chunk(index)
+    }
+
+    fn ban_mask(&self) -> u32 {
+        self.right.ban_mask()
+    }
+
+    fn ban_bucket(&self, index: u32) -> impl BanBucket {
+        self.right.ban_bucket(index)
+    }
+
     fn jiffies(&self) -> u64 {
         self.right.jiffies()
     }
@@ -112,6 +132,10 @@ impl Tables for Broken<'_> {
 
     fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
         self.right.has_socket(tuple, headers)
+    }
+
+    fn meter_bucket(&self, index: u32) -> impl Entries {
+        self.right.meter_bucket(index)
     }
 
     fn count(&self, event: Event) {

@@ -42,6 +42,7 @@ fn host() -> Host {
             .map(|(name, index)| ((*name).to_owned(), *index))
             .collect(),
         own: own(),
+        ..Host::default()
     }
 }
 

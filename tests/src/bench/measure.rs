@@ -7,12 +7,10 @@ use aya::{
     programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use guard_common::abi::{
-    addr::Addr,
     counters::SHARD_ROWS,
-    flow::{self, BucketWords, FlowState, PORT_ROWS, PORTS_PER_ROW, Phase, Tuple, WAYS},
+    flow,
     image::HEADER_FLAGS,
     names,
-    service::protocol,
     switch::{SLOTS, SlotState, SwitchWord},
 };
 use guard_common::packet::TcpFlags;
@@ -21,8 +19,10 @@ use guard_user::{
     ruleset::compile::{Host, Stamp, compile},
 };
 
-use super::cases::{Before, Case};
+use super::{rows::Case, series::Series};
 
+/// Seed of every keyed hash in a run.
+pub const SEED: u64 = 1;
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 const BARE: &str = "bench_drop";
@@ -30,26 +30,6 @@ const GENERATOR: &str = "bench_generate";
 const GUARD: &str = "bench_guard";
 const EMPTY: &str = "bench_tc_empty";
 const EGRESS: &str = "bench_egress";
-
-/// ns per packet of one program, a value per round.
-#[derive(Clone, Debug, Default)]
-pub struct Series(Vec<f64>);
-
-impl Series {
-    /// The quickest round.
-    #[must_use]
-    pub fn min(&self) -> f64 {
-        self.0.iter().copied().fold(f64::INFINITY, f64::min)
-    }
-
-    /// The middle round.
-    #[must_use]
-    pub fn median(&self) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-    }
-}
 
 /// What a row came to.
 #[derive(Clone, Debug)]
@@ -79,6 +59,7 @@ impl Case {
         let host = Host {
             interfaces: Vec::new(),
             own: vec!["192.0.2.1".parse()?],
+            ..Host::default()
         };
         let image = compile(&self.policy, &host, Stamp::default())?;
         let mut object = self.load(&image.words)?;
@@ -98,9 +79,9 @@ impl Case {
             let generator = run(&mut object, GENERATOR, &self.frame, packets, XDP_DROP)?;
             let guard = run(&mut object, GUARD, &self.frame, packets, expected)?;
             if round > 0 {
-                measured.bare.0.push(bare);
-                measured.generator.0.push(generator);
-                measured.guard.0.push(guard);
+                measured.bare.push(bare);
+                measured.generator.push(generator);
+                measured.guard.push(guard);
             }
         }
         Ok(measured)
@@ -108,15 +89,15 @@ impl Case {
 
     fn load(&self, image: &[u64]) -> Result<Ebpf> {
         let slot_words = image.len() as u32;
-        let (shards, own_shard, seed) = (2u32, 1u32, 1u64);
-        let flow_keys = flow::keys(seed);
+        let (shards, own_shard) = (2u32, 1u32);
+        let flow_keys = flow::keys(SEED);
         let paired = u32::from(self.draw.is_paired);
         let mut loader = EbpfLoader::new();
         loader
             .override_global(names::SLOT_WORDS, &slot_words, true)
             .override_global(names::SHARDS, &shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
-            .override_global(names::SEED, &seed, true)
+            .override_global(names::SEED, &SEED, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global("SOURCES", &self.draw.sources, true)
             .override_global("FIRST_SOURCE", &self.draw.first_source, true)
@@ -126,6 +107,7 @@ impl Case {
             .override_global("PAIRED", &paired, true)
             .map_max_entries(names::POLICY, SLOTS * slot_words)
             .map_max_entries(names::COUNTERS, shards * SHARD_ROWS);
+        (self.before.size)(&mut loader);
         let mut object = loader.load(BENCH_OBJECT)?;
         let map = object.map_mut(names::POLICY).context("no policy map")?;
         let mut policy: Array<_, u64> = map.try_into()?;
@@ -143,57 +125,8 @@ impl Case {
         for name in [EMPTY, EGRESS] {
             classifier(&mut object, name)?.load()?;
         }
-        match self.before {
-            Before::Nothing => {}
-            Before::Flows => self.begin_flows(&mut object, seed)?,
-            Before::SessionPorts => {
-                let map = object.map_mut(names::PORTS).context("no ports map")?;
-                let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
-                for row in 0..PORT_ROWS {
-                    ports.set(row, [flow::HAS_SESSIONS; PORTS_PER_ROW], 0)?;
-                }
-            }
-        }
+        (self.before.fill)(self, &mut object)?;
         Ok(object)
-    }
-
-    /// Puts a flow of every source into the table; it must hold them all.
-    fn begin_flows(&self, object: &mut Ebpf, seed: u64) -> Result<()> {
-        let keys = flow::keys(seed);
-        let map = object.map_mut(names::FLOWS).context("no flow map")?;
-        let mut flows: Array<_, BucketWords> = map.try_into()?;
-        let first = match self.draw.sources {
-            0 => u32::from_be_bytes(self.frame[26..30].try_into()?),
-            _ => self.draw.first_source,
-        };
-        for n in 0..self.draw.sources.max(1) {
-            let source = first.wrapping_add(n.wrapping_mul(self.draw.source_step));
-            let tuple = Tuple {
-                remote: Addr::from_v4(source),
-                local: Addr::from_v4(u32::from_be_bytes(self.frame[30..34].try_into()?)),
-                remote_port: u16::from_be_bytes(self.frame[34..36].try_into()?),
-                local_port: u16::from_be_bytes(self.frame[36..38].try_into()?),
-                protocol: protocol::TCP,
-            };
-            let tag = tuple.tag(|index| keys[index]);
-            let mut bucket: BucketWords = flows.get(&tag.bucket(), 0)?;
-            let way = (0..WAYS)
-                .find(|way| bucket[*way] == 0)
-                .context("a bucket is full; draw other sources")?;
-            bucket[way] = tag.bits();
-            // The clock of this boot has not come so far: no age.
-            let state = FlowState::new(Phase::Open, u32::MAX / 2, tuple.local_port);
-            bucket[WAYS + way] = state.to_word();
-            flows.set(tag.bucket(), bucket, 0)?;
-        }
-        let port = u16::from_be_bytes(self.frame[36..38].try_into()?);
-        let (row, place) = flow::port_place(port);
-        let map = object.map_mut(names::PORTS).context("no ports map")?;
-        let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
-        let mut marks = [0; PORTS_PER_ROW];
-        marks[place] = flow::HAS_TCP_FLOWS;
-        ports.set(row, marks, 0)?;
-        Ok(())
     }
 
     /// Runs the way out: an empty tc program and guard's, with a segment of a flow that is known.
@@ -223,7 +156,7 @@ impl Case {
                     ..TestRunOptions::default()
                 })?;
                 if round > 0 {
-                    series.0.push(result.duration.as_nanos() as f64);
+                    series.push(result.duration.as_nanos() as f64);
                 }
             }
         }

@@ -1,5 +1,13 @@
 //! The benchmark's parts: what is measured, how, and how it is told.
 
-pub mod cases;
+pub mod arena;
+pub mod client;
+pub mod cpus;
+pub mod end_to_end;
+pub mod filters;
+pub mod flood;
 pub mod measure;
 pub mod report;
+pub mod rows;
+pub mod series;
+pub mod xdp_filter;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::measure::{Measurement, Series};
+use super::{measure::Measurement, series::Series};
 
 /// What the numbers are.
 pub const EXPLANATION: &str = "Ratios to a bare XDP_DROP program in the same rounds (minimum of all \
@@ -43,7 +43,7 @@ pub fn egress_line(empty: &Series, egress: &Series) -> String {
 /// All rows.
 #[must_use]
 pub fn json(rows: &[Measurement], empty: &Series, egress: &Series) -> String {
-    let series = |series: &Series| json!({"min": series.min(), "median": series.median()});
+    let series = |series: &Series| json!({"min": series.min(), "median": series.median(), "max": series.max(), "rounds": series.len()});
     let rows: Vec<_> = rows
         .iter()
         .map(|row| {

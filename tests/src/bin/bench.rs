@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use guard_tests::bench::{cases, measure::Measurement, report};
+use guard_tests::bench::{measure::Measurement, report, rows};
 
 /// Measure nanoseconds per packet.
 #[derive(Debug, Parser)]
@@ -16,9 +16,16 @@ struct Args {
     /// Packets per program and round.
     #[arg(long, default_value_t = 500_000)]
     packets: u32,
+    /// Only the rows about these subjects.
+    #[arg(long, value_parser = subjects())]
+    rows: Vec<String>,
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
+}
+
+fn subjects() -> Vec<&'static str> {
+    rows::GROUPS.iter().map(|group| group.subject).collect()
 }
 
 fn main() -> Result<()> {
@@ -26,14 +33,20 @@ fn main() -> Result<()> {
     // Both programs of a pair on one CPU, so that they share its clock and caches.
     pin_to_last_cpu();
     let mut measurements: Vec<Measurement> = Vec::new();
-    for case in cases::all() {
+    let wanted = |subject: &str| args.rows.is_empty() || args.rows.iter().any(|row| row == subject);
+    for (subject, case) in rows::GROUPS
+        .iter()
+        .filter(|group| wanted(group.subject))
+        .flat_map(|group| (group.rows)().into_iter().map(|case| (group.subject, case)))
+    {
         let measured = case
             .measure(args.rounds.max(5), args.packets)
-            .with_context(|| format!("{} with {} rules", case.name, case.rules()))?;
+            .with_context(|| format!("{subject}: {} with {} rules", case.name, case.rules()))?;
         println!("{}", report::line(&measured));
         measurements.push(measured);
     }
-    let [empty, egress] = cases::outgoing().measure_egress(args.rounds.max(5), args.packets)?;
+    let [empty, egress] =
+        rows::flows::outgoing().measure_egress(args.rounds.max(5), args.packets)?;
     println!("{}", report::egress_line(&empty, &egress));
     std::fs::create_dir_all(&args.out)?;
     let path = args.out.join("test-run.json");

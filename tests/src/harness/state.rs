@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{CStr, CString},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     ptr, thread,
@@ -15,8 +15,11 @@ use anyhow::{Context as _, Result, bail};
 use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
+        addr::Addr,
         counters::Event,
         flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
+        image::HEADER_LIMITS,
+        meter::Scale,
         names,
     },
     memory::MemTables,
@@ -40,6 +43,7 @@ pub struct Snapshot {
     ports: Vec<u64>,
     fragments: Vec<u64>,
     ceilings: Vec<u64>,
+    meters: Vec<u64>,
     model: MemTables,
 }
 
@@ -99,6 +103,12 @@ impl Harness {
     #[must_use]
     pub fn ticks(&self) -> u32 {
         self.model.ticks()
+    }
+
+    /// The coarse clock of kernel and model.
+    #[must_use]
+    pub fn jiffies(&self) -> u64 {
+        self.model.jiffies
     }
 
     /// Sets the coarse clock of kernel and model.
@@ -291,6 +301,46 @@ impl Harness {
             .filter(|(_, word)| *word != 0)
             .collect();
         assert_eq!(ceilings, self.model.ceilings());
+        self.compare_meters();
+    }
+
+    /// Are the meters of kernel and model the same?
+    fn compare_meters(&self) {
+        let (kernel, model) = (words(&self.meter_words), self.model.meter_words());
+        let differs = kernel
+            .iter()
+            .zip(&model)
+            .position(|(ours, theirs)| ours != theirs);
+        if let Some(at) = differs {
+            panic!(
+                "meter {at}: kernel {:#x}, model {:#x}",
+                kernel[at], model[at]
+            );
+        }
+    }
+
+    /// Holds a source by a session with a port of the host, in kernel and model.
+    pub fn holds(&mut self, source: &str, port: u16) {
+        let now = self.model.eighths();
+        let scale = Scale::from_word(self.model.policy[HEADER_LIMITS as usize]);
+        let source = Addr::from(source.parse::<IpAddr>().expect("an address"));
+        self.meters.hold(scale, source, port, now);
+        self.model.set_meter_words(&words(&self.meter_words));
+    }
+
+    /// Forgets what every source owes, in kernel and model.
+    pub fn forget_meters(&mut self) {
+        for at in 0..self.meter_words.len() {
+            self.meter_words.store(at, 0);
+        }
+        self.model.clear_meters();
+    }
+
+    /// Words of the meters that are in use.
+    #[must_use]
+    pub fn meters_in_use(&self) -> usize {
+        let used = words(&self.meter_words);
+        used.iter().filter(|word| **word != 0).count()
     }
 
     /// What frames have left in the kernel's maps and in the model.
@@ -301,6 +351,7 @@ impl Harness {
             ports: words(&self.port_words),
             fragments: words(&self.fragments),
             ceilings: words(&self.ceilings),
+            meters: words(&self.meter_words),
             model: self.model.clone(),
         }
     }
@@ -312,6 +363,7 @@ impl Harness {
             (&self.port_words, &snapshot.ports),
             (&self.fragments, &snapshot.fragments),
             (&self.ceilings, &snapshot.ceilings),
+            (&self.meter_words, &snapshot.meters),
         ] {
             for (at, word) in words.iter().enumerate() {
                 mapping.store(at, *word);

@@ -159,9 +159,7 @@ impl Drop for Instance {
         if self.is_kept {
             return;
         }
-        // A pin is what keeps a program attached and a map alive.
-        remove_pins(&self.bpffs());
-        unmount(&self.bpffs());
+        unmount_bpffs(&self.bpffs());
     }
 }
 
@@ -201,6 +199,12 @@ pub fn mount_bpffs(folder: &Path) {
     };
     let error = io::Error::last_os_error();
     assert_eq!(result, 0, "mount -t bpf {}: {error}", folder.display());
+}
+
+/// Takes a BPF file system away with all pins: a pin is what keeps a program attached and a map alive.
+pub fn unmount_bpffs(folder: &Path) {
+    remove_pins(folder);
+    unmount(folder);
 }
 
 fn remove_pins(folder: &Path) {

@@ -44,7 +44,7 @@ pub use flood::{Flood, Rate};
 pub use folder::Folder;
 pub use guard_daemon::GuardDaemon;
 pub use http::http_get;
-pub use instance::{Instance, guardctl_path, mount_bpffs};
+pub use instance::{Instance, guardctl_path, mount_bpffs, unmount_bpffs};
 pub use marked::Marked;
 pub use namespace::Namespace;
 pub use probe::Answer;

@@ -143,7 +143,7 @@ fn a_line_that_cannot_be_read_is_answered_in_json_too() {
     for line in [
         "--json frobnicate",
         "frobnicate --json",
-        "-j limit ssh",
+        "-j limit ping",
         "reset -qj",
         "--json status sideways",
         "allow --json",

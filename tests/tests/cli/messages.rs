@@ -16,7 +16,6 @@ const VERBS: &[(&str, &str)] = &[
     ("logging on", "guardctl stats"),
     ("show added", "guardctl status numbered"),
     ("app list", "guardctl allow http"),
-    ("limit ssh", "guardctl allow from"),
     ("reject 25", "guardctl deny"),
     ("route allow in on eth0", "to ADDRESS"),
     ("ban 203.0.113.7", "guardctl insert 1 deny from"),

@@ -223,6 +223,7 @@ mod tests {
         let host = Host {
             interfaces: vec![("eth0".to_owned(), 2)],
             own: vec!["192.0.2.1".parse().expect("an address")],
+            ..Host::default()
         };
         let image = || compile(&policy, &host, Stamp::default()).expect("an image");
 

@@ -12,7 +12,7 @@ use super::{
     scopes::Scopes,
     services::Services,
 };
-use crate::ruleset::model::{Policy, Rule, RuleAction, Traffic};
+use crate::ruleset::model::{Policy, Rule, Traffic};
 
 /// Words of the group table, of the class table and of the pair table.
 const MAX_WORDS: usize = 4 << 20;
@@ -160,7 +160,7 @@ pub(super) fn classes(
         if rule.traffic != Traffic::Any {
             continue;
         }
-        any_allows |= rule.action == RuleAction::Allow;
+        any_allows |= rule.action.allows();
         let rule_ref = rule_ref(&policy.rules, ordinal as u32);
         let here = scopes.of_rule(rule);
         let mut fill = |classes: std::ops::Range<usize>| {

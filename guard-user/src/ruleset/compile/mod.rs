@@ -8,6 +8,7 @@
 
 mod hash;
 mod lists;
+mod meters;
 mod prefixes;
 mod scopes;
 mod services;
@@ -20,13 +21,16 @@ use guard_common::abi::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
         FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HEADER_CEILING, HEADER_CLASSES,
         HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
-        HEADER_GENERATION, HEADER_LENGTH, HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT,
-        HEADER_WIDE, INTERFACES, MONITOR, SERVICES, Tree,
+        HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS, HEADER_PAIRS,
+        HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR, SERVICES, Tree,
     },
     rule::RuleRef,
 };
 
-use super::model::{DefaultAction, Policy, Rule, RuleAction};
+use super::{
+    limit,
+    model::{DefaultAction, Policy, Rule, RuleAction},
+};
 use hash::HashTables;
 use lists::Lists;
 use prefixes::{Family, Forest, Prefix};
@@ -40,6 +44,19 @@ pub struct Host {
     pub interfaces: Vec<(String, u32)>,
     /// Addresses of this host: never a legitimate source.
     pub own: Vec<IpAddr>,
+    /// What the kernel counts time in.
+    pub jiffy: Jiffy,
+}
+
+/// Length of the kernel's unit of time, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jiffy(pub u64);
+
+impl Default for Jiffy {
+    /// That of a kernel with 250 of them in a second.
+    fn default() -> Self {
+        Self(4_000_000)
+    }
 }
 
 /// What the image says about itself.
@@ -154,6 +171,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
     let prefixes_at = append(&mut words, hashed.prefix_words());
     let wide_at = append(&mut words, hashed.wide_words());
     let pairs_at = append(&mut words, hashed.pair_words());
+    let meters_at = append(&mut words, meters::words(rules, host.jiffy));
 
     let flag = |flag: u32, is_set: bool| if is_set { flag } else { 0 };
     let flags = flag(DEFAULT_ALLOW, policy.default == DefaultAction::Allow)
@@ -179,6 +197,9 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
     );
     set(&mut words, HEADER_CEILING, policy.ceiling.word());
     set(&mut words, HEADER_WIDE, u64::from(wide_at));
+    set(&mut words, HEADER_METERS, u64::from(meters_at));
+    let scale = limit::scale(policy.sources, host.jiffy.0);
+    set(&mut words, HEADER_LIMITS, scale.to_word());
     set(
         &mut words,
         HEADER_PAIRS,
@@ -230,5 +251,9 @@ fn trees<'a>(sources: &'a Forest, destinations: &'a Forest) -> [(Tree, &'a Fores
 }
 
 fn rule_ref(rules: &[Rule], ordinal: u32) -> RuleRef {
-    RuleRef::new(ordinal, rules[ordinal as usize].action == RuleAction::Allow)
+    match rules[ordinal as usize].action {
+        RuleAction::Allow => RuleRef::new(ordinal, true),
+        RuleAction::Deny => RuleRef::new(ordinal, false),
+        RuleAction::Limit(_) => RuleRef::new(ordinal, true).limited(),
+    }
 }

@@ -2,7 +2,8 @@
 
 use crate::ruleset::{
     describe,
-    model::{PortRange, Rule, Traffic},
+    limit::Rate,
+    model::{PortRange, Rule, RuleAction, Traffic},
 };
 
 /// A text in quotes.
@@ -48,6 +49,14 @@ pub(super) fn inline_table(rule: &Rule) -> String {
 
 fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
     let mut fields = vec![("action", string(describe::action_word(rule.action)))];
+    if let RuleAction::Limit(limit) = rule.action {
+        if limit.rate != Rate::DEFAULT {
+            fields.push(("rate", string(&limit.rate.to_string())));
+        }
+        if limit.burst != limit.rate.count {
+            fields.push(("burst", limit.burst.to_string()));
+        }
+    }
     if let Traffic::Ports(_, ranges) = &rule.traffic
         && let Some(ports) = describe::ports(ranges)
     {

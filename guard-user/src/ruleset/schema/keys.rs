@@ -6,9 +6,14 @@ use crate::ruleset::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 5] = ["interfaces", "default", "never", "sets", "rule"];
+pub(super) const ROOT_KEYS: [&str; 6] =
+    ["interfaces", "default", "never", "sets", "limits", "rule"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 7] = ["action", "port", "proto", "from", "to", "on", "comment"];
+const RULE_KEYS: [&str; 9] = [
+    "action", "port", "proto", "from", "to", "on", "rate", "burst", "comment",
+];
+/// Keys of the limits.
+const LIMIT_KEYS: [&str; 2] = ["ipv4-prefix", "ipv6-prefix"];
 
 /// Words of other firewalls at the top of a file, and ours.
 const ROOT_SYNONYMS: [(&str, &str); 12] = [
@@ -53,6 +58,9 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
         return match near {
             "rule" => bad.help("each rule begins with a line [[rule]]"),
             "sets" => bad.help("sets stand below a line [sets]"),
+            "limits" => {
+                bad.help("ipv4-prefix, ipv6-prefix and ceiling stand below a line [limits]")
+            }
             _ => bad.help(format!("write {near} = …")),
         };
     }
@@ -60,14 +68,18 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
         return BadValue::new(format!("key {} belongs to a rule", quoted(key)))
             .help("write [[rule]] on a line above it");
     }
-    unknown(key, None).help("a file has interfaces, default, never, [sets] and [[rule]]")
+    if LIMIT_KEYS.contains(&key) {
+        return BadValue::new(format!("key {} belongs to the limits", quoted(key)))
+            .help("write [limits] on a line above it");
+    }
+    unknown(key, None).help("a file has interfaces, default, never, [sets], [limits] and [[rule]]")
 }
 
 pub(super) fn unknown_in_rule(key: &str) -> BadValue {
     match key {
-        "limit" | "rate" | "burst" => {
-            return BadValue::new(format!("key {} is not available yet", quoted(key)))
-                .help("limits per source come with a later version; leave the key out");
+        "limit" => {
+            return BadValue::new("unknown key \"limit\"")
+                .help("write action = \"limit\", and rate = \"20/s\" for another rate than 6/30s");
         }
         "sport" | "source_port" => {
             return BadValue::new(format!("key {} is refused: rules do not match source ports", quoted(key)))
@@ -83,7 +95,21 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
         return misplaced(key, "[[rule]]");
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
-    unknown(key, near).help("a rule has action, port, proto, from, to, on and comment")
+    unknown(key, near).help("a rule has action, port, proto, from, to, on, rate, burst and comment")
+}
+
+pub(super) fn only_with_limit() -> BadValue {
+    BadValue::new("rate and burst belong to a rule with action \"limit\"")
+        .help("write action = \"limit\": it allows, and no more connections than that")
+}
+
+pub(super) fn unknown_in_limits(key: &str) -> BadValue {
+    if ROOT_KEYS.contains(&key) {
+        return misplaced(key, "[limits]");
+    }
+    unknown(key, nearest(key, LIMIT_KEYS)).help(
+        "[limits] has ipv4-prefix, ipv6-prefix and ceiling; rate and burst belong to the rule with action = \"limit\"",
+    )
 }
 
 pub(super) fn unknown_in_set(key: &str) -> BadValue {
@@ -111,8 +137,6 @@ pub(super) fn unknown_action(value: &str) -> BadValue {
     match value {
         "reject" => BadValue::new("action \"reject\" is refused: the filter answers no packet")
             .help("use \"deny\": it drops without an answer"),
-        "limit" => BadValue::new("action \"limit\" is not available yet")
-            .help("use \"allow\" until limits per source come with a later version"),
         "route" | "out" => BadValue::new(format!(
             "action {} is refused: guard filters what arrives",
             quoted(value)
@@ -122,10 +146,10 @@ pub(super) fn unknown_action(value: &str) -> BadValue {
             let near = match value {
                 "drop" | "block" => Some("deny"),
                 "accept" | "pass" => Some("allow"),
-                other => nearest(other, ["allow", "deny"]),
+                other => nearest(other, ["allow", "deny", "limit"]),
             };
             let known = format!("action {} is unknown", quoted(value));
-            with_guess(known, near).help("use \"allow\" or \"deny\"")
+            with_guess(known, near).help("use \"allow\", \"deny\" or \"limit\"")
         }
     }
 }

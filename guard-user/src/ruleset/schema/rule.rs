@@ -1,11 +1,14 @@
 //! The `[[rule]]` tables of a policy file.
 
+use std::ops::Range;
+
 use toml::de::{DeTable, DeValue};
 
 use super::{Located, Reader, RuleDraft, Value, keys};
 use crate::ruleset::{
     address::AddressItem,
-    model::{PortRange, RuleAction},
+    limit::{self, Limit, Rate},
+    model::{PortRange, RuleAction, Traffic},
     protocol::Protocol,
     traffic::{self, PortItem},
     value::{self, BadValue, quoted},
@@ -52,6 +55,7 @@ impl Reader<'_, '_> {
         let mut proto_span = None;
         let (mut source, mut destination) = (Vec::new(), Vec::new());
         let (mut interface, mut comment) = (None, None);
+        let (mut rate, mut burst) = (None, None);
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "action" => action = self.action(value),
@@ -66,23 +70,41 @@ impl Reader<'_, '_> {
                 "from" => source = self.end(value),
                 "to" => destination = self.end(value),
                 "on" => interface = self.checked(value, "an interface name", value::interface_name),
+                "rate" => rate = self.rate(value).map(|rate| (rate, key.span())),
+                "burst" => burst = self.burst(value).map(|burst| (burst, key.span())),
                 "comment" => comment = self.checked(value, "a text in quotes", value::comment),
                 unknown => self.error(key.span(), keys::unknown_in_rule(unknown)),
             }
         }
         if action.is_none() && !table.contains_key("action") {
             let bad = BadValue::new("the rule has no action")
-                .help("write action = \"allow\" or action = \"deny\"");
+                .help("write action = \"allow\", \"deny\" or \"limit\"");
             self.error(span.clone(), bad);
         }
         // A value that was refused above must not be read as "not given".
         if self.problems.error_count() > errors_before {
             return None;
         }
-        match traffic::resolve(&ports, protocol) {
+        let traffic = traffic::resolve(&ports, protocol);
+        let action = match (action?, &traffic) {
+            (RuleAction::Limit(_), Ok(traffic)) => {
+                let traffic_span = port_span.clone().or(proto_span.clone());
+                let at = traffic_span.unwrap_or(span.clone());
+                self.limit(traffic, at, rate, burst)?
+            }
+            (action, _) => {
+                let extra = rate.map(|(_, key)| key).or(burst.map(|(_, key)| key));
+                if let Some(key) = extra {
+                    self.error(key, keys::only_with_limit());
+                    return None;
+                }
+                action
+            }
+        };
+        match traffic {
             Ok(traffic) => Some(RuleDraft {
                 at: self.lines.position(span.start),
-                action: action?,
+                action,
                 traffic,
                 source,
                 destination,
@@ -97,14 +119,57 @@ impl Reader<'_, '_> {
     }
 
     fn action(&mut self, value: &Value<'_>) -> Option<RuleAction> {
-        match self.string(value, "\"allow\" or \"deny\"")? {
+        match self.string(value, "\"allow\", \"deny\" or \"limit\"")? {
             "allow" => Some(RuleAction::Allow),
             "deny" => Some(RuleAction::Deny),
+            // What rate and burst say comes later.
+            "limit" => Some(RuleAction::Limit(Limit::default())),
             other => {
                 self.error(value.span(), keys::unknown_action(other));
                 None
             }
         }
+    }
+
+    /// The limit that a rule's keys say.
+    fn limit(
+        &mut self,
+        traffic: &Traffic,
+        at: Range<usize>,
+        rate: Option<(Rate, Range<usize>)>,
+        burst: Option<(u32, Range<usize>)>,
+    ) -> Option<RuleAction> {
+        let checked = limit::check_traffic(traffic);
+        if let Err(bad) = checked {
+            self.error(at, bad);
+            return None;
+        }
+        let place = burst.as_ref().map(|(_, key)| key.clone());
+        let place = place.or(rate.as_ref().map(|(_, key)| key.clone()));
+        match Limit::of(rate.map(|(rate, _)| rate), burst.map(|(burst, _)| burst)) {
+            Ok(limit) => Some(RuleAction::Limit(limit)),
+            Err(bad) => {
+                self.error(place.unwrap_or(at), bad);
+                None
+            }
+        }
+    }
+
+    fn rate(&mut self, value: &Value<'_>) -> Option<Rate> {
+        let text = self.string(value, "connections per time such as \"20/s\"")?;
+        Rate::parse(text)
+            .map_err(|bad| self.error(value.span(), bad))
+            .ok()
+    }
+
+    fn burst(&mut self, value: &Value<'_>) -> Option<u32> {
+        let DeValue::Integer(integer) = value.get_ref() else {
+            self.wrong_type(value, "a number of connections such as 10");
+            return None;
+        };
+        limit::burst(integer.as_str())
+            .map_err(|bad| self.error(value.span(), bad))
+            .ok()
     }
 
     /// The addresses of one end; empty means any.

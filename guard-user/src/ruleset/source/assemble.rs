@@ -30,10 +30,14 @@ impl Reading<'_> {
         let mut drafts = std::mem::take(&mut self.drafts);
         let sets = self.sets(&mut drafts);
         let interfaces = self.single("interfaces", &mut drafts, |draft| draft.interfaces.take());
+        let limits = self.single("[limits]", &mut drafts, |draft| draft.limits.take());
+        let limits = limits.unwrap_or_default();
         let default = self.single("default", &mut drafts, |draft| draft.default.take());
         let mut policy = Policy {
             interfaces: interfaces.unwrap_or_default(),
             default: default.unwrap_or_default(),
+            sources: limits.sources,
+            ceiling: limits.ceiling,
             ..Policy::default()
         };
         let mut numbered = Vec::new();

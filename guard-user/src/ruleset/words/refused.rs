@@ -6,25 +6,25 @@ use crate::ruleset::{
 };
 
 /// Words that may begin a clause.
-const KEYWORDS: [&str; 6] = ["in", "on", "from", "to", "proto", "comment"];
+const KEYWORDS: [&str; 8] = [
+    "in", "on", "from", "to", "proto", "rate", "burst", "comment",
+];
 
-/// A word where `allow` or `deny` is expected.
+/// A word where `allow`, `deny` or `limit` is expected.
 pub(super) fn action(word: &str) -> BadValue {
     match word.to_lowercase().as_str() {
         "reject" => BadValue::new("`reject` is refused: the filter answers no packet")
             .help("use `deny`: it drops without an answer"),
-        "limit" => BadValue::new("`limit` is not available yet")
-            .help("use `allow` until limits per source come with a later version"),
         "route" => route(),
         "out" => out(),
         lower => {
-            let near = nearest(lower, ["allow", "deny"]);
+            let near = nearest(lower, ["allow", "deny", "limit"]);
             let message = format!("{} is not an action", quoted(word));
             BadValue::new(match near {
                 Some(near) => format!("{message}; did you mean \"{near}\""),
                 None => message,
             })
-            .help("begin with `allow` or `deny`")
+            .help("begin with `allow`, `deny` or `limit`")
         }
     }
 }
@@ -61,6 +61,11 @@ fn slip(word: &str) -> Option<BadValue> {
         ))
         .help(format!("write `{near}` and its value"))
     })
+}
+
+pub(super) fn no_limit(word: &str) -> BadValue {
+    BadValue::new(format!("{} belongs to `limit`", quoted(word)))
+        .help("begin the rule with `limit`: it allows, and no more connections than that")
 }
 
 pub(super) fn nothing_said() -> BadValue {

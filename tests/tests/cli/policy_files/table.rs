@@ -126,13 +126,123 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     ),
     (
         "[[rule]]\naction = \"limit\"\n",
-        "2:10",
-        "action \"limit\" is not available yet",
+        "1:1",
+        "a limit counts new connections, and this rule is about all traffic",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nproto = \"ping\"\n",
+        "3:9",
+        "other protocols have none",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nproto = 47\n",
+        "3:9",
+        "other protocols have none",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"0/s\"\n",
+        "4:8",
+        "rate \"0/s\" lets nobody in",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"20\"\n",
+        "4:8",
+        "rate \"20\" has no time",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nrate = 20\n",
+        "4:8",
+        "expected connections per time such as \"20/s\", found integer",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"9999/s\"\n",
+        "4:8",
+        "is faster than 5000/s",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/2h\"\n",
+        "4:8",
+        "is slower than 1/h",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nburst = 0\n",
+        "4:9",
+        "burst \"0\" lets nobody in",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nburst = \"6\"\n",
+        "4:9",
+        "expected a number of connections such as 10, found string",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/h\"\nburst = 25\n",
+        "5:1",
+        "takes 25 hours to recover",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
+        "4:1",
+        "rate and burst belong to a rule with action \"limit\"",
+    ),
+    (
+        "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",
+        "4:1",
+        "rate and burst belong to a rule with action \"limit\"",
+    ),
+    (
+        "[limits]\nipv4-prefix = 33\n",
+        "2:15",
+        "ipv4-prefix 33 is out of range (16-32)",
+    ),
+    (
+        "[limits]\nipv4-prefix = 0\n",
+        "2:15",
+        "ipv4-prefix 0 is out of range (16-32)",
+    ),
+    (
+        "[limits]\nipv6-prefix = 16\n",
+        "2:15",
+        "ipv6-prefix 16 is out of range (32-128)",
+    ),
+    (
+        "[limits]\nipv6-prefix = -64\n",
+        "2:15",
+        "ipv6-prefix -64 is out of range",
+    ),
+    (
+        "[limits]\nipv6-prefix = \"64\"\n",
+        "2:15",
+        "expected a number of bits, found string",
+    ),
+    (
+        "[limits]\nipv6_prefix = 64\n",
+        "2:1",
+        "unknown key \"ipv6_prefix\"; did you mean \"ipv6-prefix\"",
+    ),
+    (
+        "[limits]\nrate = \"6/30s\"\n",
+        "2:1",
+        "unknown key \"rate\"",
+    ),
+    (
+        "limits = 6\n",
+        "1:10",
+        "expected a table, [limits], found integer",
+    ),
+    (
+        "ipv6-prefix = 64\n",
+        "1:1",
+        "key \"ipv6-prefix\" belongs to the limits",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 22\n[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/s\"\n",
+        "4:1",
+        "can never match",
     ),
     (
         "[[rule]]\naction = 1\n",
         "2:10",
-        "expected \"allow\" or \"deny\", found integer",
+        "expected \"allow\", \"deny\" or \"limit\", found integer",
     ),
     (
         "[[rule]]\naction = \"allow\"\nport = 70000\n",
@@ -227,7 +337,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"allow\"\nlimit = \"6/m\"\n",
         "3:1",
-        "key \"limit\" is not available yet",
+        "unknown key \"limit\"",
     ),
     (
         "[[rule]]\naction = \"allow\"\nsport = 53\n",

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::{read_words, sets};
 use crate::ruleset::{
     address, describe,
+    limit::{Limit, Rate},
     model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
     prefixes::PrefixList,
 };
@@ -35,10 +36,19 @@ fn rules() -> impl Strategy<Value = Rule> {
     });
     let interface = proptest::option::of("[a-z][a-z0-9.-]{0,14}");
     let comment = proptest::option::of("[ -~äß€]{0,30}");
-    let action = prop_oneof![Just(RuleAction::Allow), Just(RuleAction::Deny)];
+    let limit = (1..=20u32, 1..=120u32, 1..=50u32).prop_map(|(count, seconds, burst)| {
+        let rate = Rate { count, seconds };
+        RuleAction::Limit(Limit { rate, burst })
+    });
+    let action = prop_oneof![Just(RuleAction::Allow), Just(RuleAction::Deny), limit];
     (action, traffic(), ends, interface, comment).prop_map(
         |(action, traffic, (source, destination), interface, comment)| Rule {
-            action,
+            action: match (action, &traffic) {
+                (RuleAction::Limit(_), Traffic::Any | Traffic::Ping | Traffic::Protocol(_)) => {
+                    RuleAction::Allow
+                }
+                (action, _) => action,
+            },
             traffic,
             source,
             destination,
@@ -108,6 +118,10 @@ fn word() -> impl Strategy<Value = String> {
     let known = [
         "allow",
         "deny",
+        "limit",
+        "rate",
+        "burst",
+        "6/30s",
         "in",
         "on",
         "from",

@@ -1,0 +1,339 @@
+//! Meters: how many new connections a source may open. A fixed table of buckets of eight words, a cache
+//! line each; nothing is allocated for a source, and a new one takes the place of the word that says
+//! least.
+//!
+//! A word is `tag (24 bits) | time (40 bits)`, from the high end; 0 = empty. The tag stands for a source
+//! and what it is counted for: two strongly universal hashes under keys of this boot, one for the
+//! bucket and one for the tag, so a stranger shares a word of its bucket with probability 8 * 2^-24 at
+//! most, whoever chose the addresses. Time counts units of 1/256 jiffy and wraps after 49 days at
+//! least, which is why only what lies less than [`LONGEST`] ahead counts.
+
+use super::addr::Addr;
+
+/// Words of a bucket.
+pub const WAYS: usize = 8;
+/// A bucket as it lies in the map.
+pub type BucketWords = [u64; WAYS];
+
+/// Units of a jiffy, as a power of two.
+pub const UNIT_SHIFT: u32 = 8;
+const TIME_BITS: u32 = 40;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+/// Farthest that a time can lie ahead, in units: 3 days at 1000 Hz, 31 at 100 Hz. What is farther is a
+/// time of the past.
+pub const LONGEST: u64 = 1 << 36;
+
+/// Which part of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What sources owe: the time at which everything that they opened is paid for.
+    Debts,
+    /// UDP conversations: until when one counts as going on.
+    Conversations,
+    /// Sources that have a session with a service: until when nobody who forges their address can
+    /// shut them out.
+    Held,
+}
+
+const DEBT_BUCKETS: u32 = 1 << 16;
+const CONVERSATION_BUCKETS: u32 = 1 << 15;
+const HELD_BUCKETS: u32 = 1 << 13;
+/// Buckets of the whole table: 6.8 MB.
+pub const BUCKETS: u32 = DEBT_BUCKETS + CONVERSATION_BUCKETS + HELD_BUCKETS;
+
+impl Part {
+    const fn first(self) -> u32 {
+        match self {
+            Self::Debts => 0,
+            Self::Conversations => DEBT_BUCKETS,
+            Self::Held => DEBT_BUCKETS + CONVERSATION_BUCKETS,
+        }
+    }
+
+    const fn buckets(self) -> u32 {
+        match self {
+            Self::Debts => DEBT_BUCKETS,
+            Self::Conversations => CONVERSATION_BUCKETS,
+            Self::Held => HELD_BUCKETS,
+        }
+    }
+}
+
+/// Who, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Part of the table.
+    pub part: Part,
+    /// A source, masked to the length by which sources are told apart.
+    pub source: Addr,
+    /// Debts: number of the meter. Conversations: port of the source (high half) and ours. Held: our port.
+    pub about: u32,
+}
+
+/// Where a key lies, and the tag by which it is found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bucket of the table.
+    pub bucket: u32,
+    /// 24 bits, never 0.
+    pub tag: u32,
+}
+
+impl Key {
+    /// The place under these keys; `key(i)` is the i-th of [`super::flow::keys`].
+    #[inline(always)]
+    #[must_use]
+    pub fn place(&self, key: impl Fn(usize) -> u64) -> Place {
+        const HALF: usize = super::flow::KEYS / 2;
+        let tag = (self.sum(&key) >> TIME_BITS) as u32;
+        let hash = (self.sum(|index| key(HALF + index)) >> 32) as u32;
+        Place {
+            bucket: self.part.first() + (hash & (self.part.buckets() - 1)),
+            tag: if tag == 0 { 1 } else { tag },
+        }
+    }
+
+    /// The upper 32 bits are strongly universal (multilinear, Lemire and Kaser 2013).
+    #[inline(always)]
+    fn sum(&self, key: impl Fn(usize) -> u64) -> u64 {
+        const V6: u64 = 1;
+        let source = self.source;
+        let mut sum = key(0)
+            .wrapping_add(key(1).wrapping_mul(source.lo() & 0xffff_ffff))
+            .wrapping_add(key(2).wrapping_mul(self.about as u64));
+        if !source.is_v4() {
+            sum = sum
+                .wrapping_add(key(3).wrapping_mul(V6))
+                .wrapping_add(key(4).wrapping_mul(source.lo() >> 32))
+                .wrapping_add(key(5).wrapping_mul(source.hi() & 0xffff_ffff))
+                .wrapping_add(key(6).wrapping_mul(source.hi() >> 32));
+        }
+        sum
+    }
+}
+
+/// Jiffies as a time of this table.
+#[inline(always)]
+#[must_use]
+pub const fn time(jiffies: u64) -> u64 {
+    jiffies << UNIT_SHIFT & TIME_MASK
+}
+
+/// A word of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry(u64);
+
+impl Entry {
+    /// The word of a tag, and a time so far ahead of `now`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(tag: u32, now: u64, ahead: u64) -> Self {
+        Self((tag as u64) << TIME_BITS | now.wrapping_add(ahead) & TIME_MASK)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Whose word it is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tag(self) -> u32 {
+        (self.0 >> TIME_BITS) as u32
+    }
+
+    /// Units that its time lies ahead; 0 = it is over, or lies farther ahead than anything can.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ahead(self, now: u64) -> u64 {
+        let ahead = self.0.wrapping_sub(now) & TIME_MASK;
+        if ahead > LONGEST { 0 } else { ahead }
+    }
+}
+
+/// How fast the debt of a source may grow, and how far: two words of the policy image,
+/// `interval (32 bits) | number (32 bits)` from the low end, then the tolerance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meter {
+    /// What one connection costs, in units.
+    pub interval: u32,
+    /// Tells meters apart.
+    pub number: u32,
+    /// Most that a source may owe when it opens one more, in units.
+    pub tolerance: u64,
+}
+
+impl Meter {
+    /// Words in the image.
+    pub const WORDS: u32 = 2;
+
+    /// From the words of the image.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_words(first: u64, tolerance: u64) -> Self {
+        Self {
+            interval: first as u32,
+            number: (first >> 32) as u32,
+            tolerance,
+        }
+    }
+
+    /// To the words of the image.
+    #[must_use]
+    pub const fn to_words(self) -> [u64; Self::WORDS as usize] {
+        [
+            self.interval as u64 | (self.number as u64) << 32,
+            self.tolerance,
+        ]
+    }
+}
+
+/// What all meters of a policy share, a word of its header: `IPv4 prefix (8 bits) | IPv6 prefix (8) |
+/// units of a second (48)`, from the low end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale(u64);
+
+impl Scale {
+    /// Sources that share so many leading bits count as one; units of a second.
+    #[must_use]
+    pub const fn new(prefix_v4: u8, prefix_v6: u8, second: u64) -> Self {
+        Self(prefix_v4 as u64 | (prefix_v6 as u64) << 8 | second << 16)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Units of a second.
+    #[inline(always)]
+    #[must_use]
+    pub const fn second(self) -> u64 {
+        self.0 >> 16
+    }
+
+    /// The source that an address counts as.
+    #[inline(always)]
+    #[must_use]
+    pub const fn source(self, address: Addr) -> Addr {
+        const V4_AT: u32 = 96;
+        if address.is_v4() {
+            address.masked(V4_AT + (self.0 & 0xff) as u32)
+        } else {
+            address.masked((self.0 >> 8 & 0xff) as u32)
+        }
+    }
+}
+
+/// Seconds after which the next datagram of a source and port that was never answered is a new
+/// conversation.
+pub const ONE_WAY_SECONDS: u64 = 30;
+/// The same when this host answered.
+pub const BOTH_WAYS_SECONDS: u64 = 180;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::flow::keys;
+
+    #[test]
+    fn every_part_of_a_key_counts_and_stays_in_its_part_of_the_table() {
+        let keys = keys(7);
+        let v6 = Addr::from_halves;
+        let sources = [
+            Addr::from_v4(0x0102_0304),
+            Addr::from_v4(0x0102_0305),
+            v6(1, 2),
+            v6(1 << 32, 2),
+            v6(1, 2 << 32),
+            v6(1, 3),
+            v6(2, 2),
+            // The same low 32 bits as an IPv4 address.
+            v6(0, 0x0102_0304),
+        ];
+        let mut places = Vec::new();
+        for source in sources {
+            for about in [0, 22, 22 << 16] {
+                for (part, range) in [
+                    (Part::Debts, 0..1 << 16),
+                    (Part::Conversations, 1 << 16..(1 << 16) + (1 << 15)),
+                    (Part::Held, (1 << 16) + (1 << 15)..BUCKETS),
+                ] {
+                    let key = Key {
+                        part,
+                        source,
+                        about,
+                    };
+                    let place = key.place(|index| keys[index]);
+                    assert!(range.contains(&place.bucket), "{key:?} {place:?}");
+                    assert!((1..1 << 24).contains(&place.tag));
+                    places.push((part as u32, place.bucket, place.tag));
+                }
+            }
+        }
+        let count = places.len();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), count);
+    }
+
+    #[test]
+    fn a_time_is_ahead_or_over_also_across_the_wrap() {
+        for now in [0, 12_345 << 8, TIME_MASK, TIME_MASK - 255] {
+            for (ahead, seen) in [
+                (0, 0),
+                (1, 1),
+                (256, 256),
+                (LONGEST, LONGEST),
+                (LONGEST + 1, 0),
+                // A unit ago.
+                (TIME_MASK, 0),
+            ] {
+                let entry = Entry::new(0xab_cdef, now, ahead);
+                assert_eq!(entry.ahead(now), seen, "{ahead} from {now}");
+                assert_eq!(entry.tag(), 0xab_cdef);
+                assert_eq!(Entry::from_word(entry.to_word()), entry);
+            }
+        }
+        assert_eq!(time(1 << 32), 0);
+    }
+
+    #[test]
+    fn words_give_back_what_was_put_in() {
+        let meter = Meter {
+            interval: u32::MAX,
+            number: 0xdead_beef,
+            tolerance: LONGEST,
+        };
+        let [first, second] = meter.to_words();
+        assert_eq!(Meter::from_words(first, second), meter);
+        let scale = Scale::new(24, 64, 64_000);
+        assert_eq!(scale.second(), 64_000);
+        assert_eq!(
+            scale.source(Addr::from_v4(0x0102_0304)),
+            Addr::from_v4(0x0102_0300)
+        );
+        assert_eq!(
+            scale.source(Addr::from_halves(5, 6)),
+            Addr::from_halves(5, 0)
+        );
+    }
+}

@@ -1,0 +1,308 @@
+//! Stage 6: limits per source. What a rule with a limit lets in costs its source something: a new TCP
+//! connection (a SYN), a new UDP conversation. A source that owes too much waits.
+//!
+//! The measure is GCRA: a source has one number, the time at which everything that it opened is paid
+//! for. Only what passes writes, so a flood above the limit is read and not written. The price is
+//! added to that number (one instruction that no CPU interrupts), so that CPUs which let packets of
+//! one source pass at once both count; only a source that owes nothing is written anew, and may
+//! then get a packet per CPU for the price of one.
+
+use super::{
+    Tables,
+    slot::{Slot, split},
+};
+use crate::{
+    abi::{
+        addr::Addr,
+        image::{HEADER_LIMITS, HEADER_METERS},
+        meter::{
+            self, BOTH_WAYS_SECONDS, Entry, Key, Meter, ONE_WAY_SECONDS, Part, Place, Scale, WAYS,
+        },
+        reason::{Reason, Verdict},
+        rule::RuleRef,
+    },
+    packet::{Packet, Transport},
+};
+
+/// A bucket of the table of meters: eight words, places taken modulo eight.
+pub trait Entries {
+    /// A word; 0 = empty.
+    fn load(&self, way: usize) -> u64;
+    /// Writes a word.
+    fn store(&self, way: usize, word: u64);
+    /// Adds to a word, whatever other CPUs do to it meanwhile.
+    fn add(&self, way: usize, amount: u64);
+
+    /// As [`crate::packet::PacketReader::forget`].
+    #[inline(always)]
+    fn forget(value: u64) -> u64 {
+        value
+    }
+}
+
+/// A packet that a limit may be asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newcomer {
+    /// First word of the policy's slot.
+    pub base: u32,
+    /// The rule that lets it in.
+    pub rule: RuleRef,
+    /// Its source.
+    pub source: Addr,
+    /// Port of the source (high half) and ours.
+    pub ports: u32,
+    /// A SYN; else a datagram.
+    pub opens: bool,
+}
+
+/// What becomes of the verdict when the limit of its rule is asked.
+#[inline(always)]
+pub(super) fn within<T: Tables>(
+    tables: &T,
+    base: u32,
+    packet: &Packet,
+    opens: bool,
+    verdict: Verdict,
+) -> Verdict {
+    if !verdict.rule.is_limited() {
+        return verdict;
+    }
+    let ports = match packet.transport() {
+        Transport::Tcp {
+            source_port,
+            destination_port,
+            ..
+        } if opens => pair(source_port, destination_port),
+        Transport::Udp {
+            source_port,
+            destination_port,
+        } => pair(source_port, destination_port),
+        Transport::Tcp { .. }
+        | Transport::Icmp { .. }
+        | Transport::Icmpv6 { .. }
+        | Transport::Other
+        | Transport::None => return verdict,
+    };
+    let newcomer = Newcomer {
+        base,
+        rule: verdict.rule,
+        source: packet.source,
+        ports,
+        opens,
+    };
+    if tables.may_enter(newcomer) {
+        return verdict;
+    }
+    Verdict {
+        rule: verdict.rule,
+        ..Verdict::of(Reason::Limited)
+    }
+}
+
+#[inline(always)]
+pub(super) const fn pair(theirs: u16, ours: u16) -> u32 {
+    (theirs as u32) << 16 | ours as u32
+}
+
+/// May this packet pass, which a rule with a limit lets in? Charges its source.
+#[inline(always)]
+pub fn may_enter<T: Tables>(tables: &T, newcomer: Newcomer) -> bool {
+    let policy = &Slot::at(tables, newcomer.base);
+    let scale = Scale::from_word(policy.word(HEADER_LIMITS));
+    let now = meter::time(tables.jiffies());
+    let one_way = scale.second().wrapping_mul(ONE_WAY_SECONDS);
+    if !newcomer.opens && goes_on(tables, newcomer.source, newcomer.ports, now, one_way) {
+        return true;
+    }
+    let meter = meter(policy, newcomer.rule);
+    let debt = Key {
+        part: Part::Debts,
+        source: scale.source(newcomer.source),
+        about: meter.number,
+    };
+    if charge(tables, debt, meter, now) {
+        if !newcomer.opens {
+            let key = conversation(newcomer.source, newcomer.ports);
+            write(tables, key, now, one_way);
+        }
+        return true;
+    }
+    // Whoever has a session here may open more, for it is not he who floods in his name.
+    newcomer.opens
+        && is_held(
+            tables,
+            scale.source(newcomer.source),
+            newcomer.ports as u16,
+            now,
+        )
+}
+
+/// Takes note of a datagram on its way out, whose answers a rule with a limit lets in: they are part of a
+/// conversation that this host has.
+#[inline(always)]
+pub fn answer<T: Tables>(tables: &T, base: u32, remote: Addr, ports: u32) {
+    let policy = &Slot::at(tables, base);
+    let second = Scale::from_word(policy.word(HEADER_LIMITS)).second();
+    let now = meter::time(tables.jiffies());
+    let lifetime = second.wrapping_mul(BOTH_WAYS_SECONDS);
+    if !goes_on(tables, remote, ports, now, lifetime) {
+        write(tables, conversation(remote, ports), now, lifetime);
+    }
+}
+
+/// The meter of a rule.
+#[inline(always)]
+fn meter<T: Tables>(policy: &Slot<'_, T>, rule: RuleRef) -> Meter {
+    let (first, _) = split(policy.word(HEADER_METERS));
+    let at = first.wrapping_add(rule.index().wrapping_mul(Meter::WORDS));
+    Meter::from_words(policy.word(at), policy.word(at.wrapping_add(1)))
+}
+
+/// Does a source owe little enough to open one more? If so, it owes one more.
+#[inline(always)]
+fn charge<T: Tables>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
+    let place = key.place(|index| tables.flow_key(index));
+    let bucket = tables.meter_bucket(place.bucket);
+    let found = tables.find_entry(place, now);
+    let way = found.way();
+    let debt = if found.is_own() {
+        Entry::from_word(bucket.load(way)).ahead(now)
+    } else {
+        0
+    };
+    if debt > meter.tolerance {
+        return false;
+    }
+    let price = u64::from(meter.interval);
+    if debt == 0 {
+        let entry = Entry::new(place.tag, now, price);
+        bucket.store(way, entry.to_word());
+    } else {
+        bucket.add(way, price);
+    }
+    true
+}
+
+/// Does a conversation go on? Then it is renewed, unless it was lately.
+#[inline(always)]
+fn goes_on<T: Tables>(tables: &T, remote: Addr, ports: u32, now: u64, lifetime: u64) -> bool {
+    let place = conversation(remote, ports).place(|index| tables.flow_key(index));
+    let bucket = tables.meter_bucket(place.bucket);
+    let found = tables.find_entry(place, now);
+    if !found.is_own() {
+        return false;
+    }
+    let ahead = Entry::from_word(bucket.load(found.way())).ahead(now);
+    if ahead == 0 {
+        return false;
+    }
+    if ahead < lifetime - lifetime / 8 {
+        let entry = Entry::new(place.tag, now, lifetime);
+        bucket.store(found.way(), entry.to_word());
+    }
+    true
+}
+
+#[inline(always)]
+fn conversation(remote: Addr, ports: u32) -> Key {
+    Key {
+        part: Part::Conversations,
+        source: remote,
+        about: ports,
+    }
+}
+
+/// Is there a session of this source with this port of ours?
+#[inline(always)]
+fn is_held<T: Tables>(tables: &T, source: Addr, port: u16, now: u64) -> bool {
+    let place = held(source, port).place(|index| tables.flow_key(index));
+    let found = tables.find_entry(place, now);
+    let word = tables.meter_bucket(place.bucket).load(found.way());
+    found.is_own() && Entry::from_word(word).ahead(now) != 0
+}
+
+/// The key of a source that has a session with a port of ours.
+#[inline(always)]
+#[must_use]
+pub const fn held(source: Addr, port: u16) -> Key {
+    Key {
+        part: Part::Held,
+        source,
+        about: port as u32,
+    }
+}
+
+/// Writes the word of a key, in the place of the one that says least.
+#[inline(always)]
+fn write<T: Tables>(tables: &T, key: Key, now: u64, ahead: u64) {
+    let place = key.place(|index| tables.flow_key(index));
+    let found = tables.find_entry(place, now);
+    let entry = Entry::new(place.tag, now, ahead);
+    tables
+        .meter_bucket(place.bucket)
+        .store(found.way(), entry.to_word());
+}
+
+/// Where in its bucket a key is, or may go, in one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way(u32);
+
+impl Way {
+    const OWN: u32 = WAYS as u32;
+
+    /// As returned between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// As returned between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Place in the bucket.
+    #[inline(always)]
+    #[must_use]
+    pub const fn way(self) -> usize {
+        self.0 as usize & (WAYS - 1)
+    }
+
+    /// Is the key there already? Else the word there gives way: the one whose time is over, or
+    /// nearest.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        self.0 & Self::OWN != 0
+    }
+}
+
+/// Looks a tag up in a bucket.
+#[inline(always)]
+pub fn find_entry<B: Entries>(bucket: &B, tag: u32, now: u64) -> Way {
+    let mut way = 0;
+    let mut least = u64::MAX;
+    for candidate in 0..WAYS {
+        let entry = Entry::from_word(bucket.load(candidate));
+        if entry.tag() == tag {
+            return Way(Way::OWN | candidate as u32);
+        }
+        let ahead = entry.ahead(now);
+        if ahead < least {
+            least = ahead;
+            way = candidate;
+        }
+        least = B::forget(least);
+        way = B::forget(way as u64) as usize;
+    }
+    Way(way as u32 & (WAYS as u32 - 1))
+}
+
+/// Puts a key into a bucket of user space's: as [`write`] in the kernel.
+pub fn put<B: Entries>(bucket: &B, place: Place, now: u64, ahead: u64) {
+    let found = find_entry(bucket, place.tag, now);
+    bucket.store(found.way(), Entry::new(place.tag, now, ahead).to_word());
+}

@@ -1,0 +1,44 @@
+//! Another limit for what a rule lets in already: the rule changes where it stands.
+
+use super::{EditError, Edited, Outcome, edit_text, finish, locate};
+use crate::ruleset::{
+    describe::same_match,
+    model::Rule,
+    source::{Loaded, Source},
+};
+
+/// Is `rule` the known one but for its limit?
+pub(super) fn is_other_limit(known: &Rule, rule: &Rule) -> bool {
+    known.action.allows()
+        && rule.action.allows()
+        && known.action != rule.action
+        && same_match(known, rule)
+}
+
+/// Puts the rule in the place of the one at `at`, whose comment stays unless there is a new one.
+pub(super) fn replace(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    at: usize,
+    rule: &Rule,
+) -> Result<Outcome, EditError> {
+    let mut expected = loaded.policy.rules.clone();
+    let known = &loaded.policy.rules[at];
+    let new = Rule {
+        comment: rule.comment.clone().or_else(|| known.comment.clone()),
+        ..rule.clone()
+    };
+    expected[at] = new.clone();
+    let (document, index) = locate(loaded, known)?;
+    let splices = edit_text(&loaded.documents[document], |layout| {
+        let put = layout.insert_rule(index, &new)?;
+        let cut = layout.remove_rule(index)?;
+        Some(put.into_iter().chain(cut).collect())
+    })?;
+    let edited = finish(source, loaded, vec![(document, splices)], &expected)?;
+    Ok(Outcome::Edited(Box::new(Edited {
+        number: Some(at + 1),
+        replaced: true,
+        ..edited
+    })))
+}

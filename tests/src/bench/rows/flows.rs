@@ -1,0 +1,171 @@
+//! Packets of flows and sessions, both ways.
+
+use anyhow::{Context as _, Result};
+use aya::{Ebpf, maps::Array};
+use guard_common::{
+    abi::{
+        addr::Addr,
+        flow::{self, BucketWords, FlowState, PORT_ROWS, PORTS_PER_ROW, Phase, Tuple, WAYS},
+        names,
+        service::protocol,
+    },
+    packet::TcpFlags,
+    testing::packet,
+};
+
+use super::{Before, Case, Draw, OPEN_PORT, STRANGERS, open, policy};
+use crate::bench::measure::SEED;
+
+/// A flow of each source that is drawn, or of the frame's own.
+const FLOWS: Before = Before {
+    size: |_| {},
+    fill: begin_flows,
+};
+/// Every TCP port has had sessions, so the socket table is asked about each.
+const SESSION_PORTS: Before = Before {
+    size: |_| {},
+    fill: mark_ports,
+};
+
+/// The way out: a segment of a flow that is known, from 192.0.2.1 to the peer. The flow's own packets
+/// come the other way.
+#[must_use]
+pub fn outgoing() -> Case {
+    Case {
+        name: "outgoing segment of a known flow",
+        packets: "fixed",
+        policy: policy(1, |_| open(OPEN_PORT)),
+        frame: packet()
+            .from("192.0.2.1")
+            .to("198.51.100.7")
+            .tcp_between(FLOW_PORT, 443, TcpFlags::ACK)
+            .build(),
+        draw: Draw::default(),
+        passes: true,
+        before: Before::NOTHING,
+    }
+}
+
+/// Sources of flows: 51 200 of them.
+const PEERS: Draw = Draw {
+    sources: 51_200,
+    first_source: 0x1000_0000,
+    source_step: 4099,
+    ports: 0,
+    first_port: 0,
+    is_paired: false,
+};
+/// A port of this host that flows use.
+pub const FLOW_PORT: u16 = 45_000;
+
+/// The rows of this file.
+#[must_use]
+pub fn rows() -> Vec<Case> {
+    let policy = policy(1, |_| open(OPEN_PORT));
+    let ack = |port| packet().tcp_between(443, port, TcpFlags::ACK).build();
+    let closed_ports = Draw {
+        ports: 8192,
+        first_port: 40_000,
+        ..STRANGERS
+    };
+    let fixed = Draw::default();
+    let row = |name, packets, frame, draw, passes, before| Case {
+        name,
+        packets,
+        policy: policy.clone(),
+        frame,
+        draw,
+        passes,
+        before,
+    };
+    vec![
+        row(
+            "open port, ACK",
+            "fixed",
+            packet().tcp(OPEN_PORT, TcpFlags::ACK).build(),
+            fixed,
+            true,
+            Before::NOTHING,
+        ),
+        row(
+            "reply of a known flow",
+            "fixed",
+            ack(FLOW_PORT),
+            fixed,
+            true,
+            FLOWS,
+        ),
+        row(
+            "reply of a known flow",
+            "random flow of 51 200",
+            ack(FLOW_PORT),
+            PEERS,
+            true,
+            FLOWS,
+        ),
+        row(
+            "ACK flood, closed ports",
+            "random source and port",
+            ack(FLOW_PORT),
+            closed_ports,
+            false,
+            Before::NOTHING,
+        ),
+        row(
+            "ACK flood, ports with sessions",
+            "random source and port",
+            ack(FLOW_PORT),
+            closed_ports,
+            false,
+            SESSION_PORTS,
+        ),
+    ]
+}
+
+/// Puts a flow of every source into the table; it must hold them all.
+fn begin_flows(case: &Case, object: &mut Ebpf) -> Result<()> {
+    let keys = flow::keys(SEED);
+    let map = object.map_mut(names::FLOWS).context("no flow map")?;
+    let mut flows: Array<_, BucketWords> = map.try_into()?;
+    let first = match case.draw.sources {
+        0 => u32::from_be_bytes(case.frame[26..30].try_into()?),
+        _ => case.draw.first_source,
+    };
+    for n in 0..case.draw.sources.max(1) {
+        let source = first.wrapping_add(n.wrapping_mul(case.draw.source_step));
+        let tuple = Tuple {
+            remote: Addr::from_v4(source),
+            local: Addr::from_v4(u32::from_be_bytes(case.frame[30..34].try_into()?)),
+            remote_port: u16::from_be_bytes(case.frame[34..36].try_into()?),
+            local_port: u16::from_be_bytes(case.frame[36..38].try_into()?),
+            protocol: protocol::TCP,
+        };
+        let tag = tuple.tag(|index| keys[index]);
+        let mut bucket: BucketWords = flows.get(&tag.bucket(), 0)?;
+        let way = (0..WAYS)
+            .find(|way| bucket[*way] == 0)
+            .context("a bucket is full; draw other sources")?;
+        bucket[way] = tag.bits();
+        // The clock of this boot has not come so far: no age.
+        let state = FlowState::new(Phase::Open, u32::MAX / 2, tuple.local_port);
+        bucket[WAYS + way] = state.to_word();
+        flows.set(tag.bucket(), bucket, 0)?;
+    }
+    let port = u16::from_be_bytes(case.frame[36..38].try_into()?);
+    let (row, place) = flow::port_place(port);
+    let map = object.map_mut(names::PORTS).context("no ports map")?;
+    let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
+    let mut marks = [0; PORTS_PER_ROW];
+    marks[place] = flow::HAS_TCP_FLOWS;
+    ports.set(row, marks, 0)?;
+    Ok(())
+}
+
+fn mark_ports(_: &Case, object: &mut Ebpf) -> Result<()> {
+    let map = object.map_mut(names::PORTS).context("no ports map")?;
+    let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
+    for row in 0..PORT_ROWS {
+        ports.set(row, [flow::HAS_SESSIONS; PORTS_PER_ROW], 0)?;
+    }
+    Ok(())
+}
