@@ -24,7 +24,6 @@ use guard_tests::{
 use guard_user::ruleset::{
     ceiling::Ceiling,
     limit::{Limit, Rate},
-    model::{DefaultAction, Policy},
     model::{DefaultAction, Policy, RuleAction, Traffic},
     sample::{NESTED, Shape, random_policy},
 };
@@ -93,7 +92,7 @@ fn agree(net: &LocalNet) {
             let at = listener.local_addr().expect("an address");
             guard.model_listener(at, Listener::Full);
         }
-        answers = guard.object().answering().is_ok();
+        answers = guard.answers();
         for source in SOURCES_V4.iter().chain(&SOURCES_V6).step_by(3) {
             guard.holds(source, random.pick(NESTED.ports));
         }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{CStr, CString},
     io,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     ptr, thread,
@@ -23,7 +23,7 @@ use guard_common::{
         names,
     },
     memory::MemTables,
-    policy::{Arrival, Listener, Tables as _, note_outgoing},
+    policy::{Arrival, Tables as _, note_outgoing},
 };
 use guard_user::{
     dataplane::{Object, mapping::Mapping},
@@ -248,15 +248,6 @@ impl Harness {
             self.model.sockets.insert(tuple);
         } else {
             self.model.sockets.remove(&tuple);
-        }
-    }
-
-    /// Tells the model of a listening socket that the kernel has. Where the program cannot answer, it
-    /// cannot see it either.
-    pub fn model_listener(&mut self, at: SocketAddr, listener: Listener) {
-        if self.object.answering().is_ok() {
-            let place = (at.ip().into(), at.port());
-            self.model.listeners.insert(place, listener);
         }
     }
 
