@@ -72,7 +72,8 @@ fn agree(net: &LocalNet) {
     let listeners: Vec<TcpListener> = net
         .families()
         .into_iter()
-        .map(|(own, _)| net.listen_at((own, NESTED.ports[0]).into()))
+        .flat_map(|(own, _)| NESTED.ports.iter().step_by(2).map(move |port| (own, *port)))
+        .map(|at| net.listen_at(at.into()))
         .collect();
     let ends: Vec<Ends> = sessions.iter().map(|session| session.ends).collect();
     let mut answers = false;
