@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     abi::{
+        addr::Addr,
         ban::{self, BanMap},
         counters,
         flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
@@ -19,7 +20,8 @@ use crate::{
         meter,
         switch::{SlotState, SwitchWord},
     },
-    policy::{BanBucket, Bucket, Entries, Headers, Tables},
+    packet::{self, Frame, PacketReader, Transport},
+    policy::{BanBucket, Bucket, Entries, Headers, Listener, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -39,10 +41,15 @@ pub struct MemTables {
     pub jiffies: u64,
     /// Jiffies of a tick, as a power of two.
     pub tick_shift: u32,
+    /// Microseconds of a jiffy.
+    pub jiffy_us: u64,
     /// Who is banned.
     pub bans: MemBans,
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
+    /// Listening TCP sockets of this host, by address and port.
+    pub listeners: BTreeMap<(Addr, u16), Listener>,
+    ceilings: RefCell<BTreeMap<u32, u64>>,
     fragments: RefCell<Vec<u64>>,
     flow_keys: [u64; KEYS],
     /// Made when the first flow begins.
@@ -55,6 +62,7 @@ pub struct MemTables {
 
 /// As of a kernel with 250 jiffies per second.
 const TICK_SHIFT: u32 = 8;
+const JIFFY_US: u64 = 4_000;
 
 impl MemTables {
     /// Tables with one policy in slot 0.
@@ -70,8 +78,11 @@ impl MemTables {
             policy: image,
             jiffies: 1_000_000 << TICK_SHIFT,
             tick_shift: TICK_SHIFT,
+            jiffy_us: JIFFY_US,
             bans: MemBans::default(),
             sockets: BTreeSet::new(),
+            listeners: BTreeMap::new(),
+            ceilings: RefCell::default(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
             flows: RefCell::default(),
@@ -150,6 +161,12 @@ impl MemTables {
     pub fn clear_flows(&self) {
         self.flows.borrow_mut().clear();
         self.ports.borrow_mut().clear();
+    }
+
+    /// Every word of [`crate::abi::ceiling`] that is not 0.
+    #[must_use]
+    pub fn ceilings(&self) -> BTreeMap<u32, u64> {
+        self.ceilings.borrow().clone()
     }
 
     fn word(&self, index: usize) -> u64 {
@@ -307,6 +324,60 @@ impl Tables for MemTables {
     fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {
         self.count(counters::Event::SocketAsked);
         self.sockets.contains(tuple)
+    }
+
+    fn jiffy_us(&self) -> u64 {
+        self.jiffy_us
+    }
+
+    fn ceiling(&self, index: u32) -> u64 {
+        let words = self.ceilings.borrow();
+        words.get(&index).copied().unwrap_or(0)
+    }
+
+    fn set_ceiling(&self, index: u32, value: u64) {
+        self.ceilings.borrow_mut().insert(index, value);
+    }
+
+    fn add_to_ceiling(&self, index: u32, value: u64) {
+        let mut words = self.ceilings.borrow_mut();
+        let word = words.entry(index).or_insert(0);
+        *word = word.wrapping_add(value);
+    }
+
+    fn listener<R: PacketReader + ?Sized>(&self, reader: &R) -> Listener {
+        let Ok(Frame::Ip(packet)) = packet::parse(reader) else {
+            return Listener::None;
+        };
+        let Transport::Tcp {
+            source_port: remote_port,
+            destination_port: local_port,
+            ..
+        } = packet.transport()
+        else {
+            return Listener::None;
+        };
+        let tuple = Tuple {
+            remote: packet.source,
+            local: packet.destination,
+            remote_port,
+            local_port,
+            protocol: packet.protocol(),
+        };
+        if self.sockets.contains(&tuple) {
+            return Listener::Ready;
+        }
+        let place = (packet.destination, local_port);
+        self.listeners
+            .get(&place)
+            .copied()
+            .unwrap_or(Listener::None)
+    }
+
+    fn unmark_port(&self, port: u16, mark: u8) {
+        if let Some(marks) = self.ports.borrow_mut().get_mut(&port) {
+            *marks &= !mark;
+        }
     }
 
     fn ban_filter(&self, index: u32) -> u64 {

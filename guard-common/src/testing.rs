@@ -161,6 +161,17 @@ impl PacketBuilder {
         self
     }
 
+    /// TCP options behind the header of a TCP packet, padded to a multiple of four bytes.
+    #[must_use]
+    pub fn tcp_options(mut self, options: &[u8]) -> Self {
+        self.transport.truncate(20);
+        self.transport.extend(options);
+        self.transport
+            .resize(self.transport.len().next_multiple_of(4), 0);
+        self.transport[12] = (self.transport.len() as u8 / 4) << 4;
+        self
+    }
+
     /// UDP from port 40000.
     #[must_use]
     pub fn udp(self, port: u16) -> Self {

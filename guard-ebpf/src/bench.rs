@@ -10,6 +10,7 @@ mod flood;
 mod ingress;
 mod maps;
 mod meters;
+mod opening;
 mod reader;
 mod socket;
 mod tables;

@@ -7,21 +7,24 @@ use guard_common::{
             Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row,
             monitored_row, passed_row, reason_row,
         },
-        reason::{Action, Reason},
+        reason::{Action, Reason, Verdict},
+        rule::RuleRef,
+        service::Service,
     },
-    policy::Judgement,
+    policy::{Judgement, Opening},
 };
 
 use crate::maps;
 
-/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | row of the
-/// service + 1, 0 = none (the upper half)`. Without undefined halves, which old verifiers refuse to
+/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | opening (5) | row of
+/// the service + 1, 0 = none (the upper half)`. Without undefined halves, which old verifiers refuse to
 /// see moved.
 #[derive(Clone, Copy)]
 pub(crate) struct Record(u64);
 
 impl Record {
     const PASSES: u64 = 1 << 16;
+    const OPENING_SHIFT: u32 = 17;
     const SERVICE_SHIFT: u32 = 32;
 
     /// What passes for a reason to drop passes because of monitor mode, and is counted apart.
@@ -42,7 +45,46 @@ impl Record {
             None => 0,
         };
         let passes = if passes { Self::PASSES } else { 0 };
-        Self(u64::from(first) | passes | u64::from(service) << Self::SERVICE_SHIFT)
+        let opening = u64::from(judgement.opening.bits()) << Self::OPENING_SHIFT;
+        Self(u64::from(first) | passes | opening | u64::from(service) << Self::SERVICE_SHIFT)
+    }
+
+    /// A SYN that was answered: it has neither reached the service nor been lost to it.
+    #[inline(always)]
+    pub(crate) const fn answered() -> Self {
+        Self((reason_row(Reason::SynCookie) - FIRST_REASON) as u64)
+    }
+
+    /// The same SYN with the verdict that it is above the ceiling of its port.
+    #[inline(always)]
+    pub(crate) fn above_ceiling(self, is_monitored: bool) -> Self {
+        let service = Service::tcp(self.port());
+        Self::of(&Judgement {
+            verdict: Verdict {
+                action: if is_monitored {
+                    Action::Pass
+                } else {
+                    Action::Drop
+                },
+                reason: Reason::Ceiling,
+                rule: RuleRef::NONE,
+            },
+            service: Some(service),
+            opening: Opening::NONE,
+        })
+    }
+
+    /// Is it a connection's first segment, which the rules let in?
+    #[inline(always)]
+    pub(crate) const fn opening(self) -> Opening {
+        Opening::from_bits((self.0 >> Self::OPENING_SHIFT) as u8 & ((1 << Opening::BITS) - 1))
+    }
+
+    /// The port that such a segment asks for.
+    #[inline(always)]
+    pub(crate) const fn port(self) -> u16 {
+        let row = (self.0 >> Self::SERVICE_SHIFT) as u32;
+        row.wrapping_sub(1 + passed_row(Service::tcp(0))) as u16
     }
 
     #[inline(always)]

@@ -11,5 +11,5 @@ pub(crate) fn note(ctx: &TcContext) {
     // SAFETY: the kernel hands every tc program a valid __sk_buff.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
     let reader = FrameReader::leaving(ctx);
-    note_outgoing(&reader, &BpfTables::without_packet(), Arrival { ifindex });
+    note_outgoing(&reader, &BpfTables::leaving(ctx), Arrival { ifindex });
 }

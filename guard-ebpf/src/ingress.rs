@@ -1,11 +1,15 @@
 //! XDP ingress: read, judge, count once, act.
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use guard_common::{abi::explain, packet::PacketReader as _, policy::Arrival};
+use guard_common::{
+    abi::explain,
+    packet::PacketReader as _,
+    policy::{Arrival, weigh},
+};
 
 use crate::{
     count::{self, Record},
-    maps,
+    maps, opening,
     reader::FrameReader,
     tables::BpfTables,
 };
@@ -15,13 +19,17 @@ use crate::{
 #[inline(always)]
 pub(crate) fn judge(ctx: &XdpContext) -> u32 {
     let reader = FrameReader::arriving(ctx);
-    let judgement = guard_common::judge(&reader, &BpfTables::arriving(ctx), arrival(ctx));
+    let judgement = weigh(&reader, &BpfTables::arriving(ctx), arrival(ctx));
     if maps::explain() != 0 {
         return explain::pack(judgement.verdict);
     }
     // The verifier forgets which way led here, and follows the rest once.
-    let record = Record::from_bits(FrameReader::forget(Record::of(&judgement).bits()));
-    count::record(record, reader.frame_len());
+    let mut record = Record::from_bits(FrameReader::forget(Record::of(&judgement).bits()));
+    if !record.opening().is_none() {
+        record = opening::settle(ctx, record);
+    }
+    // Read anew: the stack has no room for what was read before.
+    count::record(record, FrameReader::arriving(ctx).frame_len());
     if record.passes() {
         xdp_action::XDP_PASS
     } else {

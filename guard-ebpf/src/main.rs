@@ -4,11 +4,13 @@
 // For the one atomic instruction in `count`.
 #![feature(asm_experimental_arch)]
 
+mod answer;
 mod count;
 mod egress;
 mod ingress;
 mod maps;
 mod meters;
+mod opening;
 mod reader;
 mod socket;
 mod tables;
@@ -25,6 +27,12 @@ use tables::BpfTables;
 #[xdp]
 fn guard_ingress(ctx: XdpContext) -> u32 {
     ingress::judge(&ctx)
+}
+
+/// Takes over from `guard_ingress`, by a tail call, what opens a connection.
+#[xdp]
+fn guard_cookie(ctx: XdpContext) -> u32 {
+    answer::answer(&ctx)
 }
 
 /// Sees every frame that the interface sends.

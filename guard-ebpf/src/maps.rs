@@ -1,9 +1,12 @@
 //! Every map and every constant that user space sets, nothing else. Sizes here are the smallest;
 //! the loader overrides them.
 
-use aya_ebpf::{macros::map, maps::Array};
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, PerCpuArray, ProgramArray},
+};
 use guard_common::abi::{
-    ban,
+    ban, ceiling,
     counters::{Counter, SHARD_ROWS},
     flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
     fragment::CELLS,
@@ -33,6 +36,16 @@ pub(crate) static FLOWS: Array<BucketWords> = Array::with_max_entries(BUCKETS, M
 
 #[map(name = "ports")]
 pub(crate) static PORTS: Array<[u8; PORTS_PER_ROW]> = Array::with_max_entries(PORT_ROWS, MMAPABLE);
+
+#[map(name = "ceilings")]
+pub(crate) static CEILINGS: Array<u64> = Array::with_max_entries(ceiling::WORDS, MMAPABLE);
+
+#[map(name = "programs")]
+pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// What one program hands over to the other, which takes it up at once.
+#[map(name = "handover")]
+static HANDOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 #[map(name = "meters")]
 pub(crate) static METERS: Array<meter::BucketWords> =
@@ -82,6 +95,18 @@ static TICK_SHIFT: u32 = 8;
 #[unsafe(no_mangle)]
 static FIXED_CLOCK: u32 = 0;
 
+/// Microseconds of a jiffy.
+#[unsafe(no_mangle)]
+static JIFFY_US: u64 = 4000;
+
+/// 1: there may be a program for openings.
+#[unsafe(no_mangle)]
+static ANSWERS: u32 = 0;
+
+/// 1: the kernel tells the MTU of an interface.
+#[unsafe(no_mangle)]
+static ASKS_MTU: u32 = 0;
+
 /// 1: answer with reason and rule instead of a verdict, and write to no map.
 #[unsafe(no_mangle)]
 static EXPLAIN: u32 = 0;
@@ -109,6 +134,9 @@ constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);
 constant!(tick_shift = TICK_SHIFT: u32);
 constant!(fixed_clock = FIXED_CLOCK: u32);
+constant!(jiffy_us = JIFFY_US: u64);
+constant!(answers = ANSWERS: u32);
+constant!(asks_mtu = ASKS_MTU: u32);
 constant!(explain = EXPLAIN: u32);
 constant!(explain_ifindex = EXPLAIN_IFINDEX: u32);
 
@@ -120,4 +148,23 @@ pub(crate) fn flow_key(index: usize) -> u64 {
     let key = unsafe { keys.cast::<u64>().add(index) };
     // SAFETY: as in `constant!`.
     unsafe { core::ptr::read_volatile(key) }
+}
+
+/// Keeps a number for the program that this one jumps to.
+#[inline(always)]
+pub(crate) fn hand_over(value: u64) {
+    if let Some(place) = HANDOVER.get_ptr_mut(0) {
+        // SAFETY: a live element of this CPU, on which nothing else runs meanwhile.
+        unsafe { place.write(value) };
+    }
+}
+
+/// What [`hand_over`] kept.
+#[inline(always)]
+pub(crate) fn handed_over() -> u64 {
+    match HANDOVER.get_ptr(0) {
+        // SAFETY: as above.
+        Some(place) => unsafe { place.read() },
+        None => 0,
+    }
 }

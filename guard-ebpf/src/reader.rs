@@ -2,7 +2,7 @@
 
 use aya_ebpf::programs::{TcContext, XdpContext};
 use guard_common::packet::{MAX_OFFSET, PacketReader};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Direct access to the linear part of a frame.
 pub(crate) struct FrameReader {
@@ -45,6 +45,50 @@ impl FrameReader {
     #[inline(always)]
     pub(crate) fn frame_len(&self) -> u64 {
         self.len as u64
+    }
+}
+
+/// A frame that is sent back.
+pub(crate) struct FrameWriter {
+    start: usize,
+    end: usize,
+}
+
+impl FrameWriter {
+    #[inline(always)]
+    pub(crate) fn of(ctx: &XdpContext) -> Self {
+        Self {
+            start: ctx.data(),
+            end: ctx.data_end(),
+        }
+    }
+
+    /// Turns the hardware addresses round and writes what follows the EtherType at `at`. `false` if
+    /// the frame is too short for that.
+    #[inline(always)]
+    #[cfg_attr(
+        feature = "bench",
+        expect(dead_code, reason = "the benchmark answers nothing")
+    )]
+    pub(crate) fn turn_around<T: IntoBytes + Unaligned>(&self, at: usize, packet: T) -> bool {
+        if at > MAX_OFFSET || self.start + at + size_of::<T>() > self.end {
+            return false;
+        }
+        // The compiler must not know that this is the same place: the comparison above would do for
+        // it, but not for the verifier.
+        let start = opaque(self.start as u64) as usize;
+        if start + size_of::<[[u8; 6]; 2]>() > self.end {
+            return false;
+        }
+        let addresses = start as *mut [[u8; 6]; 2];
+        // SAFETY: inside the frame (checked above), any alignment.
+        let [destination, source] = unsafe { addresses.read() };
+        // SAFETY: as above.
+        unsafe { addresses.write([source, destination]) };
+        // SAFETY: `at..at + size_of::<T>()` lies inside the frame (checked above); `T` has no
+        // alignment.
+        unsafe { ((self.start + at) as *mut T).write(packet) };
+        true
     }
 }
 

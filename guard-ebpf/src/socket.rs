@@ -13,7 +13,7 @@ use guard_common::{packet::PacketReader as _, policy::Headers};
 use crate::reader::FrameReader;
 
 /// `TCP_LISTEN` (net/tcp_states.h). The helper returns listeners too, and a listener is no session.
-const LISTEN: u32 = 10;
+pub(crate) const LISTEN: u32 = 10;
 /// Where source and destination stand in an IP header.
 const ADDRESSES_V4: usize = 12;
 const ADDRESSES_V6: usize = 8;

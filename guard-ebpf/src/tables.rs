@@ -3,9 +3,9 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::xdp_md,
+    bindings::{__sk_buff, xdp_md},
     helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns},
-    programs::XdpContext,
+    programs::{TcContext, XdpContext},
 };
 use core::ffi::c_void;
 use guard_common::{
@@ -37,6 +37,12 @@ impl BpfTables {
     /// On behalf of a frame that arrives.
     #[inline(always)]
     pub(crate) fn arriving(ctx: &XdpContext) -> Self {
+        Self { ctx: ctx.as_ptr() }
+    }
+
+    /// On behalf of a frame that leaves.
+    #[inline(always)]
+    pub(crate) fn leaving(ctx: &TcContext) -> Self {
         Self { ctx: ctx.as_ptr() }
     }
 
@@ -190,6 +196,51 @@ impl Tables for BpfTables {
             u32::from(quotation.is_v4),
             part as u32,
         )
+    }
+
+    #[inline(always)]
+    fn jiffy_us(&self) -> u64 {
+        maps::jiffy_us()
+    }
+
+    #[inline(always)]
+    fn ceiling(&self, index: u32) -> u64 {
+        word(&maps::CEILINGS, index)
+    }
+
+    #[inline(always)]
+    fn set_ceiling(&self, index: u32, value: u64) {
+        if let Some(word) = maps::CEILINGS.get_ptr_mut(index) {
+            // SAFETY: a live, aligned element; a store that another CPU's goes beside lets one
+            // connection more in.
+            unsafe { word.write_volatile(value) };
+        }
+    }
+
+    #[inline(always)]
+    fn add_to_ceiling(&self, index: u32, value: u64) {
+        if let Some(word) = maps::CEILINGS.get_ptr_mut(index) {
+            count::atomic_add(word, value);
+        }
+    }
+
+    #[inline(always)]
+    fn is_forwarding(&self) -> bool {
+        // SAFETY: asked only of a frame that leaves, whose context is a valid __sk_buff. What a
+        // socket of this host sends has arrived nowhere.
+        unsafe { (*self.ctx.cast::<__sk_buff>()).ingress_ifindex != 0 }
+    }
+
+    #[inline(always)]
+    fn unmark_port(&self, port: u16, mark: u8) {
+        if let Some(marks) = port_byte(port) {
+            // SAFETY: a byte of a live element.
+            let known = unsafe { marks.read_volatile() };
+            if known & mark != 0 && maps::explain() == 0 {
+                // SAFETY: as above.
+                unsafe { marks.write_volatile(known & !mark) };
+            }
+        }
     }
 
     #[inline(always)]

@@ -59,6 +59,12 @@ impl Layout {
         self.maps().join("clock")
     }
 
+    /// The pinned program that answers SYNs with cookies; not there if the kernel cannot.
+    #[must_use]
+    pub fn answer(&self) -> PathBuf {
+        self.maps().join("answer")
+    }
+
     /// Pinned links, two per interface.
     #[must_use]
     pub fn links(&self) -> PathBuf {

@@ -85,6 +85,23 @@ impl LocalNet {
         TcpListener::bind((ip, 0)).expect("a listener")
     }
 
+    /// A listener at an address of this net.
+    ///
+    /// # Panics
+    /// When the kernel refuses it.
+    #[must_use]
+    pub fn listen_at(&self, at: SocketAddr) -> TcpListener {
+        TcpListener::bind(at).expect("a listener")
+    }
+
+    /// Makes the kernel answer every SYN with a cookie, whatever room its queues have.
+    ///
+    /// # Panics
+    /// When the kernel refuses it.
+    pub fn always_cookies(&self) {
+        std::fs::write("/proc/sys/net/ipv4/tcp_syncookies", "2").expect("tcp_syncookies = 2");
+    }
+
     /// A session that the host under test began.
     ///
     /// # Panics

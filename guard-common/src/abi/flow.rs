@@ -400,6 +400,9 @@ pub const HAS_UDP_FLOWS: u8 = 4;
 /// Mark of an echo identifier.
 pub const HAS_ECHOES: u8 = 8;
 
+/// Mark of a port: the last service that answered there was behind this host, not on it.
+pub const IS_FORWARDED: u8 = 0x80;
+
 /// The mark of the ports that flows of a protocol began from; 0 = it has no flows.
 #[inline(always)]
 #[must_use]

@@ -38,6 +38,8 @@ pub const HEADER_SOURCE_DEFAULT: u32 = 7;
 pub const HEADER_DESTINATION_DEFAULT: u32 = 8;
 /// Number of destination classes; a scope is `interface class * this + destination class`.
 pub const HEADER_DESTINATIONS: u32 = 9;
+/// Most new connections per port, a [`super::ceiling::Ceiling`].
+pub const HEADER_CEILING: u32 = 13;
 /// Length of the whole image in words.
 pub const HEADER_LENGTH: u32 = 10;
 

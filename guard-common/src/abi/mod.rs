@@ -6,6 +6,7 @@
 
 pub mod addr;
 pub mod ban;
+pub mod ceiling;
 pub mod clock;
 pub mod counters;
 pub mod explain;

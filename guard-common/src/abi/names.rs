@@ -2,6 +2,8 @@
 
 /// The XDP program.
 pub const INGRESS: &str = "guard_ingress";
+/// The XDP program that answers SYNs with cookies, reached from the other one.
+pub const ANSWER: &str = "guard_cookie";
 /// The tc program on the way out.
 pub const EGRESS: &str = "guard_egress";
 /// A program that a test run asks for the kernel's clock.
@@ -19,6 +21,11 @@ pub const FRAGMENTS: &str = "fragments";
 pub const FLOWS: &str = "flows";
 /// Array of [`super::flow::PORT_ROWS`] rows of bytes: what is known of local ports.
 pub const PORTS: &str = "ports";
+/// Array of [`super::ceiling::WORDS`] words: meters and numbers of ports.
+pub const CEILINGS: &str = "ceilings";
+/// The programs that the XDP program jumps to: [`ANSWER`]. Pinned, because it is empty as soon as
+/// nobody but programs holds it.
+pub const PROGRAMS: &str = "programs";
 /// Array of [`super::meter::BucketWords`].
 pub const METERS: &str = "meters";
 /// Array of words: [`super::ban::BanMap::Filter`].
@@ -29,10 +36,10 @@ pub const BAN_TOPS: &str = "ban_tops";
 pub const BAN_CHUNKS: &str = "ban_chunks";
 /// Array of [`super::ban::BucketWords`]: [`super::ban::BanMap::Set`].
 pub const BAN_SET: &str = "ban_set";
-/// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 11] = [
+/// Every array that user space shares, in the order in which they are pinned.
+pub const MAPS: [&str; 12] = [
     POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, BAN_FILTER, BAN_TOPS, BAN_CHUNKS, BAN_SET,
-    METERS,
+    METERS, CEILINGS,
 ];
 
 /// Constant of the object: words in one policy slot.
@@ -49,6 +56,12 @@ pub const SEED: &str = "SEED";
 pub const FLOW_KEYS: &str = "FLOW_KEYS";
 /// Constant of the object: jiffies of a tick, as a power of two.
 pub const TICK_SHIFT: &str = "TICK_SHIFT";
+/// Constant of the object: microseconds of a jiffy.
+pub const JIFFY_US: &str = "JIFFY_US";
+/// Constant of the object: 1 = [`PROGRAMS`] may hold a program.
+pub const ANSWERS: &str = "ANSWERS";
+/// Constant of the object: 1 = the kernel tells the MTU of an interface.
+pub const ASKS_MTU: &str = "ASKS_MTU";
 /// Constant of the object: 1 = the time in jiffies stands in the switch map, for tests.
 pub const FIXED_CLOCK: &str = "FIXED_CLOCK";
 /// Constant of the object: 1 = answer with reason and rule, and write nothing.

@@ -10,6 +10,20 @@ pub enum Action {
     Pass,
     /// Drop it.
     Drop,
+    /// Send an answer back in its place.
+    Answer,
+}
+
+impl Action {
+    /// For people and JSON.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+            Self::Answer => "answer",
+        }
+    }
 }
 
 /// A decision: what, why and, where a rule decided, which.
@@ -160,6 +174,10 @@ reasons! {
     Banned = 42, Drop, "banned", "the source is banned; `guardctl bans list` says why, `guardctl unban …` lifts it";
     /// A new connection of a source that has opened as many as the rule lets it.
     Limited = 43, Drop, "limited", "the source opens more connections than the rule's limit lets it";
+    /// A SYN that was answered with a cookie, because the listener's queue is full.
+    SynCookie = 44, Answer, "syn-cookie", "a SYN answered with a cookie: the listener's queue is full";
+    /// A SYN above the ceiling of its port.
+    Ceiling = 45, Drop, "ceiling", "more new connections than the port's ceiling; `[limits] ceiling` raises it";
 }
 
 #[cfg(test)]

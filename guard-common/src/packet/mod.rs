@@ -8,6 +8,7 @@ mod ipv4;
 mod ipv6;
 mod link;
 mod quoted;
+mod syn_ack;
 mod transport;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -16,6 +17,7 @@ use crate::abi::{addr::Addr, reason::Reason};
 
 pub use link::MAX_VLAN_TAGS;
 pub use quoted::{ICMP_LEN, quoted};
+pub use syn_ack::{Cookie, Syn, SynAckV4, SynAckV6};
 pub use transport::{TcpFlags, Transport};
 
 /// Reads a frame. Implemented over packet pointers in the kernel and over slices elsewhere.

@@ -22,6 +22,7 @@ mod essential;
 mod flow;
 mod fragment;
 mod limit;
+mod opening;
 mod outgoing;
 mod related;
 mod rules;
@@ -34,6 +35,7 @@ pub use ban::{BanBucket, find_ban, is_banned};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
+pub use opening::{Listener, Opening, is_above_ceiling, is_monitor, is_spared};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, weigh_rules};
@@ -59,6 +61,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// The service, for packets whose transport header was read and that are no replies.
     pub service: Option<Service>,
+    /// Whether it opens a connection: what lets it in may not be the last word.
+    pub opening: Opening,
 }
 
 /// Where a frame came in.
@@ -68,9 +72,23 @@ pub struct Arrival {
     pub ifindex: u32,
 }
 
-/// The whole way of a frame: parse, decide, remember.
+/// The whole way of a frame.
 #[inline(always)]
 pub fn judge<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let judgement = weigh(reader, tables, arrival);
+    if judgement.opening.is_none() {
+        return judgement;
+    }
+    opening::settle(reader, tables, judgement)
+}
+
+/// Parse, decide, remember: all but what becomes of an opening.
+#[inline(always)]
+pub fn weigh<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
 where
     R: PacketReader + ?Sized,
     T: Tables,
@@ -88,7 +106,11 @@ where
             if let Action::Pass = verdict.action {
                 fragment::remember(tables, &packet);
             }
-            Judgement { verdict, service }
+            Judgement {
+                verdict,
+                service,
+                opening: Opening::of(tables, &packet, verdict),
+            }
         }
         Ok(Frame::Arp) => without_service(Reason::Arp),
         Ok(Frame::SlowProtocol) => without_service(Reason::SlowProtocol),
@@ -271,6 +293,7 @@ const fn without_service(reason: Reason) -> Judgement {
     Judgement {
         verdict: Verdict::of(reason),
         service: None,
+        opening: Opening::NONE,
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     abi::{
         addr::Addr,
-        flow::{Event, HAS_SESSIONS, Tuple, flow_mark},
+        flow::{Event, HAS_SESSIONS, IS_FORWARDED, Tuple, flow_mark},
         service::{Service, protocol},
         switch::SlotState,
     },
@@ -71,6 +71,11 @@ fn leaving<T: Tables>(tables: &T, packet: &Packet) -> Option<(Event, Tuple)> {
         } => {
             if flags.has(TcpFlags::SYN | TcpFlags::ACK) {
                 tables.mark_port(source_port, HAS_SESSIONS);
+                if tables.is_forwarding() {
+                    tables.mark_port(source_port, IS_FORWARDED);
+                } else {
+                    tables.unmark_port(source_port, IS_FORWARDED);
+                }
                 return None;
             }
             let event = if flags.has_any(TcpFlags::SYN) {

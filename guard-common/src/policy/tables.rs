@@ -10,7 +10,8 @@ use crate::abi::{
 };
 
 use super::{
-    BanBucket, Entries, Found, Headers, Newcomer, Place, Quotation, QuotedPart, RulesAnswer, Way,
+    BanBucket, Entries, Found, Headers, Listener, Newcomer, Place, Quotation, QuotedPart,
+    RulesAnswer, Way,
 };
 use crate::packet::PacketReader;
 
@@ -127,6 +128,34 @@ pub trait Tables {
     {
         super::quoted_part(reader, quotation, part)
     }
+
+    /// Microseconds of a jiffy.
+    fn jiffy_us(&self) -> u64;
+
+    /// Word `index` of [`crate::abi::ceiling`].
+    fn ceiling(&self, index: u32) -> u64;
+
+    /// Writes it.
+    fn set_ceiling(&self, index: u32, value: u64);
+
+    /// Adds to it, whoever else does so meanwhile.
+    fn add_to_ceiling(&self, index: u32, value: u64);
+
+    /// What this host has at the port that a SYN asks for. (In the kernel a program of its own finds
+    /// out.)
+    #[inline(always)]
+    fn listener<R: PacketReader + ?Sized>(&self, _: &R) -> Listener {
+        Listener::None
+    }
+
+    /// Is the packet on its way out one of another host, or of a container?
+    #[inline(always)]
+    fn is_forwarding(&self) -> bool {
+        false
+    }
+
+    /// Takes a mark from a local port.
+    fn unmark_port(&self, port: u16, mark: u8);
 
     /// Bucket `index` of the table of meters.
     fn meter_bucket(&self, index: u32) -> impl Entries;

@@ -51,7 +51,7 @@ pub(super) fn explain(
             json!({
                 "packet": answer.packet,
                 "interface": answer.interface,
-                "action": match answer.action { Action::Pass => "pass", Action::Drop => "drop" },
+                "action": answer.action.label(),
                 "reason": answer.reason.label(),
                 "would_drop": would_drop(&answer),
                 "rule": answer.rule,
@@ -77,6 +77,7 @@ fn would_drop(answer: &Answer) -> bool {
 fn action_word(answer: &Answer) -> &'static str {
     match answer.action {
         Action::Drop => "dropped",
+        Action::Answer => "answered",
         Action::Pass if would_drop(answer) => "passes in monitor mode, else dropped",
         Action::Pass => "passes",
     }

@@ -4,7 +4,6 @@ use std::{io::IsTerminal as _, thread, time::Duration};
 
 use guard_common::abi::{
     counters::{Counter, Event},
-    reason::Action,
     service::ServiceKind,
 };
 use serde_json::{Value, json};
@@ -12,7 +11,9 @@ use serde_json::{Value, json};
 use crate::{
     controller::Controller,
     dataplane::{
-        Counters, clock,
+        Counters,
+        ceilings::Openings,
+        clock,
         counters::ServiceCounter,
         pins::{self, Running},
     },
@@ -42,7 +43,13 @@ pub(super) fn stats(
     loop {
         let flows = flows(&running, controller);
         let counters = &running.counters;
-        let sample = text::Sample::new(counters.reasons(), counters.services(), flows);
+        let openings: Vec<(u16, Openings)> = running.ceilings.ports().collect();
+        let sample = text::Sample::new(
+            counters.reasons(),
+            counters.services(),
+            flows,
+            openings.clone(),
+        );
         let rewind = watch.is_some() && std::io::stdout().is_terminal();
         let alive = output.show(
             |out| {
@@ -52,7 +59,7 @@ pub(super) fn stats(
                 }
                 text::stats(out, &sample, before.as_ref(), limit)
             },
-            || stats_json(counters, flows),
+            || stats_json(counters, flows, &openings),
         );
         let Some(seconds) = watch else { break };
         if !alive {
@@ -77,7 +84,7 @@ fn flows(running: &Running, controller: &Controller) -> Flows {
     }
 }
 
-fn stats_json(counters: &Counters, flows: Flows) -> Value {
+fn stats_json(counters: &Counters, flows: Flows, openings: &[(u16, Openings)]) -> Value {
     let services = counters.services();
     let ports: Vec<Value> = services.iter().filter_map(port_json).collect();
     let protocols: Vec<Value> = services.iter().filter_map(protocol_json).collect();
@@ -88,10 +95,7 @@ fn stats_json(counters: &Counters, flows: Flows) -> Value {
         .map(|counter| {
             json!({
                 "reason": counter.reason.label(),
-                "action": match counter.reason.action() {
-                    Action::Pass => "pass",
-                    Action::Drop => "drop",
-                },
+                "action": counter.reason.action().label(),
                 "packets": counter.counted.packets,
                 "bytes": counter.counted.bytes,
                 "monitored": counter_json(counter.monitored),
@@ -102,6 +106,11 @@ fn stats_json(counters: &Counters, flows: Flows) -> Value {
         "ports": ports,
         "protocols": protocols,
         "reasons": reasons,
+        "syn_floods": openings.iter().map(|(port, counted)| json!({
+            "port": port,
+            "answered": counted.answered,
+            "above_ceiling": counted.refused,
+        })).collect::<Vec<_>>(),
         "flows": {
             "live": flows.live,
             "created": flows.created,

@@ -75,6 +75,10 @@ fn status_json(status: &Status) -> serde_json::Value {
         "generation": status.generation,
         "interfaces": interfaces,
         "rules": status.rules,
+        "floods": status.floods.map(|floods| json!({
+            "syn_cookies": floods.cookies,
+            "ceiling_per_second": floods.ceiling.per_second(),
+        })),
         "never": status.never,
         "files": status.files,
         "warnings": status.warnings,

@@ -56,7 +56,7 @@ pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use power::{Disabled, Enabled, Enabling, Preset};
 pub use service::{ServiceChange, ServiceStatus};
-pub use status::{InterfaceStatus, Protection, Reverted, Status};
+pub use status::{Floods, InterfaceStatus, Protection, Reverted, Status};
 pub use unified::{Against, Unified};
 
 /// What the operator allows a command to do.

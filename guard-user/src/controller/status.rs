@@ -11,7 +11,11 @@ use super::{
     history::{self, Outcome},
     journal::{Journal, Stage},
 };
-use guard_common::abi::{image::HEADER_DIGEST, switch::SwitchWord};
+use guard_common::abi::{
+    ceiling::Ceiling,
+    image::{HEADER_CEILING, HEADER_DIGEST},
+    switch::SwitchWord,
+};
 
 use crate::{
     dataplane::pins::{self, Running},
@@ -74,6 +78,8 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// The rules in force; of the files, when inactive.
     pub rules: Vec<RuleView>,
+    /// What acts when there is a flood of SYNs; `None` when guard is off.
+    pub floods: Option<Floods>,
     /// Sources that are never banned or limited; of the files.
     pub never: Vec<String>,
     /// The policy files.
@@ -84,6 +90,15 @@ pub struct Status {
     pub pending: Option<Pending>,
     /// The last change, if it was not confirmed.
     pub reverted: Option<Reverted>,
+}
+
+/// What acts when there is a flood of SYNs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floods {
+    /// SYNs for a listener with a full queue are answered with cookies.
+    pub cookies: bool,
+    /// Most new connections of a port that no listener of this host serves.
+    pub ceiling: Ceiling,
 }
 
 /// A change that was not confirmed in time.
@@ -111,6 +126,7 @@ const CHANGE_LASTS: Duration = Duration::from_secs(1);
 struct InForce {
     generation: u32,
     digest: u64,
+    ceiling: Ceiling,
     switch: SwitchWord,
     /// Generation and digest of what returns, while a change is pending.
     previous: Option<(u32, u64)>,
@@ -123,6 +139,7 @@ impl InForce {
         Self {
             generation: slots.generation(),
             digest: slots.digest(),
+            ceiling: Ceiling::from_word(slots.word(slots.in_force(), HEADER_CEILING)),
             switch: slots.switch(),
             previous: Pending::of(slots).map(|pending| {
                 (
@@ -216,6 +233,7 @@ impl Controller {
                 default: default_word(policy.default).to_owned(),
                 generation: 0,
                 interfaces: Vec::new(),
+                floods: None,
                 rules: RuleView::all(&policy),
                 never,
                 files,
@@ -267,6 +285,10 @@ impl Controller {
             default: applied.default,
             generation,
             interfaces,
+            floods: Some(Floods {
+                cookies: self.layout.answer().exists(),
+                ceiling: in_force.ceiling,
+            }),
             rules: applied.rules,
             never,
             files,

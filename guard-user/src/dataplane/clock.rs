@@ -18,6 +18,12 @@ pub fn tick_shift() -> u32 {
         .unwrap_or(8)
 }
 
+/// Microseconds of a jiffy.
+#[must_use]
+pub fn jiffy_us() -> u64 {
+    jiffy_ns() / 1000
+}
+
 /// Duration of an eighth of a tick.
 #[must_use]
 pub fn eighth() -> Duration {

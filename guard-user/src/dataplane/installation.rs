@@ -192,6 +192,8 @@ fn install_first(
     for name in names::MAPS {
         pin(&object, name, &layout.maps().join(name))?;
     }
+    object.pin_programs(&layout.maps().join(names::PROGRAMS))?;
+    pin_answer(&mut object, layout)?;
     pin_clock(&mut object, layout)?;
     // What goes out is seen first, then what goes on is looked up, and only then is anything
     // dropped. What began between the look and the first drop is found by the second look.
@@ -219,6 +221,22 @@ fn install_first(
 /// closing a port.
 fn keep_sessions(layout: &Layout, network: &Network, image: &Image) {
     adopt_before(layout, network, image).ok();
+}
+
+/// Its pin tells that SYNs are answered with cookies.
+fn pin_answer(object: &mut Object, layout: &Layout) -> Result<(), Failure> {
+    let path = layout.answer();
+    remove_if_there(&path)?;
+    if object.answering().is_err() {
+        return Ok(());
+    }
+    let program = object.answer().map_err(load_failure)?;
+    program.pin(&path).map_err(|error| {
+        Failure::new(
+            Exit::NoBpffs,
+            format!("{}: cannot pin the program: {error}", path.display()),
+        )
+    })
 }
 
 fn pin_clock(object: &mut Object, layout: &Layout) -> Result<(), Failure> {
@@ -269,6 +287,7 @@ fn exchange(
     }
     keep_sessions(layout, network, image);
     switch(&slots, image, term)?;
+    pin_answer(&mut object, layout)?;
     pin_clock(&mut object, layout)?;
     if grows {
         pin(&object, names::POLICY, &next_policy)?;

@@ -1,9 +1,11 @@
 //! The kernel's side of the controller: the only module that imports aya.
 
 pub mod adopt;
+mod answer;
 pub mod attach;
 pub mod bans;
 pub mod bpffs;
+pub mod ceilings;
 pub mod clock;
 pub mod counters;
 pub mod egress;
@@ -20,6 +22,7 @@ pub mod preflight;
 mod refusal;
 pub mod slots;
 
+pub use ceilings::Ceilings;
 pub use counters::Counters;
 pub use flows::FlowTable;
 pub use held::MeterTable;

@@ -9,13 +9,18 @@ use aya::{
 };
 use guard_common::abi::{
     ban::{self, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS},
+    ceiling,
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
     meter, names,
     switch::{self, SLOTS},
 };
 
-use super::{Counters, FlowTable, MeterTable, PolicySlots, bans::Shared, clock, mapping::Mapping};
+use super::{
+    Ceilings, Counters, FlowTable, MeterTable, PolicySlots, answer, bans::Shared, clock,
+    mapping::Mapping,
+};
+use crate::failure::{Exit, Failure};
 
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
@@ -78,6 +83,7 @@ pub enum LoadError {
 pub struct Object {
     ebpf: Ebpf,
     parameters: Parameters,
+    answering: Result<(), String>,
 }
 
 impl Object {
@@ -100,8 +106,14 @@ impl Object {
         };
         let ban_mask = parameters.ban_buckets - 1;
         let fixed_clock = u32::from(parameters.fixed_clock);
+        let jiffy_us = clock::jiffy_us();
+        let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
+        let asks_mtu = u32::from(answer::can_ask_mtu());
         loader
             .override_global(names::FIXED_CLOCK, &fixed_clock, true)
+            .override_global(names::JIFFY_US, &jiffy_us, true)
+            .override_global(names::ANSWERS, &answers, true)
+            .override_global(names::ASKS_MTU, &asks_mtu, true)
             .override_global(names::BAN_MASK, &ban_mask, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
@@ -119,13 +131,24 @@ impl Object {
             for name in names::MAPS.into_iter().filter(|name| !fresh.contains(name)) {
                 loader.map_pin_path(name, pins.join(name));
             }
+            if answers != 0 {
+                loader.map_pin_path(names::PROGRAMS, pins.join(names::PROGRAMS));
+            }
         }
         let ebpf = loader.load(OBJECT)?;
-        let mut object = Self { ebpf, parameters };
+        let mut object = Self {
+            ebpf,
+            parameters,
+            answering: Err("a program cannot jump to another one".to_owned()),
+        };
         object.ingress()?.load()?;
         if parameters.purpose == Purpose::Filter {
             object.egress()?.load()?;
             object.clock()?.load()?;
+        }
+        if answers != 0 {
+            let loaded = answer::load(&mut object.ebpf);
+            object.answering = loaded.map_err(|error| error.to_string());
         }
         Ok(object)
     }
@@ -166,6 +189,36 @@ impl Object {
             .program_mut(names::INGRESS)
             .ok_or(LoadError::Map(names::INGRESS))?;
         Ok(program.try_into()?)
+    }
+
+    /// Does it answer SYNs with cookies? If not, why.
+    ///
+    /// # Errors
+    /// What the kernel says against it.
+    pub fn answering(&self) -> Result<(), &str> {
+        self.answering.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// The program that answers SYNs with cookies.
+    ///
+    /// # Errors
+    /// As [`Object::ingress`].
+    pub fn answer(&mut self) -> Result<&mut Xdp, LoadError> {
+        answer::program(&mut self.ebpf)
+    }
+
+    /// Pins the array of programs.
+    ///
+    /// # Errors
+    /// When there is none, or the kernel refuses it.
+    pub(super) fn pin_programs(&self, path: &Path) -> Result<(), Failure> {
+        let Some(Map::ProgramArray(map)) = self.ebpf.map(names::PROGRAMS) else {
+            return Ok(());
+        };
+        map.pin(path).map_err(|error| {
+            let what = format!("{}: cannot pin the map: {error}", path.display());
+            Failure::new(Exit::NoBpffs, what)
+        })
     }
 
     /// The program that a test run asks for the time in ticks.
@@ -220,6 +273,15 @@ impl Object {
     pub fn counters(&self) -> Result<Counters, LoadError> {
         let rows = self.parameters.shards * SHARD_ROWS;
         Ok(Counters::new(self.mapping(names::COUNTERS, rows * 2)?))
+    }
+
+    /// Meters and numbers of ports.
+    ///
+    /// # Errors
+    /// When the kernel does not map them.
+    pub fn ceilings(&self) -> Result<Ceilings, LoadError> {
+        let words = self.mapping(names::CEILINGS, ceiling::WORDS)?;
+        Ok(Ceilings::new(words))
     }
 
     /// One of the arrays of bans, writable.

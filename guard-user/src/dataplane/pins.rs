@@ -7,15 +7,15 @@ use aya::{
     programs::links::{FdLink, PinnedLink},
 };
 use guard_common::abi::{
-    ABI_VERSION, ban,
+    ABI_VERSION, ban, ceiling,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, meter, names,
     switch::{SLOTS, WORDS},
 };
 
 use super::{
-    Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, bans::Shared, egress,
-    mapping::Mapping,
+    Ceilings, Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, bans::Shared,
+    egress, mapping::Mapping,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -52,6 +52,8 @@ pub struct Running {
     pub flows: FlowTable,
     /// Bans.
     pub bans: Shared,
+    /// Openings.
+    pub ceilings: Ceilings,
     /// Meters.
     pub meters: MeterTable,
 }
@@ -111,6 +113,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     let fragments = Pinned::open(&folder, names::FRAGMENTS, 8)?;
     let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
+    let ceilings = Pinned::open(&folder, names::CEILINGS, 8)?;
     let meters = Pinned::open(
         &folder,
         names::METERS,
@@ -136,6 +139,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && ban_tops.entries == ban::TOPS
         && ban_chunks.entries.is_multiple_of(ban::CHUNK_WORDS)
         && ban_set.entries.is_power_of_two()
+        && ceilings.entries == ceiling::WORDS
         && meters.entries == meter::BUCKETS;
     if !is_known {
         return Err(mismatch(
@@ -163,6 +167,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
             chunks: ban_chunks.mapping(1)?,
             set: ban_set.mapping(ban::BUCKET_WORDS as u32)?,
         },
+        ceilings: Ceilings::new(ceilings.mapping(1)?),
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    controller::{Entry, Protection, RuleView, Status},
+    controller::{Entry, Floods, Protection, RuleView, Status},
     ruleset::describe,
 };
 
@@ -62,6 +62,9 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
         writeln!(out, "Default: {} (incoming)", status.default)?;
         writeln!(out, "Generation: {}", status.generation)?;
     }
+    if let Some(floods) = status.floods {
+        flood_line(out, floods)?;
+    }
     if detail == Detail::Verbose {
         verbose(out, status)?;
     }
@@ -79,6 +82,21 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
         .rules
         .iter()
         .try_for_each(|rule| rule_line(out, rule, detail))
+}
+
+/// What acts against floods of SYNs.
+fn flood_line(out: &mut dyn Write, floods: Floods) -> io::Result<()> {
+    let cookies = if floods.cookies {
+        "cookies when a listener's queue is full"
+    } else {
+        "cookies: not on this kernel; the ceiling acts"
+    };
+    let ceiling = match floods.ceiling.per_second() {
+        Some(rate) if rate >= 1.0 => format!("{rate:.0}/s per port"),
+        Some(rate) => format!("{:.0}/h per port", rate * 3600.0),
+        None => "off".to_owned(),
+    };
+    writeln!(out, "SYN floods: {cookies}, ceiling {ceiling}")
 }
 
 /// What is not as settled as it looks.

@@ -8,12 +8,15 @@ use std::{
 
 use guard_common::abi::{
     counters::Counter,
-    reason::{Action, Reason},
+    reason::Reason,
     service::{Service, ServiceKind},
 };
 
 use crate::{
-    dataplane::counters::{ReasonCounter, ServiceCounter},
+    dataplane::{
+        ceilings::Openings,
+        counters::{ReasonCounter, ServiceCounter},
+    },
     ruleset::protocol,
 };
 
@@ -24,6 +27,7 @@ pub struct Sample {
     reasons: Vec<ReasonCounter>,
     services: Vec<ServiceCounter>,
     flows: Flows,
+    openings: Vec<(u16, Openings)>,
 }
 
 /// The flow table at one moment.
@@ -44,12 +48,18 @@ pub struct Flows {
 impl Sample {
     /// Counters read just now.
     #[must_use]
-    pub fn new(reasons: Vec<ReasonCounter>, services: Vec<ServiceCounter>, flows: Flows) -> Self {
+    pub fn new(
+        reasons: Vec<ReasonCounter>,
+        services: Vec<ServiceCounter>,
+        flows: Flows,
+        openings: Vec<(u16, Openings)>,
+    ) -> Self {
         Self {
             taken: Instant::now(),
             reasons,
             services,
             flows,
+            openings,
         }
     }
 
@@ -139,6 +149,7 @@ pub fn stats(
         writeln!(out, "… and {} more (--all)", services.len() - limit)?;
     }
     reasons(out, sample, before, &rate)?;
+    openings(out, sample, limit)?;
     let flows = &sample.flows;
     writeln!(
         out,
@@ -148,6 +159,25 @@ pub fn stats(
         flows.evicted + flows.refused,
         flows.socket_asked
     )
+}
+
+/// Ports that were flooded.
+fn openings(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<()> {
+    let mut ports = sample.openings.clone();
+    ports.sort_by_key(|(_, counted)| Reverse(counted.answered + counted.refused));
+    if !ports.is_empty() {
+        writeln!(
+            out,
+            "\n{:<14} {:>14} {:>14}",
+            "SYN floods", "Answered", "Above ceiling"
+        )?;
+    }
+    for (port, counted) in ports.into_iter().take(limit) {
+        let name = format!("{port}/tcp");
+        let Openings { answered, refused } = counted;
+        writeln!(out, "{name:<14} {answered:>14} {refused:>14}")?;
+    }
+    Ok(())
 }
 
 fn reasons(
@@ -164,10 +194,7 @@ fn reasons(
     )?;
     for counter in &sample.reasons {
         let reason = counter.reason;
-        let action = match reason.action() {
-            Action::Pass => "pass",
-            Action::Drop => "drop",
-        };
+        let action = reason.action().label();
         let then = before.map_or(0, |before| before.reason(reason));
         let rows = [(action, counter.counted), ("would drop", counter.monitored)];
         for (action, counted) in rows.into_iter().filter(|(_, counted)| counted.packets > 0) {

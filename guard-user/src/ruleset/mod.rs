@@ -1,6 +1,7 @@
 //! What a policy means. No kernel, no sockets: everything here runs without root.
 
 pub mod address;
+pub mod ceiling;
 pub mod compile;
 pub mod describe;
 pub mod diagnostic;

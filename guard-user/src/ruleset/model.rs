@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use ipnetwork::IpNetwork;
 
+use super::ceiling::Ceiling;
 use super::limit::{Limit, SourcePrefixes};
 use crate::bans::settings::{Feed, Settings};
 
@@ -142,6 +143,8 @@ pub struct Policy {
     pub bans: Settings,
     /// Files whose networks are banned.
     pub feeds: Vec<Feed>,
+    /// Most new connections per port.
+    pub ceiling: Ceiling,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
 }

@@ -10,7 +10,6 @@ use toml::de::{DeTable, DeValue};
 use super::{
     address::{self, AddressItem},
     diagnostic::{Diagnostic, Diagnostics, LineIndex, Position},
-    limit::SourcePrefixes,
     model::{DefaultAction, RuleAction, Traffic},
     names::Names,
     value::{self, BadValue, quoted},
@@ -24,6 +23,7 @@ mod rule;
 
 pub(super) use bans::FeedDraft;
 use keys::ROOT_KEYS;
+use limits::Limits;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) struct Draft {
     pub(super) sets: Vec<SetDraft>,
     pub(super) bans: Option<Located<Settings>>,
     pub(super) feeds: Vec<FeedDraft>,
-    pub(super) limits: Option<Located<SourcePrefixes>>,
+    pub(super) limits: Option<Located<Limits>>,
     /// In order; `None` for a rule that cannot be used, so that the others keep their numbers.
     pub(super) rules: Vec<Option<RuleDraft>>,
 }

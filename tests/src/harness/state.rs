@@ -42,6 +42,7 @@ pub struct Snapshot {
     flows: Vec<u64>,
     ports: Vec<u64>,
     fragments: Vec<u64>,
+    ceilings: Vec<u64>,
     meters: Vec<u64>,
     model: MemTables,
 }
@@ -286,6 +287,11 @@ impl Harness {
             assert!(is_close, "word {at}: kernel {ours:#x}, model {theirs:#x}");
         }
         assert_eq!(self.marked_ports(), self.model.marked_ports());
+        let ceilings: BTreeMap<u32, u64> = (0..)
+            .zip(words(&self.ceilings))
+            .filter(|(_, word)| *word != 0)
+            .collect();
+        assert_eq!(ceilings, self.model.ceilings());
         self.compare_meters();
     }
 
@@ -335,6 +341,7 @@ impl Harness {
             flows: words(&self.flow_words),
             ports: words(&self.port_words),
             fragments: words(&self.fragments),
+            ceilings: words(&self.ceilings),
             meters: words(&self.meter_words),
             model: self.model.clone(),
         }
@@ -346,6 +353,7 @@ impl Harness {
             (&self.flow_words, &snapshot.flows),
             (&self.port_words, &snapshot.ports),
             (&self.fragments, &snapshot.fragments),
+            (&self.ceilings, &snapshot.ceilings),
             (&self.meter_words, &snapshot.meters),
         ] {
             for (at, word) in words.iter().enumerate() {

@@ -19,10 +19,10 @@ use std::net::IpAddr;
 use guard_common::abi::{
     image::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
-        FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
-        HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH,
-        HEADER_LIMITS, HEADER_METERS, HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT,
-        HEADER_WIDE, INTERFACES, MONITOR, SERVICES, Tree,
+        FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HEADER_CEILING, HEADER_CLASSES,
+        HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
+        HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS, HEADER_PAIRS,
+        HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR, SERVICES, Tree,
     },
     rule::RuleRef,
 };
@@ -195,6 +195,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         HEADER_PREFIXES,
         hashed.prefix_table(prefixes_at).to_word(),
     );
+    set(&mut words, HEADER_CEILING, policy.ceiling.word());
     set(&mut words, HEADER_WIDE, u64::from(wide_at));
     set(&mut words, HEADER_METERS, u64::from(meters_at));
     let scale = limit::scale(policy.sources, host.jiffy.0);

@@ -72,7 +72,9 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             "sets" => bad.help("sets stand below a line [sets]"),
             "bans" => bad.help("sizes and the default length stand below a line [bans]"),
             "feed" => bad.help("each feed begins with a line [[feed]]"),
-            "limits" => bad.help("ipv4-prefix and ipv6-prefix stand below a line [limits]"),
+            "limits" => {
+                bad.help("ipv4-prefix, ipv6-prefix and ceiling stand below a line [limits]")
+            }
             _ => bad.help(format!("write {near} = …")),
         };
     }
@@ -122,7 +124,7 @@ pub(super) fn unknown_in_limits(key: &str) -> BadValue {
         return misplaced(key, "[limits]");
     }
     unknown(key, nearest(key, LIMIT_KEYS)).help(
-        "[limits] has ipv4-prefix and ipv6-prefix; rate and burst belong to the rule with action = \"limit\"",
+        "[limits] has ipv4-prefix, ipv6-prefix and ceiling; rate and burst belong to the rule with action = \"limit\"",
     )
 }
 

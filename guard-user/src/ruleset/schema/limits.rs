@@ -1,23 +1,37 @@
-//! The `[limits]` table of a policy file: which addresses count as one source.
+//! The `[limits]` table of a policy file: which addresses count as one source, and the ceiling of all.
 
 use std::ops::RangeInclusive;
 
 use toml::de::DeValue;
 
 use super::{Located, Reader, Value, keys};
-use crate::ruleset::{limit::SourcePrefixes, value::BadValue};
+use crate::ruleset::{ceiling::Ceiling, limit::SourcePrefixes, value::BadValue};
+
+/// What the table says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::ruleset) struct Limits {
+    pub(in crate::ruleset) sources: SourcePrefixes,
+    pub(in crate::ruleset) ceiling: Ceiling,
+}
 
 impl Reader<'_, '_> {
-    pub(super) fn limits(&mut self, value: &Value<'_>) -> Option<Located<SourcePrefixes>> {
+    pub(super) fn limits(&mut self, value: &Value<'_>) -> Option<Located<Limits>> {
         let DeValue::Table(table) = value.get_ref() else {
             self.wrong_type(value, "a table, [limits]");
             return None;
         };
-        let mut prefixes = SourcePrefixes::default();
+        let mut limits = Limits::default();
+        let prefixes = &mut limits.sources;
         for (key, value) in table.iter() {
             let (length, known) = match key.get_ref().as_ref() {
                 "ipv4-prefix" => (&mut prefixes.v4, SourcePrefixes::V4),
                 "ipv6-prefix" => (&mut prefixes.v6, SourcePrefixes::V6),
+                "ceiling" => {
+                    if let Some(given) = self.ceiling(value) {
+                        limits.ceiling = given;
+                    }
+                    continue;
+                }
                 unknown => {
                     self.error(key.span(), keys::unknown_in_limits(unknown));
                     continue;
@@ -27,7 +41,18 @@ impl Reader<'_, '_> {
                 *length = given;
             }
         }
-        Some(self.located(prefixes, value.span()))
+        Some(self.located(limits, value.span()))
+    }
+
+    fn ceiling(&mut self, value: &Value<'_>) -> Option<Ceiling> {
+        let text = self.string(value, "a rate like \"1000/s\", or \"off\"")?;
+        match Ceiling::parse(text) {
+            Ok(ceiling) => Some(ceiling),
+            Err(bad) => {
+                self.error(value.span(), bad);
+                None
+            }
+        }
     }
 
     fn prefix_length(

@@ -32,6 +32,7 @@ impl Reading<'_> {
         let sets = self.sets(&mut drafts);
         let interfaces = self.single("interfaces", &mut drafts, |draft| draft.interfaces.take());
         let limits = self.single("[limits]", &mut drafts, |draft| draft.limits.take());
+        let limits = limits.unwrap_or_default();
         let default = self.single("default", &mut drafts, |draft| draft.default.take());
         let bans = self.single("[bans]", &mut drafts, |draft| draft.bans.take());
         let mut policy = Policy {
@@ -39,7 +40,8 @@ impl Reading<'_> {
             default: default.unwrap_or_default(),
             bans: bans.unwrap_or_default(),
             feeds: self.feeds(&mut drafts),
-            sources: limits.unwrap_or_default(),
+            sources: limits.sources,
+            ceiling: limits.ceiling,
             ..Policy::default()
         };
         let mut numbered = Vec::new();

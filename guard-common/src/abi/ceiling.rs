@@ -1,0 +1,211 @@
+//! The ceiling: how many new connections a port takes from all sources together, where the host has no
+//! listener that could answer with cookies. One word per port, one per (port, source prefix) in a
+//! hashed table of fixed size: nothing is allocated, so nothing can be exhausted.
+//!
+//! A meter is the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): each
+//! connection puts it an interval further, and what is too far ahead of the clock is too much. Time
+//! is in microseconds made of jiffies.
+
+/// First word of the meters of ports.
+pub const PORTS_FIRST: u32 = 0;
+/// First word of the meters of source prefixes.
+pub const PREFIXES_FIRST: u32 = PORTS_FIRST + PORTS;
+/// First word of the numbers of SYNs that were answered with a cookie, by port.
+pub const ANSWERED_FIRST: u32 = PREFIXES_FIRST + PREFIXES;
+/// First word of the numbers of SYNs that were above the ceiling, by port.
+pub const REFUSED_FIRST: u32 = ANSWERED_FIRST + PORTS;
+/// Words of the map: 1.7 MB.
+pub const WORDS: u32 = REFUSED_FIRST + PORTS;
+
+const PORTS: u32 = 1 << 16;
+const PREFIXES: u32 = 1 << 14;
+
+/// New connections per second that a port takes unless the policy says otherwise. A service behind
+/// NAT that makes more than a thousand new ones in a second is rare, and a thousand SYNs per second
+/// cost connection tracking, bridge and container a few percent of a core; with Linux's default of
+/// 63 s in SYN_RECV (tcp_synack_retries = 5) they hold 63 000 of 262 144 tracked connections.
+pub const DEFAULT_PER_SECOND: u32 = 1000;
+/// How many may come at once: a page load of every visitor after a restart.
+pub const DEFAULT_BURST: u32 = 2000;
+/// While more than half of the burst is spent, a prefix may use this part of the ceiling.
+const SHARE: u32 = 8;
+
+/// A ceiling in one word: `interval in microseconds (low half), burst (high half)`; 0 = none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling(u64);
+
+impl Ceiling {
+    /// No ceiling.
+    pub const NONE: Self = Self(0);
+
+    /// A connection per this many microseconds (not 0), and so many at once.
+    #[must_use]
+    pub const fn new(interval_us: u32, burst: u32) -> Self {
+        Self((burst as u64) << 32 | interval_us as u64)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Is there none?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 as u32 == 0
+    }
+
+    /// New connections per second; `None` = any number.
+    #[must_use]
+    pub fn per_second(self) -> Option<f64> {
+        let interval = self.0 as u32;
+        (interval != 0).then(|| 1e6 / f64::from(interval))
+    }
+
+    /// Meters of a whole port.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_port(self) -> Pace {
+        let interval = self.0 & 0xffff_ffff;
+        Pace {
+            interval,
+            tolerance: (self.0 >> 32).wrapping_mul(interval),
+        }
+    }
+
+    /// Meters of one source prefix at a port: an eighth of it, the burst too.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_prefix(self) -> Pace {
+        let whole = self.of_port();
+        Pace {
+            interval: whole.interval * SHARE as u64,
+            tolerance: whole.tolerance,
+        }
+    }
+}
+
+/// What a meter is compared with, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two connections.
+    pub interval: u64,
+    /// How far ahead of the clock the meter may be.
+    pub tolerance: u64,
+}
+
+impl Pace {
+    /// How far a meter is ahead of the clock. More than it can be is left from another policy.
+    #[inline(always)]
+    #[must_use]
+    pub const fn debt(self, meter: u64, now_us: u64) -> u64 {
+        let debt = meter.wrapping_sub(now_us);
+        if debt as i64 <= 0 || debt > 2 * self.tolerance + 64 * self.interval {
+            0
+        } else {
+            debt
+        }
+    }
+
+    /// Does one more fit?
+    #[inline(always)]
+    #[must_use]
+    pub const fn admits(self, debt: u64) -> bool {
+        debt + self.interval <= self.tolerance
+    }
+
+    /// Is more than half of the burst spent?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_tight(self, debt: u64) -> bool {
+        debt > self.tolerance / 2
+    }
+}
+
+/// Word of a port's meter.
+#[inline(always)]
+#[must_use]
+pub const fn port_meter(port: u16) -> u32 {
+    PORTS_FIRST + port as u32
+}
+
+/// Word of the meter of a source prefix (up to 48 bits) at a port.
+#[inline(always)]
+#[must_use]
+pub const fn prefix_meter(prefix: u64, port: u16, seed: u64) -> u32 {
+    let mut hash = (prefix ^ (port as u64) << 48 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash = (hash ^ hash >> 32 ^ seed).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    PREFIXES_FIRST + ((hash >> 40) as u32 & (PREFIXES - 1))
+}
+
+/// Word of the number of SYNs to a port that were answered with a cookie.
+#[inline(always)]
+#[must_use]
+pub const fn answered(port: u16) -> u32 {
+    ANSWERED_FIRST + port as u32
+}
+
+/// Word of the number of SYNs to a port that were above the ceiling.
+#[inline(always)]
+#[must_use]
+pub const fn refused(port: u16) -> u32 {
+    REFUSED_FIRST + port as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: Ceiling = Ceiling::new(1_000_000 / DEFAULT_PER_SECOND, DEFAULT_BURST);
+
+    #[test]
+    fn a_meter_that_is_idle_admits_the_burst_and_then_its_rate() {
+        for (pace, rate, burst) in [
+            (DEFAULT.of_port(), 1000, 2000),
+            (DEFAULT.of_prefix(), 125, 250),
+        ] {
+            let (mut meter, mut admitted) = (0u64, 0);
+            let begin = 4_000_000_000_000;
+            for now in (begin..begin + 10_000_000).step_by(100) {
+                let debt = pace.debt(meter, now);
+                if pace.admits(debt) {
+                    meter = now + debt + pace.interval;
+                    admitted += 1;
+                }
+            }
+            let expected = burst + rate * 10;
+            assert!(
+                (expected - 2..=expected + 2).contains(&admitted),
+                "{admitted}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_slower_ceiling_counts_for_nothing() {
+        let pace = DEFAULT.of_port();
+        assert_eq!(pace.debt(10_000_000_000, 1_000_000), 0);
+        assert_eq!(pace.debt(1_500_000, 1_000_000), 500_000);
+        assert_eq!(pace.debt(999_999, 1_000_000), 0);
+    }
+
+    #[test]
+    fn words_of_the_map_do_not_overlap() {
+        assert_eq!(port_meter(u16::MAX) + 1, PREFIXES_FIRST);
+        for prefix in 0..10_000 {
+            let word = prefix_meter(prefix << 13, 443, 7);
+            assert!((PREFIXES_FIRST..ANSWERED_FIRST).contains(&word));
+        }
+        assert_eq!(answered(u16::MAX) + 1, refused(0));
+        assert_eq!(refused(u16::MAX) + 1, WORDS);
+    }
+}

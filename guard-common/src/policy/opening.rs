@@ -1,0 +1,266 @@
+//! The first segment of a connection that the rules let in. A listener of this host whose queue is full
+//! answers it with a cookie, which costs no memory; where there is no listener (the port belongs to
+//! a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
+
+use super::{Judgement, Slot, Tables, rules, slot, tcp};
+use crate::{
+    abi::{
+        addr::Addr,
+        ceiling::{self, Ceiling},
+        flow::IS_FORWARDED,
+        image::{HEADER_CEILING, MONITOR},
+        reason::{Action, Reason, Verdict},
+        service::ServiceKind,
+    },
+    packet::{Packet, PacketReader, SynAckV4, SynAckV6, Transport},
+};
+
+const ETHERNET_LEN: u32 = 14;
+const TAG_LEN: u32 = 4;
+/// Headers without options and extensions.
+const IPV4_LEN: u32 = 20;
+const IPV6_LEN: u32 = 40;
+
+/// Whether a packet is one, and how it stands in its frame, in five bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening(u8);
+
+impl Opening {
+    /// Any other packet.
+    pub const NONE: Self = Self(0);
+    /// Bits of the number.
+    pub const BITS: u32 = 5;
+    const OPENS: u8 = 1;
+    const IS_V4: u8 = 2;
+    const ANSWERABLE: u8 = 4;
+    const TAGS_SHIFT: u8 = 3;
+
+    /// What a packet that passes with this verdict is.
+    #[inline(always)]
+    pub(super) fn of<T: Tables>(tables: &T, packet: &Packet, verdict: Verdict) -> Self {
+        let Transport::Tcp {
+            destination_port, ..
+        } = packet.transport()
+        else {
+            return Self::NONE;
+        };
+        if !matches!(verdict.action, Action::Pass) || !tcp::opens_connection(packet) {
+            return Self::NONE;
+        }
+        let is_v4 = packet.source.is_v4();
+        let header = if is_v4 { IPV4_LEN } else { IPV6_LEN };
+        // An answer is written over the SYN, which must be of the plainest form for that.
+        let is_plain = packet.transport_at() == packet.network_at() + header && packet.is_whole();
+        let mut bits = Self::OPENS;
+        if is_v4 {
+            bits |= Self::IS_V4;
+        }
+        if is_plain && tables.port_marks(destination_port) & IS_FORWARDED == 0 {
+            bits |= Self::ANSWERABLE;
+        }
+        let tags = packet.network_at().wrapping_sub(ETHERNET_LEN) / TAG_LEN;
+        Self(bits | (tags as u8 & 3) << Self::TAGS_SHIFT)
+    }
+
+    /// The inverse of [`Opening::bits`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// As one number.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Is it any other packet?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Over IPv4?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_v4(self) -> bool {
+        self.0 & Self::IS_V4 != 0
+    }
+
+    /// May it be answered in place, if a listener is there?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_answerable(self) -> bool {
+        self.0 & Self::ANSWERABLE != 0
+    }
+
+    /// Where its IP header lies in the frame.
+    #[inline(always)]
+    #[must_use]
+    pub const fn network_at(self) -> usize {
+        (ETHERNET_LEN + (self.0 >> Self::TAGS_SHIFT & 3) as u32 * TAG_LEN) as usize
+    }
+
+    /// Length of the frame that answers it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn answer_len(self) -> usize {
+        self.network_at()
+            + if self.is_v4() {
+                SynAckV4::LEN
+            } else {
+                SynAckV6::LEN
+            }
+    }
+}
+
+/// What this host has at the port that a SYN asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// Nothing.
+    None,
+    /// A listener that takes the SYN, or a connection that it is part of.
+    Ready,
+    /// A listener whose queue is full.
+    Full,
+}
+
+/// Does everything pass?
+#[inline(always)]
+pub fn is_monitor<T: Tables>(tables: &T) -> bool {
+    slot::in_force(tables).flags() & MONITOR != 0
+}
+
+/// What becomes of an opening. In the kernel a program of its own does this.
+#[inline(always)]
+pub(super) fn settle<R, T>(reader: &R, tables: &T, judgement: Judgement) -> Judgement
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let opening = judgement.opening;
+    let Some(ServiceKind::Tcp(port)) = judgement.service.map(|service| service.kind()) else {
+        return judgement;
+    };
+    let listener = if opening.is_answerable() {
+        tables.listener(reader)
+    } else {
+        Listener::None
+    };
+    let is_monitor = is_monitor(tables);
+    match listener {
+        Listener::Ready => judgement,
+        Listener::Full if is_monitor => judgement,
+        Listener::Full => {
+            tables.add_to_ceiling(ceiling::answered(port), 1);
+            Judgement {
+                verdict: Verdict::of(Reason::SynCookie),
+                service: None,
+                opening,
+            }
+        }
+        Listener::None
+            if is_spared(reader, tables, opening)
+                || !is_above_ceiling(reader, tables, opening, port) =>
+        {
+            judgement
+        }
+        Listener::None => {
+            let mut verdict = Verdict::of(Reason::Ceiling);
+            if is_monitor {
+                verdict.action = Action::Pass;
+            }
+            Judgement {
+                verdict,
+                ..judgement
+            }
+        }
+    }
+}
+
+/// Is one more connection to this port too much? Charges it if not.
+#[inline(always)]
+pub fn is_above_ceiling<R, T>(reader: &R, tables: &T, opening: Opening, port: u16) -> bool
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let state = slot::in_force(tables);
+    let policy = &Slot::of(tables, state);
+    let ceiling = Ceiling::from_word(policy.word(HEADER_CEILING));
+    if ceiling.is_none() {
+        return false;
+    }
+    let Some(prefix) = source(reader, opening).map(prefix) else {
+        return false;
+    };
+    let now = tables.jiffies().wrapping_mul(tables.jiffy_us());
+    let (whole, part) = (ceiling.of_port(), ceiling.of_prefix());
+    let port_meter = ceiling::port_meter(port);
+    let prefix_meter = ceiling::prefix_meter(prefix, port, tables.seed());
+    let debt = whole.debt(tables.ceiling(port_meter), now);
+    let own_debt = part.debt(tables.ceiling(prefix_meter), now);
+    let is_fair = !whole.is_tight(debt) || part.admits(own_debt);
+    let is_above = !(whole.admits(debt) && is_fair);
+    if is_above {
+        if state.flags() & MONITOR == 0 {
+            tables.add_to_ceiling(ceiling::refused(port), 1);
+        }
+    } else {
+        charge(tables, port_meter, debt, now, whole.interval);
+        charge(tables, prefix_meter, own_debt, now, part.interval);
+    }
+    is_above
+}
+
+/// Is who opens it on the never list? Such a source is under no ceiling.
+#[inline(always)]
+pub fn is_spared<R, T>(reader: &R, tables: &T, opening: Opening) -> bool
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let state = slot::in_force(tables);
+    let policy = &Slot::of(tables, state);
+    source(reader, opening).is_some_and(|source| rules::is_never(policy, state.flags(), source))
+}
+
+/// A meter that is behind the clock begins at the clock.
+#[inline(always)]
+fn charge<T: Tables>(tables: &T, meter: u32, debt: u64, now: u64, interval: u64) {
+    if debt == 0 {
+        tables.set_ceiling(meter, now.wrapping_add(interval));
+    } else {
+        // Other CPUs charge the same meter.
+        tables.add_to_ceiling(meter, interval);
+    }
+}
+
+/// Who opens it.
+#[inline(always)]
+fn source<R: PacketReader + ?Sized>(reader: &R, opening: Opening) -> Option<Addr> {
+    const SOURCE_V4: usize = 12;
+    const SOURCE_V6: usize = 8;
+    let at = opening.network_at();
+    if opening.is_v4() {
+        let source: [u8; 4] = reader.read(at + SOURCE_V4)?;
+        Some(Addr::from_v4(u32::from_be_bytes(source)))
+    } else {
+        let [hi, lo]: [[u8; 8]; 2] = reader.read(at + SOURCE_V6)?;
+        Some(Addr::from_v6(hi, lo))
+    }
+}
+
+/// The /24 or /48 that shares a meter.
+#[inline(always)]
+fn prefix(source: Addr) -> u64 {
+    const V4: u64 = 1 << 47;
+    if source.is_v4() {
+        V4 | u64::from(source.v4() >> 8)
+    } else {
+        source.hi() >> 16
+    }
+}

@@ -1,0 +1,259 @@
+//! SYN cookies: a SYN for a listener whose queue is full is turned into its answer and sent back. The
+//! kernel makes the cookie, and its listener recognises it in the segment that follows, so nothing
+//! is remembered here. This is a program of its own, reached by a tail call, because a SYN that
+//! must be answered needs more of the stack than is left behind the judgement of every packet.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{BPF_F_CURRENT_NETNS, bpf_sock, tcphdr, xdp_action, xdp_md},
+    helpers::generated::{
+        bpf_check_mtu, bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_gen_syncookie,
+        bpf_xdp_adjust_tail,
+    },
+    programs::XdpContext,
+};
+use guard_common::{
+    abi::ceiling,
+    packet::{Cookie, PacketReader as _, Syn, SynAckV4, SynAckV6},
+    policy::{Opening, Tables as _, is_monitor, is_spared},
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use crate::{
+    count::{self, Record},
+    maps, opening,
+    reader::{FrameReader, FrameWriter},
+    socket::LISTEN,
+    tables::BpfTables,
+};
+
+/// No listener.
+const NOBODY: u64 = 0;
+/// A listener that takes the SYN, or a connection that it is part of.
+const READY: u64 = 1;
+/// Set beside cookie and MSS.
+const FULL: u64 = 1 << 63;
+
+/// What an Ethernet carries where the interface cannot be asked.
+const USUAL_MTU: u32 = 1500;
+/// The least that every host takes (RFC 9293, 3.7.1).
+const LEAST_MSS: u16 = 536;
+
+/// Headers of a SYN as they stand in its frame; `A` is an address.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+struct HeadersV4 {
+    before: [u8; 12],
+    addresses: [[u8; 4]; 2],
+    tcp: Tcp,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+struct HeadersV6 {
+    before: [u8; 8],
+    addresses: [[[u8; 4]; 4]; 2],
+    tcp: Tcp,
+}
+
+/// A TCP header without its options.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+struct Tcp {
+    syn: Syn,
+    acknowledgement: [u8; 4],
+    data_offset: u8,
+    rest: [u8; 7],
+}
+
+const TCP_LEN: usize = size_of::<Tcp>();
+const IPV4_LEN: usize = size_of::<HeadersV4>() - TCP_LEN;
+const IPV6_LEN: usize = size_of::<HeadersV6>() - TCP_LEN;
+/// Words of 64 bits that hold the longest header.
+const TCP_WORDS64: usize = 8;
+
+/// What becomes of a SYN that was handed over.
+#[inline(always)]
+pub(crate) fn answer(ctx: &XdpContext) -> u32 {
+    let mut record = Record::from_bits(maps::handed_over());
+    let opening = record.opening();
+    let len = FrameReader::arriving(ctx).frame_len();
+    let bits = u32::from(opening.bits());
+    let listener = if opening.is_answerable() {
+        guard_listener(ctx.as_ptr().cast(), bits)
+    } else {
+        NOBODY
+    };
+    if listener == NOBODY {
+        if guard_spared(ctx.as_ptr().cast(), bits) == 0 {
+            record = opening::under_ceiling(ctx, record);
+        }
+    } else if listener & FULL != 0 && turn_around(ctx, opening, listener) {
+        BpfTables::without_packet().add_to_ceiling(ceiling::answered(record.port()), 1);
+        count::record(Record::answered(), len);
+        return xdp_action::XDP_TX;
+    }
+    count::record(record, len);
+    if record.passes() {
+        xdp_action::XDP_PASS
+    } else {
+        xdp_action::XDP_DROP
+    }
+}
+
+/// Writes the answer over the SYN. `false`, and nothing is changed, if the frame cannot hold it.
+#[inline(always)]
+fn turn_around(ctx: &XdpContext, opening: Opening, listener: u64) -> bool {
+    let at = opening.network_at();
+    let reader = FrameReader::arriving(ctx);
+    let cookie_mss = (listener >> 32) as u16;
+    let sequence = listener as u32;
+    // Shorter by options and padding, or longer than a SYN without options.
+    let change = opening.answer_len() as i32 - reader.frame_len() as i32;
+    if opening.is_v4() {
+        let Some(syn) = reader.read::<HeadersV4>(there(at)) else {
+            return false;
+        };
+        let mss = mss(ctx, cookie_mss, SynAckV4::HEADERS);
+        let answer = SynAckV4::new(syn.addresses, syn.tcp.syn, Cookie { sequence, mss });
+        resize(ctx, change) && FrameWriter::of(ctx).turn_around(at, answer)
+    } else {
+        let Some(syn) = reader.read::<HeadersV6>(there(at)) else {
+            return false;
+        };
+        let mss = mss(ctx, cookie_mss, SynAckV6::HEADERS);
+        let answer = SynAckV6::new(syn.addresses, syn.tcp.syn, Cookie { sequence, mss });
+        resize(ctx, change) && FrameWriter::of(ctx).turn_around(at, answer)
+    }
+}
+
+/// Moves the end of the frame. What points into it is void behind this.
+#[inline(always)]
+fn resize(ctx: &XdpContext, change: i32) -> bool {
+    // SAFETY: the context that the kernel handed to the program.
+    change == 0 || unsafe { bpf_xdp_adjust_tail(ctx.ctx, change) } == 0
+}
+
+/// The segment size to offer: what the cookie remembers of the peer's, and what the interface takes.
+#[inline(always)]
+fn mss(ctx: &XdpContext, cookie: u16, headers: u16) -> u16 {
+    let mut mtu = 0;
+    if maps::asks_mtu() != 0 {
+        // SAFETY: the context of the program, and a live number; an error leaves it as it is, and
+        // "too long" is no news.
+        unsafe { bpf_check_mtu(ctx.as_ptr(), 0, &raw mut mtu, 0, 0) };
+    }
+    if mtu == 0 {
+        mtu = USUAL_MTU;
+    }
+    let own = mtu.saturating_sub(u32::from(headers));
+    let mss = if own < u32::from(cookie) {
+        own as u16
+    } else {
+        cookie
+    };
+    if mss < LEAST_MSS { LEAST_MSS } else { mss }
+}
+
+/// What listens at the port that a SYN asks for: [`NOBODY`], [`READY`], or [`FULL`] with `MSS (16
+/// bits) | cookie (32 bits)` at the low end.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_listener(ctx: *mut xdp_md, opening: u32) -> u64 {
+    let ctx = &XdpContext::new(ctx);
+    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
+    let reader = &FrameReader::arriving(ctx);
+    let at = opening.network_at();
+    let found = if opening.is_v4() {
+        ask::<3>(ctx, reader, at, IPV4_LEN, 12)
+    } else {
+        ask::<6>(ctx, reader, at, IPV6_LEN, 8)
+    };
+    match found {
+        Some(cookie) if cookie & FULL != 0 && is_monitor(&BpfTables::without_packet()) => READY,
+        Some(found) => found,
+        // All of it was seen before.
+        None => READY,
+    }
+}
+
+/// Asks the kernel for a listener and, if there is one, for a cookie. The helpers want memory, not the
+/// packet: `WORDS` words hold the IP header of `ip_len` bytes and the ports behind it. Addresses
+/// and ports, from `addresses` on, are in the order of a tuple.
+#[inline(always)]
+fn ask<const WORDS: usize>(
+    ctx: &XdpContext,
+    reader: &FrameReader,
+    at: usize,
+    ip_len: usize,
+    addresses: usize,
+) -> Option<u64> {
+    // Whole words, because the verifier wants what is on the stack aligned.
+    let mut headers = reader
+        .read::<[[u8; 8]; WORDS]>(there(at))?
+        .map(u64::from_ne_bytes);
+    let (mut tcp, tcp_len) = whole(reader, at + ip_len)?;
+    let netns = BPF_F_CURRENT_NETNS as i64 as u64;
+    let ip = headers.as_mut_ptr().cast::<u8>();
+    // SAFETY: inside the words above.
+    let tuple = unsafe { ip.add(addresses) };
+    let tuple_len = ip_len - addresses + size_of::<[u16; 2]>();
+    // SAFETY: the context of the program, and a whole tuple of this length on the stack.
+    let socket: *mut bpf_sock =
+        unsafe { bpf_skc_lookup_tcp(ctx.as_ptr(), tuple.cast(), tuple_len as u32, netns, 0) };
+    if socket.is_null() {
+        return Some(NOBODY);
+    }
+    // SAFETY: the helper returned a socket, which lives until it is released below.
+    let state = unsafe { (*socket).state };
+    let mut found = READY;
+    if state == LISTEN {
+        let header = tcp.as_mut_ptr().cast::<tcphdr>();
+        // SAFETY: headers of these lengths on the stack, and a socket that is held.
+        let made = unsafe {
+            bpf_tcp_gen_syncookie(socket.cast(), ip.cast(), ip_len as u32, header, tcp_len)
+        };
+        // Negative: there is room in the queue, or cookies are off.
+        if made > 0 {
+            found = FULL | made as u64;
+        }
+    }
+    // SAFETY: taken above and used no more.
+    unsafe { bpf_sk_release(socket.cast()) };
+    Some(found)
+}
+
+/// The same place. What is compared must be what is read at (see `packet::quoted`).
+#[inline(always)]
+fn there(at: usize) -> usize {
+    FrameReader::forget(at as u64) as usize
+}
+
+/// A whole TCP header, and its length in bytes. (A length that varies cannot be told of a packet.)
+#[inline(always)]
+fn whole(reader: &FrameReader, at: usize) -> Option<([u64; TCP_WORDS64], u32)> {
+    let fixed: Tcp = reader.read(there(at))?;
+    let words = usize::from(fixed.data_offset >> 4);
+    if words < TCP_LEN / 4 {
+        return None;
+    }
+    let mut tcp = [0; TCP_WORDS64];
+    for (pair, word) in tcp.iter_mut().enumerate() {
+        if pair * 2 + 1 < words {
+            *word = u64::from_ne_bytes(reader.read(there(at + pair * 8))?);
+        } else if pair * 2 < words {
+            let [a, b, c, d] = reader.read::<[u8; 4]>(there(at + pair * 8))?;
+            *word = u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]);
+        }
+    }
+    Some((tcp, words as u32 * 4))
+}
+
+/// Is the source under no ceiling?
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_spared(ctx: *mut xdp_md, opening: u32) -> u32 {
+    let reader = FrameReader::arriving(&XdpContext::new(ctx));
+    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
+    u32::from(is_spared(&reader, &BpfTables::without_packet(), opening))
+}

@@ -1,0 +1,42 @@
+//! What became of openings, port by port: answered with a cookie, or above the ceiling.
+
+use guard_common::abi::ceiling;
+
+use super::mapping::Mapping;
+
+/// The meters and numbers of ports, shared with the kernel.
+#[derive(Debug)]
+pub struct Ceilings {
+    words: Mapping,
+}
+
+/// Numbers of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Openings {
+    /// SYNs that were answered with a cookie.
+    pub answered: u64,
+    /// SYNs that were above the ceiling.
+    pub refused: u64,
+}
+
+impl Ceilings {
+    pub(super) fn new(words: Mapping) -> Self {
+        Self { words }
+    }
+
+    /// Numbers of a TCP port.
+    #[must_use]
+    pub fn port(&self, port: u16) -> Openings {
+        Openings {
+            answered: self.words.load(ceiling::answered(port) as usize),
+            refused: self.words.load(ceiling::refused(port) as usize),
+        }
+    }
+
+    /// Every port that has such numbers.
+    pub fn ports(&self) -> impl Iterator<Item = (u16, Openings)> + '_ {
+        (0..=u16::MAX)
+            .map(|port| (port, self.port(port)))
+            .filter(|(_, openings)| *openings != Openings::default())
+    }
+}

@@ -1,0 +1,160 @@
+//! A flood of SYNs from random sources on a port that is open to everybody: honest clients come in all
+//! the same, because a listener with a full queue answers with cookies before the stack does.
+
+use std::{
+    env,
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use guard_common::{
+    packet::TcpFlags,
+    testing::{packet, packet_v6, random::Random},
+};
+use guard_tests::{
+    lab::{Conversation, Flood, Instance, Rate, TcpEcho, Topology, Wire, finish, within},
+    require,
+};
+
+/// Open to everybody, and an echo server behind it.
+const OPEN: u16 = 9000;
+/// Frames of the flood, each with a source of its own.
+const SOURCES: usize = 32_768;
+/// What counts as "at once".
+const LIMIT: Duration = Duration::from_secs(1);
+/// Between two questions of a session that goes on.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Honest connections while the flood lasts: 200 with `GUARD_LONG=1`.
+fn honest() -> usize {
+    if env::var_os("GUARD_LONG").is_some_and(|value| value == "1") {
+        200
+    } else {
+        100
+    }
+}
+
+#[test]
+fn honest_clients_come_in_during_a_flood_native() {
+    flooded("native");
+}
+
+#[test]
+fn honest_clients_come_in_during_a_flood_generic() {
+    flooded("generic");
+}
+
+fn flooded(mode: &str) {
+    if !require::root() || !require::programs(&["ethtool"]) {
+        return;
+    }
+    let lab = Topology::new();
+    // Answers to forged sources end at the router.
+    lab.wan.ip("route add blackhole default");
+    lab.wan.ip("-6 route add blackhole default");
+    // What XDP sends back reaches the other end of a veth pair only so.
+    let mut ethtool = lab.wan.command("ethtool");
+    ethtool.args(["-K", "srv", "gro", "on"]);
+    drop(finish(&mut ethtool, Duration::from_secs(10)).ok());
+    if mode == "generic" {
+        // A frame size that native XDP on veth cannot take.
+        lab.wan.ip("link set srv mtu 9000");
+        lab.srv.ip("link set eth0 mtu 9000");
+    }
+    let guard = Instance::new(&lab.srv);
+    let echo = TcpEcho::start(&lab.srv, OPEN);
+    for line in ["allow 9000/tcp", "enable --iface eth0 --force"] {
+        drop(guard.guardctl(&line.split(' ').collect::<Vec<_>>()).ok());
+    }
+    let status = guard.guardctl(&["status"]).ok().stdout;
+    assert!(status.contains(mode), "{status}");
+    assert!(status.contains("SYN floods: cookies"), "{status}");
+    let mut sessions: Vec<Conversation> = [lab.srv.v4, lab.srv.v6]
+        .map(|to| {
+            let server = SocketAddr::new(to, OPEN);
+            let stream = lab.friend.run(|| TcpStream::connect(server));
+            let stream = stream.expect("a connection before the flood");
+            Conversation::tcp_every(PAUSE, format!("session with {to}"), stream, 64)
+        })
+        .into();
+    Conversation::assert_go_on(&mut sessions);
+
+    let flood = Flood::start(Wire::open(&lab.wan, "srv"), frames(&lab), Rate::Unlimited);
+    let answered = within(Duration::from_secs(20), || {
+        (guard.counted().reason("syn-cookie") > 1000).then_some(())
+    });
+    assert!(
+        answered.is_some(),
+        "no SYN was answered: {:?}",
+        guard.counted().table()
+    );
+    let begun = (Instant::now(), flood.sent());
+    let accepted = echo.accepted();
+    let took: Vec<Option<Duration>> = (0..honest())
+        .map(|number| {
+            let to = [lab.srv.v4, lab.srv.v6][number % 2];
+            lab.friend.run(|| connection(to))
+        })
+        .collect();
+    let rate = (flood.sent() - begun.1) as f64 / begun.0.elapsed().as_secs_f64();
+    Conversation::assert_go_on(&mut sessions);
+    let sent = flood.stop();
+    let counted = guard.counted();
+    println!("{mode}: {sent} SYNs, {rate:.0}/s, {:?}", counted.table());
+    println!("slowest: {:?}", took.iter().max());
+    println!("{}", guard.guardctl(&["stats"]).ok().stdout);
+    for session in sessions {
+        let report = session.stop();
+        assert!(report.failure.is_none(), "{report:?}");
+    }
+    let in_time = took.iter().flatten().filter(|took| **took < LIMIT).count();
+    assert!(
+        in_time * 100 >= honest() * 99,
+        "{in_time} of {}: {took:?}",
+        honest()
+    );
+    assert!(echo.accepted() - accepted >= in_time as u64);
+    let answered = counted.reason("syn-cookie");
+    assert!(answered > sent / 2, "{answered} of {sent} answered");
+    assert_eq!(counted.reason("ceiling"), 0, "a listener has no ceiling");
+    assert_eq!(counted.flows("created"), 0, "flows by the flood");
+}
+
+/// How long it takes to connect and to be answered, if it succeeds.
+fn connection(to: IpAddr) -> Option<Duration> {
+    let begun = Instant::now();
+    let patience = Duration::from_secs(5);
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(to, OPEN), patience).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
+    stream.write_all(b"hello").ok()?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).ok()?;
+    (answer == *b"hello").then(|| begun.elapsed())
+}
+
+fn frames(lab: &Topology) -> Vec<Vec<u8>> {
+    let macs = (lab.srv.mac("eth0"), lab.wan.mac("srv"));
+    let mut random = Random::new(11);
+    (0..SOURCES)
+        .map(|number| {
+            let bytes: [u8; 6] = random.bytes();
+            let (base, to) = if number % 4 == 3 {
+                let [a, b, c, d, e, f] = bytes;
+                let from = format!("2001:db8:{a:02x}{b:02x}:{c:02x}{d:02x}::{e:02x}{f:02x}");
+                (packet_v6().from(&from), lab.srv.v6)
+            } else {
+                // 11.0.0.0 to 99.255.255.255: none of them is of the lab, and none is a martian.
+                let first = 11 + bytes[0] % 89;
+                let from = format!("{first}.{}.{}.{}", bytes[1], bytes[2], bytes[3]);
+                (packet().from(&from), lab.srv.v4)
+            };
+            let from = (1024 + random.below(60_000)) as u16;
+            base.to_ip(to)
+                .macs(macs.0, macs.1)
+                .tcp_between(from, OPEN, TcpFlags::SYN)
+                .tcp_options(&[2, 4, 5, 180])
+                .build()
+        })
+        .collect()
+}
