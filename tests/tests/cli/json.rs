@@ -1,5 +1,6 @@
 //! `--json`: one object with `"schema":1` on standard output, whatever happens.
 
+use guard_common::abi::ABI_VERSION;
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,
@@ -91,7 +92,7 @@ fn answers() -> Vec<(&'static str, i32, Value)> {
             json!({"changed": true, "generation": 7, "difference": {"added": [], "removed": [], "unchanged": 1, "reordered": false}}),
         ),
         ("stats", 0, json!({})),
-        ("version", 0, json!({"abi": 1})),
+        ("version", 0, json!({"abi": ABI_VERSION})),
         (
             "delete 9",
             6,

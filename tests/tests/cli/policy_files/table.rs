@@ -132,12 +132,12 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"limit\"\nproto = \"ping\"\n",
         "3:9",
-        "other protocols have none",
+        "a limit counts new connections of TCP and UDP",
     ),
     (
         "[[rule]]\naction = \"limit\"\nproto = 47\n",
         "3:9",
-        "other protocols have none",
+        "a limit counts new connections of TCP and UDP",
     ),
     (
         "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"0/s\"\n",
@@ -157,12 +157,12 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"9999/s\"\n",
         "4:8",
-        "is faster than 5000/s",
+        "rate \"9999/s\" is faster than 5000/s",
     ),
     (
         "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/2h\"\n",
         "4:8",
-        "is slower than 1/h",
+        "rate \"1/2h\" is slower than 1/h",
     ),
     (
         "[[rule]]\naction = \"limit\"\nport = 22\nburst = 0\n",
@@ -177,7 +177,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/h\"\nburst = 25\n",
         "5:1",
-        "takes 25 hours to recover",
+        "a burst of 25 at rate 1/h takes 25 hours to recover",
     ),
     (
         "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
@@ -237,7 +237,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"limit\"\nport = 22\n[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/s\"\n",
         "4:1",
-        "can never match",
+        "rule 2 \"limit 22 rate 1/s\" can never match",
     ),
     (
         "[[rule]]\naction = 1\n",
