@@ -1,10 +1,17 @@
 //! Compiles the BPF object with the toolchain that `cargo xtask setup` chose and leaves it in
 //! `OUT_DIR` for `include_bytes_aligned!`.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya_build::{Package, Toolchain};
+use object::{
+    build::elf::{Builder, SectionData, SectionId},
+    elf::SHT_STRTAB,
+};
 
 fn main() -> Result<()> {
     let workspace = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?)
@@ -72,5 +79,41 @@ fn main() -> Result<()> {
             ..Default::default()
         }],
         Toolchain::Custom(field("toolchain")?),
-    )
+    )?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    for binary in ["guard", "guard-bench"] {
+        let path = out.join(binary);
+        if path.exists() {
+            strip(&path).with_context(|| format!("cannot strip {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the DWARF out of an object. It is four fifths of its bytes, and the kernel reads none of it:
+/// the verifier's messages quote the source from BTF.
+fn strip(path: &Path) -> Result<()> {
+    let bytes = fs::read(path)?;
+    let mut object = Builder::read64(bytes.as_slice())?;
+    let mut of_dwarf: Vec<SectionId> = Vec::new();
+    for section in &object.sections {
+        let name = section.name.to_string();
+        if name.starts_with(".debug_") || name.starts_with(".rel.debug_") {
+            of_dwarf.push(section.id());
+        }
+    }
+    for id in of_dwarf {
+        object.sections.get_mut(id).delete = true;
+    }
+    // LLVM keeps the names of sections and of symbols in one table, which the writer cannot.
+    let names = object.sections.add();
+    names.name = ".shstrtab".into();
+    names.sh_type = SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = SectionData::SectionString;
+    object.delete_orphans();
+    let mut stripped = Vec::new();
+    object.write(&mut stripped)?;
+    fs::write(path, stripped)?;
+    Ok(())
 }

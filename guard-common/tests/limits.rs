@@ -98,10 +98,10 @@ impl<B: Entries> Entries for BrokenEntries<B> {
     }
 
     fn add(&self, way: usize, amount: u64) {
-        match self.fault {
-            Fault::AddsNothing => {}
-            Fault::AddsTwice => self.right.add(way, 2 * amount),
-            _ => self.right.add(way, amount),
+        if self.fault == Fault::AddsTwice {
+            self.right.add(way, 2 * amount);
+        } else if self.fault != Fault::AddsNothing {
+            self.right.add(way, amount);
         }
     }
 }
@@ -116,9 +116,10 @@ impl Tables for Broken<'_> {
     }
 
     fn jiffies(&self) -> u64 {
-        match self.fault {
-            Fault::StoppedClock => 1 << 32,
-            _ => self.right.jiffies(),
+        if self.fault == Fault::StoppedClock {
+            1 << 32
+        } else {
+            self.right.jiffies()
         }
     }
 
@@ -132,13 +133,20 @@ impl Tables for Broken<'_> {
 
     fn policy_word(&self, index: u32) -> u64 {
         let word = self.right.policy_word(index);
-        let is_first = index.wrapping_sub(FIXED_WORDS) % Meter::WORDS == 0;
-        match self.fault {
-            Fault::WholeAddress if index == HEADER_LIMITS => Scale::new(32, 128, SECOND).to_word(),
-            Fault::NoSecond if index == HEADER_LIMITS => Scale::new(32, 64, 0).to_word(),
-            Fault::NoTolerance if index > FIXED_WORDS && !is_first => 0,
-            Fault::NoPrice if index >= FIXED_WORDS && is_first => word >> 32 << 32,
-            _ => word,
+        let is_first = index.wrapping_sub(FIXED_WORDS).is_multiple_of(Meter::WORDS);
+        let is_scale = index == HEADER_LIMITS;
+        let is_meter = index >= FIXED_WORDS;
+        let has = |fault| self.fault == fault;
+        if is_scale && has(Fault::WholeAddress) {
+            Scale::new(32, 128, SECOND).to_word()
+        } else if is_scale && has(Fault::NoSecond) {
+            Scale::new(32, 64, 0).to_word()
+        } else if is_meter && !is_first && has(Fault::NoTolerance) {
+            0
+        } else if is_meter && is_first && has(Fault::NoPrice) {
+            word >> 32 << 32
+        } else {
+            word
         }
     }
 
@@ -155,11 +163,12 @@ impl Tables for Broken<'_> {
     }
 
     fn flow_key(&self, index: usize) -> u64 {
-        match self.fault {
-            Fault::OneKey => 0,
-            // What a source is counted for meets this key of either half.
-            Fault::OneMeter if index % 11 == 2 => 0,
-            _ => self.right.flow_key(index),
+        // What a source is counted for meets this key of either half.
+        let is_meter = index % 11 == 2;
+        if self.fault == Fault::OneKey || is_meter && self.fault == Fault::OneMeter {
+            0
+        } else {
+            self.right.flow_key(index)
         }
     }
 
@@ -248,17 +257,19 @@ fn datagram<T: Tables>(tables: &T, rule: RuleRef, source: Addr, port: u16) -> bo
     may_enter(tables, newcomer)
 }
 
+/// What was tried, and how often it passed.
+type Seen = Vec<(&'static str, usize)>;
+
 /// A day in the life of some sources, and what passes.
-fn play(fault: Fault) -> Vec<(&'static str, usize)> {
+fn play(fault: Fault) -> Seen {
     let mut right = tables();
     let mut seen = Vec::new();
     let start = 1 << 32;
-    let mut at =
-        |seconds: u64, scene: &mut dyn FnMut(&Broken<'_>, &mut Vec<(&'static str, usize)>)| {
-            right.jiffies = start + seconds * HZ;
-            let right = &right;
-            scene(&Broken { right, fault }, &mut seen);
-        };
+    let mut at = |seconds: u64, scene: &mut dyn FnMut(&Broken<'_>, &mut Seen)| {
+        right.jiffies = start + seconds * HZ;
+        let right = &right;
+        scene(&Broken { right, fault }, &mut seen);
+    };
     let passed = |times: u32, attempt: &dyn Fn(u32) -> bool| {
         (0..times).filter(|time| attempt(*time)).count()
     };

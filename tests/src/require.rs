@@ -20,7 +20,7 @@ pub fn program(name: &str) -> bool {
 }
 
 /// Programs whose package has another name.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("busybox", "busybox-static"),
     ("conntrack", "conntrack"),
     ("dhclient", "isc-dhcp-client"),
@@ -34,6 +34,7 @@ const PACKAGES: [(&str, &str); 13] = [
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
     ("unshare", "util-linux"),
+    ("xdp-filter", "xdp-tools"),
 ];
 
 fn how_to_install(program: &str) -> String {

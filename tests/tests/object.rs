@@ -22,8 +22,8 @@ use instructions::{deepest_chain, functions, translated};
 const VERIFIED_BUDGET: u32 = 250_000;
 /// Of the 512 bytes that all frames of a call chain share.
 const STACK_BUDGET: u32 = 448;
-/// Bytes of the object, debug information for the verifier's messages included.
-const SIZE_BUDGET: usize = 1024 * 1024;
+/// Bytes of the object, with the BTF that the verifier quotes the source from.
+const SIZE_BUDGET: usize = 512 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,

@@ -66,7 +66,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Measure nanoseconds per packet (root)
+    /// Measure guard beside bare XDP_DROP and its peers (root)
     Bench {
         /// Passed on to the benchmark
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -26,6 +26,7 @@ pub(crate) const TESTS: &[&str] = &[
     "util-linux",
     "docker.io",
     "ufw",
+    "xdp-tools",
     "dnsmasq-base",
     "bind9-dnsutils",
     "isc-dhcp-client",

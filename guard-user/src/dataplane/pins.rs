@@ -10,7 +10,7 @@ use guard_common::abi::{
     ABI_VERSION, ban,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, meter, names,
-    switch::{self as switch_words, SLOTS},
+    switch::{SLOTS, WORDS},
 };
 
 use super::{
@@ -126,7 +126,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         size_of::<ban::BucketWords>() as u32,
     )?;
     let is_known = policy.entries.is_multiple_of(SLOTS)
-        && switch.entries == switch_words::WORDS
+        && switch.entries == WORDS
         && counters.entries.is_multiple_of(SHARD_ROWS)
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS

@@ -34,7 +34,9 @@ const THREADED: &str = "mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/$1/t
 pub struct Spent {
     /// Time that passed.
     pub took: Duration,
-    /// Frames that the server's interface took.
+    /// Frames that were sent.
+    pub sent: u64,
+    /// Frames that the server's interface took; the others found its queue full.
     pub received: u64,
     /// Segments and datagrams that reached TCP and UDP.
     pub delivered: u64,
@@ -54,7 +56,7 @@ pub struct Served {
 /// The place. What is declared first is dropped first.
 #[derive(Debug)]
 pub struct Arena {
-    nginx: Nginx,
+    _nginx: Nginx,
     /// The host that a filter protects.
     pub server: Namespace,
     /// Where the flood and the client are.
@@ -108,12 +110,13 @@ impl Arena {
         let nginx = thread::scope(|scope| {
             let start = scope.spawn(|| {
                 cpus::pin(cpus::receiver());
+                cpus::wake_promptly();
                 Nginx::start(&server)
             });
             start.join().expect("nginx")
         });
         Ok(Self {
-            nginx,
+            _nginx: nginx,
             server,
             outside,
             receiver,
@@ -138,13 +141,14 @@ impl Arena {
         let macs = (self.server.mac(INTERFACE), self.outside.mac("srv"));
         self.outside.run(|| {
             cpus::pin(cpus::sender());
+            cpus::wake_promptly();
             let generator = Generator::new(kind, macs, index("srv")?, "idle")?;
             let before = self.accounts();
             ready();
             let started = Instant::now();
-            generator.send(pace, length)?;
+            let sent = generator.send(pace, length)?;
             let took = started.elapsed();
-            Ok(before.until(&self.accounts(), took))
+            Ok(before.until(&self.accounts(), sent, took))
         })
     }
 
@@ -166,7 +170,9 @@ impl Arena {
             let flood = scope.spawn(move || {
                 let pace = Pace::PerSecond(rate);
                 // Nobody listens any more only when the other thread has given up.
-                self.flood_when_ready(kind, pace, length, || drop(ready.send(())))
+                self.flood_when_ready(kind, pace, length, || {
+                    ready.send(()).ok();
+                })
             });
             // An error means that the flood has failed, which joining it tells.
             is_ready.recv().ok();
@@ -194,9 +200,10 @@ impl Arena {
 }
 
 impl Accounts {
-    fn until(self, later: &Self, took: Duration) -> Spent {
+    fn until(self, later: &Self, sent: u64, took: Duration) -> Spent {
         Spent {
             took,
+            sent,
             received: later.received.saturating_sub(self.received),
             delivered: later.delivered.saturating_sub(self.delivered),
             cpu: later.cpu.saturating_sub(self.cpu),
@@ -254,6 +261,7 @@ fn own_receiver(host: &Namespace, interface: &str, cpu: usize) -> Result<i32> {
     let receiver = receivers(interface).difference(&before).next().copied();
     let receiver = receiver.with_context(|| format!("no thread of {interface} appeared"))?;
     cpus::pin_task(receiver, cpu);
+    cpus::as_soft_interrupt(receiver);
     Ok(receiver)
 }
 

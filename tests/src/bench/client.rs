@@ -50,6 +50,7 @@ impl Clients {
         let one = |_| {
             host.spawn(move || {
                 cpus::pin(cpus::sender());
+                cpus::wake_promptly();
                 ask(server, end)
             })
         };

@@ -94,7 +94,7 @@ impl Filter {
         Self::Ufw,
     ];
 
-    /// For tables, JSON and `--peers`.
+    /// For tables and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -107,6 +107,23 @@ impl Filter {
             Self::IptablesRaw => "iptables raw",
             Self::NftInput => "nft input",
             Self::NftInputConntrack => "nft input ct",
+            Self::Ufw => "ufw",
+        }
+    }
+
+    /// For `--peers`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::BareDrop => "bare-drop",
+            Self::GuardNative => "guard-native",
+            Self::GuardGeneric => "guard-generic",
+            Self::XdpFilter => "xdp-filter",
+            Self::NftIngress => "nft-ingress",
+            Self::IptablesRaw => "iptables-raw",
+            Self::NftInput => "nft-input",
+            Self::NftInputConntrack => "nft-input-ct",
             Self::Ufw => "ufw",
         }
     }

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::Array,
-    programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp},
+    maps::{Array, ProgramArray},
+    programs::{ProgramFd, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use guard_common::abi::{
     counters::SHARD_ROWS,
@@ -28,6 +28,7 @@ const XDP_PASS: u32 = 2;
 const BARE: &str = "bench_drop";
 const GENERATOR: &str = "bench_generate";
 const GUARD: &str = "bench_guard";
+const PEER: &str = "bench_peer";
 const EMPTY: &str = "bench_tc_empty";
 const EGRESS: &str = "bench_egress";
 
@@ -48,6 +49,8 @@ pub struct Measurement {
     pub generator: Series,
     /// guard behind the generator.
     pub guard: Series,
+    /// Programs of others behind the generator.
+    pub peers: Vec<Series>,
 }
 
 impl Case {
@@ -56,6 +59,19 @@ impl Case {
     /// # Errors
     /// When the kernel refuses a program, or a packet meets another verdict than the row says.
     pub fn measure(&self, rounds: usize, packets: u32) -> Result<Measurement> {
+        self.measure_beside(rounds, packets, &[])
+    }
+
+    /// The same with loaded programs of others in the same rounds, behind the same generator.
+    ///
+    /// # Errors
+    /// As [`Case::measure`].
+    pub fn measure_beside(
+        &self,
+        rounds: usize,
+        packets: u32,
+        peers: &[ProgramFd],
+    ) -> Result<Measurement> {
         let host = Host {
             interfaces: Vec::new(),
             own: vec!["192.0.2.1".parse()?],
@@ -72,7 +88,11 @@ impl Case {
             bare: Series::default(),
             generator: Series::default(),
             guard: Series::default(),
+            peers: vec![Series::default(); peers.len()],
         };
+        if !peers.is_empty() {
+            program(&mut object, PEER)?.load()?;
+        }
         // The first round warms caches and clocks and does not count.
         for round in 0..=rounds {
             let bare = run(&mut object, BARE, &self.frame, packets, XDP_DROP)?;
@@ -82,6 +102,14 @@ impl Case {
                 measured.bare.push(bare);
                 measured.generator.push(generator);
                 measured.guard.push(guard);
+            }
+            for (series, peer) in measured.peers.iter_mut().zip(peers) {
+                let map = object.map_mut("peer").context("no place for a peer")?;
+                ProgramArray::try_from(map)?.set(0, peer, 0)?;
+                let peer = run(&mut object, PEER, &self.frame, packets, expected)?;
+                if round > 0 {
+                    series.push(peer);
+                }
             }
         }
         Ok(measured)

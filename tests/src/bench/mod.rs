@@ -1,13 +1,17 @@
 //! The benchmark's parts: what is measured, how, and how it is told.
 
 pub mod arena;
+pub mod beside;
 pub mod client;
 pub mod cpus;
 pub mod end_to_end;
 pub mod filters;
 pub mod flood;
 pub mod measure;
+pub mod picture;
+pub mod record;
 pub mod report;
 pub mod rows;
 pub mod series;
+pub mod tables;
 pub mod xdp_filter;

@@ -1,13 +1,17 @@
-//! Lines for people, JSON for programs.
+//! Lines for people about test runs: one per row.
 
-use serde_json::json;
+use super::{beside::Compared, measure::Measurement, series::Series};
 
-use super::{measure::Measurement, series::Series};
-
-/// What the numbers are.
+/// What the numbers of the rows are.
 pub const EXPLANATION: &str = "Ratios to a bare XDP_DROP program in the same rounds (minimum of all \
      rounds, then median). The kernel reports whole nanoseconds per packet. Random rows include \
      the price of drawing the packet, shown as \"generator\".";
+
+/// What the numbers beside xdp-filter are.
+pub const BESIDE: &str = "Time of guard as a share of the time of xdp-filter's program on the same packets in the \
+     same rounds (minimum of all\nrounds, then median; below 1 guard is ahead). \"all\" is what xdp-filter \
+     loads by default; \"ipv4\" and \"tcp\" are its programs\nthat can do nothing else. guard does its whole work \
+     in every row.";
 
 /// One row.
 #[must_use]
@@ -40,29 +44,32 @@ pub fn egress_line(empty: &Series, egress: &Series) -> String {
     )
 }
 
-/// All rows.
+/// One row beside xdp-filter.
 #[must_use]
-pub fn json(rows: &[Measurement], empty: &Series, egress: &Series) -> String {
-    let series = |series: &Series| json!({"min": series.min(), "median": series.median(), "max": series.max(), "rounds": series.len()});
-    let rows: Vec<_> = rows
+pub fn beside_line(row: &Compared) -> String {
+    let guard = &row.measured.guard;
+    let theirs: String = row
+        .features
         .iter()
-        .map(|row| {
-            json!({
-                "row": row.name,
-                "packets": row.packets,
-                "rules": row.rules,
-                "policy_words": row.image_words,
-                "ratio_min": row.guard.min() / row.bare.min(),
-                "ratio_median": row.guard.median() / row.bare.median(),
-                "ns": {
-                    "guard": series(&row.guard),
-                    "generator": series(&row.generator),
-                    "bare_drop": series(&row.bare),
-                },
-            })
+        .zip(&row.measured.peers)
+        .map(|(features, peer)| {
+            format!(
+                "   of {features:<4} {:>5.2} / {:>5.2} ({:.0} ns)",
+                guard.min() / peer.min(),
+                guard.over(peer).median(),
+                peer.min(),
+            )
         })
         .collect();
-    let egress = json!({"empty_tc": series(empty), "guard": series(egress)});
-    json!({"schema": 1, "unit": "ratio to bare XDP_DROP", "rows": rows, "egress_ns": egress})
-        .to_string()
+    let theirs = match theirs.as_str() {
+        "" => "   xdp-filter holds 10 000 addresses",
+        some => some,
+    };
+    format!(
+        "{:<26} {:<24} guard {:>5.2}x bare drop ({:.0} ns){theirs}",
+        row.measured.name,
+        row.measured.packets,
+        guard.min() / row.measured.bare.min(),
+        guard.min(),
+    )
 }

@@ -1,71 +1,225 @@
-//! `cargo xtask bench`: ns per packet by BPF_PROG_TEST_RUN, as ratios to a bare XDP_DROP program
-//! measured in the same rounds.
+//! `cargo xtask bench`: what a packet costs by BPF_PROG_TEST_RUN, beside a bare XDP_DROP program and
+//! xdp-filter; then floods end to end, beside the tools that people would use instead.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
-use guard_tests::bench::{measure::Measurement, report, rows};
+use clap::{Parser, ValueEnum};
+use guard_tests::{
+    bench::{
+        cpus,
+        end_to_end::{self, Cell, Plan},
+        filters::Filter,
+        flood::Kind,
+        picture,
+        record::Results,
+        report, rows, tables,
+    },
+    require,
+};
 
-/// Measure nanoseconds per packet.
+/// A smoke run takes one of so many rows.
+const SMOKE_STEP: usize = 10;
+/// The part of the rows that needs xdp-filter.
+const BESIDE: &str = "beside";
+
+/// Measure guard beside bare XDP_DROP and beside its peers; ratios, nothing absolute.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Rounds; in each, bare XDP_DROP and every program run once.
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Packets per program and round.
-    #[arg(long, default_value_t = 500_000)]
-    packets: u32,
-    /// Only the rows about these subjects.
-    #[arg(long, value_parser = subjects())]
+    /// Only these parts, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Only the rows of part a about these subjects.
+    #[arg(long, value_parser = subjects(), value_delimiter = ',')]
     rows: Vec<String>,
-    /// Where the JSON goes.
+    /// Only these peers in parts b and c; guard, bare drop and no filter are always there.
+    #[arg(long, value_parser = peers(), value_delimiter = ',')]
+    peers: Vec<String>,
+    /// Rounds; in each, everything that is compared runs once. At least 5, but for --smoke.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Packets per program and round of part a.
+    #[arg(long)]
+    packets: Option<u32>,
+    /// Frames per second while the honest client works.
+    #[arg(long, default_value_t = 1_000_000)]
+    rate: u32,
+    /// More rounds, longer floods, full tables: twenty minutes.
+    #[arg(long, conflicts_with = "smoke")]
+    long: bool,
+    /// One short round of everything, to see that it works; the numbers mean nothing.
+    #[arg(long)]
+    smoke: bool,
+    /// Where bench.json and bench.svg go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Time per packet by test runs, beside bare XDP_DROP and xdp-filter
+    A,
+    /// Floods at full speed: CPU time per packet, beside all peers
+    B,
+    /// An honest client during a flood, beside all peers
+    C,
+}
+
 fn subjects() -> Vec<&'static str> {
-    rows::GROUPS.iter().map(|group| group.subject).collect()
+    let groups = rows::GROUPS.iter().map(|group| group.subject);
+    groups.chain([BESIDE]).collect()
+}
+
+fn peers() -> Vec<&'static str> {
+    let peers = Filter::ALL.into_iter().filter(|filter| filter.is_peer());
+    peers.map(Filter::word).collect()
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    fn wants_rows(&self, subject: &str) -> bool {
+        self.rows.is_empty() || self.rows.iter().any(|wanted| wanted == subject)
+    }
+
+    fn wants_filter(&self, filter: Filter) -> bool {
+        !filter.is_peer()
+            || self.peers.is_empty()
+            || self.peers.iter().any(|wanted| wanted == filter.word())
+    }
+
+    fn rounds(&self, usual: usize) -> usize {
+        if self.smoke {
+            return 1;
+        }
+        let usual = if self.long { 15 } else { usual };
+        self.rounds.unwrap_or(usual).max(5)
+    }
+
+    fn packets(&self) -> u32 {
+        let usual = if self.smoke { 10_000 } else { 500_000 };
+        self.packets.unwrap_or(usual)
+    }
+
+    fn plan(&self) -> Plan {
+        let (flood, work) = match (self.smoke, self.long) {
+            (true, _) => (100, 200),
+            (false, true) => (1500, 4000),
+            (false, false) => (600, 1500),
+        };
+        Plan {
+            rounds: self.rounds(5),
+            flood: Duration::from_millis(flood),
+            work: Duration::from_millis(work),
+            rate: self.rate,
+        }
+    }
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    // Both programs of a pair on one CPU, so that they share its clock and caches.
-    pin_to_last_cpu();
-    let mut measurements: Vec<Measurement> = Vec::new();
-    let wanted = |subject: &str| args.rows.is_empty() || args.rows.iter().any(|row| row == subject);
-    for (subject, case) in rows::GROUPS
-        .iter()
-        .filter(|group| wanted(group.subject))
-        .flat_map(|group| (group.rows)().into_iter().map(|case| (group.subject, case)))
-    {
-        let measured = case
-            .measure(args.rounds.max(5), args.packets)
-            .with_context(|| format!("{subject}: {} with {} rules", case.name, case.rules()))?;
-        println!("{}", report::line(&measured));
-        measurements.push(measured);
+    let _precedence = cpus::Precedence::take();
+    let mut results = Results::default();
+    if args.wants(Part::A) {
+        test_runs(&args, &mut results)?;
     }
-    let [empty, egress] =
-        rows::flows::outgoing().measure_egress(args.rounds.max(5), args.packets)?;
-    println!("{}", report::egress_line(&empty, &egress));
+    if args.wants(Part::B) || args.wants(Part::C) {
+        end_to_end(&args, &mut results)?;
+    }
     std::fs::create_dir_all(&args.out)?;
-    let path = args.out.join("test-run.json");
-    std::fs::write(&path, report::json(&measurements, &empty, &egress))?;
-    println!("\n{}\nwritten to {}", report::EXPLANATION, path.display());
+    let (json, svg) = (args.out.join("bench.json"), args.out.join("bench.svg"));
+    std::fs::write(&json, results.json()?.to_string())?;
+    std::fs::write(&svg, picture::svg(&results))?;
+    println!("\nwritten to {} and {}", json.display(), svg.display());
     Ok(())
 }
 
-fn pin_to_last_cpu() {
-    // SAFETY: sysconf takes an integer and touches no memory of ours.
-    let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
-    // SAFETY: an all-zero cpu_set_t is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the CPU number is below the size of the set on every machine that has this many.
-    unsafe { libc::CPU_SET(cpus.max(1) as usize - 1, &mut set) };
-    // SAFETY: `set` is a live cpu_set_t of the size that is named.
-    let pinned =
-        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
-    if pinned != 0 {
-        eprintln!("note: not pinned to one CPU; expect a wider spread");
+fn test_runs(args: &Args, results: &mut Results) -> Result<()> {
+    // On a thread of its own, so that the rest may use the other CPUs.
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            // All programs of a row on one CPU, so that they share its clock and caches.
+            cpus::pin(cpus::receiver());
+            rows_of_groups(args, results)?;
+            rows_beside(args, results)
+        });
+        match run.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn rows_of_groups(args: &Args, results: &mut Results) -> Result<()> {
+    let (rounds, packets) = (args.rounds(7), args.packets());
+    let groups = rows::GROUPS
+        .iter()
+        .filter(|group| args.wants_rows(group.subject));
+    for group in groups {
+        let every = if args.smoke { SMOKE_STEP } else { 1 };
+        for case in (group.rows)().into_iter().step_by(every) {
+            let measured = case
+                .measure(rounds, packets)
+                .with_context(|| format!("{} with {} rules", case.name, case.rules()))?;
+            println!("{}", report::line(&measured));
+            results.rows.push((group.subject, measured));
+        }
     }
+    if args.wants_rows("flows") {
+        let [empty, egress] = rows::flows::outgoing().measure_egress(rounds, packets)?;
+        println!("{}", report::egress_line(&empty, &egress));
+        results.egress = Some([empty, egress]);
+    }
+    if !results.rows.is_empty() {
+        println!("\n{}\n", report::EXPLANATION);
+    }
+    Ok(())
+}
+
+fn rows_beside(args: &Args, results: &mut Results) -> Result<()> {
+    if !args.wants_rows(BESIDE) {
+        return Ok(());
+    }
+    if !require::programs(Filter::XdpFilter.programs()) {
+        results.missing.push(Filter::XdpFilter.name());
+        return Ok(());
+    }
+    for row in rows::shared::rows(args.long) {
+        let compared = row.measure(args.rounds(7), args.packets())?;
+        println!("{}", report::beside_line(&compared));
+        results.beside.push(compared);
+    }
+    println!("\n{}\n", report::BESIDE);
+    Ok(())
+}
+
+fn end_to_end(args: &Args, results: &mut Results) -> Result<()> {
+    let plan = args.plan();
+    let mut cells = Vec::new();
+    for filter in Filter::ALL {
+        if !args.wants_filter(filter) {
+            continue;
+        }
+        if require::programs(filter.programs()) {
+            cells.push(Cell::new(filter)?);
+        } else {
+            results.missing.push(filter.name());
+        }
+    }
+    if args.wants(Part::B) {
+        results.floods = end_to_end::mitigate(&cells, &[Kind::Syn, Kind::Udp], &plan)?;
+        println!("{}{}\n", tables::floods(&results.floods), tables::FLOODS);
+    }
+    if args.wants(Part::C) {
+        results.services = end_to_end::serve(&cells, Kind::Syn, &plan)?;
+        println!(
+            "{}{}\n",
+            tables::service(&results.services),
+            tables::SERVICE
+        );
+    }
+    print!("{}", tables::aims(&results.floods, &results.services));
+    Ok(())
 }

@@ -111,12 +111,41 @@ fn every_rule_that_is_added_can_be_deleted_again() {
         "deny from 1.1.1.1,@office",
         "allow ping",
         "allow proto 201",
+        "limit 22/udp rate 20/s burst 40",
         "allow on eth0 proto tcp,udp comment 'x\\y'",
     ] {
         let file = FILE.replace("# the end\n", "");
         let (number, text) = add_to(&file, typed, Place::End);
         assert_eq!(delete_from(&text, number), file, "{typed}");
     }
+}
+
+#[test]
+fn another_limit_changes_the_rule_where_it_stands() {
+    const BEFORE: &str = "# first\n[[rule]]\naction = \"allow\"\nport = 80\nproto = \"tcp\"\n\n\
+                          [[rule]]\naction = \"allow\"\nport = 22\nproto = \"tcp\"\ncomment = \"ssh\"\n\n\
+                          [[rule]]\naction = \"deny\"\nport = 53\n";
+    let rules_after = |text: &str, typed: &str| {
+        let (number, text) = add_to(text, typed, Place::End);
+        let rules = load(&folder(&text)).1.policy.rules;
+        let commands: Vec<String> = rules.iter().map(describe::command).collect();
+        (number, commands.join("; "), text)
+    };
+    let (number, rules, text) = rules_after(BEFORE, "limit ssh");
+    assert_eq!(number, 2);
+    assert_eq!(rules, "allow 80/tcp; limit 22/tcp comment ssh; deny 53");
+    assert!(text.starts_with("# first\n[[rule]]\naction = \"allow\"\nport = 80\n"));
+    let (number, rules, text) = rules_after(&text, "limit 22/tcp rate 20/s burst 40 comment new");
+    assert_eq!(number, 2);
+    assert_eq!(
+        rules,
+        "allow 80/tcp; limit 22/tcp rate 20/s burst 40 comment new; deny 53"
+    );
+    let (number, rules, _) = rules_after(&text, "allow 22/tcp");
+    assert_eq!(
+        (number, rules.as_str()),
+        (2, "allow 80/tcp; allow 22/tcp comment new; deny 53")
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 pub mod flows;
 pub mod limits;
 pub mod policies;
+pub mod shared;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -94,6 +94,14 @@ fn with_rules(count: u32) -> Vec<Case> {
             false,
         ),
         row(
+            "default drop, UDP",
+            "random source and port",
+            &own_ports,
+            packet().udp(9000).payload(18).build(),
+            closed_ports,
+            false,
+        ),
+        row(
             "open port",
             "fixed",
             &open_last,
