@@ -191,7 +191,9 @@ impl Reader<'_, '_> {
                     continue;
                 }
             };
-            let content = if ROOT_KEYS.contains(&name.value.as_str()) {
+            let is_misplaced = ROOT_KEYS.contains(&name.value.as_str())
+                && !keys::HEADED.contains(&name.value.as_str());
+            let content = if is_misplaced {
                 self.error(key.span(), keys::misplaced(&name.value, "[sets]"));
                 None
             } else {

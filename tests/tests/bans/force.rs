@@ -64,7 +64,11 @@ fn a_ban_cuts_what_goes_on_and_its_end_lets_it_go_on() {
         return;
     };
     for (attacker, srv) in scene.families() {
-        let mut talks = [Conversation::tcp("attacker", scene.connection(srv), 1000)];
+        let mut talks = [Conversation::tcp(
+            "attacker",
+            scene.connection(&scene.lab.attacker, srv),
+            1000,
+        )];
         Conversation::assert_go_on(&mut talks);
         let _ = scene
             .guardctl(&["ban", &attacker.to_string(), "--for", "1h"])

@@ -8,7 +8,7 @@ use std::{
 };
 
 use guard_tests::{
-    lab::{Answer, Instance, Ran, TcpEcho, Topology, UdpEcho, within},
+    lab::{Answer, Host, Instance, Ran, TcpEcho, Topology, UdpEcho, within},
     require,
 };
 use serde_json::Value;
@@ -92,11 +92,11 @@ impl Scene {
         assert!(found.is_some(), "nothing came through to {to}");
     }
 
-    /// A connection of the attacker.
-    pub(crate) fn connection(&self, to: IpAddr) -> TcpStream {
+    /// A connection from a host.
+    pub(crate) fn connection(&self, from: &Host, to: IpAddr) -> TcpStream {
         let limit = Duration::from_secs(5);
         let connect = || TcpStream::connect_timeout(&(to, PORT).into(), limit);
-        self.lab.attacker.run(connect).expect("a connection")
+        from.run(connect).expect("a connection")
     }
 
     pub(crate) fn listed(&self) -> Vec<Value> {

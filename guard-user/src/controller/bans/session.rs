@@ -1,7 +1,7 @@
 //! What a command about bans holds, and how store and tables change together: a marker stands while they
 //! may differ, and whoever finds it makes the tables say what the store says.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use super::super::{Controller, Lock};
 use crate::{
@@ -106,7 +106,7 @@ impl Session {
         let Self {
             now, store, tables, ..
         } = self;
-        let marker = Marker::set(controller)?;
+        let mut marker = Marker::of(controller);
         let added = store.change(now, |change| {
             let over = change.sweep()?;
             let before = change.counts();
@@ -120,6 +120,7 @@ impl Session {
             }
             refuse_full(before, change.counts(), settings)?;
             if let Some(tables) = tables {
+                marker.set()?;
                 lower(change, tables, over.get(..MOST_LOWERED).unwrap_or(&over))?;
                 tables.make_room(&controller.layout, new.iter().map(|(prefix, ..)| *prefix))?;
                 for (index, ((prefix, term, _), added)) in new.iter().zip(&outcomes).enumerate() {
@@ -146,13 +147,14 @@ impl Session {
         let Self {
             now, store, tables, ..
         } = self;
-        let marker = Marker::set(controller)?;
+        let mut marker = Marker::of(controller);
         let removed = store.change(now, |change| {
             let number = change.origin(origin)?;
             for prefix in gone {
                 change.remove(*prefix, number)?;
             }
             change.sweep()?;
+            marker.set()?;
             match tables {
                 Some(tables) if gone.len() > MOST_LOWERED => {
                     tables.replace(&controller.layout, &change.all()?)?;
@@ -178,9 +180,10 @@ impl Session {
         let Self {
             now, store, tables, ..
         } = self;
-        let marker = Marker::set(controller)?;
+        let mut marker = Marker::of(controller);
         let swept = store.change(now, |change| {
             let over = change.sweep()?;
+            marker.set()?;
             match tables {
                 Some(tables) if over.len() > MOST_LOWERED => {
                     tables.replace(&controller.layout, &change.all()?)?;
@@ -200,7 +203,9 @@ impl Session {
         marker: Marker,
         result: Result<T, Failure>,
     ) -> Result<T, Failure> {
+        // What was refused before the tables were touched has changed nothing.
         if result.is_err()
+            && marker.is_set
             && let Some(tables) = &mut self.tables
         {
             settle(controller, &self.store, &self.now, tables)?;
@@ -269,18 +274,31 @@ impl Session {
 }
 
 /// Exists while store and tables may differ.
-struct Marker(std::path::PathBuf);
+struct Marker {
+    path: PathBuf,
+    is_set: bool,
+}
 
 impl Marker {
-    fn set(controller: &Controller) -> Result<Self, Failure> {
-        let path = controller.layout.unsettled_bans();
-        fs::write(&path, b"").map_err(|error| from_io(path.display(), &error))?;
-        Ok(Self(path))
+    fn of(controller: &Controller) -> Self {
+        Self {
+            path: controller.layout.unsettled_bans(),
+            is_set: false,
+        }
+    }
+
+    /// From here on they may.
+    fn set(&mut self) -> Result<(), Failure> {
+        fs::write(&self.path, b"").map_err(|error| from_io(self.path.display(), &error))?;
+        self.is_set = true;
+        Ok(())
     }
 
     /// If it stays, the next command compares once more than needed.
     fn remove(self) {
-        fs::remove_file(self.0).ok();
+        if self.is_set {
+            fs::remove_file(self.path).ok();
+        }
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) const ROOT_KEYS: [&str; 8] = [
     "bans",
     "feed",
 ];
+/// Those of them that begin with a line of their own, so that they never slip below another one: sets
+/// may have these names.
+pub(super) const HEADED: [&str; 2] = ["bans", "feed"];
 /// Keys of `[bans]`.
 const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
