@@ -10,7 +10,7 @@ use guard_common::abi::{
     ABI_VERSION, ban, ceiling,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, meter, names,
-    switch::SLOTS,
+    switch::{self, SLOTS},
 };
 
 use super::{
@@ -119,7 +119,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     )?;
     let shards = counters.entries / SHARD_ROWS;
     let is_known = policy.entries.is_multiple_of(SLOTS)
-        && switch.entries == 2
+        && switch.entries == switch::WORDS
         && counters.entries.is_multiple_of(SHARD_ROWS)
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS
