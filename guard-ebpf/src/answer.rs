@@ -22,7 +22,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 use crate::{
     count::{self, Record},
     maps, opening,
-    reader::{FrameReader, FrameWriter},
+    reader::{FrameReader, FrameWriter, opaque},
     socket::LISTEN,
     tables::BpfTables,
 };
@@ -71,6 +71,8 @@ const IPV4_LEN: usize = size_of::<HeadersV4>() - TCP_LEN;
 const IPV6_LEN: usize = size_of::<HeadersV6>() - TCP_LEN;
 /// Words of 64 bits that hold the longest header.
 const TCP_WORDS64: usize = 8;
+/// Bytes of it.
+const LONGEST_TCP: u64 = 60;
 
 /// What becomes of a SYN that was handed over.
 #[inline(always)]
@@ -207,11 +209,19 @@ fn ask<const WORDS: usize>(
     // SAFETY: the helper returned a socket, which lives until it is released below.
     let state = unsafe { (*socket).state };
     let mut found = READY;
-    if state == LISTEN {
+    // Old verifiers forget the bounds of what lay on the stack.
+    let tcp_len = opaque(tcp_len);
+    if state == LISTEN && (TCP_LEN as u64..=LONGEST_TCP).contains(&tcp_len) {
         let header = tcp.as_mut_ptr().cast::<tcphdr>();
         // SAFETY: headers of these lengths on the stack, and a socket that is held.
         let made = unsafe {
-            bpf_tcp_gen_syncookie(socket.cast(), ip.cast(), ip_len as u32, header, tcp_len)
+            bpf_tcp_gen_syncookie(
+                socket.cast(),
+                ip.cast(),
+                ip_len as u32,
+                header,
+                tcp_len as u32,
+            )
         };
         // Negative: there is room in the queue, or cookies are off.
         if made > 0 {
@@ -231,7 +241,7 @@ fn there(at: usize) -> usize {
 
 /// A whole TCP header, and its length in bytes. (A length that varies cannot be told of a packet.)
 #[inline(always)]
-fn whole(reader: &FrameReader, at: usize) -> Option<([u64; TCP_WORDS64], u32)> {
+fn whole(reader: &FrameReader, at: usize) -> Option<([u64; TCP_WORDS64], u64)> {
     let fixed: Tcp = reader.read(there(at))?;
     let words = usize::from(fixed.data_offset >> 4);
     if words < TCP_LEN / 4 {
@@ -246,7 +256,7 @@ fn whole(reader: &FrameReader, at: usize) -> Option<([u64; TCP_WORDS64], u32)> {
             *word = u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]);
         }
     }
-    Some((tcp, words as u32 * 4))
+    Some((tcp, words as u64 * 4))
 }
 
 /// Is the source under no ceiling?

@@ -136,7 +136,7 @@ extern "C" fn guard_forget(value: u64) -> u64 {
 
 /// The same value, of which the compiler knows nothing.
 #[inline(always)]
-fn opaque(mut value: u64) -> u64 {
+pub(crate) fn opaque(mut value: u64) -> u64 {
     // SAFETY: moves a register to itself. (No instruction at all could leave two lines of source at
     // one offset, which the kernel refuses.)
     unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack)) };

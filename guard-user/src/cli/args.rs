@@ -294,7 +294,8 @@ Rules, as for `allow`, with
 on TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and
 ipv6-prefix in guard.toml). Counted are new TCP connections (SYNs) and new UDP conversations (a source
 and port that was silent for 30 s, 3 min if it was answered); what goes on is never touched, and
-nothing is banned. Sources on the never list have no limit.
+nothing is banned. Sources on the never list have no limit. ([limits] ceiling is another thing: most
+new connections of all sources together to a port without a listener here.)
 Examples: limit ssh    limit 80/tcp rate 20/s burst 40    limit from 10.0.0.0/8 to any port 22";
 
 const GRAMMAR: &str = "\
