@@ -70,9 +70,9 @@ const TCP_LEN: usize = size_of::<Tcp>();
 const IPV4_LEN: usize = size_of::<HeadersV4>() - TCP_LEN;
 const IPV6_LEN: usize = size_of::<HeadersV6>() - TCP_LEN;
 /// Words of 64 bits that hold the longest header.
-const TCP_WORDS64: usize = 8;
-/// Bytes of it.
-const LONGEST_TCP: u64 = 60;
+const TCP_WORDS64: usize = 11;
+/// A mask that any length of options fits, and that keeps what is read within those words.
+const MOST_OPTIONS: u64 = 0x3c;
 
 /// What becomes of a SYN that was handed over.
 #[inline(always)]
@@ -210,8 +210,8 @@ fn ask<const WORDS: usize>(
     let state = unsafe { (*socket).state };
     let mut found = READY;
     // Old verifiers forget the bounds of what lay on the stack.
-    let tcp_len = opaque(tcp_len);
-    if state == LISTEN && (TCP_LEN as u64..=LONGEST_TCP).contains(&tcp_len) {
+    let options = opaque(tcp_len.wrapping_sub(TCP_LEN as u64)) & MOST_OPTIONS;
+    if state == LISTEN {
         let header = tcp.as_mut_ptr().cast::<tcphdr>();
         // SAFETY: headers of these lengths on the stack, and a socket that is held.
         let made = unsafe {
@@ -220,7 +220,7 @@ fn ask<const WORDS: usize>(
                 ip.cast(),
                 ip_len as u32,
                 header,
-                tcp_len as u32,
+                (TCP_LEN as u64 + options) as u32,
             )
         };
         // Negative: there is room in the queue, or cookies are off.
