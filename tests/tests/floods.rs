@@ -13,7 +13,7 @@ use guard_common::{
     testing::{packet, packet_v6, random::Random},
 };
 use guard_tests::{
-    lab::{Conversation, Flood, Instance, Rate, TcpEcho, Topology, Wire, finish, within},
+    lab::{Conversation, Flood, Instance, Rate, TcpEcho, Topology, Wire, within},
     require,
 };
 
@@ -21,20 +21,20 @@ use guard_tests::{
 const OPEN: u16 = 9000;
 /// Frames of the flood, each with a source of its own.
 const SOURCES: usize = 32_768;
-/// Every answer of guard's is routed by the very machine that sends the flood: faster than this, the
-/// ring of the lab's router drops answers to honest clients too, which says nothing about guard.
-const PACE: Rate = Rate::PerSecond(30_000);
+/// Sender, receiver, router and server share two CPUs: above this the ring of 256 frames in front of guard
+/// overflows, and what it loses nobody has seen.
+const PACE: Rate = Rate::PerSecond(150_000);
 /// What counts as "at once".
 const LIMIT: Duration = Duration::from_secs(1);
 /// Between two questions of a session that goes on.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Honest connections while the flood lasts: 200 with `GUARD_LONG=1`.
+/// Honest connections while the flood lasts: ten times as many with `GUARD_LONG=1`.
 fn honest() -> usize {
     if env::var_os("GUARD_LONG").is_some_and(|value| value == "1") {
-        200
+        2000
     } else {
-        100
+        200
     }
 }
 
@@ -49,18 +49,26 @@ fn honest_clients_come_in_during_a_flood_generic() {
 }
 
 fn flooded(mode: &str) {
-    if !require::root() || !require::programs(&["ethtool"]) {
+    if !require::root() {
         return;
     }
     let lab = Topology::new();
     // Answers to forged sources end at the router.
     lab.wan.ip("route add blackhole default");
     lab.wan.ip("-6 route add blackhole default");
-    // What XDP sends back reaches the other end of a veth pair only so.
-    let mut ethtool = lab.wan.command("ethtool");
-    ethtool.args(["-K", "srv", "gro", "on"]);
-    drop(finish(&mut ethtool, Duration::from_secs(10)).ok());
-    if mode == "generic" {
+    let router = Instance::new(&lab.wan);
+    if mode == "native" {
+        // The other end of a veth pair takes what XDP sends back only if it runs an XDP program itself
+        // (veth_xdp_flush wakes nobody else). This one lets pass what is for somebody who exists; the
+        // Internet takes the answers to forged sources, and the lab's router need not.
+        for line in [
+            format!("allow from any to {}", lab.friend.v4),
+            format!("allow from any to {}", lab.friend.v6),
+            "enable --iface srv --force --yes".to_owned(),
+        ] {
+            drop(router.guardctl(&line.split(' ').collect::<Vec<_>>()).ok());
+        }
+    } else {
         // A frame size that native XDP on veth cannot take.
         lab.wan.ip("link set srv mtu 9000");
         lab.srv.ip("link set eth0 mtu 9000");

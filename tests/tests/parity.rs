@@ -17,10 +17,11 @@ use guard_tests::{
     frames::{SOURCES_V4, SOURCES_V6, random_frame},
     harness::Harness,
     local_net::{LocalNet, Session, in_local_net},
-    peers::Ends,
+    peers::{Ends, address},
     require,
     traffic::{Step, random_step},
 };
+use guard_user::bans::Prefix;
 use guard_user::ruleset::{
     ceiling::Ceiling,
     limit::{Limit, Rate},
@@ -99,6 +100,9 @@ fn agree(net: &LocalNet) {
         }
         let steps = steps_of(&mut random, &ends);
         for steps in steps.chunks(BATCH) {
+            if random.once_in(2) {
+                ban_somebody(&mut guard, &mut random);
+            }
             agree_on(&mut guard, steps, &mut met);
             guard.wait_ticks(random.below(3) as u32);
         }
@@ -123,6 +127,18 @@ fn agree(net: &LocalNet) {
         let is_rare = matches!(event, Event::FlowEvicted | Event::FlowRefused);
         assert!(is_rare || times >= EVENT_FLOOR, "{event:?}: {times}");
     }
+}
+
+/// One source of the frames, or its neighbourhood, at any level.
+fn ban_somebody(guard: &mut Harness, random: &mut Random) {
+    let (source, lengths) = if random.once_in(2) {
+        (random.pick(&SOURCES_V4), [112, 115, 120, 122, 125, 128])
+    } else {
+        (random.pick(&SOURCES_V6), [24, 36, 48, 64, 77, 128])
+    };
+    let bits = Prefix::single(address(source)).bits();
+    let eighths = random.below(80) as u32;
+    guard.bans(Prefix::new(bits, random.pick(&lengths)), eighths);
 }
 
 /// Frames of every kind, and on top of them conversations.

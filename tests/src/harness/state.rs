@@ -16,6 +16,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
         addr::Addr,
+        ban::Expiry,
         counters::Event,
         flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
         image::HEADER_LIMITS,
@@ -26,11 +27,12 @@ use guard_common::{
     policy::{Arrival, Tables as _, note_outgoing},
 };
 use guard_user::{
+    bans::{prefix::Prefix, table::Writer},
     dataplane::{Object, mapping::Mapping},
     host::LiveFlow,
 };
 
-use super::{Harness, MIN_FRAME, TEST_IFINDEX, boot_time_ns, events};
+use super::{Harness, MIN_FRAME, SEED, TEST_IFINDEX, boot_time_ns, events};
 
 /// TC_ACT_UNSPEC, which is TCX_NEXT: the packet goes on.
 const GO_ON: u32 = u32::MAX;
@@ -126,6 +128,22 @@ impl Harness {
     /// Sets the model's clock of nanoseconds by the kernel's.
     pub fn follow_clock(&mut self) {
         self.model.now_ns = boot_time_ns();
+    }
+
+    /// Bans a prefix in kernel and model, for so many eighths of a tick from now.
+    ///
+    /// # Panics
+    /// When it finds no room.
+    pub fn bans(&mut self, prefix: Prefix, eighths: u32) {
+        let now = self.model.eighths();
+        let end = Expiry::after(now, eighths);
+        let shared = self.object.bans().expect("tables of bans");
+        Writer::new(shared, SEED)
+            .raise(prefix, end, now)
+            .expect("room in the kernel");
+        Writer::new(&self.model.bans, SEED)
+            .raise(prefix, end, now)
+            .expect("room in the model");
     }
 
     /// A second instance of the program on the maps of this one, as an upgrade loads it.

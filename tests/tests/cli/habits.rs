@@ -105,8 +105,13 @@ To                         Action      From
 9000                       ALLOW IN    1.1.1.1
 Anywhere                   DENY IN     203.0.113.0/24
 ";
-    let head =
-        "Status: active\nInterface: eth0 (native)\nDefault: deny (incoming)\nGeneration: 4\n";
+    let head = "\
+Status: active
+Interface: eth0 (native)
+Default: deny (incoming)
+Generation: 4
+SYN floods: cookies when a listener's queue is full, ceiling 1000/s per port
+";
     let reboot = "\nAfter a reboot: NOT protected; `guardctl service install`\n";
     assert_eq!(plain, format!("{head}{table}{reboot}"));
     let last = "[ 3] Anywhere                   DENY IN     203.0.113.0/24\n";
