@@ -107,6 +107,26 @@ impl<B: Entries> Entries for BrokenEntries<B> {
 }
 
 impl Tables for Broken<'_> {
+    fn jiffy_us(&self) -> u64 {
+        self.right.jiffy_us()
+    }
+
+    fn ceiling(&self, index: u32) -> u64 {
+        self.right.ceiling(index)
+    }
+
+    fn set_ceiling(&self, index: u32, value: u64) {
+        self.right.set_ceiling(index, value);
+    }
+
+    fn add_to_ceiling(&self, index: u32, value: u64) {
+        self.right.add_to_ceiling(index, value);
+    }
+
+    fn unmark_port(&self, port: u16, mark: u8) {
+        self.right.unmark_port(port, mark);
+    }
+
     fn switch(&self) -> SwitchWord {
         self.right.switch()
     }

@@ -66,10 +66,6 @@ impl FrameWriter {
     /// Turns the hardware addresses round and writes what follows the EtherType at `at`. `false` if
     /// the frame is too short for that.
     #[inline(always)]
-    #[cfg_attr(
-        feature = "bench",
-        expect(dead_code, reason = "the benchmark answers nothing")
-    )]
     pub(crate) fn turn_around<T: IntoBytes + Unaligned>(&self, at: usize, packet: T) -> bool {
         if at > MAX_OFFSET || self.start + at + size_of::<T>() > self.end {
             return false;

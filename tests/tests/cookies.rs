@@ -288,12 +288,12 @@ fn a_source_prefix_that_floods_leaves_room_for_the_others() {
             ],
         ] {
             later(guard, 60_000);
-            let passed = passing(guard, &[flood.clone()], 200);
+            let passed = passing(guard, std::slice::from_ref(&flood), 200);
             assert!((40..=51).contains(&passed), "{passed} of the flood");
             for second in 0..5 {
                 later(guard, 1000);
-                passing(guard, &[flood.clone()], 100);
-                let passed = passing(guard, &[other.clone()], 5);
+                passing(guard, std::slice::from_ref(&flood), 100);
+                let passed = passing(guard, std::slice::from_ref(&other), 5);
                 assert_eq!(passed, 5, "of another prefix, second {second}");
             }
         }

@@ -152,7 +152,7 @@ fn an_ipv6_network_counts_as_one_source_and_an_ipv4_address_as_one() {
         let mut passed = 0;
         for number in 0..10_000u128 {
             let network = 0x2001_0db8_0001u128 << 80;
-            let host = number * 0x9e37_79b9_7f4a_7c15 & (u128::MAX >> bits);
+            let host = (number * 0x9e37_79b9_7f4a_7c15) & (u128::MAX >> bits);
             let source = std::net::Ipv6Addr::from_bits(network | host);
             let frame = syn(&base.clone().from_ip(source.into()), 22);
             passed += usize::from(

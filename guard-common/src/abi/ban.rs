@@ -72,7 +72,7 @@ impl Expiry {
     /// No ban.
     pub const NONE: Self = Self(0);
     /// Never.
-    pub const NEVER: Self = Self(u32::MAX & !1);
+    pub const NEVER: Self = Self(!1);
     /// Longest ban that ends, in eighths: eight years.
     pub const LONGEST: u32 = i32::MAX as u32 >> 1;
 
@@ -268,7 +268,7 @@ impl FilterBit {
 #[inline(always)]
 #[must_use]
 pub const fn level_bit(level: u32) -> u64 {
-    1 << (level / STEP_V6 & 63)
+    1 << ((level / STEP_V6) & 63)
 }
 
 /// A word of the tops: `cell (32 bits) | chunk (32), 0 = none`, from the low end. Chunk 0 is not used.
