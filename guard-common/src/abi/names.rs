@@ -26,6 +26,9 @@ pub const CEILINGS: &str = "ceilings";
 /// The programs that the XDP program jumps to: [`ANSWER`]. Pinned, because it is empty as soon as
 /// nobody but programs holds it.
 pub const PROGRAMS: &str = "programs";
+/// What the XDP program tells the one that it jumps to, per CPU. Pinned, because while one instance takes
+/// the place of another, the old one jumps to the program of the new one.
+pub const HANDOVER: &str = "handover";
 /// Array of [`super::meter::BucketWords`].
 pub const METERS: &str = "meters";
 /// Array of words: [`super::ban::BanMap::Filter`].

@@ -192,7 +192,7 @@ fn install_first(
     for name in names::MAPS {
         pin(&object, name, &layout.maps().join(name))?;
     }
-    object.pin_programs(&layout.maps().join(names::PROGRAMS))?;
+    object.pin_programs(&layout.maps())?;
     pin_answer(&mut object, layout)?;
     pin_clock(&mut object, layout)?;
     // What goes out is seen first, then what goes on is looked up, and only then is anything

@@ -132,7 +132,9 @@ impl Object {
                 loader.map_pin_path(name, pins.join(name));
             }
             if answers != 0 {
-                loader.map_pin_path(names::PROGRAMS, pins.join(names::PROGRAMS));
+                for name in [names::PROGRAMS, names::HANDOVER] {
+                    loader.map_pin_path(name, pins.join(name));
+                }
             }
         }
         let ebpf = loader.load(OBJECT)?;
@@ -207,18 +209,23 @@ impl Object {
         answer::program(&mut self.ebpf)
     }
 
-    /// Pins the array of programs.
+    /// Pins the array of programs, and what is handed to them, in this folder.
     ///
     /// # Errors
-    /// When there is none, or the kernel refuses it.
-    pub(super) fn pin_programs(&self, path: &Path) -> Result<(), Failure> {
-        let Some(Map::ProgramArray(map)) = self.ebpf.map(names::PROGRAMS) else {
-            return Ok(());
-        };
-        map.pin(path).map_err(|error| {
-            let what = format!("{}: cannot pin the map: {error}", path.display());
-            Failure::new(Exit::NoBpffs, what)
-        })
+    /// When the kernel refuses it.
+    pub(super) fn pin_programs(&self, folder: &Path) -> Result<(), Failure> {
+        for name in [names::PROGRAMS, names::HANDOVER] {
+            let (Some(Map::ProgramArray(map)) | Some(Map::PerCpuArray(map))) = self.ebpf.map(name)
+            else {
+                continue;
+            };
+            let path = folder.join(name);
+            map.pin(&path).map_err(|error| {
+                let what = format!("{}: cannot pin the map: {error}", path.display());
+                Failure::new(Exit::NoBpffs, what)
+            })?;
+        }
+        Ok(())
     }
 
     /// The program that a test run asks for the time in ticks.
