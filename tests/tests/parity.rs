@@ -10,12 +10,13 @@ use guard_common::{
         reason::{Action, Reason},
         service::protocol::TCP,
     },
+    packet::TcpFlags,
     policy::{Judgement, Listener},
-    testing::random::Random,
+    testing::{packet, random::Random},
 };
 use guard_tests::{
     frames::{SOURCES_V4, SOURCES_V6, random_frame},
-    harness::Harness,
+    harness::{Harness, OWN},
     local_net::{LocalNet, Session, in_local_net},
     peers::{Ends, address},
     require,
@@ -144,14 +145,28 @@ fn ban_somebody(guard: &mut Harness, random: &mut Random) {
 /// Frames of every kind, and on top of them conversations.
 fn steps_of(random: &mut Random, sessions: &[Ends]) -> Vec<Step> {
     const CONVERSATION_IN: usize = 3;
+    const OPENING_IN: usize = 4;
     let mut steps = Vec::new();
     for _ in 0..frames_in_all() / RULES.len() {
         steps.push(Step::Arrives(random_frame(random, &NESTED)));
         if random.once_in(CONVERSATION_IN) {
             steps.push(random_step(random, &NESTED, sessions));
         }
+        if random.once_in(OPENING_IN) {
+            steps.push(Step::Arrives(opening(random)));
+        }
     }
     steps
+}
+
+/// A plain SYN to a port where somebody may listen.
+fn opening(random: &mut Random) -> Vec<u8> {
+    let (sources, own) = random.pick(&[(SOURCES_V4, OWN[0]), (SOURCES_V6, OWN[1])]);
+    packet()
+        .from_ip(address(random.pick(&sources)))
+        .to_ip(address(own))
+        .tcp(random.pick(NESTED.ports), TcpFlags::SYN)
+        .build()
 }
 
 fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
