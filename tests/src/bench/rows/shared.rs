@@ -96,7 +96,7 @@ fn ports() -> Vec<Shared> {
     let closed = Policy {
         default: DefaultAction::Allow,
         rules: vec![rule(RuleAction::Deny, Some(9000), Vec::new())],
-        ..Policy::default()
+        ..policy_of(0, |_| open(22))
     };
     vec![
         Shared {
@@ -169,7 +169,7 @@ fn deny_sources(count: u32) -> Policy {
     let sources = (0..count).map(|n| IpNetwork::from(address(n, count)));
     Policy {
         rules: vec![rule(RuleAction::Deny, None, sources.collect()), open(22)],
-        ..Policy::default()
+        ..policy_of(0, |_| open(22))
     }
 }
 
