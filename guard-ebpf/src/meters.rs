@@ -6,11 +6,10 @@ use guard_common::{
         meter::{BucketWords, Place, WAYS},
         rule::RuleRef,
     },
-    packet::PacketReader as _,
     policy::{self, Entries, Newcomer, Way},
 };
 
-use crate::{count::atomic_add, maps, reader::FrameReader, tables::BpfTables};
+use crate::{count::atomic_add, maps, reader::opaque, tables::BpfTables};
 
 /// Bucket of the table; none reads as empty.
 #[inline(always)]
@@ -65,8 +64,8 @@ impl Entries for BpfEntries {
     }
 
     #[inline(always)]
-    fn forget(value: u64) -> u64 {
-        FrameReader::forget(value)
+    fn hide(value: u64) -> u64 {
+        opaque(value)
     }
 }
 

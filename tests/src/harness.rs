@@ -25,7 +25,7 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
-    policy::{Arrival, Judgement},
+    policy::{Arrival, Judgement, both_ways},
 };
 use guard_user::{
     dataplane::{
@@ -244,6 +244,9 @@ impl Harness {
         let arrival = Arrival {
             ifindex: TEST_IFINDEX,
         };
+        if let Some([short, whole]) = both_ways(frame, &self.model, arrival) {
+            assert_eq!(short, whole, "the short way differs: {frame:02x?}");
+        }
         guard_common::judge(frame, &self.model, arrival)
     }
 

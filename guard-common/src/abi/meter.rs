@@ -157,7 +157,9 @@ impl Entry {
     #[must_use]
     pub const fn ahead(self, now: u64) -> u64 {
         let ahead = self.0.wrapping_sub(now) & TIME_MASK;
-        if ahead > LONGEST { 0 } else { ahead }
+        // All ones if it is at most the longest; without a jump, of which a bucket would have eight.
+        let is_near = !(((LONGEST.wrapping_sub(ahead)) as i64 >> 63) as u64);
+        ahead & is_near
     }
 }
 

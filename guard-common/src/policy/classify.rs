@@ -21,16 +21,27 @@ use crate::{
 /// told by one bit.
 #[inline(always)]
 pub(super) fn source<T: Tables>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
-    let (tree, filter) = if addr.is_v4() {
-        (Tree::SourceV4, FILTERS)
-    } else {
-        (Tree::SourceV6, FILTERS + FILTER_WORDS)
-    };
-    let bit = filter_bit(addr) & 0xffff;
-    if policy.word(filter + (bit >> 6)) >> (bit & 63) & 1 == 0 {
+    if !may_be_named(policy, addr) {
         return default;
     }
+    let tree = if addr.is_v4() {
+        Tree::SourceV4
+    } else {
+        Tree::SourceV6
+    };
     policy.longest_prefix(addr, tree, default)
+}
+
+/// Can a prefix hold this source?
+#[inline(always)]
+pub(super) fn may_be_named<T: Tables>(policy: &Slot<'_, T>, addr: Addr) -> bool {
+    let filter = if addr.is_v4() {
+        FILTERS
+    } else {
+        FILTERS + FILTER_WORDS
+    };
+    let bit = filter_bit(addr) & 0xffff;
+    policy.word(filter + (bit >> 6)) >> (bit & 63) & 1 != 0
 }
 
 /// Class of a destination.

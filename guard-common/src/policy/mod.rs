@@ -26,6 +26,7 @@ mod opening;
 mod outgoing;
 mod related;
 mod rules;
+mod shortcut;
 mod slot;
 mod source;
 mod tables;
@@ -94,7 +95,30 @@ where
     T: Tables,
 {
     let state = slot::in_force(tables);
-    let mut judgement = match packet::parse(reader) {
+    let judgement = match shortcut::judge(reader, tables, state) {
+        Some(judgement) => judgement,
+        None => go_through(reader, tables, state, arrival),
+    };
+    in_mode(state, judgement)
+}
+
+/// In monitor mode everything passes.
+#[inline(always)]
+fn in_mode(state: SlotState, mut judgement: Judgement) -> Judgement {
+    if state.flags() & MONITOR != 0 {
+        judgement.verdict.action = Action::Pass;
+    }
+    judgement
+}
+
+/// The whole way, stage by stage.
+#[inline(always)]
+fn go_through<R, T>(reader: &R, tables: &T, state: SlotState, arrival: Arrival) -> Judgement
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    match packet::parse(reader) {
         Ok(Frame::Ip(packet)) => {
             let packet = packet.blurred(reader);
             let mut service = service_of(&packet);
@@ -117,11 +141,20 @@ where
         Ok(Frame::Lldp) => without_service(Reason::Lldp),
         Ok(Frame::Eapol) => without_service(Reason::Eapol),
         Err(error) => without_service(error.reason()),
-    };
-    if state.flags() & MONITOR != 0 {
-        judgement.verdict.action = Action::Pass;
     }
-    judgement
+}
+
+/// The short way and the whole way of a frame for which there is a short one, which must agree; for
+/// tests.
+pub fn both_ways<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Option<[Judgement; 2]>
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let state = slot::in_force(tables);
+    let short = shortcut::judge(reader, tables, state)?;
+    let whole = go_through(reader, tables, state, arrival);
+    Some([in_mode(state, short), in_mode(state, whole)])
 }
 
 /// The decision about an IP packet.

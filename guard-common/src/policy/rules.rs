@@ -182,6 +182,40 @@ pub(super) fn ask_rules<T: Tables>(
     })
 }
 
+/// What the rules say of a source that no prefix of theirs holds, where no rule names an interface, a
+/// destination or all traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stranger {
+    /// A rule without a limit lets everybody in.
+    Allowed(Verdict),
+    /// No rule names the service.
+    Unnamed,
+    /// Anything else, or not so simple.
+    Other,
+}
+
+/// One look at the class of a source, one at the group.
+#[inline(always)]
+pub(super) fn stranger<T: Tables>(
+    policy: &Slot<'_, T>,
+    flags: u32,
+    group: u32,
+    source: Addr,
+) -> Stranger {
+    const NOT_SIMPLE: u32 = BY_INTERFACE | BY_DESTINATION | ANY_FROM_ANYWHERE | FAMILY_CLASSES;
+    if flags & NOT_SIMPLE != 0 || flags & BY_SOURCE != 0 && classify::may_be_named(policy, source) {
+        return Stranger::Other;
+    }
+    if group == 0 {
+        return Stranger::Unnamed;
+    }
+    let rule = Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback;
+    if rule.is_none() || !rule.allows() || rule.is_limited() {
+        return Stranger::Other;
+    }
+    Stranger::Allowed(RulesAnswer::of(rule, flags).verdict())
+}
+
 /// The first of the rules that a place leads to, or the default.
 #[inline(always)]
 pub fn weigh_rules<T: Tables>(tables: &T, place: Place) -> RulesAnswer {

@@ -17,6 +17,12 @@ pub(super) fn bad_flags(packet: &Packet) -> Option<Reason> {
     let Transport::Tcp { flags, .. } = packet.transport() else {
         return None;
     };
+    impossible(flags)
+}
+
+/// The reason to drop a segment with these flags, if no stack sends them.
+#[inline(always)]
+pub(super) fn impossible(flags: TcpFlags) -> Option<Reason> {
     if flags.has_any(TcpFlags::SYN) {
         if flags.has_any(TcpFlags::FIN) {
             return Some(Reason::TcpSynFin);

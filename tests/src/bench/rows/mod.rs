@@ -4,6 +4,7 @@
 //! `pub fn rows() -> Vec<Case>` and a line in [`GROUPS`]. Random rows draw a source (and a port) for
 //! every packet inside the run, and the rules include those that the packets hit.
 
+pub mod bans;
 pub mod flows;
 pub mod limits;
 pub mod policies;
@@ -37,6 +38,10 @@ pub const GROUPS: &[Group] = &[
     Group {
         subject: "flows",
         rows: flows::rows,
+    },
+    Group {
+        subject: "bans",
+        rows: bans::rows,
     },
     Group {
         subject: "limits",
