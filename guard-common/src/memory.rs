@@ -21,7 +21,7 @@ use crate::{
         switch::{SlotState, SwitchWord},
     },
     packet::{self, Frame, PacketReader, Transport},
-    policy::{BanBucket, Bucket, Entries, Headers, Listener, Tables},
+    policy::{BanBucket, BannedAddresses, Bucket, Entries, Headers, Listener, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -252,6 +252,19 @@ impl BanBucket for MemBanBucket<'_> {
     }
 }
 
+/// A bucket of the model's banned addresses.
+struct MemAddresses<'a> {
+    bans: &'a MemBans,
+    at: usize,
+}
+
+impl BannedAddresses for MemAddresses<'_> {
+    fn word(&self, way: usize) -> u64 {
+        let at = self.at + way % ban::ADDRESS_WAYS;
+        self.bans.load(BanMap::Addresses, at)
+    }
+}
+
 impl Tables for MemTables {
     fn switch(&self) -> SwitchWord {
         self.switch
@@ -393,7 +406,18 @@ impl Tables for MemTables {
     }
 
     fn ban_mask(&self) -> u32 {
-        self.bans.mask()
+        self.bans.sizes().mask()
+    }
+
+    fn ban_address_mask(&self) -> u32 {
+        self.bans.sizes().address_mask()
+    }
+
+    fn banned_addresses(&self, index: u32) -> impl BannedAddresses {
+        MemAddresses {
+            bans: &self.bans,
+            at: index as usize * ban::ADDRESS_WAYS,
+        }
     }
 
     fn ban_bucket(&self, index: u32) -> impl BanBucket {

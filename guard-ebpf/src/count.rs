@@ -23,6 +23,8 @@ use crate::maps;
 pub(crate) struct Record(u64);
 
 impl Record {
+    /// No record: it is not known yet what there is to count.
+    pub(crate) const NONE: Self = Self(u64::MAX);
     const PASSES: u64 = 1 << 16;
     const OPENING_SHIFT: u32 = 17;
     const SERVICE_SHIFT: u32 = 32;
@@ -90,6 +92,12 @@ impl Record {
     #[inline(always)]
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
+    }
+
+    /// Is it [`Record::NONE`]?
+    #[inline(always)]
+    pub(crate) const fn is_none(self) -> bool {
+        self.0 == Self::NONE.0
     }
 
     #[inline(always)]

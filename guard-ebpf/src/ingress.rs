@@ -1,10 +1,9 @@
 //! XDP ingress: read, judge, count once, act.
 
-use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
+use aya_ebpf::{bindings::{xdp_action, xdp_md}, programs::XdpContext};
 use guard_common::{
     abi::explain,
-    packet::PacketReader as _,
-    policy::{Arrival, weigh},
+    policy::{Arrival, judge_at_once, weigh},
 };
 
 use crate::{
@@ -18,23 +17,46 @@ use crate::{
 /// counted here once.
 #[inline(always)]
 pub(crate) fn judge(ctx: &XdpContext) -> u32 {
-    let reader = FrameReader::arriving(ctx);
-    let judgement = weigh(&reader, &BpfTables::arriving(ctx), arrival(ctx));
     if maps::explain() != 0 {
-        return explain::pack(judgement.verdict);
+        return guard_weigh(ctx.ctx) as u32;
     }
-    // The verifier forgets which way led here, and follows the rest once.
-    let mut record = Record::from_bits(FrameReader::forget(Record::of(&judgement).bits()));
+    let mut record = Record::from_bits(guard_at_once(ctx.ctx));
+    if record.is_none() {
+        record = Record::from_bits(guard_weigh(ctx.ctx));
+    }
     if !record.opening().is_none() {
         record = opening::settle(ctx, record);
     }
-    // Read anew: the stack has no room for what was read before.
     count::record(record, FrameReader::arriving(ctx).frame_len());
     if record.passes() {
         xdp_action::XDP_PASS
     } else {
         xdp_action::XDP_DROP
     }
+}
+
+/// The short way, in a function of its own: the few things that it reads stay in registers.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_at_once(ctx: *mut xdp_md) -> u64 {
+    let ctx = XdpContext::new(ctx);
+    match judge_at_once(&FrameReader::arriving(&ctx), &BpfTables::arriving(&ctx)) {
+        Some(judgement) => Record::of(&judgement).bits(),
+        None => Record::NONE.bits(),
+    }
+}
+
+/// The whole way; of an explained frame the reason.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_weigh(ctx: *mut xdp_md) -> u64 {
+    let ctx = XdpContext::new(ctx);
+    let tables = BpfTables::arriving(&ctx);
+    let judgement = weigh(&FrameReader::arriving(&ctx), &tables, arrival(&ctx));
+    if maps::explain() != 0 {
+        return u64::from(explain::pack(judgement.verdict));
+    }
+    Record::of(&judgement).bits()
 }
 
 #[inline(always)]

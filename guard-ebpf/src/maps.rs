@@ -63,6 +63,9 @@ pub(crate) static BAN_CHUNKS: Array<u64> = Array::with_max_entries(ban::CHUNK_WO
 #[map(name = "ban_set")]
 pub(crate) static BAN_SET: Array<ban::BucketWords> = Array::with_max_entries(1, MMAPABLE);
 
+#[map(name = "ban_addresses")]
+pub(crate) static BAN_ADDRESSES: Array<ban::AddressWords> = Array::with_max_entries(1, MMAPABLE);
+
 /// Words in one policy slot.
 #[unsafe(no_mangle)]
 static SLOT_WORDS: u32 = FIXED_WORDS;
@@ -70,6 +73,10 @@ static SLOT_WORDS: u32 = FIXED_WORDS;
 /// Buckets of the set of bans less one.
 #[unsafe(no_mangle)]
 static BAN_MASK: u32 = 0;
+
+/// Buckets of banned IPv4 addresses less one.
+#[unsafe(no_mangle)]
+static BAN_ADDRESS_MASK: u32 = 0;
 
 /// Counter shards, a power of two.
 #[unsafe(no_mangle)]
@@ -129,6 +136,7 @@ macro_rules! constant {
 
 constant!(slot_words = SLOT_WORDS: u32);
 constant!(ban_mask = BAN_MASK: u32);
+constant!(ban_address_mask = BAN_ADDRESS_MASK: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);

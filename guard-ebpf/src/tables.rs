@@ -20,13 +20,17 @@ use guard_common::{
     },
     packet::PacketReader,
     policy::{
-        BanBucket, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation, QuotedPart,
-        RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class, is_banned,
+        BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation, QuotedPart,
+        RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class, is_in_banned_prefix,
         longest_prefix, quoted_part, weigh_rules,
     },
 };
 
-use crate::{count, maps, meters, reader::FrameReader, socket};
+use crate::{
+    count, maps, meters,
+    reader::{FrameReader, opaque},
+    socket,
+};
 
 /// Stands for the maps of this program, and for the packet on whose behalf sockets are looked up.
 pub(crate) struct BpfTables {
@@ -294,7 +298,17 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn is_banned(&self, source: Addr) -> bool {
+    fn ban_address_mask(&self) -> u32 {
+        maps::ban_address_mask()
+    }
+
+    #[inline(always)]
+    fn banned_addresses(&self, index: u32) -> impl BannedAddresses {
+        BpfAddresses(maps::BAN_ADDRESSES.get_ptr(index))
+    }
+
+    #[inline(always)]
+    fn is_in_banned_prefix(&self, source: Addr) -> bool {
         guard_is_banned(source.hi(), source.lo()) != 0
     }
 
@@ -408,12 +422,36 @@ impl BanBucket for BpfBanBucket {
     }
 }
 
-/// The search for a ban of a source.
+/// A bucket of banned addresses; none reads as empty.
+struct BpfAddresses(Option<*const ban::AddressWords>);
+
+impl BannedAddresses for BpfAddresses {
+    #[inline(always)]
+    fn word(&self, way: usize) -> u64 {
+        match self.0 {
+            Some(bucket) => {
+                let at = way & (ban::ADDRESS_WAYS - 1);
+                // SAFETY: `at` is below the length of the live element.
+                let word = unsafe { bucket.cast::<u64>().add(at) };
+                // SAFETY: as above; aligned, one load.
+                unsafe { word.read_volatile() }
+            }
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn hide(value: u64) -> u64 {
+        opaque(value)
+    }
+}
+
+/// The search for a ban of a prefix that holds a source.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_is_banned(hi: u64, lo: u64) -> u32 {
     let tables = BpfTables::without_packet();
-    u32::from(is_banned(&tables, Addr::from_halves(hi, lo)))
+    u32::from(is_in_banned_prefix(&tables, Addr::from_halves(hi, lo)))
 }
 
 /// The search for a prefix in the set of bans.

@@ -29,8 +29,7 @@ const SIZE_BUDGET: usize = 512 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,
-    ban_chunks: 64,
-    ban_buckets: 1 << 14,
+    bans: ban::Sizes::SMALLEST,
     shards: 4,
     own_shard: true,
     seed: 1,
@@ -73,13 +72,18 @@ fn every_map_has_its_name_its_kind_and_its_size() {
         (names::BAN_TOPS, ban::TOPS, 8),
         (
             names::BAN_CHUNKS,
-            PARAMETERS.ban_chunks * ban::CHUNK_WORDS,
+            PARAMETERS.bans.chunks * ban::CHUNK_WORDS,
             8,
         ),
         (
             names::BAN_SET,
-            PARAMETERS.ban_buckets,
+            PARAMETERS.bans.buckets,
             size_of::<ban::BucketWords>(),
+        ),
+        (
+            names::BAN_ADDRESSES,
+            PARAMETERS.bans.addresses,
+            size_of::<ban::AddressWords>(),
         ),
         (
             names::METERS,

@@ -1,4 +1,4 @@
-//! Bans: which sources are dropped whatever the rules say, until when. Four arrays that only user
+//! Bans: which sources are dropped whatever the rules say, until when. Five arrays that only user
 //! space writes, in single aligned words; the kernel compares an entry's expiry with its own clock, so
 //! a ban ends with nobody alive to lift it.
 //!
@@ -7,15 +7,21 @@
 //! cover it; so a look-up is a fixed number of reads, however many bans there are.
 //!
 //! ```text
-//! IPv4  /16   tops    [first two octets] -> expiry, number of a chunk
-//!       /24   chunks  [chunk][third octet] -> expiry, "there are /28 cells below"
-//!       /28   set     hash table
-//!       /32   set     hash table
+//! IPv4  /16   tops       [first two octets] -> expiry, number of a chunk
+//!       /24   chunks     [chunk][third octet] -> expiry, "there are /28 cells below"
+//!       /28   set        hash table
+//!       /32   addresses  hash table, exact
 //! IPv6  /32 /40 … /128   set
 //! ```
 //!
 //! In front stands a filter, one bit per IPv4 /24, and hashed bits for IPv6: what no ban touches pays one
 //! read, or two. All prefix lengths in this module count from the top of 128 bits, so an IPv4 /24 is 120.
+
+mod address;
+mod sizes;
+
+pub use address::{ADDRESS_WAYS, AddressEntry, AddressWords, first_bucket, second_bucket};
+pub use sizes::Sizes;
 
 use super::addr::Addr;
 
@@ -184,7 +190,7 @@ impl Cell {
     }
 }
 
-/// The four arrays.
+/// The arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BanMap {
     /// Which sources some ban may touch: [`FILTER_LEN`] words.
@@ -193,8 +199,23 @@ pub enum BanMap {
     Tops,
     /// IPv4 /24: as many chunks of [`CHUNK_WORDS`] as the object was loaded with.
     Chunks,
-    /// All else: as many buckets of [`BUCKET_WORDS`] as the object was loaded with, a power of two.
+    /// IPv4 /28 and all of IPv6: as many buckets of [`BUCKET_WORDS`] as the object was loaded with, a
+    /// power of two.
     Set,
+    /// IPv4 /32: as many buckets of [`ADDRESS_WAYS`] words as the object was loaded with, a power of
+    /// two.
+    Addresses,
+}
+
+impl BanMap {
+    /// All of them, in order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Filter,
+        Self::Tops,
+        Self::Chunks,
+        Self::Set,
+        Self::Addresses,
+    ];
 }
 
 /// Words of the IPv4 filter: a bit per /24.

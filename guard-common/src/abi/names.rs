@@ -39,16 +39,31 @@ pub const BAN_TOPS: &str = "ban_tops";
 pub const BAN_CHUNKS: &str = "ban_chunks";
 /// Array of [`super::ban::BucketWords`]: [`super::ban::BanMap::Set`].
 pub const BAN_SET: &str = "ban_set";
+/// Array of [`super::ban::AddressWords`]: [`super::ban::BanMap::Addresses`].
+pub const BAN_ADDRESSES: &str = "ban_addresses";
 /// Every array that user space shares, in the order in which they are pinned.
-pub const MAPS: [&str; 12] = [
-    POLICY, SWITCH, COUNTERS, FRAGMENTS, FLOWS, PORTS, BAN_FILTER, BAN_TOPS, BAN_CHUNKS, BAN_SET,
-    METERS, CEILINGS,
+pub const MAPS: [&str; 13] = [
+    POLICY,
+    SWITCH,
+    COUNTERS,
+    FRAGMENTS,
+    FLOWS,
+    PORTS,
+    BAN_FILTER,
+    BAN_TOPS,
+    BAN_CHUNKS,
+    BAN_SET,
+    BAN_ADDRESSES,
+    METERS,
+    CEILINGS,
 ];
 
 /// Constant of the object: words in one policy slot.
 pub const SLOT_WORDS: &str = "SLOT_WORDS";
 /// Constant of the object: buckets of the set of bans less one.
 pub const BAN_MASK: &str = "BAN_MASK";
+/// Constant of the object: buckets of banned IPv4 addresses less one.
+pub const BAN_ADDRESS_MASK: &str = "BAN_ADDRESS_MASK";
 /// Constant of the object: counter shards, a power of two.
 pub const SHARDS: &str = "SHARDS";
 /// Constant of the object: 1 when every possible CPU has a shard of its own.

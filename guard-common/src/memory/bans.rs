@@ -1,53 +1,46 @@
-//! The four arrays of bans, in memory.
+//! The arrays of bans, in memory.
 
 use std::cell::{Cell, RefCell};
 
-use crate::abi::ban::{BUCKET_WORDS, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS};
+use crate::abi::ban::{BanMap, Sizes};
 
 /// Arrays of bans as they lie in the maps. Made when something is written to them.
 #[derive(Clone, Debug)]
 pub struct MemBans {
-    arrays: [RefCell<Vec<Cell<u64>>>; 4],
-    chunks: u32,
-    buckets: u32,
+    arrays: [RefCell<Vec<Cell<u64>>>; BanMap::ALL.len()],
+    sizes: Sizes,
 }
 
 impl Default for MemBans {
     fn default() -> Self {
-        Self::with_room(64, 1 << 10)
+        Self::with_room(Sizes {
+            chunks: 64,
+            buckets: 1 << 10,
+            addresses: 1 << 10,
+        })
     }
 }
 
 impl MemBans {
-    /// With room for that many chunks and buckets, the latter a power of two.
+    /// Of these sizes.
     ///
     /// # Panics
-    /// When it is none.
+    /// When a number of buckets is no power of two.
     #[must_use]
-    pub fn with_room(chunks: u32, buckets: u32) -> Self {
-        assert!(buckets.is_power_of_two(), "{buckets} buckets");
+    pub fn with_room(sizes: Sizes) -> Self {
+        for buckets in [sizes.buckets, sizes.addresses] {
+            assert!(buckets.is_power_of_two(), "{buckets} buckets");
+        }
         Self {
             arrays: Default::default(),
-            chunks,
-            buckets,
+            sizes,
         }
     }
 
-    /// Buckets of the set less one.
+    /// How large they are.
     #[must_use]
-    pub fn mask(&self) -> u32 {
-        self.buckets - 1
-    }
-
-    /// Words of an array.
-    #[must_use]
-    pub fn words(&self, map: BanMap) -> usize {
-        match map {
-            BanMap::Filter => FILTER_LEN as usize,
-            BanMap::Tops => TOPS as usize,
-            BanMap::Chunks => (self.chunks * CHUNK_WORDS) as usize,
-            BanMap::Set => self.buckets as usize * BUCKET_WORDS,
-        }
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// A word; 0 behind the end.
@@ -66,7 +59,7 @@ impl MemBans {
     pub fn store(&self, map: BanMap, at: usize, value: u64) {
         let mut array = self.arrays[map as usize].borrow_mut();
         if array.is_empty() {
-            array.resize(self.words(map), Cell::new(0));
+            array.resize(self.sizes.words(map), Cell::new(0));
         }
         array[at].set(value);
     }

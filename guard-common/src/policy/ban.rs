@@ -4,8 +4,9 @@ use super::{Tables, rules, slot::Slot};
 use crate::abi::{
     addr::Addr,
     ban::{
-        BanTag, Cell, ChunkPlace, FIRST_V6, FilterBit, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6,
-        LEVELS_WORD, STEP_V6, Top, WAYS, level_bit,
+        ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FIRST_V6, FilterBit,
+        LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6, Top, WAYS, first_bucket,
+        level_bit, second_bucket,
     },
     switch::SlotState,
 };
@@ -14,7 +15,7 @@ use crate::abi::{
 #[inline(always)]
 pub(super) fn cuts<T: Tables>(tables: &T, state: SlotState, source: Addr) -> bool {
     may_be_banned(tables, source)
-        && tables.is_banned(source)
+        && is_banned(tables, source)
         && !rules::is_never(&Slot::of(tables, state), state.flags(), source)
 }
 
@@ -35,35 +36,77 @@ fn has<T: Tables>(tables: &T, bit: FilterBit) -> bool {
 /// Is a ban of this source in force?
 #[inline(always)]
 pub fn is_banned<T: Tables>(tables: &T, source: Addr) -> bool {
+    source.is_v4() && is_banned_address(tables, source) || tables.is_in_banned_prefix(source)
+}
+
+/// Is a ban of exactly this IPv4 address in force?
+#[inline(always)]
+fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
+    let (mask, now) = (tables.ban_address_mask(), tables.eighths());
+    let address = source.v4();
+    let bucket = first_bucket(address, mask, |index| tables.flow_key(index));
+    let (end, is_crowded) = look_into(&tables.banned_addresses(bucket), address);
+    if end.is_live(now) {
+        return true;
+    }
+    if !is_crowded {
+        return false;
+    }
+    let bucket = second_bucket(address, mask, |index| tables.flow_key(index));
+    let (end, _) = look_into(&tables.banned_addresses(bucket), address);
+    end.is_live(now)
+}
+
+/// End of the ban of an address in a bucket, and whether it may stand elsewhere. Without jumps: which
+/// place it has is nothing that a CPU could foresee.
+#[inline(always)]
+fn look_into<B: BannedAddresses>(bucket: &B, address: u32) -> (Expiry, bool) {
+    let (mut found, mut last) = (0, 0);
+    for way in 0..ADDRESS_WAYS {
+        last = bucket.word(way);
+        let difference = (last ^ u64::from(address)) & 0xffff_ffff;
+        // All ones where there is no difference.
+        let is_same = (difference.wrapping_sub(1) as i64 >> 63) as u64;
+        found |= last & B::hide(is_same);
+    }
+    let is_crowded = AddressEntry::from_word(last).is_crowded();
+    (AddressEntry::from_word(found).end(), is_crowded)
+}
+
+/// Is a ban in force of a prefix that holds this source? An IPv4 address by itself is none here.
+#[inline(always)]
+pub fn is_in_banned_prefix<T: Tables>(tables: &T, source: Addr) -> bool {
     let now = tables.eighths();
     if source.is_v4() {
-        is_banned_v4(tables, source, now)
+        is_in_banned_prefix_v4(tables, source, now)
     } else {
-        is_banned_v6(tables, source, now)
+        is_in_banned_prefix_v6(tables, source, now)
     }
 }
 
 #[inline(always)]
-fn is_banned_v4<T: Tables>(tables: &T, source: Addr, now: u32) -> bool {
+fn is_in_banned_prefix_v4<T: Tables>(tables: &T, source: Addr, now: u32) -> bool {
     let top = Top::from_word(tables.ban_top(Top::at(source)));
     if top.cell.expiry().is_live(now) {
         return true;
     }
-    let mut has_blocks = false;
-    if top.chunk != 0 {
-        let place = ChunkPlace::of(top.chunk, source);
-        let cell = place.get(tables.ban_chunk(place.word));
-        if cell.expiry().is_live(now) {
-            return true;
-        }
-        has_blocks = cell.has_longer();
+    if top.chunk == 0 {
+        return false;
     }
-    find(tables, source, LEVEL_ADDRESS).expiry().is_live(now)
-        || has_blocks && find(tables, source, LEVEL_BLOCK).expiry().is_live(now)
+    let place = ChunkPlace::of(top.chunk, source);
+    let cell = place.get(tables.ban_chunk(place.word));
+    if cell.expiry().is_live(now) {
+        return true;
+    }
+    cell.has_longer()
+        && tables
+            .find_ban(source.masked(LEVEL_BLOCK), LEVEL_BLOCK)
+            .expiry()
+            .is_live(now)
 }
 
 #[inline(always)]
-fn is_banned_v6<T: Tables>(tables: &T, source: Addr, now: u32) -> bool {
+fn is_in_banned_prefix_v6<T: Tables>(tables: &T, source: Addr, now: u32) -> bool {
     let levels = tables.ban_filter(LEVELS_WORD);
     let mut level = FIRST_V6;
     while level <= LEVEL_ADDRESS {
@@ -81,11 +124,6 @@ fn is_banned_v6<T: Tables>(tables: &T, source: Addr, now: u32) -> bool {
     false
 }
 
-#[inline(always)]
-fn find<T: Tables>(tables: &T, source: Addr, level: u32) -> Cell {
-    tables.find_ban(source.masked(level), level)
-}
-
 /// The cell of exactly this prefix in the set.
 #[inline(always)]
 pub fn find_ban<T: Tables>(tables: &T, prefix: Addr, level: u32) -> Cell {
@@ -99,6 +137,18 @@ pub fn find_ban<T: Tables>(tables: &T, prefix: Addr, level: u32) -> Cell {
         }
     }
     Cell::EMPTY
+}
+
+/// A bucket of banned IPv4 addresses: eight words, places taken modulo eight.
+pub trait BannedAddresses {
+    /// A word: [`AddressEntry`].
+    fn word(&self, way: usize) -> u64;
+
+    /// The same value, of which the compiler knows nothing.
+    #[inline(always)]
+    fn hide(value: u64) -> u64 {
+        value
+    }
 }
 
 /// A bucket of the set. Places are taken modulo [`WAYS`].

@@ -32,7 +32,7 @@ mod source;
 mod tables;
 mod tcp;
 
-pub use ban::{BanBucket, find_ban, is_banned};
+pub use ban::{BanBucket, BannedAddresses, find_ban, is_banned, is_in_banned_prefix};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
@@ -73,18 +73,50 @@ pub struct Arrival {
     pub ifindex: u32,
 }
 
-/// The whole way of a frame.
+/// What becomes of a frame.
 #[inline(always)]
 pub fn judge<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
 where
     R: PacketReader + ?Sized,
     T: Tables,
 {
-    let judgement = weigh(reader, tables, arrival);
+    let judgement = match judge_at_once(reader, tables) {
+        Some(judgement) => judgement,
+        None => weigh(reader, tables, arrival),
+    };
+    settled(reader, tables, judgement)
+}
+
+/// The same by the whole way, also where there is a shorter one; for tests.
+pub fn judge_at_length<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    settled(reader, tables, weigh(reader, tables, arrival))
+}
+
+#[inline(always)]
+fn settled<R, T>(reader: &R, tables: &T, judgement: Judgement) -> Judgement
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
     if judgement.opening.is_none() {
         return judgement;
     }
     opening::settle(reader, tables, judgement)
+}
+
+/// The short way, if the frame has one: all but what becomes of an opening.
+#[inline(always)]
+pub fn judge_at_once<R, T>(reader: &R, tables: &T) -> Option<Judgement>
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let state = slot::in_force(tables);
+    Some(in_mode(state, shortcut::judge(reader, tables, state)?))
 }
 
 /// Parse, decide, remember: all but what becomes of an opening.
@@ -95,11 +127,7 @@ where
     T: Tables,
 {
     let state = slot::in_force(tables);
-    let judgement = match shortcut::judge(reader, tables, state) {
-        Some(judgement) => judgement,
-        None => go_through(reader, tables, state, arrival),
-    };
-    in_mode(state, judgement)
+    in_mode(state, go_through(reader, tables, state, arrival))
 }
 
 /// In monitor mode everything passes.
@@ -142,19 +170,6 @@ where
         Ok(Frame::Eapol) => without_service(Reason::Eapol),
         Err(error) => without_service(error.reason()),
     }
-}
-
-/// The short way and the whole way of a frame for which there is a short one, which must agree; for
-/// tests.
-pub fn both_ways<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Option<[Judgement; 2]>
-where
-    R: PacketReader + ?Sized,
-    T: Tables,
-{
-    let state = slot::in_force(tables);
-    let short = shortcut::judge(reader, tables, state)?;
-    let whole = go_through(reader, tables, state, arrival);
-    Some([in_mode(state, short), in_mode(state, whole)])
 }
 
 /// The decision about an IP packet.

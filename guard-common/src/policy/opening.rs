@@ -62,6 +62,17 @@ impl Opening {
         Self(bits | (tags as u8 & 3) << Self::TAGS_SHIFT)
     }
 
+    /// A SYN over untagged IPv4 without options.
+    #[inline(always)]
+    pub(super) fn plain_v4(marks: u8) -> Self {
+        let answerable = if marks & IS_FORWARDED == 0 {
+            Self::ANSWERABLE
+        } else {
+            0
+        };
+        Self(Self::OPENS | Self::IS_V4 | answerable)
+    }
+
     /// The inverse of [`Opening::bits`].
     #[inline(always)]
     #[must_use]

@@ -1,18 +1,19 @@
 //! The short way of what floods are made of: an IPv4 packet without tags, options or fragments, TCP or
-//! UDP, read in one piece. What is said here is what the whole way says (every packet test holds the
-//! two against each other); where that would take more than a look into a table, nothing is said.
+//! UDP, read in one piece. What is said here is what the whole way says (tests hold the two against
+//! each other: the kernel takes this way, the model that one); where the answer is not so simple,
+//! nothing is said.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Judgement, Opening, Slot, Tables, ban,
+    Found, Judgement, Opening, Slot, Tables, ban, flow,
     rules::{self, Stranger},
     tcp,
 };
 use crate::{
     abi::{
         addr::Addr,
-        flow::{HAS_SESSIONS, flow_mark},
+        flow::{Event, Tuple},
         image::{ANY_ALLOWS, DEFAULT_ALLOW},
         reason::{Reason, Verdict},
         service::{Service, protocol},
@@ -74,13 +75,15 @@ where
     if ETHERNET_LEN + total_len > reader.len() {
         return None;
     }
-    let source = Addr::from_v4(u32::from_be_bytes(headers.source));
+    let source = u32::from_be_bytes(headers.source);
     // Martians, or nearly.
-    if !matches!(headers.source[0], 1..=126 | 128..=223) {
+    let network = source >> 24;
+    if network == 0 || network == 127 || network > 223 {
         return None;
     }
+    let source = Addr::from_v4(source);
     let port = u16::from_be_bytes(headers.destination_port);
-    let (service, opens, marks) = match headers.protocol {
+    let (service, opens) = match headers.protocol {
         protocol::TCP => {
             let header_len = usize::from(headers.data_offset >> 4) * 4;
             let flags = TcpFlags(headers.flags);
@@ -90,8 +93,7 @@ where
             {
                 return None;
             }
-            let marks = flow_mark(protocol::TCP) | HAS_SESSIONS;
-            (Service::tcp(port), flags.opens(), marks)
+            (Service::tcp(port), flags.opens())
         }
         protocol::UDP => {
             const DHCP_CLIENT: u16 = 68;
@@ -99,7 +101,7 @@ where
             if len < UDP_LEN || IPV4_LEN + len > total_len || port == DHCP_CLIENT {
                 return None;
             }
-            (Service::udp(port), false, flow_mark(protocol::UDP))
+            (Service::udp(port), false)
         }
         _ => return None,
     };
@@ -107,23 +109,52 @@ where
     let policy = &Slot::of(tables, state);
     let group = rules::group_number(policy, service);
     let is_closed = group == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
-    let verdict = if is_closed && opens {
-        Verdict::of(Reason::DefaultDrop)
-    } else if ban::cuts(tables, state, source) {
-        Verdict::of(Reason::Banned)
-    } else {
-        let stranger = rules::stranger(policy, flags, group, source);
-        match stranger {
-            Stranger::Allowed(verdict) if !opens => verdict,
-            Stranger::Unnamed if is_closed && tables.port_marks(port) & marks == 0 => {
-                Verdict::of(Reason::DefaultDrop)
-            }
-            Stranger::Allowed(_) | Stranger::Unnamed | Stranger::Other => return None,
-        }
+    let judgement = |verdict, opening| {
+        Some(Judgement {
+            verdict,
+            service: Some(service),
+            opening,
+        })
     };
-    Some(Judgement {
-        verdict,
-        service: Some(service),
-        opening: Opening::NONE,
-    })
+    if is_closed && opens {
+        return judgement(Verdict::of(Reason::DefaultDrop), Opening::NONE);
+    }
+    if ban::cuts(tables, state, source) {
+        return judgement(Verdict::of(Reason::Banned), Opening::NONE);
+    }
+    match rules::stranger(policy, flags, group, source) {
+        Stranger::Allowed(verdict) if !opens => judgement(verdict, Opening::NONE),
+        Stranger::Allowed(verdict) => {
+            judgement(verdict, Opening::plain_v4(tables.port_marks(port)))
+        }
+        Stranger::Unnamed if is_closed => {
+            let marks = tables.port_marks(port);
+            let tuple = Tuple {
+                remote: source,
+                local: Addr::from_v4(u32::from_be_bytes(headers.destination)),
+                remote_port: u16::from_be_bytes(headers.source_port),
+                local_port: port,
+                protocol: headers.protocol,
+            };
+            let found = flow::find(tables, &tuple, marks, Event::Arrives);
+            if let Found::Living = found {
+                return Some(Judgement {
+                    verdict: Verdict::of(Reason::Reply),
+                    service: None,
+                    opening: Opening::NONE,
+                });
+            }
+            let headers = flow::Headers {
+                at: ETHERNET_LEN as u32,
+                is_quoted: false,
+            };
+            let reason = if flow::has_session(tables, &tuple, headers, marks, found) {
+                Reason::LiveSession
+            } else {
+                Reason::DefaultDrop
+            };
+            judgement(Verdict::of(reason), Opening::NONE)
+        }
+        Stranger::Unnamed | Stranger::Other => None,
+    }
 }

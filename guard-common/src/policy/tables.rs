@@ -10,7 +10,7 @@ use crate::abi::{
 };
 
 use super::{
-    BanBucket, Entries, Found, Headers, Listener, Newcomer, Place, Quotation, QuotedPart,
+    BanBucket, BannedAddresses, Entries, Found, Headers, Listener, Newcomer, Place, Quotation, QuotedPart,
     RulesAnswer, Way,
 };
 use crate::packet::PacketReader;
@@ -202,6 +202,12 @@ pub trait Tables {
     /// Bucket `index` of it.
     fn ban_bucket(&self, index: u32) -> impl BanBucket;
 
+    /// Buckets of [`crate::abi::ban::BanMap::Addresses`] less one.
+    fn ban_address_mask(&self) -> u32;
+
+    /// Bucket `index` of it.
+    fn banned_addresses(&self, index: u32) -> impl BannedAddresses;
+
     /// [`super::find_ban`], likewise.
     #[inline(always)]
     fn find_ban(&self, prefix: Addr, level: u32) -> Cell
@@ -211,13 +217,13 @@ pub trait Tables {
         super::find_ban(self, prefix, level)
     }
 
-    /// [`super::is_banned`], likewise.
+    /// [`super::is_in_banned_prefix`], likewise.
     #[inline(always)]
-    fn is_banned(&self, source: Addr) -> bool
+    fn is_in_banned_prefix(&self, source: Addr) -> bool
     where
         Self: Sized,
     {
-        super::is_banned(self, source)
+        super::is_in_banned_prefix(self, source)
     }
 
     /// Counts what is no packet.

@@ -1,6 +1,6 @@
 //! `status` and `version`.
 
-use guard_common::abi::{ABI_VERSION, ban};
+use guard_common::abi::{ABI_VERSION, ban::BanMap};
 use serde_json::json;
 
 use super::{args::View, deadline, service};
@@ -47,10 +47,11 @@ fn ban_tables_json(controller: &Controller) -> serde_json::Value {
         return serde_json::Value::Null;
     };
     json!({
-        "filter_bytes": 8 * u64::from(ban::FILTER_LEN),
-        "tops_bytes": 8 * u64::from(ban::TOPS),
-        "chunks_bytes": 8 * u64::from(sizes.chunks) * u64::from(ban::CHUNK_WORDS),
-        "set_bytes": 8 * u64::from(sizes.buckets) * ban::BUCKET_WORDS as u64,
+        "filter_bytes": sizes.bytes_of(BanMap::Filter),
+        "tops_bytes": sizes.bytes_of(BanMap::Tops),
+        "chunks_bytes": sizes.bytes_of(BanMap::Chunks),
+        "set_bytes": sizes.bytes_of(BanMap::Set),
+        "addresses_bytes": sizes.bytes_of(BanMap::Addresses),
         "total_bytes": sizes.bytes(),
     })
 }

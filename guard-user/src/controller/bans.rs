@@ -5,6 +5,7 @@ mod session;
 
 use std::{collections::BTreeSet, time::Duration};
 
+use guard_common::abi::ban::Sizes;
 use ipnetwork::IpNetwork;
 
 use super::{Consent, Controller};
@@ -14,7 +15,7 @@ use crate::{
         protected::Why,
         settings::Settings,
         store::{Added, Now, Origin, Record},
-        table::Sizes,
+        table::Memory as _,
         target::refuse_wide,
     },
     dataplane::{clock, pins},

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use guard_common::abi::ban::{BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry};
+use guard_common::abi::ban::{
+    ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry, LEVEL_ADDRESS, Sizes, WAYS,
+};
 
 use super::{clock, enlarge, mapping::Mapping, pins, slots};
 use crate::{
@@ -11,24 +13,20 @@ use crate::{
         Prefix,
         settings::Capacity,
         store::{End, Now},
-        table::{Full, Held, Memory, Sizes, Writer, cells},
+        table::{Full, Held, Memory, Writer, cells},
     },
     failure::{Exit, Failure},
     layout::Layout,
 };
 
-/// Chunks that an installation begins with: 64 KB.
-pub const FIRST_CHUNKS: u32 = Sizes::SMALLEST.chunks;
-/// Buckets of the set that an installation begins with: 1 MB, room for 32 000 bans at half load.
-pub const FIRST_BUCKETS: u32 = Sizes::SMALLEST.buckets;
-
-/// The four arrays, shared with the kernel.
+/// The arrays, shared with the kernel.
 #[derive(Debug)]
 pub struct Shared {
     pub(super) filter: Mapping,
     pub(super) tops: Mapping,
     pub(super) chunks: Mapping,
     pub(super) set: Mapping,
+    pub(super) addresses: Mapping,
 }
 
 impl Shared {
@@ -38,15 +36,7 @@ impl Shared {
             BanMap::Tops => &self.tops,
             BanMap::Chunks => &self.chunks,
             BanMap::Set => &self.set,
-        }
-    }
-
-    /// How large they are.
-    #[must_use]
-    pub fn sizes(&self) -> Sizes {
-        Sizes {
-            chunks: self.chunks(),
-            buckets: self.mask() + 1,
+            BanMap::Addresses => &self.addresses,
         }
     }
 }
@@ -68,12 +58,12 @@ impl Memory for Shared {
         }
     }
 
-    fn chunks(&self) -> u32 {
-        self.chunks.len() as u32 / CHUNK_WORDS
-    }
-
-    fn mask(&self) -> u32 {
-        (self.set.len() / BUCKET_WORDS) as u32 - 1
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            chunks: self.chunks.len() as u32 / CHUNK_WORDS,
+            buckets: (self.set.len() / BUCKET_WORDS) as u32,
+            addresses: (self.addresses.len() / ADDRESS_WAYS) as u32,
+        }
     }
 
     fn let_packets_pass(&mut self) {
@@ -190,14 +180,16 @@ impl BanTables {
         bans: impl Iterator<Item = Prefix>,
     ) -> Result<(), Failure> {
         let mut nets = std::collections::BTreeSet::new();
-        let mut entries = 0u64;
+        let (mut entries, mut addresses) = (0u64, 0u64);
         for prefix in bans {
             let level = crate::bans::table::holding_level(prefix);
             let is_in_chunk = prefix.is_v4() && (113..=124).contains(&level);
             if is_in_chunk {
                 nets.insert(prefix.addr().v4() >> 16);
             }
-            if !prefix.is_v4() || level > 120 {
+            if prefix.is_v4() && level == LEVEL_ADDRESS {
+                addresses += cells(prefix).count() as u64;
+            } else if !prefix.is_v4() || level > 120 {
                 // The /64 of what is longer has a mark.
                 let marks = u64::from(!prefix.is_v4() && level > 64);
                 entries += cells(prefix).count() as u64 + marks;
@@ -206,28 +198,19 @@ impl BanTables {
         let now = self.sizes();
         let wanted = Sizes {
             chunks: now.chunks.max((nets.len() as u32 + 1).next_multiple_of(64)),
-            buckets: now.buckets.max(buckets_for(entries)),
+            buckets: now.buckets.max(buckets_for(entries, WAYS)),
+            addresses: now.addresses.max(buckets_for(addresses, ADDRESS_WAYS)),
         };
-        let wanted = wanted.at_most(self.most);
-        if wanted.chunks > now.chunks || wanted.buckets > now.buckets {
-            self.enlarge(layout, wanted.larger(now))?;
+        let wanted = wanted.at_most(self.most).larger(now);
+        if wanted != now {
+            self.enlarge(layout, wanted)?;
         }
         Ok(())
     }
 
     fn grow(&mut self, layout: &Layout, full: Full) -> Result<(), Failure> {
         let now = self.sizes();
-        let wanted = match full {
-            Full::Chunks => Sizes {
-                chunks: now.chunks * 2,
-                ..now
-            },
-            Full::Set => Sizes {
-                buckets: now.buckets * 2,
-                ..now
-            },
-        };
-        let wanted = wanted.at_most(self.most).larger(now);
+        let wanted = full.doubled(now).at_most(self.most).larger(now);
         if wanted == now {
             return Err(Failure::new(
                 Exit::Failed,
@@ -276,19 +259,21 @@ fn expiry(end: End, now: u32, boot_ms: u64, eighth: Duration) -> Expiry {
 }
 
 /// Buckets that hold so many entries without moving many: six of ten places are taken.
-fn buckets_for(entries: u64) -> u32 {
-    let buckets = (entries * 10).div_ceil(24).max(1);
+fn buckets_for(entries: u64, ways: usize) -> u32 {
+    let buckets = (entries * 10).div_ceil(6 * ways as u64).max(1);
     u32::try_from(buckets.next_power_of_two()).unwrap_or(1 << 31)
 }
 
 /// Sizes beyond which the tables do not grow: every prefix may need a place, and every /16 a chunk.
 fn most(capacity: Capacity) -> Sizes {
     let Capacity { ipv4, ipv6, cidrs } = capacity;
-    let entries = u64::from(ipv4) + u64::from(ipv6) + u64::from(cidrs);
+    let entries = u64::from(ipv6) + u64::from(cidrs);
     Sizes {
         chunks: cidrs.saturating_add(64).min((1 << 16) + 1),
-        buckets: buckets_for(entries).max(Sizes::SMALLEST.buckets),
+        buckets: buckets_for(entries, WAYS),
+        addresses: buckets_for(u64::from(ipv4), ADDRESS_WAYS),
     }
+    .larger(Sizes::SMALLEST)
 }
 
 #[cfg(test)]
@@ -299,7 +284,7 @@ mod tests {
     fn the_default_capacity_fits_the_budget() {
         let most = most(Capacity::default());
         let mb = most.bytes() >> 20;
-        assert!(mb <= 136, "{mb} MB");
+        assert!(mb <= 160, "{mb} MB");
         assert!(Sizes::SMALLEST.bytes() >> 20 <= 5);
     }
 

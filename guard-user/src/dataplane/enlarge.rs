@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use guard_common::abi::names;
+use guard_common::abi::{ban::Sizes, names};
 
 use super::{
     Object, Parameters, Purpose,
@@ -13,11 +13,13 @@ use super::{
     pins, preflight,
 };
 use crate::{
-    bans::table::Sizes,
     failure::{Failure, from_io},
     host::Network,
     layout::Layout,
 };
+
+/// The arrays that grow.
+const GROWING: [&str; 3] = [names::BAN_CHUNKS, names::BAN_SET, names::BAN_ADDRESSES];
 
 /// Makes larger tables of bans and lets a program that uses them take over, link by link. `fill` writes
 /// into them what the smaller ones say; filter and tops are shared.
@@ -32,10 +34,9 @@ pub(super) fn enlarge(
 ) -> Result<Shared, Failure> {
     preflight::may_load()?;
     let maps = layout.maps();
-    let fresh = [names::BAN_CHUNKS, names::BAN_SET];
+    let fresh = GROWING;
     let parameters = Parameters {
-        ban_chunks: sizes.chunks,
-        ban_buckets: sizes.buckets,
+        bans: sizes,
         ..pins::parameters(layout, Purpose::Filter)?
     };
     let mut object = Object::load(parameters, Some((&maps, &fresh))).map_err(load_failure)?;
@@ -69,7 +70,7 @@ pub(super) fn enlarge(
 
 /// Was a command killed while it made larger tables of bans?
 pub(super) fn is_enlarging(maps: &Path) -> bool {
-    [names::BAN_CHUNKS, names::BAN_SET]
+    GROWING
         .into_iter()
         .any(|name| maps.join(next_name(name)).exists())
 }

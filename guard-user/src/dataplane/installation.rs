@@ -13,6 +13,7 @@ use std::{
 
 use aya::programs::ProgramError;
 use guard_common::abi::{
+    ban::Sizes,
     counters::MAX_SHARDS,
     names,
     switch::{SlotState, SwitchWord},
@@ -22,7 +23,7 @@ use super::{
     Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
     attach::{Attached, attach, replace},
-    bans, clock, egress,
+    clock, egress,
     object::LoadError,
     pins::{self, link_name},
     preflight,
@@ -176,8 +177,7 @@ fn install_first(
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
     let parameters = Parameters {
-        ban_chunks: bans::FIRST_CHUNKS,
-        ban_buckets: bans::FIRST_BUCKETS,
+        bans: Sizes::SMALLEST,
         slot_words,
         shards,
         own_shard,

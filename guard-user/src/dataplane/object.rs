@@ -8,7 +8,7 @@ use aya::{
     programs::{ProgramError, SchedClassifier, Xdp},
 };
 use guard_common::abi::{
-    ban::{self, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS},
+    ban::{BanMap, CHUNK_WORDS, Sizes},
     ceiling,
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
@@ -35,10 +35,8 @@ pub static BENCH_OBJECT: &[u8] =
 pub struct Parameters {
     /// Words in one policy slot.
     pub slot_words: u32,
-    /// Chunks of the table of IPv4 /24 bans, the unused first one included.
-    pub ban_chunks: u32,
-    /// Buckets of the set of bans, a power of two.
-    pub ban_buckets: u32,
+    /// Sizes of the arrays of bans.
+    pub bans: Sizes,
     /// Counter shards, a power of two.
     pub shards: u32,
     /// Every possible CPU has a shard of its own.
@@ -104,7 +102,8 @@ impl Object {
             Purpose::Filter => (0u32, 0u32),
             Purpose::Explain(ifindex) => (1, ifindex),
         };
-        let ban_mask = parameters.ban_buckets - 1;
+        let bans = parameters.bans;
+        let (ban_mask, address_mask) = (bans.mask(), bans.address_mask());
         let fixed_clock = u32::from(parameters.fixed_clock);
         let jiffy_us = clock::jiffy_us();
         let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
@@ -115,6 +114,7 @@ impl Object {
             .override_global(names::ANSWERS, &answers, true)
             .override_global(names::ASKS_MTU, &asks_mtu, true)
             .override_global(names::BAN_MASK, &ban_mask, true)
+            .override_global(names::BAN_ADDRESS_MASK, &address_mask, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
@@ -123,8 +123,9 @@ impl Object {
             .override_global(names::SHARDS, &parameters.shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
             .override_global(names::SEED, &parameters.seed, true)
-            .map_max_entries(names::BAN_CHUNKS, parameters.ban_chunks * CHUNK_WORDS)
-            .map_max_entries(names::BAN_SET, parameters.ban_buckets)
+            .map_max_entries(names::BAN_CHUNKS, bans.chunks * CHUNK_WORDS)
+            .map_max_entries(names::BAN_SET, bans.buckets)
+            .map_max_entries(names::BAN_ADDRESSES, bans.addresses)
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
             .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
         if let Some((pins, fresh)) = reuse {
@@ -296,17 +297,14 @@ impl Object {
     /// # Errors
     /// When the kernel does not map it.
     pub fn ban_words(&self, map: BanMap) -> Result<Mapping, LoadError> {
-        let Parameters {
-            ban_chunks,
-            ban_buckets,
-            ..
-        } = self.parameters;
-        match map {
-            BanMap::Filter => self.mapping(names::BAN_FILTER, FILTER_LEN),
-            BanMap::Tops => self.mapping(names::BAN_TOPS, TOPS),
-            BanMap::Chunks => self.mapping(names::BAN_CHUNKS, ban_chunks * CHUNK_WORDS),
-            BanMap::Set => self.mapping(names::BAN_SET, ban_buckets * ban::BUCKET_WORDS as u32),
-        }
+        let name = match map {
+            BanMap::Filter => names::BAN_FILTER,
+            BanMap::Tops => names::BAN_TOPS,
+            BanMap::Chunks => names::BAN_CHUNKS,
+            BanMap::Set => names::BAN_SET,
+            BanMap::Addresses => names::BAN_ADDRESSES,
+        };
+        self.mapping(name, self.parameters.bans.words(map) as u32)
     }
 
     /// All of them.
@@ -319,6 +317,7 @@ impl Object {
             tops: self.ban_words(BanMap::Tops)?,
             chunks: self.ban_words(BanMap::Chunks)?,
             set: self.ban_words(BanMap::Set)?,
+            addresses: self.ban_words(BanMap::Addresses)?,
         })
     }
 

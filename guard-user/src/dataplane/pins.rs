@@ -128,6 +128,11 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         names::BAN_SET,
         size_of::<ban::BucketWords>() as u32,
     )?;
+    let ban_addresses = Pinned::open(
+        &folder,
+        names::BAN_ADDRESSES,
+        size_of::<ban::AddressWords>() as u32,
+    )?;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == WORDS
         && counters.entries.is_multiple_of(SHARD_ROWS)
@@ -139,6 +144,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && ban_tops.entries == ban::TOPS
         && ban_chunks.entries.is_multiple_of(ban::CHUNK_WORDS)
         && ban_set.entries.is_power_of_two()
+        && ban_addresses.entries.is_power_of_two()
         && ceilings.entries == ceiling::WORDS
         && meters.entries == meter::BUCKETS;
     if !is_known {
@@ -166,6 +172,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
             tops: ban_tops.mapping(1)?,
             chunks: ban_chunks.mapping(1)?,
             set: ban_set.mapping(ban::BUCKET_WORDS as u32)?,
+            addresses: ban_addresses.mapping(ban::ADDRESS_WAYS as u32)?,
         },
         ceilings: Ceilings::new(ceilings.mapping(1)?),
     }))
@@ -189,9 +196,17 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
         names::BAN_SET,
         size_of::<ban::BucketWords>() as u32,
     )?;
+    let addresses = Pinned::open(
+        &folder,
+        names::BAN_ADDRESSES,
+        size_of::<ban::AddressWords>() as u32,
+    )?;
     Ok(Parameters {
-        ban_chunks: chunks.entries / ban::CHUNK_WORDS,
-        ban_buckets: set.entries,
+        bans: ban::Sizes {
+            chunks: chunks.entries / ban::CHUNK_WORDS,
+            buckets: set.entries,
+            addresses: addresses.entries,
+        },
         slot_words,
         shards,
         own_shard: possible_cpus() <= shards,

@@ -11,7 +11,7 @@ use guard_common::{
     memory::MemBans,
 };
 
-use super::{Full, Held, Memory, Writer, set};
+use super::{Full, Held, Memory, Writer, addresses, set};
 
 impl<M: Memory> Writer<M> {
     /// Makes these the bans.
@@ -19,13 +19,17 @@ impl<M: Memory> Writer<M> {
     /// # Errors
     /// When an array is full; nothing that was banned is let in then.
     pub fn replace(&mut self, bans: &[Held], now: u32) -> Result<(), Full> {
-        let wanted = MemBans::with_room(self.memory.chunks(), self.memory.mask() + 1);
+        let wanted = MemBans::with_room(self.memory.sizes());
         let mut writer = Writer::with_keys(&wanted, self.keys);
         for (prefix, end) in bans {
             writer.raise(*prefix, *end, now)?;
             self.raise(*prefix, *end, now)?;
         }
         let wanted = &wanted;
+        let keys = self.keys;
+        addresses::retain(&mut self.memory, |address| {
+            addresses::get(&wanted, &keys, address)
+        });
         let cells: HashMap<u64, Cell> = set::entries(&wanted).collect();
         set::retain(&mut self.memory, |tag| cells.get(&tag).copied());
         for index in 0..TOPS {
@@ -72,9 +76,14 @@ impl<M: Memory> Writer<M> {
     /// # Errors
     /// When there is no room.
     pub fn take_over(&mut self, smaller: &impl Memory, now: u32) -> Result<(), Full> {
-        for index in 0..smaller.chunks() * CHUNK_WORDS {
+        for index in 0..smaller.sizes().chunks * CHUNK_WORDS {
             let word = smaller.load(BanMap::Chunks, index);
             self.memory.store(BanMap::Chunks, index, word);
+        }
+        for (address, end) in addresses::entries(smaller) {
+            if end.is_live(now) {
+                addresses::put(&mut self.memory, &self.keys, address, end, now)?;
+            }
         }
         for (tag, cell) in set::entries(smaller) {
             if cell.has_longer() || cell.expiry().is_live(now) {

@@ -38,7 +38,7 @@ pub(super) fn put(memory: &mut impl Memory, tag: BanTag, new: Cell, now: u32) ->
         memory.store(BanMap::Set, place.cell_word(), u64::from(new.bits()));
         return Ok(());
     }
-    let [first, second] = tag.buckets(memory.mask());
+    let [first, second] = tag.buckets(memory.sizes().mask());
     let (in_first, in_second) = (free(memory, first, now), free(memory, second, now));
     let place = match (in_first.count, in_second.count) {
         (0, 0) => make_room(memory, first, now, MOST_MOVES)
@@ -65,7 +65,7 @@ pub(super) fn remove(memory: &mut impl Memory, tag: BanTag) {
 
 /// Every entry: tag and cell.
 pub(super) fn entries(memory: &impl Memory) -> impl Iterator<Item = (u64, Cell)> {
-    places(memory.mask()).filter_map(|place| {
+    places(memory.sizes().mask()).filter_map(|place| {
         let tag = memory.load(BanMap::Set, place.tag_word());
         (tag != 0).then(|| (tag, cell(memory, place)))
     })
@@ -73,7 +73,7 @@ pub(super) fn entries(memory: &impl Memory) -> impl Iterator<Item = (u64, Cell)>
 
 /// Gives every entry the cell that `keep` says, or removes it.
 pub(super) fn retain(memory: &mut impl Memory, mut keep: impl FnMut(u64) -> Option<Cell>) {
-    for place in places(memory.mask()) {
+    for place in places(memory.sizes().mask()) {
         let tag = memory.load(BanMap::Set, place.tag_word());
         if tag == 0 {
             continue;
@@ -93,7 +93,7 @@ fn places(mask: u32) -> impl Iterator<Item = Place> {
 }
 
 fn find(memory: &impl Memory, tag: BanTag) -> Option<Place> {
-    tag.buckets(memory.mask()).into_iter().find_map(|bucket| {
+    tag.buckets(memory.sizes().mask()).into_iter().find_map(|bucket| {
         (0..WAYS)
             .map(|way| Place { bucket, way })
             .find(|place| memory.load(BanMap::Set, place.tag_word()) == tag.bits())
@@ -143,7 +143,7 @@ fn make_room(memory: &mut impl Memory, bucket: u32, now: u32, moves: usize) -> O
             })
             .collect()
     };
-    let mask = memory.mask();
+    let mask = memory.sizes().mask();
     let candidates = movable(&|place| memory.load(BanMap::Set, place.tag_word()), mask);
     for (place, tag, second) in &candidates {
         if let Some(target) = free(memory, *second, now).place {

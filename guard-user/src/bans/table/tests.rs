@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guard_common::{
-    abi::{addr::Addr, ban::WAYS, image::FIXED_WORDS},
+    abi::{addr::Addr, ban::{ADDRESS_WAYS, WAYS}, image::FIXED_WORDS},
     memory::MemTables,
     policy::is_banned,
     testing::random::Random,
@@ -23,7 +23,7 @@ struct World {
 impl World {
     fn new(sizes: Sizes) -> Self {
         let mut tables = MemTables::with_policy(vec![0; FIXED_WORDS as usize]).with_seed(SEED);
-        tables.bans = MemBans::with_room(sizes.chunks, sizes.buckets);
+        tables.bans = MemBans::with_room(sizes);
         Self {
             tables,
             bans: BTreeMap::new(),
@@ -55,13 +55,9 @@ impl World {
     fn grow(&mut self, full: Full) {
         self.grown += 1;
         let old = &self.tables.bans;
-        let (chunks, buckets) = (Memory::chunks(&old), old.mask() + 1);
-        let larger = match full {
-            Full::Chunks => MemBans::with_room(chunks * 2, buckets),
-            Full::Set => MemBans::with_room(chunks, buckets * 2),
-        };
+        let larger = MemBans::with_room(full.doubled(old.sizes()));
         for map in [BanMap::Filter, BanMap::Tops] {
-            for at in 0..old.words(map) {
+            for at in 0..old.sizes().words(map) {
                 larger.store(map, at, old.load(map, at));
             }
         }
@@ -174,6 +170,7 @@ fn whoever_is_banned_is_found_and_nobody_else() {
         let mut world = World::new(Sizes {
             chunks: 2,
             buckets: 4,
+            addresses: 2,
         });
         let mut touched = Vec::new();
         for step in 0..300 {
@@ -203,94 +200,110 @@ fn whoever_is_banned_is_found_and_nobody_else() {
         }
         world.compare(&mut random, &touched, "all lifted");
         let set = &world.tables.bans;
-        let left = (0..set.words(BanMap::Set)).filter(|at| set.load(BanMap::Set, *at) != 0);
+        let left = (0..set.sizes().words(BanMap::Set)).filter(|at| set.load(BanMap::Set, *at) != 0);
         assert_eq!(left.count(), 0, "something stayed in the set");
+        assert_eq!(addresses::entries(&set).count(), 0, "an address stayed");
     }
 }
 
 #[test]
 fn a_set_that_is_nearly_full_moves_entries_and_loses_none() {
-    let sizes = Sizes {
-        chunks: 2,
-        buckets: 1 << 10,
-    };
-    let mut world = World::new(sizes);
-    let mut random = Random::new(7);
-    let mut banned = Vec::new();
-    while world.grown == 0 {
-        let prefix = Prefix::new(0xffff_0000_0000 | u128::from(random.number() as u32), 128);
-        world.ban(prefix, 1000);
-        banned.push(prefix);
-    }
-    assert!(
-        banned.len() > (1 << 10) * WAYS * 3 / 4,
-        "full with {} of {}",
-        banned.len(),
-        (1 << 10) * WAYS
-    );
-    for prefix in banned {
-        assert!(world.is_banned(prefix.bits()), "{prefix}");
+    const BUCKETS: u32 = 1 << 10;
+    for (case, ways, prefix) in kinds() {
+        let mut world = World::new(Sizes {
+            chunks: 2,
+            buckets: BUCKETS,
+            addresses: BUCKETS,
+        });
+        let mut random = Random::new(7);
+        let mut banned = Vec::new();
+        while world.grown == 0 {
+            let prefix = prefix(random.number());
+            world.ban(prefix, 1000);
+            banned.push(prefix);
+        }
+        let places = BUCKETS as usize * ways;
+        assert!(
+            banned.len() > places * 3 / 4,
+            "{case}: full with {} of {places}",
+            banned.len(),
+        );
+        for prefix in banned {
+            assert!(world.is_banned(prefix.bits()), "{case}: {prefix}");
+        }
     }
 }
 
 #[test]
 fn whatever_is_being_moved_is_found_at_every_step() {
     // Every store is followed by a look at everything that is banned.
-    let watched = Watched::default();
-    let mut random = Random::new(3);
-    let mut writer = Writer::new(&watched, SEED);
-    let mut banned = 0;
-    loop {
-        let prefix = Prefix::new(0xffff_0000_0000 | u128::from(random.number() as u32), 128);
-        let end = Expiry::after(0, 1000);
-        if writer.raise(prefix, end, 0).is_err() {
-            break;
+    for (case, ways, prefix) in kinds() {
+        let mut tables = MemTables::with_policy(vec![0; FIXED_WORDS as usize]).with_seed(SEED);
+        tables.bans = MemBans::with_room(Watched::SIZES);
+        let watched = Watched {
+            tables,
+            banned: Default::default(),
+            looks: Default::default(),
+        };
+        let mut random = Random::new(3);
+        let mut writer = Writer::new(&watched, SEED);
+        loop {
+            let prefix = prefix(random.number());
+            if writer.raise(prefix, Expiry::NEVER, 0).is_err() {
+                break;
+            }
+            watched.banned.borrow_mut().push(prefix.addr());
         }
-        let tag = writer.tag(prefix, 128);
-        watched.tags.borrow_mut().push(tag.bits());
-        banned += 1;
+        let (banned, looks) = (watched.banned.borrow().len(), watched.looks.get());
+        assert!(
+            banned > 64 * ways * 3 / 4 && looks > 4 * banned,
+            "{case}: {banned} banned, {looks} looks"
+        );
     }
-    assert!(banned > 200 && watched.looks.get() > 1000, "{banned}");
 }
 
-/// Tables of 64 buckets that are looked at after every store.
+/// What the two hash tables hold: entries of a bucket, and a prefix from a random number.
+fn kinds() -> [(&'static str, usize, fn(u64) -> Prefix); 2] {
+    [
+        ("addresses", ADDRESS_WAYS, |number| {
+            Prefix::new(0xffff_0000_0000 | u128::from(number as u32), 128)
+        }),
+        ("set", WAYS, |number| {
+            Prefix::new(0x2001_0db8 << 96 | u128::from(number) << 64, 64)
+        }),
+    ]
+}
+
+/// Tables of 64 buckets that are looked at after every store, as the kernel looks.
 struct Watched {
-    bans: MemBans,
-    tags: std::cell::RefCell<Vec<u64>>,
+    tables: MemTables,
+    banned: std::cell::RefCell<Vec<Addr>>,
     looks: std::cell::Cell<usize>,
 }
 
-impl Default for Watched {
-    fn default() -> Self {
-        Self {
-            bans: MemBans::with_room(2, 64),
-            tags: Default::default(),
-            looks: Default::default(),
-        }
-    }
+impl Watched {
+    const SIZES: Sizes = Sizes {
+        chunks: 2,
+        buckets: 64,
+        addresses: 64,
+    };
 }
 
 impl Memory for &Watched {
     fn load(&self, map: BanMap, index: u32) -> u64 {
-        self.bans.load(map, index as usize)
+        self.tables.bans.load(map, index as usize)
     }
 
     fn store(&mut self, map: BanMap, index: u32, word: u64) {
-        self.bans.store(map, index as usize, word);
+        self.tables.bans.store(map, index as usize, word);
         self.looks.set(self.looks.get() + 1);
-        for tag in self.tags.borrow().iter() {
-            let found = set::get(self, guard_common::abi::ban::BanTag::from_bits(*tag));
-            let is_live = found.is_some_and(|cell| cell.expiry().is_live(0));
-            assert!(is_live, "{tag:x} cannot be found");
+        for source in self.banned.borrow().iter() {
+            assert!(is_banned(&self.tables, *source), "{source} cannot be found");
         }
     }
 
-    fn chunks(&self) -> u32 {
-        2
-    }
-
-    fn mask(&self) -> u32 {
-        self.bans.mask()
+    fn sizes(&self) -> Sizes {
+        Self::SIZES
     }
 
     fn let_packets_pass(&mut self) {}

@@ -4,13 +4,13 @@
 use guard_common::abi::{
     addr::Addr,
     ban::{
-        BanMap, BanTag, CHUNK_WORDS, Cell, ChunkPlace, Expiry, FilterBit, LEVEL_BLOCK, LEVEL_CHUNK,
+        BanMap, BanTag, CHUNK_WORDS, Cell, ChunkPlace, Expiry, FilterBit, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_CHUNK,
         LEVEL_SUBNET_V6, LEVEL_TOP, LEVELS_WORD, TOPS, Top, level, level_bit,
     },
     flow,
 };
 
-use super::{Full, Held, Memory, set};
+use super::{Full, Held, Memory, addresses, set};
 use crate::bans::prefix::Prefix;
 
 /// The one writer of the arrays; whoever has it holds the lock of commands.
@@ -54,7 +54,7 @@ impl<M: Memory> Writer<M> {
     }
 
     pub(super) fn with_keys(memory: M, keys: [u64; flow::KEYS]) -> Self {
-        let mut is_used = vec![false; memory.chunks() as usize];
+        let mut is_used = vec![false; memory.sizes().chunks as usize];
         for index in 0..TOPS {
             let top = Top::from_word(memory.load(BanMap::Tops, index));
             if let Some(used) = is_used.get_mut(top.chunk as usize) {
@@ -132,6 +132,7 @@ impl<M: Memory> Writer<M> {
         let expiry = match (cell.is_v4(), level) {
             (true, LEVEL_TOP) => self.top(cell.addr()).cell.expiry(),
             (true, LEVEL_CHUNK) => self.chunk_cell(cell.addr()).expiry(),
+            (true, LEVEL_ADDRESS) => addresses::get(&self.memory, &self.keys, cell.addr().v4()),
             (true | false, _) => self.entry(cell, level).expiry(),
         };
         if expiry.is_live(now) {
@@ -155,6 +156,9 @@ impl<M: Memory> Writer<M> {
                 let chunk = self.chunk_for(addr)?;
                 let expiry = self.chunk_cell(addr).expiry();
                 self.set_chunk_cell(chunk, addr, Cell::new(expiry, true));
+            }
+            (true, LEVEL_ADDRESS) => {
+                addresses::put(&mut self.memory, &self.keys, addr.v4(), end, now)?;
             }
             (true | false, _) => {
                 self.put(cell, level, end, now)?;
@@ -187,6 +191,13 @@ impl<M: Memory> Writer<M> {
                 if chunk != 0 {
                     self.set_chunk_cell(chunk, addr, Cell::new(end, has_longer));
                 }
+            }
+            (true, LEVEL_ADDRESS) if end == Expiry::NONE => {
+                addresses::remove(&mut self.memory, &self.keys, addr.v4());
+            }
+            (true, LEVEL_ADDRESS) => {
+                // It is there, so there is room.
+                addresses::put(&mut self.memory, &self.keys, addr.v4(), end, 0).ok();
             }
             (true | false, _) => self.lower_entry(cell, level, end),
         }

@@ -7,7 +7,7 @@ use aya::{
 };
 use guard_common::{
     abi::{
-        ban::{BanMap, CHUNK_WORDS, Expiry},
+        ban::{BanMap, CHUNK_WORDS, Expiry, Sizes},
         names,
     },
     memory::MemBans,
@@ -22,11 +22,11 @@ use guard_user::{
 use super::{Before, Case, Draw, OPEN_PORT, STRANGERS, open, policy};
 use crate::bench::measure::SEED;
 
-/// A million addresses, six /24s apart: 16.0.0.0 to 111.255.250.0. A sixth of the /24s there have a ban.
+/// A million odd addresses over all of IPv4, 1.0.0.7 to 221.107.29.103: one /24 of fourteen has one.
 const MILLION: Draw = Draw {
     sources: 1_000_000,
-    first_source: 0x1000_0000,
-    source_step: 1536,
+    first_source: 0x0100_0007,
+    source_step: 3698,
     ports: 0,
     first_port: 0,
     is_paired: false,
@@ -36,26 +36,31 @@ const THOUSAND: Draw = Draw {
     sources: 1000,
     ..MILLION
 };
-/// A hundred thousand /24s, five /24s apart: 128.0.0.0 to 135.161.28.0, one address of each.
+/// A hundred thousand /24s over all of IPv4, each with an odd third octet; one address of each.
 const NETWORKS: Draw = Draw {
     sources: 100_000,
-    first_source: 0x8000_0007,
-    source_step: 5 * 256,
+    first_source: 0x0100_0108,
+    source_step: 2 * 72 * 256,
     ports: 0,
     first_port: 0,
     is_paired: false,
 };
-/// Odd addresses of the range in which only even ones are banned.
+/// One even address of every /24 with an even third octet from 128.0.0.2 on: none is banned, and one of
+/// fourteen has somebody who is beside it.
 const NEIGHBOURS: Draw = Draw {
-    sources: 0x3000_0000,
-    first_source: 0x1000_0001,
-    source_step: 2,
+    sources: 3_000_000,
+    first_source: 0x8000_0002,
+    source_step: 512,
     ports: 0,
     first_port: 0,
     is_paired: false,
 };
-const CHUNKS: u32 = 1 << 12;
-const BUCKETS: u32 = 1 << 19;
+/// As the default capacity makes them.
+const SIZES: Sizes = Sizes {
+    chunks: (1 << 16) + 1,
+    buckets: 1 << 14,
+    addresses: 1 << 18,
+};
 
 /// As many bans as the default configuration holds, and prefixes beside them.
 const FULL: Before = Before {
@@ -137,16 +142,19 @@ pub fn rows() -> Vec<Case> {
 }
 
 fn size(loader: &mut EbpfLoader<'_>) {
-    const MASK: u32 = BUCKETS - 1;
+    const MASK: u32 = SIZES.mask();
+    const ADDRESS_MASK: u32 = SIZES.address_mask();
     loader
         .override_global(names::BAN_MASK, &MASK, true)
-        .map_max_entries(names::BAN_CHUNKS, CHUNKS * CHUNK_WORDS)
-        .map_max_entries(names::BAN_SET, BUCKETS);
+        .override_global(names::BAN_ADDRESS_MASK, &ADDRESS_MASK, true)
+        .map_max_entries(names::BAN_CHUNKS, SIZES.chunks * CHUNK_WORDS)
+        .map_max_entries(names::BAN_ADDRESSES, SIZES.addresses)
+        .map_max_entries(names::BAN_SET, SIZES.buckets);
 }
 
 /// Bans addresses and the /24s of networks for ever.
 fn fill(object: &Ebpf, addresses: &Draw, networks: &Draw) -> Result<()> {
-    let bans = MemBans::with_room(CHUNKS, BUCKETS);
+    let bans = MemBans::with_room(SIZES);
     let mut writer = Writer::new(&bans, SEED);
     for (draw, length) in [(addresses, 32), (networks, 24)] {
         for n in 0..draw.sources {
@@ -165,8 +173,9 @@ fn fill(object: &Ebpf, addresses: &Draw, networks: &Draw) -> Result<()> {
         (BanMap::Tops, names::BAN_TOPS),
         (BanMap::Chunks, names::BAN_CHUNKS),
         (BanMap::Set, names::BAN_SET),
+        (BanMap::Addresses, names::BAN_ADDRESSES),
     ] {
-        let words = bans.words(map);
+        let words = SIZES.words(map);
         let mapping = Mapping::new(array(object, name)?.fd(), words)?;
         for at in 0..words {
             mapping.store(at, bans.load(map, at));

@@ -1,0 +1,178 @@
+//! The hash table of IPv4 addresses: every entry stands in one of its two buckets of eight.
+//!
+//! The kernel looks into the first bucket from its first word to its last, and into the second if the
+//! last one says that the bucket is crowded. An entry is moved only from its first bucket to its second,
+//! behind that mark, and copied before its place is taken.
+
+use guard_common::abi::{
+    ban::{ADDRESS_WAYS, AddressEntry, BanMap, Expiry, first_bucket, second_bucket},
+    flow,
+};
+
+use super::{Full, Memory};
+
+/// Keys of the hash.
+type Keys = [u64; flow::KEYS];
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    bucket: u32,
+    way: usize,
+}
+
+impl Place {
+    const fn word(self) -> u32 {
+        self.bucket * ADDRESS_WAYS as u32 + self.way as u32
+    }
+
+    /// The one that has the mark of its bucket.
+    const fn is_last(self) -> bool {
+        self.way == ADDRESS_WAYS - 1
+    }
+}
+
+/// End of the ban of an address; [`Expiry::NONE`] where there is none.
+pub(super) fn get(memory: &impl Memory, keys: &Keys, address: u32) -> Expiry {
+    find(memory, keys, address).map_or(Expiry::NONE, |place| load(memory, place).end())
+}
+
+/// Writes the end of a ban, which is made if it is not there.
+pub(super) fn put(
+    memory: &mut impl Memory,
+    keys: &Keys,
+    address: u32,
+    end: Expiry,
+    now: u32,
+) -> Result<(), Full> {
+    let place = find(memory, keys, address).or_else(|| room(memory, keys, address, now));
+    let place = place.ok_or(Full::Addresses)?;
+    store(memory, place, AddressEntry::new(address, end));
+    Ok(())
+}
+
+/// Removes an entry.
+pub(super) fn remove(memory: &mut impl Memory, keys: &Keys, address: u32) {
+    if let Some(place) = find(memory, keys, address) {
+        store(memory, place, AddressEntry::EMPTY);
+    }
+}
+
+/// Every entry: address and end.
+pub(super) fn entries(memory: &impl Memory) -> impl Iterator<Item = (u32, Expiry)> {
+    places(memory.sizes().addresses)
+        .map(|place| load(memory, place))
+        .filter(|entry| entry.end() != Expiry::NONE)
+        .map(|entry| (entry.address(), entry.end()))
+}
+
+/// Gives every entry the end that `keep` says, or removes it.
+pub(super) fn retain(memory: &mut impl Memory, mut keep: impl FnMut(u32) -> Expiry) {
+    for place in places(memory.sizes().addresses) {
+        let entry = load(memory, place);
+        if entry.end() == Expiry::NONE {
+            continue;
+        }
+        let end = keep(entry.address());
+        if end == Expiry::NONE {
+            store(memory, place, AddressEntry::EMPTY);
+        } else if end != entry.end() {
+            store(memory, place, AddressEntry::new(entry.address(), end));
+        }
+    }
+}
+
+fn places(buckets: u32) -> impl Iterator<Item = Place> {
+    (0..buckets).flat_map(ways)
+}
+
+fn ways(bucket: u32) -> impl Iterator<Item = Place> {
+    (0..ADDRESS_WAYS).map(move |way| Place { bucket, way })
+}
+
+fn buckets(memory: &impl Memory, keys: &Keys, address: u32) -> [u32; 2] {
+    let mask = memory.sizes().address_mask();
+    [
+        first_bucket(address, mask, |index| keys[index]),
+        second_bucket(address, mask, |index| keys[index]),
+    ]
+}
+
+fn find(memory: &impl Memory, keys: &Keys, address: u32) -> Option<Place> {
+    let mut places = buckets(memory, keys, address).into_iter().flat_map(ways);
+    places.find(|place| {
+        let entry = load(memory, *place);
+        entry.address() == address && entry.end() != Expiry::NONE
+    })
+}
+
+/// A place for an address that has none: in its first bucket, or in its second, or where another moved
+/// away.
+fn room(memory: &mut impl Memory, keys: &Keys, address: u32, now: u32) -> Option<Place> {
+    let [first, second] = buckets(memory, keys, address);
+    if let Some(place) = free(memory, first, now) {
+        return Some(place);
+    }
+    if let Some(place) = free(memory, second, now) {
+        mark_crowded(memory, first);
+        return Some(place);
+    }
+    for bucket in [first, second] {
+        if let Some(place) = move_one_away(memory, keys, bucket, now) {
+            if bucket == second {
+                mark_crowded(memory, first);
+            }
+            return Some(place);
+        }
+    }
+    None
+}
+
+fn free(memory: &impl Memory, bucket: u32, now: u32) -> Option<Place> {
+    ways(bucket).find(|place| !load(memory, *place).end().is_live(now))
+}
+
+/// The place of an entry of this bucket that stands in its second bucket now.
+fn move_one_away(memory: &mut impl Memory, keys: &Keys, bucket: u32, now: u32) -> Option<Place> {
+    for place in ways(bucket) {
+        let entry = load(memory, place);
+        let [first, second] = buckets(memory, keys, entry.address());
+        if first == bucket
+            && second != bucket
+            && let Some(target) = free(memory, second, now)
+        {
+            mark_crowded(memory, bucket);
+            store(memory, target, AddressEntry::new(entry.address(), entry.end()));
+            return Some(place);
+        }
+    }
+    None
+}
+
+/// Whoever does not find an address here looks into its second bucket from now on. The mark stays: the
+/// price of one too many is one look.
+fn mark_crowded(memory: &mut impl Memory, bucket: u32) {
+    let place = Place {
+        bucket,
+        way: ADDRESS_WAYS - 1,
+    };
+    let entry = load(memory, place);
+    if !entry.is_crowded() {
+        memory.store(
+            BanMap::Addresses,
+            place.word(),
+            entry.crowded(true).to_word(),
+        );
+    }
+}
+
+fn load(memory: &impl Memory, place: Place) -> AddressEntry {
+    AddressEntry::from_word(memory.load(BanMap::Addresses, place.word()))
+}
+
+/// One store; the mark of the bucket stays.
+fn store(memory: &mut impl Memory, place: Place, entry: AddressEntry) {
+    let is_crowded = place.is_last() && load(memory, place).is_crowded();
+    let word = entry.crowded(is_crowded).to_word();
+    memory.store(BanMap::Addresses, place.word(), word);
+}
