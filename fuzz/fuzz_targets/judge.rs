@@ -20,4 +20,5 @@ fuzz_target!(|input: &[u8]| {
     let first = guard_common::judge(frame, &tables, arrival);
     assert_eq!(first.verdict.action, first.verdict.reason.action());
     assert_eq!(first, guard_common::judge(frame, &tables, arrival));
+    guard_common::policy::judge_at_once(frame, &tables);
 });

@@ -1,6 +1,9 @@
 //! XDP ingress: read, judge, count once, act.
 
-use aya_ebpf::{bindings::{xdp_action, xdp_md}, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{xdp_action, xdp_md},
+    programs::XdpContext,
+};
 use guard_common::{
     abi::explain,
     policy::{Arrival, judge_at_once, weigh},

@@ -20,9 +20,9 @@ use guard_common::{
     },
     packet::PacketReader,
     policy::{
-        BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation, QuotedPart,
-        RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class, is_in_banned_prefix,
-        longest_prefix, quoted_part, weigh_rules,
+        BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
+        QuotedPart, RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class,
+        is_in_banned_prefix, longest_prefix, quoted_part, weigh_rules,
     },
 };
 

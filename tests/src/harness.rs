@@ -11,12 +11,11 @@ use anyhow::{Context as _, Result, bail};
 use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
-        ceiling,
+        ban, ceiling,
         counters::{
             Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row,
             monitored_row, passed_row, reason_row,
         },
-        ban,
         flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
         fragment::CELLS,
         image::HEADER_FLAGS,
@@ -26,7 +25,7 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
-    policy::{Arrival, Judgement, judge_at_length},
+    policy::{Arrival, Judgement, judge},
 };
 use guard_user::{
     dataplane::{
@@ -248,7 +247,7 @@ impl Harness {
         let arrival = Arrival {
             ifindex: TEST_IFINDEX,
         };
-        judge_at_length(frame, &self.model, arrival)
+        judge(frame, &self.model, arrival)
     }
 
     /// Asserts what becomes of a frame: in the kernel and in the model, with this reason and its

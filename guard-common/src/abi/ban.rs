@@ -14,13 +14,15 @@
 //! IPv6  /32 /40 … /128   set
 //! ```
 //!
-//! In front stands a filter, one bit per IPv4 /24, and hashed bits for IPv6: what no ban touches pays one
-//! read, or two. All prefix lengths in this module count from the top of 128 bits, so an IPv4 /24 is 120.
+//! In front stands a filter of a few bits per ban ([`FilterBits`]): what no ban touches pays one read, or
+//! two. All prefix lengths in this module count from the top of 128 bits, so an IPv4 /24 is 120.
 
 mod address;
+mod filter;
 mod sizes;
 
 pub use address::{ADDRESS_WAYS, AddressEntry, AddressWords, first_bucket, second_bucket};
+pub use filter::FilterBits;
 pub use sizes::Sizes;
 
 use super::addr::Addr;
@@ -218,20 +220,14 @@ impl BanMap {
     ];
 }
 
-/// Words of the IPv4 filter: a bit per /24.
-const FILTER_V4: u32 = (1 << 24) / 64;
-/// Bits of the filter for IPv6 levels before /64, as a power of two; by the first 32 bits of an address.
-const SHORT_BITS: u32 = 16;
-/// Bits of the filter for /64 and longer, as a power of two; by the first 64 bits.
-const LONG_BITS: u32 = 22;
-const SHORT_FIRST: u32 = FILTER_V4;
-const LONG_FIRST: u32 = SHORT_FIRST + (1 << SHORT_BITS) / 64;
 /// Word of the filter that has a bit per IPv6 level in use ([`level_bit`]).
-pub const LEVELS_WORD: u32 = LONG_FIRST + (1 << LONG_BITS) / 64;
+pub const LEVELS_WORD: u32 = filter::WORDS;
 /// Words of the filter: 2.6 MB.
 pub const FILTER_LEN: u32 = (LEVELS_WORD + 1).next_multiple_of(8);
 /// Words of the tops: 0.5 MB.
 pub const TOPS: u32 = 1 << 16;
+/// Most chunks, the unused one included: their numbers have 16 bits.
+pub const MAX_CHUNKS: u32 = 1 << 16;
 /// Words of a chunk: 256 cells, 1 KB.
 pub const CHUNK_WORDS: u32 = 128;
 /// Entries of a bucket.
@@ -242,49 +238,6 @@ pub const BUCKET_WORDS: usize = 2 * WAYS;
 /// A bucket as it lies in the map.
 pub type BucketWords = [u64; BUCKET_WORDS];
 
-/// A bit of the filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FilterBit(u32);
-
-impl FilterBit {
-    /// For an IPv4 address, its /24.
-    #[inline(always)]
-    #[must_use]
-    pub const fn v4(addr: Addr) -> Self {
-        Self(addr.v4() >> 8)
-    }
-
-    /// For IPv6 bans at levels before /64. A wider ban than /32 sets the bits of every /32 in it.
-    #[inline(always)]
-    #[must_use]
-    pub const fn short_v6(addr: Addr) -> Self {
-        let hash = ((addr.hi() >> 32) as u32).wrapping_mul(0x9e37_79b1) >> (32 - SHORT_BITS);
-        Self(SHORT_FIRST * 64 + hash)
-    }
-
-    /// For IPv6 bans at /64 and longer.
-    #[inline(always)]
-    #[must_use]
-    pub const fn long_v6(addr: Addr) -> Self {
-        let hash = addr.hi().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - LONG_BITS);
-        Self(LONG_FIRST * 64 + hash as u32)
-    }
-
-    /// Which word of the filter.
-    #[inline(always)]
-    #[must_use]
-    pub const fn word(self) -> u32 {
-        self.0 >> 6
-    }
-
-    /// The bit in that word.
-    #[inline(always)]
-    #[must_use]
-    pub const fn mask(self) -> u64 {
-        1 << (self.0 & 63)
-    }
-}
-
 /// Bit of an IPv6 level in [`LEVELS_WORD`].
 #[inline(always)]
 #[must_use]
@@ -292,13 +245,16 @@ pub const fn level_bit(level: u32) -> u64 {
     1 << ((level / STEP_V6) & 63)
 }
 
-/// A word of the tops: `cell (32 bits) | chunk (32), 0 = none`, from the low end. Chunk 0 is not used.
+/// A word of the tops: `cell (32 bits) | chunk (16), 0 = none | parts (16)`, from the low end. Chunk 0 is
+/// not used; at most 65 535 are needed, since 127.0.0.0/8 and others have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Top {
     /// Bans of the whole /16.
     pub cell: Cell,
-    /// Number of the chunk with bans of its /24s.
+    /// Number of the chunk with bans of its /24s, 16 bits.
     pub chunk: u32,
+    /// In which of its /20s there are any, a bit each: a chunk is read for few who are not banned.
+    pub parts: u32,
 }
 
 impl Top {
@@ -315,14 +271,22 @@ impl Top {
     pub const fn from_word(word: u64) -> Self {
         Self {
             cell: Cell(word as u32),
-            chunk: (word >> 32) as u32,
+            chunk: (word >> 32) as u32 & 0xffff,
+            parts: (word >> 48) as u32,
         }
     }
 
     /// As stored.
     #[must_use]
     pub const fn to_word(self) -> u64 {
-        self.cell.0 as u64 | (self.chunk as u64) << 32
+        self.cell.0 as u64 | (self.chunk as u64) << 32 | (self.parts as u64) << 48
+    }
+
+    /// The bit of an address's /20 in [`Top::parts`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn part(addr: Addr) -> u32 {
+        1 << (addr.v4() >> 12 & 15)
     }
 }
 
@@ -468,15 +432,5 @@ mod tests {
         let word = right.set(word, Cell::new(Expiry::after(0, 8), false));
         assert_eq!(left.get(word), cell);
         assert!(!right.get(word).has_longer());
-    }
-
-    #[test]
-    fn the_filter_has_room_for_every_bit() {
-        for bits in [0, u64::MAX, 0x2001_0db8_0000_0000] {
-            let addr = Addr::from_halves(bits, bits);
-            assert!(FilterBit::v4(addr).word() < SHORT_FIRST);
-            assert!((SHORT_FIRST..LONG_FIRST).contains(&FilterBit::short_v6(addr).word()));
-            assert!((LONG_FIRST..LEVELS_WORD).contains(&FilterBit::long_v6(addr).word()));
-        }
     }
 }

@@ -121,8 +121,12 @@ pub const FILTERS: u32 = TREES + 4 * TREE_WORDS;
 /// Words of one filter: 65 536 bits.
 pub const FILTER_WORDS: u32 = 1024;
 
-/// First word of the services; group numbers of four services in each.
+/// First word of the services; four services in each, 16 bits each: the number of the group and
+/// [`OPEN_TO_STRANGERS`].
 pub const SERVICES: u32 = FILTERS + 2 * FILTER_WORDS;
+/// Mark beside the number of a group: there is one scope, and a rule of the group lets in, without a
+/// limit, sources that no rule names. Says nothing that the group does not say, but at once.
+pub const OPEN_TO_STRANGERS: u32 = 1 << 15;
 /// First word of the groups, `[group * scopes + scope]`, straight behind the services.
 pub const GROUPS: u32 = SERVICES + Service::ROWS.div_ceil(4);
 /// Length of the fixed part.

@@ -4,7 +4,7 @@ use super::{Tables, rules, slot::Slot};
 use crate::abi::{
     addr::Addr,
     ban::{
-        ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FIRST_V6, FilterBit,
+        ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FIRST_V6, FilterBits,
         LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6, Top, WAYS, first_bucket,
         level_bit, second_bucket,
     },
@@ -23,14 +23,14 @@ pub(super) fn cuts<T: Tables>(tables: &T, state: SlotState, source: Addr) -> boo
 #[inline(always)]
 fn may_be_banned<T: Tables>(tables: &T, source: Addr) -> bool {
     if source.is_v4() {
-        return has(tables, FilterBit::v4(source));
+        return has(tables, FilterBits::v4(source));
     }
-    has(tables, FilterBit::long_v6(source)) || has(tables, FilterBit::short_v6(source))
+    has(tables, FilterBits::long_v6(source)) || has(tables, FilterBits::short_v6(source))
 }
 
 #[inline(always)]
-fn has<T: Tables>(tables: &T, bit: FilterBit) -> bool {
-    tables.ban_filter(bit.word()) & bit.mask() != 0
+fn has<T: Tables>(tables: &T, bits: FilterBits) -> bool {
+    bits.are_in(tables.ban_filter(bits.word))
 }
 
 /// Is a ban of this source in force?
@@ -90,7 +90,7 @@ fn is_in_banned_prefix_v4<T: Tables>(tables: &T, source: Addr, now: u32) -> bool
     if top.cell.expiry().is_live(now) {
         return true;
     }
-    if top.chunk == 0 {
+    if top.parts & Top::part(source) == 0 {
         return false;
     }
     let place = ChunkPlace::of(top.chunk, source);

@@ -80,35 +80,15 @@ where
     R: PacketReader + ?Sized,
     T: Tables,
 {
-    let judgement = match judge_at_once(reader, tables) {
-        Some(judgement) => judgement,
-        None => weigh(reader, tables, arrival),
-    };
-    settled(reader, tables, judgement)
-}
-
-/// The same by the whole way, also where there is a shorter one; for tests.
-pub fn judge_at_length<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
-where
-    R: PacketReader + ?Sized,
-    T: Tables,
-{
-    settled(reader, tables, weigh(reader, tables, arrival))
-}
-
-#[inline(always)]
-fn settled<R, T>(reader: &R, tables: &T, judgement: Judgement) -> Judgement
-where
-    R: PacketReader + ?Sized,
-    T: Tables,
-{
+    let judgement = weigh(reader, tables, arrival);
     if judgement.opening.is_none() {
         return judgement;
     }
     opening::settle(reader, tables, judgement)
 }
 
-/// The short way, if the frame has one: all but what becomes of an opening.
+/// The short way, which the kernel tries first: what [`weigh`] says, but for the number of the rule;
+/// `None` where that takes the whole way.
 #[inline(always)]
 pub fn judge_at_once<R, T>(reader: &R, tables: &T) -> Option<Judgement>
 where

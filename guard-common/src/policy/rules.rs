@@ -11,8 +11,8 @@ use crate::abi::{
     image::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
         FAMILY_CLASSES, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS,
-        HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES, MAX_PROBES, SERVICES,
-        TableRef, pair_hash,
+        HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES, MAX_PROBES,
+        OPEN_TO_STRANGERS, SERVICES, TableRef, pair_hash,
     },
     reason::{Reason, Verdict},
     rule::{Class, Group, Pair, RuleRef},
@@ -186,34 +186,40 @@ pub(super) fn ask_rules<T: Tables>(
 /// destination or all traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stranger {
-    /// A rule without a limit lets everybody in.
-    Allowed(Verdict),
+    /// A rule lets them in, and no limit is asked.
+    Allowed,
     /// No rule names the service.
     Unnamed,
     /// Anything else, or not so simple.
     Other,
 }
 
-/// One look at the class of a source, one at the group.
+/// One look at the class of a source, and at the group where the service does not say it all.
+/// `is_charged`: packets of this kind are what limits count.
 #[inline(always)]
 pub(super) fn stranger<T: Tables>(
     policy: &Slot<'_, T>,
     flags: u32,
-    group: u32,
+    entry: ServiceEntry,
     source: Addr,
+    is_charged: bool,
 ) -> Stranger {
     const NOT_SIMPLE: u32 = BY_INTERFACE | BY_DESTINATION | ANY_FROM_ANYWHERE | FAMILY_CLASSES;
     if flags & NOT_SIMPLE != 0 || flags & BY_SOURCE != 0 && classify::may_be_named(policy, source) {
         return Stranger::Other;
     }
+    if entry.is_open() {
+        return Stranger::Allowed;
+    }
+    let group = entry.group();
     if group == 0 {
         return Stranger::Unnamed;
     }
     let rule = Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback;
-    if rule.is_none() || !rule.allows() || rule.is_limited() {
+    if rule.is_none() || !rule.allows() || rule.is_limited() && is_charged {
         return Stranger::Other;
     }
-    Stranger::Allowed(RulesAnswer::of(rule, flags).verdict())
+    Stranger::Allowed
 }
 
 /// The first of the rules that a place leads to, or the default.
@@ -258,11 +264,40 @@ const fn cell(first: u32, row: u32, width: u32, column: u32) -> u32 {
         .wrapping_add(column)
 }
 
+/// What the policy has of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ServiceEntry(u32);
+
+impl ServiceEntry {
+    #[inline(always)]
+    pub(super) fn of<T: Tables>(policy: &Slot<'_, T>, service: Service) -> Self {
+        let row = service.row();
+        Self((policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff)
+    }
+
+    /// Its group of rules; 0 = no rule names it.
+    #[inline(always)]
+    pub(super) const fn group(self) -> u32 {
+        self.0 & (OPEN_TO_STRANGERS - 1)
+    }
+
+    /// May everybody have it whom no rule names?
+    #[inline(always)]
+    pub(super) const fn is_open(self) -> bool {
+        self.0 & OPEN_TO_STRANGERS != 0
+    }
+
+    /// Does no rule name it?
+    #[inline(always)]
+    pub(super) const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// Which group of rules a service belongs to; 0 = no rule names it.
 #[inline(always)]
 pub(super) fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) -> u32 {
-    let row = service.row();
-    (policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff
+    ServiceEntry::of(policy, service).group()
 }
 
 /// Is this source on the never list?

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
     Found, Judgement, Opening, Slot, Tables, ban, flow,
-    rules::{self, Stranger},
+    rules::{self, ServiceEntry, Stranger},
     tcp,
 };
 use crate::{
@@ -57,7 +57,7 @@ const UDP_LEN: usize = 8;
 const FRAGMENT: u16 = 0x3fff;
 const _: () = assert!(size_of::<Headers>() == ETHERNET_LEN + IPV4_LEN + 14);
 
-/// What becomes of a frame, if that is told at once.
+/// What becomes of a frame, if that is told at once; without the number of a rule.
 #[inline(always)]
 pub(super) fn judge<R, T>(reader: &R, tables: &T, state: SlotState) -> Option<Judgement>
 where
@@ -107,8 +107,8 @@ where
     };
     let flags = state.flags();
     let policy = &Slot::of(tables, state);
-    let group = rules::group_number(policy, service);
-    let is_closed = group == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
+    let entry = ServiceEntry::of(policy, service);
+    let is_closed = entry.is_none() && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
     let judgement = |verdict, opening| {
         Some(Judgement {
             verdict,
@@ -122,10 +122,15 @@ where
     if ban::cuts(tables, state, source) {
         return judgement(Verdict::of(Reason::Banned), Opening::NONE);
     }
-    match rules::stranger(policy, flags, group, source) {
-        Stranger::Allowed(verdict) if !opens => judgement(verdict, Opening::NONE),
-        Stranger::Allowed(verdict) => {
-            judgement(verdict, Opening::plain_v4(tables.port_marks(port)))
+    let is_charged = opens || headers.protocol == protocol::UDP;
+    match rules::stranger(policy, flags, entry, source, is_charged) {
+        Stranger::Allowed => {
+            let opening = if opens {
+                Opening::plain_v4(tables.port_marks(port))
+            } else {
+                Opening::NONE
+            };
+            judgement(Verdict::of(Reason::RuleAllow), opening)
         }
         Stranger::Unnamed if is_closed => {
             let marks = tables.port_marks(port);

@@ -10,8 +10,8 @@ use crate::abi::{
 };
 
 use super::{
-    BanBucket, BannedAddresses, Entries, Found, Headers, Listener, Newcomer, Place, Quotation, QuotedPart,
-    RulesAnswer, Way,
+    BanBucket, BannedAddresses, Entries, Found, Headers, Listener, Newcomer, Place, Quotation,
+    QuotedPart, RulesAnswer, Way,
 };
 use crate::packet::PacketReader;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use guard_common::abi::ban::{
-    ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry, LEVEL_ADDRESS, Sizes, WAYS,
+    ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry, LEVEL_ADDRESS, MAX_CHUNKS, Sizes, WAYS,
 };
 
 use super::{clock, enlarge, mapping::Mapping, pins, slots};
@@ -269,7 +269,7 @@ fn most(capacity: Capacity) -> Sizes {
     let Capacity { ipv4, ipv6, cidrs } = capacity;
     let entries = u64::from(ipv6) + u64::from(cidrs);
     Sizes {
-        chunks: cidrs.saturating_add(64).min((1 << 16) + 1),
+        chunks: cidrs.saturating_add(64).min(MAX_CHUNKS),
         buckets: buckets_for(entries, WAYS),
         addresses: buckets_for(u64::from(ipv4), ADDRESS_WAYS),
     }

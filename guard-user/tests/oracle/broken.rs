@@ -169,6 +169,7 @@ fn is_noticed(
         (0..100).any(|_| {
             let packet = Described::random(&mut random, &NESTED);
             verdict(&broken, &packet) != answer(&policy, &own(), &packet)
+                || !ways_agree(&broken, &packet)
         })
     })
 }
@@ -222,6 +223,13 @@ fn every_broken_table_is_noticed() {
         }),
         ("ports without a group", &|i, w| {
             if services(i) { 0 } else { w }
+        }),
+        ("ports that are open to all", &|i, w| {
+            if services(i) {
+                w | 0x8000_8000_8000_8000
+            } else {
+                w
+            }
         }),
         ("no interfaces", &|i, w| if interfaces(i) { 0 } else { w }),
         ("IPv4 sources that are not searched", &|i, w| {

@@ -10,7 +10,7 @@ use std::{net::IpAddr, time::Instant};
 use guard_common::{
     abi::reason::{Action, Reason, Verdict},
     memory::MemTables,
-    policy::{Arrival, Tables},
+    policy::{Arrival, Judgement, Tables, judge_at_once},
     testing::random::Random,
 };
 use guard_user::ruleset::{
@@ -76,6 +76,19 @@ fn verdict<T: Tables>(tables: &T, packet: &Described) -> Answer {
     }
 }
 
+/// Does the kernel's short way say the same, where there is one?
+fn ways_agree<T: Tables>(tables: &T, packet: &Described) -> bool {
+    let arrival = Arrival {
+        ifindex: packet.interface.1,
+    };
+    let frame = packet.frame();
+    judge_at_once(frame.as_slice(), tables).is_none_or(|short| {
+        let whole = guard_common::judge(frame.as_slice(), tables, arrival);
+        let reason = |judgement: Judgement| (judgement.verdict.action, judgement.verdict.reason);
+        (reason(short), short.service) == (reason(whole), whole.service)
+    })
+}
+
 fn assert_first_match<T: Tables>(tables: &T, policy: &Policy, packet: &Described) {
     assert_eq!(
         verdict(tables, packet),
@@ -83,6 +96,7 @@ fn assert_first_match<T: Tables>(tables: &T, policy: &Policy, packet: &Described
         "{packet:#?}\n{:#?}",
         policy.rules
     );
+    assert!(ways_agree(tables, packet), "the short way: {packet:#?}");
 }
 
 /// How many of the answers were what, so that no test passes on defaults alone.

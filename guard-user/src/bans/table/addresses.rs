@@ -142,7 +142,11 @@ fn move_one_away(memory: &mut impl Memory, keys: &Keys, bucket: u32, now: u32) -
             && let Some(target) = free(memory, second, now)
         {
             mark_crowded(memory, bucket);
-            store(memory, target, AddressEntry::new(entry.address(), entry.end()));
+            store(
+                memory,
+                target,
+                AddressEntry::new(entry.address(), entry.end()),
+            );
             return Some(place);
         }
     }

@@ -62,6 +62,7 @@ impl<M: Memory> Writer<M> {
         }
         let top = Top {
             cell: new.cell,
+            parts: new.parts,
             ..old
         };
         if top != old {

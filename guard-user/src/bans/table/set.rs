@@ -93,11 +93,13 @@ fn places(mask: u32) -> impl Iterator<Item = Place> {
 }
 
 fn find(memory: &impl Memory, tag: BanTag) -> Option<Place> {
-    tag.buckets(memory.sizes().mask()).into_iter().find_map(|bucket| {
-        (0..WAYS)
-            .map(|way| Place { bucket, way })
-            .find(|place| memory.load(BanMap::Set, place.tag_word()) == tag.bits())
-    })
+    tag.buckets(memory.sizes().mask())
+        .into_iter()
+        .find_map(|bucket| {
+            (0..WAYS)
+                .map(|way| Place { bucket, way })
+                .find(|place| memory.load(BanMap::Set, place.tag_word()) == tag.bits())
+        })
 }
 
 fn cell(memory: &impl Memory, place: Place) -> Cell {

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use guard_common::{
-    abi::{addr::Addr, ban::{ADDRESS_WAYS, WAYS}, image::FIXED_WORDS},
+    abi::{
+        addr::Addr,
+        ban::{ADDRESS_WAYS, WAYS},
+        image::FIXED_WORDS,
+    },
     memory::MemTables,
     policy::is_banned,
     testing::random::Random,
@@ -99,13 +103,13 @@ impl World {
 
     /// What the kernel's whole stage says: the filter is asked first.
     fn cuts(&self, bits: u128) -> bool {
-        use guard_common::{abi::ban::FilterBit, policy::Tables as _};
+        use guard_common::{abi::ban::FilterBits, policy::Tables as _};
         let addr = Addr::from_halves((bits >> 64) as u64, bits as u64);
-        let has = |bit: FilterBit| self.tables.ban_filter(bit.word()) & bit.mask() != 0;
+        let has = |bits: FilterBits| bits.are_in(self.tables.ban_filter(bits.word));
         let may = if addr.is_v4() {
-            has(FilterBit::v4(addr))
+            has(FilterBits::v4(addr))
         } else {
-            has(FilterBit::long_v6(addr)) || has(FilterBit::short_v6(addr))
+            has(FilterBits::long_v6(addr)) || has(FilterBits::short_v6(addr))
         };
         may && self.is_banned(bits)
     }
@@ -256,7 +260,7 @@ fn whatever_is_being_moved_is_found_at_every_step() {
         }
         let (banned, looks) = (watched.banned.borrow().len(), watched.looks.get());
         assert!(
-            banned > 64 * ways * 3 / 4 && looks > 4 * banned,
+            banned > 64 * ways * 3 / 4 && looks > 2 * banned,
             "{case}: {banned} banned, {looks} looks"
         );
     }
@@ -298,12 +302,15 @@ impl Memory for &Watched {
         self.tables.bans.store(map, index as usize, word);
         self.looks.set(self.looks.get() + 1);
         for source in self.banned.borrow().iter() {
-            assert!(is_banned(&self.tables, *source), "{source} cannot be found");
+            assert!(
+                is_banned(&self.tables, *source),
+                "{source:?} cannot be found"
+            );
         }
     }
 
     fn sizes(&self) -> Sizes {
-        Self::SIZES
+        Watched::SIZES
     }
 
     fn let_packets_pass(&mut self) {}

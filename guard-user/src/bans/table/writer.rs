@@ -4,8 +4,9 @@
 use guard_common::abi::{
     addr::Addr,
     ban::{
-        BanMap, BanTag, CHUNK_WORDS, Cell, ChunkPlace, Expiry, FilterBit, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_CHUNK,
-        LEVEL_SUBNET_V6, LEVEL_TOP, LEVELS_WORD, TOPS, Top, level, level_bit,
+        BanMap, BanTag, CHUNK_WORDS, Cell, ChunkPlace, Expiry, FilterBits, LEVEL_ADDRESS,
+        LEVEL_BLOCK, LEVEL_CHUNK, LEVEL_SUBNET_V6, LEVEL_TOP, LEVELS_WORD, TOPS, Top, level,
+        level_bit,
     },
     flow,
 };
@@ -23,6 +24,9 @@ pub struct Writer<M> {
     /// Chunks that a packet in flight may still look at.
     retired: Vec<u32>,
 }
+
+/// Length of the prefixes that share a word of the filter, an IPv4 /18.
+const FILTER_WORD: u32 = 96 + 18;
 
 /// Length of the level that holds a prefix.
 #[must_use]
@@ -43,6 +47,27 @@ fn inside(prefix: Prefix, level: u32) -> impl Iterator<Item = Prefix> {
     (0..count).map(move |index| {
         let bits = u128::from(index).checked_shl(step).unwrap_or(0);
         Prefix::new(prefix.bits() | bits, level)
+    })
+}
+
+/// Bits of the filter of an IPv4 ban.
+fn marks_v4(prefix: Prefix) -> impl Iterator<Item = FilterBits> {
+    let level = holding_level(prefix);
+    let length = u32::from(prefix.length());
+    // Wide ones take whole words, long ones a mark for each address.
+    let step = match level {
+        LEVEL_TOP => FILTER_WORD,
+        LEVEL_CHUNK => LEVEL_CHUNK,
+        LEVEL_BLOCK => length,
+        _ => LEVEL_ADDRESS,
+    };
+    inside(prefix, step).map(move |part| match level {
+        LEVEL_TOP => FilterBits {
+            mask: u64::MAX,
+            ..FilterBits::v4(part.addr())
+        },
+        LEVEL_ADDRESS => FilterBits::v4(part.addr()),
+        _ => FilterBits::v4_network(part.addr()),
     })
 }
 
@@ -121,7 +146,7 @@ impl<M: Memory> Writer<M> {
             self.lower_cell(cell, level, end);
         }
         if prefix.is_v4() {
-            self.unmark_v4(prefix, level, &left, &mut around)
+            self.unmark_v4(prefix, level, &mut around)
         } else {
             self.unmark_v6(prefix, level, &mut around)
         }
@@ -220,20 +245,8 @@ impl<M: Memory> Writer<M> {
     /// Lets the kernel look here, from now on.
     fn mark(&mut self, prefix: Prefix, level: u32) {
         if prefix.is_v4() {
-            let first = FilterBit::v4(prefix.addr());
-            if level == LEVEL_TOP {
-                // Whole words: 256 bits of each /16.
-                let words = 4u32 << (LEVEL_TOP - u32::from(prefix.length()));
-                for word in first.word()..first.word() + words {
-                    self.memory.store(BanMap::Filter, word, u64::MAX);
-                }
-                return;
-            }
-            for net in inside(prefix, LEVEL_CHUNK.max(u32::from(prefix.length()))) {
-                self.set_bits(
-                    FilterBit::v4(net.addr()).word(),
-                    FilterBit::v4(net.addr()).mask(),
-                );
+            for bits in marks_v4(prefix) {
+                self.set_bits(bits);
             }
             return;
         }
@@ -241,21 +254,24 @@ impl<M: Memory> Writer<M> {
         if level > LEVEL_SUBNET_V6 {
             levels |= level_bit(LEVEL_SUBNET_V6);
         }
-        self.set_bits(LEVELS_WORD, levels);
+        self.set_bits(FilterBits {
+            word: LEVELS_WORD,
+            mask: levels,
+        });
         for cell in cells(prefix) {
-            let bit = if level < LEVEL_SUBNET_V6 {
-                FilterBit::short_v6(cell.addr())
+            self.set_bits(if level < LEVEL_SUBNET_V6 {
+                FilterBits::short_v6(cell.addr())
             } else {
-                FilterBit::long_v6(cell.addr())
-            };
-            self.set_bits(bit.word(), bit.mask());
+                FilterBits::long_v6(cell.addr())
+            });
         }
     }
 
-    fn set_bits(&mut self, word: u32, mask: u64) {
-        let before = self.memory.load(BanMap::Filter, word);
-        if before & mask != mask {
-            self.memory.store(BanMap::Filter, word, before | mask);
+    fn set_bits(&mut self, bits: FilterBits) {
+        let before = self.memory.load(BanMap::Filter, bits.word);
+        if !bits.are_in(before) {
+            self.memory
+                .store(BanMap::Filter, bits.word, before | bits.mask);
         }
     }
 
@@ -263,45 +279,40 @@ impl<M: Memory> Writer<M> {
         &mut self,
         prefix: Prefix,
         level: u32,
-        left: &[Held],
         around: &mut impl FnMut(Prefix) -> Result<Vec<Held>, E>,
     ) -> Result<(), E> {
-        if level > LEVEL_CHUNK {
+        if level == LEVEL_BLOCK {
             let net = prefix.widened(LEVEL_CHUNK as u8);
-            let left = around(net)?;
             let is_block = |(other, _): &Held| holding_level(*other) == LEVEL_BLOCK;
             let chunk = self.top(net.addr()).chunk;
-            if level == LEVEL_BLOCK && chunk != 0 && !left.iter().any(is_block) {
+            if chunk != 0 && !around(net)?.iter().any(is_block) {
                 let expiry = self.chunk_cell(net.addr()).expiry();
                 self.set_chunk_cell(chunk, net.addr(), Cell::new(expiry, false));
             }
-            if left.is_empty() {
-                let bit = FilterBit::v4(net.addr());
-                let word = self.memory.load(BanMap::Filter, bit.word());
-                self.memory
-                    .store(BanMap::Filter, bit.word(), word & !bit.mask());
-            }
-        } else if left
-            .iter()
-            .all(|(other, _)| prefix.covers(*other) && *other != prefix)
-        {
-            // Nothing holds it as a whole: only what is inside keeps its bits.
-            let mut words = std::collections::BTreeMap::<u32, u64>::new();
-            for (other, _) in left {
-                let longest = LEVEL_CHUNK.max(u32::from(other.length()));
-                for net in inside(*other, longest) {
-                    let bit = FilterBit::v4(net.addr());
-                    *words.entry(bit.word()).or_default() |= bit.mask();
+        }
+        // Bits are shared: the words are made anew from the bans that are left.
+        let words = if u32::from(prefix.length()) > FILTER_WORD {
+            prefix.widened(FILTER_WORD as u8)
+        } else {
+            prefix
+        };
+        let first = FilterBits::v4(words.addr()).word;
+        let last = FilterBits::v4(Addr::from_halves(
+            (words.last() >> 64) as u64,
+            words.last() as u64,
+        ))
+        .word;
+        let mut left = vec![0; (last - first + 1) as usize];
+        for (other, _) in around(words)? {
+            for bits in marks_v4(other) {
+                if (first..=last).contains(&bits.word) {
+                    left[(bits.word - first) as usize] |= bits.mask;
                 }
             }
-            for net in inside(prefix, LEVEL_CHUNK) {
-                let bit = FilterBit::v4(net.addr());
-                let kept = words.get(&bit.word()).copied().unwrap_or(0) & bit.mask();
-                let word = self.memory.load(BanMap::Filter, bit.word());
-                let new = word & !bit.mask() | kept;
-                if new != word {
-                    self.memory.store(BanMap::Filter, bit.word(), new);
-                }
+        }
+        for (word, value) in (first..).zip(left) {
+            if self.memory.load(BanMap::Filter, word) != value {
+                self.memory.store(BanMap::Filter, word, value);
             }
         }
         if level == LEVEL_CHUNK || level == LEVEL_BLOCK {
@@ -373,6 +384,26 @@ impl<M: Memory> Writer<M> {
         let word = self.memory.load(BanMap::Chunks, place.word);
         let word = place.set(word, cell);
         self.memory.store(BanMap::Chunks, place.word, word);
+        self.set_parts(addr, self.parts(chunk, addr));
+    }
+
+    /// Which /20s a chunk says something about, as far as the one of this address goes.
+    fn parts(&self, chunk: u32, addr: Addr) -> u32 {
+        let part = Top::part(addr);
+        let words = CHUNK_WORDS / 16;
+        let first = chunk * CHUNK_WORDS + part.trailing_zeros() * words;
+        let is_used = (first..first + words).any(|w| self.memory.load(BanMap::Chunks, w) != 0);
+        let others = self.top(addr).parts & !part;
+        if is_used { others | part } else { others }
+    }
+
+    fn set_parts(&mut self, addr: Addr, parts: u32) {
+        let top = self.top(addr);
+        if top.parts != parts {
+            let top = Top { parts, ..top };
+            self.memory
+                .store(BanMap::Tops, Top::at(addr), top.to_word());
+        }
     }
 
     /// The chunk of an address's /16, a new one if it has none.
@@ -406,7 +437,11 @@ impl<M: Memory> Writer<M> {
         {
             return;
         }
-        let without = Top { chunk: 0, ..top };
+        let without = Top {
+            chunk: 0,
+            parts: 0,
+            ..top
+        };
         self.memory
             .store(BanMap::Tops, Top::at(addr), without.to_word());
         self.retired.push(top.chunk);

@@ -24,6 +24,7 @@ const MAX_PAIRS: usize = 1 << 20;
 pub(super) struct Lists {
     /// `[group * scopes + scope]`
     groups: Vec<Group>,
+    scopes: usize,
     pairs: Vec<(u64, Pair)>,
 }
 
@@ -61,8 +62,15 @@ impl Lists {
         }
         Ok(Self {
             groups,
+            scopes: scope_count,
             pairs: builder.pairs,
         })
+    }
+
+    /// Does the group, in the only scope, let in whom no rule names, without a limit?
+    pub(super) fn is_open_to_strangers(&self, group: u16) -> bool {
+        let rule = self.groups[usize::from(group) * self.scopes].fallback;
+        self.scopes == 1 && !rule.is_none() && rule.allows() && !rule.is_limited()
     }
 
     pub(super) fn group_words(&self) -> impl Iterator<Item = u64> {

@@ -22,7 +22,8 @@ use guard_common::abi::{
         FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HEADER_CEILING, HEADER_CLASSES,
         HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
         HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS, HEADER_PAIRS,
-        HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR, SERVICES, Tree,
+        HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR,
+        OPEN_TO_STRANGERS, SERVICES, Tree,
     },
     rule::RuleRef,
 };
@@ -160,7 +161,13 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         words[FILTERS as usize + offset] = word;
     }
     for (row, group) in services.rows() {
-        words[SERVICES as usize + row as usize / 4] |= u64::from(group) << (row % 4 * 16);
+        let mark = if lists.is_open_to_strangers(group) {
+            OPEN_TO_STRANGERS
+        } else {
+            0
+        };
+        let entry = u64::from(u32::from(group) | mark);
+        words[SERVICES as usize + row as usize / 4] |= entry << (row % 4 * 16);
     }
     for (place, (ifindex, class)) in scopes.interfaces(host).into_iter().enumerate() {
         words[INTERFACES as usize + place] = pair(ifindex, class);

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use guard_common::abi::service::{Service, protocol};
+use guard_common::abi::{
+    image::OPEN_TO_STRANGERS,
+    service::{Service, protocol},
+};
 
 use super::TooComplex;
 use crate::ruleset::model::{PortRange, Rule, Traffic, Transport};
 
-/// Group numbers are 16 bits wide.
-const MAX_GROUPS: usize = u16::MAX as usize;
+/// Group numbers are 15 bits wide.
+const MAX_GROUPS: usize = (OPEN_TO_STRANGERS - 1) as usize;
 /// Rule numbers in all groups together.
 const MAX_MEMBERS: usize = 8_000_000;
 

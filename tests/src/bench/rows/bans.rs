@@ -7,7 +7,7 @@ use aya::{
 };
 use guard_common::{
     abi::{
-        ban::{BanMap, CHUNK_WORDS, Expiry, Sizes},
+        ban::{BanMap, CHUNK_WORDS, Expiry, MAX_CHUNKS, Sizes},
         names,
     },
     memory::MemBans,
@@ -57,7 +57,7 @@ const NEIGHBOURS: Draw = Draw {
 };
 /// As the default capacity makes them.
 const SIZES: Sizes = Sizes {
-    chunks: (1 << 16) + 1,
+    chunks: MAX_CHUNKS,
     buckets: 1 << 14,
     addresses: 1 << 18,
 };
