@@ -38,7 +38,8 @@ pub(crate) fn judge(ctx: &XdpContext) -> u32 {
     }
 }
 
-/// The short way, in a function of its own: the few things that it reads stay in registers.
+/// The short way, in a function of its own, and without a call inside for what is told at once: on many
+/// CPUs (those that return through a thunk) a call costs a third of what a bare program costs.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_at_once(ctx: *mut xdp_md) -> u64 {

@@ -22,7 +22,7 @@ use guard_common::{
     policy::{
         BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
         QuotedPart, RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class,
-        is_in_banned_prefix, longest_prefix, quoted_part, weigh_rules,
+        is_banned, is_in_banned_prefix, is_on_never_list, longest_prefix, quoted_part, weigh_rules,
     },
 };
 
@@ -83,6 +83,11 @@ impl Tables for BpfTables {
     #[inline(always)]
     fn tick_shift(&self) -> u32 {
         maps::tick_shift()
+    }
+
+    #[inline(always)]
+    fn hide(value: u64) -> u64 {
+        opaque(value)
     }
 
     #[inline(always)]
@@ -175,6 +180,11 @@ impl Tables for BpfTables {
     #[inline(always)]
     fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
         guard_interface(base, ifindex)
+    }
+
+    #[inline(always)]
+    fn is_on_never_list(&self, base: u32, flags: u32, source: Addr) -> bool {
+        guard_never(source.hi(), source.lo(), base, flags) != 0
     }
 
     #[inline(always)]
@@ -308,8 +318,13 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn is_in_banned_prefix(&self, source: Addr) -> bool {
+    fn is_banned(&self, source: Addr) -> bool {
         guard_is_banned(source.hi(), source.lo()) != 0
+    }
+
+    #[inline(always)]
+    fn is_in_banned_prefix(&self, source: Addr) -> bool {
+        guard_is_in_banned_prefix(source.hi(), source.lo()) != 0
     }
 
     #[inline(always)]
@@ -446,10 +461,18 @@ impl BannedAddresses for BpfAddresses {
     }
 }
 
-/// The search for a ban of a prefix that holds a source.
+/// The search for a ban of a source.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_is_banned(hi: u64, lo: u64) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(is_banned(&tables, Addr::from_halves(hi, lo)))
+}
+
+/// The search for a ban of a prefix that holds a source.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_is_in_banned_prefix(hi: u64, lo: u64) -> u32 {
     let tables = BpfTables::without_packet();
     u32::from(is_in_banned_prefix(&tables, Addr::from_halves(hi, lo)))
 }
@@ -501,6 +524,14 @@ extern "C" fn guard_begin_flow(tag: u64, event: u32, local_port: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
     interface_class(&BpfTables::without_packet(), base, ifindex)
+}
+
+/// The never list.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
+    let (tables, source) = (BpfTables::without_packet(), Addr::from_halves(hi, lo));
+    u32::from(is_on_never_list(&tables, base, flags, source))
 }
 
 /// The rules.

@@ -253,6 +253,7 @@ impl PrefixKey {
     }
 
     /// The entry that says "this prefix is of this class".
+    #[inline(always)]
     #[must_use]
     pub const fn entry(self, class: u32) -> PrefixEntry {
         let low = (class as u64) << Self::TAG_BITS | self.tag as u64;
@@ -281,12 +282,13 @@ impl PrefixEntry {
         self.0 == 0
     }
 
-    /// Can this be the entry of that key? For an IPv4 key it then is.
+    /// Is it, but for the class, that entry? Then it can be an entry of the same key, and for an IPv4
+    /// key it is.
     #[inline(always)]
     #[must_use]
-    pub const fn may_be(self, key: PrefixKey) -> bool {
-        (self.0 >> 32) as u32 == key.check()
-            && self.0 as u32 & ((1 << PrefixKey::TAG_BITS) - 1) == key.tag
+    pub const fn differs_in_class(self, other: Self) -> bool {
+        const CLASS: u64 = ((1 << PrefixKey::CLASS_BITS) - 1) << PrefixKey::TAG_BITS;
+        (self.0 ^ other.0) & !CLASS == 0
     }
 
     /// Its class.

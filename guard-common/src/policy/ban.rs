@@ -8,6 +8,7 @@ use crate::abi::{
         LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6, Top, WAYS, first_bucket,
         level_bit, second_bucket,
     },
+    image::BY_SOURCE,
     switch::SlotState,
 };
 
@@ -15,8 +16,21 @@ use crate::abi::{
 #[inline(always)]
 pub(super) fn cuts<T: Tables>(tables: &T, state: SlotState, source: Addr) -> bool {
     may_be_banned(tables, source)
-        && is_banned(tables, source)
+        && tables.is_banned(source)
         && !rules::is_never(&Slot::of(tables, state), state.flags(), source)
+}
+
+/// The same of an IPv4 source, without a call where it is banned by itself.
+#[inline(always)]
+pub(super) fn cuts_v4<T: Tables>(
+    tables: &T,
+    policy: &Slot<'_, T>,
+    flags: u32,
+    source: Addr,
+) -> bool {
+    has(tables, FilterBits::v4(source))
+        && (is_banned_address(tables, source) || tables.is_in_banned_prefix(source))
+        && !(flags & BY_SOURCE != 0 && policy.is_on_never_list(flags, source))
 }
 
 /// Does some ban touch the neighbourhood of this source?

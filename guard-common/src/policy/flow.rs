@@ -58,6 +58,15 @@ pub(super) fn find<T: Tables>(tables: &T, tuple: &Tuple, marks: u8, event: Event
     tables.find_flow(tuple.tag(|index| tables.flow_key(index)), event)
 }
 
+/// The same without a call between BPF functions.
+#[inline(always)]
+pub(super) fn find_here<T: Tables>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {
+    if marks & flow_mark(tuple.protocol) == 0 {
+        return Found::Nothing;
+    }
+    find_flow(tables, tuple.tag(|index| tables.flow_key(index)), event)
+}
+
 /// Does the kernel's socket table vouch for a tuple that the flow table does not know? It is asked only
 /// about TCP, and only for ports that had sessions, so that a flood of segments to other ports does
 /// not pay for it.

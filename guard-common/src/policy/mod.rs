@@ -39,7 +39,7 @@ pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put
 pub use opening::{Listener, Opening, is_above_ceiling, is_monitor, is_spared};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
-pub use rules::{Place, RulesAnswer, interface_class, weigh_rules};
+pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
 use rules::{Question, ask_rules};
 use slot::Slot;
 pub use tables::{Bucket, Tables};

@@ -188,6 +188,8 @@ pub(super) fn ask_rules<T: Tables>(
 pub(super) enum Stranger {
     /// A rule lets them in, and no limit is asked.
     Allowed,
+    /// This rule lets them in if its limit does.
+    Limited(RuleRef),
     /// No rule names the service.
     Unnamed,
     /// Anything else, or not so simple.
@@ -216,10 +218,13 @@ pub(super) fn stranger<T: Tables>(
         return Stranger::Unnamed;
     }
     let rule = Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback;
-    if rule.is_none() || !rule.allows() || rule.is_limited() && is_charged {
-        return Stranger::Other;
+    if rule.is_none() || !rule.allows() {
+        Stranger::Other
+    } else if rule.is_limited() && is_charged {
+        Stranger::Limited(rule)
+    } else {
+        Stranger::Allowed
     }
-    Stranger::Allowed
 }
 
 /// The first of the rules that a place leads to, or the default.
@@ -300,9 +305,20 @@ pub(super) fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) ->
     ServiceEntry::of(policy, service).group()
 }
 
-/// Is this source on the never list?
+/// Is this source on the never list? Without sources in the policy there is none.
 #[inline(always)]
 pub(super) fn is_never<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
+    flags & BY_SOURCE != 0 && on_never_list(policy, flags, source)
+}
+
+/// Is this source on the never list of the policy whose slot begins at `base`?
+#[inline(always)]
+pub fn is_on_never_list<T: Tables>(tables: &T, base: u32, flags: u32, source: Addr) -> bool {
+    on_never_list(&Slot::at(tables, base), flags, source)
+}
+
+#[inline(always)]
+fn on_never_list<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
     let class = class(policy, flags, source);
     if class == 0 {
         return false;

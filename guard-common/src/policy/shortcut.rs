@@ -6,7 +6,7 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Found, Judgement, Opening, Slot, Tables, ban, flow,
+    Found, Judgement, Newcomer, Opening, Slot, Tables, ban, flow, limit,
     rules::{self, ServiceEntry, Stranger},
     tcp,
 };
@@ -109,57 +109,66 @@ where
     let policy = &Slot::of(tables, state);
     let entry = ServiceEntry::of(policy, service);
     let is_closed = entry.is_none() && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
-    let judgement = |verdict, opening| {
-        Some(Judgement {
-            verdict,
-            service: Some(service),
-            opening,
-        })
+    let (reason, opening) = if is_closed && opens {
+        (Reason::DefaultDrop, Opening::NONE)
+    } else if ban::cuts_v4(tables, policy, flags, source) {
+        (Reason::Banned, Opening::NONE)
+    } else {
+        let is_charged = opens || headers.protocol == protocol::UDP;
+        let is_let_in = match rules::stranger(policy, flags, entry, source, is_charged) {
+            Stranger::Allowed => true,
+            Stranger::Limited(rule) => tables.may_enter(Newcomer {
+                base: policy.base(),
+                rule,
+                source,
+                ports: limit::pair(u16::from_be_bytes(headers.source_port), port),
+                opens,
+            }),
+            Stranger::Unnamed if is_closed => return Some(by_flow(tables, &headers, service)),
+            Stranger::Unnamed | Stranger::Other => return None,
+        };
+        if !is_let_in {
+            (Reason::Limited, Opening::NONE)
+        } else if opens {
+            let opening = Opening::plain_v4(tables.port_marks(port));
+            (Reason::RuleAllow, opening)
+        } else {
+            (Reason::RuleAllow, Opening::NONE)
+        }
     };
-    if is_closed && opens {
-        return judgement(Verdict::of(Reason::DefaultDrop), Opening::NONE);
-    }
-    if ban::cuts(tables, state, source) {
-        return judgement(Verdict::of(Reason::Banned), Opening::NONE);
-    }
-    let is_charged = opens || headers.protocol == protocol::UDP;
-    match rules::stranger(policy, flags, entry, source, is_charged) {
-        Stranger::Allowed => {
-            let opening = if opens {
-                Opening::plain_v4(tables.port_marks(port))
-            } else {
-                Opening::NONE
-            };
-            judgement(Verdict::of(Reason::RuleAllow), opening)
-        }
-        Stranger::Unnamed if is_closed => {
-            let marks = tables.port_marks(port);
-            let tuple = Tuple {
-                remote: source,
-                local: Addr::from_v4(u32::from_be_bytes(headers.destination)),
-                remote_port: u16::from_be_bytes(headers.source_port),
-                local_port: port,
-                protocol: headers.protocol,
-            };
-            let found = flow::find(tables, &tuple, marks, Event::Arrives);
-            if let Found::Living = found {
-                return Some(Judgement {
-                    verdict: Verdict::of(Reason::Reply),
-                    service: None,
-                    opening: Opening::NONE,
-                });
-            }
-            let headers = flow::Headers {
-                at: ETHERNET_LEN as u32,
-                is_quoted: false,
-            };
-            let reason = if flow::has_session(tables, &tuple, headers, marks, found) {
-                Reason::LiveSession
-            } else {
-                Reason::DefaultDrop
-            };
-            judgement(Verdict::of(reason), Opening::NONE)
-        }
-        Stranger::Unnamed | Stranger::Other => None,
+    Some(Judgement {
+        verdict: Verdict::of(reason),
+        service: Some(service),
+        opening,
+    })
+}
+
+/// Of a packet that no rule lets in: is it part of a flow or a session?
+#[inline(always)]
+fn by_flow<T: Tables>(tables: &T, headers: &Headers, service: Service) -> Judgement {
+    let tuple = Tuple {
+        remote: Addr::from_v4(u32::from_be_bytes(headers.source)),
+        local: Addr::from_v4(u32::from_be_bytes(headers.destination)),
+        remote_port: u16::from_be_bytes(headers.source_port),
+        local_port: u16::from_be_bytes(headers.destination_port),
+        protocol: headers.protocol,
+    };
+    let marks = tables.port_marks(tuple.local_port);
+    let headers = flow::Headers {
+        at: ETHERNET_LEN as u32,
+        is_quoted: false,
+    };
+    let found = flow::find_here(tables, &tuple, marks, Event::Arrives);
+    let (reason, service) = if let Found::Living = found {
+        (Reason::Reply, None)
+    } else if flow::has_session(tables, &tuple, headers, marks, found) {
+        (Reason::LiveSession, Some(service))
+    } else {
+        (Reason::DefaultDrop, Some(service))
+    };
+    Judgement {
+        verdict: Verdict::of(reason),
+        service,
+        opening: Opening::NONE,
     }
 }

@@ -32,6 +32,11 @@ impl<'a, T: Tables> Slot<'a, T> {
     }
 
     #[inline(always)]
+    pub(super) fn is_on_never_list(&self, flags: u32, source: Addr) -> bool {
+        self.tables.is_on_never_list(self.base, flags, source)
+    }
+
+    #[inline(always)]
     pub(super) fn interface_class(&self, ifindex: u32) -> u32 {
         self.tables.interface_class(self.base, ifindex)
     }

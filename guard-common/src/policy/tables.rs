@@ -42,6 +42,15 @@ pub trait Tables {
         clock::eighths(self.jiffies(), self.tick_shift())
     }
 
+    /// The same value, of which the compiler knows nothing.
+    #[inline(always)]
+    fn hide(value: u64) -> u64
+    where
+        Self: Sized,
+    {
+        value
+    }
+
     /// Words in one policy slot.
     fn slot_words(&self) -> u32;
 
@@ -108,6 +117,15 @@ pub trait Tables {
         Self: Sized,
     {
         super::interface_class(self, base, ifindex)
+    }
+
+    /// [`super::is_on_never_list`], likewise.
+    #[inline(always)]
+    fn is_on_never_list(&self, base: u32, flags: u32, source: Addr) -> bool
+    where
+        Self: Sized,
+    {
+        super::is_on_never_list(self, base, flags, source)
     }
 
     /// [`super::weigh_rules`], likewise.
@@ -215,6 +233,15 @@ pub trait Tables {
         Self: Sized,
     {
         super::find_ban(self, prefix, level)
+    }
+
+    /// [`super::is_banned`], likewise.
+    #[inline(always)]
+    fn is_banned(&self, source: Addr) -> bool
+    where
+        Self: Sized,
+    {
+        super::is_banned(self, source)
     }
 
     /// [`super::is_in_banned_prefix`], likewise.

@@ -82,11 +82,15 @@ fn ways_agree<T: Tables>(tables: &T, packet: &Described) -> bool {
         ifindex: packet.interface.1,
     };
     let frame = packet.frame();
-    judge_at_once(frame.as_slice(), tables).is_none_or(|short| {
-        let whole = guard_common::judge(frame.as_slice(), tables, arrival);
-        let reason = |judgement: Judgement| (judgement.verdict.action, judgement.verdict.reason);
-        (reason(short), short.service) == (reason(whole), whole.service)
-    })
+    let Some(short) = judge_at_once(frame.as_slice(), tables) else {
+        return true;
+    };
+    let whole = guard_common::judge(frame.as_slice(), tables, arrival);
+    let said = |judgement: Judgement| {
+        let Verdict { action, reason, .. } = judgement.verdict;
+        (action, reason, judgement.service, judgement.opening)
+    };
+    said(short) == said(whole)
 }
 
 fn assert_first_match<T: Tables>(tables: &T, policy: &Policy, packet: &Described) {
