@@ -27,6 +27,7 @@ mod service;
 mod status;
 mod texts;
 mod unified;
+mod whole;
 
 use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
 
