@@ -25,6 +25,7 @@ mod narrow;
 mod ping;
 mod probe;
 mod run;
+mod second_cable;
 mod terminal;
 mod topology;
 mod ufw;
