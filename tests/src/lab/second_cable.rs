@@ -3,7 +3,12 @@
 //! loses frames in front of guard, where no firewall could save them. Behind his own cable the friend meets what
 //! the test is about: the same addresses, program, tables, listeners and CPUs.
 
-use super::{Namespace, Topology};
+use std::time::Duration;
+
+use super::{Namespace, Topology, finish};
+
+/// Most that a command for setting it up may take.
+const SET_UP: Duration = Duration::from_secs(20);
 
 /// The server's end of the second cable.
 const SERVER_END: &str = "eth1";
@@ -38,6 +43,17 @@ impl Topology {
             self.wan.ip(&route);
             self.wan
                 .ip(&format!("{family} rule add iif friend lookup {TABLE}"));
+        }
+        // An end without a queue of its own shares one per CPU with the flood.
+        for (host, interface) in [
+            (&*self.friend, "eth0"),
+            (&self.wan, "friend"),
+            (&self.wan, ROUTER_END),
+            (&*self.srv, SERVER_END),
+        ] {
+            let mut ethtool = host.command("ethtool");
+            ethtool.args(["-K", interface, "gro", "on"]);
+            drop(finish(&mut ethtool, SET_UP).ok());
         }
         // A flood that stands in the way of a question for an address is no subject of a test.
         know((&self.wan, "srv"), (&self.srv, "eth0"), [v4, v6]);
