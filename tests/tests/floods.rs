@@ -5,25 +5,18 @@
 
 use std::{
     env,
-    io::{Read as _, Write as _},
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use guard_common::{
-    packet::TcpFlags,
-    testing::{packet, packet_v6, random::Random},
-};
 use guard_tests::{
-    lab::{Conversation, Flood, Instance, Rate, TcpEcho, Topology, Wire, within},
+    lab::{Conversation, Flood, Instance, Rate, Sources, TcpEcho, Topology, Wire, within},
     require,
 };
 
 /// Open to everybody, and an echo server behind it.
 const OPEN: u16 = 9000;
-/// Frames of the flood, each with a source of its own.
-const SOURCES: usize = 32_768;
 /// One of these tests at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 /// What counts as "at once".
@@ -104,7 +97,11 @@ fn flooded(mode: &str) {
 
     let lost = lab.overflowed();
     let wire = Wire::open(&lab.wan, "srv");
-    let flood = Flood::start(wire, frames(&lab), Rate::Unlimited);
+    let flood = Flood::start(
+        wire,
+        lab.forged_syns(OPEN, Sources::Everywhere),
+        Rate::Unlimited,
+    );
     let answered = within(Duration::from_secs(20), || {
         (guard.counted().reason("syn-cookie") > 1000).then_some(())
     });
@@ -118,7 +115,7 @@ fn flooded(mode: &str) {
     let took: Vec<Option<Duration>> = (0..honest())
         .map(|number| {
             let to = [lab.srv.v4, lab.srv.v6][number % 2];
-            lab.friend.run(|| connection(to))
+            lab.friend.time_tcp(to, OPEN)
         })
         .collect();
     let rate = (flood.sent() - begun.1) as f64 / begun.0.elapsed().as_secs_f64();
@@ -147,42 +144,4 @@ fn flooded(mode: &str) {
     assert!(answered > sent / 2, "{answered} of {sent} answered");
     assert_eq!(counted.reason("ceiling"), 0, "a listener has no ceiling");
     assert_eq!(counted.flows("created"), 0, "flows by the flood");
-}
-
-/// How long it takes to connect and to be answered, if it succeeds.
-fn connection(to: IpAddr) -> Option<Duration> {
-    let begun = Instant::now();
-    let patience = Duration::from_secs(5);
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(to, OPEN), patience).ok()?;
-    stream.set_read_timeout(Some(patience)).ok()?;
-    stream.write_all(b"hello").ok()?;
-    let mut answer = [0; 5];
-    stream.read_exact(&mut answer).ok()?;
-    (answer == *b"hello").then(|| begun.elapsed())
-}
-
-fn frames(lab: &Topology) -> Vec<Vec<u8>> {
-    let macs = (lab.srv.mac("eth0"), lab.wan.mac("srv"));
-    let mut random = Random::new(11);
-    (0..SOURCES)
-        .map(|number| {
-            let bytes: [u8; 6] = random.bytes();
-            let (base, to) = if number % 4 == 3 {
-                let [a, b, c, d, e, f] = bytes;
-                let from = format!("2001:db8:{a:02x}{b:02x}:{c:02x}{d:02x}::{e:02x}{f:02x}");
-                (packet_v6().from(&from), lab.srv.v6)
-            } else {
-                // 11.0.0.0 to 99.255.255.255: none of them is of the lab, and none is a martian.
-                let first = 11 + bytes[0] % 89;
-                let from = format!("{first}.{}.{}.{}", bytes[1], bytes[2], bytes[3]);
-                (packet().from(&from), lab.srv.v4)
-            };
-            let from = (1024 + random.below(60_000)) as u16;
-            base.to_ip(to)
-                .macs(macs.0, macs.1)
-                .tcp_between(from, OPEN, TcpFlags::SYN)
-                .tcp_options(&[2, 4, 5, 180])
-                .build()
-        })
-        .collect()
 }
