@@ -43,6 +43,33 @@ fn honest_clients_come_in_during_a_flood_generic() {
     flooded("generic");
 }
 
+#[test]
+fn whoever_turns_cookies_off_is_told_so() {
+    if !require::root() {
+        return;
+    }
+    let lab = Topology::new();
+    let guard = Instance::new(&lab.srv);
+    let off = "net.ipv4.tcp_syncookies is 0";
+    lab.srv.sysctl("net/ipv4/tcp_syncookies", "0");
+    drop(guard.guardctl(&["allow", "9000/tcp"]).ok());
+    let enabled = guard.guardctl(&["enable", "--iface", "eth0"]).ok();
+    assert!(enabled.stderr.contains(off), "{enabled}");
+    let status = guard.guardctl(&["status"]).ok();
+    let line = format!("SYN floods: no cookies ({off}), ceiling 1000/s per port");
+    drop(status.says(&line));
+    let floods =
+        |guard: &Instance| guard.guardctl(&["--json", "status"]).ok().json()["floods"].clone();
+    assert_eq!(floods(&guard)["syn_cookies"], false);
+
+    lab.srv.sysctl("net/ipv4/tcp_syncookies", "1");
+    let status = guard.guardctl(&["status"]).ok();
+    drop(status.says("SYN floods: cookies when a listener's queue is full"));
+    assert_eq!(floods(&guard)["syn_cookies"], true);
+    let again = guard.guardctl(&["enable", "--iface", "eth0"]).ok();
+    assert!(!again.stderr.contains(off), "{again}");
+}
+
 fn flooded(mode: &str) {
     if !require::root() {
         return;
