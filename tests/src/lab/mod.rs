@@ -50,7 +50,7 @@ pub use http::http_get;
 pub use instance::{Instance, guardctl_path, mount_bpffs, unmount_bpffs};
 pub use marked::Marked;
 pub use namespace::Namespace;
-pub use probe::Answer;
+pub use probe::{Answer, ask_all};
 pub use run::{Ran, finish};
 pub use terminal::Terminal;
 pub use topology::{Host, Topology};

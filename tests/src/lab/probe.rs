@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -61,6 +62,19 @@ impl Namespace {
     pub fn ask_udp(&self, to: IpAddr, port: u16) -> Answer {
         self.run(|| answer(echo_udp(SocketAddr::new(to, port))))
     }
+}
+
+/// Asks echo servers over UDP, all at once: silence takes its time, and so all of them keep it together.
+///
+/// # Panics
+/// As [`Namespace::ask_udp`].
+#[must_use]
+pub fn ask_all<const N: usize>(questions: [(&Namespace, IpAddr, u16); N]) -> [Answer; N] {
+    thread::scope(|scope| {
+        questions
+            .map(|(from, to, port)| scope.spawn(move || from.ask_udp(to, port)))
+            .map(|asked| asked.join().expect("a question"))
+    })
 }
 
 fn answer(outcome: io::Result<()>) -> Answer {
