@@ -1,6 +1,7 @@
 //! What lives while a flood lasts, who comes in meanwhile, and what must have stayed as it was.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -96,6 +97,24 @@ impl Scene {
         let calm = self.login(0).expect("a login before the flood");
         println!("login before: {calm:?}");
         Duration::from_secs(1).max(6 * calm)
+    }
+
+    /// SYNs of the friend's that were not answered in time and sent again: what a busy CPU does to a login,
+    /// this does not count.
+    pub(crate) fn syns_sent_again(&self) -> u64 {
+        let path = "/proc/thread-self/net/netstat";
+        let text = self.lab.friend.run(|| fs::read_to_string(path));
+        let text = text.expect("counters of TCP");
+        let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+        let (names, values) = (lines.next(), lines.next());
+        let mut both = names
+            .into_iter()
+            .flat_map(|names| names.split(' '))
+            .zip(values.into_iter().flat_map(|values| values.split(' ')));
+        let found = both.find(|(name, _)| *name == "TCPSynRetrans");
+        found
+            .and_then(|(_, value)| value.parse().ok())
+            .unwrap_or_else(|| panic!("no TCPSynRetrans in {path}"))
     }
 
     /// Flows and idle logins go on.
