@@ -1,7 +1,10 @@
 //! Packets as expressions, for the unit tests, guard-tests and the fuzzer. Everything can be wrong
 //! on purpose; what is not touched is right, checksums included.
 
+mod broken;
 pub mod random;
+
+pub use broken::{Breaks, Broken};
 
 use std::net::IpAddr;
 

@@ -6,25 +6,23 @@ use guard_common::{
         addr::Addr,
         counters::Event as Counted,
         flow::{Event, FlowState, HAS_SESSIONS, HAS_UDP_FLOWS, Phase, Tag, Tuple, WAYS},
-        image::{ANY_FROM_ANYWHERE, HEADER_CLASSES, HEADER_FLAGS, Tree},
+        image::{ANY_FROM_ANYWHERE, HEADER_CLASSES, HEADER_FLAGS},
         reason::Reason,
         service::protocol::{TCP, UDP},
-        switch::SwitchWord,
     },
     judge,
     memory::MemTables,
-    packet::{PacketReader, TcpFlags},
-    policy::{
-        Arrival, BanBucket, Bucket, Entries, Found, Headers, Place, Quotation, QuotedPart,
-        RulesAnswer, Tables, note_outgoing,
-    },
-    testing::{PacketBuilder, packet, packet_v6},
+    packet::TcpFlags,
+    policy::{Arrival, Bucket, Found, QuotedPart, RulesAnswer, Tables, note_outgoing},
+    testing::{Breaks, Broken, PacketBuilder, packet, packet_v6},
 };
 
 const LO: Arrival = Arrival { ifindex: 1 };
 const SYN_ACK: u8 = TcpFlags::SYN | TcpFlags::ACK;
 const OWN_PORT: u16 = 40_001;
 const PEER_PORT: u16 = 443;
+/// Where the model's clock begins.
+const STOPPED_AT: u64 = 1_000_000 << 8;
 
 /// One thing that is wrong with the tables, or with the program on the way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,128 +59,23 @@ enum Fault {
     KeepsNothing,
 }
 
-struct Broken<'a> {
-    right: &'a MemTables,
+/// A fault, and what it needs to know.
+struct Wrong {
     fault: Fault,
     /// Destination of the error that is judged.
     told: Addr,
 }
 
-struct BrokenBucket<B> {
-    right: B,
-    fault: Fault,
-}
-
-impl<B: Bucket> Bucket for BrokenBucket<B> {
-    fn tag(&self, way: usize) -> u64 {
-        self.right.tag(way)
-    }
-
-    fn state(&self, way: usize) -> u64 {
-        const KEPT: u64 = 0xff << 56;
-        let state = self.right.state(way);
-        if self.fault == Fault::KeepsNothing {
-            state & !KEPT
-        } else {
-            state
-        }
-    }
-
-    fn set_tag(&self, way: usize, tag: u64) {
-        self.right.set_tag(way, tag);
-    }
-
-    fn set_state(&self, way: usize, state: u64) {
-        self.right.set_state(way, state);
-    }
-}
-
-impl Tables for Broken<'_> {
-    fn switch(&self) -> SwitchWord {
-        self.right.switch()
-    }
-
-    fn now_ns(&self) -> u64 {
-        self.right.now_ns()
-    }
-
-    fn ban_filter(&self, index: u32) -> u64 {
-        self.right.ban_filter(index)
-    }
-
-    fn ban_top(&self, index: u32) -> u64 {
-        self.right.ban_top(index)
-    }
-
-    fn ban_chunk(&self, index: u32) -> u64 {
-        self.right.ban_chunk(index)
-    }
-
-    fn ban_mask(&self) -> u32 {
-        self.right.ban_mask()
-    }
-
-    fn ban_bucket(&self, index: u32) -> impl BanBucket {
-        self.right.ban_bucket(index)
-    }
-
-    fn jiffies(&self) -> u64 {
+impl Breaks for Wrong {
+    fn jiffies(&self, right: u64) -> u64 {
         if self.fault == Fault::StoppedClock {
-            1_000_000 << self.right.tick_shift()
+            STOPPED_AT
         } else {
-            self.right.jiffies()
+            right
         }
     }
 
-    fn jiffy_us(&self) -> u64 {
-        self.right.jiffy_us()
-    }
-
-    fn ceiling(&self, index: u32) -> u64 {
-        self.right.ceiling(index)
-    }
-
-    fn set_ceiling(&self, index: u32, value: u64) {
-        self.right.set_ceiling(index, value);
-    }
-
-    fn add_to_ceiling(&self, index: u32, value: u64) {
-        self.right.add_to_ceiling(index, value);
-    }
-
-    fn unmark_port(&self, port: u16, mark: u8) {
-        self.right.unmark_port(port, mark);
-    }
-
-    fn tick_shift(&self) -> u32 {
-        self.right.tick_shift()
-    }
-
-    fn slot_words(&self) -> u32 {
-        self.right.slot_words()
-    }
-
-    fn policy_word(&self, index: u32) -> u64 {
-        self.right.policy_word(index)
-    }
-
-    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
-        self.right.longest_prefix(base, addr, tree, default)
-    }
-
-    fn seed(&self) -> u64 {
-        self.right.seed()
-    }
-
-    fn fragment_stamp(&self, index: u32) -> u64 {
-        self.right.fragment_stamp(index)
-    }
-
-    fn set_fragment_stamp(&self, index: u32, stamp: u64) {
-        self.right.set_fragment_stamp(index, stamp);
-    }
-
-    fn flow_key(&self, index: usize) -> u64 {
+    fn flow_key(&self, index: usize, right: u64) -> u64 {
         const PORTS: [usize; 2] = [3, 14];
         if let Fault::DeafTo(keys) = self.fault
             && keys.contains(&(index % 11))
@@ -192,18 +85,20 @@ impl Tables for Broken<'_> {
             // Times the remote port in the upper half, this is a multiple of 2^64.
             1 << 48
         } else {
-            self.right.flow_key(index)
+            right
         }
     }
 
-    fn flow_bucket(&self, index: u32) -> impl Bucket {
-        BrokenBucket {
-            right: self.right.flow_bucket(index),
-            fault: self.fault,
+    fn flow_state(&self, right: u64) -> u64 {
+        const KEPT: u64 = 0xff << 56;
+        if self.fault == Fault::KeepsNothing {
+            right & !KEPT
+        } else {
+            right
         }
     }
 
-    fn find_flow(&self, tag: Tag, event: Event) -> Found {
+    fn find_flow<T: Tables>(&self, tables: &T, tag: Tag, event: Event) -> Found {
         let event = match (self.fault, event) {
             (Fault::KnowsEverything, _) => return Found::Living,
             (Fault::KnowsNothing, _) => return Found::Nothing,
@@ -211,57 +106,40 @@ impl Tables for Broken<'_> {
             (Fault::QuotesRenew, Event::Quoted) => Event::Arrives,
             (_, event) => event,
         };
-        guard_common::policy::find_flow(self, tag, event)
+        guard_common::policy::find_flow(tables, tag, event)
     }
 
-    fn meter_bucket(&self, index: u32) -> impl Entries {
-        self.right.meter_bucket(index)
-    }
-
-    fn port_marks(&self, port: u16) -> u8 {
-        let marks = self.right.port_marks(port);
+    fn port_marks(&self, right: u8) -> u8 {
         if self.fault == Fault::AsksAlways {
-            marks | HAS_SESSIONS
+            right | HAS_SESSIONS
         } else if self.fault == Fault::AsksNever {
-            marks & !HAS_SESSIONS
+            right & !HAS_SESSIONS
         } else if self.fault == Fault::Unmarked {
             0
         } else {
-            marks
+            right
         }
     }
 
-    fn mark_port(&self, port: u16, mark: u8) {
-        self.right.mark_port(port, mark);
+    fn has_socket(&self, right: bool) -> bool {
+        right || self.fault == Fault::SocketsForAll
     }
 
-    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
-        let is_there = self.right.has_socket(tuple, headers);
-        is_there || self.fault == Fault::SocketsForAll
-    }
-
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
+    fn rules(&self, right: RulesAnswer) -> RulesAnswer {
         if self.fault == Fault::RulesAllowAll {
             // Outcome 2 is "a rule allows it".
             RulesAnswer::from_bits(2 << 24)
         } else {
-            self.right.weigh_rules(place)
+            right
         }
     }
 
-    fn quoted_part<R>(&self, reader: &R, quotation: Quotation, part: QuotedPart) -> u64
-    where
-        R: PacketReader + ?Sized,
-    {
+    fn quoted(&self, part: QuotedPart, right: u64) -> u64 {
         match (self.fault, part) {
             (Fault::QuotesDestination, QuotedPart::LocalHigh) => self.told.hi(),
             (Fault::QuotesDestination, QuotedPart::LocalLow) => self.told.lo(),
-            _ => guard_common::policy::quoted_part(reader, quotation, part),
+            _ => right,
         }
-    }
-
-    fn count(&self, event: Counted) {
-        self.right.count(event);
     }
 }
 
@@ -306,9 +184,14 @@ fn closed() -> MemTables {
     MemTables::with_policy(image).with_seed(11)
 }
 
+fn broken<'a>(right: &'a MemTables, fault: Fault, told: &str) -> Broken<'a, Wrong> {
+    let told = addr(told);
+    Broken::new(right, Wrong { fault, told })
+}
+
 /// What became of every frame of the scene.
 struct Scene<'a> {
-    tables: Broken<'a>,
+    tables: Broken<'a, Wrong>,
     seen: Vec<(String, Reason)>,
 }
 
@@ -323,7 +206,7 @@ impl Scene<'_> {
     fn leaves(&mut self, frame: &PacketBuilder) {
         let mut frame = frame.build();
         let flags = frame.len() - 20 + 13;
-        if self.tables.fault == Fault::SynAckBegins && frame[flags] == SYN_ACK {
+        if self.tables.fault().fault == Fault::SynAckBegins && frame[flags] == SYN_ACK {
             frame[flags] = TcpFlags::SYN;
         }
         note_outgoing(frame.as_slice(), &self.tables, LO);
@@ -349,11 +232,7 @@ fn play(fault: Fault) -> (Vec<(String, Reason)>, u64) {
             right.set_ticks(start + later);
             for act in acts {
                 let mut scene = Scene {
-                    tables: Broken {
-                        right: &right,
-                        fault,
-                        told: addr(family.own[0]),
-                    },
+                    tables: broken(&right, fault, family.own[0]),
                     seen: Vec::new(),
                 };
                 play_act(&mut scene, &family, act);
@@ -514,11 +393,7 @@ fn left_over(fault: Fault) -> usize {
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag(tuple).bits());
     }
-    let tables = Broken {
-        right: &right,
-        fault,
-        told: addr("192.0.2.1"),
-    };
+    let tables = broken(&right, fault, "192.0.2.1");
     let newcomer = &tuples[WAYS];
     tables.begin_flow(tag(newcomer), Event::Datagram, newcomer.local_port);
     tuples[..WAYS]

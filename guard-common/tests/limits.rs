@@ -7,16 +7,13 @@ use std::cell::Cell;
 use guard_common::{
     abi::{
         addr::Addr,
-        counters::Event as Counted,
-        flow::Tuple,
         image::{FIXED_WORDS, HEADER_LIMITS, HEADER_METERS},
         meter::{self, BUCKETS, Entry, Meter, Scale, WAYS},
         rule::RuleRef,
-        switch::SwitchWord,
     },
     memory::MemTables,
-    policy::{BanBucket, Bucket, Entries, Headers, Newcomer, Tables, answer, held, may_enter, put},
-    testing::random::Random,
+    policy::{Entries, Newcomer, Tables, Way, answer, held, may_enter, put},
+    testing::{Breaks, Broken, random::Random},
 };
 
 /// Jiffies of a second.
@@ -76,178 +73,58 @@ enum Fault {
     EvictsDebtors,
 }
 
-struct Broken<'a> {
-    right: &'a MemTables,
-    fault: Fault,
-}
-
-struct BrokenEntries<B> {
-    right: B,
-    fault: Fault,
-}
-
-impl<B: Entries> Entries for BrokenEntries<B> {
-    fn load(&self, way: usize) -> u64 {
-        self.right.load(way)
-    }
-
-    fn store(&self, way: usize, word: u64) {
-        if self.fault != Fault::StoresNothing {
-            self.right.store(way, word);
-        }
-    }
-
-    fn add(&self, way: usize, amount: u64) {
-        if self.fault == Fault::AddsTwice {
-            self.right.add(way, 2 * amount);
-        } else if self.fault != Fault::AddsNothing {
-            self.right.add(way, amount);
-        }
-    }
-}
-
-impl Tables for Broken<'_> {
-    fn jiffy_us(&self) -> u64 {
-        self.right.jiffy_us()
-    }
-
-    fn ceiling(&self, index: u32) -> u64 {
-        self.right.ceiling(index)
-    }
-
-    fn set_ceiling(&self, index: u32, value: u64) {
-        self.right.set_ceiling(index, value);
-    }
-
-    fn add_to_ceiling(&self, index: u32, value: u64) {
-        self.right.add_to_ceiling(index, value);
-    }
-
-    fn unmark_port(&self, port: u16, mark: u8) {
-        self.right.unmark_port(port, mark);
-    }
-
-    fn switch(&self) -> SwitchWord {
-        self.right.switch()
-    }
-
-    fn now_ns(&self) -> u64 {
-        self.right.now_ns()
-    }
-
-    fn jiffies(&self) -> u64 {
-        if self.fault == Fault::StoppedClock {
+impl Breaks for Fault {
+    fn jiffies(&self, right: u64) -> u64 {
+        if *self == Self::StoppedClock {
             1 << 32
         } else {
-            self.right.jiffies()
+            right
         }
     }
 
-    fn tick_shift(&self) -> u32 {
-        self.right.tick_shift()
-    }
-
-    fn slot_words(&self) -> u32 {
-        self.right.slot_words()
-    }
-
-    fn policy_word(&self, index: u32) -> u64 {
-        let word = self.right.policy_word(index);
+    fn policy_word(&self, index: u32, right: u64) -> u64 {
         let is_first = index.wrapping_sub(FIXED_WORDS).is_multiple_of(Meter::WORDS);
         let is_scale = index == HEADER_LIMITS;
         let is_meter = index >= FIXED_WORDS;
-        let has = |fault| self.fault == fault;
-        if is_scale && has(Fault::WholeAddress) {
+        if is_scale && *self == Self::WholeAddress {
             Scale::new(32, 128, SECOND).to_word()
-        } else if is_scale && has(Fault::NoSecond) {
+        } else if is_scale && *self == Self::NoSecond {
             Scale::new(32, 64, 0).to_word()
-        } else if is_meter && !is_first && has(Fault::NoTolerance) {
+        } else if is_meter && !is_first && *self == Self::NoTolerance {
             0
-        } else if is_meter && is_first && has(Fault::NoPrice) {
-            word >> 32 << 32
+        } else if is_meter && is_first && *self == Self::NoPrice {
+            right >> 32 << 32
         } else {
-            word
+            right
         }
     }
 
-    fn seed(&self) -> u64 {
-        self.right.seed()
-    }
-
-    fn fragment_stamp(&self, index: u32) -> u64 {
-        self.right.fragment_stamp(index)
-    }
-
-    fn set_fragment_stamp(&self, index: u32, stamp: u64) {
-        self.right.set_fragment_stamp(index, stamp);
-    }
-
-    fn flow_key(&self, index: usize) -> u64 {
+    fn flow_key(&self, index: usize, right: u64) -> u64 {
         // What a source is counted for meets this key of either half.
         let is_meter = index % 11 == 2;
-        if self.fault == Fault::OneKey || is_meter && self.fault == Fault::OneMeter {
+        if *self == Self::OneKey || is_meter && *self == Self::OneMeter {
             0
         } else {
-            self.right.flow_key(index)
+            right
         }
     }
 
-    fn ban_filter(&self, index: u32) -> u64 {
-        self.right.ban_filter(index)
+    fn stored(&self, right: u64) -> Option<u64> {
+        (*self != Self::StoresNothing).then_some(right)
     }
 
-    fn ban_top(&self, index: u32) -> u64 {
-        self.right.ban_top(index)
+    fn added(&self, right: u64) -> Option<u64> {
+        let times = if *self == Self::AddsTwice { 2 } else { 1 };
+        (*self != Self::AddsNothing).then_some(times * right)
     }
 
-    fn ban_chunk(&self, index: u32) -> u64 {
-        self.right.ban_chunk(index)
-    }
-
-    fn ban_mask(&self) -> u32 {
-        self.right.ban_mask()
-    }
-
-    fn ban_bucket(&self, index: u32) -> impl BanBucket {
-        self.right.ban_bucket(index)
-    }
-
-    fn flow_bucket(&self, index: u32) -> impl Bucket {
-        self.right.flow_bucket(index)
-    }
-
-    fn port_marks(&self, port: u16) -> u8 {
-        self.right.port_marks(port)
-    }
-
-    fn mark_port(&self, port: u16, mark: u8) {
-        self.right.mark_port(port, mark);
-    }
-
-    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
-        self.right.has_socket(tuple, headers)
-    }
-
-    fn meter_bucket(&self, index: u32) -> impl Entries {
-        BrokenEntries {
-            right: self.right.meter_bucket(index),
-            fault: self.fault,
+    fn entry<E: Entries>(&self, bucket: &E, now: u64, right: Way) -> Way {
+        if *self != Self::EvictsDebtors || right.is_own() {
+            return right;
         }
-    }
-
-    fn find_entry(&self, place: meter::Place, now: u64) -> guard_common::policy::Way {
-        let bucket = self.meter_bucket(place.bucket);
-        let found = guard_common::policy::find_entry(&bucket, place.tag, now);
-        if self.fault == Fault::EvictsDebtors && !found.is_own() {
-            let ahead = |way: &usize| Entry::from_word(bucket.load(*way)).ahead(now);
-            let most = (0..WAYS).max_by_key(ahead).expect("ways");
-            return guard_common::policy::Way::from_bits(most as u32);
-        }
-        found
-    }
-
-    fn count(&self, event: Counted) {
-        self.right.count(event);
+        let ahead = |way: &usize| Entry::from_word(bucket.load(*way)).ahead(now);
+        let most = (0..WAYS).max_by_key(ahead).expect("ways");
+        Way::from_bits(most as u32)
     }
 }
 
@@ -285,10 +162,10 @@ fn play(fault: Fault) -> Seen {
     let mut right = tables();
     let mut seen = Vec::new();
     let start = 1 << 32;
-    let mut at = |seconds: u64, scene: &mut dyn FnMut(&Broken<'_>, &mut Seen)| {
+    let mut at = |seconds: u64, scene: &mut dyn FnMut(&Broken<'_, Fault>, &mut Seen)| {
         right.jiffies = start + seconds * HZ;
         let right = &right;
-        scene(&Broken { right, fault }, &mut seen);
+        scene(&Broken::new(right, fault), &mut seen);
     };
     let passed = |times: u32, attempt: &dyn Fn(u32) -> bool| {
         (0..times).filter(|time| attempt(*time)).count()

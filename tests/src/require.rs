@@ -20,7 +20,7 @@ pub fn program(name: &str) -> bool {
 }
 
 /// Programs whose package has another name.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("busybox", "busybox-static"),
     ("conntrack", "conntrack"),
     ("dhclient", "isc-dhcp-client"),
@@ -33,6 +33,7 @@ const PACKAGES: [(&str, &str); 14] = [
     ("nsenter", "util-linux"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("trafgen", "netsniff-ng"),
     ("unshare", "util-linux"),
     ("xdp-filter", "xdp-tools"),
 ];

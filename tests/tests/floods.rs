@@ -1,29 +1,24 @@
-//! A steady flood of SYNs from random sources on a port that is open to everybody: honest clients come in all
-//! the same, because a listener with a full queue answers with cookies before the stack does.
+//! A flood of SYNs from random sources, as fast as the generator goes, on a port that is open to everybody: honest
+//! clients come in all the same, because a listener with a full queue answers with cookies before the stack
+//! does. They have a cable of their own (`lab/second_cable.rs` says why); address, port, listener and guard's
+//! tables are the flood's.
 
 use std::{
     env,
-    io::{Read as _, Write as _},
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use guard_common::{
-    packet::TcpFlags,
-    testing::{packet, packet_v6, random::Random},
-};
 use guard_tests::{
-    lab::{Conversation, Flood, Instance, Rate, TcpEcho, Topology, Wire, within},
+    lab::{Conversation, Flood, Instance, Rate, Sources, TcpEcho, Topology, Wire, within},
     require,
 };
 
 /// Open to everybody, and an echo server behind it.
 const OPEN: u16 = 9000;
-/// Frames of the flood, each with a source of its own.
-const SOURCES: usize = 32_768;
-/// Sender, receiver, router and server share two CPUs: above this the ring of 256 frames in front of guard
-/// overflows, and what it loses nobody has seen.
-const PACE: Rate = Rate::PerSecond(150_000);
+/// One of these tests at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 /// What counts as "at once".
 const LIMIT: Duration = Duration::from_secs(1);
 /// Between two questions of a session that goes on.
@@ -48,11 +43,41 @@ fn honest_clients_come_in_during_a_flood_generic() {
     flooded("generic");
 }
 
-fn flooded(mode: &str) {
+#[test]
+fn whoever_turns_cookies_off_is_told_so() {
     if !require::root() {
         return;
     }
     let lab = Topology::new();
+    let guard = Instance::new(&lab.srv);
+    let off = "net.ipv4.tcp_syncookies is 0";
+    lab.srv.sysctl("net/ipv4/tcp_syncookies", "0");
+    drop(guard.guardctl(&["allow", "9000/tcp"]).ok());
+    let enabled = guard.guardctl(&["enable", "--iface", "eth0"]).ok();
+    assert!(enabled.stderr.contains(off), "{enabled}");
+    let status = guard.guardctl(&["status"]).ok();
+    let line = format!("SYN floods: no cookies ({off}), ceiling 1000/s per port");
+    drop(status.says(&line));
+    let floods =
+        |guard: &Instance| guard.guardctl(&["--json", "status"]).ok().json()["floods"].clone();
+    assert_eq!(floods(&guard)["syn_cookies"], false);
+
+    lab.srv.sysctl("net/ipv4/tcp_syncookies", "1");
+    let status = guard.guardctl(&["status"]).ok();
+    drop(status.says("SYN floods: cookies when a listener's queue is full"));
+    assert_eq!(floods(&guard)["syn_cookies"], true);
+    let again = guard.guardctl(&["enable", "--iface", "eth0"]).ok();
+    assert!(!again.stderr.contains(off), "{again}");
+}
+
+fn flooded(mode: &str) {
+    if !require::root() {
+        return;
+    }
+    // Two floods on two CPUs would both be half as fast.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = Topology::new();
+    lab.lay_second_cable();
     // Answers to forged sources end at the router.
     lab.wan.ip("route add blackhole default");
     lab.wan.ip("-6 route add blackhole default");
@@ -64,18 +89,24 @@ fn flooded(mode: &str) {
         for line in [
             format!("allow from any to {}", lab.friend.v4),
             format!("allow from any to {}", lab.friend.v6),
-            "enable --iface srv --force --yes".to_owned(),
+            "enable --iface srv --iface srv1 --force --yes".to_owned(),
         ] {
             drop(router.guardctl(&line.split(' ').collect::<Vec<_>>()).ok());
         }
     } else {
         // A frame size that native XDP on veth cannot take.
-        lab.wan.ip("link set srv mtu 9000");
-        lab.srv.ip("link set eth0 mtu 9000");
+        for (host, interface) in [
+            (&lab.wan, "srv"),
+            (&lab.wan, "srv1"),
+            (&*lab.srv, "eth0"),
+            (&*lab.srv, "eth1"),
+        ] {
+            host.ip(&format!("link set {interface} mtu 9000"));
+        }
     }
     let guard = Instance::new(&lab.srv);
     let echo = TcpEcho::start(&lab.srv, OPEN);
-    for line in ["allow 9000/tcp", "enable --iface eth0 --force"] {
+    for line in ["allow 9000/tcp", "enable --iface eth0 --iface eth1 --force"] {
         drop(guard.guardctl(&line.split(' ').collect::<Vec<_>>()).ok());
     }
     let status = guard.guardctl(&["status"]).ok().stdout;
@@ -91,7 +122,13 @@ fn flooded(mode: &str) {
         .into();
     Conversation::assert_go_on(&mut sessions);
 
-    let flood = Flood::start(Wire::open(&lab.wan, "srv"), frames(&lab), PACE);
+    let lost = lab.overflowed();
+    let wire = Wire::open(&lab.wan, "srv");
+    let flood = Flood::start(
+        wire,
+        lab.forged_syns(OPEN, Sources::Everywhere),
+        Rate::Unlimited,
+    );
     let answered = within(Duration::from_secs(20), || {
         (guard.counted().reason("syn-cookie") > 1000).then_some(())
     });
@@ -105,7 +142,7 @@ fn flooded(mode: &str) {
     let took: Vec<Option<Duration>> = (0..honest())
         .map(|number| {
             let to = [lab.srv.v4, lab.srv.v6][number % 2];
-            lab.friend.run(|| connection(to))
+            lab.friend.time_tcp(to, OPEN)
         })
         .collect();
     let rate = (flood.sent() - begun.1) as f64 / begun.0.elapsed().as_secs_f64();
@@ -113,7 +150,11 @@ fn flooded(mode: &str) {
     let sent = flood.stop();
     let counted = guard.counted();
     println!("{mode}: {sent} SYNs, {rate:.0}/s, {:?}", counted.table());
-    println!("slowest: {:?}", took.iter().max());
+    println!(
+        "slowest: {:?}; lost in front of guard: {}",
+        took.iter().max(),
+        lab.overflowed() - lost
+    );
     println!("{}", guard.guardctl(&["stats"]).ok().stdout);
     for session in sessions {
         let report = session.stop();
@@ -130,42 +171,4 @@ fn flooded(mode: &str) {
     assert!(answered > sent / 2, "{answered} of {sent} answered");
     assert_eq!(counted.reason("ceiling"), 0, "a listener has no ceiling");
     assert_eq!(counted.flows("created"), 0, "flows by the flood");
-}
-
-/// How long it takes to connect and to be answered, if it succeeds.
-fn connection(to: IpAddr) -> Option<Duration> {
-    let begun = Instant::now();
-    let patience = Duration::from_secs(5);
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(to, OPEN), patience).ok()?;
-    stream.set_read_timeout(Some(patience)).ok()?;
-    stream.write_all(b"hello").ok()?;
-    let mut answer = [0; 5];
-    stream.read_exact(&mut answer).ok()?;
-    (answer == *b"hello").then(|| begun.elapsed())
-}
-
-fn frames(lab: &Topology) -> Vec<Vec<u8>> {
-    let macs = (lab.srv.mac("eth0"), lab.wan.mac("srv"));
-    let mut random = Random::new(11);
-    (0..SOURCES)
-        .map(|number| {
-            let bytes: [u8; 6] = random.bytes();
-            let (base, to) = if number % 4 == 3 {
-                let [a, b, c, d, e, f] = bytes;
-                let from = format!("2001:db8:{a:02x}{b:02x}:{c:02x}{d:02x}::{e:02x}{f:02x}");
-                (packet_v6().from(&from), lab.srv.v6)
-            } else {
-                // 11.0.0.0 to 99.255.255.255: none of them is of the lab, and none is a martian.
-                let first = 11 + bytes[0] % 89;
-                let from = format!("{first}.{}.{}.{}", bytes[1], bytes[2], bytes[3]);
-                (packet().from(&from), lab.srv.v4)
-            };
-            let from = (1024 + random.below(60_000)) as u16;
-            base.to_ip(to)
-                .macs(macs.0, macs.1)
-                .tcp_between(from, OPEN, TcpFlags::SYN)
-                .tcp_options(&[2, 4, 5, 180])
-                .build()
-        })
-        .collect()
 }

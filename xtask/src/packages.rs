@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[&str] = &[
     "tcpdump",
     "nmap",
     "hping3",
+    "netsniff-ng",
     "curl",
     "openssh-server",
     "openssh-client",

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every rung, from the formatting to real packets through the kernel.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{build, check, packages, rungs::Ladder, sh, tally::Tally, workspace};
 
@@ -30,6 +30,13 @@ pub(crate) const KERNEL_TARGETS: &[&str] = &[
 /// Those that an emulated guest runs: there a program takes its verifier ten seconds, so the tables stay
 /// on this machine, and parity, which meets every reason, stands for them.
 pub(crate) const GUEST_TARGETS: &[&str] = &["object", "sessions", "parity"];
+
+/// Those of which most time is spent waiting: for deadlines, for silence. Many of their tests run at once; of all
+/// others two, for more than two only wait for the kernel's one lock over all network namespaces, and what
+/// measures needs the CPUs.
+const WAITING_TARGETS: &[&str] = &["boot", "confirm", "inspect"];
+const MANY: &str = "6";
+const FEW: &str = "2";
 
 /// How much of the kernel rung runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,20 +68,59 @@ fn kernel(extent: Extent, filter: &[String], guardctl: &PathBuf, tally: &mut Tal
             "loading a program into the kernel needs root\n  help: sudo -E env \"PATH=$PATH\" cargo xtask test (without root: cargo xtask check)"
         );
     }
-    let mut cargo = sh::cargo(["test", "--release", "--no-fail-fast", "-p", "guard-tests"]);
     if extent == Extent::Quick {
-        for target in kernel_targets()? {
-            cargo.args(["--test", target]);
-        }
+        let targets = kernel_targets()?;
+        return run_targets(&targets, &[], FEW, filter, guardctl, tally);
     }
-    // Each test makes its own network namespaces; more than two at a time only wait for the
-    // kernel's one lock over all of them.
+    let all = all_targets()?;
+    let is_waiting = |name: &&str| WAITING_TARGETS.contains(name);
+    let (waiting, others): (Vec<&str>, Vec<&str>) =
+        all.iter().map(String::as_str).partition(is_waiting);
+    if waiting.len() != WAITING_TARGETS.len() {
+        bail!("tests/tests has not all of {}", WAITING_TARGETS.join(", "));
+    }
+    // One fails, and the other is still of interest.
+    let few = run_targets(&others, &["--lib", "--bins"], FEW, filter, guardctl, tally);
+    let many = run_targets(&waiting, &[], MANY, filter, guardctl, tally);
+    few.and(many)
+}
+
+/// Runs the tests of these targets of guard-tests, so many at once.
+fn run_targets(
+    targets: &[&str],
+    kinds: &[&str],
+    threads: &str,
+    filter: &[String],
+    guardctl: &PathBuf,
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut cargo = sh::cargo(["test", "--release", "--no-fail-fast", "-p", "guard-tests"]);
+    cargo.args(kinds);
+    for target in targets {
+        cargo.args(["--test", target]);
+    }
     // What tests print is part of the result: budgets, what was skipped and why, times.
     cargo
-        .args(["--", "--test-threads", "2", "--show-output"])
+        .args(["--", "--test-threads", threads, "--show-output"])
         .args(filter);
     cargo.env("GUARDCTL", guardctl);
     check::counted(&mut cargo, tally)
+}
+
+/// Every target below tests/tests, in order: a file, or a folder with a main.rs.
+fn all_targets() -> Result<Vec<String>> {
+    let folder = workspace::root().join("tests/tests");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let is_target = path.join("main.rs").is_file()
+            || path.extension().is_some_and(|extension| extension == "rs");
+        if let Some(name) = path.file_stem().filter(|_| is_target) {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Those of `KERNEL_TARGETS` that exist. A missing one is never passed over in CI.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{args::View, deadline, service};
 use crate::{
-    controller::{Controller, Protection, Status},
+    controller::{Controller, Cookies, Protection, Status},
     dataplane::Object,
     failure::{Exit, Failure},
     output::{
@@ -77,7 +77,7 @@ fn status_json(status: &Status) -> serde_json::Value {
         "interfaces": interfaces,
         "rules": status.rules,
         "floods": status.floods.map(|floods| json!({
-            "syn_cookies": floods.cookies,
+            "syn_cookies": floods.cookies == Cookies::Ready,
             "ceiling_per_second": floods.ceiling.per_second(),
         })),
         "never": status.never,

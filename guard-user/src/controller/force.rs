@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    Applied, AtRisk, Changed, Confirm, Consent, Controller, Difference, Pending, RuleView,
-    bad_configuration,
+    Applied, AtRisk, Changed, Confirm, Consent, Controller, Pending, RuleView, bad_configuration,
     history::{self, Outcome},
     journal::{Journal, Stage},
     texts::{StagedTexts, TextChange},
+    whole::{Act, Whole},
 };
 use crate::{
     dataplane::{
@@ -18,7 +18,6 @@ use crate::{
     host::{Network, clock},
     ruleset::{
         compile::{Image, Stamp, TooComplex, compile},
-        describe,
         diagnostic::Diagnostics,
         model::Policy,
         source::Loaded,
@@ -64,49 +63,22 @@ impl Controller {
     pub fn reload(&self, consent: Consent) -> Result<Changed, Failure> {
         let _lock = self.begin(consent)?;
         let loaded = self.load()?;
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        let ready = self.ready(&loaded, consent)?;
-        let Some(ready) = ready else {
+        let Some(ready) = self.ready(&loaded, consent)? else {
             return Err(Failure::new(Exit::Inactive, "guard is not active")
                 .help("`guardctl enable` turns it on"));
         };
         let before = Applied::read(&self.layout)
-            .filter(|applied| applied.generation == ready.generation_before);
-        let difference = before.map(|before| {
-            let after = RuleView::all(&loaded.policy);
-            Difference::between(&before.rules, &after)
-        });
-        let what = match &difference {
-            Some(difference) => difference.to_string(),
-            None => describe::rule_count(loaded.policy.rules.len()),
+            .filter(|applied| applied.generation == ready.generation_before)
+            .map(|applied| applied.rules);
+        let whole = Whole {
+            loaded: &loaded,
+            changes: Vec::new(),
+            ready: Some(ready),
+            before,
+            act: Act::Apply,
+            name: self.layout.etc.display().to_string(),
         };
-        let etc = self.layout.etc.display();
-        let (message, generation, pending) = if consent.dry_run {
-            (
-                format!("would apply {etc}: {what}"),
-                Some(ready.generation_before),
-                None,
-            )
-        } else {
-            let forced =
-                self.put_in_force(&loaded, Vec::new(), Some(ready), consent, &mut warnings)?;
-            let number = forced.generation.unwrap_or_default();
-            (
-                format!("applied {etc}: {what} (generation {number})"),
-                forced.generation,
-                forced.pending,
-            )
-        };
-        Ok(Changed {
-            changed: true,
-            message,
-            rule: None,
-            generation,
-            warnings,
-            dry_run: consent.dry_run,
-            difference,
-            pending,
-        })
+        self.put_whole(whole, consent)
     }
 
     /// Everything that can be refused before something changes. `None` when guard is not active.

@@ -11,6 +11,7 @@ mod confirm;
 mod difference;
 mod explain;
 mod feeds;
+mod floods;
 mod force;
 mod heal;
 mod history;
@@ -27,6 +28,7 @@ mod service;
 mod status;
 mod texts;
 mod unified;
+mod whole;
 
 use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -49,6 +51,7 @@ pub use check::Checked;
 pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
 pub use difference::Difference;
 pub use feeds::Reread;
+pub use floods::{Cookies, Floods};
 pub use heal::{Healing, InForce, Refresh};
 pub use history::{Entry, KEPT, Outcome, PolicyText};
 pub use load::{Loading, Origin};
@@ -56,7 +59,7 @@ pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use power::{Disabled, Enabled, Enabling, Preset};
 pub use service::{ServiceChange, ServiceStatus};
-pub use status::{Floods, InterfaceStatus, Protection, Reverted, Status};
+pub use status::{InterfaceStatus, Protection, Reverted, Status};
 pub use unified::{Against, Unified};
 
 /// What the operator allows a command to do.

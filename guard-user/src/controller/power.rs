@@ -2,6 +2,7 @@
 
 use super::{
     Applied, AtRisk, Consent, Controller, Lock, Pending, boot, edit_failure,
+    floods::COOKIES_ARE_OFF,
     force::{Step, image},
     history::Outcome,
     texts::{TextChange, remove},
@@ -13,6 +14,7 @@ use crate::{
         pins, preflight,
     },
     failure::{Exit, Failure},
+    host::syn_cookies,
     ruleset::{
         Overlay,
         compile::Stamp,
@@ -146,6 +148,9 @@ impl Controller {
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         if wanted.preset != Preset::NoIngress && opens_nothing(&loaded.policy) {
             warnings.push(NOBODY_CAN_LOG_IN.to_owned());
+        }
+        if syn_cookies::are_off() {
+            warnings.push(COOKIES_ARE_OFF.to_owned());
         }
         let mut enabled = Enabled {
             changes: Vec::new(),

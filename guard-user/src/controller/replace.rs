@@ -3,15 +3,15 @@
 use std::{fs, path::Path};
 
 use super::{
-    Changed, Consent, Controller, Difference, RuleView, history::PolicyText, texts::TextChange,
+    Changed, Consent, Controller, RuleView,
+    history::PolicyText,
+    texts::TextChange,
+    whole::{Act, Whole},
 };
 use crate::{
     dataplane::pins,
     failure::{Exit, Failure, from_io},
-    ruleset::{
-        describe,
-        source::{Loaded, MAIN_FILE},
-    },
+    ruleset::source::{Loaded, MAIN_FILE},
 };
 
 impl Controller {
@@ -44,45 +44,21 @@ impl Controller {
         let text = fs::read(file).map_err(|error| unreadable(file, &error))?;
         let loaded = self.load_as_main(file, &String::from_utf8_lossy(&text))?;
         let text = loaded.documents[0].text.clone();
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let ready = self.ready(&loaded, consent)?;
         let before = match pins::open(&self.layout)? {
             Some(running) => self.rules_in_force(&running),
             None => self.load().ok().map(|loaded| RuleView::all(&loaded.policy)),
         };
-        let difference = before.map(|before| {
-            let after = RuleView::all(&loaded.policy);
-            Difference::between(&before, &after)
-        });
-        let what = match &difference {
-            Some(difference) => difference.to_string(),
-            None => describe::rule_count(loaded.policy.rules.len()),
+        let change = TextChange::new(self.source().main_file(), Some(text))?;
+        let whole = Whole {
+            loaded: &loaded,
+            changes: vec![change],
+            ready,
+            before,
+            act: Act::Apply,
+            name: file.display().to_string(),
         };
-        let name = file.display();
-        let (message, generation, pending) = if consent.dry_run {
-            let message = format!("would apply {name}: {what}");
-            (message, self.generation()?, None)
-        } else {
-            let change = TextChange::new(self.source().main_file(), Some(text))?;
-            let forced = self.put_in_force(&loaded, vec![change], ready, consent, &mut warnings)?;
-            let message = match forced.generation {
-                Some(generation) => format!("applied {name}: {what} (generation {generation})"),
-                None => format!(
-                    "saved {name}: {what} (guard is not active; `guardctl enable` turns it on)"
-                ),
-            };
-            (message, forced.generation, forced.pending)
-        };
-        Ok(Changed {
-            changed: true,
-            message,
-            rule: None,
-            generation,
-            warnings,
-            dry_run: consent.dry_run,
-            difference,
-            pending,
-        })
+        self.put_whole(whole, consent)
     }
 
     /// What the text means as guard.toml; its problems are told of the file that was named.

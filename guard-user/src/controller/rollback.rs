@@ -3,11 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use super::{
-    Changed, Consent, Controller, Difference, Lock, RuleView,
+    Changed, Consent, Controller, Lock,
     confirm::Pending,
     history::{self, Entry, Outcome, PolicyText},
     recover::Recovered,
     texts::TextChange,
+    whole::{Act, Whole},
 };
 use crate::{
     dataplane::pins,
@@ -92,41 +93,21 @@ impl Controller {
         }
         let loaded = self.load_texts(&entry.files)?;
         let changes = self.texts_of(&entry.files)?;
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let Some(ready) = self.ready(&loaded, consent)? else {
             return Err(Failure::new(
                 Exit::Inactive,
                 "guard was turned off meanwhile",
             ));
         };
-        let difference = self
-            .rules_in_force(&running)
-            .map(|before| Difference::between(&before, &RuleView::all(&loaded.policy)));
-        let what = match &difference {
-            Some(difference) => difference.to_string(),
-            None => "the rules of then".to_owned(),
+        let whole = Whole {
+            loaded: &loaded,
+            changes,
+            ready: Some(ready),
+            before: self.rules_in_force(&running),
+            act: Act::Return,
+            name: format!("entry {} (`{}`)", entry.number, entry.command),
         };
-        let to = format!("entry {} (`{}`)", entry.number, entry.command);
-        let (message, generation, pending) = if consent.dry_run {
-            let message = format!("would return to {to}: {what}");
-            (message, self.generation()?, None)
-        } else {
-            let forced =
-                self.put_in_force(&loaded, changes, Some(ready), consent, &mut warnings)?;
-            let number = forced.generation.unwrap_or_default();
-            let message = format!("returned to {to}: {what} (generation {number})");
-            (message, forced.generation, forced.pending)
-        };
-        Ok(Changed {
-            changed: true,
-            message,
-            rule: None,
-            generation,
-            warnings,
-            dry_run: consent.dry_run,
-            difference,
-            pending,
-        })
+        self.put_whole(whole, consent)
     }
 
     /// The newest policy that was settled and is not the one in force.

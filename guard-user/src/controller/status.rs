@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Applied, Controller, Pending, RuleView,
+    Applied, Controller, Floods, Pending, RuleView,
     applied::default_word,
     history::{self, Outcome},
     journal::{Journal, Stage},
@@ -90,15 +90,6 @@ pub struct Status {
     pub pending: Option<Pending>,
     /// The last change, if it was not confirmed.
     pub reverted: Option<Reverted>,
-}
-
-/// What acts when there is a flood of SYNs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Floods {
-    /// SYNs for a listener with a full queue are answered with cookies.
-    pub cookies: bool,
-    /// Most new connections of a port that no listener of this host serves.
-    pub ceiling: Ceiling,
 }
 
 /// A change that was not confirmed in time.
@@ -285,10 +276,7 @@ impl Controller {
             default: applied.default,
             generation,
             interfaces,
-            floods: Some(Floods {
-                cookies: self.layout.answer().exists(),
-                ceiling: in_force.ceiling,
-            }),
+            floods: Some(self.floods(in_force.ceiling)),
             rules: applied.rules,
             never,
             files,

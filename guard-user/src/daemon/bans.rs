@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::journal::Journal;
+use super::{drift::Drift, journal::Journal};
 use crate::{
     control::Level,
     controller::{Controller, Reread},
@@ -13,8 +13,6 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two looks at everything.
 const WHOLE: Duration = Duration::from_secs(60);
-/// So far apart two clocks may come, by a suspend or little by little.
-const APART: Duration = Duration::from_secs(1);
 /// Between two sweeps of what is over.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -26,8 +24,7 @@ pub(super) struct BanKeeper {
     next_sweep: Instant,
     /// Digest of the policy whose feeds were read.
     digest: Option<u64>,
-    /// How far the kernel's clock of bans was behind the time since boot when they were written.
-    behind: Option<Duration>,
+    drift: Drift,
 }
 
 /// What a round has to say.
@@ -56,22 +53,15 @@ impl BanKeeper {
             next_whole: now,
             next_sweep: now + SWEEP,
             digest: None,
-            behind: None,
+            drift: Drift::default(),
         }
     }
 
-    /// The kernel's clock of bans stands still while the host is suspended, and is not disciplined; the ends
-    /// of bans are written anew when it matters.
     fn follow_boot_time(&mut self, controller: &Controller) -> Result<(), Failure> {
         let Some(behind) = controller.ban_clock_behind()? else {
             return Ok(());
         };
-        let before = *self.behind.get_or_insert(behind);
-        if behind.abs_diff(before) < APART {
-            return Ok(());
-        }
-        self.behind = Some(behind);
-        controller.rewrite_bans()
+        self.drift.follow(behind, || controller.rewrite_bans())
     }
 
     /// Does what is due while the policy with this digest is in force; `None` when nothing is.

@@ -2,6 +2,7 @@
 //! answers at the control socket. Enforcement does not need it: the kernel goes on without.
 
 mod bans;
+mod drift;
 mod journal;
 mod keeper;
 mod single;

@@ -11,6 +11,7 @@ pub mod live;
 pub mod network;
 pub mod sessions;
 pub mod sockets;
+pub mod syn_cookies;
 pub mod watch;
 
 pub use live::{Live, LiveFlow};

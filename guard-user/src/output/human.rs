@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    controller::{Entry, Floods, Protection, RuleView, Status},
+    controller::{Cookies, Entry, Floods, Protection, RuleView, Status},
     ruleset::describe,
 };
 
@@ -86,10 +86,10 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
 
 /// What acts against floods of SYNs.
 fn flood_line(out: &mut dyn Write, floods: Floods) -> io::Result<()> {
-    let cookies = if floods.cookies {
-        "cookies when a listener's queue is full"
-    } else {
-        "cookies: not on this kernel; the ceiling acts"
+    let cookies = match floods.cookies {
+        Cookies::Ready => "cookies when a listener's queue is full",
+        Cookies::Unsupported => "cookies: not on this kernel; the ceiling acts",
+        Cookies::TurnedOff => "no cookies (net.ipv4.tcp_syncookies is 0)",
     };
     let ceiling = match floods.ceiling.per_second() {
         Some(rate) if rate >= 1.0 => format!("{rate:.0}/s per port"),

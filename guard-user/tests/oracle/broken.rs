@@ -2,9 +2,6 @@
 
 use guard_common::{
     abi::{
-        addr::Addr,
-        counters::Event,
-        flow::Tuple,
         image::{
             ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
             FAMILY_CLASSES, FILTER_WORDS, FILTERS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
@@ -14,132 +11,33 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::MemTables,
-    policy::{BanBucket, Bucket, Entries, Headers, Tables},
-    testing::random::Random,
+    testing::{Breaks, Broken, random::Random},
 };
 use guard_user::ruleset::sample::{NESTED, Shape, random_policy};
 
 use crate::{Described, answer, image, own, verdict};
 
-/// Tables that answer as they should, except where `word` or `class` says otherwise.
-struct Broken<'a> {
-    right: &'a MemTables,
+/// What is wrong with the tables of a policy.
+struct Wrong<'a> {
     /// Flags of the switch word that are the wrong way round.
     flags: u32,
     word: &'a dyn Fn(u32, u64) -> u64,
     class: &'a dyn Fn(Tree, u32) -> u32,
 }
 
-impl Tables for Broken<'_> {
-    fn switch(&self) -> SwitchWord {
-        let right = self.right.switch().active();
+impl Breaks for Wrong<'_> {
+    fn switch(&self, right: SwitchWord) -> SwitchWord {
+        let right = right.active();
         let wrong = SlotState::new(right.slot(), right.flags() ^ self.flags);
         SwitchWord::settled(wrong, wrong)
     }
 
-    fn now_ns(&self) -> u64 {
-        self.right.now_ns()
+    fn policy_word(&self, index: u32, right: u64) -> u64 {
+        (self.word)(index, right)
     }
 
-    fn slot_words(&self) -> u32 {
-        self.right.slot_words()
-    }
-
-    fn policy_word(&self, index: u32) -> u64 {
-        (self.word)(index, self.right.policy_word(index))
-    }
-
-    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
-        let found = guard_common::policy::longest_prefix(self, base, addr, tree, default);
-        (self.class)(tree, found)
-    }
-
-    fn seed(&self) -> u64 {
-        self.right.seed()
-    }
-
-    fn fragment_stamp(&self, index: u32) -> u64 {
-        self.right.fragment_stamp(index)
-    }
-
-    fn set_fragment_stamp(&self, index: u32, stamp: u64) {
-        self.right.set_fragment_stamp(index, stamp);
-    }
-
-    fn ban_filter(&self, index: u32) -> u64 {
-        self.right.ban_filter(index)
-    }
-
-    fn ban_top(&self, index: u32) -> u64 {
-        self.right.ban_top(index)
-    }
-
-    fn ban_chunk(&self, index: u32) -> u64 {
-        self.right.ban_chunk(index)
-    }
-
-    fn ban_mask(&self) -> u32 {
-        self.right.ban_mask()
-    }
-
-    fn ban_bucket(&self, index: u32) -> impl BanBucket {
-        self.right.ban_bucket(index)
-    }
-
-    fn jiffies(&self) -> u64 {
-        self.right.jiffies()
-    }
-
-    fn jiffy_us(&self) -> u64 {
-        self.right.jiffy_us()
-    }
-
-    fn ceiling(&self, index: u32) -> u64 {
-        self.right.ceiling(index)
-    }
-
-    fn set_ceiling(&self, index: u32, value: u64) {
-        self.right.set_ceiling(index, value);
-    }
-
-    fn add_to_ceiling(&self, index: u32, value: u64) {
-        self.right.add_to_ceiling(index, value);
-    }
-
-    fn unmark_port(&self, port: u16, mark: u8) {
-        self.right.unmark_port(port, mark);
-    }
-
-    fn tick_shift(&self) -> u32 {
-        self.right.tick_shift()
-    }
-
-    fn flow_key(&self, index: usize) -> u64 {
-        self.right.flow_key(index)
-    }
-
-    fn flow_bucket(&self, index: u32) -> impl Bucket {
-        self.right.flow_bucket(index)
-    }
-
-    fn port_marks(&self, port: u16) -> u8 {
-        self.right.port_marks(port)
-    }
-
-    fn mark_port(&self, port: u16, mark: u8) {
-        self.right.mark_port(port, mark);
-    }
-
-    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
-        self.right.has_socket(tuple, headers)
-    }
-
-    fn meter_bucket(&self, index: u32) -> impl Entries {
-        self.right.meter_bucket(index)
-    }
-
-    fn count(&self, event: Event) {
-        self.right.count(event);
+    fn class(&self, tree: Tree, right: u32) -> u32 {
+        (self.class)(tree, right)
     }
 }
 
@@ -160,12 +58,7 @@ fn is_noticed(
     (0..60).any(|_| {
         let policy = random_policy(&mut random, &NESTED, shape);
         let right = MemTables::with_policy(image(&policy));
-        let broken = Broken {
-            right: &right,
-            flags,
-            word,
-            class,
-        };
+        let broken = Broken::new(&right, Wrong { flags, word, class });
         (0..100).any(|_| {
             let packet = Described::random(&mut random, &NESTED);
             verdict(&broken, &packet) != answer(&policy, &own(), &packet)

@@ -3,7 +3,8 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::Namespace;
@@ -24,7 +25,26 @@ pub enum Answer {
     Silence,
 }
 
+/// Longest that an honest client waits for a connection, and for an answer over it.
+const LONGEST: Duration = Duration::from_secs(5);
+
 impl Namespace {
+    /// How long it takes to connect to an echo server and to be answered; `None` when it fails within five
+    /// seconds, or is not answered as it should.
+    #[must_use]
+    pub fn time_tcp(&self, to: IpAddr, port: u16) -> Option<Duration> {
+        self.run(|| {
+            let begun = Instant::now();
+            let mut stream =
+                TcpStream::connect_timeout(&SocketAddr::new(to, port), LONGEST).ok()?;
+            stream.set_read_timeout(Some(LONGEST)).ok()?;
+            stream.write_all(b"hello").ok()?;
+            let mut answer = [0; 5];
+            stream.read_exact(&mut answer).ok()?;
+            (answer == *b"hello").then(|| begun.elapsed())
+        })
+    }
+
     /// Asks an echo server over TCP.
     ///
     /// # Panics
@@ -42,6 +62,19 @@ impl Namespace {
     pub fn ask_udp(&self, to: IpAddr, port: u16) -> Answer {
         self.run(|| answer(echo_udp(SocketAddr::new(to, port))))
     }
+}
+
+/// Asks echo servers over UDP, all at once: silence takes its time, and so all of them keep it together.
+///
+/// # Panics
+/// As [`Namespace::ask_udp`].
+#[must_use]
+pub fn ask_all<const N: usize>(questions: [(&Namespace, IpAddr, u16); N]) -> [Answer; N] {
+    thread::scope(|scope| {
+        questions
+            .map(|(from, to, port)| scope.spawn(move || from.ask_udp(to, port)))
+            .map(|asked| asked.join().expect("a question"))
+    })
 }
 
 fn answer(outcome: io::Result<()>) -> Answer {

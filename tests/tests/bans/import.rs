@@ -1,6 +1,8 @@
 //! `bans import` and `bans export`.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, net::Ipv4Addr};
+
+use guard_tests::lab::Terminal;
 
 use crate::scene::Scene;
 
@@ -93,4 +95,49 @@ fn garbage_lines_are_told_by_line_and_the_rest_is_imported() {
     );
     let (code, said) = scene.guardctl_reads(&["bans", "import", "-"], "");
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_long_import_shows_how_far_it_is_on_a_terminal_and_nowhere_else() {
+    let Some(scene) = Scene::enabled() else {
+        return;
+    };
+    const LENGTH: u32 = 200_000;
+    const OF: &str = " of 200,000 (";
+    let first = u32::from(Ipv4Addr::new(198, 18, 0, 0));
+    let lines = (0..LENGTH).map(|number| Ipv4Addr::from(first + number).to_string());
+    let list = scene.guard.folder().join("long.txt");
+    fs::write(&list, lines.collect::<Vec<_>>().join("\n")).expect("a list");
+    let words = ["bans", "import", &list.to_string_lossy()];
+    let mut command = scene.guard.command(&words);
+    let mut terminal = Terminal::start(command.env("TERM", "xterm"));
+    assert_eq!(terminal.ends(), 0);
+    let said = terminal.said().to_owned();
+    // Each picture of the bar ends with how far it is.
+    let pictures = said.match_indices(OF);
+    let places: BTreeSet<u32> = pictures
+        .filter_map(|(at, _)| {
+            let digits = said[..at].rsplit(|letter: char| !"0123456789,".contains(letter));
+            digits.into_iter().next()?.replace(',', "").parse().ok()
+        })
+        .collect();
+    assert!(places.len() > 2, "{places:?}\n{said}");
+    assert!(places.iter().all(|place| *place <= LENGTH), "{places:?}");
+    // What stands on the screen since a line was last erased: the bar is gone.
+    let last = said.rsplit("\x1b[2K").next().unwrap_or_default();
+    assert_eq!(last.trim_end(), "banned 200000 new sources");
+
+    // Into a pipe, quietly or as JSON nothing of it is said.
+    let silent = [
+        scene.guardctl(&words).ok(),
+        scene
+            .guardctl(&["--json", words[0], words[1], words[2]])
+            .ok(),
+    ];
+    for ran in silent {
+        assert!(
+            !ran.stderr.contains(OF) && !ran.stdout.contains(OF),
+            "{ran}"
+        );
+    }
 }

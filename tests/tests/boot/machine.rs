@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use guard_tests::lab::{Answer, Instance, Topology, UdpEcho, mount_bpffs, until};
+use guard_tests::lab::{Answer, Instance, Topology, UdpEcho, ask_all, mount_bpffs, until};
 
 pub(crate) const OPEN: u16 = 1000;
 pub(crate) const CLOSED: u16 = 3000;
@@ -56,6 +56,12 @@ impl Machine {
              link set eth0 up\nroute replace default via 192.0.2.254\n\
              route replace default via 2001:db8:2::fe\n",
         );
+        // A router that waits for the answer to its question for the address sends nothing.
+        for to in [self.lab.srv.v4, self.lab.srv.v6] {
+            until("the network to be up", || {
+                self.lab.friend.ask_udp(to, OPEN) == Answer::Echo
+            });
+        }
     }
 
     pub(crate) fn ask(&self, port: u16) -> Answer {
@@ -64,10 +70,18 @@ impl Machine {
 
     #[track_caller]
     pub(crate) fn assert_filters(&self) {
+        let (friend, attacker) = (&*self.lab.friend, &*self.lab.attacker);
         for to in [self.lab.srv.v4, self.lab.srv.v6] {
-            assert_eq!(self.lab.friend.ask_udp(to, OPEN), Answer::Echo, "{to}");
-            assert_eq!(self.lab.friend.ask_udp(to, CLOSED), Answer::Silence, "{to}");
-            assert_eq!(self.lab.attacker.ask_udp(to, OPEN), Answer::Silence, "{to}");
+            let answers = ask_all([
+                (friend, to, OPEN),
+                (friend, to, CLOSED),
+                (attacker, to, OPEN),
+            ]);
+            assert_eq!(
+                answers,
+                [Answer::Echo, Answer::Silence, Answer::Silence],
+                "{to}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use guard_tests::{
-    lab::{Answer, Instance, Terminal, Topology, UdpEcho, within},
+    lab::{Answer, Instance, Terminal, Topology, UdpEcho, ask_all, within},
     require,
 };
 use serde_json::Value;
@@ -125,10 +125,15 @@ impl Scene {
     #[track_caller]
     pub(crate) fn assert_in_force(&self, open: u16) {
         let closed = GOOD + BAD - open;
-        for to in [self.lab.srv.v4, self.lab.srv.v6] {
-            assert_eq!(self.lab.friend.ask_udp(to, open), Answer::Echo, "{to}");
-            assert_eq!(self.lab.friend.ask_udp(to, closed), Answer::Silence, "{to}");
-        }
+        let (friend, srv) = (&*self.lab.friend, &self.lab.srv);
+        let answers = ask_all([
+            (friend, srv.v4, open),
+            (friend, srv.v6, open),
+            (friend, srv.v4, closed),
+            (friend, srv.v6, closed),
+        ]);
+        use Answer::{Echo, Silence};
+        assert_eq!(answers, [Echo, Echo, Silence, Silence], "open: {open}");
     }
 
     /// The bad policy is in force, and gives way to the good one when `TIME` has passed since

@@ -1,5 +1,6 @@
 //! A4: what a container publishes is closed until guard opens its port, whatever ufw, iptables,
-//! nftables and Docker do; and a container reaches out all the time.
+//! nftables and Docker do; and a container reaches out all the time. A9: how a flood on such a port ends.
 
+mod flooded;
 mod published;
 mod scene;

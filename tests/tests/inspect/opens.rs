@@ -7,37 +7,48 @@ use guard_tests::lab::{Answer, Host};
 use crate::scene::{CLOSED, DENIED, FRIENDS, Scene};
 
 #[test]
-fn the_suggested_command_opens_what_was_dropped() {
+fn the_suggested_command_opens_what_was_dropped_over_ipv4() {
+    opens(|host| host.v4);
+}
+
+#[test]
+fn the_suggested_command_opens_what_was_dropped_over_ipv6() {
+    opens(|host| host.v6);
+}
+
+fn opens(address: impl Fn(&Host) -> IpAddr) {
     let Some(scene) = Scene::new() else { return };
     let from = &scene.lab.attacker;
-    let ends: [(IpAddr, IpAddr); 2] = [(from.v4, scene.lab.srv.v4), (from.v6, scene.lab.srv.v6)];
-    for (source, to) in ends {
-        for port in [CLOSED, DENIED, FRIENDS] {
-            for protocol in ["tcp", "udp"] {
-                let words = format!("from {source} to {to} port {port} proto {protocol}");
-                let answer = scene.explain(&words);
-                assert_eq!(answer["action"], "drop", "{words}: {answer}");
-                assert_eq!(scene.explain_file(&words)["way_in"], answer["way_in"]);
-                assert_eq!(ask(from, to, port, protocol), Answer::Silence, "{words}");
+    let (source, to) = (address(from), address(&scene.lab.srv));
+    for port in [CLOSED, DENIED, FRIENDS] {
+        for protocol in ["tcp", "udp"] {
+            let words = format!("from {source} to {to} port {port} proto {protocol}");
+            let answer = scene.explain(&words);
+            assert_eq!(answer["action"], "drop", "{words}: {answer}");
+            assert_eq!(scene.explain_file(&words)["way_in"], answer["way_in"]);
+            assert_eq!(ask(from, to, port, protocol), Answer::Silence, "{words}");
 
-                scene.follow(&answer);
+            scene.follow(&answer);
 
-                let after = scene.explain(&words);
-                assert_eq!(after["action"], "pass", "{words}: {after}");
-                assert_eq!(after["reason"], "rule-allow", "{words}: {after}");
-                assert!(after["way_in"].is_null(), "{words}: {after}");
-                assert_eq!(ask(from, to, port, protocol), Answer::Echo, "{words}");
-            }
+            let after = scene.explain(&words);
+            assert_eq!(after["action"], "pass", "{words}: {after}");
+            assert_eq!(after["reason"], "rule-allow", "{words}: {after}");
+            assert!(after["way_in"].is_null(), "{words}: {after}");
+            assert_eq!(ask(from, to, port, protocol), Answer::Echo, "{words}");
         }
-        let words = format!("{source} ping");
-        let answer = scene.explain(&words);
-        assert!(!from.can_ping(to), "{words}");
-        scene.follow(&answer);
-        assert_eq!(scene.explain(&words)["action"], "pass", "{words}");
-        assert!(from.can_ping(to), "{words}");
     }
+    let words = format!("{source} ping");
+    let answer = scene.explain(&words);
+    assert!(!from.can_ping(to), "{words}");
+    scene.follow(&answer);
+    assert_eq!(scene.explain(&words)["action"], "pass", "{words}");
+    assert!(from.can_ping(to), "{words}");
     // For the one who asked, and for nobody else.
-    let other = scene.explain("203.0.113.67 3000");
+    let neighbour = match source {
+        IpAddr::V4(_) => "203.0.113.67",
+        IpAddr::V6(_) => "2001:db8:66::67",
+    };
+    let other = scene.explain(&format!("{neighbour} {CLOSED}"));
     assert_eq!(other["action"], "drop", "{other}");
 }
 

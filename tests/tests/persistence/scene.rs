@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Stdio, thread, time::Duration};
 
-use guard_tests::lab::{Answer, Capture, Instance, Marked, TcpEcho, Topology, UdpEcho};
+use guard_tests::lab::{Answer, Capture, Instance, Marked, TcpEcho, Topology, UdpEcho, ask_all};
 
 /// Open in every policy of this file, and closed in every one.
 pub(crate) const OPEN: u16 = 1000;
@@ -57,9 +57,10 @@ impl Scene {
 
     #[track_caller]
     pub(crate) fn assert_filters(&self) {
+        let friend = &*self.lab.friend;
         for to in [self.lab.srv.v4, self.lab.srv.v6] {
-            assert_eq!(self.lab.friend.ask_udp(to, OPEN), Answer::Echo, "{to}");
-            assert_eq!(self.lab.friend.ask_udp(to, CLOSED), Answer::Silence, "{to}");
+            let answers = ask_all([(friend, to, OPEN), (friend, to, CLOSED)]);
+            assert_eq!(answers, [Answer::Echo, Answer::Silence], "{to}");
         }
     }
 

@@ -3,4 +3,6 @@
 
 mod flood;
 mod memory;
+mod scene;
 mod sessions;
+mod tools;

@@ -18,7 +18,7 @@ pub(super) const ROOT_KEYS: [&str; 8] = [
 ];
 /// Those of them that begin with a line of their own, so that they never slip below another one: sets
 /// may have these names.
-pub(super) const HEADED: [&str; 2] = ["bans", "feed"];
+pub(super) const HEADED: [&str; 3] = ["bans", "feed", "limits"];
 /// Keys of `[bans]`.
 const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
@@ -28,7 +28,7 @@ const RULE_KEYS: [&str; 9] = [
     "action", "port", "proto", "from", "to", "on", "rate", "burst", "comment",
 ];
 /// Keys of the limits.
-const LIMIT_KEYS: [&str; 2] = ["ipv4-prefix", "ipv6-prefix"];
+const LIMIT_KEYS: [&str; 3] = ["ipv4-prefix", "ipv6-prefix", "ceiling"];
 
 /// Words of other firewalls at the top of a file, and ours.
 const ROOT_SYNONYMS: [(&str, &str); 12] = [

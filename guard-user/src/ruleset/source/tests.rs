@@ -93,6 +93,31 @@ fn bans_and_feeds_mean_what_they_say() {
 }
 
 #[test]
+fn sets_may_be_called_like_tables_and_not_like_keys() {
+    for name in ["bans", "feed", "limits"] {
+        let folder = Folder::new();
+        let text = format!(
+            "[sets]\n{name} = [\"10.0.0.0/8\"]\n[limits]\nceiling = \"off\"\n\
+             [[rule]]\naction = \"allow\"\nport = 22\nfrom = \"@{name}\"\n"
+        );
+        folder.write("guard.toml", &text);
+        let policy = source(&folder).load().expect(name).policy;
+        assert_eq!(policy.ceiling.to_string(), "off");
+        assert_eq!(policy.rules.len(), 1, "{name}");
+    }
+    for name in ["interfaces", "default", "never", "sets", "rule"] {
+        let folder = Folder::new();
+        folder.write("guard.toml", &format!("[sets]\n{name} = []\n"));
+        let problem = source(&folder).load().expect_err(name).to_string();
+        let place = "guard.toml:2:1: ";
+        assert!(
+            problem.contains(place) && problem.contains(name),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
 fn a_missing_or_empty_policy_denies_by_default() {
     let folder = Folder::new();
     let missing = source(&folder).load().expect("no file");

@@ -190,6 +190,66 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "rate and burst belong to a rule with action \"limit\"",
     ),
     (
+        "[limits]\nceiling = \"\"\n",
+        "2:11",
+        "rate \"\" has no time",
+    ),
+    (
+        "[limits]\nceiling = \"1000\"\n",
+        "2:11",
+        "rate \"1000\" has no time",
+    ),
+    (
+        "[limits]\nceiling = \"0/s\"\n",
+        "2:11",
+        "rate \"0/s\" lets nobody in",
+    ),
+    (
+        "[limits]\nceiling = \"10/0s\"\n",
+        "2:11",
+        "rate \"10/0s\" has a time of 0",
+    ),
+    (
+        "[limits]\nceiling = \"5001/s\"\n",
+        "2:11",
+        "rate \"5001/s\" is faster than 5000/s",
+    ),
+    (
+        "[limits]\nceiling = \"1/2h\"\n",
+        "2:11",
+        "rate \"1/2h\" is slower than 1/h",
+    ),
+    (
+        "[limits]\nceiling = \"10/day\"\n",
+        "2:11",
+        "rate \"10/day\" has no unit of time that guard knows",
+    ),
+    (
+        "[limits]\nceiling = \"-5/s\"\n",
+        "2:11",
+        "rate \"-5/s\" is not a number of connections per time",
+    ),
+    (
+        "[limits]\nceiling = \"99999999999/s\"\n",
+        "2:11",
+        "rate \"99999999999/s\" has a number that is too large",
+    ),
+    (
+        "[limits]\ncieling = \"1000/s\"\n",
+        "2:1",
+        "unknown key \"cieling\"; did you mean \"ceiling\"",
+    ),
+    (
+        "[[limits]]\nceiling = \"off\"\n",
+        "1:1",
+        "expected a table, [limits], found array",
+    ),
+    (
+        "ceiling = \"1000/s\"\n",
+        "1:1",
+        "key \"ceiling\" belongs to the limits",
+    ),
+    (
         "[limits]\nipv4-prefix = 33\n",
         "2:15",
         "ipv4-prefix 33 is out of range (16-32)",
