@@ -12,8 +12,8 @@ use crate::{
     memory::MemTables,
     packet::PacketReader,
     policy::{
-        self, BanBucket, Bucket, Entries, Found, Headers, Place, Quotation, QuotedPart,
-        RulesAnswer, Tables, Way,
+        self, BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Place, Quotation,
+        QuotedPart, RulesAnswer, Tables, Way,
     },
 };
 
@@ -243,6 +243,14 @@ impl<B: Breaks> Tables for Broken<'_, B> {
 
     fn ban_bucket(&self, index: u32) -> impl BanBucket {
         self.right.ban_bucket(index)
+    }
+
+    fn ban_address_mask(&self) -> u32 {
+        self.right.ban_address_mask()
+    }
+
+    fn banned_addresses(&self, index: u32) -> impl BannedAddresses {
+        self.right.banned_addresses(index)
     }
 
     fn count(&self, event: counters::Event) {

@@ -266,8 +266,10 @@ fn whatever_is_being_moved_is_found_at_every_step() {
     }
 }
 
+type Kind = (&'static str, usize, fn(u64) -> Prefix);
+
 /// What the two hash tables hold: entries of a bucket, and a prefix from a random number.
-fn kinds() -> [(&'static str, usize, fn(u64) -> Prefix); 2] {
+fn kinds() -> [Kind; 2] {
     [
         ("addresses", ADDRESS_WAYS, |number| {
             Prefix::new(0xffff_0000_0000 | u128::from(number as u32), 128)

@@ -107,7 +107,7 @@ fn sets_may_be_called_like_tables_and_not_like_keys() {
     }
     for name in ["interfaces", "default", "never", "sets", "rule"] {
         let folder = Folder::new();
-        folder.write("guard.toml", &format!("[sets]\n{name} = []\n"));
+        folder.write("guard.toml", format!("[sets]\n{name} = []\n"));
         let problem = source(&folder).load().expect_err(name).to_string();
         let place = "guard.toml:2:1: ";
         assert!(
