@@ -15,7 +15,7 @@ use aya_ebpf::{
 use guard_common::{
     abi::ceiling,
     packet::{Cookie, PacketReader as _, Syn, SynAckV4, SynAckV6},
-    policy::{Opening, Tables as _, is_monitor, is_spared},
+    policy::{Opening, Tables as _, is_monitor},
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -87,9 +87,7 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
         NOBODY
     };
     if listener == NOBODY {
-        if guard_spared(ctx.as_ptr().cast(), bits) == 0 {
-            record = opening::under_ceiling(ctx, record);
-        }
+        record = opening::under_ceiling(ctx, record);
     } else if listener & FULL != 0 && turn_around(ctx, opening, listener) {
         BpfTables::without_packet().add_to_ceiling(ceiling::answered(record.port()), 1);
         count::record(Record::answered(), len);
@@ -257,13 +255,4 @@ fn whole(reader: &FrameReader, at: usize) -> Option<([u64; TCP_WORDS64], u64)> {
         }
     }
     Some((tcp, words as u64 * 4))
-}
-
-/// Is the source under no ceiling?
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_spared(ctx: *mut xdp_md, opening: u32) -> u32 {
-    let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
-    u32::from(is_spared(&reader, &BpfTables::without_packet(), opening))
 }

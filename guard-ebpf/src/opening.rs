@@ -4,7 +4,7 @@
 use aya_ebpf::{EbpfContext as _, bindings::xdp_md, programs::XdpContext};
 use guard_common::{
     packet::PacketReader as _,
-    policy::{Opening, is_above_ceiling, is_monitor},
+    policy::{Opening, is_above_ceiling, is_monitor, is_spared, may_spare},
 };
 
 use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
@@ -27,10 +27,13 @@ pub(crate) fn settle(ctx: &XdpContext, record: Record) -> Record {
     under_ceiling(ctx, record)
 }
 
-/// Drops it if the port has too many.
+/// Drops it if the port has too many, unless its source is on the never list.
 #[inline(always)]
 pub(crate) fn under_ceiling(ctx: &XdpContext, record: Record) -> Record {
     let opening = u32::from(record.opening().bits());
+    if may_spare(&BpfTables::without_packet()) && guard_spared(ctx.as_ptr().cast(), opening) != 0 {
+        return record;
+    }
     match guard_ceiling(ctx.as_ptr().cast(), opening, u32::from(record.port())) {
         FITS => record,
         above => record.above_ceiling(above == MONITORED),
@@ -51,4 +54,13 @@ extern "C" fn guard_ceiling(ctx: *mut xdp_md, opening: u32, port: u32) -> u32 {
     } else {
         ABOVE
     }
+}
+
+/// Is the source under no ceiling?
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_spared(ctx: *mut xdp_md, opening: u32) -> u32 {
+    let reader = FrameReader::arriving(&XdpContext::new(ctx));
+    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
+    u32::from(is_spared(&reader, &BpfTables::without_packet(), opening))
 }

@@ -36,7 +36,7 @@ pub use ban::{BanBucket, BannedAddresses, find_ban, is_banned, is_in_banned_pref
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
-pub use opening::{Listener, Opening, is_above_ceiling, is_monitor, is_spared};
+pub use opening::{Listener, Opening, is_above_ceiling, is_monitor, is_spared, may_spare};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};

@@ -8,7 +8,7 @@ use crate::{
         addr::Addr,
         ceiling::{self, Ceiling},
         flow::IS_FORWARDED,
-        image::{HEADER_CEILING, MONITOR},
+        image::{BY_SOURCE, HEADER_CEILING, MONITOR},
         reason::{Action, Reason, Verdict},
         service::ServiceKind,
     },
@@ -225,6 +225,12 @@ where
         charge(tables, prefix_meter, own_debt, now, part.interval);
     }
     is_above
+}
+
+/// Can anybody be on the never list?
+#[inline(always)]
+pub fn may_spare<T: Tables>(tables: &T) -> bool {
+    slot::in_force(tables).flags() & BY_SOURCE != 0
 }
 
 /// Is who opens it on the never list? Such a source is under no ceiling.

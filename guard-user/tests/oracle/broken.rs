@@ -15,7 +15,7 @@ use guard_common::{
 };
 use guard_user::ruleset::sample::{NESTED, Shape, random_policy};
 
-use crate::{Described, answer, image, own, verdict};
+use crate::{Described, answer, image, own, verdict, ways_agree};
 
 /// What is wrong with the tables of a policy.
 struct Wrong<'a> {
