@@ -1,0 +1,10 @@
+//! Dates of log lines: where they are, which is cut out before patterns are matched, and, for lines
+//! that matter, what time they mean.
+
+mod common;
+mod detector;
+mod fields;
+mod template;
+mod zones;
+
+pub(super) use detector::{Cut, Detector};
