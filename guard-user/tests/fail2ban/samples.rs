@@ -1,6 +1,6 @@
 //! Reads a sample log and judges its lines: a comment with `failJSON` says what the next line gives.
 
-use std::fs;
+use std::{fs, net::IpAddr};
 
 use guard_user::filters::{Definition, Failure, Filter, Given, Outcome, Stamp};
 use jiff::{civil::DateTime, tz::TimeZone};
@@ -169,7 +169,11 @@ fn wrong_value(failure: &Failure, key: &str, value: &Value) -> Option<String> {
         }
         "host" => {
             let id = failure.id.clone().unwrap_or_else(|| failure.host.to_string());
-            Some(Value::String(id))
+            // An address may be written in several ways.
+            let address = |text: &str| text.parse::<IpAddr>().ok();
+            let named = value.as_str().unwrap();
+            let is_same = address(&id).is_some() && address(&id) == address(named);
+            Some(Value::String(if is_same { named.to_owned() } else { id }))
         }
         "attempts" => Some(Value::from(failure.attempts)),
         "users" => Some(Value::from(failure.users.clone())),

@@ -47,6 +47,9 @@ impl Connections {
     ) -> Outcome {
         let mut line = Connection { groups, ..Connection::default() };
         let Some(id) = line.groups.get("mlfid").map(str::to_owned) else {
+            if line.groups.holds("nofail") {
+                return Outcome::Pending;
+            }
             line.matches = lines;
             return match verdict::host(&line.groups) {
                 Some(host) => Outcome::Failure(line.failure(host, time_ms, pattern)),
