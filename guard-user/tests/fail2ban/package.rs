@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use guard_user::filters::builtin;
+
 const TESTS: &str = "/usr/lib/python3/dist-packages/fail2ban/tests";
 const FILTERS: &str = "/etc/fail2ban/filter.d";
 
@@ -65,11 +67,21 @@ impl Package {
     }
 }
 
+/// guard's own filters; each is judged by the log of fail2ban's filter of the same name.
+pub(crate) fn builtin() -> Vec<FilterFile> {
+    let named = |name: &'static str| FilterFile {
+        name: name.to_owned(),
+        file: builtin::file(name).unwrap(),
+    };
+    builtin::names().map(named).collect()
+}
+
 mod tempdir {
     use std::{
         env, fs,
         path::{Path, PathBuf},
         process,
+        sync::atomic::{AtomicU32, Ordering},
     };
 
     /// A folder that goes away with the value.
@@ -77,7 +89,10 @@ mod tempdir {
 
     impl Folder {
         pub(crate) fn new() -> Self {
-            let path = env::temp_dir().join(format!("guard-fail2ban-{}", process::id()));
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("guard-fail2ban-{}-{number}", process::id());
+            let path = env::temp_dir().join(name);
             fs::create_dir_all(&path).unwrap();
             Self(path)
         }
