@@ -10,10 +10,22 @@ pub(crate) const FOLDER: &str = "builtin:";
 const FILES: &[(&str, &str)] = &[
     ("apache-auth", include_str!("builtin/apache-auth.conf")),
     ("dovecot", include_str!("builtin/dovecot.conf")),
-    ("nginx-bad-request", include_str!("builtin/nginx-bad-request.conf")),
-    ("nginx-botsearch", include_str!("builtin/nginx-botsearch.conf")),
-    ("nginx-http-auth", include_str!("builtin/nginx-http-auth.conf")),
-    ("nginx-limit-req", include_str!("builtin/nginx-limit-req.conf")),
+    (
+        "nginx-bad-request",
+        include_str!("builtin/nginx-bad-request.conf"),
+    ),
+    (
+        "nginx-botsearch",
+        include_str!("builtin/nginx-botsearch.conf"),
+    ),
+    (
+        "nginx-http-auth",
+        include_str!("builtin/nginx-http-auth.conf"),
+    ),
+    (
+        "nginx-limit-req",
+        include_str!("builtin/nginx-limit-req.conf"),
+    ),
     ("postfix", include_str!("builtin/postfix.conf")),
     ("sshd", include_str!("builtin/sshd.conf")),
 ];

@@ -38,15 +38,24 @@ impl Spec {
         let text = text.trim();
         let Some((name, rest)) = text.split_once('[') else {
             let given = Given::new();
-            return Ok(Self { name: text.to_owned(), given });
+            return Ok(Self {
+                name: text.to_owned(),
+                given,
+            });
         };
-        let mut rest = rest.strip_suffix(']').ok_or_else(|| wrong("the `[` is not closed"))?;
+        let mut rest = rest
+            .strip_suffix(']')
+            .ok_or_else(|| wrong("the `[` is not closed"))?;
         let mut given = Given::new();
         while !rest.trim_start().is_empty() {
-            let (option, behind) =
-                rest.split_once('=').ok_or_else(|| wrong("an option has no value"))?;
+            let (option, behind) = rest
+                .split_once('=')
+                .ok_or_else(|| wrong("an option has no value"))?;
             let behind = behind.trim_start();
-            let quote = behind.chars().next().filter(|letter| matches!(letter, '"' | '\''));
+            let quote = behind
+                .chars()
+                .next()
+                .filter(|letter| matches!(letter, '"' | '\''));
             let (value, behind) = match quote {
                 Some(quote) => behind[1..]
                     .split_once(quote)
@@ -65,7 +74,10 @@ impl Spec {
                 return Err(wrong("a comma is missing between two options"));
             }
         }
-        Ok(Self { name: name.trim().to_owned(), given })
+        Ok(Self {
+            name: name.trim().to_owned(),
+            given,
+        })
     }
 }
 
@@ -114,7 +126,10 @@ impl Catalog {
     /// `filter.d` beside guard.toml, guard's own, and fail2ban's.
     #[must_use]
     pub fn new(layout: &Layout) -> Self {
-        Self { own: layout.etc.join("filter.d"), stock: PathBuf::from(STOCK) }
+        Self {
+            own: layout.etc.join("filter.d"),
+            stock: PathBuf::from(STOCK),
+        }
     }
 
     /// Every filter by name; the administrator's own goes before guard's, and that before fail2ban's.
@@ -124,15 +139,26 @@ impl Catalog {
         let mut found: BTreeMap<String, Entry> = BTreeMap::new();
         for (folder, origin) in [(&self.stock, Origin::Stock), (&self.own, Origin::Own)] {
             for file in filters_in(folder) {
-                let Some(name) = file.file_stem().and_then(|name| name.to_str()) else { continue };
+                let Some(name) = file.file_stem().and_then(|name| name.to_str()) else {
+                    continue;
+                };
                 let name = name.to_owned();
                 found.insert(name.clone(), Entry { name, origin, file });
             }
             if origin == Origin::Stock {
                 for name in builtin::names() {
-                    let Some(file) = builtin::file(name) else { continue };
+                    let Some(file) = builtin::file(name) else {
+                        continue;
+                    };
                     let name = name.to_owned();
-                    found.insert(name.clone(), Entry { name, origin: Origin::Builtin, file });
+                    found.insert(
+                        name.clone(),
+                        Entry {
+                            name,
+                            origin: Origin::Builtin,
+                            file,
+                        },
+                    );
                 }
             }
         }
@@ -145,7 +171,11 @@ impl Catalog {
     /// # Errors
     /// There is none of that name.
     pub fn file(&self, name: &str) -> Result<PathBuf, Problem> {
-        let has_end = |end| Path::new(name).extension().is_some_and(|found| found == end);
+        let has_end = |end| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|found| found == end)
+        };
         if name.contains('/') || has_end("conf") || has_end("local") {
             return Ok(PathBuf::from(name));
         }

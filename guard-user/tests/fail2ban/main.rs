@@ -19,7 +19,9 @@ const LEAST_BUILTIN_CASES: usize = 750;
 
 #[test]
 fn every_sample_line_gives_the_result_that_fail2ban_expects() {
-    let Some(package) = Package::installed() else { return };
+    let Some(package) = Package::installed() else {
+        return;
+    };
     let mut score = Score::default();
     for filter in package.filters() {
         samples::judge(&package, &filter, &mut score);
@@ -32,7 +34,9 @@ fn every_sample_line_gives_the_result_that_fail2ban_expects() {
 
 #[test]
 fn the_built_in_filters_give_it_too() {
-    let Some(package) = Package::installed() else { return };
+    let Some(package) = Package::installed() else {
+        return;
+    };
     let mut score = Score::default();
     for filter in package::builtin() {
         samples::judge(&package, &filter, &mut score);
@@ -40,5 +44,9 @@ fn the_built_in_filters_give_it_too() {
 
     score.print();
     score.assert_only_the_exceptions(exceptions::BUILTIN);
-    assert!(score.cases() >= LEAST_BUILTIN_CASES, "only {} cases", score.cases());
+    assert!(
+        score.cases() >= LEAST_BUILTIN_CASES,
+        "only {} cases",
+        score.cases()
+    );
 }

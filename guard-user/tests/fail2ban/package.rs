@@ -30,7 +30,10 @@ impl Package {
         let logs = Path::new(TESTS).join("files/logs");
         if !logs.is_dir() || !Path::new(FILTERS).is_dir() {
             let strict = std::env::var_os("GUARD_TESTS_STRICT").is_some_and(|value| value == "1");
-            assert!(!strict, "the fail2ban package is missing: cargo xtask setup --tests");
+            assert!(
+                !strict,
+                "the fail2ban package is missing: cargo xtask setup --tests"
+            );
             eprintln!("skipped: the fail2ban package is missing (cargo xtask setup --tests)");
             return None;
         }

@@ -121,12 +121,20 @@ fn trial(filter: &FilterFile, known: &mut Vec<Trial>, options: Options) -> usize
 
 /// What guard says otherwise than fail2ban expects.
 fn wrong_about(trial: &mut Trial, line: &[u8], expected: &Options) -> Option<String> {
-    let is_journal = trial.options.get("logtype").is_some_and(|kind| kind == "journal");
+    let is_journal = trial
+        .options
+        .get("logtype")
+        .is_some_and(|kind| kind == "journal");
     let outcome = if is_journal {
-        let prefix = trial.options.get("test.prefix-line").and_then(Value::as_str);
+        let prefix = trial
+            .options
+            .get("test.prefix-line")
+            .and_then(Value::as_str);
         let mut whole = prefix.unwrap_or_default().as_bytes().to_vec();
         whole.extend_from_slice(line);
-        trial.filter.line(&whole, Stamp::Known(NOW * 1000), NOW * 1000)
+        trial
+            .filter
+            .line(&whole, Stamp::Known(NOW * 1000), NOW * 1000)
     } else {
         trial.filter.line(line, Stamp::InText, NOW * 1000)
     };
@@ -168,7 +176,10 @@ fn wrong_value(failure: &Failure, key: &str, value: &Value) -> Option<String> {
                 .then(|| format!("time {:?} instead of {at} ({value})", failure.time_ms));
         }
         "host" => {
-            let id = failure.id.clone().unwrap_or_else(|| failure.host.to_string());
+            let id = failure
+                .id
+                .clone()
+                .unwrap_or_else(|| failure.host.to_string());
             // An address may be written in several ways.
             let address = |text: &str| text.parse::<IpAddr>().ok();
             let named = value.as_str().unwrap();
@@ -198,7 +209,9 @@ fn local_time(text: &str) -> DateTime {
         .split(['-', 'T', ':'])
         .map(|part| part.parse().expect(text))
         .collect();
-    let [year, month, day, hour, minute, second] = parts[..] else { panic!("{text}") };
+    let [year, month, day, hour, minute, second] = parts[..] else {
+        panic!("{text}")
+    };
     let small = |part: i16| i8::try_from(part).expect(text);
     let nanoseconds: i32 = format!("{fraction:0<9}").parse().expect(text);
     let date = jiff::civil::date(year, small(month), small(day));

@@ -57,7 +57,10 @@ impl Score {
 
     /// Everything is right but what the list says, and what the list says is wrong indeed.
     pub(crate) fn assert_only_the_exceptions(&self, list: &[Exception]) {
-        assert!(100 * list.len() <= self.cases(), "more than one exception in a hundred");
+        assert!(
+            100 * list.len() <= self.cases(),
+            "more than one exception in a hundred"
+        );
         let mut met: BTreeSet<usize> = BTreeSet::new();
         let mut unknown = Vec::new();
         for wrong in &self.wrong {
@@ -76,12 +79,19 @@ impl Score {
                 )),
             }
         }
-        assert!(unknown.is_empty(), "{} differ:\n{}", unknown.len(), unknown.join("\n"));
+        assert!(
+            unknown.is_empty(),
+            "{} differ:\n{}",
+            unknown.len(),
+            unknown.join("\n")
+        );
         for (number, exception) in list.iter().enumerate() {
             assert!(
                 met.contains(&number),
                 "{}:{} is no exception any more ({})",
-                exception.file, exception.line, exception.reason
+                exception.file,
+                exception.line,
+                exception.reason
             );
         }
     }

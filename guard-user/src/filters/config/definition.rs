@@ -71,6 +71,8 @@ pub struct Definition {
     pub dates_place: Option<Place>,
     /// Matches for `journalctl`, one set of words per line.
     pub journal: Vec<String>,
+    /// Are the lines those of the journal (`logtype=journal`)?
+    pub is_for_journal: bool,
     /// How many lines a pattern may span.
     pub max_lines: usize,
     /// The files that were read.
@@ -98,10 +100,16 @@ impl Definition {
             }
         }
         let mut all = options;
-        all.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+        all.extend(
+            given
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         if let Some(init) = merged.sections.get("Init") {
             for name in init.keys() {
-                let Some(value) = values.get("Init", name)? else { continue };
+                let Some(value) = values.get("Init", name)? else {
+                    continue;
+                };
                 all.insert(format!("known/{name}"), value.clone());
                 if !given.contains_key(name) {
                     all.insert(name.clone(), value);
@@ -159,6 +167,7 @@ impl Definition {
             dates: lines("datepattern"),
             dates_place: place("datepattern"),
             journal: lines("journalmatch"),
+            is_for_journal: all.get("logtype").is_some_and(|kind| kind == "journal"),
             max_lines: max_lines(values, all)?,
             files: merged.files.clone(),
             warnings: unused(merged, values)?,
@@ -202,11 +211,10 @@ fn sections_known(merged: &Merged) -> Result<(), Problem> {
         if let Some(near) = nearest(name, SECTIONS.iter().copied())
             && let Some(raw) = options.values().next()
         {
-            return Err(Problem::at(
-                &raw.place,
-                format!("there is no section [{name}]"),
-            )
-            .help(format!("did you mean [{near}]?")));
+            return Err(
+                Problem::at(&raw.place, format!("there is no section [{name}]"))
+                    .help(format!("did you mean [{near}]?")),
+            );
         }
     }
     Ok(())
@@ -247,8 +255,12 @@ fn choice_unknown(merged: &Merged, expression: &Expression) -> Option<Problem> {
         .flat_map(|options| options.keys().map(String::as_str))
         .collect();
     for part in expression.text.split('<').skip(1) {
-        let Some((tag, _)) = part.split_once('>') else { continue };
-        let Some((stem, choice)) = tag.split_once('-') else { continue };
+        let Some((tag, _)) = part.split_once('>') else {
+            continue;
+        };
+        let Some((stem, choice)) = tag.split_once('-') else {
+            continue;
+        };
         let stem = format!("{stem}-");
         let choices: Vec<&str> = names
             .iter()
@@ -256,10 +268,7 @@ fn choice_unknown(merged: &Merged, expression: &Expression) -> Option<Problem> {
             .collect();
         if !choices.is_empty() && !choices.contains(&choice) {
             let problem = expression.problem(format!("<{tag}> stands for nothing"));
-            return Some(problem.help(format!(
-                "`{choice}` is none of: {}",
-                choices.join(", ")
-            )));
+            return Some(problem.help(format!("`{choice}` is none of: {}", choices.join(", "))));
         }
     }
     None

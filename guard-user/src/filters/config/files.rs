@@ -99,7 +99,10 @@ impl Reader {
                 .chain([&real])
                 .map(|path| path.display().to_string())
                 .collect();
-            let message = format!("the files include each other in a circle: {}", chain.join(" -> "));
+            let message = format!(
+                "the files include each other in a circle: {}",
+                chain.join(" -> ")
+            );
             let problem = match from {
                 Some(place) => Problem::at(place, message),
                 None => Problem::new(message),
@@ -179,7 +182,11 @@ impl Reader {
                 .sections
                 .entry(section.clone())
                 .or_default()
-                .extend(options.iter().map(|(name, raw)| (name.clone(), raw.clone())));
+                .extend(
+                    options
+                        .iter()
+                        .map(|(name, raw)| (name.clone(), raw.clone())),
+                );
         }
     }
 }

@@ -70,18 +70,24 @@ pub(crate) fn parse(path: &Arc<PathBuf>, text: &str) -> Result<Ini, Problem> {
             continue;
         }
         let Some(section) = &section else {
-            return Err(Problem::at(&place, format!("`{content}` stands in no section"))
-                .help("put a section such as [Definition] before it"));
+            return Err(
+                Problem::at(&place, format!("`{content}` stands in no section"))
+                    .help("put a section such as [Definition] before it"),
+            );
         };
         let Some((name, value)) = content.split_once(['=', ':']) else {
-            return Err(
-                Problem::at(&place, format!("`{content}` is neither an option nor a section"))
-                    .help("write `name = value`, or indent the line if it continues a value"),
-            );
+            return Err(Problem::at(
+                &place,
+                format!("`{content}` is neither an option nor a section"),
+            )
+            .help("write `name = value`, or indent the line if it continues a value"));
         };
         let name = name.trim().to_lowercase();
         if name.is_empty() {
-            return Err(Problem::at(&place, format!("`{content}` has no name before the `=`")));
+            return Err(Problem::at(
+                &place,
+                format!("`{content}` has no name before the `=`"),
+            ));
         }
         close(&mut ini, path, open.take());
         let is_there = ini
@@ -162,7 +168,10 @@ mod tests {
         )
         .unwrap();
 
-        assert_eq!(value(&ini, "Definition", "failregex"), "^one$\n^two$\n\n^three$");
+        assert_eq!(
+            value(&ini, "Definition", "failregex"),
+            "^one$\n^two$\n\n^three$"
+        );
         assert_eq!(value(&ini, "Definition", "mode"), "normal");
         assert_eq!(value(&ini, "Init", "a"), "b;c");
         assert_eq!(ini.sections["Definition"]["mode"].place.line, 8);
@@ -172,7 +181,11 @@ mod tests {
     fn a_wrong_line_is_named_with_its_number() {
         for (text, line, said) in [
             ("failregex = x\n", 1, "stands in no section"),
-            ("[Definition]\nfailregex\n", 2, "neither an option nor a section"),
+            (
+                "[Definition]\nfailregex\n",
+                2,
+                "neither an option nor a section",
+            ),
             ("[Definition]\na = 1\nb = 2\nA = 3\n", 4, "a second time"),
             ("[Definition]\n= 1\n", 2, "no name"),
         ] {

@@ -125,7 +125,11 @@ impl<'m> Values<'m> {
             };
             let Some((from, value)) = self.lookup(section, asked) else {
                 return Err(self
-                    .problem(section, name, format!("`{name}` asks for %({asked})s, which is not set"))
+                    .problem(
+                        section,
+                        name,
+                        format!("`{name}` asks for %({asked})s, which is not set"),
+                    )
                     .help(format!(
                         "set `{asked}` in [DEFAULT], or include the file that does"
                     )));

@@ -15,8 +15,18 @@ fn syslog(line: &[u8]) -> Option<usize> {
     let head: &[u8; 17] = line.first_chunk()?;
     let month = matches!(
         &head[..4],
-        b"Jan " | b"Feb " | b"Mar " | b"Apr " | b"May " | b"Jun " | b"Jul " | b"Aug " | b"Sep "
-            | b"Oct " | b"Nov " | b"Dec "
+        b"Jan "
+            | b"Feb "
+            | b"Mar "
+            | b"Apr "
+            | b"May "
+            | b"Jun "
+            | b"Jul "
+            | b"Aug "
+            | b"Sep "
+            | b"Oct "
+            | b"Nov "
+            | b"Dec "
     );
     let day = match (head[4], head[5]) {
         (b' ' | b'0', b'1'..=b'9') | (b'1' | b'2', b'0'..=b'9') | (b'3', b'0' | b'1') => true,
@@ -32,7 +42,10 @@ fn iso(line: &[u8]) -> Option<usize> {
     let head: &[u8; 19] = line.first_chunk()?;
     let is_digit = |at: usize| head[at].is_ascii_digit();
     let year = head[0] == b'2' && head[1] == b'0' && is_digit(2) && is_digit(3);
-    let month = matches!((head[5], head[6]), (b'0', b'1'..=b'9') | (b'1', b'0'..=b'2'));
+    let month = matches!(
+        (head[5], head[6]),
+        (b'0', b'1'..=b'9') | (b'1', b'0'..=b'2')
+    );
     let day = matches!(
         (head[8], head[9]),
         (b'0', b'1'..=b'9') | (b'1' | b'2', b'0'..=b'9') | (b'3', b'0' | b'1')
@@ -43,7 +56,10 @@ fn iso(line: &[u8]) -> Option<usize> {
     }
     let mut end = 19;
     if let Some(b'.' | b',') = line.get(end) {
-        let digits = line[end + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = line[end + 1..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if !(1..=6).contains(&digits) {
             return None;
         }
@@ -64,7 +80,11 @@ fn iso(line: &[u8]) -> Option<usize> {
             };
         }
         // Blanks may stand before an offset, or before a word that only looks like one.
-        b' ' if !matches!(line.get(end + 1)?, b'+' | b'-' | b'Z' | b'U' | b'G' | b' ' | b'\t') => {
+        b' ' if !matches!(
+            line.get(end + 1)?,
+            b'+' | b'-' | b'Z' | b'U' | b'G' | b' ' | b'\t'
+        ) =>
+        {
             return Some(end);
         }
         _ => return None,
@@ -73,7 +93,10 @@ fn iso(line: &[u8]) -> Option<usize> {
 }
 
 fn is_clock(text: &[u8]) -> bool {
-    let hour = matches!((text[0], text[1]), (b'0' | b'1', b'0'..=b'9') | (b'2', b'0'..=b'3'));
+    let hour = matches!(
+        (text[0], text[1]),
+        (b'0' | b'1', b'0'..=b'9') | (b'2', b'0'..=b'3')
+    );
     let sixty = |at: usize| matches!((text[at], text[at + 1]), (b'0'..=b'5', b'0'..=b'9'));
     hour && text[2] == b':' && sixty(3) && text[5] == b':' && sixty(6)
 }

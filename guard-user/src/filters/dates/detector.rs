@@ -49,16 +49,22 @@ impl Detector {
     /// The pattern that is wrong, and why.
     pub(in crate::filters) fn new(patterns: &[String], zone: TimeZone) -> Result<Self, String> {
         let templates = template::templates(patterns)?;
-        let (anchored, free): (Vec<Template>, Vec<Template>) =
-            templates.into_iter().partition(|template| template.is_anchored);
+        let (anchored, free): (Vec<Template>, Vec<Template>) = templates
+            .into_iter()
+            .partition(|template| template.is_anchored);
         let is_plain = |pattern: &String| {
-            matches!(pattern.as_str(), "{^LN-BEG}" | "{DEFAULT}" | "{^LN-BEG}TAI64N")
+            matches!(
+                pattern.as_str(),
+                "{^LN-BEG}" | "{DEFAULT}" | "{^LN-BEG}TAI64N"
+            )
         };
         Ok(Self {
             anchored: Several::new(anchored)?,
             free: Several::new(free)?,
             is_common: patterns.iter().all(is_plain)
-                && patterns.iter().all(|pattern| pattern != "{^LN-BEG}TAI64N" || patterns.len() > 1),
+                && patterns
+                    .iter()
+                    .all(|pattern| pattern != "{^LN-BEG}TAI64N" || patterns.len() > 1),
             zone,
             last: RefCell::new(None),
         })
@@ -69,7 +75,10 @@ impl Detector {
         if self.is_common
             && let Some(end) = common::end_of_date(line.text.as_bytes())
         {
-            return Some(Cut { span: 0..end, list: List::Common });
+            return Some(Cut {
+                span: 0..end,
+                list: List::Common,
+            });
         }
         let look = |several: &Option<Several>, list| {
             let span = several.as_ref()?.find(line)?;
@@ -136,15 +145,22 @@ impl Several {
         if templates.is_empty() {
             return Ok(None);
         }
-        let patterns: Vec<String> =
-            templates.iter().map(|template| template.pattern.clone()).collect();
+        let patterns: Vec<String> = templates
+            .iter()
+            .map(|template| template.pattern.clone())
+            .collect();
         let ascii = Compiled::new(&patterns, Alphabet::Ascii).ok();
         let full = OnceLock::new();
         if ascii.is_none() {
             let compiled = Compiled::new(&patterns, Alphabet::Unicode)?;
             full.get_or_init(|| Some(compiled));
         }
-        Ok(Some(Self { templates, patterns, ascii, full }))
+        Ok(Some(Self {
+            templates,
+            patterns,
+            ascii,
+            full,
+        }))
     }
 
     fn compiled(&self, line: Text<'_>) -> Option<&Compiled> {
@@ -160,7 +176,9 @@ impl Several {
     fn find(&self, line: Text<'_>) -> Option<Range<usize>> {
         let compiled = self.compiled(line)?;
         let mut found = compiled.found.borrow_mut();
-        compiled.regex.search_captures(&Input::new(line.text), &mut found);
+        compiled
+            .regex
+            .search_captures(&Input::new(line.text), &mut found);
         found.pattern()?;
         found.get_group(1).map(|span| span.range())
     }
@@ -168,14 +186,18 @@ impl Several {
     fn time(&self, line: Text<'_>, now_ms: i64, zone: &TimeZone) -> Option<i64> {
         let compiled = self.compiled(line)?;
         let mut found = compiled.found.borrow_mut();
-        compiled.regex.search_captures(&Input::new(line.text), &mut found);
+        compiled
+            .regex
+            .search_captures(&Input::new(line.text), &mut found);
         let pattern = found.pattern()?;
         let group = |number: usize| found.get_group(number).map(|span| &line.text[span.range()]);
         match self.templates[pattern.as_usize()].kind {
             Kind::Calendar => {
                 let mut said = Said::default();
                 for (number, name) in compiled.info().pattern_names(pattern).enumerate() {
-                    let Some(field) = name.and_then(Field::of_group) else { continue };
+                    let Some(field) = name.and_then(Field::of_group) else {
+                        continue;
+                    };
                     if let Some(text) = group(number) {
                         said.note(field, text)?;
                     }
@@ -183,7 +205,9 @@ impl Several {
                 said.time(now_ms, zone)
             }
             Kind::Epoch => epoch(group(2)?),
-            Kind::Tai64n => i64::from_str_radix(group(1)?.get(2..17)?, 16).ok()?.checked_mul(1000),
+            Kind::Tai64n => i64::from_str_radix(group(1)?.get(2..17)?, 16)
+                .ok()?
+                .checked_mul(1000),
         }
     }
 }
@@ -198,7 +222,10 @@ fn epoch(text: &str) -> Option<i64> {
     } else {
         value
     };
-    #[expect(clippy::cast_possible_truncation, reason = "at most 11 digits of seconds")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 11 digits of seconds"
+    )]
     let milliseconds = (seconds * 1e3).round() as i64;
     Some(milliseconds)
 }

@@ -9,11 +9,27 @@ use jiff::{
 use super::zones;
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const DAYS: [&str; 7] = [
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
 ];
 
 /// A field that has a group of its own.
@@ -117,7 +133,10 @@ fn expression(field: &str) -> Option<String> {
         "S" => ("S", "[0-5]?[0-9]|6[01]".to_owned()),
         "ExS" => ("S", "[0-5][0-9]|6[01]".to_owned()),
         "f" => ("f", "[0-9]{1,6}".to_owned()),
-        "j" => ("j", "36[0-6]|3[0-5][0-9]|[12][0-9][0-9]|0?[1-9][0-9]|0{0,2}[1-9]".to_owned()),
+        "j" => (
+            "j",
+            "36[0-6]|3[0-5][0-9]|[12][0-9][0-9]|0?[1-9][0-9]|0{0,2}[1-9]".to_owned(),
+        ),
         "U" => ("U", "5[0-3]|[0-4][0-9]|[0-9]".to_owned()),
         "W" => ("W", "5[0-3]|[0-4][0-9]|[0-9]".to_owned()),
         "w" => ("w", "[0-6]".to_owned()),
@@ -220,9 +239,14 @@ impl<'t> Said<'t> {
             said = said.checked_sub(1.day()).ok()?;
         }
         if self.year.is_none() && said > now.checked_add(1.day()).ok()? {
-            said = DateTime::new(year - 1, month, day, said.hour(), said.minute(), second, 0).ok()?;
+            said =
+                DateTime::new(year - 1, month, day, said.hour(), said.minute(), second, 0).ok()?;
         }
-        let zone = if offset.is_some() { &TimeZone::UTC } else { zone };
+        let zone = if offset.is_some() {
+            &TimeZone::UTC
+        } else {
+            zone
+        };
         let zoned = said.to_zoned(zone.clone()).ok()?;
         Some(zoned.timestamp().as_millisecond())
     }
@@ -235,7 +259,9 @@ impl<'t> Said<'t> {
         let ((week, begins), weekday) = (self.week?, self.weekday?);
         // Week 1 begins with the first day of its kind; what is before it is week 0.
         let first_day = first.weekday().since(begins);
-        let weekday = Weekday::from_monday_zero_offset(weekday).ok()?.since(begins);
+        let weekday = Weekday::from_monday_zero_offset(weekday)
+            .ok()?
+            .since(begins);
         let days = 7 * i64::from(week) + i64::from(weekday) - i64::from(first_day);
         let days = if first_day == 0 { days - 7 } else { days };
         first.checked_add(days.days()).ok()

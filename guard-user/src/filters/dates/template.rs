@@ -139,7 +139,10 @@ fn separated(pattern: &str) -> Vec<String> {
         .filter(|letter| *letter != '\\')
         .map(|letter| {
             let letter = format!("\\{letter}");
-            closed(&format!("{before}{letter}{}", behind.replace("SEP", &letter)))
+            closed(&format!(
+                "{before}{letter}{}",
+                behind.replace("SEP", &letter)
+            ))
         })
         .collect()
 }
@@ -155,7 +158,11 @@ fn template(pattern: &str) -> Result<Template, String> {
     match (bare, is_at_start) {
         ("EPOCH" | "LEPOCH", _) => {
             let digits = if bare == "EPOCH" { EPOCH } else { LONG_EPOCH };
-            let before = if is_at_start { r"^\W{0,2}" } else { r"(?:^\[?|\baudit\()" };
+            let before = if is_at_start {
+                r"^\W{0,2}"
+            } else {
+                r"(?:^\[?|\baudit\()"
+            };
             return Ok(Template {
                 pattern: format!("{before}(({digits})){BOUND}"),
                 kind: Kind::Epoch,
@@ -206,7 +213,10 @@ fn bounded(text: &str, flags: &str, start: Start, kind: Kind) -> Template {
     let open = text.trim_start_matches('(');
     let is_begun = open.starts_with(['^', '*']) || text.starts_with("(?:^");
     let closed = text.trim_end_matches(')');
-    let is_ended = closed.ends_with("**") || ["$", "$)", r"\b", r"\s"].iter().any(|end| text.ends_with(end));
+    let is_ended = closed.ends_with("**")
+        || ["$", "$)", r"\b", r"\s"]
+            .iter()
+            .any(|end| text.ends_with(end));
     let body = text.replace("**", "");
     let body = if has_group(&body) {
         body
@@ -227,9 +237,15 @@ fn bounded(text: &str, flags: &str, start: Start, kind: Kind) -> Template {
         Start::Word => BOUND,
         Start::Line => r"^\W{0,2}",
     };
-    let behind = if is_ended || start == Start::Free { "" } else { BOUND };
+    let behind = if is_ended || start == Start::Free {
+        ""
+    } else {
+        BOUND
+    };
     let is_anchored = start == Start::Line && !is_begun
-        || ["^", "(^", "(?:^"].iter().any(|begin| body.starts_with(begin) && !body.starts_with("(?:^|"));
+        || ["^", "(^", "(?:^"]
+            .iter()
+            .any(|begin| body.starts_with(begin) && !body.starts_with("(?:^|"));
     Template {
         pattern: format!("{flags}{before}{body}{behind}"),
         kind,

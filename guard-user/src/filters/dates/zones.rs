@@ -48,7 +48,11 @@ pub(super) fn minutes(text: &str) -> Option<i32> {
     let base = match name {
         "" => 0,
         _ => {
-            let is_it = |names: &str| names.split(' ').any(|known| known.eq_ignore_ascii_case(name));
+            let is_it = |names: &str| {
+                names
+                    .split(' ')
+                    .any(|known| known.eq_ignore_ascii_case(name))
+            };
             ABBREVIATIONS.iter().find(|(_, names)| is_it(names))?.0
         }
     };
@@ -57,7 +61,10 @@ pub(super) fn minutes(text: &str) -> Option<i32> {
     }
     let digits: String = offset[1..].chars().filter(char::is_ascii_digit).collect();
     let hours: i32 = digits.get(..2)?.parse().ok()?;
-    let rest: i32 = digits.get(2..).filter(|rest| !rest.is_empty()).map_or(Some(0), |rest| rest.parse().ok())?;
+    let rest: i32 = digits
+        .get(2..)
+        .filter(|rest| !rest.is_empty())
+        .map_or(Some(0), |rest| rest.parse().ok())?;
     let sign = if offset.starts_with('-') { -1 } else { 1 };
     Some(base + sign * (60 * hours + rest))
 }

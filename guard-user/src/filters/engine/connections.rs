@@ -45,7 +45,10 @@ impl Connections {
         time_ms: Option<i64>,
         now_ms: i64,
     ) -> Outcome {
-        let mut line = Connection { groups, ..Connection::default() };
+        let mut line = Connection {
+            groups,
+            ..Connection::default()
+        };
         let Some(id) = line.groups.get("mlfid").map(str::to_owned) else {
             if line.groups.holds("nofail") {
                 return Outcome::Pending;
@@ -113,12 +116,18 @@ impl Connections {
     }
 
     fn put(&mut self, id: String, connection: Connection, came: i64) {
-        if self.order.back().is_none_or(|(last, at)| *last != id || *at != came) {
+        if self
+            .order
+            .back()
+            .is_none_or(|(last, at)| *last != id || *at != came)
+        {
             self.order.push_back((id.clone(), came));
         }
         self.open.insert(id, (connection, came));
         while self.order.len() > 2 * MAX_CONNECTIONS || self.open.len() > MAX_CONNECTIONS {
-            let Some((oldest, at)) = self.order.pop_front() else { break };
+            let Some((oldest, at)) = self.order.pop_front() else {
+                break;
+            };
             if self.open.get(&oldest).is_some_and(|(_, came)| *came == at)
                 && !self.order.iter().rev().take(8).any(|(id, _)| *id == oldest)
             {

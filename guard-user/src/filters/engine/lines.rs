@@ -14,7 +14,10 @@ pub(super) struct Buffer {
 
 impl Buffer {
     pub(super) fn new(size: usize) -> Self {
-        Self { size, ..Self::default() }
+        Self {
+            size,
+            ..Self::default()
+        }
     }
 
     /// Do the patterns look at more than one line?
@@ -39,18 +42,26 @@ impl Buffer {
     /// Takes out the lines that a pattern matched, but not those that its `<SKIPLINES>` skipped. Gives
     /// them and their number.
     pub(super) fn take(&mut self, spans: &Spans, names: &[Option<Arc<str>>]) -> (String, u32) {
-        let Some((start, end)) = spans.get(0) else { return (String::new(), 0) };
+        let Some((start, end)) = spans.get(0) else {
+            return (String::new(), 0);
+        };
         let feeds = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
         let first_end = (start + 1).min(self.text.len());
-        let from = self.text.as_bytes()[..first_end].iter().rposition(|byte| *byte == b'\n');
+        let from = self.text.as_bytes()[..first_end]
+            .iter()
+            .rposition(|byte| *byte == b'\n');
         let from = from.map_or(0, |at| at + 1);
         let last = end.saturating_sub(1);
-        let to = self.text.as_bytes()[last..].iter().position(|byte| *byte == b'\n');
+        let to = self.text.as_bytes()[last..]
+            .iter()
+            .position(|byte| *byte == b'\n');
         let to = to.map_or(self.text.len(), |at| last + at + 1);
         let (first, behind) = (feeds(&self.text[..from]), feeds(&self.text[..to]));
         let mut skipped: Vec<String> = Vec::new();
         for (number, name) in names.iter().enumerate() {
-            let is_skip = name.as_deref().is_some_and(|name| name.starts_with("skiplines"));
+            let is_skip = name
+                .as_deref()
+                .is_some_and(|name| name.starts_with("skiplines"));
             if is_skip && let Some((start, end)) = spans.get(number) {
                 skipped.extend(self.text[start..end].lines().map(str::to_owned));
             }

@@ -71,7 +71,11 @@ pub struct Filter {
 enum Judged {
     Nothing,
     Ignored,
-    Matched { pattern: usize, groups: Groups, lines: u32 },
+    Matched {
+        pattern: usize,
+        groups: Groups,
+        lines: u32,
+    },
 }
 
 impl Filter {
@@ -88,17 +92,26 @@ impl Filter {
     /// # Errors
     /// The pattern that is wrong or that no engine takes.
     pub fn new(definition: Definition, zone: TimeZone) -> Result<Self, Problem> {
-        let lines = if definition.max_lines > 1 { Lines::Several } else { Lines::One };
+        let lines = if definition.max_lines > 1 {
+            Lines::Several
+        } else {
+            Lines::One
+        };
         let dates = Detector::new(&definition.dates, zone).map_err(|wrong| {
             let message = format!("datepattern: {wrong}");
             match &definition.dates_place {
                 Some(place) => Problem::at(place, message),
                 None => Problem::new(message),
             }
-            .help("`man jail.conf` lists the fields of a datepattern; look-around is not among them")
+            .help(
+                "`man jail.conf` lists the fields of a datepattern; look-around is not among them",
+            )
         })?;
         let compile = |expressions: &[_]| -> Result<Vec<Pattern>, Problem> {
-            expressions.iter().map(|expression| Pattern::new(expression, lines)).collect()
+            expressions
+                .iter()
+                .map(|expression| Pattern::new(expression, lines))
+                .collect()
         };
         let prefix = match &definition.prefix {
             Some(expression) => Some(Pattern::new(expression, lines)?),
@@ -144,6 +157,12 @@ impl Filter {
         &self.definition
     }
 
+    /// Was it made for lines of the journal, which have no date (`logtype=journal`)?
+    #[must_use]
+    pub fn is_for_journal(&self) -> bool {
+        self.definition.is_for_journal
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -153,15 +172,22 @@ impl Filter {
     /// How many of its patterns need the engine that backtracks, which is several times slower.
     #[must_use]
     pub fn backtracking(&self) -> usize {
-        let all = self.failures.iter().chain(&self.ignored).chain(&self.prefix);
-        all.filter(|pattern| pattern.matcher.is_backtracking()).count()
+        let all = self
+            .failures
+            .iter()
+            .chain(&self.ignored)
+            .chain(&self.prefix);
+        all.filter(|pattern| pattern.matcher.is_backtracking())
+            .count()
     }
 
     /// Judges one line, with or without its line feed. Whatever its bytes are, it does no harm; how
     /// long lines may be is up to the caller. `now_ms` is the time in milliseconds since 1970.
     pub fn line(&mut self, bytes: &[u8], stamp: Stamp, now_ms: i64) -> Outcome {
         self.counts.lines += 1;
-        let end = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
+        let end = bytes
+            .iter()
+            .rposition(|byte| !matches!(byte, b'\r' | b'\n'));
         let bytes = &bytes[..end.map_or(0, |end| end + 1)];
         let is_ascii = bytes.is_ascii();
         match std::str::from_utf8(bytes) {
@@ -175,7 +201,14 @@ impl Filter {
                         lossy.push(char::REPLACEMENT_CHARACTER);
                     }
                 }
-                let outcome = self.text(Text { text: &lossy, is_ascii }, stamp, now_ms);
+                let outcome = self.text(
+                    Text {
+                        text: &lossy,
+                        is_ascii,
+                    },
+                    stamp,
+                    now_ms,
+                );
                 self.lossy = lossy;
                 outcome
             }
@@ -186,7 +219,10 @@ impl Filter {
     pub fn ignores(&mut self, bytes: &[u8], stamp: Stamp) -> bool {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim_end_matches(['\r', '\n']);
-        let line = Text { text, is_ascii: text.is_ascii() };
+        let line = Text {
+            text,
+            is_ascii: text.is_ascii(),
+        };
         let cut = match stamp {
             Stamp::InText => self.dates.find(line),
             Stamp::Known(_) => None,
@@ -224,10 +260,16 @@ impl Filter {
                 return verdict::without_failure(&judged);
             }
             Judged::Nothing | Judged::Ignored => return verdict::without_failure(&judged),
-            Judged::Matched { pattern, groups, lines } => (pattern, groups, lines),
+            Judged::Matched {
+                pattern,
+                groups,
+                lines,
+            } => (pattern, groups, lines),
         };
         let time_ms = self.time(line, stamp, cut.as_ref(), now_ms);
-        let outcome = self.connections.settle(pattern, groups, lines, time_ms, now_ms);
+        let outcome = self
+            .connections
+            .settle(pattern, groups, lines, time_ms, now_ms);
         match &outcome {
             Outcome::Failure(failure) => {
                 self.counts.failures += 1;
@@ -264,15 +306,28 @@ impl Filter {
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let text = buffer.push(message.text);
-        let judged = self.judge(Text { text, is_ascii: text.is_ascii() });
+        let judged = self.judge(Text {
+            text,
+            is_ascii: text.is_ascii(),
+        });
         let judged = match judged {
-            Judged::Matched { pattern, groups, .. } => {
-                let (matched, lines) = buffer.take(&self.spans, self.failures[pattern].matcher.names());
-                let text = Text { text: &matched, is_ascii: matched.is_ascii() };
+            Judged::Matched {
+                pattern, groups, ..
+            } => {
+                let (matched, lines) =
+                    buffer.take(&self.spans, self.failures[pattern].matcher.names());
+                let text = Text {
+                    text: &matched,
+                    is_ascii: matched.is_ascii(),
+                };
                 if self.is_ignored(text) {
                     Judged::Ignored
                 } else {
-                    Judged::Matched { pattern, groups, lines }
+                    Judged::Matched {
+                        pattern,
+                        groups,
+                        lines,
+                    }
                 }
             }
             Judged::Nothing | Judged::Ignored => judged,
@@ -302,7 +357,10 @@ impl Filter {
                     return Judged::Nothing;
                 }
             }
-            let span = prefix.matcher.group("content").and_then(|group| self.prefix_spans.get(group));
+            let span = prefix
+                .matcher
+                .group("content")
+                .and_then(|group| self.prefix_spans.get(group));
             if let Some((start, end)) = span
                 && start < end
             {
@@ -328,7 +386,11 @@ impl Filter {
             if !self.buffer.spans_lines() && !self.ignored.is_empty() && self.is_ignored(content) {
                 return Judged::Ignored;
             }
-            return Judged::Matched { pattern: number, groups, lines: 1 };
+            return Judged::Matched {
+                pattern: number,
+                groups,
+                lines: 1,
+            };
         }
         Judged::Nothing
     }
@@ -340,7 +402,11 @@ impl Filter {
             groups.add(prefix.matcher.names(), &self.prefix_spans, message.text);
             groups.remove("content");
         }
-        groups.add(self.failures[failure].matcher.names(), &self.spans, content.text);
+        groups.add(
+            self.failures[failure].matcher.names(),
+            &self.spans,
+            content.text,
+        );
         groups
     }
 

@@ -89,7 +89,12 @@ impl Matcher {
                 let built = linear(&[&text], Alphabet::Unicode, lines, meta::Config::new())?;
                 full.get_or_init(|| Some(built));
             }
-            Engine::Linear { ascii, full, text, lines }
+            Engine::Linear {
+                ascii,
+                full,
+                text,
+                lines,
+            }
         };
         Self::with_groups(engine, groups)
     }
@@ -105,7 +110,11 @@ impl Matcher {
                 return Err(format!("the group `{name}` is there twice"));
             }
         }
-        Ok(Self { engine, names, numbers })
+        Ok(Self {
+            engine,
+            names,
+            numbers,
+        })
     }
 
     /// The number of a named group.
@@ -132,15 +141,24 @@ impl Matcher {
         spans.slots.clear();
         spans.slots.resize(2 * self.names.len(), None);
         match &self.engine {
-            Engine::Linear { ascii: Some(ascii), .. } if text.is_ascii => {
+            Engine::Linear {
+                ascii: Some(ascii), ..
+            } if text.is_ascii => {
                 let input = Input::new(text.text);
                 Ok(ascii.search_slots(&input, &mut spans.slots).is_some())
             }
-            Engine::Linear { full, text: source, lines, .. } => {
+            Engine::Linear {
+                full,
+                text: source,
+                lines,
+                ..
+            } => {
                 let full = full.get_or_init(|| {
                     linear(&[source], Alphabet::Unicode, *lines, meta::Config::new()).ok()
                 });
-                let Some(full) = full else { return Err(TooLong) };
+                let Some(full) = full else {
+                    return Err(TooLong);
+                };
                 let input = Input::new(text.text);
                 Ok(full.search_slots(&input, &mut spans.slots).is_some())
             }

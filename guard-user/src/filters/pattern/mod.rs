@@ -48,9 +48,8 @@ impl Pattern {
 
 /// `(x+)+`, in whatever groups.
 fn repeats_repetition(node: &Node) -> bool {
-    let is_unbounded = |count: &str| {
-        count.starts_with(['*', '+']) || count.trim_end_matches('?').ends_with(",}")
-    };
+    let is_unbounded =
+        |count: &str| count.starts_with(['*', '+']) || count.trim_end_matches('?').ends_with(",}");
     match node {
         Node::Repeat { inner, count, .. } => {
             let mut core = &**inner;
@@ -69,11 +68,9 @@ fn repeats_repetition(node: &Node) -> bool {
         | Node::Look { inner, .. }
         | Node::Atomic(inner) => repeats_repetition(inner),
         Node::If { yes, no, .. } => repeats_repetition(yes) || repeats_repetition(no),
-        Node::Plain(_)
-        | Node::Position(_)
-        | Node::Host(_)
-        | Node::Flags(_)
-        | Node::Again(_) => false,
+        Node::Plain(_) | Node::Position(_) | Node::Host(_) | Node::Flags(_) | Node::Again(_) => {
+            false
+        }
     }
 }
 
@@ -87,7 +84,10 @@ pub(super) struct Text<'t> {
 impl<'t> Text<'t> {
     #[cfg(test)]
     pub(super) fn of(text: &'t str) -> Self {
-        Self { text, is_ascii: text.is_ascii() }
+        Self {
+            text,
+            is_ascii: text.is_ascii(),
+        }
     }
 
     pub(super) fn part(self, text: &'t str) -> Self {

@@ -41,7 +41,11 @@ impl Outlines {
         let branches: Vec<String> = patterns
             .iter()
             .map(|pattern| {
-                let skipped = if write::is_anchored(&pattern.node) { "" } else { "(?s:.*)" };
+                let skipped = if write::is_anchored(&pattern.node) {
+                    ""
+                } else {
+                    "(?s:.*)"
+                };
                 let outline = write::outline(&pattern.node, Positions::Dropped);
                 format!("{skipped}(?:{outline})")
             })
@@ -52,7 +56,13 @@ impl Outlines {
 
     fn new(texts: Vec<String>, lines: Lines, kind: MatchKind) -> Self {
         let ascii = Self::build(&texts, Alphabet::Ascii, lines, kind);
-        Self { texts, lines, kind, ascii, full: OnceLock::new() }
+        Self {
+            texts,
+            lines,
+            kind,
+            ascii,
+            full: OnceLock::new(),
+        }
     }
 
     fn build(
@@ -99,7 +109,9 @@ impl Outlines {
             Some(regex) => regex.which_overlapping_matches(&Input::new(text.text), set),
             None => {
                 for number in 0..self.texts.len() {
-                    let Ok(number) = regex_automata::PatternID::new(number) else { continue };
+                    let Ok(number) = regex_automata::PatternID::new(number) else {
+                        continue;
+                    };
                     set.insert(number);
                 }
             }

@@ -20,21 +20,35 @@ pub(super) enum Node {
     /// One of them, the first that fits.
     Choice(Vec<Node>),
     /// `(…)`, `(?P<name>…)`.
-    Capture { name: Option<String>, inner: Box<Node> },
+    Capture {
+        name: Option<String>,
+        inner: Box<Node>,
+    },
     /// `(?:…)`, `(?i:…)`: the flags.
     Group { flags: String, inner: Box<Node> },
     /// `(?i)`.
     Flags(String),
     /// `*`, `+?`, `{1,3}`.
-    Repeat { inner: Box<Node>, count: String, is_possessive: bool },
+    Repeat {
+        inner: Box<Node>,
+        count: String,
+        is_possessive: bool,
+    },
     /// `(?=…)`, `(?<!…)`: how it opens.
-    Look { open: &'static str, inner: Box<Node> },
+    Look {
+        open: &'static str,
+        inner: Box<Node>,
+    },
     /// `(?>…)`.
     Atomic(Box<Node>),
     /// What a group matched, again.
     Again(String),
     /// `(?(name)…|…)`.
-    If { group: String, yes: Box<Node>, no: Box<Node> },
+    If {
+        group: String,
+        yes: Box<Node>,
+        no: Box<Node>,
+    },
 }
 
 /// Reads a pattern whose tags are resolved.
@@ -109,7 +123,11 @@ impl Parser {
                     return Err(self.wrong("a repetition of a repetition"));
                 }
                 let (count, is_possessive) = self.manner(count);
-                row.push(Node::Repeat { inner: Box::new(inner), count, is_possessive });
+                row.push(Node::Repeat {
+                    inner: Box::new(inner),
+                    count,
+                    is_possessive,
+                });
                 continue;
             }
             row.push(self.atom()?);
@@ -204,14 +222,19 @@ impl Parser {
         }
         if self.eat("P<") || self.eat("<") {
             let name = self.until('>')?;
-            let is_name = name.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+            let is_name = name
+                .chars()
+                .all(|letter| letter.is_alphanumeric() || letter == '_')
                 && !name.starts_with(|letter: char| letter.is_ascii_digit())
                 && !name.is_empty();
             if !is_name {
                 return Err(self.wrong(&format!("`{name}` is no name for a group")));
             }
             let inner = Box::new(self.closed()?);
-            return Ok(Node::Capture { name: Some(name), inner });
+            return Ok(Node::Capture {
+                name: Some(name),
+                inner,
+            });
         }
         if self.eat(">") {
             return Ok(Node::Atomic(Box::new(self.closed()?)));
@@ -227,7 +250,9 @@ impl Parser {
                     let no = branches.pop().unwrap_or(Node::Row(Vec::new()));
                     (one_or(branches, Node::Choice), no)
                 }
-                Node::Choice(_) => return Err(self.wrong("a condition with more than two branches")),
+                Node::Choice(_) => {
+                    return Err(self.wrong("a condition with more than two branches"));
+                }
                 yes => (yes, Node::Row(Vec::new())),
             };
             let (yes, no) = (Box::new(yes), Box::new(no));

@@ -161,7 +161,10 @@ fn tag_end(text: &str) -> Option<usize> {
 fn is_name(name: &str) -> bool {
     let is_upper =
         |letter: u8| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == b'_';
-    !name.is_empty() && name.bytes().all(|letter| is_upper(letter) || letter == b'-')
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|letter| is_upper(letter) || letter == b'-')
 }
 
 #[cfg(test)]
@@ -174,7 +177,10 @@ mod tests {
             ("<F-USER>a|b</F-USER>", "(?P<user>a|b)"),
             ("<F-ID>x</F-ID><F-PORT/>", r"(?P<fid>x)(?P<fport>\w+)"),
             ("</F-USER>", "</F-USER>"),
-            ("(?P<name>x)(?<=y) <[^>]*> <no tag>", "(?P<name>x)(?<=y) <[^>]*> <no tag>"),
+            (
+                "(?P<name>x)(?<=y) <[^>]*> <no tag>",
+                "(?P<name>x)(?<=y) <[^>]*> <no tag>",
+            ),
             ("a<SKIPLINES>b", r"a\n(?P<skiplines0>(?:(?:.*\n)*?))b"),
             ("<f-user>", "<f-user>"),
         ] {

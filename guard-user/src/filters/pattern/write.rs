@@ -18,7 +18,11 @@ pub(super) fn exact(node: &Node) -> (String, Groups) {
 pub(super) fn needs_backtracking(node: &Node) -> bool {
     match node {
         Node::Look { .. } | Node::Atomic(_) | Node::Again(_) | Node::If { .. } => true,
-        Node::Repeat { inner, is_possessive, .. } => *is_possessive || needs_backtracking(inner),
+        Node::Repeat {
+            inner,
+            is_possessive,
+            ..
+        } => *is_possessive || needs_backtracking(inner),
         Node::Plain(_) | Node::Position(_) | Node::Host(_) | Node::Flags(_) => false,
         Node::Row(nodes) | Node::Choice(nodes) => nodes.iter().any(needs_backtracking),
         Node::Capture { inner, .. } | Node::Group { inner, .. } => needs_backtracking(inner),
@@ -68,9 +72,8 @@ pub(super) fn outline(node: &Node, positions: Positions) -> String {
 /// The outline of what stands in front of a group of this name, if that is certain to come first.
 pub(super) fn outline_before(node: &Node, name: &str) -> Option<String> {
     let Node::Row(nodes) = node else { return None };
-    let is_it = |node: &Node| {
-        matches!(node, Node::Capture { name: Some(found), .. } if found == name)
-    };
+    let is_it =
+        |node: &Node| matches!(node, Node::Capture { name: Some(found), .. } if found == name);
     let at = nodes.iter().position(is_it)?;
     let mut text = String::new();
     for node in &nodes[..at] {
@@ -116,7 +119,11 @@ fn write_exact(node: &Node, text: &mut String, groups: &mut Groups) {
         }
         Node::Flags(flags) if flags.is_empty() => {}
         Node::Flags(flags) => text.push_str(&format!("(?{flags})")),
-        Node::Repeat { inner, count, is_possessive } => {
+        Node::Repeat {
+            inner,
+            count,
+            is_possessive,
+        } => {
             let needs_group = matches!(**inner, Node::Host(_) | Node::Row(_));
             text.push_str(if needs_group { "(?:" } else { "" });
             write_exact(inner, text, groups);
@@ -141,7 +148,11 @@ fn write_exact(node: &Node, text: &mut String, groups: &mut Groups) {
         Node::Again(group) => text.push_str(&format!("(?P={group})")),
         Node::If { group, yes, no } => {
             let is_number = group.bytes().all(|byte| byte.is_ascii_digit());
-            let condition = if is_number { group.clone() } else { format!("<{group}>") };
+            let condition = if is_number {
+                group.clone()
+            } else {
+                format!("<{group}>")
+            };
             text.push_str(&format!("(?({condition})"));
             write_exact(yes, text, groups);
             text.push('|');

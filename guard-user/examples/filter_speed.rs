@@ -1,0 +1,153 @@
+//! Log lines per second through the sshd filter, on one core: guard's own filter, and fail2ban's by guard and
+//! by fail2ban itself, on the same lines.
+//!
+//! `cargo run --release -p guard-user --example filter_speed`
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use guard_user::filters::{Filter, Given, Outcome, Stamp, builtin};
+
+const LINES: usize = 400_000;
+/// fail2ban gets fewer, or one would wait for minutes.
+const FEWER: usize = 20_000;
+const STOCK: &str = "/etc/fail2ban/filter.d/sshd.conf";
+const SECONDS: f64 = 1.0;
+
+/// What fail2ban does with each line of a log once it is read, without threads and bans.
+const PYTHON: &str = r#"
+import sys, time
+sys.path.insert(0, "/usr/lib/python3/dist-packages")
+from fail2ban.server.filter import Filter
+from fail2ban.client.filterreader import FilterReader
+reader = FilterReader("sshd", "jail", {}, basedir="/etc/fail2ban")
+reader.read(); reader.getOptions({})
+filter = Filter(None)
+for option in reader.convert():
+    values = option[3] if option[0] == "multi-set" else [option[3]]
+    for value in values:
+        if option[2] == "prefregex": filter.prefRegex = value
+        elif option[2] == "addfailregex": filter.addFailRegex(value)
+        elif option[2] == "addignoreregex": filter.addIgnoreRegex(value)
+        elif option[2] == "maxlines": filter.setMaxLines(value)
+        elif option[2] == "datepattern": filter.setDatePattern(value)
+filter.setUseDns("no")
+lines = open(sys.argv[1]).read().splitlines()
+start, found = time.time(), 0
+for line in lines:
+    found += len(filter.processLine(line))
+print(len(lines) / (time.time() - start), found)
+"#;
+
+/// Lines of one kind, without their dates.
+type Kind = fn(usize) -> String;
+
+const FAILURES: [Kind; 5] = [
+    |n| format!("srv sshd[{}]: Failed password for invalid user {} from {} port {} ssh2", pid(n), user(n), address(n), port(n)),
+    |n| format!("srv sshd[{}]: Invalid user {} from {} port {}", pid(n), user(n), address(n), port(n)),
+    |n| format!("srv sshd-session[{}]: Failed password for root from {} port {} ssh2", pid(n), address(n), port(n)),
+    |n| format!("srv sshd[{}]: Connection closed by invalid user {} {} port {} [preauth]", pid(n), user(n), address(n), port(n)),
+    |n| format!("srv sshd[{}]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={}  user=root", pid(n), address(n)),
+];
+
+const OTHERS: [Kind; 5] = [
+    |n| format!("srv CRON[{}]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)", pid(n)),
+    |n| format!("srv sshd[{}]: pam_unix(sshd:session): session opened for user deploy(uid=1000) by (uid=0)", pid(n)),
+    |n| format!("srv systemd-logind[612]: New session {n} of user deploy."),
+    |n| format!("srv sudo: deploy : TTY=pts/{} ; PWD=/srv ; USER=root ; COMMAND=/usr/bin/journalctl -n {n}", n % 9),
+    |n| format!("srv sshd[{}]: Starting session: command for deploy from {} port {} id 0", pid(n), address(n), port(n)),
+];
+
+fn pid(n: usize) -> usize {
+    1000 + n / 3 % 30_000
+}
+
+fn user(n: usize) -> &'static str {
+    ["admin", "ubuntu", "test", "oracle", "git", "postgres", "user1"][n % 7]
+}
+
+fn address(n: usize) -> String {
+    format!("203.0.113.{}", n % 250 + 1)
+}
+
+fn port(n: usize) -> usize {
+    32_768 + n % 28_000
+}
+
+fn main() {
+    println!("{LINES} lines, one core; lines per second (failures found)");
+    for (title, kinds) in [
+        ("failures and others, half and half", [&FAILURES[..], &OTHERS[..]].concat()),
+        ("failures alone", FAILURES.to_vec()),
+        ("others alone", OTHERS.to_vec()),
+    ] {
+        let lines = lines(&kinds);
+        println!("{title}");
+        let own = Path::new("builtin:").join("sshd.conf");
+        debug_assert_eq!(Some(&own), builtin::file("sshd").as_ref());
+        row("guard, built in", measured(&own, &lines));
+        if Path::new(STOCK).exists() {
+            let (speed, found) = measured(&PathBuf::from(STOCK), &lines);
+            row("guard, fail2ban's filter", (speed, found));
+            match fail2ban(&lines[..FEWER]) {
+                Some((theirs, found)) => {
+                    row("fail2ban itself", (theirs, found));
+                    let own = measured(&own, &lines).0;
+                    println!("  {:26} {:10.1}x built in, {:.1}x its own", "guard is", own / theirs, speed / theirs);
+                }
+                None => println!("  fail2ban itself            did not run"),
+            }
+        }
+    }
+}
+
+fn row(name: &str, (speed, found): (f64, usize)) {
+    println!("  {name:26} {speed:10.0} ({found})");
+}
+
+fn lines(kinds: &[Kind]) -> Vec<String> {
+    (0..LINES)
+        .map(|n| {
+            // Six hundred lines a second.
+            let second = n / 600;
+            let mut line = format!("Aug 14 {:02}:{:02}:{:02} ", 8 + second / 3600, second / 60 % 60, second % 60);
+            line.write_str(&kinds[n % kinds.len()](n)).expect("text takes everything");
+            line
+        })
+        .collect()
+}
+
+/// The best of the rounds that fit into a second.
+fn measured(file: &Path, lines: &[String]) -> (f64, usize) {
+    let mut filter = Filter::load(file, &Given::new()).expect("the filter is right");
+    let now = 1_755_165_600_000;
+    let (mut best, mut found) = (0.0_f64, 0);
+    let begin = Instant::now();
+    while best == 0.0 || begin.elapsed().as_secs_f64() < SECONDS {
+        found = 0;
+        let start = Instant::now();
+        for line in lines {
+            let outcome = filter.line(line.as_bytes(), Stamp::InText, now);
+            found += usize::from(matches!(outcome, Outcome::Failure(_)));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "less than 2^52 lines")]
+        let speed = lines.len() as f64 / start.elapsed().as_secs_f64();
+        best = best.max(speed);
+    }
+    (best, found)
+}
+
+fn fail2ban(lines: &[String]) -> Option<(f64, usize)> {
+    let file = std::env::temp_dir().join(format!("guard-filter-speed-{}", std::process::id()));
+    fs::write(&file, lines.join("\n")).ok()?;
+    let output = Command::new("python3").args(["-c", PYTHON]).arg(&file).output();
+    fs::remove_file(&file).ok();
+    let text = String::from_utf8(output.ok()?.stdout).ok()?;
+    let (speed, found) = text.trim().split_once(' ')?;
+    Some((speed.parse().ok()?, found.parse().ok()?))
+}
