@@ -48,19 +48,78 @@ print(len(lines) / (time.time() - start), found)
 type Kind = fn(usize) -> String;
 
 const FAILURES: [Kind; 5] = [
-    |n| format!("srv sshd[{}]: Failed password for invalid user {} from {} port {} ssh2", pid(n), user(n), address(n), port(n)),
-    |n| format!("srv sshd[{}]: Invalid user {} from {} port {}", pid(n), user(n), address(n), port(n)),
-    |n| format!("srv sshd-session[{}]: Failed password for root from {} port {} ssh2", pid(n), address(n), port(n)),
-    |n| format!("srv sshd[{}]: Connection closed by invalid user {} {} port {} [preauth]", pid(n), user(n), address(n), port(n)),
-    |n| format!("srv sshd[{}]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={}  user=root", pid(n), address(n)),
+    |n| {
+        format!(
+            "srv sshd[{}]: Failed password for invalid user {} from {} port {} ssh2",
+            pid(n),
+            user(n),
+            address(n),
+            port(n)
+        )
+    },
+    |n| {
+        format!(
+            "srv sshd[{}]: Invalid user {} from {} port {}",
+            pid(n),
+            user(n),
+            address(n),
+            port(n)
+        )
+    },
+    |n| {
+        format!(
+            "srv sshd-session[{}]: Failed password for root from {} port {} ssh2",
+            pid(n),
+            address(n),
+            port(n)
+        )
+    },
+    |n| {
+        format!(
+            "srv sshd[{}]: Connection closed by invalid user {} {} port {} [preauth]",
+            pid(n),
+            user(n),
+            address(n),
+            port(n)
+        )
+    },
+    |n| {
+        format!(
+            "srv sshd[{}]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={}  user=root",
+            pid(n),
+            address(n)
+        )
+    },
 ];
 
 const OTHERS: [Kind; 5] = [
-    |n| format!("srv CRON[{}]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)", pid(n)),
-    |n| format!("srv sshd[{}]: pam_unix(sshd:session): session opened for user deploy(uid=1000) by (uid=0)", pid(n)),
+    |n| {
+        format!(
+            "srv CRON[{}]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
+            pid(n)
+        )
+    },
+    |n| {
+        format!(
+            "srv sshd[{}]: pam_unix(sshd:session): session opened for user deploy(uid=1000) by (uid=0)",
+            pid(n)
+        )
+    },
     |n| format!("srv systemd-logind[612]: New session {n} of user deploy."),
-    |n| format!("srv sudo: deploy : TTY=pts/{} ; PWD=/srv ; USER=root ; COMMAND=/usr/bin/journalctl -n {n}", n % 9),
-    |n| format!("srv sshd[{}]: Starting session: command for deploy from {} port {} id 0", pid(n), address(n), port(n)),
+    |n| {
+        format!(
+            "srv sudo: deploy : TTY=pts/{} ; PWD=/srv ; USER=root ; COMMAND=/usr/bin/journalctl -n {n}",
+            n % 9
+        )
+    },
+    |n| {
+        format!(
+            "srv sshd[{}]: Starting session: command for deploy from {} port {} id 0",
+            pid(n),
+            address(n),
+            port(n)
+        )
+    },
 ];
 
 fn pid(n: usize) -> usize {
@@ -68,7 +127,9 @@ fn pid(n: usize) -> usize {
 }
 
 fn user(n: usize) -> &'static str {
-    ["admin", "ubuntu", "test", "oracle", "git", "postgres", "user1"][n % 7]
+    [
+        "admin", "ubuntu", "test", "oracle", "git", "postgres", "user1",
+    ][n % 7]
 }
 
 fn address(n: usize) -> String {
@@ -82,7 +143,10 @@ fn port(n: usize) -> usize {
 fn main() {
     println!("{LINES} lines, one core; lines per second (failures found)");
     for (title, kinds) in [
-        ("failures and others, half and half", [&FAILURES[..], &OTHERS[..]].concat()),
+        (
+            "failures and others, half and half",
+            [&FAILURES[..], &OTHERS[..]].concat(),
+        ),
         ("failures alone", FAILURES.to_vec()),
         ("others alone", OTHERS.to_vec()),
     ] {
@@ -98,7 +162,12 @@ fn main() {
                 Some((theirs, found)) => {
                     row("fail2ban itself", (theirs, found));
                     let own = measured(&own, &lines).0;
-                    println!("  {:26} {:10.1}x built in, {:.1}x its own", "guard is", own / theirs, speed / theirs);
+                    println!(
+                        "  {:26} {:10.1}x built in, {:.1}x its own",
+                        "guard is",
+                        own / theirs,
+                        speed / theirs
+                    );
                 }
                 None => println!("  fail2ban itself            did not run"),
             }
@@ -115,8 +184,14 @@ fn lines(kinds: &[Kind]) -> Vec<String> {
         .map(|n| {
             // Six hundred lines a second.
             let second = n / 600;
-            let mut line = format!("Aug 14 {:02}:{:02}:{:02} ", 8 + second / 3600, second / 60 % 60, second % 60);
-            line.write_str(&kinds[n % kinds.len()](n)).expect("text takes everything");
+            let mut line = format!(
+                "Aug 14 {:02}:{:02}:{:02} ",
+                8 + second / 3600,
+                second / 60 % 60,
+                second % 60
+            );
+            line.write_str(&kinds[n % kinds.len()](n))
+                .expect("text takes everything");
             line
         })
         .collect()
@@ -145,7 +220,10 @@ fn measured(file: &Path, lines: &[String]) -> (f64, usize) {
 fn fail2ban(lines: &[String]) -> Option<(f64, usize)> {
     let file = std::env::temp_dir().join(format!("guard-filter-speed-{}", std::process::id()));
     fs::write(&file, lines.join("\n")).ok()?;
-    let output = Command::new("python3").args(["-c", PYTHON]).arg(&file).output();
+    let output = Command::new("python3")
+        .args(["-c", PYTHON])
+        .arg(&file)
+        .output();
     fs::remove_file(&file).ok();
     let text = String::from_utf8(output.ok()?.stdout).ok()?;
     let (speed, found) = text.trim().split_once(' ')?;

@@ -10,4 +10,4 @@ mod pattern;
 
 pub use catalog::{Catalog, Spec};
 pub use config::{Definition, Given, problem::Problem};
-pub use engine::{Counts, Failure, Filter, Host, Outcome, Stamp};
+pub use engine::{Counts, Failure, Filter, Groups, Host, Outcome, Stamp};

@@ -161,10 +161,7 @@ fn wrong_about(trial: &mut Trial, line: &[u8], expected: &Options) -> Option<Str
 }
 
 fn wrong_value(failure: &Failure, key: &str, value: &Value) -> Option<String> {
-    let group = |name: &str| {
-        let found = failure.groups.iter().find(|(known, _)| &**known == name);
-        found.map(|(_, value)| Value::String(value.clone()))
-    };
+    let group = |name: &str| failure.groups.named(name).map(Value::from);
     let found = match key {
         "match" | "desc" | "constraint" => return None,
         "time" if value.is_null() => return None,

@@ -2,37 +2,43 @@
 //! by itself and is remembered; `<F-MLFGAINED>` says that the user came in after all, and
 //! `<F-MLFFORGET>` that the connection is over.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::HashMap;
 
 use super::{
-    found::Groups,
+    found::{self, Groups},
     verdict::{self, Failure, Host, Outcome},
 };
 
-/// Connections that are remembered. fail2ban remembers 100, which a flood of connections replaces
-/// within a second.
-const MAX_CONNECTIONS: usize = 8192;
+/// Connections that are remembered, at least. fail2ban remembers 100, which a flood of connections
+/// replaces within a second.
+const LEAST_CONNECTIONS: usize = 4096;
 /// How long one is remembered; fail2ban's own value.
 const LIFETIME_MS: i64 = 5 * 60_000;
 
+/// Users of one connection that are remembered; sshd allows six tries.
+const MAX_USERS: usize = 32;
+
 /// What is known of a connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 struct Connection {
     groups: Groups,
-    users: BTreeSet<String>,
+    users: Vec<String>,
     /// Lines of failures.
     matches: u32,
     /// Lines that were marked as no failure.
     unfailed: u32,
     /// A failure whose host is not known yet.
     is_pending: bool,
+    /// When its first line came.
+    came: i64,
 }
 
+/// Connections by name. Two maps bound them without a queue: when the newer one is full, it becomes the
+/// older one, and what was there and in nobody's way is forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    open: HashMap<String, (Connection, i64)>,
-    /// Keys by the time at which they came; those of connections that are over stay until then.
-    order: VecDeque<(String, i64)>,
+    newer: HashMap<String, Connection>,
+    older: HashMap<String, Connection>,
 }
 
 impl Connections {
@@ -47,10 +53,14 @@ impl Connections {
     ) -> Outcome {
         let mut line = Connection {
             groups,
-            ..Connection::default()
+            users: Vec::new(),
+            matches: 0,
+            unfailed: 0,
+            is_pending: false,
+            came: now_ms,
         };
-        let Some(id) = line.groups.get("mlfid").map(str::to_owned) else {
-            if line.groups.holds("nofail") {
+        let Some(id) = line.groups.get(found::CONNECTION).map(str::to_owned) else {
+            if line.groups.holds(found::NOFAIL) {
                 return Outcome::Pending;
             }
             line.matches = lines;
@@ -59,33 +69,31 @@ impl Connections {
                 None => Outcome::None,
             };
         };
-        let is_over = line.groups.take("mlfforget");
-        let is_gained = line.groups.holds("mlfgained");
-        if is_gained && !line.groups.holds("nofail") {
+        let is_over = line.groups.take(found::FORGET);
+        let is_gained = line.groups.holds(found::GAINED);
+        if is_gained && !line.groups.holds(found::NOFAIL) {
             // A success is no failure.
-            let gained = line.groups.get("mlfgained").unwrap_or_default().to_owned();
-            line.groups.set(&"nofail".into(), gained);
+            line.groups.set(found::NOFAIL, "gained");
         }
-        let mut is_unfailed = line.groups.holds("nofail");
-        let known = self.take(&id, now_ms);
-        let (mut connection, came) = match known {
-            Some((mut known, came)) => {
+        let mut is_unfailed = line.groups.holds(found::NOFAIL);
+        let mut connection = match self.take(&id, now_ms) {
+            Some(mut known) => {
                 known.join(line, is_gained);
-                (known, came)
+                known
             }
             None => {
                 if !is_over {
                     line.note_user();
                 }
-                (line, now_ms)
+                line
             }
         };
         let mut adds_line = !is_gained;
         let was_pending = std::mem::take(&mut connection.is_pending);
         if was_pending || connection.users.len() > 1 {
             // A failure that was waiting for its host, or a second user: it counts.
-            connection.groups.remove("nofail");
-            connection.groups.remove("mlfgained");
+            connection.groups.remove(found::NOFAIL);
+            connection.groups.remove(found::GAINED);
             is_unfailed = false;
             adds_line = true;
         }
@@ -95,7 +103,7 @@ impl Connections {
         } else if !is_over {
             connection.unfailed += lines;
         }
-        let outcome = if connection.groups.holds("nofail") {
+        let outcome = if connection.groups.holds(found::NOFAIL) {
             Outcome::Pending
         } else if let Some(host) = verdict::host(&connection.groups) {
             Outcome::Failure(connection.failure(host, time_ms, pattern))
@@ -104,52 +112,48 @@ impl Connections {
             Outcome::Pending
         };
         if !is_over {
-            self.put(id, connection, came);
+            self.put(id, connection);
         }
         outcome
     }
 
-    fn take(&mut self, id: &str, now_ms: i64) -> Option<(Connection, i64)> {
-        let (connection, came) = self.open.remove(id)?;
+    fn take(&mut self, id: &str, now_ms: i64) -> Option<Connection> {
+        let found = self.newer.remove(id).or_else(|| self.older.remove(id))?;
         // A clock that was set back leaves entries of the future, which are no older for it.
-        (now_ms - came < LIFETIME_MS).then_some((connection, came))
+        (now_ms - found.came < LIFETIME_MS).then_some(found)
     }
 
-    fn put(&mut self, id: String, connection: Connection, came: i64) {
-        if self
-            .order
-            .back()
-            .is_none_or(|(last, at)| *last != id || *at != came)
-        {
-            self.order.push_back((id.clone(), came));
+    fn put(&mut self, id: String, connection: Connection) {
+        if self.newer.len() >= LEAST_CONNECTIONS {
+            // Its memory is used again.
+            std::mem::swap(&mut self.newer, &mut self.older);
+            self.newer.clear();
         }
-        self.open.insert(id, (connection, came));
-        while self.order.len() > 2 * MAX_CONNECTIONS || self.open.len() > MAX_CONNECTIONS {
-            let Some((oldest, at)) = self.order.pop_front() else {
-                break;
-            };
-            if self.open.get(&oldest).is_some_and(|(_, came)| *came == at)
-                && !self.order.iter().rev().take(8).any(|(id, _)| *id == oldest)
-            {
-                self.open.remove(&oldest);
-            }
-        }
+        self.newer.insert(id, connection);
     }
 }
 
 impl Connection {
     fn note_user(&mut self) {
-        if let Some(user) = self.groups.get("user").filter(|user| !user.is_empty()) {
-            self.users.insert(user.to_owned());
+        let user = self.groups.get(found::USER).filter(|user| !user.is_empty());
+        if let Some(user) = user.map(str::to_owned) {
+            self.add_user(&user);
+        }
+    }
+
+    fn add_user(&mut self, user: &str) {
+        if self.users.len() < MAX_USERS && !self.users.iter().any(|known| known == user) {
+            self.users.push(user.to_owned());
         }
     }
 
     /// Adds a line to what is known.
     fn join(&mut self, line: Self, is_gained: bool) {
-        if let Some(user) = line.groups.get("user").filter(|user| !user.is_empty()) {
-            self.users.insert(user.to_owned());
+        let user = line.groups.get(found::USER);
+        if let Some(user) = user.filter(|user| !user.is_empty()) {
+            self.add_user(user);
         }
-        let was_unfailed = self.groups.take("nofail") | self.groups.take("mlfgained");
+        let was_unfailed = self.groups.take(found::NOFAIL) | self.groups.take(found::GAINED);
         if is_gained {
             self.is_pending = false;
         }
@@ -157,18 +161,18 @@ impl Connection {
             // That failure is told already.
             self.matches = 0;
         }
-        self.groups.update(line.groups);
+        self.groups.update(&line.groups);
     }
 
     fn failure(&self, host: Host, time_ms: Option<i64>, pattern: usize) -> Failure {
-        let id = self.groups.get("fid").map(str::to_owned);
+        let id = self.groups.get(found::ID);
         Failure {
-            id: id.filter(|id| *id != host.to_string()),
+            id: id.filter(|id| *id != host.to_string()).map(str::to_owned),
             host,
             time_ms,
-            user: self.groups.get("user").map(str::to_owned),
-            users: self.users.iter().cloned().collect(),
-            groups: self.groups.entries().to_vec(),
+            user: self.groups.get(found::USER).map(str::to_owned),
+            users: self.users.clone(),
+            groups: self.groups.clone(),
             attempts: self.matches,
             pattern,
         }

@@ -1,78 +1,198 @@
 //! The named groups that a line was matched with.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::filters::pattern::Spans;
+use crate::filters::pattern::{Matcher, Spans};
 
-/// Names and texts; few, so a list is faster than a map.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Groups {
-    entries: Vec<(Arc<str>, String)>,
+/// Names that mean something to the engine, by their number.
+pub(super) const IP4: u16 = 0;
+pub(super) const IP6: u16 = 1;
+pub(super) const DNS: u16 = 2;
+pub(super) const CIDR: u16 = 3;
+pub(super) const ID: u16 = 4;
+pub(super) const CONNECTION: u16 = 5;
+pub(super) const USER: u16 = 6;
+pub(super) const NOFAIL: u16 = 7;
+pub(super) const FORGET: u16 = 8;
+pub(super) const GAINED: u16 = 9;
+pub(super) const CONTENT: u16 = 10;
+const KNOWN: [&str; 11] = [
+    "ip4",
+    "ip6",
+    "dns",
+    "cidr",
+    "fid",
+    "mlfid",
+    "user",
+    "nofail",
+    "mlfforget",
+    "mlfgained",
+    "content",
+];
+
+/// The names of all groups of a filter.
+#[derive(Debug)]
+pub(super) struct Names {
+    names: Vec<Arc<str>>,
+    numbers: BTreeMap<Arc<str>, u16>,
 }
 
+impl Default for Names {
+    fn default() -> Self {
+        let mut names = Self {
+            names: Vec::new(),
+            numbers: BTreeMap::new(),
+        };
+        for name in KNOWN {
+            names.number(name);
+        }
+        names
+    }
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> u16 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        // A pattern of 10 MB has fewer groups than that.
+        let number = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
+        let name: Arc<str> = Arc::from(name);
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, number);
+        number
+    }
+}
+
+/// Which groups of a pattern have which names.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// Group and name, and the name that it gives a value to if that has none.
+    groups: Vec<(usize, u16, Option<u16>)>,
+}
+
+impl Named {
+    pub(super) fn of(matcher: &Matcher, names: &mut Names) -> Self {
+        let mut groups = Vec::new();
+        for (group, name) in matcher.names().iter().enumerate() {
+            let Some(name) = name else { continue };
+            let other = alternative(name).map(|other| names.number(other));
+            groups.push((group, names.number(name), other));
+        }
+        Self { groups }
+    }
+}
+
+/// Named groups and their texts, in one piece of memory each.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    names: Arc<Names>,
+    text: String,
+    entries: Vec<(u16, usize, usize)>,
+}
+
+impl PartialEq for Groups {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Groups {}
+
 impl Groups {
+    pub(super) fn new(names: &Arc<Names>) -> Self {
+        Self {
+            names: Arc::clone(names),
+            text: String::with_capacity(96),
+            entries: Vec::with_capacity(8),
+        }
+    }
+
+    /// The text of a group by its name, in lower case: `user`, `ip4`, `port` …
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&str> {
+        self.get(*self.names.numbers.get(name)?)
+    }
+
+    /// All groups that took part.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(name, start, end)| {
+            (
+                &*self.names.names[usize::from(*name)],
+                &self.text[*start..*end],
+            )
+        })
+    }
+
     /// Adds the groups of a pattern. One that it has and that took no part in the match removes
     /// what stands there already.
-    pub(super) fn add(&mut self, names: &[Option<Arc<str>>], spans: &Spans, text: &str) {
-        let mut others: Vec<(&str, &str)> = Vec::new();
-        for (number, name) in names.iter().enumerate() {
-            let Some(name) = name else { continue };
-            match spans.get(number) {
+    pub(super) fn add(&mut self, named: &Named, spans: &Spans, text: &str) {
+        let mut has_others = false;
+        for (group, name, other) in &named.groups {
+            match spans.get(*group) {
                 Some((start, end)) => {
-                    let value = &text[start..end];
-                    if let Some(plain) = alternative(name)
-                        && !value.is_empty()
-                    {
-                        others.push((plain, value));
-                    }
-                    self.set(name, value.to_owned());
+                    has_others |= other.is_some();
+                    self.set(*name, &text[start..end]);
                 }
-                None => self.remove(name),
+                None => self.remove(*name),
             }
         }
-        for (name, value) in others {
-            if self.get(name).is_none_or(str::is_empty) {
-                self.set(&Arc::from(name), value.to_owned());
+        if !has_others {
+            return;
+        }
+        for (group, _, other) in &named.groups {
+            if let (Some(other), Some((start, end))) = (other, spans.get(*group))
+                && start < end
+                && !self.holds(*other)
+            {
+                self.set(*other, &text[start..end]);
             }
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.entries.iter().find(|(known, _)| &**known == name);
-        found.map(|(_, value)| value.as_str())
+    pub(super) fn get(&self, name: u16) -> Option<&str> {
+        let found = self.entries.iter().find(|(known, ..)| *known == name);
+        found.map(|(_, start, end)| &self.text[*start..*end])
     }
 
-    pub(super) fn set(&mut self, name: &Arc<str>, value: String) {
-        match self.entries.iter_mut().find(|(known, _)| known == name) {
-            Some((_, there)) => *there = value,
-            None => self.entries.push((Arc::clone(name), value)),
+    pub(super) fn set(&mut self, name: u16, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(value);
+        let entry = (name, start, self.text.len());
+        match self.entries.iter_mut().find(|(known, ..)| *known == name) {
+            Some(there) => *there = entry,
+            None => self.entries.push(entry),
         }
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
-        self.entries.retain(|(known, _)| &**known != name);
+    pub(super) fn remove(&mut self, name: u16) {
+        self.entries.retain(|(known, ..)| *known != name);
     }
 
     /// Takes a group away, and says whether it held anything.
-    pub(super) fn take(&mut self, name: &str) -> bool {
-        let held = self.get(name).is_some_and(|value| !value.is_empty());
+    pub(super) fn take(&mut self, name: u16) -> bool {
+        let held = self.holds(name);
         self.remove(name);
         held
     }
 
-    pub(super) fn holds(&self, name: &str) -> bool {
+    pub(super) fn holds(&self, name: u16) -> bool {
         self.get(name).is_some_and(|value| !value.is_empty())
     }
 
     /// Everything that `newer` has replaces what is here.
-    pub(super) fn update(&mut self, newer: Self) {
-        for (name, value) in newer.entries {
-            self.set(&name, value);
+    pub(super) fn update(&mut self, newer: &Self) {
+        // The texts that nothing names any more go, or a long connection would grow without end.
+        let mut whole = Self::new(&self.names);
+        for (name, start, end) in &self.entries {
+            if newer.get(*name).is_none() {
+                whole.set(*name, &self.text[*start..*end]);
+            }
         }
-    }
-
-    pub(super) fn entries(&self) -> &[(Arc<str>, String)] {
-        &self.entries
+        for (name, start, end) in &newer.entries {
+            whole.set(*name, &newer.text[*start..*end]);
+        }
+        *self = whole;
     }
 }
 
@@ -108,6 +228,19 @@ mod tests {
             ("user", None),
         ] {
             assert_eq!(alternative(name), plain);
+        }
+    }
+
+    #[test]
+    fn known_names_have_their_numbers() {
+        let names = Names::default();
+        for (name, number) in [
+            ("ip4", IP4),
+            ("fid", ID),
+            ("user", USER),
+            ("content", CONTENT),
+        ] {
+            assert_eq!(names.numbers[name], number);
         }
     }
 }

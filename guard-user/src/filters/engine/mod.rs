@@ -5,7 +5,7 @@ mod found;
 mod lines;
 mod verdict;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use jiff::tz::TimeZone;
 use regex_automata::PatternSet;
@@ -16,7 +16,8 @@ use super::{
     pattern::{Lines, Outlines, Pattern, Spans, Text},
 };
 use connections::Connections;
-use found::Groups;
+pub use found::Groups;
+use found::{Named, Names};
 use lines::Buffer;
 pub use verdict::{Failure, Host, Outcome};
 
@@ -50,10 +51,11 @@ pub struct Counts {
 pub struct Filter {
     definition: Definition,
     dates: Detector,
-    prefix: Option<Pattern>,
+    names: Arc<Names>,
+    prefix: Option<(Pattern, Named)>,
     /// Tells in one look whether prefix and any failure could match.
     gate: Option<Outlines>,
-    failures: Vec<Pattern>,
+    failures: Vec<(Pattern, Named)>,
     outlines: Outlines,
     candidates: PatternSet,
     ignored: Vec<Pattern>,
@@ -114,7 +116,7 @@ impl Filter {
                 .collect()
         };
         let prefix = match &definition.prefix {
-            Some(expression) => Some(Pattern::new(expression, lines)?),
+            Some(expression) => Some(Pattern::prefix(expression, lines)?),
             None => None,
         };
         let failures = compile(&definition.failures)?;
@@ -131,8 +133,16 @@ impl Filter {
             (Some(prefix), Lines::One) => Outlines::behind(prefix, &failures),
             (Some(_), Lines::Several) | (None, _) => None,
         };
+        let mut names = Names::default();
+        let mut named = |pattern: Pattern| {
+            let named = Named::of(&pattern.matcher, &mut names);
+            (pattern, named)
+        };
+        let prefix = prefix.map(&mut named);
+        let failures = failures.into_iter().map(&mut named).collect();
         Ok(Self {
             dates,
+            names: Arc::new(names),
             candidates: outlines.empty(),
             outlines,
             gate,
@@ -172,11 +182,8 @@ impl Filter {
     /// How many of its patterns need the engine that backtracks, which is several times slower.
     #[must_use]
     pub fn backtracking(&self) -> usize {
-        let all = self
-            .failures
-            .iter()
-            .chain(&self.ignored)
-            .chain(&self.prefix);
+        let named = self.failures.iter().chain(&self.prefix);
+        let all = named.map(|(pattern, _)| pattern).chain(&self.ignored);
         all.filter(|pattern| pattern.matcher.is_backtracking())
             .count()
     }
@@ -315,7 +322,7 @@ impl Filter {
                 pattern, groups, ..
             } => {
                 let (matched, lines) =
-                    buffer.take(&self.spans, self.failures[pattern].matcher.names());
+                    buffer.take(&self.spans, self.failures[pattern].0.matcher.names());
                 let text = Text {
                     text: &matched,
                     is_ascii: matched.is_ascii(),
@@ -348,7 +355,7 @@ impl Filter {
             return Judged::Ignored;
         }
         let mut content = message;
-        if let Some(prefix) = &self.prefix {
+        if let Some((prefix, _)) = &self.prefix {
             match prefix.matcher.find(message, &mut self.prefix_spans) {
                 Ok(true) => {}
                 Ok(false) => return Judged::Nothing,
@@ -374,7 +381,11 @@ impl Filter {
             if !is_candidate {
                 continue;
             }
-            match self.failures[number].matcher.find(content, &mut self.spans) {
+            match self.failures[number]
+                .0
+                .matcher
+                .find(content, &mut self.spans)
+            {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(_) => {
@@ -397,23 +408,18 @@ impl Filter {
 
     /// The named groups of prefix and failure; the latter's count where both have one.
     fn groups(&self, failure: usize, message: Text<'_>, content: Text<'_>) -> Groups {
-        let mut groups = Groups::default();
-        if let Some(prefix) = &self.prefix {
-            groups.add(prefix.matcher.names(), &self.prefix_spans, message.text);
-            groups.remove("content");
+        let mut groups = Groups::new(&self.names);
+        if let Some((_, named)) = &self.prefix {
+            groups.add(named, &self.prefix_spans, message.text);
+            groups.remove(found::CONTENT);
         }
-        groups.add(
-            self.failures[failure].matcher.names(),
-            &self.spans,
-            content.text,
-        );
+        groups.add(&self.failures[failure].1, &self.spans, content.text);
         groups
     }
 
     fn is_ignored(&mut self, text: Text<'_>) -> bool {
-        let mut spans = Spans::default();
         for pattern in &self.ignored {
-            match pattern.matcher.find(text, &mut spans) {
+            match pattern.matcher.is_match(text) {
                 Ok(true) => return true,
                 Ok(false) => {}
                 Err(_) => self.counts.too_long += 1,

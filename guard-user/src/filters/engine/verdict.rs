@@ -3,10 +3,12 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
 };
 
-use super::{Judged, found::Groups};
+use super::{
+    Judged,
+    found::{self, Groups},
+};
 
 /// Who failed, as the line says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +41,12 @@ pub struct Failure {
     pub time_ms: Option<i64>,
     /// The user that was tried.
     pub user: Option<String>,
-    /// Every user that was tried on the connection, sorted.
+    /// Every user that was tried on the connection, in their order.
     pub users: Vec<String>,
     /// What `<F-ID>` captured, if it is not the host.
     pub id: Option<String>,
-    /// All groups by name, in lower case: `user`, `port` …
-    pub groups: Vec<(Arc<str>, String)>,
+    /// Everything that was captured.
+    pub groups: Groups,
     /// Lines that make up the failure. fail2ban counts one attempt for them.
     pub attempts: u32,
     /// Number of the failregex, from 0.
@@ -73,12 +75,12 @@ pub(super) fn without_failure(judged: &Judged) -> Outcome {
 
 /// The host that the groups name; none if they name nobody.
 pub(super) fn host(groups: &Groups) -> Option<Host> {
-    let length = groups.get("cidr");
-    let found = groups.get("ip4").or_else(|| groups.get("ip6"));
-    if let Some(text) = found {
+    let length = groups.get(found::CIDR);
+    let numeric = groups.get(found::IP4).or_else(|| groups.get(found::IP6));
+    if let Some(text) = numeric {
         return Some(address(text, length));
     }
-    let word = groups.get("dns").or_else(|| groups.get("fid"))?;
+    let word = groups.get(found::DNS).or_else(|| groups.get(found::ID))?;
     Some(address(word, None))
 }
 

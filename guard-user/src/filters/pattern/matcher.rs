@@ -55,6 +55,8 @@ pub(in crate::filters) struct Matcher {
     engine: Engine,
     names: Vec<Option<Arc<str>>>,
     numbers: BTreeMap<Arc<str>, usize>,
+    /// The group that takes the rest of the text from where the match ends, less one character.
+    rest: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,37 @@ impl Matcher {
         Self::with_groups(engine, groups)
     }
 
+    /// The same for a prefix pattern. One that ends with the content, whatever that is, need not look
+    /// at it.
+    pub(super) fn prefix(node: &Node, lines: Lines) -> Result<Self, String> {
+        let Some(head) = write::head_of_rest(node, "content")
+            .filter(|_| lines == Lines::One && !write::needs_backtracking(node))
+        else {
+            return Self::new(node, lines);
+        };
+        let mut matcher = Self::new(&head, lines)?;
+        let rest = matcher.names.len();
+        let name: Arc<str> = Arc::from("content");
+        matcher.names.push(Some(Arc::clone(&name)));
+        if matcher.numbers.insert(name, rest).is_some() {
+            return Err("the group `content` is there twice".to_owned());
+        }
+        matcher.rest = Some(rest);
+        Ok(matcher)
+    }
+
+    fn add_rest(&self, text: Text<'_>, spans: &mut Spans) {
+        let (Some(group), Some((_, end))) = (self.rest, spans.get(0)) else {
+            return;
+        };
+        let last = text.text[..end]
+            .chars()
+            .next_back()
+            .map_or(0, char::len_utf8);
+        spans.slots[2 * group] = NonMaxUsize::new(end - last);
+        spans.slots[2 * group + 1] = NonMaxUsize::new(text.text.len());
+    }
+
     fn with_groups(engine: Engine, groups: Groups) -> Result<Self, String> {
         let names: Vec<Option<Arc<str>>> =
             groups.into_iter().map(|name| name.map(Arc::from)).collect();
@@ -114,6 +147,7 @@ impl Matcher {
             engine,
             names,
             numbers,
+            rest: None,
         })
     }
 
@@ -132,6 +166,36 @@ impl Matcher {
         matches!(self.engine, Engine::Backtracking(_))
     }
 
+    fn linear_for(&self, text: Text<'_>) -> Option<&meta::Regex> {
+        match &self.engine {
+            Engine::Linear {
+                ascii: Some(ascii), ..
+            } if text.is_ascii => Some(ascii),
+            Engine::Linear {
+                full,
+                text: source,
+                lines,
+                ..
+            } => {
+                let build =
+                    || linear(&[source], Alphabet::Unicode, *lines, meta::Config::new()).ok();
+                full.get_or_init(build).as_ref()
+            }
+            Engine::Backtracking(_) => None,
+        }
+    }
+
+    /// Is there a match?
+    pub(in crate::filters) fn is_match(&self, text: Text<'_>) -> Result<bool, TooLong> {
+        match &self.engine {
+            Engine::Linear { .. } => {
+                let regex = self.linear_for(text).ok_or(TooLong)?;
+                Ok(regex.is_match(Input::new(text.text)))
+            }
+            Engine::Backtracking(regex) => regex.is_match(text.text).map_err(|_| TooLong),
+        }
+    }
+
     /// Finds the first match.
     pub(in crate::filters) fn find(
         &self,
@@ -141,26 +205,13 @@ impl Matcher {
         spans.slots.clear();
         spans.slots.resize(2 * self.names.len(), None);
         match &self.engine {
-            Engine::Linear {
-                ascii: Some(ascii), ..
-            } if text.is_ascii => {
-                let input = Input::new(text.text);
-                Ok(ascii.search_slots(&input, &mut spans.slots).is_some())
-            }
-            Engine::Linear {
-                full,
-                text: source,
-                lines,
-                ..
-            } => {
-                let full = full.get_or_init(|| {
-                    linear(&[source], Alphabet::Unicode, *lines, meta::Config::new()).ok()
-                });
-                let Some(full) = full else {
-                    return Err(TooLong);
-                };
-                let input = Input::new(text.text);
-                Ok(full.search_slots(&input, &mut spans.slots).is_some())
+            Engine::Linear { .. } => {
+                let regex = self.linear_for(text).ok_or(TooLong)?;
+                let found = regex.search_slots(&Input::new(text.text), &mut spans.slots);
+                if found.is_some() && self.rest.is_some() {
+                    self.add_rest(text, spans);
+                }
+                Ok(found.is_some())
             }
             Engine::Backtracking(regex) => match regex.captures(text.text) {
                 Ok(Some(captures)) => {

@@ -25,6 +25,19 @@ impl Pattern {
     /// # Errors
     /// Where it is wrong, or why no engine takes it.
     pub(super) fn new(expression: &Expression, lines: Lines) -> Result<Self, Problem> {
+        Self::compiled(expression, lines, Matcher::new)
+    }
+
+    /// The same for a prefregex.
+    pub(super) fn prefix(expression: &Expression, lines: Lines) -> Result<Self, Problem> {
+        Self::compiled(expression, lines, Matcher::prefix)
+    }
+
+    fn compiled(
+        expression: &Expression,
+        lines: Lines,
+        compile: fn(&Node, Lines) -> Result<Matcher, String>,
+    ) -> Result<Self, Problem> {
         let node = syntax::parse(&tags::resolve(&expression.text))
             .map_err(|wrong| expression.problem(wrong))?;
         if write::needs_backtracking(&node) && repeats_repetition(&node) {
@@ -34,7 +47,7 @@ impl Pattern {
             );
             return Err(problem.help("write `x+` for `(x+)+`, or take the look-around out"));
         }
-        let matcher = Matcher::new(&node, lines).map_err(|wrong| expression.problem(wrong))?;
+        let matcher = compile(&node, lines).map_err(|wrong| expression.problem(wrong))?;
         Ok(Self { matcher, node })
     }
 

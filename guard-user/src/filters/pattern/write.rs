@@ -82,6 +82,36 @@ pub(super) fn outline_before(node: &Node, name: &str) -> Option<String> {
     Some(text)
 }
 
+/// A pattern that ends with a group of this name, which takes all that is left: what stands before it, and
+/// one character. None if it ends otherwise.
+pub(super) fn head_of_rest(node: &Node, name: &str) -> Option<Node> {
+    let Node::Row(nodes) = node else { return None };
+    let (last, before) = match nodes.split_last()? {
+        (Node::Position("$"), before) => before.split_last()?,
+        other => other,
+    };
+    let Node::Capture {
+        name: Some(found),
+        inner,
+    } = last
+    else {
+        return None;
+    };
+    let takes_all = matches!(
+        &**inner,
+        Node::Repeat { inner, count, is_possessive: false }
+            if count == "+" && **inner == Node::Plain(".".to_owned())
+    );
+    // Flags could make a dot mean something else.
+    let has_flags = before.iter().any(|node| matches!(node, Node::Flags(_)));
+    if found != name || !takes_all || has_flags {
+        return None;
+    }
+    let mut head = before.to_vec();
+    head.push(Node::Plain(".".to_owned()));
+    Some(Node::Row(head))
+}
+
 fn write_exact(node: &Node, text: &mut String, groups: &mut Groups) {
     match node {
         Node::Plain(plain) => text.push_str(plain),
