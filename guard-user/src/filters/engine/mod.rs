@@ -374,12 +374,20 @@ impl Filter {
                 content = message.part(&message.text[start..end]);
             }
         }
-        self.outlines.candidates(content, &mut self.candidates);
+        let mut has_candidates = false;
         for number in 0..self.failures.len() {
-            let is_candidate = regex_automata::PatternID::new(number)
-                .is_ok_and(|number| self.candidates.contains(number));
-            if !is_candidate {
-                continue;
+            // Behind the gate most patterns fail at their first letters.
+            let is_quick = self.gate.is_some() && self.failures[number].0.matcher.is_quick(content);
+            if !is_quick {
+                if !has_candidates {
+                    self.outlines.candidates(content, &mut self.candidates);
+                    has_candidates = true;
+                }
+                let is_candidate = regex_automata::PatternID::new(number)
+                    .is_ok_and(|number| self.candidates.contains(number));
+                if !is_candidate {
+                    continue;
+                }
             }
             match self.failures[number]
                 .0

@@ -12,6 +12,7 @@ use regex_automata::{
 
 use super::{
     Text,
+    quick::{Quick, Trail},
     syntax::Node,
     write::{self, Groups},
 };
@@ -34,6 +35,7 @@ pub(in crate::filters) enum Lines {
 #[derive(Debug, Default)]
 pub(in crate::filters) struct Spans {
     slots: Vec<Option<NonMaxUsize>>,
+    trail: Trail,
 }
 
 impl Spans {
@@ -53,6 +55,8 @@ pub(in crate::filters) struct TooLong;
 #[derive(Debug)]
 pub(in crate::filters) struct Matcher {
     engine: Engine,
+    /// Asked first, where it can be.
+    quick: Option<Quick>,
     names: Vec<Option<Arc<str>>>,
     numbers: BTreeMap<Arc<str>, usize>,
     /// The group that takes the rest of the text from where the match ends, less one character.
@@ -98,7 +102,16 @@ impl Matcher {
                 lines,
             }
         };
-        Self::with_groups(engine, groups)
+        let quick = match &engine {
+            Engine::Linear {
+                ascii: Some(_),
+                text,
+                lines: Lines::One,
+                ..
+            } => Quick::new(text),
+            Engine::Linear { .. } | Engine::Backtracking(_) => None,
+        };
+        Self::with_groups(engine, quick, groups)
     }
 
     /// The same for a prefix pattern. One that ends with the content, whatever that is, need not look
@@ -132,7 +145,7 @@ impl Matcher {
         spans.slots[2 * group + 1] = NonMaxUsize::new(text.text.len());
     }
 
-    fn with_groups(engine: Engine, groups: Groups) -> Result<Self, String> {
+    fn with_groups(engine: Engine, quick: Option<Quick>, groups: Groups) -> Result<Self, String> {
         let names: Vec<Option<Arc<str>>> =
             groups.into_iter().map(|name| name.map(Arc::from)).collect();
         let mut numbers = BTreeMap::new();
@@ -145,6 +158,7 @@ impl Matcher {
         }
         Ok(Self {
             engine,
+            quick,
             names,
             numbers,
             rest: None,
@@ -159,6 +173,11 @@ impl Matcher {
     /// Names of the groups by number.
     pub(in crate::filters) fn names(&self) -> &[Option<Arc<str>>] {
         &self.names
+    }
+
+    /// Is trying it as cheap as asking whether it could match?
+    pub(in crate::filters) fn is_quick(&self, text: Text<'_>) -> bool {
+        text.is_ascii && self.quick.is_some()
     }
 
     /// Does it need the engine that backtracks?
@@ -204,6 +223,18 @@ impl Matcher {
     ) -> Result<bool, TooLong> {
         spans.slots.clear();
         spans.slots.resize(2 * self.names.len(), None);
+        if text.is_ascii
+            && let Some(quick) = &self.quick
+        {
+            let found = quick.find(text.text.as_bytes(), &mut spans.slots, &mut spans.trail);
+            if found == Some(true) && self.rest.is_some() {
+                self.add_rest(text, spans);
+            }
+            match found {
+                Some(found) => return Ok(found),
+                None => spans.slots.fill(None),
+            }
+        }
         match &self.engine {
             Engine::Linear { .. } => {
                 let regex = self.linear_for(text).ok_or(TooLong)?;

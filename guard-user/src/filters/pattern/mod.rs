@@ -3,6 +3,7 @@
 
 mod matcher;
 mod outlines;
+mod quick;
 mod syntax;
 mod tags;
 mod write;

@@ -113,7 +113,7 @@ fn an_outline_matches_whatever_its_pattern_matches() {
                 .find(text, &mut Spans::default())
                 .unwrap()
         );
-        assert_eq!(set.len(), 1, "{:?}", outlines.texts);
+        assert_eq!(set.len(), 1, "{outlines:?}");
     }
 }
 
@@ -126,7 +126,7 @@ fn broken_and_exponential_patterns_are_refused_and_said_where() {
         ("*<HOST>", "nothing to repeat"),
         ("<HOST>\\q", "means nothing"),
         ("<HOST>(?P<a-b>x)", "no name for a group"),
-        ("<HOST> <HOST>", "twice"),
+        ("<HOST> <HOST>", "duplicate"),
         ("<HOST>(?!x)(a+)+$", "takes forever"),
         ("<HOST>(?:(?:a{1000}){1000}){1000}", "bytes when compiled"),
         ("<HOST>[z-a]", "range"),
