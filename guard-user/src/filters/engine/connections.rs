@@ -22,6 +22,9 @@ const MAX_USERS: usize = 32;
 #[derive(Debug)]
 struct Connection {
     groups: Groups,
+    /// The key under which it was found, to be used again.
+    id: String,
+    /// Users, once there are two.
     users: Vec<String>,
     /// Lines of failures.
     matches: u32,
@@ -53,13 +56,14 @@ impl Connections {
     ) -> Outcome {
         let mut line = Connection {
             groups,
+            id: String::new(),
             users: Vec::new(),
             matches: 0,
             unfailed: 0,
             is_pending: false,
             came: now_ms,
         };
-        let Some(id) = line.groups.get(found::CONNECTION).map(str::to_owned) else {
+        let Some(id) = line.groups.get(found::CONNECTION) else {
             if line.groups.holds(found::NOFAIL) {
                 return Outcome::Pending;
             }
@@ -69,6 +73,7 @@ impl Connections {
                 None => Outcome::None,
             };
         };
+        let known = self.take(id, now_ms);
         let is_over = line.groups.take(found::FORGET);
         let is_gained = line.groups.holds(found::GAINED);
         if is_gained && !line.groups.holds(found::NOFAIL) {
@@ -76,17 +81,12 @@ impl Connections {
             line.groups.set(found::NOFAIL, "gained");
         }
         let mut is_unfailed = line.groups.holds(found::NOFAIL);
-        let mut connection = match self.take(&id, now_ms) {
+        let mut connection = match known {
             Some(mut known) => {
-                known.join(line, is_gained);
+                known.join(&line, is_gained);
                 known
             }
-            None => {
-                if !is_over {
-                    line.note_user();
-                }
-                line
-            }
+            None => line,
         };
         let mut adds_line = !is_gained;
         let was_pending = std::mem::take(&mut connection.is_pending);
@@ -112,18 +112,26 @@ impl Connections {
             Outcome::Pending
         };
         if !is_over {
-            self.put(id, connection);
+            self.put(connection);
         }
         outcome
     }
 
     fn take(&mut self, id: &str, now_ms: i64) -> Option<Connection> {
-        let found = self.newer.remove(id).or_else(|| self.older.remove(id))?;
+        let newer = self.newer.remove_entry(id);
+        let (key, mut found) = newer.or_else(|| self.older.remove_entry(id))?;
+        found.id = key;
         // A clock that was set back leaves entries of the future, which are no older for it.
         (now_ms - found.came < LIFETIME_MS).then_some(found)
     }
 
-    fn put(&mut self, id: String, connection: Connection) {
+    fn put(&mut self, mut connection: Connection) {
+        let id = std::mem::take(&mut connection.id);
+        let id = if id.is_empty() {
+            connection.groups.get(found::CONNECTION).unwrap_or_default().to_owned()
+        } else {
+            id
+        };
         if self.newer.len() >= LEAST_CONNECTIONS {
             // Its memory is used again.
             std::mem::swap(&mut self.newer, &mut self.older);
@@ -134,13 +142,6 @@ impl Connections {
 }
 
 impl Connection {
-    fn note_user(&mut self) {
-        let user = self.groups.get(found::USER).filter(|user| !user.is_empty());
-        if let Some(user) = user.map(str::to_owned) {
-            self.add_user(&user);
-        }
-    }
-
     fn add_user(&mut self, user: &str) {
         if self.users.len() < MAX_USERS && !self.users.iter().any(|known| known == user) {
             self.users.push(user.to_owned());
@@ -148,10 +149,15 @@ impl Connection {
     }
 
     /// Adds a line to what is known.
-    fn join(&mut self, line: Self, is_gained: bool) {
-        let user = line.groups.get(found::USER);
-        if let Some(user) = user.filter(|user| !user.is_empty()) {
-            self.add_user(user);
+    fn join(&mut self, line: &Self, is_gained: bool) {
+        let named = |groups: &Groups| {
+            let user = groups.get(found::USER).filter(|user| !user.is_empty());
+            user.map(str::to_owned)
+        };
+        if self.groups.get(found::USER) != line.groups.get(found::USER) {
+            for user in [named(&self.groups), named(&line.groups)].into_iter().flatten() {
+                self.add_user(&user);
+            }
         }
         let was_unfailed = self.groups.take(found::NOFAIL) | self.groups.take(found::GAINED);
         if is_gained {
@@ -170,7 +176,6 @@ impl Connection {
             id: id.filter(|id| *id != host.to_string()).map(str::to_owned),
             host,
             time_ms,
-            user: self.groups.get(found::USER).map(str::to_owned),
             users: self.users.clone(),
             groups: self.groups.clone(),
             attempts: self.matches,

@@ -39,9 +39,7 @@ pub struct Failure {
     pub host: Host,
     /// When, in milliseconds since 1970; none if no line said it.
     pub time_ms: Option<i64>,
-    /// The user that was tried.
-    pub user: Option<String>,
-    /// Every user that was tried on the connection, in their order.
+    /// Every user that was tried on the connection, in their order, if there was more than one.
     pub users: Vec<String>,
     /// What `<F-ID>` captured, if it is not the host.
     pub id: Option<String>,
@@ -51,6 +49,14 @@ pub struct Failure {
     pub attempts: u32,
     /// Number of the failregex, from 0.
     pub pattern: usize,
+}
+
+impl Failure {
+    /// The user that was tried.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.groups.get(found::USER)
+    }
 }
 
 /// What a line comes to.

@@ -14,6 +14,9 @@ use super::{
 /// Memory of the states that one set keeps at a time; states are made as lines need them.
 const CACHE_BYTES: usize = 4 << 20;
 
+/// Characters of an outline with which few lines begin that are no match.
+const TELLING: usize = 6;
+
 /// The outlines of several patterns.
 #[derive(Debug)]
 pub(in crate::filters) struct Outlines {
@@ -41,11 +44,14 @@ impl Outlines {
         let branches: Vec<String> = patterns
             .iter()
             .map(|pattern| {
-                let skipped = if write::is_anchored(&pattern.node) {
-                    ""
-                } else {
-                    "(?s:.*)"
-                };
+                if write::is_anchored(&pattern.node) {
+                    // How it begins says enough, unless that is next to nothing.
+                    let start = write::outline_start(&pattern.node);
+                    if start.len() >= TELLING {
+                        return start;
+                    }
+                }
+                let skipped = if write::is_anchored(&pattern.node) { "" } else { "(?s:.*)" };
                 let outline = write::outline(&pattern.node, Positions::Dropped);
                 format!("{skipped}(?:{outline})")
             })

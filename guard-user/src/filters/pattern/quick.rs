@@ -16,6 +16,8 @@ const STEPS: usize = 500;
 pub(super) struct Quick {
     parts: Vec<Part>,
     sets: Vec<[bool; 256]>,
+    /// Bytes that a match can begin with.
+    first: [bool; 256],
 }
 
 #[derive(Clone, Debug)]
@@ -82,11 +84,13 @@ impl Quick {
         let mut quick = Self {
             parts: vec![Part::Save(0)],
             sets: Vec::new(),
+            first: [false; 256],
         };
         quick.add(&hir)?;
         quick.parts.push(Part::Save(1));
         quick.parts.push(Part::Found);
         quick.look_ahead();
+        quick.note_first(0);
         Some(quick)
     }
 
@@ -268,6 +272,26 @@ impl Quick {
         }
     }
 
+    /// Notes what a match can begin with, from a part on.
+    fn note_first(&mut self, part: usize) {
+        match self.parts[part].clone() {
+            Part::Literal(literal) => self.first[usize::from(literal[0])] = true,
+            Part::Set(set) | Part::Run { set, min: 1.., .. } => {
+                let set = self.sets[set];
+                for (first, is_in) in self.first.iter_mut().zip(set) {
+                    *first |= is_in;
+                }
+            }
+            Part::Split(one, other) => {
+                self.note_first(one);
+                self.note_first(other);
+            }
+            Part::Jump(to) => self.note_first(to),
+            Part::Save(_) | Part::Position(Look::Start) => self.note_first(part + 1),
+            Part::Run { .. } | Part::Position(_) | Part::Found => self.first = [true; 256],
+        }
+    }
+
     /// Finds the match that begins where the text does. `None` if it takes too long to tell.
     pub(super) fn find(
         &self,
@@ -275,6 +299,9 @@ impl Quick {
         slots: &mut [Option<NonMaxUsize>],
         trail: &mut Trail,
     ) -> Option<bool> {
+        if text.first().is_some_and(|byte| !self.first[usize::from(*byte)]) {
+            return Some(false);
+        }
         let trail = &mut trail.0;
         trail.clear();
         let mut steps = STEPS_PER_BYTE * text.len() + STEPS;
@@ -283,7 +310,8 @@ impl Quick {
             steps = steps.checked_sub(1)?;
             let goes_on = match &self.parts[part] {
                 Part::Literal(literal) => {
-                    let fits = text[at..].starts_with(literal);
+                    // Most fail at the first byte.
+                    let fits = text.get(at) == literal.first() && text[at..].starts_with(literal);
                     at += if fits { literal.len() } else { 0 };
                     fits
                 }

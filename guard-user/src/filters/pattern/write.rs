@@ -69,6 +69,60 @@ pub(super) fn outline(node: &Node, positions: Positions) -> String {
     text
 }
 
+/// The outline of how a match begins, up to the first part that can be long. Shorter to look for than all of it.
+pub(super) fn outline_start(node: &Node) -> String {
+    let mut text = String::new();
+    match node {
+        Node::Row(nodes) => {
+            for node in nodes {
+                if is_short(node) {
+                    write_outline(node, Positions::Dropped, &mut text);
+                } else {
+                    text.push_str(&outline_start(node));
+                    break;
+                }
+            }
+        }
+        Node::Choice(nodes) => {
+            let starts: Vec<String> = nodes.iter().map(outline_start).collect();
+            text = format!("(?:{})", starts.join("|"));
+        }
+        Node::Capture { inner, .. } => text = format!("(?:{})", outline_start(inner)),
+        Node::Group { flags, inner } => text = format!("(?{flags}:{})", outline_start(inner)),
+        Node::Plain(_)
+        | Node::Position(_)
+        | Node::Host(_)
+        | Node::Flags(_)
+        | Node::Repeat { .. }
+        | Node::Look { .. }
+        | Node::Atomic(_)
+        | Node::Again(_)
+        | Node::If { .. } => {
+            if is_short(node) {
+                write_outline(node, Positions::Dropped, &mut text);
+            }
+        }
+    }
+    text
+}
+
+fn is_short(node: &Node) -> bool {
+    match node {
+        Node::Plain(_) | Node::Position(_) | Node::Flags(_) | Node::Look { .. } => true,
+        Node::Host(_) | Node::Again(_) => false,
+        Node::Row(nodes) | Node::Choice(nodes) => nodes.iter().all(is_short),
+        Node::Capture { inner, .. } | Node::Group { inner, .. } | Node::Atomic(inner) => {
+            is_short(inner)
+        }
+        Node::Repeat { inner, count, .. } => {
+            let is_long =
+                count.starts_with(['*', '+']) || count.trim_end_matches('?').ends_with(",}");
+            !is_long && is_short(inner)
+        }
+        Node::If { yes, no, .. } => is_short(yes) && is_short(no),
+    }
+}
+
 /// The outline of what stands in front of a group of this name, if that is certain to come first.
 pub(super) fn outline_before(node: &Node, name: &str) -> Option<String> {
     let Node::Row(nodes) = node else { return None };
