@@ -1,4 +1,4 @@
-//! Log lines per second through the sshd filter, on one core: guard's own filter, and fail2ban's by guard and
+//! Log lines per second of CPU time through the sshd filter, with guard's own filter, and fail2ban's by guard and
 //! by fail2ban itself, on the same lines.
 //!
 //! `cargo run --release -p guard-user --example filter_speed`
@@ -38,10 +38,10 @@ for option in reader.convert():
         elif option[2] == "datepattern": filter.setDatePattern(value)
 filter.setUseDns("no")
 lines = open(sys.argv[1]).read().splitlines()
-start, found = time.time(), 0
+start, found = time.process_time(), 0
 for line in lines:
     found += len(filter.processLine(line))
-print(len(lines) / (time.time() - start), found)
+print(len(lines) / (time.process_time() - start), found)
 "#;
 
 /// Lines of one kind, without their dates.
@@ -122,6 +122,7 @@ const OTHERS: [Kind; 5] = [
     },
 ];
 
+// Three lines a connection.
 fn pid(n: usize) -> usize {
     1000 + n / 3 % 30_000
 }
@@ -133,15 +134,15 @@ fn user(n: usize) -> &'static str {
 }
 
 fn address(n: usize) -> String {
-    format!("203.0.113.{}", n % 250 + 1)
+    format!("203.0.113.{}", n / 3 % 250 + 1)
 }
 
 fn port(n: usize) -> usize {
-    32_768 + n % 28_000
+    32_768 + n / 3 % 28_000
 }
 
 fn main() {
-    println!("{LINES} lines, one core; lines per second (failures found)");
+    println!("{LINES} lines; per second of CPU time (failures found)");
     for (title, kinds) in [
         (
             "failures and others, half and half",
@@ -205,16 +206,26 @@ fn measured(file: &Path, lines: &[String]) -> (f64, usize) {
     let begin = Instant::now();
     while best == 0.0 || begin.elapsed().as_secs_f64() < SECONDS {
         found = 0;
-        let start = Instant::now();
+        let start = cpu_seconds();
         for line in lines {
             let outcome = filter.line(line.as_bytes(), Stamp::InText, now);
             found += usize::from(matches!(outcome, Outcome::Failure(_)));
         }
         #[expect(clippy::cast_precision_loss, reason = "less than 2^52 lines")]
-        let speed = lines.len() as f64 / start.elapsed().as_secs_f64();
+        let speed = lines.len() as f64 / (cpu_seconds() - start);
         best = best.max(speed);
     }
     (best, found)
+}
+
+/// CPU time of this thread: neighbours on the machine take none of it.
+fn cpu_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux says it");
+    let nanoseconds = text
+        .split(' ')
+        .next()
+        .and_then(|word| word.parse::<f64>().ok());
+    nanoseconds.expect("the first word is a number") / 1e9
 }
 
 fn fail2ban(lines: &[String]) -> Option<(f64, usize)> {

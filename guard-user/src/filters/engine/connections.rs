@@ -2,7 +2,7 @@
 //! by itself and is remembered; `<F-MLFGAINED>` says that the user came in after all, and
 //! `<F-MLFFORGET>` that the connection is over.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     found::{self, Groups},
@@ -21,7 +21,8 @@ const MAX_USERS: usize = 32;
 /// What is known of a connection.
 #[derive(Debug)]
 struct Connection {
-    groups: Groups,
+    /// Shared with the failures that were told.
+    groups: Arc<Groups>,
     /// The key under which it was found, to be used again.
     id: String,
     /// Users, once there are two.
@@ -49,13 +50,19 @@ impl Connections {
     pub(super) fn settle(
         &mut self,
         pattern: usize,
-        groups: Groups,
+        mut groups: Groups,
         lines: u32,
         time_ms: Option<i64>,
         now_ms: i64,
     ) -> Outcome {
+        let is_over = groups.take(found::FORGET);
+        let is_gained = groups.holds(found::GAINED);
+        if is_gained && !groups.holds(found::NOFAIL) {
+            // A success is no failure.
+            groups.set(found::NOFAIL, "gained");
+        }
         let mut line = Connection {
-            groups,
+            groups: Arc::new(groups),
             id: String::new(),
             users: Vec::new(),
             matches: 0,
@@ -74,12 +81,6 @@ impl Connections {
             };
         };
         let known = self.take(id, now_ms);
-        let is_over = line.groups.take(found::FORGET);
-        let is_gained = line.groups.holds(found::GAINED);
-        if is_gained && !line.groups.holds(found::NOFAIL) {
-            // A success is no failure.
-            line.groups.set(found::NOFAIL, "gained");
-        }
         let mut is_unfailed = line.groups.holds(found::NOFAIL);
         let mut connection = match known {
             Some(mut known) => {
@@ -92,8 +93,9 @@ impl Connections {
         let was_pending = std::mem::take(&mut connection.is_pending);
         if was_pending || connection.users.len() > 1 {
             // A failure that was waiting for its host, or a second user: it counts.
-            connection.groups.remove(found::NOFAIL);
-            connection.groups.remove(found::GAINED);
+            let groups = Arc::make_mut(&mut connection.groups);
+            groups.remove(found::NOFAIL);
+            groups.remove(found::GAINED);
             is_unfailed = false;
             adds_line = true;
         }
@@ -128,7 +130,11 @@ impl Connections {
     fn put(&mut self, mut connection: Connection) {
         let id = std::mem::take(&mut connection.id);
         let id = if id.is_empty() {
-            connection.groups.get(found::CONNECTION).unwrap_or_default().to_owned()
+            connection
+                .groups
+                .get(found::CONNECTION)
+                .unwrap_or_default()
+                .to_owned()
         } else {
             id
         };
@@ -155,11 +161,14 @@ impl Connection {
             user.map(str::to_owned)
         };
         if self.groups.get(found::USER) != line.groups.get(found::USER) {
-            for user in [named(&self.groups), named(&line.groups)].into_iter().flatten() {
+            for user in [named(&self.groups), named(&line.groups)]
+                .into_iter()
+                .flatten()
+            {
                 self.add_user(&user);
             }
         }
-        let was_unfailed = self.groups.take(found::NOFAIL) | self.groups.take(found::GAINED);
+        let was_unfailed = self.groups.holds(found::NOFAIL) || self.groups.holds(found::GAINED);
         if is_gained {
             self.is_pending = false;
         }
@@ -167,7 +176,8 @@ impl Connection {
             // That failure is told already.
             self.matches = 0;
         }
-        self.groups.update(&line.groups);
+        let told = [found::NOFAIL, found::GAINED];
+        self.groups = Arc::new(self.groups.updated(&line.groups, &told));
     }
 
     fn failure(&self, host: Host, time_ms: Option<i64>, pattern: usize) -> Failure {
@@ -177,7 +187,7 @@ impl Connection {
             host,
             time_ms,
             users: self.users.clone(),
-            groups: self.groups.clone(),
+            groups: Arc::clone(&self.groups),
             attempts: self.matches,
             pattern,
         }

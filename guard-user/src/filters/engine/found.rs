@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use smallvec::SmallVec;
+
 use crate::filters::pattern::{Matcher, Spans};
 
 /// Names that mean something to the engine, by their number.
@@ -83,12 +85,12 @@ impl Named {
     }
 }
 
-/// Named groups and their texts, in one piece of memory each.
+/// Named groups and their texts, in one piece of memory.
 #[derive(Clone, Debug)]
 pub struct Groups {
     names: Arc<Names>,
     text: String,
-    entries: Vec<(u16, usize, usize)>,
+    entries: SmallVec<[(u16, u32, u32); 8]>,
 }
 
 impl PartialEq for Groups {
@@ -104,7 +106,7 @@ impl Groups {
         Self {
             names: Arc::clone(names),
             text: String::with_capacity(96),
-            entries: Vec::with_capacity(8),
+            entries: SmallVec::new(),
         }
     }
 
@@ -116,10 +118,10 @@ impl Groups {
 
     /// All groups that took part.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|(name, start, end)| {
+        self.entries.iter().map(|entry| {
             (
-                &*self.names.names[usize::from(*name)],
-                &self.text[*start..*end],
+                &*self.names.names[usize::from(entry.0)],
+                self.text_of(*entry),
             )
         })
     }
@@ -152,13 +154,23 @@ impl Groups {
 
     pub(super) fn get(&self, name: u16) -> Option<&str> {
         let found = self.entries.iter().find(|(known, ..)| *known == name);
-        found.map(|(_, start, end)| &self.text[*start..*end])
+        found.map(|entry| self.text_of(*entry))
+    }
+
+    fn text_of(&self, (_, start, end): (u16, u32, u32)) -> &str {
+        &self.text[start as usize..end as usize]
     }
 
     pub(super) fn set(&mut self, name: u16, value: &str) {
-        let start = self.text.len();
+        // What does not fit into 4 GB of text stands for nothing.
+        let Ok(start) = u32::try_from(self.text.len()) else {
+            return;
+        };
         self.text.push_str(value);
-        let entry = (name, start, self.text.len());
+        let Ok(end) = u32::try_from(self.text.len()) else {
+            return;
+        };
+        let entry = (name, start, end);
         match self.entries.iter_mut().find(|(known, ..)| *known == name) {
             Some(there) => *there = entry,
             None => self.entries.push(entry),
@@ -180,19 +192,19 @@ impl Groups {
         self.get(name).is_some_and(|value| !value.is_empty())
     }
 
-    /// Everything that `newer` has replaces what is here.
-    pub(super) fn update(&mut self, newer: &Self) {
-        // The texts that nothing names any more go, or a long connection would grow without end.
+    /// What is here, replaced by everything that `newer` has; without the groups that are left out.
+    /// The texts that nothing names any more go, or a long connection would grow without end.
+    pub(super) fn updated(&self, newer: &Self, left_out: &[u16]) -> Self {
         let mut whole = Self::new(&self.names);
-        for (name, start, end) in &self.entries {
-            if newer.get(*name).is_none() {
-                whole.set(*name, &self.text[*start..*end]);
+        for entry in &self.entries {
+            if newer.get(entry.0).is_none() && !left_out.contains(&entry.0) {
+                whole.set(entry.0, self.text_of(*entry));
             }
         }
-        for (name, start, end) in &newer.entries {
-            whole.set(*name, &newer.text[*start..*end]);
+        for entry in &newer.entries {
+            whole.set(entry.0, newer.text_of(*entry));
         }
-        *self = whole;
+        whole
     }
 }
 

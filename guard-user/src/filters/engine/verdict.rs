@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
+    sync::Arc,
 };
 
 use super::{
@@ -44,7 +45,7 @@ pub struct Failure {
     /// What `<F-ID>` captured, if it is not the host.
     pub id: Option<String>,
     /// Everything that was captured.
-    pub groups: Groups,
+    pub groups: Arc<Groups>,
     /// Lines that make up the failure. fail2ban counts one attempt for them.
     pub attempts: u32,
     /// Number of the failregex, from 0.

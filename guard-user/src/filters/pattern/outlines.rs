@@ -51,7 +51,11 @@ impl Outlines {
                         return start;
                     }
                 }
-                let skipped = if write::is_anchored(&pattern.node) { "" } else { "(?s:.*)" };
+                let skipped = if write::is_anchored(&pattern.node) {
+                    ""
+                } else {
+                    "(?s:.*)"
+                };
                 let outline = write::outline(&pattern.node, Positions::Dropped);
                 format!("{skipped}(?:{outline})")
             })

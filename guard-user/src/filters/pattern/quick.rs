@@ -299,7 +299,10 @@ impl Quick {
         slots: &mut [Option<NonMaxUsize>],
         trail: &mut Trail,
     ) -> Option<bool> {
-        if text.first().is_some_and(|byte| !self.first[usize::from(*byte)]) {
+        if text
+            .first()
+            .is_some_and(|byte| !self.first[usize::from(*byte)])
+        {
             return Some(false);
         }
         let trail = &mut trail.0;
