@@ -221,3 +221,60 @@ fn filters_in(folder: &Path) -> Vec<PathBuf> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_stand_in_brackets_as_jails_write_them() {
+        for (text, name, given) in [
+            ("sshd", "sshd", &[][..]),
+            ("sshd[mode=aggressive]", "sshd", &[("mode", "aggressive")]),
+            (
+                "a[b=1, c=\"x, y]\", d='z']",
+                "a",
+                &[("b", "1"), ("c", "x, y]"), ("d", "z")],
+            ),
+            ("a[b=1][c=2]", "a", &[("b", "1"), ("c", "2")]),
+            ("./x.conf[b=]", "./x.conf", &[("b", "")]),
+        ] {
+            let spec = Spec::parse(text).unwrap();
+
+            let found: Vec<(&str, &str)> = spec
+                .given
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            assert_eq!((spec.name.as_str(), &found[..]), (name, given), "{text}");
+        }
+        for text in ["a[b=1", "a[b]", "a[b=\"1]", "a[b=\"1\" c=2]"] {
+            assert!(Spec::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_means_the_own_filter_then_the_one_built_in() {
+        let etc = std::env::temp_dir().join(format!("guard-catalog-{}", std::process::id()));
+        fs::create_dir_all(etc.join("filter.d")).unwrap();
+        let own = etc.join("filter.d/sshd.conf");
+        let mut layout = Layout::from_environment();
+        layout.etc = etc.clone();
+        let catalog = Catalog::new(&layout);
+
+        assert_eq!(
+            catalog.file("sshd").unwrap(),
+            builtin::file("sshd").unwrap()
+        );
+        fs::write(&own, "[Definition]\nfailregex = ^<HOST>$\n").unwrap();
+        assert_eq!(catalog.file("sshd").unwrap(), own);
+        assert_eq!(
+            catalog.file("builtin:sshd").unwrap(),
+            builtin::file("sshd").unwrap()
+        );
+        assert_eq!(catalog.file("x.conf").unwrap(), PathBuf::from("x.conf"));
+        let missing = catalog.file("sshdd").unwrap_err();
+        assert_eq!(missing.help.as_deref(), Some("did you mean `sshd`?"));
+        fs::remove_dir_all(etc).unwrap();
+    }
+}

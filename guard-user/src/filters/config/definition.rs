@@ -223,6 +223,11 @@ fn sections_known(merged: &Merged) -> Result<(), Problem> {
 /// Options that nothing uses: slips of the hand are errors, the rest is worth a word.
 fn unused(merged: &Merged, values: &Values<'_>) -> Result<Vec<Problem>, Problem> {
     let used = values.used();
+    // Of `mdre-normal` and `mdre-aggressive`, which `<mdre-<mode>>` chooses from, one is used.
+    let chosen: BTreeSet<&str> = used
+        .iter()
+        .filter_map(|name| Some(name.split_once('-')?.0))
+        .collect();
     let mut warnings = Vec::new();
     let names: BTreeSet<(&str, &String)> = ["Definition", "Init"]
         .into_iter()
@@ -231,7 +236,12 @@ fn unused(merged: &Merged, values: &Values<'_>) -> Result<Vec<Problem>, Problem>
         .collect();
     for (section, name) in names {
         let is_known = OPTIONS.contains(&name.as_str()) || WORDS.contains(&name.as_str());
-        if is_known || used.contains(name) {
+        let is_choice = name
+            .split_once('-')
+            .is_some_and(|(stem, _)| chosen.contains(stem));
+        // Names with an underscore are the file's own; another mode may want them.
+        let is_own = name.starts_with('_');
+        if is_known || is_choice || is_own || used.contains(name) {
             continue;
         }
         let problem = values.problem(

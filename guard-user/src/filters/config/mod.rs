@@ -8,3 +8,6 @@ mod values;
 
 pub use definition::Definition;
 pub use values::Given;
+
+#[cfg(test)]
+mod tests;

@@ -93,11 +93,11 @@ impl<'m> Values<'m> {
         depth: usize,
     ) -> Result<String, Problem> {
         if depth > MAX_DEPTH {
-            return Err(self.problem(
-                section,
-                name,
-                format!("`{name}` leads to more than {MAX_DEPTH} others by %(…)s, or in a circle"),
-            ));
+            let message =
+                format!("`{name}` leads to more than {MAX_DEPTH} others by %(…)s, or in a circle");
+            return Err(self
+                .problem(section, name, message)
+                .help("write out what one of them stands for"));
         }
         let mut result = String::with_capacity(text.len());
         let mut rest = text;

@@ -10,8 +10,8 @@ use regex_automata::{
 };
 
 use super::{
-    common,
     fields::{Field, Said},
+    frequent,
     template::{self, Kind, Template},
 };
 use crate::filters::pattern::{Alphabet, Lines, Text, linear};
@@ -28,7 +28,7 @@ pub(in crate::filters) struct Cut {
 enum List {
     Anchored,
     Free,
-    Common,
+    Frequent,
 }
 
 /// The templates of one filter.
@@ -36,8 +36,8 @@ enum List {
 pub(in crate::filters) struct Detector {
     anchored: Option<Several>,
     free: Option<Several>,
-    /// May the two most common dates be found by [`common`], with the same result?
-    is_common: bool,
+    /// May the two most common dates be found by [`frequent`], with the same result?
+    is_frequent: bool,
     zone: TimeZone,
     last: RefCell<Option<(String, i64, Option<i64>)>>,
 }
@@ -61,7 +61,7 @@ impl Detector {
         Ok(Self {
             anchored: Several::new(anchored)?,
             free: Several::new(free)?,
-            is_common: patterns.iter().all(is_plain)
+            is_frequent: patterns.iter().all(is_plain)
                 && patterns
                     .iter()
                     .all(|pattern| pattern != "{^LN-BEG}TAI64N" || patterns.len() > 1),
@@ -72,12 +72,12 @@ impl Detector {
 
     /// Where the line's date is.
     pub(in crate::filters) fn find(&self, line: Text<'_>) -> Option<Cut> {
-        if self.is_common
-            && let Some(end) = common::end_of_date(line.text.as_bytes())
+        if self.is_frequent
+            && let Some(end) = frequent::end_of_date(line.text.as_bytes())
         {
             return Some(Cut {
                 span: 0..end,
-                list: List::Common,
+                list: List::Frequent,
             });
         }
         let look = |several: &Option<Several>, list| {
@@ -103,7 +103,7 @@ impl Detector {
             return *time;
         }
         let several = match cut.list {
-            List::Anchored | List::Common => &self.anchored,
+            List::Anchored | List::Frequent => &self.anchored,
             List::Free => &self.free,
         };
         let time = several.as_ref()?.time(line, now_ms, &self.zone);

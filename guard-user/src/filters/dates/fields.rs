@@ -210,10 +210,10 @@ impl<'t> Said<'t> {
         let now = now.to_zoned(zone.clone()).datetime();
         let year = self.year.unwrap_or(now.year());
         let mut date = (self.month, self.day);
-        if date.0.is_none() || date.1.is_none() {
-            if let Some(found) = self.day_of_year(year) {
-                date = (Some(found.month()), Some(found.day()));
-            }
+        if (date.0.is_none() || date.1.is_none())
+            && let Some(found) = self.day_of_year(year)
+        {
+            date = (Some(found.month()), Some(found.day()));
         }
         let is_today = date == (None, None);
         let (month, day) = if is_today {

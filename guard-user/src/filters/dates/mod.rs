@@ -1,9 +1,9 @@
 //! Dates of log lines: where they are, which is cut out before patterns are matched, and, for lines
 //! that matter, what time they mean.
 
-mod common;
 mod detector;
 mod fields;
+mod frequent;
 mod template;
 mod zones;
 

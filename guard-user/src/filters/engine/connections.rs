@@ -119,6 +119,11 @@ impl Connections {
         outcome
     }
 
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.newer.len() + self.older.len()
+    }
+
     fn take(&mut self, id: &str, now_ms: i64) -> Option<Connection> {
         let newer = self.newer.remove_entry(id);
         let (key, mut found) = newer.or_else(|| self.older.remove_entry(id))?;

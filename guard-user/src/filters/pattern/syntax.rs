@@ -245,15 +245,15 @@ impl Parser {
         }
         if self.eat("(") {
             let group = self.until(')')?;
-            let (yes, no) = match self.closed()? {
-                Node::Choice(mut branches) if branches.len() == 2 => {
-                    let no = branches.pop().unwrap_or(Node::Row(Vec::new()));
-                    (one_or(branches, Node::Choice), no)
-                }
-                Node::Choice(_) => {
+            let inner = self.closed()?;
+            let (yes, no) = if let Node::Choice(mut branches) = inner {
+                if branches.len() > 2 {
                     return Err(self.wrong("a condition with more than two branches"));
                 }
-                yes => (yes, Node::Row(Vec::new())),
+                let no = branches.pop().unwrap_or(Node::Row(Vec::new()));
+                (one_or(branches, Node::Choice), no)
+            } else {
+                (inner, Node::Row(Vec::new()))
             };
             let (yes, no) = (Box::new(yes), Box::new(no));
             return Ok(Node::If { group, yes, no });
