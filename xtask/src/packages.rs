@@ -33,6 +33,7 @@ pub(crate) const TESTS: &[&str] = &[
     "radvd",
     "conntrack",
     "systemd",
+    "fail2ban",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.
@@ -53,6 +54,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("docker.io", "docker.socket"),
     ("ufw", "ufw"),
     ("radvd", "radvd"),
+    ("fail2ban", "fail2ban"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
