@@ -24,13 +24,13 @@ pub(super) struct Quick {
 enum Part {
     Literal(Box<[u8]>),
     Set(usize),
-    /// Bytes of a set, as many or as few as possible; what must come next, if that is one byte.
+    /// Bytes of a set, as many or as few as possible.
     Run {
         set: usize,
         min: usize,
         max: usize,
         is_greedy: bool,
-        next: Option<u8>,
+        follow: Follow,
     },
     /// Go on at the first; if that fails, at the second.
     Split(usize, usize),
@@ -38,6 +38,17 @@ enum Part {
     Save(usize),
     Position(Look),
     Found,
+}
+
+/// What can come behind a run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Follow {
+    /// Bytes.
+    set: usize,
+    /// Nothing at all.
+    may_end: bool,
+    /// No byte that could be of the run itself: it ends where it must, or nowhere.
+    is_other: bool,
 }
 
 /// What to do when a possibility fails.
@@ -90,7 +101,6 @@ impl Quick {
         quick.parts.push(Part::Save(1));
         quick.parts.push(Part::Found);
         quick.look_ahead();
-        quick.note_first(0);
         Some(quick)
     }
 
@@ -177,7 +187,7 @@ impl Quick {
                 min,
                 max,
                 is_greedy,
-                next: None,
+                follow: Follow::default(),
             })?;
             return Some(());
         }
@@ -246,49 +256,57 @@ impl Quick {
         }
     }
 
-    /// Tells runs what byte comes behind them, where only one can.
+    /// Tells runs what can come behind them.
     fn look_ahead(&mut self) {
         for number in 0..self.parts.len() {
-            let mut behind = number + 1;
-            while let Some(Part::Save(_)) = self.parts.get(behind) {
-                behind += 1;
-            }
-            let byte = match self.parts.get(behind) {
-                Some(Part::Literal(literal)) => literal.first().copied(),
-                Some(
-                    Part::Set(_)
-                    | Part::Run { .. }
-                    | Part::Split(..)
-                    | Part::Jump(_)
-                    | Part::Save(_)
-                    | Part::Position(_)
-                    | Part::Found,
-                )
-                | None => None,
+            let Part::Run { set, .. } = self.parts[number] else {
+                continue;
             };
-            if let Part::Run { next, .. } = &mut self.parts[number] {
-                *next = byte;
+            let mut begin = Begin::default();
+            self.note_begin(number + 1, &mut begin);
+            let run = self.sets[set];
+            let is_other = run
+                .iter()
+                .zip(begin.bytes)
+                .all(|(is_run, is_behind)| !(*is_run && is_behind));
+            let set = self.set_of(|byte| begin.bytes[usize::from(byte)]);
+            if let Part::Run { follow, .. } = &mut self.parts[number] {
+                *follow = Follow {
+                    set,
+                    may_end: begin.may_end,
+                    is_other,
+                };
             }
         }
+        let mut begin = Begin::default();
+        self.note_begin(0, &mut begin);
+        self.first = begin.bytes;
     }
 
-    /// Notes what a match can begin with, from a part on.
-    fn note_first(&mut self, part: usize) {
-        match self.parts[part].clone() {
-            Part::Literal(literal) => self.first[usize::from(literal[0])] = true,
-            Part::Set(set) | Part::Run { set, min: 1.., .. } => {
-                let set = self.sets[set];
-                for (first, is_in) in self.first.iter_mut().zip(set) {
-                    *first |= is_in;
-                }
+    /// Notes what a match can go on with from a part on.
+    fn note_begin(&self, part: usize, begin: &mut Begin) {
+        if begin.seen.contains(&part) {
+            return;
+        }
+        begin.seen.push(part);
+        match &self.parts[part] {
+            Part::Literal(literal) => begin.bytes[usize::from(literal[0])] = true,
+            Part::Set(set) | Part::Run { set, min: 1.., .. } => begin.add(&self.sets[*set]),
+            Part::Run { set, .. } => {
+                begin.add(&self.sets[*set]);
+                self.note_begin(part + 1, begin);
             }
             Part::Split(one, other) => {
-                self.note_first(one);
-                self.note_first(other);
+                self.note_begin(*one, begin);
+                self.note_begin(*other, begin);
             }
-            Part::Jump(to) => self.note_first(to),
-            Part::Save(_) | Part::Position(Look::Start) => self.note_first(part + 1),
-            Part::Run { .. } | Part::Position(_) | Part::Found => self.first = [true; 256],
+            Part::Jump(to) => self.note_begin(*to, begin),
+            Part::Save(_) | Part::Position(Look::Start) => self.note_begin(part + 1, begin),
+            Part::Position(Look::End) => begin.may_end = true,
+            Part::Position(_) | Part::Found => {
+                begin.bytes = [true; 256];
+                begin.may_end = true;
+            }
         }
     }
 
@@ -330,7 +348,7 @@ impl Quick {
                     min,
                     max,
                     is_greedy,
-                    ..
+                    follow,
                 } => {
                     let set = &self.sets[*set];
                     let most = text.len().min(at.saturating_add(*max));
@@ -340,22 +358,21 @@ impl Quick {
                     let low = at + min;
                     if low > high {
                         false
+                    } else if follow.is_other {
+                        at = high;
+                        self.fits(follow, text, high)
+                    } else if *is_greedy {
+                        self.shorten(part, follow, text, (low, high), trail)
+                            .is_some_and(|found| {
+                                at = found;
+                                true
+                            })
                     } else {
-                        trail.push(if *is_greedy {
-                            Back::Shorter {
-                                part,
-                                low,
-                                at: high,
-                            }
-                        } else {
-                            Back::Longer {
-                                part,
-                                at: low,
-                                high,
-                            }
-                        });
-                        // The trail takes it from here, so that there is one place that chooses.
-                        false
+                        self.lengthen(part, follow, text, (low, high), trail)
+                            .is_some_and(|found| {
+                                at = found;
+                                true
+                            })
                     }
                 }
                 Part::Split(first, second) => {
@@ -396,16 +413,9 @@ impl Quick {
                         low,
                         at: high,
                     }) => {
-                        let Some(found) = self.last_fit(run, text, low, high) else {
-                            continue;
-                        };
-                        if found > low {
-                            trail.push(Back::Shorter {
-                                part: run,
-                                low,
-                                at: found - 1,
-                            });
-                        }
+                        let follow = self.follow(run);
+                        let found = self.shorten(run, &follow, text, (low, high), trail);
+                        let Some(found) = found else { continue };
                         (part, at) = (run + 1, found);
                         break;
                     }
@@ -414,16 +424,9 @@ impl Quick {
                         at: low,
                         high,
                     }) => {
-                        let Some(found) = self.first_fit(run, text, low, high) else {
-                            continue;
-                        };
-                        if found < high {
-                            trail.push(Back::Longer {
-                                part: run,
-                                at: found + 1,
-                                high,
-                            });
-                        }
+                        let follow = self.follow(run);
+                        let found = self.lengthen(run, &follow, text, (low, high), trail);
+                        let Some(found) = found else { continue };
                         (part, at) = (run + 1, found);
                         break;
                     }
@@ -432,37 +435,84 @@ impl Quick {
         }
     }
 
-    fn next_of(&self, run: usize) -> Option<u8> {
+    fn follow(&self, run: usize) -> Follow {
         match &self.parts[run] {
-            Part::Run { next, .. } => *next,
+            Part::Run { follow, .. } => *follow,
             Part::Literal(_)
             | Part::Set(_)
             | Part::Split(..)
             | Part::Jump(_)
             | Part::Save(_)
             | Part::Position(_)
-            | Part::Found => None,
+            | Part::Found => Follow::default(),
         }
     }
 
-    /// The last place from `low` to `high` at which what comes next could begin.
-    fn last_fit(&self, run: usize, text: &[u8], low: usize, high: usize) -> Option<usize> {
-        let Some(next) = self.next_of(run) else {
-            return Some(high);
-        };
-        let end = text.len().min(high + 1);
-        let found = text.get(low..end)?.iter().rposition(|byte| *byte == next)?;
-        Some(low + found)
+    /// Can what comes behind a run begin here?
+    fn fits(&self, follow: &Follow, text: &[u8], at: usize) -> bool {
+        match text.get(at) {
+            Some(byte) => self.sets[follow.set][usize::from(*byte)],
+            None => follow.may_end,
+        }
     }
 
-    /// The first place from `low` to `high` at which what comes next could begin.
-    fn first_fit(&self, run: usize, text: &[u8], low: usize, high: usize) -> Option<usize> {
-        let Some(next) = self.next_of(run) else {
-            return Some(low);
-        };
-        let end = text.len().min(high + 1);
-        let found = text.get(low..end)?.iter().position(|byte| *byte == next)?;
-        Some(low + found)
+    /// The last place of a range at which a run can end; the ones before it are kept in mind.
+    fn shorten(
+        &self,
+        part: usize,
+        follow: &Follow,
+        text: &[u8],
+        (low, high): (usize, usize),
+        trail: &mut Vec<Back>,
+    ) -> Option<usize> {
+        let found = (low..=high).rev().find(|at| self.fits(follow, text, *at))?;
+        if found > low {
+            let at = found - 1;
+            trail.push(Back::Shorter { part, low, at });
+        }
+        Some(found)
+    }
+
+    /// The first place of a range at which a run can end; the ones behind it are kept in mind.
+    fn lengthen(
+        &self,
+        part: usize,
+        follow: &Follow,
+        text: &[u8],
+        (low, high): (usize, usize),
+        trail: &mut Vec<Back>,
+    ) -> Option<usize> {
+        let found = (low..=high).find(|at| self.fits(follow, text, *at))?;
+        if found < high {
+            let at = found + 1;
+            trail.push(Back::Longer { part, at, high });
+        }
+        Some(found)
+    }
+}
+
+/// What a match can go on with.
+struct Begin {
+    bytes: [bool; 256],
+    may_end: bool,
+    seen: Vec<usize>,
+}
+
+impl Default for Begin {
+    fn default() -> Self {
+        Self {
+            bytes: [false; 256],
+            may_end: false,
+            seen: Vec::new(),
+        }
+    }
+}
+
+impl Begin {
+    fn add(&mut self, set: &[bool; 256]) {
+        for (byte, is_in) in self.bytes.iter_mut().zip(set) {
+            *byte |= is_in;
+        }
     }
 }
 

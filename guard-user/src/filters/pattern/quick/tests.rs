@@ -59,7 +59,7 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(5000))]
 
     #[test]
     fn it_finds_what_the_library_finds(pattern in pattern(), text in "[ab1x ]{0,14}") {
