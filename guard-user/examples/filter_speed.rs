@@ -17,7 +17,8 @@ const LINES: usize = 400_000;
 /// fail2ban gets fewer, or one would wait for minutes.
 const FEWER: usize = 20_000;
 const STOCK: &str = "/etc/fail2ban/filter.d/sshd.conf";
-const SECONDS: f64 = 1.0;
+const SECONDS: f64 = 0.5;
+const ROUNDS: usize = 3;
 
 /// What fail2ban does with each line of a log once it is read, without threads and bans.
 const PYTHON: &str = r#"
@@ -155,25 +156,30 @@ fn main() {
         println!("{title}");
         let own = Path::new("builtin:").join("sshd.conf");
         debug_assert_eq!(Some(&own), builtin::file("sshd").as_ref());
-        row("guard, built in", measured(&own, &lines));
-        if Path::new(STOCK).exists() {
-            let (speed, found) = measured(&PathBuf::from(STOCK), &lines);
-            row("guard, fail2ban's filter", (speed, found));
-            match fail2ban(&lines[..FEWER]) {
-                Some((theirs, found)) => {
-                    row("fail2ban itself", (theirs, found));
-                    let own = measured(&own, &lines).0;
-                    println!(
-                        "  {:26} {:10.1}x built in, {:.1}x its own",
-                        "guard is",
-                        own / theirs,
-                        speed / theirs
-                    );
-                }
-                None => println!("  fail2ban itself            did not run"),
+        let stock = PathBuf::from(STOCK);
+        let (mut best, mut stocks, mut theirs) = ((0.0, 0), (0.0, 0), (0.0, 0));
+        for _ in 0..ROUNDS {
+            best = better(best, measured(&own, &lines));
+            if stock.exists() {
+                stocks = better(stocks, measured(&stock, &lines));
+                theirs = better(theirs, fail2ban(&lines[..FEWER]).unwrap_or_default());
             }
         }
+        row("guard, its own filter", best);
+        row("guard, fail2ban's filter", stocks);
+        row("fail2ban itself", theirs);
+        if theirs.0 > 0.0 {
+            let (own, stock) = (best.0 / theirs.0, stocks.0 / theirs.0);
+            println!(
+                "  guard is {own:.1}x fail2ban with its own filter, {stock:.1}x with the same"
+            );
+        }
     }
+}
+
+/// Neighbours on the machine only ever make a round slower.
+fn better(one: (f64, usize), other: (f64, usize)) -> (f64, usize) {
+    if one.0 > other.0 { one } else { other }
 }
 
 fn row(name: &str, (speed, found): (f64, usize)) {
@@ -198,7 +204,7 @@ fn lines(kinds: &[Kind]) -> Vec<String> {
         .collect()
 }
 
-/// The best of the rounds that fit into a second.
+/// The best of the times that fit into half a second.
 fn measured(file: &Path, lines: &[String]) -> (f64, usize) {
     let mut filter = Filter::load(file, &Given::new()).expect("the filter is right");
     let now = 1_755_165_600_000;

@@ -49,10 +49,8 @@ pub(crate) fn judge(package: &Package, filter: &FilterFile, score: &mut Score) {
                     "filterOptions" => {
                         tried.clear();
                         is_left_out = false;
-                        let list = match value {
-                            Value::Array(list) => list,
-                            one => vec![one],
-                        };
+                        let one = vec![value.clone()];
+                        let list = value.as_array().cloned().unwrap_or(one);
                         for options in list {
                             let mut all = common.clone();
                             all.extend(options.as_object().unwrap().clone());
@@ -187,13 +185,13 @@ fn wrong_value(failure: &Failure, key: &str, value: &Value) -> Option<String> {
         "users" => Some(Value::from(failure.users.clone())),
         _ => group(key),
     };
-    let sorted = |value: &Value| match value {
-        Value::Array(list) => {
-            let mut list: Vec<String> = list.iter().map(ToString::to_string).collect();
-            list.sort();
-            Value::from(list)
-        }
-        other => other.clone(),
+    let sorted = |value: &Value| {
+        let Some(list) = value.as_array() else {
+            return value.clone();
+        };
+        let mut list: Vec<String> = list.iter().map(ToString::to_string).collect();
+        list.sort();
+        Value::from(list)
     };
     let found = found.unwrap_or(Value::Null);
     (sorted(&found) != sorted(value)).then(|| format!("{key} is {found} instead of {value}"))

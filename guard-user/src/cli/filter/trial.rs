@@ -218,3 +218,42 @@ fn pattern_json(filter: &Filter, number: usize, count: u64) -> Value {
     let expression = &filter.definition().failures[number];
     json!({"number": number + 1, "pattern": expression.text, "matched": count})
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::filters::{Given, builtin};
+
+    #[test]
+    fn every_line_is_counted_once_and_long_ones_are_cut() {
+        let file = builtin::file("postfix").unwrap();
+        let given = Given::from([("mode".to_owned(), "auth".to_owned())]);
+        let mut filter = Filter::load(&file, &given).unwrap();
+        let line = |text: &str| format!("Aug 14 10:00:00 srv postfix/smtpd[7]: {text}\n");
+        let log = [
+            line("warning: a[203.0.113.7]: SASL LOGIN authentication failed: x"),
+            line("warning: a[203.0.113.7]: SASL LOGIN authentication failed: Connection lost to authentication server"),
+            line("connect from a[203.0.113.7]"),
+            line(&"x".repeat(100_000)),
+            "warning: a[2001:db8::7]: SASL PLAIN authentication failed: undated, no line feed".to_owned(),
+        ]
+        .concat();
+        let wanted = Wanted {
+            missed: true,
+            matched: true,
+        };
+
+        let report = read(&mut filter, &mut Cursor::new(log), wanted).unwrap();
+
+        assert_eq!((report.lines, report.matched, report.ignored), (5, 1, 1));
+        assert_eq!((report.missed, report.pending, report.cut), (3, 0, 1));
+        assert_eq!(
+            report.hosts,
+            BTreeMap::from([("203.0.113.7".to_owned(), 1)])
+        );
+        assert_eq!(report.matched_lines.len(), 1);
+        assert!(report.missed_lines[0].ends_with("connect from a[203.0.113.7]"));
+    }
+}
