@@ -117,14 +117,14 @@ impl Definition {
             }
         }
         let all = fill_tags(&values, &all)?;
-        let definition = Self::from_options(&merged, &values, &all)?;
-        Ok(definition)
+        Self::from_options(&merged, &values, &all, given)
     }
 
     fn from_options(
         merged: &Merged,
         values: &Values<'_>,
         all: &BTreeMap<String, String>,
+        given: &Given,
     ) -> Result<Self, Problem> {
         let place = |option: &str| {
             let raw = values
@@ -170,7 +170,7 @@ impl Definition {
             is_for_journal: all.get("logtype").is_some_and(|kind| kind == "journal"),
             max_lines: max_lines(values, all)?,
             files: merged.files.clone(),
-            warnings: unused(merged, values)?,
+            warnings: unused(merged, values, given)?,
         };
         if definition.failures.is_empty() {
             let first = merged.files.last().map(|file| Place::new(file, 1));
@@ -221,7 +221,7 @@ fn sections_known(merged: &Merged) -> Result<(), Problem> {
 }
 
 /// Options that nothing uses: slips of the hand are errors, the rest is worth a word.
-fn unused(merged: &Merged, values: &Values<'_>) -> Result<Vec<Problem>, Problem> {
+fn unused(merged: &Merged, values: &Values<'_>, given: &Given) -> Result<Vec<Problem>, Problem> {
     let used = values.used();
     // Of `mdre-normal` and `mdre-aggressive`, which `<mdre-<mode>>` chooses from, one is used.
     let chosen: BTreeSet<&str> = used
@@ -229,6 +229,13 @@ fn unused(merged: &Merged, values: &Values<'_>) -> Result<Vec<Problem>, Problem>
         .filter_map(|name| Some(name.split_once('-')?.0))
         .collect();
     let mut warnings = Vec::new();
+    for name in given.keys() {
+        let is_known = OPTIONS.contains(&name.as_str()) || WORDS.contains(&name.as_str());
+        if !is_known && !used.contains(name) {
+            let message = format!("the option `{name}` is given, and nothing asks for it");
+            warnings.push(Problem::new(message));
+        }
+    }
     let names: BTreeSet<(&str, &String)> = ["Definition", "Init"]
         .into_iter()
         .filter_map(|section| Some((section, merged.sections.get(section)?)))

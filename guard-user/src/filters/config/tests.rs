@@ -192,16 +192,16 @@ fn an_option_that_nothing_asks_for_is_worth_a_word() {
         "[Definition]\nfailregex = ^<HOST>$\nfrobnicate = 1\n",
     )]);
 
-    let definition = files.read(&[]).unwrap();
+    let definition = files.read(&[("mod", "x"), ("mode", "x")]).unwrap();
 
     let warnings: Vec<String> = definition
         .warnings
         .iter()
         .map(ToString::to_string)
         .collect();
-    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings.len(), 2);
     assert!(
-        warnings[0].contains("a.conf:3: unknown option `frobnicate`"),
+        warnings[1].contains("a.conf:3: unknown option `frobnicate`"),
         "{warnings:?}"
     );
 }

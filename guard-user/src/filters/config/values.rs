@@ -216,7 +216,10 @@ fn fill(
         while let Some((start, end)) = next_tag(&value, from) {
             let tag = value[start + 1..end - 1].to_owned();
             let stands_for = match options.get(&tag) {
-                Some(option) => Some(option.clone()),
+                Some(option) => {
+                    values.used.borrow_mut().insert(tag.clone());
+                    Some(option.clone())
+                }
                 None => values.tag(&tag)?,
             };
             let Some(stands_for) = stands_for else {
