@@ -2,7 +2,11 @@
 //! by itself and is remembered; `<F-MLFGAINED>` says that the user came in after all, and
 //! `<F-MLFFORGET>` that the connection is over.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+};
 
 use super::{
     found::{self, Groups},
@@ -23,8 +27,6 @@ const MAX_USERS: usize = 32;
 struct Connection {
     /// Shared with the failures that were told.
     groups: Arc<Groups>,
-    /// The key under which it was found, to be used again.
-    id: String,
     /// Users, once there are two.
     users: Vec<String>,
     /// Lines of failures.
@@ -37,12 +39,15 @@ struct Connection {
     came: i64,
 }
 
-/// Connections by name. Two maps bound them without a queue: when the newer one is full, it becomes the
+/// Connections by the number of their name. Two maps bound them without a queue: when the newer one is full, it becomes the
 /// older one, and what was there and in nobody's way is forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    newer: HashMap<String, Connection>,
-    older: HashMap<String, Connection>,
+    newer: HashMap<u64, Connection>,
+    older: HashMap<u64, Connection>,
+    /// Makes numbers of names, with keys that nobody knows: no two of ten thousand names that
+    /// anybody could choose have the same.
+    numbers: RandomState,
 }
 
 impl Connections {
@@ -63,7 +68,6 @@ impl Connections {
         }
         let mut line = Connection {
             groups: Arc::new(groups),
-            id: String::new(),
             users: Vec::new(),
             matches: 0,
             unfailed: 0,
@@ -80,6 +84,7 @@ impl Connections {
                 None => Outcome::None,
             };
         };
+        let id = self.numbers.hash_one(id);
         let known = self.take(id, now_ms);
         let mut is_unfailed = line.groups.holds(found::NOFAIL);
         let mut connection = match known {
@@ -114,7 +119,7 @@ impl Connections {
             Outcome::Pending
         };
         if !is_over {
-            self.put(connection);
+            self.put(id, connection);
         }
         outcome
     }
@@ -124,25 +129,14 @@ impl Connections {
         self.newer.len() + self.older.len()
     }
 
-    fn take(&mut self, id: &str, now_ms: i64) -> Option<Connection> {
-        let newer = self.newer.remove_entry(id);
-        let (key, mut found) = newer.or_else(|| self.older.remove_entry(id))?;
-        found.id = key;
+    fn take(&mut self, id: u64, now_ms: i64) -> Option<Connection> {
+        let newer = self.newer.remove(&id);
+        let found = newer.or_else(|| self.older.remove(&id))?;
         // A clock that was set back leaves entries of the future, which are no older for it.
         (now_ms - found.came < LIFETIME_MS).then_some(found)
     }
 
-    fn put(&mut self, mut connection: Connection) {
-        let id = std::mem::take(&mut connection.id);
-        let id = if id.is_empty() {
-            connection
-                .groups
-                .get(found::CONNECTION)
-                .unwrap_or_default()
-                .to_owned()
-        } else {
-            id
-        };
+    fn put(&mut self, id: u64, connection: Connection) {
         if self.newer.len() >= LEAST_CONNECTIONS {
             // Its memory is used again.
             std::mem::swap(&mut self.newer, &mut self.older);

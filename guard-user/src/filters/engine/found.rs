@@ -79,7 +79,11 @@ impl Named {
         for (group, name) in matcher.names().iter().enumerate() {
             let Some(name) = name else { continue };
             let other = alternative(name).map(|other| names.number(other));
-            groups.push((group, names.number(name), other));
+            let number = names.number(name);
+            // What the failures are looked for in is no find of its own.
+            if number != CONTENT {
+                groups.push((group, number, other));
+            }
         }
         Self { groups }
     }
@@ -178,7 +182,9 @@ impl Groups {
     }
 
     pub(super) fn remove(&mut self, name: u16) {
-        self.entries.retain(|(known, ..)| *known != name);
+        if let Some(at) = self.entries.iter().position(|(known, ..)| *known == name) {
+            self.entries.remove(at);
+        }
     }
 
     /// Takes a group away, and says whether it held anything.

@@ -419,7 +419,6 @@ impl Filter {
         let mut groups = Groups::new(&self.names);
         if let Some((_, named)) = &self.prefix {
             groups.add(named, &self.prefix_spans, message.text);
-            groups.remove(found::CONTENT);
         }
         groups.add(&self.failures[failure].1, &self.spans, content.text);
         groups

@@ -221,11 +221,13 @@ impl Matcher {
         text: Text<'_>,
         spans: &mut Spans,
     ) -> Result<bool, TooLong> {
+        let quick = self.quick.as_ref().filter(|_| text.is_ascii);
+        if quick.is_some_and(|quick| !quick.may_begin(text.text.as_bytes())) {
+            return Ok(false);
+        }
         spans.slots.clear();
         spans.slots.resize(2 * self.names.len(), None);
-        if text.is_ascii
-            && let Some(quick) = &self.quick
-        {
+        if let Some(quick) = quick {
             let found = quick.find(text.text.as_bytes(), &mut spans.slots, &mut spans.trail);
             if found == Some(true) && self.rest.is_some() {
                 self.add_rest(text, spans);

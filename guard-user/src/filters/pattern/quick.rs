@@ -310,6 +310,12 @@ impl Quick {
         }
     }
 
+    /// Can a match begin as the text does?
+    pub(super) fn may_begin(&self, text: &[u8]) -> bool {
+        text.first()
+            .is_none_or(|byte| self.first[usize::from(*byte)])
+    }
+
     /// Finds the match that begins where the text does. `None` if it takes too long to tell.
     pub(super) fn find(
         &self,
@@ -317,12 +323,6 @@ impl Quick {
         slots: &mut [Option<NonMaxUsize>],
         trail: &mut Trail,
     ) -> Option<bool> {
-        if text
-            .first()
-            .is_some_and(|byte| !self.first[usize::from(*byte)])
-        {
-            return Some(false);
-        }
         let trail = &mut trail.0;
         trail.clear();
         let mut steps = STEPS_PER_BYTE * text.len() + STEPS;
