@@ -131,7 +131,7 @@ fn pid(n: usize) -> usize {
 fn user(n: usize) -> &'static str {
     [
         "admin", "ubuntu", "test", "oracle", "git", "postgres", "user1",
-    ][n % 7]
+    ][n / 3 % 7]
 }
 
 fn address(n: usize) -> String {
