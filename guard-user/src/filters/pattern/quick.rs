@@ -7,8 +7,8 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
 /// Patterns of more parts are left to the other engines.
 const MAX_PARTS: usize = 4000;
-/// Steps for a line: some for each byte, and some for the pattern.
-const STEPS_PER_BYTE: usize = 8;
+/// Steps for a line: some for each byte, and some for the pattern. A byte that is looked at is a step.
+const STEPS_PER_BYTE: usize = 16;
 const STEPS: usize = 500;
 
 /// A pattern as a list of parts that come one after the other.
@@ -356,19 +356,20 @@ impl Quick {
                     let length = run.iter().position(|byte| !set[usize::from(*byte)]);
                     let high = at + length.unwrap_or(run.len());
                     let low = at + min;
+                    steps = steps.saturating_sub(high - at);
                     if low > high {
                         false
                     } else if follow.is_other {
                         at = high;
                         self.fits(follow, text, high)
                     } else if *is_greedy {
-                        self.shorten(part, follow, text, (low, high), trail)
+                        self.shorten(part, follow, text, (low, high), trail, &mut steps)
                             .is_some_and(|found| {
                                 at = found;
                                 true
                             })
                     } else {
-                        self.lengthen(part, follow, text, (low, high), trail)
+                        self.lengthen(part, follow, text, (low, high), trail, &mut steps)
                             .is_some_and(|found| {
                                 at = found;
                                 true
@@ -414,7 +415,8 @@ impl Quick {
                         at: high,
                     }) => {
                         let follow = self.follow(run);
-                        let found = self.shorten(run, &follow, text, (low, high), trail);
+                        let found =
+                            self.shorten(run, &follow, text, (low, high), trail, &mut steps);
                         let Some(found) = found else { continue };
                         (part, at) = (run + 1, found);
                         break;
@@ -425,7 +427,8 @@ impl Quick {
                         high,
                     }) => {
                         let follow = self.follow(run);
-                        let found = self.lengthen(run, &follow, text, (low, high), trail);
+                        let found =
+                            self.lengthen(run, &follow, text, (low, high), trail, &mut steps);
                         let Some(found) = found else { continue };
                         (part, at) = (run + 1, found);
                         break;
@@ -464,8 +467,11 @@ impl Quick {
         text: &[u8],
         (low, high): (usize, usize),
         trail: &mut Vec<Back>,
+        steps: &mut usize,
     ) -> Option<usize> {
-        let found = (low..=high).rev().find(|at| self.fits(follow, text, *at))?;
+        let found = (low..=high).rev().find(|at| self.fits(follow, text, *at));
+        *steps = steps.saturating_sub(high - found.unwrap_or(low));
+        let found = found?;
         if found > low {
             let at = found - 1;
             trail.push(Back::Shorter { part, low, at });
@@ -481,8 +487,11 @@ impl Quick {
         text: &[u8],
         (low, high): (usize, usize),
         trail: &mut Vec<Back>,
+        steps: &mut usize,
     ) -> Option<usize> {
-        let found = (low..=high).find(|at| self.fits(follow, text, *at))?;
+        let found = (low..=high).find(|at| self.fits(follow, text, *at));
+        *steps = steps.saturating_sub(found.unwrap_or(high) - low);
+        let found = found?;
         if found < high {
             let at = found + 1;
             trail.push(Back::Longer { part, at, high });

@@ -79,6 +79,16 @@ fn it_gives_up_where_it_would_take_forever() {
 }
 
 #[test]
+fn long_lines_take_time_in_proportion() {
+    // Every blank could end the first run, and every one leads to a look at all that follows.
+    let text = format!("{}!", "a ".repeat(500_000));
+    let begin = std::time::Instant::now();
+
+    assert_eq!(quick("^(.*) (.*) (.*) x(.*)y$", &text, 10), None);
+    assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+}
+
+#[test]
 fn what_it_cannot_do_it_leaves_to_others() {
     for pattern in ["a", "^(?:a*)*b", r"^(?u:\w)", "^(?:(?:ab){100}){100}"] {
         assert!(Quick::new(pattern).is_none(), "{pattern}");
