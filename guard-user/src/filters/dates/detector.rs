@@ -229,3 +229,6 @@ fn epoch(text: &str) -> Option<i64> {
     let milliseconds = (seconds * 1e3).round() as i64;
     Some(milliseconds)
 }
+
+#[cfg(test)]
+mod tests;
