@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod dataplane;
 pub mod explain;
 pub mod failure;
+pub mod filters;
 pub mod host;
 pub mod layout;
 pub mod output;

@@ -34,6 +34,7 @@ pub(crate) const TESTS: &[&str] = &[
     "radvd",
     "conntrack",
     "systemd",
+    "fail2ban",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.
@@ -54,6 +55,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("docker.io", "docker.socket"),
     ("ufw", "ufw"),
     ("radvd", "radvd"),
+    ("fail2ban", "fail2ban"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

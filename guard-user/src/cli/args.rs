@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{ban, deadline, feeds};
+use super::{ban, deadline, feeds, filter};
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -205,6 +205,11 @@ pub(super) enum Command {
     Feeds {
         #[command(subcommand)]
         action: Option<feeds::Feeds>,
+    },
+    /// What makes a log line a failed login: fail2ban's filters, and guard's own
+    Filter {
+        #[command(subcommand)]
+        action: filter::Filters,
     },
     /// Put the policy files into force
     Reload {

@@ -11,6 +11,7 @@ mod deadline;
 mod edit;
 mod explain;
 mod feeds;
+mod filter;
 mod load;
 mod papers;
 mod power;
@@ -132,6 +133,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Unban { sources, all } => ban::unban(&controller, global, sources, *all, output),
         Command::Bans { action } => ban::bans(&controller, global, action.as_ref(), output),
         Command::Feeds { action } => feeds::feeds(&controller, *action, output),
+        Command::Filter { action } => filter::filter(action, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
         Command::Apply { file, deadline } => {
             edit::apply(&controller, global, file.as_deref(), *deadline, output)

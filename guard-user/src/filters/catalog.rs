@@ -1,0 +1,280 @@
+//! Which filters there are, and which one a name means.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    builtin,
+    config::{Given, problem::Problem},
+    engine::Filter,
+};
+use crate::{layout::Layout, ruleset::nearest::nearest};
+
+/// Where the fail2ban package has its filters.
+pub const STOCK: &str = "/etc/fail2ban/filter.d";
+
+/// A filter as a jail names it: `sshd[mode=aggressive]`, or a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Name or path.
+    pub name: String,
+    /// What stands in brackets.
+    pub given: Given,
+}
+
+impl Spec {
+    /// Reads `NAME` or `NAME[option=value, …]`.
+    ///
+    /// # Errors
+    /// Brackets that are not closed, and options without a value.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let wrong = |what: &str| {
+            Problem::new(format!("filter `{text}`: {what}"))
+                .help("write NAME or NAME[option=value, option=\"value\"]")
+        };
+        let text = text.trim();
+        let Some((name, rest)) = text.split_once('[') else {
+            let given = Given::new();
+            return Ok(Self {
+                name: text.to_owned(),
+                given,
+            });
+        };
+        let mut rest = rest
+            .strip_suffix(']')
+            .ok_or_else(|| wrong("the `[` is not closed"))?;
+        let mut given = Given::new();
+        while !rest.trim_start().is_empty() {
+            let (option, behind) = rest
+                .split_once('=')
+                .ok_or_else(|| wrong("an option has no value"))?;
+            let behind = behind.trim_start();
+            let quote = behind
+                .chars()
+                .next()
+                .filter(|letter| matches!(letter, '"' | '\''));
+            let (value, behind) = match quote {
+                Some(quote) => behind[1..]
+                    .split_once(quote)
+                    .ok_or_else(|| wrong("a quotation is not closed"))?,
+                None => {
+                    let end = behind.find([',', ']']).unwrap_or(behind.len());
+                    behind.split_at(end)
+                }
+            };
+            given.insert(option.trim().to_lowercase(), value.trim().to_owned());
+            // `a[b=1][c=2]` is `a[b=1, c=2]`.
+            let behind = behind.trim_start();
+            let behind = behind.strip_prefix(']').unwrap_or(behind).trim_start();
+            rest = behind.strip_prefix([',', '[']).unwrap_or(behind);
+            if rest.len() == behind.len() && !behind.is_empty() {
+                return Err(wrong("a comma is missing between two options"));
+            }
+        }
+        Ok(Self {
+            name: name.trim().to_owned(),
+            given,
+        })
+    }
+}
+
+/// Where a filter comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The administrator's own, in `filter.d` beside guard.toml.
+    Own,
+    /// Inside guard.
+    Builtin,
+    /// Of the fail2ban package.
+    Stock,
+}
+
+impl Origin {
+    /// For listings.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Builtin => "built in",
+            Self::Stock => "fail2ban",
+        }
+    }
+}
+
+/// A filter that a name can mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Its file.
+    pub file: PathBuf,
+}
+
+/// The places where filters are.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    own: PathBuf,
+    stock: PathBuf,
+}
+
+impl Catalog {
+    /// `filter.d` beside guard.toml, guard's own, and fail2ban's.
+    #[must_use]
+    pub fn new(layout: &Layout) -> Self {
+        Self {
+            own: layout.etc.join("filter.d"),
+            stock: PathBuf::from(STOCK),
+        }
+    }
+
+    /// Every filter by name; the administrator's own goes before guard's, and that before fail2ban's.
+    /// Files that others include (`common.conf`) are not among them.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut found: BTreeMap<String, Entry> = BTreeMap::new();
+        for (folder, origin) in [(&self.stock, Origin::Stock), (&self.own, Origin::Own)] {
+            for file in filters_in(folder) {
+                let Some(name) = file.file_stem().and_then(|name| name.to_str()) else {
+                    continue;
+                };
+                let name = name.to_owned();
+                found.insert(name.clone(), Entry { name, origin, file });
+            }
+            if origin == Origin::Stock {
+                for name in builtin::names() {
+                    let Some(file) = builtin::file(name) else {
+                        continue;
+                    };
+                    let name = name.to_owned();
+                    found.insert(
+                        name.clone(),
+                        Entry {
+                            name,
+                            origin: Origin::Builtin,
+                            file,
+                        },
+                    );
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// The file that a name means: a path (with a slash or `.conf`), `builtin:NAME`, `fail2ban:NAME`,
+    /// or a name of [`Self::entries`].
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn file(&self, name: &str) -> Result<PathBuf, Problem> {
+        let has_end = |end| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|found| found == end)
+        };
+        if name.contains('/') || has_end("conf") || has_end("local") {
+            return Ok(PathBuf::from(name));
+        }
+        let found = if let Some(name) = name.strip_prefix("builtin:") {
+            builtin::file(name)
+        } else if let Some(name) = name.strip_prefix("fail2ban:") {
+            Some(self.stock.join(format!("{name}.conf"))).filter(|file| file.is_file())
+        } else {
+            let entries = self.entries();
+            let entry = entries.into_iter().find(|entry| entry.name == name);
+            entry.map(|entry| entry.file)
+        };
+        found.ok_or_else(|| {
+            let entries = self.entries();
+            let near = nearest(name, entries.iter().map(|entry| entry.name.as_str()));
+            let problem = Problem::missing(format!("there is no filter `{name}`"));
+            problem.help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`guardctl filter list` shows the filters that there are".to_owned(),
+            })
+        })
+    }
+
+    /// Reads and compiles the filter that a jail names.
+    ///
+    /// # Errors
+    /// There is none of that name, or something is wrong in it.
+    pub fn load(&self, spec: &Spec) -> Result<Filter, Problem> {
+        Filter::load(&self.file(&spec.name)?, &spec.given)
+    }
+}
+
+fn filters_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "conf"))
+        .filter(|path| {
+            let name = path.file_stem().and_then(|name| name.to_str());
+            name.is_some_and(|name| !name.ends_with("common"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_stand_in_brackets_as_jails_write_them() {
+        for (text, name, given) in [
+            ("sshd", "sshd", &[][..]),
+            ("sshd[mode=aggressive]", "sshd", &[("mode", "aggressive")]),
+            (
+                "a[b=1, c=\"x, y]\", d='z']",
+                "a",
+                &[("b", "1"), ("c", "x, y]"), ("d", "z")],
+            ),
+            ("a[b=1][c=2]", "a", &[("b", "1"), ("c", "2")]),
+            ("./x.conf[b=]", "./x.conf", &[("b", "")]),
+        ] {
+            let spec = Spec::parse(text).unwrap();
+
+            let found: Vec<(&str, &str)> = spec
+                .given
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            assert_eq!((spec.name.as_str(), &found[..]), (name, given), "{text}");
+        }
+        for text in ["a[b=1", "a[b]", "a[b=\"1]", "a[b=\"1\" c=2]"] {
+            assert!(Spec::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_means_the_own_filter_then_the_one_built_in() {
+        let etc = std::env::temp_dir().join(format!("guard-catalog-{}", std::process::id()));
+        fs::create_dir_all(etc.join("filter.d")).unwrap();
+        let own = etc.join("filter.d/sshd.conf");
+        let mut layout = Layout::from_environment();
+        layout.etc = etc.clone();
+        let catalog = Catalog::new(&layout);
+
+        assert_eq!(
+            catalog.file("sshd").unwrap(),
+            builtin::file("sshd").unwrap()
+        );
+        fs::write(&own, "[Definition]\nfailregex = ^<HOST>$\n").unwrap();
+        assert_eq!(catalog.file("sshd").unwrap(), own);
+        assert_eq!(
+            catalog.file("builtin:sshd").unwrap(),
+            builtin::file("sshd").unwrap()
+        );
+        assert_eq!(catalog.file("x.conf").unwrap(), PathBuf::from("x.conf"));
+        let missing = catalog.file("sshdd").unwrap_err();
+        assert_eq!(missing.help.as_deref(), Some("did you mean `sshd`?"));
+        fs::remove_dir_all(etc).unwrap();
+    }
+}

@@ -1,0 +1,234 @@
+//! Finds the date of a line by a filter's templates: those at the start of the line first, then the one
+//! that begins first.
+
+use std::{cell::RefCell, ops::Range, sync::OnceLock};
+
+use jiff::tz::TimeZone;
+use regex_automata::{
+    Input, meta,
+    util::captures::{Captures, GroupInfo},
+};
+
+use super::{
+    fields::{Field, Said},
+    frequent,
+    template::{self, Kind, Template},
+};
+use crate::filters::pattern::{Alphabet, Lines, Text, linear};
+
+/// Where a date is in a line, and how to read it.
+#[derive(Clone, Debug)]
+pub(in crate::filters) struct Cut {
+    /// What is cut out; empty if a line is known to have no date of its own.
+    pub(in crate::filters) span: Range<usize>,
+    list: List,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Anchored,
+    Free,
+    Frequent,
+}
+
+/// The templates of one filter.
+#[derive(Debug)]
+pub(in crate::filters) struct Detector {
+    anchored: Option<Several>,
+    free: Option<Several>,
+    /// May the two most common dates be found by [`frequent`], with the same result?
+    is_frequent: bool,
+    zone: TimeZone,
+    last: RefCell<Option<(String, i64, Option<i64>)>>,
+}
+
+impl Detector {
+    /// Compiles a filter's date patterns; none are the default ones.
+    ///
+    /// # Errors
+    /// The pattern that is wrong, and why.
+    pub(in crate::filters) fn new(patterns: &[String], zone: TimeZone) -> Result<Self, String> {
+        let templates = template::templates(patterns)?;
+        let (anchored, free): (Vec<Template>, Vec<Template>) = templates
+            .into_iter()
+            .partition(|template| template.is_anchored);
+        let is_plain = |pattern: &String| {
+            matches!(
+                pattern.as_str(),
+                "{^LN-BEG}" | "{DEFAULT}" | "{^LN-BEG}TAI64N"
+            )
+        };
+        Ok(Self {
+            anchored: Several::new(anchored)?,
+            free: Several::new(free)?,
+            is_frequent: patterns.iter().all(is_plain)
+                && patterns
+                    .iter()
+                    .all(|pattern| pattern != "{^LN-BEG}TAI64N" || patterns.len() > 1),
+            zone,
+            last: RefCell::new(None),
+        })
+    }
+
+    /// Where the line's date is.
+    pub(in crate::filters) fn find(&self, line: Text<'_>) -> Option<Cut> {
+        if self.is_frequent
+            && let Some(end) = frequent::end_of_date(line.text.as_bytes())
+        {
+            return Some(Cut {
+                span: 0..end,
+                list: List::Frequent,
+            });
+        }
+        let look = |several: &Option<Several>, list| {
+            let span = several.as_ref()?.find(line)?;
+            Some(Cut { span, list })
+        };
+        look(&self.anchored, List::Anchored).or_else(|| look(&self.free, List::Free))
+    }
+
+    /// The time that the date of a line means, in milliseconds since 1970. `None` if it means none.
+    pub(in crate::filters) fn time(&self, line: Text<'_>, cut: &Cut, now_ms: i64) -> Option<i64> {
+        let text = &line.text[cut.span.clone()];
+        if text.is_empty() {
+            return None;
+        }
+        // Lines come by the thousand in a second. What the date leaves out is filled in from today,
+        // so a time is not remembered for longer than that.
+        let minute = now_ms / 60_000;
+        if let Some((last, at, time)) = &*self.last.borrow()
+            && last == text
+            && *at == minute
+        {
+            return *time;
+        }
+        let several = match cut.list {
+            List::Anchored | List::Frequent => &self.anchored,
+            List::Free => &self.free,
+        };
+        let time = several.as_ref()?.time(line, now_ms, &self.zone);
+        *self.last.borrow_mut() = Some((text.to_owned(), minute, time));
+        time
+    }
+}
+
+/// Templates that are looked for at once; at the same place, the first counts.
+#[derive(Debug)]
+struct Several {
+    templates: Vec<Template>,
+    patterns: Vec<String>,
+    ascii: Option<Compiled>,
+    full: OnceLock<Option<Compiled>>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    regex: meta::Regex,
+    found: RefCell<Captures>,
+}
+
+impl Compiled {
+    fn new(patterns: &[String], alphabet: Alphabet) -> Result<Self, String> {
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let regex = linear(&patterns, alphabet, Lines::One, meta::Config::new())?;
+        let found = RefCell::new(regex.create_captures());
+        Ok(Self { regex, found })
+    }
+
+    fn info(&self) -> &GroupInfo {
+        self.regex.group_info()
+    }
+}
+
+impl Several {
+    fn new(templates: Vec<Template>) -> Result<Option<Self>, String> {
+        if templates.is_empty() {
+            return Ok(None);
+        }
+        let patterns: Vec<String> = templates
+            .iter()
+            .map(|template| template.pattern.clone())
+            .collect();
+        let ascii = Compiled::new(&patterns, Alphabet::Ascii).ok();
+        let full = OnceLock::new();
+        if ascii.is_none() {
+            let compiled = Compiled::new(&patterns, Alphabet::Unicode)?;
+            full.get_or_init(|| Some(compiled));
+        }
+        Ok(Some(Self {
+            templates,
+            patterns,
+            ascii,
+            full,
+        }))
+    }
+
+    fn compiled(&self, line: Text<'_>) -> Option<&Compiled> {
+        if line.is_ascii && self.ascii.is_some() {
+            return self.ascii.as_ref();
+        }
+        let full = self
+            .full
+            .get_or_init(|| Compiled::new(&self.patterns, Alphabet::Unicode).ok());
+        full.as_ref()
+    }
+
+    fn find(&self, line: Text<'_>) -> Option<Range<usize>> {
+        let compiled = self.compiled(line)?;
+        let mut found = compiled.found.borrow_mut();
+        compiled
+            .regex
+            .search_captures(&Input::new(line.text), &mut found);
+        found.pattern()?;
+        found.get_group(1).map(|span| span.range())
+    }
+
+    fn time(&self, line: Text<'_>, now_ms: i64, zone: &TimeZone) -> Option<i64> {
+        let compiled = self.compiled(line)?;
+        let mut found = compiled.found.borrow_mut();
+        compiled
+            .regex
+            .search_captures(&Input::new(line.text), &mut found);
+        let pattern = found.pattern()?;
+        let group = |number: usize| found.get_group(number).map(|span| &line.text[span.range()]);
+        match self.templates[pattern.as_usize()].kind {
+            Kind::Calendar => {
+                let mut said = Said::default();
+                for (number, name) in compiled.info().pattern_names(pattern).enumerate() {
+                    let Some(field) = name.and_then(Field::of_group) else {
+                        continue;
+                    };
+                    if let Some(text) = group(number) {
+                        said.note(field, text)?;
+                    }
+                }
+                said.time(now_ms, zone)
+            }
+            Kind::Epoch => epoch(group(2)?),
+            Kind::Tai64n => i64::from_str_radix(group(1)?.get(2..17)?, 16)
+                .ok()?
+                .checked_mul(1000),
+        }
+    }
+}
+
+/// Seconds, or milliseconds from 13 digits on, or microseconds from 16 digits on.
+fn epoch(text: &str) -> Option<i64> {
+    let value: f64 = text.parse().ok()?;
+    let seconds = if text.len() >= 16 && !text.contains('.') {
+        value / 1e6
+    } else if text.len() >= 13 && text.find('.').is_none_or(|at| at >= 13) {
+        value / 1e3
+    } else {
+        value
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 11 digits of seconds"
+    )]
+    let milliseconds = (seconds * 1e3).round() as i64;
+    Some(milliseconds)
+}
+
+#[cfg(test)]
+mod tests;

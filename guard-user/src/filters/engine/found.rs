@@ -1,0 +1,264 @@
+//! The named groups that a line was matched with.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use smallvec::SmallVec;
+
+use crate::filters::pattern::{Matcher, Spans};
+
+/// Names that mean something to the engine, by their number.
+pub(super) const IP4: u16 = 0;
+pub(super) const IP6: u16 = 1;
+pub(super) const DNS: u16 = 2;
+pub(super) const CIDR: u16 = 3;
+pub(super) const ID: u16 = 4;
+pub(super) const CONNECTION: u16 = 5;
+pub(super) const USER: u16 = 6;
+pub(super) const NOFAIL: u16 = 7;
+pub(super) const FORGET: u16 = 8;
+pub(super) const GAINED: u16 = 9;
+pub(super) const CONTENT: u16 = 10;
+const KNOWN: [&str; 11] = [
+    "ip4",
+    "ip6",
+    "dns",
+    "cidr",
+    "fid",
+    "mlfid",
+    "user",
+    "nofail",
+    "mlfforget",
+    "mlfgained",
+    "content",
+];
+
+/// The names of all groups of a filter.
+#[derive(Debug)]
+pub(super) struct Names {
+    names: Vec<Arc<str>>,
+    numbers: BTreeMap<Arc<str>, u16>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let mut names = Self {
+            names: Vec::new(),
+            numbers: BTreeMap::new(),
+        };
+        for name in KNOWN {
+            names.number(name);
+        }
+        names
+    }
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> u16 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        // A pattern of 10 MB has fewer groups than that.
+        let number = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
+        let name: Arc<str> = Arc::from(name);
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, number);
+        number
+    }
+}
+
+/// Which groups of a pattern have which names.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// Group and name, and the name that it gives a value to if that has none.
+    groups: Vec<(usize, u16, Option<u16>)>,
+}
+
+impl Named {
+    pub(super) fn of(matcher: &Matcher, names: &mut Names) -> Self {
+        let mut groups = Vec::new();
+        for (group, name) in matcher.names().iter().enumerate() {
+            let Some(name) = name else { continue };
+            let other = alternative(name).map(|other| names.number(other));
+            let number = names.number(name);
+            // What the failures are looked for in is no find of its own.
+            if number != CONTENT {
+                groups.push((group, number, other));
+            }
+        }
+        Self { groups }
+    }
+}
+
+/// Named groups and their texts, in one piece of memory.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    names: Arc<Names>,
+    text: String,
+    entries: SmallVec<[(u16, u32, u32); 8]>,
+}
+
+impl PartialEq for Groups {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Groups {}
+
+impl Groups {
+    pub(super) fn new(names: &Arc<Names>) -> Self {
+        Self {
+            names: Arc::clone(names),
+            text: String::with_capacity(96),
+            entries: SmallVec::new(),
+        }
+    }
+
+    /// The text of a group by its name, in lower case: `user`, `ip4`, `port` …
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&str> {
+        self.get(*self.names.numbers.get(name)?)
+    }
+
+    /// All groups that took part.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|entry| {
+            (
+                &*self.names.names[usize::from(entry.0)],
+                self.text_of(*entry),
+            )
+        })
+    }
+
+    /// Adds the groups of a pattern. One that it has and that took no part in the match removes
+    /// what stands there already.
+    pub(super) fn add(&mut self, named: &Named, spans: &Spans, text: &str) {
+        let mut has_others = false;
+        for (group, name, other) in &named.groups {
+            match spans.get(*group) {
+                Some((start, end)) => {
+                    has_others |= other.is_some();
+                    self.set(*name, &text[start..end]);
+                }
+                None => self.remove(*name),
+            }
+        }
+        if !has_others {
+            return;
+        }
+        for (group, _, other) in &named.groups {
+            if let (Some(other), Some((start, end))) = (other, spans.get(*group))
+                && start < end
+                && !self.holds(*other)
+            {
+                self.set(*other, &text[start..end]);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, name: u16) -> Option<&str> {
+        let found = self.entries.iter().find(|(known, ..)| *known == name);
+        found.map(|entry| self.text_of(*entry))
+    }
+
+    fn text_of(&self, (_, start, end): (u16, u32, u32)) -> &str {
+        &self.text[start as usize..end as usize]
+    }
+
+    pub(super) fn set(&mut self, name: u16, value: &str) {
+        // What does not fit into 4 GB of text stands for nothing.
+        let Ok(start) = u32::try_from(self.text.len()) else {
+            return;
+        };
+        self.text.push_str(value);
+        let Ok(end) = u32::try_from(self.text.len()) else {
+            return;
+        };
+        let entry = (name, start, end);
+        match self.entries.iter_mut().find(|(known, ..)| *known == name) {
+            Some(there) => *there = entry,
+            None => self.entries.push(entry),
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: u16) {
+        if let Some(at) = self.entries.iter().position(|(known, ..)| *known == name) {
+            self.entries.remove(at);
+        }
+    }
+
+    /// Takes a group away, and says whether it held anything.
+    pub(super) fn take(&mut self, name: u16) -> bool {
+        let held = self.holds(name);
+        self.remove(name);
+        held
+    }
+
+    pub(super) fn holds(&self, name: u16) -> bool {
+        self.get(name).is_some_and(|value| !value.is_empty())
+    }
+
+    /// What is here, replaced by everything that `newer` has; without the groups that are left out.
+    /// The texts that nothing names any more go, or a long connection would grow without end.
+    pub(super) fn updated(&self, newer: &Self, left_out: &[u16]) -> Self {
+        let mut whole = Self::new(&self.names);
+        for entry in &self.entries {
+            if newer.get(entry.0).is_none() && !left_out.contains(&entry.0) {
+                whole.set(entry.0, self.text_of(*entry));
+            }
+        }
+        for entry in &newer.entries {
+            whole.set(entry.0, newer.text_of(*entry));
+        }
+        whole
+    }
+}
+
+/// `alt_user_1` gives the user where `user` does not.
+fn alternative(name: &str) -> Option<&str> {
+    let plain = name.strip_prefix("alt_")?;
+    let plain = match plain.rsplit_once('_') {
+        Some((before, number))
+            if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            before
+        }
+        Some(_) | None => plain,
+    };
+    Some(match plain {
+        "id" => "fid",
+        "port" => "fport",
+        _ => plain,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_names_of_a_group_lead_to_its_own() {
+        for (name, plain) in [
+            ("alt_user", Some("user")),
+            ("alt_user_2", Some("user")),
+            ("alt_user2", Some("user2")),
+            ("alt_id", Some("fid")),
+            ("user", None),
+        ] {
+            assert_eq!(alternative(name), plain);
+        }
+    }
+
+    #[test]
+    fn known_names_have_their_numbers() {
+        let names = Names::default();
+        for (name, number) in [
+            ("ip4", IP4),
+            ("fid", ID),
+            ("user", USER),
+            ("content", CONTENT),
+        ] {
+            assert_eq!(names.numbers[name], number);
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! A filter at work: one line in, at most one failure out.
+
+mod connections;
+mod found;
+mod lines;
+mod verdict;
+
+use std::{path::Path, sync::Arc};
+
+use jiff::tz::TimeZone;
+use regex_automata::PatternSet;
+
+use super::{
+    config::{Definition, Given, problem::Problem},
+    dates::{Cut, Detector},
+    pattern::{Lines, Outlines, Pattern, Spans, Text},
+};
+use connections::Connections;
+pub use found::Groups;
+use found::{Named, Names};
+use lines::Buffer;
+pub use verdict::{Failure, Host, Outcome};
+
+/// A line without a date belongs to the date before it for this long.
+const SAME_EVENT_MS: i64 = 60_000;
+
+/// When a line was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// The line says it, and the patterns want it cut out.
+    InText,
+    /// The journal says it, in milliseconds since 1970; the line has no date.
+    Known(i64),
+}
+
+/// What happened to the lines so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines that were judged.
+    pub lines: u64,
+    /// Lines that gave a failure.
+    pub failures: u64,
+    /// Failures of a host name: names are never looked up, so nobody can be banned for them.
+    pub names: u64,
+    /// Times that a pattern took too many steps for a line; such a line is no match.
+    pub too_long: u64,
+}
+
+/// A compiled filter and what it remembers of the lines before.
+#[derive(Debug)]
+pub struct Filter {
+    definition: Definition,
+    dates: Detector,
+    names: Arc<Names>,
+    prefix: Option<(Pattern, Named)>,
+    /// Tells in one look whether prefix and any failure could match.
+    gate: Option<Outlines>,
+    failures: Vec<(Pattern, Named)>,
+    outlines: Outlines,
+    candidates: PatternSet,
+    ignored: Vec<Pattern>,
+    connections: Connections,
+    buffer: Buffer,
+    last_ms: Option<i64>,
+    spans: Spans,
+    prefix_spans: Spans,
+    lossy: String,
+    joined: String,
+    counts: Counts,
+}
+
+/// What the patterns made of a text.
+enum Judged {
+    Nothing,
+    Ignored,
+    Matched {
+        pattern: usize,
+        groups: Groups,
+        lines: u32,
+    },
+}
+
+impl Filter {
+    /// Reads and compiles a filter; times without a zone are in the zone of this host.
+    ///
+    /// # Errors
+    /// Whatever is wrong in its files first: where, what, the value, and a way out.
+    pub fn load(file: &Path, given: &Given) -> Result<Self, Problem> {
+        Self::new(Definition::read(file, given)?, TimeZone::system())
+    }
+
+    /// Compiles a filter for logs whose times are in this zone, unless they say one.
+    ///
+    /// # Errors
+    /// The pattern that is wrong or that no engine takes.
+    pub fn new(definition: Definition, zone: TimeZone) -> Result<Self, Problem> {
+        let lines = if definition.max_lines > 1 {
+            Lines::Several
+        } else {
+            Lines::One
+        };
+        let dates = Detector::new(&definition.dates, zone).map_err(|wrong| {
+            let message = format!("datepattern: {wrong}");
+            match &definition.dates_place {
+                Some(place) => Problem::at(place, message),
+                None => Problem::new(message),
+            }
+            .help(
+                "`man jail.conf` lists the fields of a datepattern; look-around is not among them",
+            )
+        })?;
+        let compile = |expressions: &[_]| -> Result<Vec<Pattern>, Problem> {
+            expressions
+                .iter()
+                .map(|expression| Pattern::new(expression, lines))
+                .collect()
+        };
+        let prefix = match &definition.prefix {
+            Some(expression) => Some(Pattern::prefix(expression, lines)?),
+            None => None,
+        };
+        let failures = compile(&definition.failures)?;
+        let prefix_names = prefix.as_ref().is_some_and(Pattern::names_somebody);
+        for (pattern, expression) in failures.iter().zip(&definition.failures) {
+            if !prefix_names && !pattern.names_somebody() {
+                let problem = expression.problem("it does not say who failed");
+                return Err(problem.help("put <HOST> or <ADDR> where the address stands"));
+            }
+        }
+        let ignored = compile(&definition.ignored)?;
+        let outlines = Outlines::of(&failures, lines);
+        let gate = match (&prefix, lines) {
+            (Some(prefix), Lines::One) => Outlines::behind(prefix, &failures),
+            (Some(_), Lines::Several) | (None, _) => None,
+        };
+        let mut names = Names::default();
+        let mut named = |pattern: Pattern| {
+            let named = Named::of(&pattern.matcher, &mut names);
+            (pattern, named)
+        };
+        let prefix = prefix.map(&mut named);
+        let failures = failures.into_iter().map(&mut named).collect();
+        Ok(Self {
+            dates,
+            names: Arc::new(names),
+            candidates: outlines.empty(),
+            outlines,
+            gate,
+            prefix,
+            failures,
+            ignored,
+            connections: Connections::default(),
+            buffer: Buffer::new(definition.max_lines),
+            definition,
+            last_ms: None,
+            spans: Spans::default(),
+            prefix_spans: Spans::default(),
+            lossy: String::new(),
+            joined: String::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// Was it made for lines of the journal, which have no date (`logtype=journal`)?
+    #[must_use]
+    pub fn is_for_journal(&self) -> bool {
+        self.definition.is_for_journal
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How many of its patterns need the engine that backtracks, which is several times slower.
+    #[must_use]
+    pub fn backtracking(&self) -> usize {
+        let named = self.failures.iter().chain(&self.prefix);
+        let all = named.map(|(pattern, _)| pattern).chain(&self.ignored);
+        all.filter(|pattern| pattern.matcher.is_backtracking())
+            .count()
+    }
+
+    /// Judges one line, with or without its line feed. Whatever its bytes are, it does no harm; how
+    /// long lines may be is up to the caller. `now_ms` is the time in milliseconds since 1970.
+    pub fn line(&mut self, bytes: &[u8], stamp: Stamp, now_ms: i64) -> Outcome {
+        self.counts.lines += 1;
+        let end = bytes
+            .iter()
+            .rposition(|byte| !matches!(byte, b'\r' | b'\n'));
+        let bytes = &bytes[..end.map_or(0, |end| end + 1)];
+        let is_ascii = bytes.is_ascii();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.text(Text { text, is_ascii }, stamp, now_ms),
+            Err(_) => {
+                let mut lossy = std::mem::take(&mut self.lossy);
+                lossy.clear();
+                for chunk in bytes.utf8_chunks() {
+                    lossy.push_str(chunk.valid());
+                    if !chunk.invalid().is_empty() {
+                        lossy.push(char::REPLACEMENT_CHARACTER);
+                    }
+                }
+                let outcome = self.text(
+                    Text {
+                        text: &lossy,
+                        is_ascii,
+                    },
+                    stamp,
+                    now_ms,
+                );
+                self.lossy = lossy;
+                outcome
+            }
+        }
+    }
+
+    /// Does an ignoreregex match the line? For reports; `line` asks by itself where it matters.
+    pub fn ignores(&mut self, bytes: &[u8], stamp: Stamp) -> bool {
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.trim_end_matches(['\r', '\n']);
+        let line = Text {
+            text,
+            is_ascii: text.is_ascii(),
+        };
+        let cut = match stamp {
+            Stamp::InText => self.dates.find(line),
+            Stamp::Known(_) => None,
+        };
+        let rest = match cut {
+            Some(cut) => format!("{}{}", &text[..cut.span.start], &text[cut.span.end..]),
+            None => text.to_owned(),
+        };
+        self.is_ignored(line.part(&rest))
+    }
+
+    fn text(&mut self, line: Text<'_>, stamp: Stamp, now_ms: i64) -> Outcome {
+        let cut = match stamp {
+            Stamp::InText => self.dates.find(line),
+            Stamp::Known(_) => None,
+        };
+        let judged = match &cut {
+            None => self.message(line),
+            Some(cut) if cut.span.is_empty() => self.message(line),
+            Some(cut) if cut.span.start == 0 => self.message(line.part(&line.text[cut.span.end..])),
+            Some(cut) => {
+                let mut joined = std::mem::take(&mut self.joined);
+                joined.clear();
+                joined.push_str(&line.text[..cut.span.start]);
+                joined.push_str(&line.text[cut.span.end..]);
+                let judged = self.message(line.part(&joined));
+                self.joined = joined;
+                judged
+            }
+        };
+        let has_buffer = self.buffer.spans_lines();
+        let (pattern, groups, lines) = match judged {
+            Judged::Nothing | Judged::Ignored if has_buffer => {
+                self.time(line, stamp, cut.as_ref(), now_ms);
+                return verdict::without_failure(&judged);
+            }
+            Judged::Nothing | Judged::Ignored => return verdict::without_failure(&judged),
+            Judged::Matched {
+                pattern,
+                groups,
+                lines,
+            } => (pattern, groups, lines),
+        };
+        let time_ms = self.time(line, stamp, cut.as_ref(), now_ms);
+        let outcome = self
+            .connections
+            .settle(pattern, groups, lines, time_ms, now_ms);
+        match &outcome {
+            Outcome::Failure(failure) => {
+                self.counts.failures += 1;
+                self.counts.names += u64::from(matches!(failure.host, Host::Name(_)));
+            }
+            Outcome::None | Outcome::Ignored | Outcome::Pending => {}
+        }
+        outcome
+    }
+
+    fn time(
+        &mut self,
+        line: Text<'_>,
+        stamp: Stamp,
+        cut: Option<&Cut>,
+        now_ms: i64,
+    ) -> Option<i64> {
+        let said = match stamp {
+            Stamp::Known(time) => Some(time),
+            Stamp::InText => cut.and_then(|cut| self.dates.time(line, cut, now_ms)),
+        };
+        let is_recent = |last: &i64| *last > now_ms - SAME_EVENT_MS;
+        match said {
+            Some(_) => self.last_ms = said,
+            None => return self.last_ms.filter(is_recent),
+        }
+        said
+    }
+
+    /// Judges a line whose date is cut out.
+    fn message(&mut self, message: Text<'_>) -> Judged {
+        if !self.buffer.spans_lines() {
+            return self.judge(message);
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let text = buffer.push(message.text);
+        let judged = self.judge(Text {
+            text,
+            is_ascii: text.is_ascii(),
+        });
+        let judged = match judged {
+            Judged::Matched {
+                pattern, groups, ..
+            } => {
+                let (matched, lines) =
+                    buffer.take(&self.spans, self.failures[pattern].0.matcher.names());
+                let text = Text {
+                    text: &matched,
+                    is_ascii: matched.is_ascii(),
+                };
+                if self.is_ignored(text) {
+                    Judged::Ignored
+                } else {
+                    Judged::Matched {
+                        pattern,
+                        groups,
+                        lines,
+                    }
+                }
+            }
+            Judged::Nothing | Judged::Ignored => judged,
+        };
+        self.buffer = buffer;
+        judged
+    }
+
+    fn judge(&mut self, message: Text<'_>) -> Judged {
+        if let Some(gate) = &self.gate
+            && !gate.may_match(message)
+        {
+            return Judged::Nothing;
+        }
+        // With few of them it is cheaper to ask them first, thinks fail2ban; what they see differs.
+        let is_early = self.ignored.len() + 2 < self.failures.len();
+        if is_early && !self.ignored.is_empty() && self.is_ignored(message) {
+            return Judged::Ignored;
+        }
+        let mut content = message;
+        if let Some((prefix, _)) = &self.prefix {
+            match prefix.matcher.find(message, &mut self.prefix_spans) {
+                Ok(true) => {}
+                Ok(false) => return Judged::Nothing,
+                Err(_) => {
+                    self.counts.too_long += 1;
+                    return Judged::Nothing;
+                }
+            }
+            let span = prefix
+                .matcher
+                .group("content")
+                .and_then(|group| self.prefix_spans.get(group));
+            if let Some((start, end)) = span
+                && start < end
+            {
+                content = message.part(&message.text[start..end]);
+            }
+        }
+        let mut has_candidates = false;
+        for number in 0..self.failures.len() {
+            // Behind the gate most patterns fail at their first letters.
+            let is_quick = self.gate.is_some() && self.failures[number].0.matcher.is_quick(content);
+            if !is_quick {
+                if !has_candidates {
+                    self.outlines.candidates(content, &mut self.candidates);
+                    has_candidates = true;
+                }
+                let is_candidate = regex_automata::PatternID::new(number)
+                    .is_ok_and(|number| self.candidates.contains(number));
+                if !is_candidate {
+                    continue;
+                }
+            }
+            match self.failures[number]
+                .0
+                .matcher
+                .find(content, &mut self.spans)
+            {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(_) => {
+                    self.counts.too_long += 1;
+                    continue;
+                }
+            }
+            let groups = self.groups(number, message, content);
+            if !self.buffer.spans_lines() && !self.ignored.is_empty() && self.is_ignored(content) {
+                return Judged::Ignored;
+            }
+            return Judged::Matched {
+                pattern: number,
+                groups,
+                lines: 1,
+            };
+        }
+        Judged::Nothing
+    }
+
+    /// The named groups of prefix and failure; the latter's count where both have one.
+    fn groups(&self, failure: usize, message: Text<'_>, content: Text<'_>) -> Groups {
+        let mut groups = Groups::new(&self.names);
+        if let Some((_, named)) = &self.prefix {
+            groups.add(named, &self.prefix_spans, message.text);
+        }
+        groups.add(&self.failures[failure].1, &self.spans, content.text);
+        groups
+    }
+
+    fn is_ignored(&mut self, text: Text<'_>) -> bool {
+        for pattern in &self.ignored {
+            match pattern.matcher.is_match(text) {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(_) => self.counts.too_long += 1,
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

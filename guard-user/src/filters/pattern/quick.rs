@@ -1,0 +1,555 @@
+//! A quick way to match: for ASCII lines and patterns that begin at the start of a line. Tries one
+//! possibility after the other, which is several times faster than the engines of linear time on lines
+//! that match, and gives up after so many steps; then one of those decides. The result is the same.
+
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
+
+/// Patterns of more parts are left to the other engines.
+const MAX_PARTS: usize = 4000;
+/// Steps for a line: some for each byte, and some for the pattern. A byte that is looked at is a step.
+const STEPS_PER_BYTE: usize = 16;
+const STEPS: usize = 500;
+
+/// A pattern as a list of parts that come one after the other.
+#[derive(Debug)]
+pub(super) struct Quick {
+    parts: Vec<Part>,
+    sets: Vec<[bool; 256]>,
+    /// Bytes that a match can begin with.
+    first: [bool; 256],
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Literal(Box<[u8]>),
+    Set(usize),
+    /// Bytes of a set, as many or as few as possible.
+    Run {
+        set: usize,
+        min: usize,
+        max: usize,
+        is_greedy: bool,
+        follow: Follow,
+    },
+    /// Go on at the first; if that fails, at the second.
+    Split(usize, usize),
+    Jump(usize),
+    Save(usize),
+    Position(Look),
+    Found,
+}
+
+/// What can come behind a run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Follow {
+    /// Bytes.
+    set: usize,
+    /// Nothing at all.
+    may_end: bool,
+    /// No byte that could be of the run itself: it ends where it must, or nowhere.
+    is_other: bool,
+}
+
+/// What to do when a possibility fails.
+#[derive(Clone, Copy, Debug)]
+enum Back {
+    To {
+        part: usize,
+        at: usize,
+    },
+    /// Give a byte back, down to `low`.
+    Shorter {
+        part: usize,
+        low: usize,
+        at: usize,
+    },
+    /// Take a byte more, up to `high`.
+    Longer {
+        part: usize,
+        at: usize,
+        high: usize,
+    },
+    Slot {
+        slot: usize,
+        before: Option<NonMaxUsize>,
+    },
+}
+
+/// Memory that is used again from line to line.
+#[derive(Debug, Default)]
+pub(super) struct Trail(Vec<Back>);
+
+impl Quick {
+    /// The pattern, if it can be done so.
+    pub(super) fn new(pattern: &str) -> Option<Self> {
+        let hir = regex_syntax::ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .build()
+            .parse(pattern)
+            .ok()?;
+        if !hir.properties().look_set_prefix().contains(Look::Start) {
+            return None;
+        }
+        let mut quick = Self {
+            parts: vec![Part::Save(0)],
+            sets: Vec::new(),
+            first: [false; 256],
+        };
+        quick.add(&hir)?;
+        quick.parts.push(Part::Save(1));
+        quick.parts.push(Part::Found);
+        quick.look_ahead();
+        Some(quick)
+    }
+
+    fn push(&mut self, part: Part) -> Option<usize> {
+        self.parts.push(part);
+        (self.parts.len() < MAX_PARTS).then_some(self.parts.len() - 1)
+    }
+
+    fn add(&mut self, hir: &Hir) -> Option<()> {
+        match hir.kind() {
+            HirKind::Empty => {}
+            HirKind::Literal(literal) => {
+                self.push(Part::Literal(literal.0.clone()))?;
+            }
+            HirKind::Class(class) => {
+                let set = self.set(class)?;
+                self.push(Part::Set(set))?;
+            }
+            HirKind::Look(look) => {
+                let is_known = matches!(
+                    look,
+                    Look::Start | Look::End | Look::WordAscii | Look::WordAsciiNegate
+                );
+                if !is_known {
+                    return None;
+                }
+                self.push(Part::Position(*look))?;
+            }
+            HirKind::Repetition(repetition) => self.repeat(repetition)?,
+            HirKind::Capture(capture) => {
+                let group = usize::try_from(capture.index).ok()?;
+                self.push(Part::Save(2 * group))?;
+                self.add(&capture.sub)?;
+                self.push(Part::Save(2 * group + 1))?;
+            }
+            HirKind::Concat(parts) => {
+                for part in parts {
+                    self.add(part)?;
+                }
+            }
+            HirKind::Alternation(branches) => {
+                let (last, others) = branches.split_last()?;
+                let mut ends = Vec::new();
+                for branch in others {
+                    let split = self.push(Part::Split(0, 0))?;
+                    self.add(branch)?;
+                    ends.push(self.push(Part::Jump(0))?);
+                    self.parts[split] = Part::Split(split + 1, self.parts.len());
+                }
+                self.add(last)?;
+                for end in ends {
+                    self.parts[end] = Part::Jump(self.parts.len());
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn repeat(&mut self, repetition: &Repetition) -> Option<()> {
+        let min = usize::try_from(repetition.min).ok()?;
+        let max = match repetition.max {
+            Some(max) => usize::try_from(max).ok()?,
+            None => usize::MAX,
+        };
+        let is_greedy = repetition.greedy;
+        let inner = &repetition.sub;
+        let set = match inner.kind() {
+            HirKind::Class(class) => Some(self.set(class)?),
+            HirKind::Literal(literal) if literal.0.len() == 1 => {
+                let byte = literal.0[0];
+                Some(self.set_of(|other| other == byte))
+            }
+            HirKind::Empty
+            | HirKind::Literal(_)
+            | HirKind::Look(_)
+            | HirKind::Repetition(_)
+            | HirKind::Capture(_)
+            | HirKind::Concat(_)
+            | HirKind::Alternation(_) => None,
+        };
+        if let Some(set) = set {
+            self.push(Part::Run {
+                set,
+                min,
+                max,
+                is_greedy,
+                follow: Follow::default(),
+            })?;
+            return Some(());
+        }
+        // A loop that takes nothing would never end.
+        if inner
+            .properties()
+            .minimum_len()
+            .is_none_or(|length| length == 0)
+        {
+            return None;
+        }
+        for _ in 0..min {
+            self.add(inner)?;
+        }
+        let order = |inside: usize, outside: usize| {
+            if is_greedy {
+                Part::Split(inside, outside)
+            } else {
+                Part::Split(outside, inside)
+            }
+        };
+        if max == usize::MAX {
+            let split = self.push(Part::Split(0, 0))?;
+            self.add(inner)?;
+            self.push(Part::Jump(split))?;
+            self.parts[split] = order(split + 1, self.parts.len());
+            return Some(());
+        }
+        let mut splits = Vec::new();
+        for _ in min..max {
+            splits.push(self.push(Part::Split(0, 0))?);
+            self.add(inner)?;
+        }
+        for split in splits {
+            self.parts[split] = order(split + 1, self.parts.len());
+        }
+        Some(())
+    }
+
+    fn set(&mut self, class: &Class) -> Option<usize> {
+        match class {
+            Class::Bytes(class) => {
+                let ranges: Vec<_> = class.ranges().to_vec();
+                Some(self.set_of(|byte| {
+                    let holds = |range: &regex_syntax::hir::ClassBytesRange| {
+                        (range.start()..=range.end()).contains(&byte)
+                    };
+                    ranges.iter().any(holds)
+                }))
+            }
+            Class::Unicode(_) => None,
+        }
+    }
+
+    fn set_of(&mut self, holds: impl Fn(u8) -> bool) -> usize {
+        let mut set = [false; 256];
+        for (byte, is_in) in (0..=u8::MAX).zip(&mut set) {
+            *is_in = holds(byte);
+        }
+        match self.sets.iter().position(|known| *known == set) {
+            Some(known) => known,
+            None => {
+                self.sets.push(set);
+                self.sets.len() - 1
+            }
+        }
+    }
+
+    /// Tells runs what can come behind them.
+    fn look_ahead(&mut self) {
+        for number in 0..self.parts.len() {
+            let Part::Run { set, .. } = self.parts[number] else {
+                continue;
+            };
+            let mut begin = Begin::default();
+            self.note_begin(number + 1, &mut begin);
+            let run = self.sets[set];
+            let is_other = run
+                .iter()
+                .zip(begin.bytes)
+                .all(|(is_run, is_behind)| !(*is_run && is_behind));
+            let set = self.set_of(|byte| begin.bytes[usize::from(byte)]);
+            if let Part::Run { follow, .. } = &mut self.parts[number] {
+                *follow = Follow {
+                    set,
+                    may_end: begin.may_end,
+                    is_other,
+                };
+            }
+        }
+        let mut begin = Begin::default();
+        self.note_begin(0, &mut begin);
+        self.first = begin.bytes;
+    }
+
+    /// Notes what a match can go on with from a part on.
+    fn note_begin(&self, part: usize, begin: &mut Begin) {
+        if begin.seen.contains(&part) {
+            return;
+        }
+        begin.seen.push(part);
+        match &self.parts[part] {
+            Part::Literal(literal) => begin.bytes[usize::from(literal[0])] = true,
+            Part::Set(set) | Part::Run { set, min: 1.., .. } => begin.add(&self.sets[*set]),
+            Part::Run { set, .. } => {
+                begin.add(&self.sets[*set]);
+                self.note_begin(part + 1, begin);
+            }
+            Part::Split(one, other) => {
+                self.note_begin(*one, begin);
+                self.note_begin(*other, begin);
+            }
+            Part::Jump(to) => self.note_begin(*to, begin),
+            Part::Save(_) | Part::Position(Look::Start) => self.note_begin(part + 1, begin),
+            Part::Position(Look::End) => begin.may_end = true,
+            Part::Position(_) | Part::Found => {
+                begin.bytes = [true; 256];
+                begin.may_end = true;
+            }
+        }
+    }
+
+    /// Can a match begin as the text does?
+    pub(super) fn may_begin(&self, text: &[u8]) -> bool {
+        text.first()
+            .is_none_or(|byte| self.first[usize::from(*byte)])
+    }
+
+    /// Finds the match that begins where the text does. `None` if it takes too long to tell.
+    pub(super) fn find(
+        &self,
+        text: &[u8],
+        slots: &mut [Option<NonMaxUsize>],
+        trail: &mut Trail,
+    ) -> Option<bool> {
+        let trail = &mut trail.0;
+        trail.clear();
+        let mut steps = STEPS_PER_BYTE * text.len() + STEPS;
+        let (mut part, mut at) = (0, 0);
+        loop {
+            steps = steps.checked_sub(1)?;
+            let goes_on = match &self.parts[part] {
+                Part::Literal(literal) => {
+                    // Most fail at the first byte.
+                    let fits = text.get(at) == literal.first() && text[at..].starts_with(literal);
+                    at += if fits { literal.len() } else { 0 };
+                    fits
+                }
+                Part::Set(set) => {
+                    let fits = text
+                        .get(at)
+                        .is_some_and(|byte| self.sets[*set][usize::from(*byte)]);
+                    at += usize::from(fits);
+                    fits
+                }
+                Part::Run {
+                    set,
+                    min,
+                    max,
+                    is_greedy,
+                    follow,
+                } => {
+                    let set = &self.sets[*set];
+                    let most = text.len().min(at.saturating_add(*max));
+                    let run = &text[at..most];
+                    let length = run.iter().position(|byte| !set[usize::from(*byte)]);
+                    let high = at + length.unwrap_or(run.len());
+                    let low = at + min;
+                    steps = steps.saturating_sub(high - at);
+                    if low > high {
+                        false
+                    } else if follow.is_other {
+                        at = high;
+                        self.fits(follow, text, high)
+                    } else if *is_greedy {
+                        self.shorten(part, follow, text, (low, high), trail, &mut steps)
+                            .is_some_and(|found| {
+                                at = found;
+                                true
+                            })
+                    } else {
+                        self.lengthen(part, follow, text, (low, high), trail, &mut steps)
+                            .is_some_and(|found| {
+                                at = found;
+                                true
+                            })
+                    }
+                }
+                Part::Split(first, second) => {
+                    trail.push(Back::To { part: *second, at });
+                    part = *first;
+                    continue;
+                }
+                Part::Jump(to) => {
+                    part = *to;
+                    continue;
+                }
+                Part::Save(slot) => {
+                    trail.push(Back::Slot {
+                        slot: *slot,
+                        before: slots[*slot],
+                    });
+                    slots[*slot] = NonMaxUsize::new(at);
+                    true
+                }
+                Part::Position(look) => is_at(*look, text, at),
+                Part::Found => return Some(true),
+            };
+            if goes_on {
+                part += 1;
+                continue;
+            }
+            // Back to the last possibility that is left.
+            loop {
+                match trail.pop() {
+                    None => return Some(false),
+                    Some(Back::Slot { slot, before }) => slots[slot] = before,
+                    Some(Back::To { part: to, at: from }) => {
+                        (part, at) = (to, from);
+                        break;
+                    }
+                    Some(Back::Shorter {
+                        part: run,
+                        low,
+                        at: high,
+                    }) => {
+                        let follow = self.follow(run);
+                        let found =
+                            self.shorten(run, &follow, text, (low, high), trail, &mut steps);
+                        let Some(found) = found else { continue };
+                        (part, at) = (run + 1, found);
+                        break;
+                    }
+                    Some(Back::Longer {
+                        part: run,
+                        at: low,
+                        high,
+                    }) => {
+                        let follow = self.follow(run);
+                        let found =
+                            self.lengthen(run, &follow, text, (low, high), trail, &mut steps);
+                        let Some(found) = found else { continue };
+                        (part, at) = (run + 1, found);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn follow(&self, run: usize) -> Follow {
+        match &self.parts[run] {
+            Part::Run { follow, .. } => *follow,
+            Part::Literal(_)
+            | Part::Set(_)
+            | Part::Split(..)
+            | Part::Jump(_)
+            | Part::Save(_)
+            | Part::Position(_)
+            | Part::Found => Follow::default(),
+        }
+    }
+
+    /// Can what comes behind a run begin here?
+    fn fits(&self, follow: &Follow, text: &[u8], at: usize) -> bool {
+        match text.get(at) {
+            Some(byte) => self.sets[follow.set][usize::from(*byte)],
+            None => follow.may_end,
+        }
+    }
+
+    /// The last place of a range at which a run can end; the ones before it are kept in mind.
+    fn shorten(
+        &self,
+        part: usize,
+        follow: &Follow,
+        text: &[u8],
+        (low, high): (usize, usize),
+        trail: &mut Vec<Back>,
+        steps: &mut usize,
+    ) -> Option<usize> {
+        let found = (low..=high).rev().find(|at| self.fits(follow, text, *at));
+        *steps = steps.saturating_sub(high - found.unwrap_or(low));
+        let found = found?;
+        if found > low {
+            let at = found - 1;
+            trail.push(Back::Shorter { part, low, at });
+        }
+        Some(found)
+    }
+
+    /// The first place of a range at which a run can end; the ones behind it are kept in mind.
+    fn lengthen(
+        &self,
+        part: usize,
+        follow: &Follow,
+        text: &[u8],
+        (low, high): (usize, usize),
+        trail: &mut Vec<Back>,
+        steps: &mut usize,
+    ) -> Option<usize> {
+        let found = (low..=high).find(|at| self.fits(follow, text, *at));
+        *steps = steps.saturating_sub(found.unwrap_or(high) - low);
+        let found = found?;
+        if found < high {
+            let at = found + 1;
+            trail.push(Back::Longer { part, at, high });
+        }
+        Some(found)
+    }
+}
+
+/// What a match can go on with.
+struct Begin {
+    bytes: [bool; 256],
+    may_end: bool,
+    seen: Vec<usize>,
+}
+
+impl Default for Begin {
+    fn default() -> Self {
+        Self {
+            bytes: [false; 256],
+            may_end: false,
+            seen: Vec::new(),
+        }
+    }
+}
+
+impl Begin {
+    fn add(&mut self, set: &[bool; 256]) {
+        for (byte, is_in) in self.bytes.iter_mut().zip(set) {
+            *byte |= is_in;
+        }
+    }
+}
+
+fn is_at(look: Look, text: &[u8], at: usize) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let before = || at.checked_sub(1).and_then(|before| text.get(before));
+    match look {
+        Look::Start => at == 0,
+        Look::End => at == text.len(),
+        Look::WordAscii => is_word(before()) != is_word(text.get(at)),
+        Look::WordAsciiNegate => is_word(before()) == is_word(text.get(at)),
+        // None of these is ever put into a list.
+        Look::StartLF
+        | Look::EndLF
+        | Look::StartCRLF
+        | Look::EndCRLF
+        | Look::WordUnicode
+        | Look::WordUnicodeNegate
+        | Look::WordStartAscii
+        | Look::WordEndAscii
+        | Look::WordStartUnicode
+        | Look::WordEndUnicode
+        | Look::WordStartHalfAscii
+        | Look::WordEndHalfAscii
+        | Look::WordStartHalfUnicode
+        | Look::WordEndHalfUnicode => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
