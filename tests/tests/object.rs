@@ -21,7 +21,7 @@ use instructions::{deepest_chain, functions, translated};
 /// of the same program, so a quarter of it is where to think again.
 const VERIFIED_BUDGET: u32 = 250_000;
 /// The same of the program that answers.
-const ANSWER_BUDGET: u32 = 150_000;
+const ANSWER_BUDGET: u32 = 220_000;
 /// Of the 512 bytes that all frames of a call chain share.
 const STACK_BUDGET: u32 = 480;
 /// Bytes of the object, with the BTF that the verifier quotes the source from.

@@ -65,17 +65,13 @@ pub fn longest_prefix<T: Tables>(
     tree: Tree,
     default: u32,
 ) -> u32 {
-    let table = Slot::at(tables, base).word(HEADER_PREFIXES);
+    let policy = &Slot::at(tables, base);
+    let table = TableRef::from_word(policy.word(HEADER_PREFIXES));
     let mut class = default;
     let mut at = ROOT;
     for _ in 0..TREE_LEVELS {
-        // The compiler must not prepare before the loop what follows from these three: what it prepares
-        // it keeps on the kernel's small stack.
-        let policy = &Slot::at(tables, T::hide(u64::from(base)) as u32);
-        let table = TableRef::from_word(T::hide(table));
-        let tree = Tree::from_number(T::hide(tree as u64) as u32);
         let node = TreeNode::from_word(policy.word(tree.at() + at));
-        let found = find(policy, table, addr, node.len(), tree);
+        let found = find(policy, table, PrefixKey::new(addr, node.len(), tree));
         if found == NOT_FOUND {
             at = node.if_missing();
         } else {
@@ -98,8 +94,7 @@ const NOT_FOUND: u32 = u32::MAX;
 
 /// Class of exactly this prefix.
 #[inline(always)]
-fn find<T: Tables>(policy: &Slot<'_, T>, table: TableRef, addr: Addr, len: u32, tree: Tree) -> u32 {
-    let key = PrefixKey::new(addr, len, tree);
+fn find<T: Tables>(policy: &Slot<'_, T>, table: TableRef, key: PrefixKey) -> u32 {
     let (start, wanted) = (key.hash(table.seed()), key.entry(0));
     let mut probe = 0;
     while probe < MAX_PROBES {
@@ -108,14 +103,12 @@ fn find<T: Tables>(policy: &Slot<'_, T>, table: TableRef, addr: Addr, len: u32, 
         if entry.is_empty() {
             return NOT_FOUND;
         }
-        if entry.differs_in_class(wanted) {
-            // Masked once more, for the kernel has no stack to keep what this is needed for so rarely.
-            let prefix = addr.masked(T::hide(u64::from(len)) as u32);
-            if !key.is_wide() || is_wide_entry(policy, place, prefix) {
-                return entry.class();
-            }
+        if entry.differs_in_class(wanted)
+            && (!key.is_wide() || is_wide_entry(policy, place, key.prefix))
+        {
+            return entry.class();
         }
-        // One after another: written out eight times it would need more stack, too.
+        // One after another: written out eight times it would need more of the kernel's small stack.
         probe = T::hide(u64::from(probe) + 1) as u32;
     }
     NOT_FOUND
