@@ -15,7 +15,7 @@ use guard_common::{
 };
 use guard_user::ruleset::sample::{NESTED, Shape, random_policy};
 
-use crate::{Described, answer, image, own, verdict, ways_agree};
+use crate::{Described, PORTS_ONLY, answer, image, own, verdict, ways_agree};
 
 /// What is wrong with the tables of a policy.
 struct Wrong<'a> {
@@ -55,7 +55,8 @@ fn is_noticed(
         any_in: 5,
         any_source_in: 4,
     };
-    (0..60).any(|_| {
+    (0..90).any(|turn| {
+        let shape = if turn % 3 == 2 { PORTS_ONLY } else { shape };
         let policy = random_policy(&mut random, &NESTED, shape);
         let right = MemTables::with_policy(image(&policy));
         let broken = Broken::new(&right, Wrong { flags, word, class });
