@@ -190,9 +190,11 @@ pub(super) enum Stranger {
     Allowed,
     /// This rule lets them in if its limit does.
     Limited(RuleRef),
-    /// No rule names the service.
+    /// A rule denies it.
+    Denied,
+    /// No rule is about them and this service.
     Unnamed,
-    /// Anything else, or not so simple.
+    /// It is not so simple.
     Other,
 }
 
@@ -218,8 +220,10 @@ pub(super) fn stranger<T: Tables>(
         return Stranger::Unnamed;
     }
     let rule = Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback;
-    if rule.is_none() || !rule.allows() {
-        Stranger::Other
+    if rule.is_none() {
+        Stranger::Unnamed
+    } else if !rule.allows() {
+        Stranger::Denied
     } else if rule.is_limited() && is_charged {
         Stranger::Limited(rule)
     } else {

@@ -115,6 +115,7 @@ where
         (Reason::Banned, Opening::NONE)
     } else {
         let is_charged = opens || headers.protocol == protocol::UDP;
+        let mut reason = Reason::RuleAllow;
         let is_let_in = match rules::stranger(policy, flags, entry, source, is_charged) {
             Stranger::Allowed => true,
             Stranger::Limited(rule) => tables.may_enter(Newcomer {
@@ -124,28 +125,54 @@ where
                 ports: limit::pair(u16::from_be_bytes(headers.source_port), port),
                 opens,
             }),
-            Stranger::Unnamed if is_closed => return Some(by_flow(tables, &headers, service)),
-            Stranger::Unnamed | Stranger::Other => return None,
+            Stranger::Unnamed if flags & DEFAULT_ALLOW != 0 => {
+                reason = Reason::DefaultAllow;
+                true
+            }
+            Stranger::Unnamed if opens => {
+                return Some(judgement(Reason::DefaultDrop, Some(service)));
+            }
+            Stranger::Denied if opens => return Some(judgement(Reason::RuleDeny, Some(service))),
+            Stranger::Unnamed => {
+                return Some(by_flow(tables, &headers, service, Reason::DefaultDrop));
+            }
+            Stranger::Denied => {
+                return Some(by_flow(tables, &headers, service, Reason::RuleDeny));
+            }
+            Stranger::Other => return None,
         };
         if !is_let_in {
             (Reason::Limited, Opening::NONE)
         } else if opens {
-            let opening = Opening::plain_v4(tables.port_marks(port));
-            (Reason::RuleAllow, opening)
+            (reason, Opening::plain_v4(tables.port_marks(port)))
         } else {
-            (Reason::RuleAllow, Opening::NONE)
+            (reason, Opening::NONE)
         }
     };
     Some(Judgement {
-        verdict: Verdict::of(reason),
-        service: Some(service),
         opening,
+        ..judgement(reason, Some(service))
     })
 }
 
-/// Of a packet that no rule lets in: is it part of a flow or a session?
 #[inline(always)]
-fn by_flow<T: Tables>(tables: &T, headers: &Headers, service: Service) -> Judgement {
+const fn judgement(reason: Reason, service: Option<Service>) -> Judgement {
+    Judgement {
+        verdict: Verdict::of(reason),
+        service,
+        opening: Opening::NONE,
+    }
+}
+
+/// Of a packet that no rule lets in: is it part of a flow or a session? `else_for` is why it is dropped if
+/// not.
+#[inline(always)]
+fn by_flow<T: Tables>(
+    tables: &T,
+    headers: &Headers,
+    service: Service,
+    else_for: Reason,
+) -> Judgement {
     let tuple = Tuple {
         remote: Addr::from_v4(u32::from_be_bytes(headers.source)),
         local: Addr::from_v4(u32::from_be_bytes(headers.destination)),
@@ -164,11 +191,7 @@ fn by_flow<T: Tables>(tables: &T, headers: &Headers, service: Service) -> Judgem
     } else if flow::has_session(tables, &tuple, headers, marks, found) {
         (Reason::LiveSession, Some(service))
     } else {
-        (Reason::DefaultDrop, Some(service))
+        (else_for, Some(service))
     };
-    Judgement {
-        verdict: Verdict::of(reason),
-        service,
-        opening: Opening::NONE,
-    }
+    judgement(reason, service)
 }

@@ -19,7 +19,7 @@ use guard_user::{
     dataplane::mapping::Mapping,
 };
 
-use super::{Before, Case, Draw, OPEN_PORT, STRANGERS, open, policy};
+use super::{Before, Case, Draw, FIRST_SOURCE, OPEN_PORT, SOURCE_STEP, STRANGERS, open, policy};
 use crate::bench::measure::SEED;
 
 /// A million odd addresses over all of IPv4, 1.0.0.7 to 221.107.29.103: one /24 of fourteen has one.
@@ -85,6 +85,32 @@ const ONE: Before = Before {
             ..Draw::default()
         };
         fill(object, &one, &Draw::default())
+    },
+};
+
+/// Everything that the case draws is banned; without a draw, the frame's own source.
+pub const DRAWN: Before = Before {
+    size,
+    fill: |case, object| {
+        if case.draw.sources == 0 {
+            (ONE.fill)(case, object)
+        } else {
+            fill(object, &case.draw, &Draw::default())
+        }
+    },
+};
+
+/// A thousand of the sources of rules are banned.
+pub const LISTED: Before = Before {
+    size,
+    fill: |_, object| {
+        let listed = Draw {
+            sources: 1000,
+            first_source: FIRST_SOURCE,
+            source_step: SOURCE_STEP,
+            ..Draw::default()
+        };
+        fill(object, &listed, &Draw::default())
     },
 };
 

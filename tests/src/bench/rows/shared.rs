@@ -1,11 +1,11 @@
-//! What guard and xdp-filter can both do: the same packets, the same outcome.
+//! What guard and xdp-filter can both do: the same packets, the same outcome. Sources are banned, as a
+//! feed or fail2ban would have it; ports are opened or closed by rules.
 
 use guard_common::{packet::TcpFlags, testing::packet};
 use guard_user::ruleset::model::{DefaultAction, Policy, RuleAction};
-use ipnetwork::IpNetwork;
 
 use super::{
-    Before, Case, Draw, FIRST_SOURCE, SOURCE_STEP, STRANGERS, open, policy as policy_of, rule,
+    Before, Case, Draw, FIRST_SOURCE, SOURCE_STEP, STRANGERS, bans, open, policy as policy_of, rule,
 };
 
 /// Entries of xdp-filter's table of addresses: more it cannot hold.
@@ -63,17 +63,25 @@ fn listed_source(count: u32) -> Shared {
     } else {
         programs("ipv4", "allow", addresses(count))
     };
+    let case = case(name, packets, policy_of(1, |_| open(22)), 22, draw, false);
     Shared {
-        case: case(name, packets, deny_sources(count), 22, draw, false),
+        case: Case {
+            before: bans::DRAWN,
+            ..case
+        },
         theirs,
     }
 }
 
 fn unlisted_source() -> Shared {
-    let policy = deny_sources(1000);
+    let policy = policy_of(1, |_| open(22));
     let name = "pass beside 1 000 sources";
+    let case = case(name, "random other source", policy, 22, STRANGERS, true);
     Shared {
-        case: case(name, "random other source", policy, 22, STRANGERS, true),
+        case: Case {
+            before: bans::LISTED,
+            ..case
+        },
         theirs: programs("ipv4", "allow", addresses(1000)),
     }
 }
@@ -161,15 +169,6 @@ fn case(
         draw,
         passes,
         before: Before::NOTHING,
-    }
-}
-
-/// Denies single addresses by one rule, and opens port 22 to all others.
-fn deny_sources(count: u32) -> Policy {
-    let sources = (0..count).map(|n| IpNetwork::from(address(n, count)));
-    Policy {
-        rules: vec![rule(RuleAction::Deny, None, sources.collect()), open(22)],
-        ..policy_of(0, |_| open(22))
     }
 }
 
