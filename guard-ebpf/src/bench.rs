@@ -23,6 +23,9 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 
+/// Where an untagged IPv4 packet has its source.
+const SOURCE_AT: usize = 26;
+
 /// State of the random numbers.
 #[map(name = "random")]
 static RANDOM: Array<u64> = Array::with_max_entries(1, 0);
@@ -77,6 +80,28 @@ fn bench_guard(ctx: XdpContext) -> u32 {
     ingress::judge(&ctx)
 }
 
+/// What a read of memory costs here that no cache holds: one word of the table of banned addresses, by
+/// the drawn source. The next draw waits for it, so nothing hides the time.
+#[xdp]
+fn bench_read(ctx: XdpContext) -> u32 {
+    draw(&ctx);
+    let start = ctx.data();
+    if start + SOURCE_AT + 4 > ctx.data_end() {
+        return xdp_action::XDP_ABORTED;
+    }
+    // SAFETY: inside the frame, checked above; any alignment.
+    let source = u32::from_be_bytes(unsafe { *((start + SOURCE_AT) as *const [u8; 4]) });
+    let hash = (u64::from(source).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+    let bucket = maps::BAN_ADDRESSES.get_ptr(hash & maps::ban_address_mask());
+    // SAFETY: the first word of a live element.
+    let word = bucket.map_or(0, |bucket| unsafe { bucket.cast::<u64>().read_volatile() });
+    if let Some(state) = RANDOM.get_ptr_mut(0) {
+        // SAFETY: a live element; the benchmark runs on one CPU.
+        unsafe { *state ^= word };
+    }
+    xdp_action::XDP_DROP
+}
+
 /// A peer on generated packets.
 #[xdp]
 fn bench_peer(ctx: XdpContext) -> u32 {
@@ -103,7 +128,6 @@ fn bench_egress(ctx: TcContext) -> i32 {
 /// Writes a random source and destination port into an untagged IPv4 packet without options.
 #[inline(always)]
 fn draw(ctx: &XdpContext) {
-    const SOURCE_AT: usize = 26;
     const PORT_AT: usize = 36;
     let (sources, ports) = (constant!(SOURCES), constant!(PORTS));
     if sources == 0 && ports == 0 {

@@ -2,10 +2,7 @@
 //! it, or held to the ceiling of its port.
 
 use aya_ebpf::{EbpfContext as _, bindings::xdp_md, programs::XdpContext};
-use guard_common::{
-    packet::PacketReader as _,
-    policy::{Opening, is_above_ceiling, is_monitor, is_spared, may_spare},
-};
+use guard_common::policy::{Opening, is_above_ceiling, is_monitor, is_spared, may_spare};
 
 use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 
@@ -45,7 +42,7 @@ pub(crate) fn under_ceiling(ctx: &XdpContext, record: Record) -> Record {
 #[unsafe(no_mangle)]
 extern "C" fn guard_ceiling(ctx: *mut xdp_md, opening: u32, port: u32) -> u32 {
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
+    let opening = Opening::from_bits(opening as u8);
     let tables = BpfTables::without_packet();
     if !is_above_ceiling(&reader, &tables, opening, port as u16) {
         FITS
@@ -61,6 +58,6 @@ extern "C" fn guard_ceiling(ctx: *mut xdp_md, opening: u32, port: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn guard_spared(ctx: *mut xdp_md, opening: u32) -> u32 {
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
+    let opening = Opening::from_bits(opening as u8);
     u32::from(is_spared(&reader, &BpfTables::without_packet(), opening))
 }

@@ -29,6 +29,7 @@ const BARE: &str = "bench_drop";
 const GENERATOR: &str = "bench_generate";
 const GUARD: &str = "bench_guard";
 const PEER: &str = "bench_peer";
+const READ: &str = "bench_read";
 const EMPTY: &str = "bench_tc_empty";
 const EGRESS: &str = "bench_egress";
 
@@ -185,6 +186,29 @@ impl Case {
                 })?;
                 if round > 0 {
                     series.push(result.duration.as_nanos() as f64);
+                }
+            }
+        }
+        Ok(measured)
+    }
+}
+
+impl Case {
+    /// Runs the generator alone and with one read of the table of banned addresses behind it, whose end
+    /// the next packet waits for.
+    ///
+    /// # Errors
+    /// As [`Case::measure`].
+    pub fn measure_read(&self, rounds: usize, packets: u32) -> Result<[Series; 2]> {
+        let image = compile(&self.policy, &Host::default(), Stamp::default())?;
+        let mut object = self.load(&image.words)?;
+        program(&mut object, READ)?.load()?;
+        let mut measured = [Series::default(), Series::default()];
+        for round in 0..=rounds {
+            for (series, name) in measured.iter_mut().zip([GENERATOR, READ]) {
+                let took = run(&mut object, name, &self.frame, packets, XDP_DROP)?;
+                if round > 0 {
+                    series.push(took);
                 }
             }
         }

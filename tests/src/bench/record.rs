@@ -17,6 +17,8 @@ pub struct Results {
     pub rows: Vec<(&'static str, Measurement)>,
     /// An empty tc program, and guard's.
     pub egress: Option<[Series; 2]>,
+    /// The generator, and with a read of memory behind it.
+    pub read: Option<[Series; 2]>,
     /// guard beside xdp-filter.
     pub beside: Vec<Compared>,
     /// Floods at full speed.
@@ -38,10 +40,14 @@ impl Results {
             .egress
             .as_ref()
             .map(|[empty, guard]| json!({"empty_tc": of_series(empty), "guard": of_series(guard)}));
+        let read = self.read.as_ref().map(
+            |[generator, read]| json!({"generator": of_series(generator), "read": of_series(read)}),
+        );
         let document = json!({
-            "schema": 2,
+            "schema": 3,
             "rows": rows.collect::<Vec<_>>(),
             "egress_ns": egress,
+            "memory_read_ns": read,
             "beside_xdp_filter": self.beside.iter().map(of_compared).collect::<Vec<_>>(),
             "floods": self.floods.iter().map(of_flood).collect::<Vec<_>>(),
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
@@ -49,7 +55,7 @@ impl Results {
         });
         // JSON has no word for what is not finite: it becomes null.
         let measured = document.as_object().into_iter().flatten();
-        for (part, value) in measured.filter(|(part, _)| *part != "egress_ns") {
+        for (part, value) in measured.filter(|(part, _)| !part.ends_with("_ns")) {
             ensure!(
                 !has_null(value),
                 "{part}: a measurement is no number: {value}"

@@ -44,6 +44,16 @@ pub fn egress_line(empty: &Series, egress: &Series) -> String {
     )
 }
 
+/// A read of memory, beside the generator.
+#[must_use]
+pub fn read_line(generator: &Series, read: &Series) -> String {
+    format!(
+        "one read of a table of 16 MB at random, waited for: {:+.0} ns min {:+.0} ns median over the generator",
+        read.min() - generator.min(),
+        read.median() - generator.median(),
+    )
+}
+
 /// One row beside xdp-filter.
 #[must_use]
 pub fn beside_line(row: &Compared) -> String {

@@ -172,6 +172,11 @@ fn rows_of_groups(args: &Args, results: &mut Results) -> Result<()> {
         println!("{}", report::egress_line(&empty, &egress));
         results.egress = Some([empty, egress]);
     }
+    if args.wants_rows("bans") {
+        let [generator, read] = rows::bans::among_a_million().measure_read(rounds, packets)?;
+        println!("{}", report::read_line(&generator, &read));
+        results.read = Some([generator, read]);
+    }
     if !results.rows.is_empty() {
         println!("\n{}\n", report::EXPLANATION);
     }

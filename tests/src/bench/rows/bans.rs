@@ -114,19 +114,39 @@ pub const LISTED: Before = Before {
     },
 };
 
-/// The rows of this file.
+/// A source of a million that are banned.
 #[must_use]
-pub fn rows() -> Vec<Case> {
-    let policy = policy(1, |_| open(OPEN_PORT));
-    let row = |name, packets, draw, passes, before| Case {
+pub fn among_a_million() -> Case {
+    row(
+        "banned, of 1 M and 100 k prefixes",
+        "random banned source",
+        MILLION,
+        false,
+        FULL,
+    )
+}
+
+fn row(
+    name: &'static str,
+    packets: &'static str,
+    draw: Draw,
+    passes: bool,
+    before: Before,
+) -> Case {
+    Case {
         name,
         packets,
-        policy: policy.clone(),
+        policy: policy(1, |_| open(OPEN_PORT)),
         frame: packet().tcp(OPEN_PORT, TcpFlags::ACK).build(),
         draw,
         passes,
         before,
-    };
+    }
+}
+
+/// The rows of this file.
+#[must_use]
+pub fn rows() -> Vec<Case> {
     vec![
         row("banned, one", "fixed", Draw::default(), false, ONE),
         row(
@@ -136,13 +156,7 @@ pub fn rows() -> Vec<Case> {
             false,
             FEW,
         ),
-        row(
-            "banned, of 1 M and 100 k prefixes",
-            "random banned source",
-            MILLION,
-            false,
-            FULL,
-        ),
+        among_a_million(),
         row(
             "banned by one of 100 k prefixes",
             "random banned prefix",
