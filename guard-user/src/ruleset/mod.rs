@@ -7,7 +7,7 @@ pub mod describe;
 pub mod diagnostic;
 mod digest;
 pub mod edit;
-mod files;
+pub(crate) mod files;
 pub mod limit;
 pub mod model;
 pub mod names;
