@@ -5,7 +5,7 @@ pub mod ceiling;
 pub mod compile;
 pub mod describe;
 pub mod diagnostic;
-mod digest;
+pub(crate) mod digest;
 pub mod edit;
 pub(crate) mod files;
 pub mod limit;
