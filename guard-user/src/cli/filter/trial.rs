@@ -321,15 +321,19 @@ mod tests {
     fn a_journal_is_read_as_the_filter_has_it_with_the_time_that_it_knows() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("journalctl");
-        let entry = |message: &str| {
+        let entry = |process: u32, message: &str| {
             format!(
                 "{{\"__CURSOR\":\"c\",\"__REALTIME_TIMESTAMP\":\"1700000000000000\",\"_HOSTNAME\":\"srv\",\
-                 \"SYSLOG_IDENTIFIER\":\"sshd\",\"_PID\":\"7\",\"MESSAGE\":\"{message}\"}}\n"
+                 \"SYSLOG_IDENTIFIER\":\"sshd\",\"_PID\":\"{process}\",\"MESSAGE\":\"{message}\"}}\n"
             )
         };
-        let text = entry("Failed password for root from 203.0.113.7 port 40000 ssh2")
-            + &entry("Failed password for root from 2001:db8::7 port 40000 ssh2")
-            + &entry("Server listening on 0.0.0.0 port 22.");
+        let text = entry(
+            7,
+            "Failed password for root from 203.0.113.7 port 40000 ssh2",
+        ) + &entry(
+            8,
+            "Failed password for root from 2001:db8::7 port 40000 ssh2",
+        ) + &entry(9, "Server listening on 0.0.0.0 port 22.");
         std::fs::write(folder.path().join("journal"), text).unwrap();
         let script = format!("#!/bin/sh\ncat {}/journal\n", folder.path().display());
         std::fs::write(&program, script).unwrap();
@@ -358,7 +362,7 @@ mod tests {
         assert_eq!(hosts, ["2001:db8::7", "203.0.113.7"]);
         assert_eq!(
             report.missed_lines,
-            ["srv sshd[7]: Server listening on 0.0.0.0 port 22."]
+            ["srv sshd[9]: Server listening on 0.0.0.0 port 22."]
         );
         for unit in ["", "a b", "comm=x"] {
             let failure = journal(&mut filter, &program, unit, wanted).unwrap_err();

@@ -263,7 +263,12 @@ fn bans_of_all_jails_make_one_grow_if_it_says_so() {
         let ban = loop {
             match fail(&mut jail, &mut past, "203.0.113.7", 1, now) {
                 Verdict::Ban(ban) => break ban,
-                _ => now += 1,
+                Verdict::Counted(_)
+                | Verdict::Old
+                | Verdict::Banned
+                | Verdict::Spared
+                | Verdict::Named
+                | Verdict::TooWide => now += 1,
             }
         };
         assert_eq!(ban.term, Term::For(Duration::from_secs(minutes * 60)));
@@ -409,7 +414,12 @@ proptest! {
                     prop_assert_eq!(ban.prefix, prefix);
                     Some(ban.term)
                 }
-                _ => None,
+                Verdict::Counted(_)
+                | Verdict::Old
+                | Verdict::Banned
+                | Verdict::Spared
+                | Verdict::Named
+                | Verdict::TooWide => None,
             };
             prop_assert_eq!(found, expected);
             if sweeps {
