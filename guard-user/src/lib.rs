@@ -10,6 +10,8 @@ pub mod explain;
 pub mod failure;
 pub mod filters;
 pub mod host;
+pub mod jails;
 pub mod layout;
+pub mod logs;
 pub mod output;
 pub mod ruleset;

@@ -37,7 +37,12 @@ pub(super) enum Filters {
         /// Name or file
         filter: String,
         /// A log file; - for standard input
-        log: PathBuf,
+        #[arg(required_unless_present = "journal")]
+        log: Option<PathBuf>,
+        /// Instead of a file, what the journal holds of this unit of systemd; matches of journalctl
+        /// (FIELD=value) are taken, too
+        #[arg(long, value_name = "UNIT", conflicts_with = "log")]
+        journal: Option<String>,
         /// Show the lines that are no failure
         #[arg(long)]
         missed: bool,
@@ -55,15 +60,31 @@ pub(super) fn filter(action: &Filters, output: &mut Output) -> Result<Exit, Fail
         Filters::Test {
             filter,
             log,
+            journal,
             missed,
             matched,
         } => {
-            let mut filter = load(&catalog, filter).map_err(Problem::failure)?;
+            let mut spec = Spec::parse(filter).map_err(Problem::failure)?;
+            if journal.is_some() {
+                let kind = "logtype".to_owned();
+                spec.given
+                    .entry(kind)
+                    .or_insert_with(|| "journal".to_owned());
+            }
+            let mut filter = catalog.load(&spec).map_err(Problem::failure)?;
             let wanted = trial::Wanted {
                 missed: *missed,
                 matched: *matched,
             };
-            trial::run(&mut filter, log, wanted, output)
+            let source = match (journal, log) {
+                (Some(unit), _) => trial::Source::Journal(unit),
+                (None, Some(log)) => trial::Source::File(log),
+                (None, None) => {
+                    return Err(Failure::new(Exit::Usage, "there is no log to read")
+                        .help("name a log file, - for standard input, or --journal UNIT"));
+                }
+            };
+            trial::run(&mut filter, source, wanted, output)
         }
     }
 }

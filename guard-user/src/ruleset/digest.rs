@@ -3,21 +3,21 @@
 
 /// Fingerprint in the making.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Digest(u64);
+pub(crate) struct Digest(u64);
 
 impl Digest {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
     /// Adds a field; its length goes in too, so that fields cannot run into each other.
-    pub(super) fn add(&mut self, field: &[u8]) {
+    pub(crate) fn add(&mut self, field: &[u8]) {
         for byte in (field.len() as u64).to_le_bytes().iter().chain(field) {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
 
-    pub(super) const fn finish(self) -> u64 {
+    pub(crate) const fn finish(self) -> u64 {
         self.0
     }
 }

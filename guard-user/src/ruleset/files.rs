@@ -16,7 +16,7 @@ const MAX_SET_BYTES: u64 = 64 << 20;
 
 /// What a file is read for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Policy,
     Set,
 }
@@ -50,7 +50,7 @@ impl Overlay {
     }
 
     /// Bytes of the file, `None` when it does not exist. The error says what is wrong with it.
-    pub(super) fn read(&self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, String> {
+    pub(crate) fn read(&self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, String> {
         if let Some(text) = self.texts.get(path) {
             return Ok(Some(text.clone().into_bytes()));
         }

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use crate::{
     failure::{Exit, Failure, from_io},
     filters::{Failure as LoginFailure, Filter, Host, Outcome, Stamp},
+    logs::{self, Matches},
     output::Output,
+    ruleset::value::quoted,
 };
 
 /// Longer lines are cut; what comes behind is not read.
@@ -43,29 +45,26 @@ struct Report {
     missed_lines: Vec<String>,
 }
 
+/// What is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source<'s> {
+    /// A file, or standard input.
+    File(&'s Path),
+    /// The journal of a unit, or of what matches.
+    Journal(&'s str),
+}
+
 /// Reads the log.
 pub(super) fn run(
     filter: &mut Filter,
-    log: &Path,
+    source: Source<'_>,
     wanted: Wanted,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let failed = |error: &io::Error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            Failure::new(Exit::NotFound, format!("{}: {error}", log.display()))
-                .help("name a log file, or - for standard input")
-        } else {
-            from_io(log.display(), error)
-        }
+    let report = match source {
+        Source::File(log) => file(filter, log, wanted)?,
+        Source::Journal(unit) => journal(filter, Path::new("journalctl"), unit, wanted)?,
     };
-    let mut source: Box<dyn BufRead> = if log == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(BufReader::new(
-            File::open(log).map_err(|error| failed(&error))?,
-        ))
-    };
-    let report = read(filter, &mut source, wanted).map_err(|error| failed(&error))?;
     let counts = filter.counts();
     output.show(
         |out| {
@@ -129,43 +128,104 @@ pub(super) fn run(
     })
 }
 
+fn file(filter: &mut Filter, log: &Path, wanted: Wanted) -> Result<Report, Failure> {
+    let failed = |error: &io::Error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            Failure::new(Exit::NotFound, format!("{}: {error}", log.display()))
+                .help("name a log file, or - for standard input")
+        } else {
+            from_io(log.display(), error)
+        }
+    };
+    let mut source: Box<dyn BufRead> = if log == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(
+            File::open(log).map_err(|error| failed(&error))?,
+        ))
+    };
+    read(filter, &mut source, wanted).map_err(|error| failed(&error))
+}
+
+fn journal(
+    filter: &mut Filter,
+    program: &Path,
+    unit: &str,
+    wanted: Wanted,
+) -> Result<Report, Failure> {
+    let matches = if unit.contains('=') {
+        Matches::parse(unit)
+    } else {
+        Some(unit)
+            .filter(|unit| !unit.is_empty() && !unit.contains(char::is_whitespace))
+            .map(Matches::unit)
+    };
+    let Some(matches) = matches else {
+        let message = format!("{} is no unit and no match of journalctl", quoted(unit));
+        return Err(Failure::new(Exit::Usage, message)
+            .help("write ssh.service, or \"_SYSTEMD_UNIT=ssh.service + _COMM=sshd\""));
+    };
+    let mut report = Report::default();
+    let unreadable = logs::journal::entries(program, &[matches], &mut |entry| {
+        report.cut += u64::from(entry.is_cut);
+        judge(
+            filter,
+            &entry.line,
+            Stamp::Known(entry.time_ms),
+            &mut report,
+            wanted,
+        );
+    })
+    .map_err(|error| {
+        let failure = from_io(program.display(), &error);
+        if error.kind() == io::ErrorKind::NotFound {
+            failure.help("there is no journal here; name a log file")
+        } else {
+            failure
+        }
+    })?;
+    report.missed += unreadable;
+    report.lines += unreadable;
+    Ok(report)
+}
+
 fn read(filter: &mut Filter, source: &mut dyn BufRead, wanted: Wanted) -> io::Result<Report> {
     let mut report = Report::default();
     let mut line = Vec::new();
     while next_line(source, &mut line, &mut report.cut)? {
-        let now = now_ms();
-        let outcome = filter.line(&line, stamp(filter, now), now);
-        let text = || {
-            let text = String::from_utf8_lossy(&line);
-            text.trim_end_matches(['\r', '\n']).to_owned()
-        };
-        report.lines += 1;
-        match outcome {
-            Outcome::Failure(failure) => {
-                report.matched += 1;
-                report.undated += u64::from(failure.time_ms.is_none());
-                *report.patterns.entry(failure.pattern).or_default() += 1;
-                *report.hosts.entry(failure.host.to_string()).or_default() += 1;
-                if wanted.matched {
-                    report.matched_lines.push((named(&failure), text()));
-                }
+        let when = stamp(filter, now_ms());
+        judge(filter, &line, when, &mut report, wanted);
+    }
+    Ok(report)
+}
+
+fn judge(filter: &mut Filter, line: &[u8], when: Stamp, report: &mut Report, wanted: Wanted) {
+    let outcome = filter.line(line, when, now_ms());
+    let text = || {
+        let text = String::from_utf8_lossy(line);
+        text.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    report.lines += 1;
+    match outcome {
+        Outcome::Failure(failure) => {
+            report.matched += 1;
+            report.undated += u64::from(failure.time_ms.is_none());
+            *report.patterns.entry(failure.pattern).or_default() += 1;
+            *report.hosts.entry(failure.host.to_string()).or_default() += 1;
+            if wanted.matched {
+                report.matched_lines.push((named(&failure), text()));
             }
-            Outcome::Ignored => report.ignored += 1,
-            Outcome::Pending => report.pending += 1,
-            Outcome::None => {
-                let when = stamp(filter, now);
-                if filter.ignores(&line, when) {
-                    report.ignored += 1;
-                    continue;
-                }
-                report.missed += 1;
-                if wanted.missed {
-                    report.missed_lines.push(text());
-                }
+        }
+        Outcome::Ignored => report.ignored += 1,
+        Outcome::Pending => report.pending += 1,
+        Outcome::None if filter.ignores(line, when) => report.ignored += 1,
+        Outcome::None => {
+            report.missed += 1;
+            if wanted.missed {
+                report.missed_lines.push(text());
             }
         }
     }
-    Ok(report)
 }
 
 /// The next line with its line feed, cut if it is too long. `false` at the end.
@@ -255,5 +315,61 @@ mod tests {
         );
         assert_eq!(report.matched_lines.len(), 1);
         assert!(report.missed_lines[0].ends_with("connect from a[203.0.113.7]"));
+    }
+
+    #[test]
+    fn a_journal_is_read_as_the_filter_has_it_with_the_time_that_it_knows() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("journalctl");
+        let entry = |process: u32, message: &str| {
+            format!(
+                "{{\"__CURSOR\":\"c\",\"__REALTIME_TIMESTAMP\":\"1700000000000000\",\"_HOSTNAME\":\"srv\",\
+                 \"SYSLOG_IDENTIFIER\":\"sshd\",\"_PID\":\"{process}\",\"MESSAGE\":\"{message}\"}}\n"
+            )
+        };
+        let text = entry(
+            7,
+            "Failed password for root from 203.0.113.7 port 40000 ssh2",
+        ) + &entry(
+            8,
+            "Failed password for root from 2001:db8::7 port 40000 ssh2",
+        ) + &entry(9, "Server listening on 0.0.0.0 port 22.");
+        std::fs::write(folder.path().join("journal"), text).unwrap();
+        let script = format!("#!/bin/sh\ncat {}/journal\n", folder.path().display());
+        std::fs::write(&program, script).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).unwrap();
+        let given = Given::from([("logtype".to_owned(), "journal".to_owned())]);
+        let mut filter = Filter::load(&builtin::file("sshd").unwrap(), &given).unwrap();
+        let wanted = Wanted {
+            missed: true,
+            matched: true,
+        };
+
+        let begun = std::time::Instant::now();
+        let report = loop {
+            match journal(&mut filter, &program, "ssh", wanted) {
+                // Another test may have begun a child while the script was open for writing.
+                Err(failure) if failure.message.contains("busy") => {
+                    assert!(begun.elapsed().as_secs() < 20, "{failure}");
+                }
+                other => break other.unwrap(),
+            }
+        };
+
+        assert_eq!((report.lines, report.matched, report.undated), (3, 2, 0));
+        let hosts: Vec<&str> = report.hosts.keys().map(String::as_str).collect();
+        assert_eq!(hosts, ["2001:db8::7", "203.0.113.7"]);
+        assert_eq!(
+            report.missed_lines,
+            ["srv sshd[9]: Server listening on 0.0.0.0 port 22."]
+        );
+        for unit in ["", "a b", "comm=x"] {
+            let failure = journal(&mut filter, &program, unit, wanted).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{unit}");
+        }
+        let none = Path::new("/nonexistent/journalctl");
+        let failure = journal(&mut filter, none, "ssh", wanted).unwrap_err();
+        assert!(failure.help.unwrap().contains("no journal here"));
     }
 }

@@ -1,0 +1,131 @@
+//! Lengths of time as fail2ban's files write them: `600`, `10m`, `1h 30m`, `2 weeks`.
+
+use std::time::Duration;
+
+use crate::bans::term::{LONGEST, Term};
+
+/// What to write.
+pub(super) const HELP: &str =
+    "write seconds, or numbers with s, m, h, d, w, mo or y: \"10m\", \"1h 30m\"";
+
+/// Units and their seconds. A month and a year are fail2ban's: 365.25 days and a twelfth of them.
+const UNITS: [(&[&str], u64); 7] = [
+    (&["s", "ss", "se", "sec", "second", "seconds"], 1),
+    (&["m", "mm", "mi", "min", "minute", "minutes"], 60),
+    (&["h", "hh", "ho", "hou", "hour", "hours"], 3600),
+    (&["d", "dd", "da", "day", "days"], 86_400),
+    (&["w", "ww", "we", "wee", "week", "weeks"], 7 * 86_400),
+    (&["mo", "mon", "month", "months"], 2_629_800),
+    (&["y", "yy", "ye", "yea", "year", "years"], 31_557_600),
+];
+
+/// Reads a length of time, at least a second.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let mut rest = text.trim();
+    let mut seconds = 0_u64;
+    if rest.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|letter: char| !letter.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let number: u64 = rest[..digits]
+            .parse()
+            .map_err(|_| "is no length of time".to_owned())?;
+        rest = rest[digits..].trim_start();
+        let letters = rest
+            .find(|letter: char| !letter.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
+        let unit = rest[..letters].to_ascii_lowercase();
+        rest = rest[letters..].trim_start();
+        let factor = if unit.is_empty() {
+            1
+        } else {
+            UNITS
+                .iter()
+                .find(|(names, _)| names.contains(&unit.as_str()))
+                .map(|(_, factor)| *factor)
+                .ok_or_else(|| format!("has the unknown unit `{unit}`"))?
+        };
+        seconds = number
+            .checked_mul(factor)
+            .and_then(|part| seconds.checked_add(part))
+            .ok_or_else(|| "is too long".to_owned())?;
+    }
+    if seconds == 0 {
+        return Err("is shorter than a second".to_owned());
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// Reads how long a ban holds: a length of time, or `-1` for ever.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn term(text: &str) -> Result<Term, String> {
+    if ["-1", "permanent"].contains(&text.trim()) {
+        return Ok(Term::Permanent);
+    }
+    let length = parse(text)?;
+    if length > LONGEST {
+        return Err("is longer than ten years; -1 is for ever".to_owned());
+    }
+    Ok(Term::For(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_those_of_fail2ban() {
+        for (text, seconds) in [
+            ("600", 600),
+            ("10m", 600),
+            ("1h 30m", 5400),
+            ("1h30m", 5400),
+            ("1hour 30min", 5400),
+            ("1d 12h", 129_600),
+            ("2 weeks", 14 * 86_400),
+            ("1w 1d 1h 1m 1s", 694_861),
+            ("1mo", 2_629_800),
+            ("1 year", 31_557_600),
+            ("10M", 600),
+            ("1m 30", 90),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (text, what) in [
+            ("", "empty"),
+            ("soon", "no length"),
+            ("-5", "no length"),
+            ("-1", "no length"),
+            ("1.5h", "no length"),
+            ("1h-10m", "no length"),
+            ("3 fortnights", "unknown unit `fortnights`"),
+            ("0", "shorter"),
+            ("0s", "shorter"),
+            ("99999999999999999999", "no length"),
+            ("9999999999999999y", "too long"),
+            ("１m", "no length"),
+        ] {
+            let wrong = parse(text).expect_err(text);
+            assert!(wrong.contains(what), "{text}: {wrong}");
+        }
+    }
+
+    #[test]
+    fn a_ban_may_be_for_ever() {
+        assert_eq!(term("-1"), Ok(Term::Permanent));
+        assert_eq!(term("10m"), Ok(Term::For(Duration::from_secs(600))));
+        assert!(term("11y").expect_err("too long").contains("-1"));
+    }
+}

@@ -1,0 +1,380 @@
+//! The journal: one `journalctl` that follows it for all jails. It is begun again when it ends, where
+//! it stopped; a host without a journal is a state and no failure.
+
+use std::{
+    io::{self, Read},
+    os::fd::{AsFd, BorrowedFd},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Matches,
+    entry::{Entry, FIELDS, SUPPRESSED_ID},
+    file::Rest,
+    line::Splitter,
+};
+
+mod once;
+
+pub use once::entries;
+
+/// Longest entry as JSON. A message that is no text is four bytes per byte there.
+const MOST_JSON_BYTES: usize = 1 << 20;
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// First and longest pause before it is begun again; each is twice the one before.
+const PAUSE_MS: (i64, i64) = (500, 60_000);
+/// Bytes of what it complains about that are kept.
+const MOST_COMPLAINT: usize = 500;
+
+/// Where reading stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// journald's name for the last entry that was handed on.
+    pub cursor: String,
+    /// Its time in microseconds since 1970, for a journal that does not know the cursor any more.
+    pub time_us: i64,
+}
+
+/// Where to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// With what is written from now on.
+    Now,
+    /// With what was written since this time, in seconds since 1970.
+    Since(i64),
+    /// Behind this entry.
+    Behind(Position),
+}
+
+/// How it is with the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is read.
+    Followed,
+    /// There is no `journalctl` here.
+    Absent,
+    /// It ended, for this reason; it is begun again.
+    Ended(String),
+}
+
+/// What happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries that were handed on.
+    pub entries: u64,
+    /// Those of them that were too long, of which only the beginning was handed on.
+    pub cut: u64,
+    /// What `journalctl` wrote that was no entry, or longer than any.
+    pub unreadable: u64,
+    /// Messages that journald dropped, because there were too many of them (`RateLimitBurst=`).
+    pub suppressed: u64,
+    /// How often `journalctl` was begun.
+    pub starts: u64,
+}
+
+#[derive(Debug)]
+struct Follower {
+    child: Child,
+    entries: ChildStdout,
+    complaints: ChildStderr,
+}
+
+/// The journal.
+#[derive(Debug)]
+pub struct Journal {
+    program: PathBuf,
+    matches: Vec<Matches>,
+    from: From,
+    follower: Option<Follower>,
+    splitter: Splitter,
+    state: State,
+    counts: Counts,
+    complaint: String,
+    pause_ms: i64,
+    again_ms: i64,
+    /// The journal does not know the cursor; it is asked by time, and repeats what has the same second.
+    is_cursor_refused: bool,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Follows the entries that one of these means, by `journalctl` or another program of its kind.
+    /// Nothing is begun before the first `read`.
+    #[must_use]
+    pub fn new(program: &Path, matches: Vec<Matches>, from: From) -> Self {
+        Self {
+            program: program.to_path_buf(),
+            matches,
+            from,
+            follower: None,
+            splitter: Splitter::of(MOST_JSON_BYTES),
+            state: State::Ended("it was not begun yet".to_owned()),
+            counts: Counts::default(),
+            complaint: String::new(),
+            pause_ms: PAUSE_MS.0,
+            again_ms: i64::MIN,
+            is_cursor_refused: false,
+            buffer: vec![0; CHUNK_BYTES],
+        }
+    }
+
+    /// Readable when there may be something to read; none while nothing runs.
+    #[must_use]
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.follower
+            .as_ref()
+            .map(|follower| follower.entries.as_fd())
+    }
+
+    /// When to call `read` at the latest, in milliseconds of its clock; none: when `fd` is readable.
+    #[must_use]
+    pub fn due_ms(&self) -> Option<i64> {
+        self.follower.is_none().then_some(self.again_ms)
+    }
+
+    /// Hands on the entries that came, of `most` bytes or a little more. `now_ms` is in milliseconds of
+    /// a clock that only goes forward.
+    pub fn read(&mut self, now_ms: i64, most: usize, each: &mut dyn FnMut(&Entry)) -> Rest {
+        if self.follower.is_none() {
+            if now_ms < self.again_ms {
+                return Rest::Nothing;
+            }
+            self.begin(now_ms);
+        }
+        let mut left = most;
+        while left > 0 {
+            let Some(follower) = &mut self.follower else {
+                return Rest::Nothing;
+            };
+            listen(&mut follower.complaints, &mut self.complaint);
+            match follower.entries.read(&mut self.buffer) {
+                Ok(0) => {
+                    self.end(now_ms);
+                    return Rest::Nothing;
+                }
+                Ok(read) => {
+                    left = left.saturating_sub(read);
+                    self.take(read, each);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Rest::Nothing,
+                Err(error) => {
+                    self.complaint = error.to_string();
+                    self.end(now_ms);
+                    return Rest::Nothing;
+                }
+            }
+        }
+        Rest::More
+    }
+
+    /// Where reading stopped, to be saved with what the entries led to.
+    #[must_use]
+    pub fn position(&self) -> Option<&Position> {
+        match &self.from {
+            From::Behind(position) => Some(position),
+            From::Now | From::Since(_) => None,
+        }
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn take(&mut self, read: usize, each: &mut dyn FnMut(&Entry)) {
+        let Self {
+            splitter,
+            buffer,
+            matches,
+            counts,
+            from,
+            is_cursor_refused,
+            pause_ms,
+            ..
+        } = self;
+        splitter.push(&buffer[..read], |json| {
+            let Some(entry) = Entry::parse(json) else {
+                counts.unreadable += 1;
+                return;
+            };
+            if let From::Behind(last) = &*from
+                && *is_cursor_refused
+                && entry.time_us <= last.time_us
+            {
+                return;
+            }
+            *is_cursor_refused = false;
+            *pause_ms = PAUSE_MS.0;
+            *from = From::Behind(Position {
+                cursor: entry.cursor.clone(),
+                time_us: entry.time_us,
+            });
+            if let Some(number) = entry.suppressed() {
+                counts.suppressed += number;
+            }
+            if matches.is_empty() || matches.iter().any(|matches| entry.fits(matches)) {
+                counts.entries += 1;
+                counts.cut += u64::from(entry.is_cut);
+                each(&entry);
+            }
+        });
+    }
+
+    fn begin(&mut self, now_ms: i64) {
+        self.complaint.clear();
+        let spawned = self.command().spawn().and_then(|mut child| {
+            let entries = child.stdout.take();
+            let complaints = child.stderr.take();
+            let (Some(entries), Some(complaints)) = (entries, complaints) else {
+                return Err(io::Error::other("no pipe"));
+            };
+            for fd in [entries.as_fd(), complaints.as_fd()] {
+                fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            }
+            Ok(Follower {
+                child,
+                entries,
+                complaints,
+            })
+        });
+        match spawned {
+            Ok(follower) => {
+                self.follower = Some(follower);
+                self.state = State::Followed;
+                self.counts.starts += 1;
+            }
+            Err(error) => {
+                self.state = if error.kind() == io::ErrorKind::NotFound {
+                    State::Absent
+                } else {
+                    State::Ended(format!("{}: {error}", self.program.display()))
+                };
+                self.wait(now_ms);
+            }
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        let mut fields: Vec<&str> = FIELDS.to_vec();
+        for field in self.matches.iter().flat_map(Matches::fields) {
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+        command
+            .args([
+                "--follow",
+                "--no-pager",
+                "--quiet",
+                "--all",
+                "--output=json",
+            ])
+            .arg(format!("--output-fields={}", fields.join(",")));
+        match &self.from {
+            From::Now => command.arg("--lines=0"),
+            From::Since(seconds) => command.args(["--no-tail", &format!("--since=@{seconds}")]),
+            From::Behind(position) if self.is_cursor_refused => {
+                let seconds = position.time_us / 1_000_000;
+                command.args(["--no-tail", &format!("--since=@{seconds}")])
+            }
+            From::Behind(position) => {
+                command.args(["--no-tail", &format!("--after-cursor={}", position.cursor)])
+            }
+        };
+        if !self.matches.is_empty() {
+            command.args(Matches::arguments(&self.matches));
+            command.arg("+").arg(format!("MESSAGE_ID={SUPPRESSED_ID}"));
+        }
+        command
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn end(&mut self, now_ms: i64) {
+        self.splitter.end();
+        let Some(mut follower) = self.follower.take() else {
+            return;
+        };
+        listen(&mut follower.complaints, &mut self.complaint);
+        let status = stop(&mut follower.child);
+        let why = match (self.complaint.trim(), status) {
+            ("", Ok(status)) => status.to_string(),
+            ("", Err(error)) => error.to_string(),
+            (complaint, _) => complaint.to_owned(),
+        };
+        self.is_cursor_refused |= why.contains("cursor");
+        self.state = State::Ended(why);
+        self.wait(now_ms);
+    }
+
+    fn wait(&mut self, now_ms: i64) {
+        self.again_ms = now_ms.saturating_add(self.pause_ms);
+        self.pause_ms = (self.pause_ms * 2).min(PAUSE_MS.1);
+    }
+}
+
+/// Arguments that say how an entry is written. Without `--all` a long field would be left out, which
+/// would be a way to hide.
+fn form(matches: &[Matches]) -> Vec<String> {
+    let mut fields: Vec<&str> = FIELDS.to_vec();
+    for field in matches.iter().flat_map(Matches::fields) {
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+    let mut arguments = ["--no-pager", "--quiet", "--all", "--output=json"]
+        .map(str::to_owned)
+        .to_vec();
+    arguments.push(format!("--output-fields={}", fields.join(",")));
+    arguments
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if let Some(follower) = &mut self.follower {
+            // Nobody is left who could be told.
+            let _ = stop(&mut follower.child);
+        }
+    }
+}
+
+fn stop(child: &mut Child) -> io::Result<std::process::ExitStatus> {
+    // It may have ended by itself.
+    let _ = child.kill();
+    child.wait()
+}
+
+/// Keeps the end of what is written there.
+fn listen(complaints: &mut ChildStderr, kept: &mut String) {
+    let mut buffer = [0; 1024];
+    // Bounded: a program that writes without end must not keep us here.
+    for _ in 0..64 {
+        let Ok(read @ 1..) = complaints.read(&mut buffer) else {
+            return;
+        };
+        kept.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        while kept.len() > MOST_COMPLAINT {
+            kept.remove(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

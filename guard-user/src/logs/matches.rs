@@ -1,0 +1,176 @@
+//! Which entries of the journal are meant: `journalctl`'s own matches, which is how fail2ban's
+//! filters say it.
+
+use std::collections::BTreeMap;
+
+/// Terms of which one must hold: `_SYSTEMD_UNIT=ssh.service _PID=7 + _COMM=sshd`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Matches(Vec<Term>);
+
+/// In a term, one of the values of each field must be there.
+type Term = BTreeMap<String, Vec<String>>;
+
+impl Matches {
+    /// Reads matches; none if they are none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut terms = vec![Term::new()];
+        for word in words(text)? {
+            if word == "+" {
+                terms.push(Term::new());
+                continue;
+            }
+            let (field, value) = word.split_once('=')?;
+            let is_field = field
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            if field.is_empty() || !is_field {
+                return None;
+            }
+            let values = terms.last_mut()?.entry(field.to_owned()).or_default();
+            values.push(value.to_owned());
+        }
+        let is_whole = terms.iter().all(|term| !term.is_empty());
+        is_whole.then_some(Self(terms))
+    }
+
+    /// What a unit of systemd writes, and what is written about it by its processes.
+    #[must_use]
+    pub fn unit(name: &str) -> Self {
+        let name = if name.contains('.') {
+            name.to_owned()
+        } else {
+            format!("{name}.service")
+        };
+        let field = "_SYSTEMD_UNIT".to_owned();
+        Self(vec![Term::from([(field, vec![name])])])
+    }
+
+    /// The names of the fields that it looks at.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .flat_map(|term| term.keys().map(String::as_str))
+    }
+
+    /// As arguments of `journalctl`; those of several follow each other with `+`.
+    #[must_use]
+    pub fn arguments<'m>(all: impl IntoIterator<Item = &'m Self>) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for term in all.into_iter().flat_map(|matches| &matches.0) {
+            if !arguments.is_empty() {
+                arguments.push("+".to_owned());
+            }
+            for (field, values) in term {
+                arguments.extend(values.iter().map(|value| format!("{field}={value}")));
+            }
+        }
+        arguments
+    }
+
+    /// Is an entry with these fields meant?
+    #[must_use]
+    pub fn fit<'f>(&self, value_of: impl Fn(&str) -> Option<&'f str>) -> bool {
+        self.0.iter().any(|term| {
+            term.iter().all(|(field, values)| {
+                value_of(field).is_some_and(|found| values.iter().any(|value| value == found))
+            })
+        })
+    }
+}
+
+/// Words of a text, with quotation marks as a shell knows them.
+fn words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for letter in text.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            (Some(_) | None, _) => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    (quote.is_none() && !words.is_empty()).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(matches: &str, entry: &[(&str, &str)]) -> bool {
+        let matches = Matches::parse(matches).expect(matches);
+        matches.fit(|name| {
+            let found = entry.iter().find(|(field, _)| *field == name);
+            found.map(|(_, value)| *value)
+        })
+    }
+
+    #[test]
+    fn an_entry_fits_as_journalctl_has_it() {
+        let sshd = [("_SYSTEMD_UNIT", "ssh.service"), ("_COMM", "sshd")];
+        let other = [("_SYSTEMD_UNIT", "cron.service"), ("_COMM", "sshd")];
+        for (matches, first, second) in [
+            ("_SYSTEMD_UNIT=ssh.service", true, false),
+            ("_SYSTEMD_UNIT=ssh.service + _COMM=sshd", true, true),
+            ("_SYSTEMD_UNIT=ssh.service _COMM=sshd", true, false),
+            ("_SYSTEMD_UNIT=ssh.service _COMM=cron", false, false),
+            ("_SYSTEMD_UNIT=a _SYSTEMD_UNIT=cron.service", false, true),
+            ("_SYSTEMD_UNIT=ssh.service _UID=0", false, false),
+        ] {
+            assert_eq!(
+                (fits(matches, &sshd), fits(matches, &other)),
+                (first, second),
+                "{matches}"
+            );
+        }
+    }
+
+    #[test]
+    fn matches_become_arguments_of_one_child() {
+        let one = Matches::parse("_COMM=sshd _SYSTEMD_UNIT='a b' + _COMM=x").unwrap();
+        let unit = Matches::unit("nginx");
+
+        assert_eq!(
+            Matches::arguments([&one, &unit]),
+            [
+                "_COMM=sshd",
+                "_SYSTEMD_UNIT=a b",
+                "+",
+                "_COMM=x",
+                "+",
+                "_SYSTEMD_UNIT=nginx.service"
+            ]
+        );
+        assert_eq!(
+            Matches::arguments([&Matches::unit("a.socket")]),
+            ["_SYSTEMD_UNIT=a.socket"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_match_is_refused() {
+        for text in [
+            "",
+            " ",
+            "+",
+            "ssh",
+            "_COMM=a +",
+            "+ _COMM=a",
+            "_COMM=a + + _COMM=b",
+            "=a",
+            "comm=a",
+            "--file=/etc/shadow",
+            "-f",
+            "_COMM='a",
+            "_COMM=a /bin/x",
+        ] {
+            assert_eq!(Matches::parse(text), None, "{text}");
+        }
+    }
+}

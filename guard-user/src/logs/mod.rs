@@ -1,0 +1,27 @@
+//! Logs: the lines of files that are rotated, truncated and replaced, and those of the journal. What
+//! a line means is a matter of `filters`.
+
+mod checkpoint;
+mod entry;
+pub mod file;
+pub mod journal;
+mod line;
+pub mod matches;
+mod open;
+mod watch;
+
+pub use checkpoint::Checkpoint;
+pub use entry::Entry;
+pub use file::{Files, Rest, Start, State};
+pub use journal::Journal;
+pub use line::{Counts, MAX_LINE_BYTES};
+pub use matches::Matches;
+
+/// A line of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'l> {
+    /// Its bytes as they are, without the line feed; NUL, CR and broken UTF-8 included.
+    pub bytes: &'l [u8],
+    /// Was it written while nobody read? Then its time says when; else it was written just now.
+    pub is_caught_up: bool,
+}
