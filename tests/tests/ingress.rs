@@ -1,6 +1,8 @@
 //! What every frame has in common: it is counted once, by its reason, and left as it was; a new
 //! policy holds from the next frame on.
 
+use std::net::Ipv4Addr;
+
 use guard_common::{
     abi::{
         names,
@@ -9,15 +11,18 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     packet::TcpFlags,
-    testing::{packet, packet_v6},
+    testing::{packet, packet_v6, random::Random},
 };
 use guard_tests::{
     harness::{Harness, boot_time_ns},
     require,
 };
-use guard_user::ruleset::{
-    model::Policy,
-    sample::{allow, deny, policy},
+use guard_user::{
+    bans::Prefix,
+    ruleset::{
+        model::Policy,
+        sample::{allow, deny, policy},
+    },
 };
 
 #[test]
@@ -147,4 +152,38 @@ fn a_program_without_a_policy_drops_what_is_not_essential() {
     let arp = packet().ether_type(0x0806).build();
     assert_eq!(guard.run(&arp).counted, [Reason::Arp]);
     assert!(guard.object().map(names::POLICY).is_ok());
+}
+
+#[test]
+fn addresses_that_are_banned_are_found_in_buckets_that_are_crowded() {
+    if !require::root() {
+        return;
+    }
+    // More than half of the places: some buckets of eight are full, and addresses stand elsewhere.
+    const BANNED: usize = 6000;
+    let mut guard = Harness::new(&policy([allow().tcp(22)]));
+    let mut random = Random::new(1);
+    let banned: Vec<Ipv4Addr> = (0..BANNED)
+        .map(|_| Ipv4Addr::from_bits(0x1000_0000 | random.number() as u32 >> 8))
+        .collect();
+    let prefixes: Vec<Prefix> = banned
+        .iter()
+        .map(|address| Prefix::v4(*address, 32))
+        .collect();
+    guard.bans(&prefixes, 1000);
+    let crowded = guard.crowded_buckets();
+    assert!(crowded > 10, "{crowded} crowded buckets");
+    let frame = |from: Ipv4Addr| packet().from_ip(from.into()).tcp(22, TcpFlags::ACK).build();
+    for address in banned {
+        let action = guard.verdict(&frame(address), None).expect("a verdict");
+        assert_eq!(action, Action::Drop, "{address}");
+    }
+    let reasons: Vec<(Reason, u64)> = guard
+        .drain_reasons()
+        .into_iter()
+        .map(|(reason, counter)| (reason, counter.packets))
+        .collect();
+    assert_eq!(reasons, [(Reason::Banned, BANNED as u64)]);
+    let other = Ipv4Addr::new(32, 1, 2, 3);
+    guard.expect("not banned", &frame(other), Reason::RuleAllow);
 }

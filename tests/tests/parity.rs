@@ -139,7 +139,7 @@ fn ban_somebody(guard: &mut Harness, random: &mut Random) {
     };
     let bits = Prefix::single(address(source)).bits();
     let eighths = random.below(80) as u32;
-    guard.bans(Prefix::new(bits, random.pick(&lengths)), eighths);
+    guard.bans(&[Prefix::new(bits, random.pick(&lengths))], eighths);
 }
 
 /// Frames of every kind, and on top of them conversations.

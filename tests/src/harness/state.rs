@@ -16,7 +16,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::Expiry,
+        ban::{ADDRESS_WAYS, AddressEntry, BanMap, Expiry},
         counters::Event,
         flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
         image::HEADER_LIMITS,
@@ -27,7 +27,10 @@ use guard_common::{
     policy::{Arrival, Tables as _, note_outgoing},
 };
 use guard_user::{
-    bans::{prefix::Prefix, table::Writer},
+    bans::{
+        prefix::Prefix,
+        table::{Memory as _, Writer},
+    },
     dataplane::{Object, mapping::Mapping},
     host::LiveFlow,
 };
@@ -130,20 +133,33 @@ impl Harness {
         self.model.now_ns = boot_time_ns();
     }
 
-    /// Bans a prefix in kernel and model, for so many eighths of a tick from now.
+    /// Bans prefixes in kernel and model, for so many eighths of a tick from now.
     ///
     /// # Panics
-    /// When it finds no room.
-    pub fn bans(&mut self, prefix: Prefix, eighths: u32) {
+    /// When there is no room.
+    pub fn bans(&mut self, prefixes: &[Prefix], eighths: u32) {
         let now = self.model.eighths();
         let end = Expiry::after(now, eighths);
         let shared = self.object.bans().expect("tables of bans");
-        Writer::new(shared, SEED)
-            .raise(prefix, end, now)
-            .expect("room in the kernel");
-        Writer::new(&self.model.bans, SEED)
-            .raise(prefix, end, now)
-            .expect("room in the model");
+        let mut kernel = Writer::new(shared, SEED);
+        let mut model = Writer::new(&self.model.bans, SEED);
+        for prefix in prefixes {
+            kernel.raise(*prefix, end, now).expect("room in the kernel");
+            model.raise(*prefix, end, now).expect("room in the model");
+        }
+    }
+
+    /// Buckets of banned addresses from which an address was sent to its second one, in the kernel.
+    ///
+    /// # Panics
+    /// When the maps cannot be read.
+    pub fn crowded_buckets(&self) -> usize {
+        let shared = self.object.bans().expect("tables of bans");
+        let last = (ADDRESS_WAYS - 1) as u32;
+        (0..shared.sizes().addresses)
+            .map(|bucket| shared.load(BanMap::Addresses, bucket * ADDRESS_WAYS as u32 + last))
+            .filter(|word| AddressEntry::from_word(*word).is_crowded())
+            .count()
     }
 
     /// A second instance of the program on the maps of this one, as an upgrade loads it.
