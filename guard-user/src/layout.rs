@@ -119,6 +119,18 @@ impl Layout {
         self.run.join("bans.unsettled")
     }
 
+    /// Exists after a command lifted bans of jails, until the daemon has seen it.
+    #[must_use]
+    pub fn lifted_bans(&self) -> PathBuf {
+        self.run.join("bans.lifted")
+    }
+
+    /// What jails remember.
+    #[must_use]
+    pub fn jails(&self) -> PathBuf {
+        self.state.join("jails.redb")
+    }
+
     /// The daemon's socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {

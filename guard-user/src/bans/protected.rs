@@ -21,6 +21,8 @@ pub enum Why {
     Caller,
     /// The never list of the policy.
     Never,
+    /// A jail trusts it to say for whom it asks.
+    Proxy,
     /// Addresses of this kind never come from outside, or from no single host.
     Special(&'static str),
 }
@@ -33,6 +35,7 @@ impl Why {
             Self::Resolver => "a name server of this host",
             Self::Caller => "where your own SSH session comes from",
             Self::Never => "on the never list",
+            Self::Proxy => "a trusted proxy",
             Self::Special(what) => what,
         }
     }
@@ -45,6 +48,7 @@ impl Why {
             Self::Caller => {
                 "give the command from the console of this host, or from another address"
             }
+            Self::Proxy => "`proxies` of the jails name it",
             Self::Never => {
                 "`guardctl never list` shows it, `guardctl never del` takes an entry off"
             }

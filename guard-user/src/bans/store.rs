@@ -3,20 +3,16 @@
 mod change;
 mod record;
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use change::{read_counts, read_origins};
-use redb::{
-    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableDefinition,
-};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 use super::prefix::Prefix;
-use crate::failure::{Exit, Failure, from_io};
+use crate::{
+    database,
+    failure::{Exit, Failure},
+};
 
 pub use change::{Added, Change};
 pub use record::{End, Now, Origin, Record};
@@ -102,21 +98,10 @@ impl Store {
     /// # Errors
     /// When the file cannot be made, or is one of a later version.
     pub fn open(path: &Path, now: &Now) -> Result<Opened, Failure> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|error| from_io(folder.display(), &error))?;
-        }
-        let (database, quarantined) = match Database::create(path) {
-            Ok(database) => (database, None),
-            Err(error) if is_damage(&error) => {
-                let aside = put_aside(path, now)?;
-                let database = Database::create(path).map_err(|error| broken(path, &error))?;
-                (database, Some(aside))
-            }
-            Err(error) => return Err(broken(path, &error)),
-        };
-        // Whom somebody banned is nobody else's business.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-            .map_err(|error| from_io(path.display(), &error))?;
+        let database::Opened {
+            database,
+            quarantined,
+        } = database::open(path, now.wall_s, |error| broken(path, error))?;
         let store = Self {
             database,
             path: path.to_owned(),
@@ -216,23 +201,6 @@ impl Store {
     fn failed(&self, error: &dyn std::fmt::Display) -> Failure {
         broken(&self.path, error)
     }
-}
-
-/// Is it the content of the file that is wrong, and not the disk or a permission?
-fn is_damage(error: &DatabaseError) -> bool {
-    if let DatabaseError::Storage(StorageError::Io(error)) = error {
-        return [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&error.kind());
-    }
-    matches!(
-        error,
-        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::RepairAborted
-    )
-}
-
-fn put_aside(path: &Path, now: &Now) -> Result<PathBuf, Failure> {
-    let aside = path.with_extension(format!("damaged-{}", now.wall_s));
-    fs::rename(path, &aside).map_err(|error| from_io(path.display(), &error))?;
-    Ok(aside)
 }
 
 fn broken(path: &Path, error: &dyn std::fmt::Display) -> Failure {

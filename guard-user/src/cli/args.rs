@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{ban, deadline, feeds, filter};
+use super::{ban, deadline, f2b, feeds, filter, jail};
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ Examples:
   guardctl delete 2                         by number
   guardctl stats --watch                    what is dropped, port by port
   guardctl ban 203.0.113.7 --for 1d         shut a source out, of what goes on, too
+  guardctl jail enable nginx-http-auth      ban who fails to log in there, as sshd's jail does
+  guardctl jail set sshd bantime 1h         instead of 10 minutes
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found,
 7 refused (would lock out, protected address), 8 partly done or unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
@@ -89,7 +91,7 @@ pub(super) enum Command {
     },
     /// Turn guard off; the policy stays
     Disable,
-    /// Keep interfaces that come and go protected, in the foreground; needs root
+    /// Ban who fails too often in logs, and keep interfaces that come and go protected; in the foreground
     Daemon {
         #[command(flatten)]
         asked: DaemonAsked,
@@ -205,6 +207,24 @@ pub(super) enum Command {
     Feeds {
         #[command(subcommand)]
         action: Option<feeds::Feeds>,
+    },
+    /// Who fails too often is banned: jails, what they see and what they did; alone: list
+    #[command(after_help = jail::HELP)]
+    Jail {
+        #[command(subcommand)]
+        action: Option<jail::Jails>,
+    },
+    /// The verbs of fail2ban-client: status, set JAIL banip IP, unban IP, banned, …
+    #[command(after_help = f2b::HELP)]
+    F2b {
+        /// As fail2ban-client takes them
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "WORD"
+        )]
+        words: Vec<String>,
     },
     /// What makes a log line a failed login: fail2ban's filters, and guard's own
     Filter {

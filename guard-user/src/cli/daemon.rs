@@ -20,12 +20,11 @@ pub(super) fn daemon(
 ) -> Result<Exit, Failure> {
     let layout = controller.layout();
     if asked.status {
-        return match client::ask(layout, Request::Status)? {
-            Response::Status(report) => Ok(status(&report, output)),
-            other @ (Response::Pong { .. } | Response::Done | Response::Failed { .. }) => {
-                Err(unexpected(other))
-            }
+        let response = client::ask(layout, Request::Status)?;
+        let Response::Status(report) = response else {
+            return Err(unexpected(response));
         };
+        return Ok(status(&report, output));
     }
     let (request, said) = match asked {
         DaemonAsked { stop: true, .. } => (
@@ -43,15 +42,12 @@ pub(super) fn daemon(
             return Ok(Exit::Ok);
         }
     };
-    match client::ask(layout, request)? {
-        Response::Done => {
-            output.show(|out| writeln!(out, "{said}"), || json!({"done": true}));
-            Ok(Exit::Ok)
-        }
-        other @ (Response::Pong { .. } | Response::Status(_) | Response::Failed { .. }) => {
-            Err(unexpected(other))
-        }
-    }
+    let response = client::ask(layout, request)?;
+    let Response::Done = response else {
+        return Err(unexpected(response));
+    };
+    output.show(|out| writeln!(out, "{said}"), || json!({"done": true}));
+    Ok(Exit::Ok)
 }
 
 fn status(report: &Report, output: &mut Output) -> Exit {

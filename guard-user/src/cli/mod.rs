@@ -10,8 +10,10 @@ mod daemon;
 mod deadline;
 mod edit;
 mod explain;
+mod f2b;
 mod feeds;
 mod filter;
+mod jail;
 mod load;
 mod papers;
 mod power;
@@ -133,6 +135,8 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Unban { sources, all } => ban::unban(&controller, global, sources, *all, output),
         Command::Bans { action } => ban::bans(&controller, global, action.as_ref(), output),
         Command::Feeds { action } => feeds::feeds(&controller, *action, output),
+        Command::Jail { action } => jail::jail(&controller, global, action.as_ref(), output),
+        Command::F2b { words } => f2b::f2b(&controller, global, words, output),
         Command::Filter { action } => filter::filter(action, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
         Command::Apply { file, deadline } => {

@@ -3,14 +3,16 @@
 
 pub mod client;
 mod frame;
+pub mod jails;
 mod peer;
 pub mod server;
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure};
+pub use jails::{JailCounts, JailReport, JailsReport, SourceReport};
 
 /// Longest frame, without its four bytes of length.
 pub const MOST_BYTES: usize = 64 << 10;
@@ -22,7 +24,7 @@ pub const MOST_CLIENTS: usize = 16;
 pub const GROUP: &str = "guard";
 
 /// What a command wants of the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// Are you there?
@@ -31,6 +33,17 @@ pub enum Request {
     Status,
     /// Look at the interfaces now.
     Reconcile,
+    /// How is it with the jails?
+    Jails,
+    /// Read the files of jails and filters again.
+    ReloadJails,
+    /// Count a failure of this source, as if a line of a log said it.
+    Attempt {
+        /// Name of the jail.
+        jail: String,
+        /// Who.
+        source: IpAddr,
+    },
     /// End. Enforcement stays.
     Stop,
 }
@@ -38,10 +51,10 @@ pub enum Request {
 impl Request {
     /// Does it change nothing?
     #[must_use]
-    pub fn only_reads(self) -> bool {
+    pub fn only_reads(&self) -> bool {
         match self {
-            Self::Ping | Self::Status => true,
-            Self::Reconcile | Self::Stop => false,
+            Self::Ping | Self::Status | Self::Jails => true,
+            Self::Reconcile | Self::ReloadJails | Self::Attempt { .. } | Self::Stop => false,
         }
     }
 }
@@ -57,6 +70,15 @@ pub enum Response {
     },
     /// What it knows.
     Status(Report),
+    /// How it is with the jails.
+    Jails(JailsReport),
+    /// What followed from a failure, in words.
+    Counted {
+        /// Is the source banned now?
+        banned: bool,
+        /// What happened.
+        message: String,
+    },
     /// It is done.
     Done,
     /// It is refused or has failed.
@@ -150,11 +172,17 @@ pub(crate) fn unexpected(response: Response) -> Failure {
         Response::Failed { exit, message } => Failure::new(
             match exit {
                 4 => Exit::NotPermitted,
+                6 => Exit::NotFound,
+                7 => Exit::Refused,
                 _ => Exit::Failed,
             },
             format!("the daemon: {message}"),
         ),
-        Response::Pong { .. } | Response::Status(_) | Response::Done => Failure::new(
+        Response::Pong { .. }
+        | Response::Status(_)
+        | Response::Jails(_)
+        | Response::Counted { .. }
+        | Response::Done => Failure::new(
             Exit::NoAnswer,
             "the daemon answered something else than it was asked",
         )

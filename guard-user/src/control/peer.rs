@@ -20,7 +20,7 @@ pub(super) fn group() -> Option<Gid> {
 
 /// May the other end make this request? Its identity is what the kernel says it was when it
 /// connected.
-pub(super) fn may(stream: &UnixStream, request: Request) -> io::Result<bool> {
+pub(super) fn may(stream: &UnixStream, request: &Request) -> io::Result<bool> {
     let peer = stream.peer_cred()?;
     let is_root = peer.uid() == 0;
     let is_own = peer.uid() == nix::unistd::geteuid().as_raw();

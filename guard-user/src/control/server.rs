@@ -97,7 +97,7 @@ impl Drop for Door {
 /// One request, one answer.
 async fn converse(mut stream: UnixStream, desk: impl Answer) {
     let response = match frame::read::<Request>(&mut stream).await {
-        Ok(request) => match peer::may(&stream, request) {
+        Ok(request) => match peer::may(&stream, &request) {
             Ok(true) => desk.answer(request).await,
             Ok(false) => Response::failed(Exit::NotPermitted, "only root may ask this"),
             Err(error) => Response::failed(

@@ -1,9 +1,13 @@
 //! Banning and lifting bans: the store and the tables of the kernel, under the lock of commands. A
 //! change of policy that waits for its confirmation is no obstacle, and neither is a broken file.
 
+mod jails;
 mod session;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use guard_common::abi::ban::Sizes;
 use ipnetwork::IpNetwork;
@@ -23,6 +27,7 @@ use crate::{
     host::{clock as host_clock, essential, sessions},
 };
 
+pub use jails::{JailBan, JailFrame, JailOutcome};
 pub(super) use session::Session;
 
 /// A source that was banned.
@@ -54,7 +59,9 @@ pub struct Banning {
 pub enum Unban<'a> {
     /// These, as they were banned.
     Sources(&'a [String]),
-    /// Every ban of an operator.
+    /// Those of these that a jail has banned; without any, all that it has.
+    OfJail(&'a str, &'a [String]),
+    /// Every ban but those of feeds.
     All,
 }
 
@@ -89,6 +96,7 @@ pub struct Imported {
 }
 
 /// What a ban must know of the policy and the host.
+#[derive(Debug)]
 pub(super) struct Frame {
     pub(super) settings: Settings,
     pub(super) protected: Protected,
@@ -102,6 +110,32 @@ impl Controller {
     /// Exit 2 for what is no source, 7 for what is protected or too wide, 1 when a table is full.
     pub fn ban(
         &self,
+        sources: &[String],
+        term: Option<Term>,
+        reason: &str,
+        consent: Consent,
+    ) -> Result<Banning, Failure> {
+        self.ban_by(&Origin::Operator, sources, term, reason, consent)
+    }
+
+    /// The same in the name of a jail, for as long as its bans hold.
+    ///
+    /// # Errors
+    /// As [`Controller::ban`], and exit 6 when there is no such jail.
+    pub fn ban_in_jail(
+        &self,
+        jail: &str,
+        sources: &[String],
+        consent: Consent,
+    ) -> Result<Banning, Failure> {
+        let term = self.jail(jail)?.ban_time;
+        let origin = Origin::Jail(jail.to_owned());
+        self.ban_by(&origin, sources, Some(term), "by hand", consent)
+    }
+
+    fn ban_by(
+        &self,
+        origin: &Origin,
         sources: &[String],
         term: Option<Term>,
         reason: &str,
@@ -147,7 +181,7 @@ impl Controller {
             .iter()
             .map(|prefix| (*prefix, term, reason))
             .collect();
-        let outcomes = session.add(self, &Origin::Operator, &new, frame.settings, &mut |_| {})?;
+        let outcomes = session.add(self, origin, &new, frame.settings, &mut |_| {})?;
         let mut banned = planned(Added::New);
         for (banned, added) in banned.iter_mut().zip(outcomes) {
             banned.added = added;
@@ -249,32 +283,45 @@ impl Controller {
             warnings: Vec::new(),
             dry_run: consent.dry_run,
         };
-        let now = session.now.clone();
-        let lifted = match what {
-            Unban::All => {
-                let mut operators = Vec::new();
-                session.store.each(&now, |record| {
-                    if record.origin == Origin::Operator {
-                        operators.push(record.prefix);
+        let jail = match what {
+            Unban::OfJail(jail, _) => Some(Origin::Jail(jail.to_owned())),
+            Unban::Sources(_) | Unban::All => None,
+        };
+        let is_meant = |origin: &Origin| match &jail {
+            Some(jail) => origin == jail,
+            None => origin.is_liftable(),
+        };
+        let mut gone: BTreeMap<Origin, BTreeSet<Prefix>> = BTreeMap::new();
+        match what {
+            Unban::All | Unban::OfJail(_, []) => {
+                session.store.each(&session.now, |record| {
+                    if is_meant(&record.origin) {
+                        gone.entry(record.origin).or_default().insert(record.prefix);
                     }
                     true
                 })?;
-                operators
             }
-            Unban::Sources(sources) => {
-                let mut lifted = BTreeSet::new();
+            Unban::Sources(sources) | Unban::OfJail(_, sources) => {
                 for text in sources {
-                    let (prefix, warning) = session.find(text)?;
-                    lifted.insert(prefix);
-                    lifting.warnings.extend(warning);
+                    let found = session.find(text, &is_meant)?;
+                    for origin in found.origins {
+                        gone.entry(origin).or_default().insert(found.prefix);
+                    }
+                    lifting.warnings.extend(found.warning);
                 }
-                lifted.into_iter().collect()
             }
-        };
-        if !consent.dry_run {
-            session.remove(self, &Origin::Operator, &lifted)?;
         }
-        lifting.lifted = lifted;
+        if !consent.dry_run {
+            for (origin, prefixes) in &gone {
+                let prefixes: Vec<Prefix> = prefixes.iter().copied().collect();
+                session.remove(self, origin, &prefixes)?;
+            }
+            if gone.keys().any(|origin| matches!(origin, Origin::Jail(_))) {
+                self.tell_jails(&session)?;
+            }
+        }
+        let lifted: BTreeSet<Prefix> = gone.into_values().flatten().collect();
+        lifting.lifted = lifted.into_iter().collect();
         lifting.warnings.append(&mut session.warnings);
         Ok(lifting)
     }
@@ -347,6 +394,13 @@ impl Controller {
     /// The policy's part, and what this host cannot do without. The never list in force wins in the
     /// kernel even where the files cannot be read.
     pub(super) fn ban_frame(&self) -> Result<Frame, Failure> {
+        self.ban_frame_with([])
+    }
+
+    fn ban_frame_with(
+        &self,
+        more: impl IntoIterator<Item = (Prefix, Why)>,
+    ) -> Result<Frame, Failure> {
         let mut warnings = Vec::new();
         let (settings, never) = match self.load() {
             Ok(loaded) => (loaded.policy.bans, loaded.policy.never),
@@ -373,7 +427,8 @@ impl Controller {
                         .map(single(Why::Resolver)),
                 )
                 .chain(sessions::callers().into_iter().map(single(Why::Caller)))
-                .chain(never.into_iter().map(|net| (Prefix::from(net), Why::Never))),
+                .chain(never.into_iter().map(|net| (Prefix::from(net), Why::Never)))
+                .chain(more),
         );
         Ok(Frame {
             settings,

@@ -15,6 +15,7 @@ mod floods;
 mod force;
 mod heal;
 mod history;
+mod jails;
 mod journal;
 mod load;
 mod lock;
@@ -45,7 +46,7 @@ use crate::{
 
 pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
-pub use bans::{Banned, Banning, Imported, Lifting, Unban};
+pub use bans::{Banned, Banning, Imported, JailBan, JailFrame, JailOutcome, Lifting, Unban};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
@@ -54,6 +55,7 @@ pub use feeds::Reread;
 pub use floods::{Cookies, Floods};
 pub use heal::{Healing, InForce, Refresh};
 pub use history::{Entry, KEPT, Outcome, PolicyText};
+pub use jails::JailChanged;
 pub use load::{Loading, Origin};
 pub use lock::Lock;
 pub use lockout::AtRisk;

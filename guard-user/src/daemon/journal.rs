@@ -19,7 +19,7 @@ const LONGEST: usize = 500;
 pub(super) struct Journal {
     events: VecDeque<Event>,
     /// Last message about each subject that repeats itself.
-    standing: BTreeMap<&'static str, String>,
+    standing: BTreeMap<String, String>,
     is_journald: bool,
 }
 
@@ -58,12 +58,17 @@ impl Journal {
     }
 
     /// A state that lasts: told when it begins or changes, `None` when it is over.
-    pub(super) fn standing(&mut self, subject: &'static str, problem: Option<(Level, String)>) {
+    pub(super) fn standing(
+        &mut self,
+        subject: impl Into<String>,
+        problem: Option<(Level, String)>,
+    ) {
+        let subject = subject.into();
         let Some((level, message)) = problem else {
-            self.standing.remove(subject);
+            self.standing.remove(&subject);
             return;
         };
-        if self.standing.get(subject) != Some(&message) {
+        if self.standing.get(&subject) != Some(&message) {
             self.standing.insert(subject, message.clone());
             self.tell(level, message);
         }

@@ -14,7 +14,7 @@ use super::{
     journal::{Journal, now},
 };
 use crate::{
-    control::{InterfaceReport, Level, Report},
+    control::{InterfaceReport, JailsReport, Level, Report},
     controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
     dataplane::{heal::Spare, held::Watched},
     failure::Failure,
@@ -78,6 +78,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Board {
     pub(super) report: Report,
+    pub(super) jails: JailsReport,
     pub(super) journal: Journal,
 }
 

@@ -2,6 +2,7 @@
 //! answers at the control socket. Enforcement does not need it: the kernel goes on without.
 
 mod bans;
+mod detection;
 mod drift;
 mod journal;
 mod keeper;
@@ -9,7 +10,9 @@ mod single;
 
 use std::{
     future::pending,
-    io, process,
+    io,
+    net::IpAddr,
+    process,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -25,7 +28,7 @@ use tokio::{
 
 use crate::{
     control::{
-        Level, Report, Request, Response,
+        JailsReport, Level, Report, Request, Response,
         server::{Answer, Door},
     },
     controller::Controller,
@@ -33,6 +36,7 @@ use crate::{
     failure::{Exit, Failure, from_io},
     host::watch::Watch,
 };
+use detection::Supervisor;
 use journal::Journal;
 pub(crate) use journal::now;
 use keeper::{Board, Cause, Keeper, locked};
@@ -47,6 +51,8 @@ const LAST_WORK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 enum Order {
     Reconcile(oneshot::Sender<()>),
+    ReloadJails(oneshot::Sender<()>),
+    Attempt(String, IpAddr, oneshot::Sender<Response>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -86,6 +92,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
             since: now(),
             ..Report::default()
         },
+        jails: JailsReport::default(),
         journal: Journal::new(),
     }));
     let (orders, mut ordered) = mpsc::channel(crate::control::MOST_CLIENTS);
@@ -95,6 +102,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     });
     let mut serving = std::pin::pin!(serving);
     let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&board)));
+    let mut detection = Supervisor::new(controller.clone(), Arc::clone(&board));
     let mut work = Work::default();
     let mut wanted = Wanted::default();
 
@@ -107,12 +115,23 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
         select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => wanted.reload = true,
+            _ = hang_up.recv() => {
+                wanted.reload = true;
+                let (done, _) = oneshot::channel();
+                detection.reload(done);
+            }
             () = watch.changed() => wanted.look = true,
-            _ = ticks.tick() => wanted.look = true,
+            _ = ticks.tick() => {
+                wanted.look = true;
+                detection.look();
+            }
             () = &mut serving => {}
             order = ordered.recv() => match order {
                 Some(Order::Reconcile(asker)) => wanted.askers.push(asker),
+                Some(Order::ReloadJails(asker)) => detection.reload(asker),
+                Some(Order::Attempt(jail, source, asker)) => {
+                    detection.attempt(jail, source, asker);
+                }
                 Some(Order::Stop(asker)) => {
                     // Whether he still listens or not.
                     asker.send(()).unwrap_or_default();
@@ -124,6 +143,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
         }
     }
     notify(&[NotifyState::Stopping]);
+    detection.stop(LAST_WORK);
     let message = "stopped; the policy stays in force";
     locked(&board).journal.tell(Level::Info, message);
     // What was asked last is answered before the socket goes.
@@ -217,7 +237,17 @@ impl Answer for Desk {
                     ..board.report.clone()
                 })
             }
+            Request::Jails => Response::Jails(locked(&self.board).jails.clone()),
             Request::Reconcile => self.order(Order::Reconcile).await,
+            Request::ReloadJails => self.order(Order::ReloadJails).await,
+            Request::Attempt { jail, source } => {
+                let (sender, receiver) = oneshot::channel();
+                let order = Order::Attempt(jail, source, sender);
+                if self.orders.send(order).await.is_err() {
+                    return detection::nobody();
+                }
+                receiver.await.unwrap_or_else(|_| detection::nobody())
+            }
             Request::Stop => self.order(Order::Stop).await,
         }
     }

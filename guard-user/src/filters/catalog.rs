@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     builtin,
-    config::{Given, problem::Problem},
+    config::{Definition, Given, problem::Problem},
     engine::Filter,
 };
 use crate::{layout::Layout, ruleset::nearest::nearest};
@@ -197,6 +197,14 @@ impl Catalog {
                 None => "`guardctl filter list` shows the filters that there are".to_owned(),
             })
         })
+    }
+
+    /// Reads the filter that a jail names, without compiling it.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for what only compiling shows.
+    pub fn definition(&self, spec: &Spec) -> Result<Definition, Problem> {
+        Definition::read(&self.file(&spec.name)?, &spec.given)
     }
 
     /// Reads and compiles the filter that a jail names.

@@ -245,7 +245,8 @@ impl Jail {
         } else {
             &[]
         };
-        let mut spared = self.settings.ignored.iter().chain(own);
+        let settings = &self.settings;
+        let mut spared = settings.ignored.iter().chain(&settings.proxies).chain(own);
         if spared
             .clone()
             .any(|spared| spared.covers(named) || named.covers(*spared))

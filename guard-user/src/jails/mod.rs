@@ -1,9 +1,11 @@
 //! Jails: how many failures of one source are too many, and how long it is shut out for them. Knows
 //! no kernel, no logs and no clock: failures and times are given to it, and it answers.
 
+pub mod edit;
 pub mod growth;
 pub mod jail;
 pub mod past;
+pub mod proxies;
 mod read;
 pub mod settings;
 pub mod span;
@@ -13,5 +15,6 @@ mod words;
 pub use growth::Growth;
 pub use jail::{Ban, Counts, Jail, Moment, Verdict};
 pub use past::{Past, Record};
-pub use read::{FOLDER, Jails, read};
+pub(crate) use read::files_in;
+pub use read::{FOLDER, Jails, read, read_through};
 pub use settings::{JournalUse, Settings, Watched};

@@ -61,8 +61,14 @@ impl File<'_, '_> {
 /// wrote them (sshd). No folder is no mistake.
 #[must_use]
 pub fn read(etc: &Path, unwritten: &[&str]) -> Jails {
+    read_through(etc, unwritten, &Overlay::default())
+}
+
+/// The same with texts in the place of files, for an edit that is checked before it is written.
+#[must_use]
+pub fn read_through(etc: &Path, unwritten: &[&str], overlay: &Overlay) -> Jails {
     let mut jails = Jails::default();
-    let texts = texts(&etc.join(FOLDER), &mut jails.problems);
+    let texts = texts(&etc.join(FOLDER), overlay, &mut jails.problems);
     let documents: Vec<_> = texts
         .iter()
         .filter_map(|(path, text)| Some((path, text, parse(path, text, &mut jails.problems)?)))
@@ -181,16 +187,11 @@ fn inherited(base: &Settings, name: &str, is_said: bool) -> Settings {
 }
 
 /// Files of the folder in the order of their names; hidden ones are somebody's drafts.
-fn texts(folder: &Path, problems: &mut Diagnostics) -> Vec<(Arc<PathBuf>, String)> {
+pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            let message = format!("cannot be listed: {error}");
-            let file = Arc::new(folder.to_path_buf());
-            problems.push(Diagnostic::error(file, None, message));
-            return Vec::new();
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
     };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -201,7 +202,26 @@ fn texts(folder: &Path, problems: &mut Diagnostics) -> Vec<(Arc<PathBuf>, String
         })
         .collect();
     paths.sort_unstable();
-    let overlay = Overlay::default();
+    Ok(paths)
+}
+
+fn texts(
+    folder: &Path,
+    overlay: &Overlay,
+    problems: &mut Diagnostics,
+) -> Vec<(Arc<PathBuf>, String)> {
+    let mut paths = match files_in(folder) {
+        Ok(paths) => paths,
+        Err(error) => {
+            let message = format!("cannot be listed: {error}");
+            let file = Arc::new(folder.to_path_buf());
+            problems.push(Diagnostic::error(file, None, message));
+            return Vec::new();
+        }
+    };
+    paths.extend(overlay.paths().cloned());
+    paths.sort_unstable();
+    paths.dedup();
     let mut texts = Vec::new();
     for path in paths {
         let path = Arc::new(path);

@@ -69,6 +69,8 @@ pub struct Settings {
     pub ignored: Vec<Prefix>,
     /// Are the addresses of this host never counted?
     pub ignores_self: bool,
+    /// Who is trusted to say for whom he asks (`X-Forwarded-For`), and is never banned.
+    pub proxies: Vec<Prefix>,
     /// What one source is.
     pub aggregation: Aggregation,
     /// The file that says it; none for a jail that nobody wrote.
@@ -94,6 +96,7 @@ impl Settings {
             growth: Growth::default(),
             ignored: Vec::new(),
             ignores_self: true,
+            proxies: Vec::new(),
             aggregation: Aggregation { ipv4: 32, ipv6: 64 },
             file: None,
         };

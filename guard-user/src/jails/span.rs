@@ -77,6 +77,31 @@ pub fn term(text: &str) -> Result<Term, String> {
     Ok(Term::For(length))
 }
 
+/// A length as it would be written: `10m`, `5w`, `1h30m`. Parts of a second are left out.
+#[must_use]
+pub fn text(length: Duration) -> String {
+    let mut left = length.as_secs();
+    let mut text = String::new();
+    for (unit, seconds) in [
+        ("w", 604_800),
+        ("d", 86_400),
+        ("h", 3600),
+        ("m", 60),
+        ("s", 1),
+    ] {
+        let number = left / seconds;
+        left %= seconds;
+        if number > 0 {
+            text += &format!("{number}{unit}");
+        }
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use crate::ruleset::{nearest::nearest, value::quoted};
 
 /// Keys of a jail and of `[default]`.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "enabled",
     "filter",
     "mode",
@@ -14,6 +14,7 @@ pub(super) const KEYS: [&str; 13] = [
     "bantime",
     "ignoreip",
     "ignoreself",
+    "proxies",
     "usedns",
     "aggregation",
     "bantime.increment",
@@ -114,7 +115,7 @@ pub(super) fn unknown(key: &str) -> (String, String) {
     let help = match nearest(key, known) {
         Some(near) if near.contains('.') => format!("did you mean \"{near}\"?"),
         Some(near) => format!("did you mean {near}?"),
-        None => format!("a jail has {}", KEYS[..12].join(", ")),
+        None => format!("a jail has {}", KEYS[..13].join(", ")),
     };
     (format!("unknown key {}", quoted(key)), help)
 }

@@ -200,6 +200,18 @@ impl Files {
         self.counts
     }
 
+    /// Bytes that are there and were not read yet.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        let opens = self.opens.iter();
+        opens
+            .map(|open| {
+                let length = open.file().metadata().map_or(0, |found| found.len());
+                length.saturating_sub(open.checkpoint().offset)
+            })
+            .sum()
+    }
+
     /// How often a file was truncated.
     #[must_use]
     pub fn truncations(&self) -> u64 {

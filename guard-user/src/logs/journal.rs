@@ -3,7 +3,10 @@
 
 use std::{
     io::{self, Read},
-    os::fd::{AsFd, BorrowedFd},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
@@ -235,7 +238,10 @@ impl Journal {
 
     fn begin(&mut self, now_ms: i64) {
         self.complaint.clear();
-        let spawned = self.command().spawn().and_then(|mut child| {
+        let mut command = self.command();
+        // SAFETY: between fork and exec the closure makes one system call, which may be made there.
+        unsafe { command.pre_exec(end_with_us) };
+        let spawned = command.spawn().and_then(|mut child| {
             let entries = child.stdout.take();
             let complaints = child.stderr.take();
             let (Some(entries), Some(complaints)) = (entries, complaints) else {
@@ -328,6 +334,13 @@ impl Journal {
         self.again_ms = now_ms.saturating_add(self.pause_ms);
         self.pause_ms = (self.pause_ms * 2).min(PAUSE_MS.1);
     }
+}
+
+/// Whoever kills this process leaves no journalctl behind.
+fn end_with_us() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_pdeathsig(
+        nix::sys::signal::Signal::SIGKILL,
+    )?)
 }
 
 /// Arguments that say how an entry is written. Without `--all` a long field would be left out, which

@@ -45,7 +45,7 @@ impl Overlay {
     }
 
     /// Paths of the texts.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.texts.keys()
     }
 

@@ -169,6 +169,19 @@ impl<'t> Change<'t> {
             .filter(|end| !end.is_over(&self.now)))
     }
 
+    /// Who has banned exactly this prefix, of the bans that hold.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn origins_of(&self, prefix: Prefix) -> Result<Vec<Origin>, redb::Error> {
+        let names = read_origins(&self.origins)?;
+        let bans = self.of(prefix)?.into_iter();
+        Ok(bans
+            .filter_map(|(number, _)| names.get(&number))
+            .map(|name| Origin::from_name(name))
+            .collect())
+    }
+
     /// The bans of exactly this prefix that hold: origin and end.
     ///
     /// # Errors

@@ -84,6 +84,8 @@ pub enum Origin {
     Operator,
     /// A file that is read again when it changes.
     Feed(String),
+    /// What a jail saw in logs.
+    Jail(String),
 }
 
 impl Origin {
@@ -93,13 +95,24 @@ impl Origin {
         match self {
             Self::Operator => "operator".to_owned(),
             Self::Feed(name) => format!("feed {name}"),
+            Self::Jail(name) => format!("jail {name}"),
         }
     }
 
-    fn from_name(name: &str) -> Self {
-        match name.strip_prefix("feed ") {
-            Some(feed) => Self::Feed(feed.to_owned()),
-            None => Self::Operator,
+    /// Does a command lift its bans? Those of feeds come back with the next look at their file.
+    #[must_use]
+    pub fn is_liftable(&self) -> bool {
+        match self {
+            Self::Operator | Self::Jail(_) => true,
+            Self::Feed(_) => false,
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Self {
+        match name.split_once(' ') {
+            Some(("feed", feed)) => Self::Feed(feed.to_owned()),
+            Some(("jail", jail)) => Self::Jail(jail.to_owned()),
+            Some(_) | None => Self::Operator,
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::{net::IpAddr, time::Duration};
+use std::{fs, net::IpAddr, time::Duration};
 
 use super::*;
 use crate::bans::term::Term;

@@ -23,6 +23,14 @@ pub(in crate::controller) struct Session {
     pub(in crate::controller) warnings: Vec<String>,
 }
 
+/// What a text means that is to be lifted.
+pub(super) struct Lifted {
+    pub(super) prefix: Prefix,
+    pub(super) origins: Vec<Origin>,
+    /// What keeps it shut out all the same.
+    pub(super) warning: Option<String>,
+}
+
 /// More bans than these are not lifted one by one.
 const MOST_LOWERED: usize = 10_000;
 /// Between two reports of progress.
@@ -214,37 +222,45 @@ impl Session {
         result
     }
 
-    /// The ban that a text means.
-    pub(super) fn find(&self, text: &str) -> Result<(Prefix, Option<String>), Failure> {
+    /// The bans that a text means, of the origins that are meant.
+    pub(super) fn find(
+        &self,
+        text: &str,
+        is_meant: &dyn Fn(&Origin) -> bool,
+    ) -> Result<Lifted, Failure> {
         let target = Target::parse(text).map_err(Complaint::failure)?;
         // An address may have been banned as its /64, or, where that is protected, alone.
         let alone = target.address.map(Prefix::single);
         let candidates = [Some(target.prefix), alone];
         let found = self.store.change(&self.now, |change| {
-            let number = change.origin(&Origin::Operator)?;
             for prefix in candidates.into_iter().flatten() {
-                if change.end(prefix, number)?.is_some() {
+                let (meant, others): (Vec<Origin>, Vec<Origin>) = change
+                    .origins_of(prefix)?
+                    .into_iter()
+                    .partition(|origin| is_meant(origin));
+                if !meant.is_empty() {
+                    let by = others.into_iter().next();
                     let others = change.around(prefix)?.into_iter();
                     let around = others.map(|(other, _)| other);
                     let mut outer = around.filter(|other| other.covers(prefix) && *other != prefix);
-                    return Ok(Some((
-                        prefix,
-                        outer.next_back(),
-                        change.of(prefix)?.len() > 1,
-                    )));
+                    return Ok(Some((prefix, meant, outer.next_back(), by)));
                 }
             }
             Ok(None)
         })?;
-        let Some((prefix, outer, by_others)) = found else {
+        let Some((prefix, origins, outer, by)) = found else {
             return Err(self.not_banned(&target, text)?);
         };
-        let warning = match (by_others, outer) {
-            (true, _) => Some(format!("{prefix} stays banned: a feed names it")),
-            (false, Some(outer)) => Some(format!("{prefix} stays banned: {outer} is")),
-            (false, None) => None,
+        let warning = match (by, outer) {
+            (Some(by), _) => Some(format!("{prefix} stays banned by the {by}")),
+            (None, Some(outer)) => Some(format!("{prefix} stays banned: {outer} is")),
+            (None, None) => None,
         };
-        Ok((prefix, warning))
+        Ok(Lifted {
+            prefix,
+            origins,
+            warning,
+        })
     }
 
     /// Says what there is instead.
@@ -260,7 +276,7 @@ impl Session {
         Ok(match outer {
             None => failure.help("`guardctl bans list` shows what is"),
             Some(record) => match record.origin {
-                Origin::Operator => failure.help(format!(
+                Origin::Operator | Origin::Jail(_) => failure.help(format!(
                     "{} is, and holds it: `guardctl unban {}`",
                     record.prefix, record.prefix
                 )),

@@ -57,7 +57,7 @@ impl Expression {
 }
 
 /// A filter before its patterns are compiled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
     /// What failures look like; the first that matches counts.
     pub failures: Vec<Expression>,

@@ -29,7 +29,7 @@ impl fmt::Display for Place {
 }
 
 /// Why a filter is refused, or what is odd about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where; none if it is no matter of a line.
     pub place: Option<Place>,

@@ -76,7 +76,16 @@ impl File<'_, '_> {
                 self.length(value, &mut into.find_time);
             }
             "bantime" => self.ban_time(value, into),
-            "ignoreip" => self.ignored(value, into),
+            "ignoreip" => {
+                if let Some(ignored) = self.networks(word, value) {
+                    into.ignored = ignored;
+                }
+            }
+            "proxies" => {
+                if let Some(proxies) = self.networks(word, value) {
+                    into.proxies = proxies;
+                }
+            }
             "ignoreself" => self.switch(value, &mut into.ignores_self),
             "usedns" => self.names(value),
             "aggregation" => self.aggregation(value, into),
@@ -272,24 +281,22 @@ impl File<'_, '_> {
         }
     }
 
-    fn ignored(&mut self, value: &Value<'_>, into: &mut Settings) {
-        let Some(texts) = self.texts(value, "addresses and networks") else {
-            return;
-        };
-        let mut ignored = Vec::new();
+    fn networks(&mut self, key: &str, value: &Value<'_>) -> Option<Vec<Prefix>> {
+        let texts = self.texts(value, "addresses and networks")?;
+        let mut found = Vec::new();
         for (text, at) in texts {
             for word in text.split([' ', ',', '\t']).filter(|word| !word.is_empty()) {
                 match address::parse_network(word) {
-                    Ok((network, _)) => ignored.push(Prefix::from(network)),
+                    Ok((network, _)) => found.push(Prefix::from(network)),
                     Err(_) => self.error(
                         at.clone(),
-                        format!("ignoreip {} is no address and no network", quoted(word)),
+                        format!("{key} {} is no address and no network", quoted(word)),
                         "write addresses: names are never looked up, because their owners could change what they mean",
                     ),
                 }
             }
         }
-        into.ignored = ignored;
+        Some(found)
     }
 
     fn names(&mut self, value: &Value<'_>) {

@@ -1,0 +1,313 @@
+//! `jail`: who is banned for what logs say, and changing that.
+
+mod show;
+
+use std::net::IpAddr;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::args::Global;
+use crate::{
+    bans::{
+        Term,
+        store::{Now, Origin, Record},
+    },
+    control::{JailsReport, Request, Response, client, unexpected},
+    controller::Controller,
+    failure::{Exit, Failure},
+    jails::{JournalUse, Settings, span},
+    output::Output,
+};
+
+/// Below `jail --help`.
+pub(super) const HELP: &str = "\
+A jail counts failures that a filter sees in logs; whoever has maxretry of them within findtime is banned for
+bantime, longer each time. A host with sshd has a jail for it. Jails are written in /etc/guard/jails.d/*.toml;
+`set` changes one setting there: enabled, filter, mode, logpath, journal, maxretry, findtime, bantime,
+bantime.increment, bantime.factor, bantime.multipliers, bantime.maxtime, ignoreip, ignoreself, proxies.
+`guardctl daemon` does the work. Bans hold without it, and over reboots.
+Examples: jail set sshd maxretry 3    jail set sshd ignoreip 198.51.100.0/24 2001:db8::/48";
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Jails {
+    /// Show every jail in a line
+    List,
+    /// Show one jail, or each: logs and whether they are read, failures, bans. Exit 8 when one does not work,
+    /// 3 without a daemon
+    Status {
+        /// Its name
+        jail: Option<String>,
+    },
+    /// Turn a jail on; of a filter's name, if there is no such jail
+    Enable {
+        /// Its name
+        jail: String,
+    },
+    /// Turn a jail off; its bans end when they would have
+    Disable {
+        /// Its name
+        jail: String,
+    },
+    /// Change a setting
+    Set {
+        /// Its name
+        jail: String,
+        /// The setting
+        key: String,
+        /// Its value; several for a list
+        #[arg(required = true, allow_hyphen_values = true)]
+        value: Vec<String>,
+    },
+    /// Show the settings of a jail, or one of them
+    Get {
+        /// Its name
+        jail: String,
+        /// The setting
+        key: Option<String>,
+    },
+    /// Count a failure of a source, as if a log said it
+    Attempt {
+        /// Its name
+        jail: String,
+        /// Who
+        source: IpAddr,
+    },
+}
+
+pub(super) fn jail(
+    controller: &Controller,
+    global: &Global,
+    action: Option<&Jails>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match action.unwrap_or(&Jails::List) {
+        Jails::List => list(controller, output),
+        Jails::Status { jail } => status(controller, jail.as_deref(), output),
+        Jails::Enable { jail } => {
+            let value = ["true".to_owned()];
+            change(controller, global, jail, "enabled", &value, output)
+        }
+        Jails::Disable { jail } => {
+            controller.jail(jail)?;
+            let value = ["false".to_owned()];
+            change(controller, global, jail, "enabled", &value, output)
+        }
+        Jails::Set { jail, key, value } => {
+            controller.jail(jail)?;
+            change(controller, global, jail, key, value, output)
+        }
+        Jails::Get { jail, key } => get(controller, jail, key.as_deref(), output),
+        Jails::Attempt { jail, source } => attempt(controller, jail, *source, output),
+    }
+}
+
+/// What the daemon says of its jails, or why it does not.
+pub(super) fn asked(controller: &Controller) -> Result<JailsReport, Failure> {
+    let response = client::ask(controller.layout(), Request::Jails)?;
+    let Response::Jails(report) = response else {
+        return Err(unexpected(response));
+    };
+    Ok(report)
+}
+
+/// The bans of jails that hold, and the time.
+pub(super) fn banned(controller: &Controller) -> Result<(Vec<Record>, Now), Failure> {
+    let (mut records, now) = controller.bans()?;
+    records.retain(|record| matches!(record.origin, Origin::Jail(_)));
+    Ok((records, now))
+}
+
+pub(super) fn is_of(record: &Record, jail: &str) -> bool {
+    matches!(&record.origin, Origin::Jail(name) if name == jail)
+}
+
+fn list(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
+    let jails = controller.jails();
+    let (records, _) = banned(controller)?;
+    let report = asked(controller);
+    if let Err(failure) = &report {
+        let message = format!("no log is read: {}", failure.message);
+        output.warnings(&[message]);
+    }
+    let report = report.ok();
+    let rows = show::rows(&jails, report.as_ref(), &records);
+    output.show(
+        |out| show::table(out, &rows),
+        || json!({"jails": rows.iter().map(show::row_json).collect::<Vec<_>>(), "daemon": report.is_some()}),
+    );
+    output.warnings(&show::problems(&jails, report.as_ref()));
+    let is_right = rows.iter().all(|row| row.broken.is_none());
+    Ok(if is_right { Exit::Ok } else { Exit::Partial })
+}
+
+fn status(
+    controller: &Controller,
+    name: Option<&str>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let jails = controller.jails();
+    if let Some(name) = name
+        && !jails.broken.contains(name)
+    {
+        controller.jail(name)?;
+    }
+    let report = asked(controller)?;
+    let (records, now) = banned(controller)?;
+    let mut rows = show::rows(&jails, Some(&report), &records);
+    rows.retain(|row| name.is_none_or(|name| row.name == name));
+    output.show(
+        |out| {
+            for row in &rows {
+                show::whole(out, row, &report, &records, &now)?;
+            }
+            Ok(())
+        },
+        || {
+            let whole = |row| show::whole_json(row, &report, &records, &now);
+            json!({
+                "jails": rows.iter().map(whole).collect::<Vec<_>>(),
+                "journal": report.journal,
+                "problems": report.problems,
+            })
+        },
+    );
+    output.warnings(&show::problems(&jails, Some(&report)));
+    let is_right = rows.iter().all(|row| row.broken.is_none());
+    Ok(if is_right { Exit::Ok } else { Exit::Partial })
+}
+
+pub(super) fn change(
+    controller: &Controller,
+    global: &Global,
+    jail: &str,
+    key: &str,
+    words: &[String],
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let done = controller.set_jail(jail, key, words, global.dry_run)?;
+    let said = match (global.dry_run, done.has_changed) {
+        (true, true) => "would be changed",
+        (true, false) | (false, false) => "says so already",
+        (false, true) => "changed",
+    };
+    if !done.is_taken && !global.dry_run {
+        output.warnings(&[
+            "no daemon is running: it takes effect when one does (`systemctl start guard`)"
+                .to_owned(),
+        ]);
+    }
+    output.show(
+        |out| writeln!(out, "{}: {key} of jail {jail}: {said}", done.file.display()),
+        || {
+            json!({
+                "jail": jail,
+                "key": key,
+                "file": done.file,
+                "changed": done.has_changed && !global.dry_run,
+                "taken": done.is_taken,
+                "dry_run": global.dry_run,
+            })
+        },
+    );
+    Ok(Exit::Ok)
+}
+
+fn get(
+    controller: &Controller,
+    name: &str,
+    key: Option<&str>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let settings = controller.jail(name)?;
+    let all = values(&settings);
+    let shown: Vec<&(&str, Value)> = all
+        .iter()
+        .filter(|(known, _)| key.is_none_or(|key| key == *known))
+        .collect();
+    if shown.is_empty() {
+        let keys: Vec<&str> = all.iter().map(|(known, _)| *known).collect();
+        let message = format!("a jail has no setting {}", key.unwrap_or_default());
+        return Err(
+            Failure::new(Exit::Usage, message).help(format!("there are {}", keys.join(", ")))
+        );
+    }
+    output.show(
+        |out| {
+            for (known, value) in &shown {
+                match (key, value) {
+                    (Some(_), Value::String(text)) => writeln!(out, "{text}")?,
+                    (Some(_), other) => writeln!(out, "{other}")?,
+                    (None, other) => writeln!(out, "{known} = {other}")?,
+                }
+            }
+            Ok(())
+        },
+        || {
+            let pairs = shown.iter().map(|(known, value)| ((*known).to_owned(), value.clone()));
+            json!({"jail": name, "settings": pairs.collect::<serde_json::Map<_, _>>(), "file": settings.file})
+        },
+    );
+    Ok(Exit::Ok)
+}
+
+/// The settings of a jail under the names that its file has for them.
+pub(super) fn values(settings: &Settings) -> Vec<(&'static str, Value)> {
+    let length = span::text;
+    let term = |term: Term| match term {
+        Term::For(time) => length(time),
+        Term::Permanent => "-1".to_owned(),
+    };
+    let texts = |prefixes: &[crate::bans::Prefix]| {
+        prefixes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let growth = &settings.growth;
+    vec![
+        ("enabled", json!(settings.is_enabled)),
+        ("filter", json!(settings.filter)),
+        ("mode", json!(settings.mode)),
+        ("logpath", json!(settings.files)),
+        (
+            "journal",
+            match &settings.journal {
+                JournalUse::OfFilter => json!(true),
+                JournalUse::Matches(matches) => json!(matches),
+                JournalUse::No => json!(false),
+            },
+        ),
+        ("maxretry", json!(settings.max_retry)),
+        ("findtime", json!(length(settings.find_time))),
+        ("bantime", json!(term(settings.ban_time))),
+        ("bantime.increment", json!(growth.is_on)),
+        ("bantime.factor", json!(growth.factor)),
+        ("bantime.multipliers", json!(growth.multipliers)),
+        (
+            "bantime.maxtime",
+            json!(growth.most.map_or("-1".to_owned(), length)),
+        ),
+        ("ignoreip", json!(texts(&settings.ignored))),
+        ("ignoreself", json!(settings.ignores_self)),
+        ("proxies", json!(texts(&settings.proxies))),
+    ]
+}
+
+pub(super) fn attempt(
+    controller: &Controller,
+    jail: &str,
+    source: IpAddr,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let request = Request::Attempt {
+        jail: jail.to_owned(),
+        source,
+    };
+    let response = client::ask(controller.layout(), request)?;
+    let Response::Counted { banned, message } = response else {
+        return Err(unexpected(response));
+    };
+    output.show(
+        |out| writeln!(out, "{message}"),
+        || json!({"jail": jail, "source": source, "banned": banned, "message": message}),
+    );
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,132 @@
+//! Bans that jails ask for: checked like those of an operator, but one by one, since nobody is there
+//! who could be told to leave one out.
+
+use std::{collections::BTreeMap, fs};
+
+use super::{Frame, Session};
+use crate::{
+    bans::{
+        Prefix, Target, Term,
+        protected::Why,
+        store::{Added, Origin},
+        target::Reading,
+    },
+    controller::Controller,
+    failure::{Failure, from_io},
+    jails::Ban,
+};
+
+/// A ban that a jail asks for.
+#[derive(Clone, Debug)]
+pub struct JailBan {
+    /// Name of the jail.
+    pub jail: String,
+    /// Who, and for how long.
+    pub ban: Ban,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JailOutcome {
+    /// This is banned now; not all that was asked for, where the rest is protected.
+    Banned(Prefix, Added),
+    /// It is protected, and why.
+    Refused(String),
+}
+
+/// What must not be banned, as it was some time ago: it changes seldom and costs milliseconds to find out.
+#[derive(Debug)]
+pub struct JailFrame(Frame);
+
+impl Controller {
+    /// What jails must not ban; `proxies` are addresses in front of this host that speak for others.
+    ///
+    /// # Errors
+    /// When the kernel does not tell this host's addresses and routes.
+    pub fn jail_frame(
+        &self,
+        proxies: impl IntoIterator<Item = Prefix>,
+    ) -> Result<JailFrame, Failure> {
+        let proxies = proxies.into_iter().map(|prefix| (prefix, Why::Proxy));
+        Ok(JailFrame(self.ban_frame_with(proxies)?))
+    }
+
+    /// Bans what jails ask for, but for what is protected.
+    ///
+    /// # Errors
+    /// When the store cannot be written or a table is full: nothing is banned then.
+    pub fn ban_for_jails(
+        &self,
+        JailFrame(frame): &JailFrame,
+        asked: &[JailBan],
+    ) -> Result<Vec<JailOutcome>, Failure> {
+        let mut outcomes = Vec::with_capacity(asked.len());
+        let mut by_jail: BTreeMap<&str, Vec<(usize, Prefix)>> = BTreeMap::new();
+        for (index, JailBan { jail, ban }) in asked.iter().enumerate() {
+            let target = Target {
+                prefix: ban.prefix,
+                address: Some(ban.address),
+                reading: Reading::Literal,
+            };
+            outcomes.push(match frame.protected.check(&target) {
+                Ok(allowed) => {
+                    let prefixes = by_jail.entry(jail).or_default();
+                    prefixes.push((index, allowed.prefix));
+                    JailOutcome::Banned(allowed.prefix, Added::New)
+                }
+                Err(complaint) => JailOutcome::Refused(complaint.message),
+            });
+        }
+        if by_jail.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut session = self.ban_session()?;
+        for (jail, prefixes) in by_jail {
+            let reasons: Vec<String> = prefixes
+                .iter()
+                .map(|(index, _)| format!("{} failures", asked[*index].ban.failures))
+                .collect();
+            let new: Vec<(Prefix, Term, &str)> = prefixes
+                .iter()
+                .zip(&reasons)
+                .map(|((index, prefix), reason)| (*prefix, asked[*index].ban.term, reason.as_str()))
+                .collect();
+            let origin = Origin::Jail(jail.to_owned());
+            let added = session.add(self, &origin, &new, frame.settings, &mut |_| {})?;
+            for ((index, prefix), added) in prefixes.into_iter().zip(added) {
+                outcomes[index] = JailOutcome::Banned(prefix, added);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// What jails have banned, of what still holds, with the name of the jail; and the note that a command
+    /// has lifted some of it is taken away.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn banned_by_jails(&self) -> Result<Vec<(Prefix, String)>, Failure> {
+        let session = self.ban_session()?;
+        let note = self.layout.lifted_bans();
+        match fs::remove_file(&note) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(from_io(note.display(), &error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let mut banned = Vec::new();
+        session.store.each(&session.now, |record| {
+            if let Origin::Jail(jail) = record.origin {
+                banned.push((record.prefix, jail));
+            }
+            true
+        })?;
+        Ok(banned)
+    }
+
+    /// Leaves a note for the daemon, so that its jails count again whom a command let in.
+    pub(super) fn tell_jails(&self, _session: &Session) -> Result<(), Failure> {
+        let note = self.layout.lifted_bans();
+        fs::write(&note, b"").map_err(|error| from_io(note.display(), &error))
+    }
+}

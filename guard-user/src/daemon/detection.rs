@@ -1,0 +1,131 @@
+//! Detection as part of the daemon: begun with it, begun again if it breaks, and what it says is put
+//! where others can read it.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::keeper::{Board, locked};
+use crate::{
+    control::{JailsReport, Level, Response},
+    controller::Controller,
+    detect::{Attempted, Detection, Listener, Order},
+    failure::{Exit, Failure},
+};
+
+/// Between two attempts to begin.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Writes on the board.
+struct Scribe(Arc<Mutex<Board>>);
+
+impl Listener for Scribe {
+    fn tell(&self, level: Level, message: String) {
+        locked(&self.0).journal.tell(level, message);
+    }
+
+    fn standing(&self, subject: String, problem: Option<(Level, String)>) {
+        locked(&self.0).journal.standing(subject, problem);
+    }
+
+    fn report(&self, report: JailsReport) {
+        locked(&self.0).jails = report;
+    }
+}
+
+/// Keeps detection going.
+pub(super) struct Supervisor {
+    controller: Controller,
+    board: Arc<Mutex<Board>>,
+    detection: Option<Detection>,
+    next: Instant,
+}
+
+impl Supervisor {
+    pub(super) fn new(controller: Controller, board: Arc<Mutex<Board>>) -> Self {
+        let mut supervisor = Self {
+            controller,
+            board,
+            detection: None,
+            next: Instant::now(),
+        };
+        supervisor.look();
+        supervisor
+    }
+
+    /// Begins it, if it does not go on. For every second.
+    pub(super) fn look(&mut self) {
+        if let Some(ended) = self.detection.take_if(|detection| detection.has_ended()) {
+            let why = ended.why();
+            self.tell(format!(
+                "no log is read, and nobody is banned for what it says: {why}; trying again"
+            ));
+            self.next = Instant::now() + PAUSE;
+        }
+        if self.detection.is_some() || Instant::now() < self.next {
+            return;
+        }
+        self.next = Instant::now() + PAUSE;
+        match Detection::start(&self.controller, Scribe(Arc::clone(&self.board))) {
+            Ok(detection) => self.detection = Some(detection),
+            Err(error) => self.tell(format!("logs cannot be read: {error}; trying again")),
+        }
+    }
+
+    /// The files of jails anew; `done` is told when that has happened.
+    pub(super) fn reload(&self, done: oneshot::Sender<()>) {
+        // Whoever does not wait any more knows it.
+        self.order(Order::Reload(Box::new(|()| {
+            done.send(()).unwrap_or_default()
+        })));
+    }
+
+    /// A failure that an operator reports.
+    pub(super) fn attempt(&self, jail: String, source: IpAddr, done: oneshot::Sender<Response>) {
+        self.order(Order::Attempt {
+            jail,
+            source,
+            reply: Box::new(|attempted| done.send(answer(attempted)).unwrap_or_default()),
+        });
+    }
+
+    /// Ends it.
+    pub(super) fn stop(self, patience: Duration) {
+        if let Some(detection) = self.detection {
+            detection.stop(patience);
+        }
+    }
+
+    /// What nobody takes is dropped, and with it the sender that somebody waits for.
+    fn order(&self, order: Order) {
+        if let Some(detection) = &self.detection {
+            detection.order(order);
+        }
+    }
+
+    fn tell(&self, message: String) {
+        locked(&self.board).journal.tell(Level::Error, message);
+    }
+}
+
+fn answer(attempted: Result<Attempted, Failure>) -> Response {
+    match attempted {
+        Ok(Attempted { is_banned, message }) => Response::Counted {
+            banned: is_banned,
+            message,
+        },
+        Err(failure) => Response::failed(failure.exit, failure.message),
+    }
+}
+
+/// The answer when detection does not go on.
+pub(super) fn nobody() -> Response {
+    Response::failed(
+        Exit::Failed,
+        "detection has ended; `guardctl daemon --status` says why",
+    )
+}

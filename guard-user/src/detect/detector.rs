@@ -1,0 +1,480 @@
+//! The loop: read, judge, ban, save, tell, wait.
+
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    os::{fd::AsFd as _, unix::net::UnixStream},
+    path::{Path, PathBuf},
+    sync::mpsc,
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::{
+    Attempted, Listener, Order,
+    clock::{Clock, wall_ms},
+    journal::SharedJournal,
+    memory::{Memory, News},
+    present, report,
+    running::{Running, window_ms},
+    sentence::{Bench, Books},
+};
+use crate::{
+    bans::{Prefix, store::Now},
+    control::{JailsReport, Level},
+    controller::{Controller, JailBan},
+    failure::{Exit, Failure, from_io},
+    filters::Catalog,
+    jails::{Past, Verdict},
+    logs::{Checkpoint, Matches, Rest, journal::Position},
+};
+
+/// At the latest so often somebody looks: at files that tell nothing, and at what is due.
+const TICK_MS: i64 = 1000;
+/// Between two times that what jails know is saved, unless somebody was banned.
+const SAVE_MS: i64 = 10_000;
+/// Between two times that it is saved while many are banned.
+const SAVE_BANS_MS: i64 = 500;
+/// Between two looks for what is forgotten.
+const SWEEP_MS: i64 = 60_000;
+/// The program that reads the journal.
+const JOURNALCTL: &str = "journalctl";
+
+/// The detector.
+pub(super) struct Detector<L> {
+    controller: Controller,
+    listener: L,
+    orders: mpsc::Receiver<Order>,
+    door: UnixStream,
+    clock: Clock,
+    past: Past,
+    memory: Memory,
+    memory_path: PathBuf,
+    news: News,
+    running: Vec<Running>,
+    journal: Option<SharedJournal>,
+    /// Where the journal was, while no jail reads it.
+    stopped: Option<Position>,
+    bench: Bench,
+    problems: BTreeMap<&'static str, String>,
+    due: Due,
+}
+
+/// When what is done next, by the steady clock.
+#[derive(Debug, Default)]
+struct Due {
+    own_ms: i64,
+    report_ms: i64,
+    save_ms: i64,
+    sweep_ms: i64,
+}
+
+/// What an order leads to.
+enum Then {
+    GoOn,
+    End,
+}
+
+impl<L: Listener> Detector<L> {
+    /// Reads what was saved, and begins every jail.
+    pub(super) fn open(
+        controller: Controller,
+        listener: L,
+        orders: mpsc::Receiver<Order>,
+        door: UnixStream,
+    ) -> Result<Self, Failure> {
+        let memory_path = controller.layout().jails();
+        let (memory, remembered, told) = Memory::open(&memory_path, &now()?)?;
+        if let Some(told) = told {
+            listener.tell(Level::Error, told);
+        }
+        let clock = Clock::from(remembered.clock.as_ref(), &now()?);
+        let mut detector = Self {
+            bench: Bench::new(controller.clone()),
+            controller,
+            listener,
+            orders,
+            door,
+            clock,
+            past: Past::restored(remembered.past),
+            memory,
+            memory_path,
+            news: News::default(),
+            running: Vec::new(),
+            journal: None,
+            stopped: remembered.journal,
+            problems: BTreeMap::new(),
+            due: Due::default(),
+        };
+        detector.begin(remembered.files.into_iter().collect());
+        // A ban that was lifted while nobody watched.
+        detector.compare_with_bans();
+        detector.save();
+        Ok(detector)
+    }
+
+    /// Until it is told to stop.
+    pub(super) fn run(mut self) -> Result<(), Failure> {
+        loop {
+            while let Ok(order) = self.orders.try_recv() {
+                match self.obey(order) {
+                    Then::GoOn => {}
+                    Then::End => {
+                        self.save();
+                        return Ok(());
+                    }
+                }
+            }
+            if self.controller.layout().lifted_bans().exists() {
+                self.compare_with_bans();
+            }
+            let rest = self.read();
+            self.see_to_the_rest();
+            if rest == Rest::Nothing {
+                self.wait();
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Then {
+        match order {
+            Order::Stop => return Then::End,
+            Order::Reload(reply) => {
+                self.begin(BTreeMap::new());
+                self.tell_report();
+                reply(());
+            }
+            Order::Attempt {
+                jail,
+                source,
+                reply,
+            } => {
+                let attempted = self.attempt(&jail, source);
+                self.tell_report();
+                reply(attempted);
+            }
+        }
+        Then::GoOn
+    }
+
+    /// Begins the jails that the files say; those of which nothing changed go on. `saved` is where they
+    /// were in their files before a restart.
+    fn begin(&mut self, mut saved: BTreeMap<String, Vec<Checkpoint>>) {
+        let now_ms = self.clock.steady_ms();
+        let configured = present::configured(self.controller.layout());
+        let catalog = Catalog::new(self.controller.layout());
+        let mut before: BTreeMap<String, Running> = self
+            .running
+            .drain(..)
+            .map(|running| (running.jail.settings().name.clone(), running))
+            .collect();
+        let mut after = Vec::new();
+        for (name, settings) in configured.jails {
+            let old = before.remove(&name);
+            if !settings.is_enabled {
+                continue;
+            }
+            let running = match old {
+                // A filter's own file may have changed, or have come.
+                Some(old) if *old.jail.settings() == settings && old.is_current(&catalog) => old,
+                // Failures are counted again from the logs, under the new settings.
+                Some(old) => Running::new(settings, &catalog, old.places(), now_ms),
+                None => Running::new(settings, &catalog, saved.remove(&name), now_ms),
+            };
+            after.push(running);
+        }
+        // A jail whose settings are wrong goes on with those it had.
+        for name in &configured.broken {
+            let old = before.remove(name).filter(|old| old.broken.is_none());
+            let why = "its settings are wrong";
+            let running = old.unwrap_or_else(|| Running::broken(name, why));
+            after.push(running);
+        }
+        after.sort_by(|a, b| a.jail.settings().name.cmp(&b.jail.settings().name));
+        self.running = after;
+        let wrong = configured.problems.to_string();
+        let wrong = wrong.trim_end();
+        self.standing(
+            "jails",
+            (!wrong.is_empty()).then(|| format!("the files of jails are wrong:\n{wrong}")),
+        );
+        let broken = self.running.iter().filter_map(|running| {
+            let why = running.broken.as_ref()?;
+            Some(format!("jail {}: {why}", running.jail.settings().name))
+        });
+        let broken: Vec<String> = broken.collect();
+        self.standing("filters", (!broken.is_empty()).then(|| broken.join("\n")));
+        self.begin_journal();
+        self.bench.forget();
+        self.due = Due::default();
+    }
+
+    /// One journal for what all jails want of it.
+    fn begin_journal(&mut self) {
+        let mut matches: Vec<Matches> = self
+            .running
+            .iter()
+            .filter_map(|running| running.journal.as_ref())
+            .flat_map(|source| source.matches.iter().cloned())
+            .collect();
+        matches.sort_unstable();
+        matches.dedup();
+        if let Some(journal) = &self.journal {
+            if journal.is_for(&matches) {
+                return;
+            }
+            self.stopped = journal.position().or(self.stopped.take());
+            self.journal = None;
+        }
+        if matches.is_empty() {
+            return;
+        }
+        let windows = self.running.iter().filter(|r| r.journal.is_some());
+        let window = windows.map(|r| window_ms(r.jail.settings())).max();
+        self.journal = Some(SharedJournal::new(
+            Path::new(JOURNALCTL),
+            matches,
+            self.stopped.take(),
+            window.unwrap_or_default(),
+            wall_ms(),
+        ));
+    }
+
+    fn read(&mut self) -> Rest {
+        let now_ms = self.clock.steady_ms();
+        let mut asked = Vec::new();
+        let mut rest = Rest::Nothing;
+        for jail in &mut self.running {
+            if jail.read(now_ms, &mut self.past, &mut asked) == Rest::More {
+                rest = Rest::More;
+            }
+        }
+        if let Some(journal) = &mut self.journal {
+            let read = journal.read(now_ms, &mut self.running, &mut self.past, &mut asked);
+            if read == Rest::More {
+                rest = Rest::More;
+            }
+        }
+        self.carry_out(asked);
+        rest
+    }
+
+    /// Bans what is asked for, and what follows from that.
+    fn carry_out(&mut self, mut asked: Vec<JailBan>) {
+        while !asked.is_empty() {
+            let now_ms = self.clock.steady_ms();
+            let proxies: Vec<Prefix> = self
+                .running
+                .iter()
+                .flat_map(|running| running.proxies().iter().copied())
+                .collect();
+            self.due.report_ms = now_ms;
+            let carried = self.bench.carry_out(
+                &self.listener,
+                &proxies,
+                &asked,
+                Books {
+                    past: &mut self.past,
+                    news: &mut self.news,
+                    now_ms,
+                },
+            );
+            for running in &mut self.running {
+                let refused = carried.refused.get(&running.jail.settings().name);
+                running.refused += refused.copied().unwrap_or_default();
+            }
+            let problem = carried
+                .problem
+                .map(|why| format!("nothing can be banned: {why}"));
+            self.standing("bans", problem);
+            self.due.save_ms = self.due.save_ms.min(now_ms + SAVE_BANS_MS);
+            asked.clear();
+            for JailBan { jail, ban } in &carried.banned {
+                let watchers = self.running.iter_mut().filter(|r| r.watches_bans());
+                for watcher in watchers.filter(|r| r.jail.settings().name != *jail) {
+                    watcher.failed(ban.address, now_ms, &mut self.past, &mut asked);
+                }
+            }
+        }
+    }
+
+    fn attempt(&mut self, name: &str, source: std::net::IpAddr) -> Result<Attempted, Failure> {
+        let now_ms = self.clock.steady_ms();
+        let mut asked = Vec::new();
+        let mut jails = self.running.iter_mut();
+        let Some(jail) = jails.find(|running| running.jail.settings().name == name) else {
+            return Err(
+                Failure::new(Exit::NotFound, format!("no jail {name} is at work"))
+                    .help("`guardctl jail list` shows those that are"),
+            );
+        };
+        let enough = jail.jail.settings().max_retry;
+        let verdict = jail.failed(source, now_ms, &mut self.past, &mut asked);
+        let refused = jail.refused;
+        self.carry_out(asked);
+        let mut jails = self.running.iter();
+        let was_refused = jails
+            .find(|running| running.jail.settings().name == name)
+            .is_some_and(|running| running.refused > refused);
+        let (is_banned, message) = match verdict {
+            Verdict::Ban(_) if self.problems.contains_key("bans") => {
+                return Err(Failure::new(Exit::Failed, self.problems["bans"].clone()));
+            }
+            Verdict::Ban(ban) if was_refused => {
+                let message = format!("{} is protected, and not banned", ban.prefix);
+                return Err(Failure::new(Exit::Refused, message));
+            }
+            Verdict::Ban(ban) => (true, format!("{} is banned for {}", ban.prefix, ban.term)),
+            Verdict::Counted(count) => {
+                (false, format!("{source} has {count} of {enough} failures"))
+            }
+            Verdict::Banned => (true, format!("{source} is banned already")),
+            Verdict::Spared => (
+                false,
+                format!("{source} is spared (ignoreip or ignoreself)"),
+            ),
+            Verdict::Old | Verdict::Named | Verdict::TooWide => {
+                (false, format!("{source} was not counted"))
+            }
+        };
+        Ok(Attempted { is_banned, message })
+    }
+
+    /// Jails count again whom somebody let in.
+    fn compare_with_bans(&mut self) {
+        let banned = match self.controller.banned_by_jails() {
+            Ok(banned) => banned,
+            Err(failure) => {
+                self.standing("store", Some(failure.to_string()));
+                return;
+            }
+        };
+        self.standing("store", None);
+        let banned: std::collections::BTreeSet<(Prefix, String)> = banned.into_iter().collect();
+        let now_ms = self.clock.steady_ms();
+        let gone: Vec<(Prefix, String)> = self
+            .past
+            .records()
+            .filter(|(_, record)| record.until_ms > now_ms)
+            .map(|(prefix, record)| (prefix, record.jail.to_string()))
+            .filter(|ban| !banned.contains(ban))
+            .collect();
+        for (prefix, jail) in gone {
+            let changed = self.past.lifted(prefix, Some(&jail), now_ms);
+            let changed = changed.into_iter().map(|record| (prefix, record));
+            self.news.past.extend(changed);
+        }
+    }
+
+    fn see_to_the_rest(&mut self) {
+        let now_ms = self.clock.steady_ms();
+        if now_ms >= self.due.own_ms {
+            self.due.own_ms = now_ms + SAVE_MS;
+            if let Ok(network) = self.controller.network() {
+                for running in &mut self.running {
+                    let own = network.addresses.iter().map(|(address, _)| *address);
+                    running.jail.set_own(own);
+                }
+            }
+        }
+        if now_ms >= self.due.sweep_ms {
+            self.due.sweep_ms = now_ms + SWEEP_MS;
+            for running in &mut self.running {
+                running.jail.sweep(now_ms);
+            }
+            self.news.forgotten.extend(self.past.sweep(now_ms));
+        }
+        if now_ms >= self.due.save_ms {
+            self.save();
+        }
+        if now_ms >= self.due.report_ms {
+            self.tell_report();
+        }
+    }
+
+    fn save(&mut self) {
+        self.due.save_ms = self.clock.steady_ms() + SAVE_MS;
+        let Ok(now) = now() else { return };
+        let mut news = std::mem::take(&mut self.news);
+        news.files = self
+            .running
+            .iter()
+            .filter_map(|running| {
+                let places = running.places()?;
+                Some((running.jail.settings().name.clone(), places))
+            })
+            .collect();
+        let journal = self.journal.as_ref();
+        news.journal = journal.map_or_else(|| self.stopped.clone(), SharedJournal::place);
+        let saved = self
+            .memory
+            .save(&news, &self.clock.saved(&now), &self.memory_path);
+        let problem = saved.err().map(|failure| {
+            // The next time all of it.
+            self.news = News {
+                past: self
+                    .past
+                    .records()
+                    .map(|(prefix, record)| (prefix, record.clone()))
+                    .collect(),
+                ..News::default()
+            };
+            failure.to_string()
+        });
+        self.standing("memory", problem);
+    }
+
+    fn tell_report(&mut self) {
+        let now_ms = self.clock.steady_ms();
+        self.due.report_ms = now_ms + TICK_MS;
+        let journal = self.journal.as_ref();
+        self.listener.report(JailsReport {
+            jails: self
+                .running
+                .iter()
+                .map(|running| report::of(running, journal, now_ms))
+                .collect(),
+            journal: journal.map(report::of_journal),
+            problems: self.problems.values().cloned().collect(),
+        });
+    }
+
+    fn standing(&mut self, subject: &'static str, problem: Option<String>) {
+        match &problem {
+            Some(why) => self.problems.insert(subject, why.clone()),
+            None => self.problems.remove(subject),
+        };
+        let problem = problem.map(|why| (Level::Error, why));
+        self.listener.standing(format!("detect {subject}"), problem);
+    }
+
+    /// Until there is something to read, an order, or a second has passed.
+    fn wait(&mut self) {
+        let now_ms = self.clock.steady_ms();
+        let journal = self.journal.as_ref().map(SharedJournal::journal);
+        let due = journal.and_then(crate::logs::Journal::due_ms);
+        let until = due.unwrap_or(i64::MAX).min(now_ms + TICK_MS);
+        let until = until.min(self.due.save_ms);
+        let files = self
+            .running
+            .iter()
+            .filter_map(|r| r.files.as_ref()?.files.fd());
+        let journal = journal.and_then(crate::logs::Journal::fd);
+        let mut fds: Vec<PollFd<'_>> = files
+            .chain(journal)
+            .chain([self.door.as_fd()])
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        let timeout = (until - now_ms).clamp(0, TICK_MS);
+        let timeout = PollTimeout::try_from(timeout as i32).unwrap_or(PollTimeout::ZERO);
+        // A signal is as good as an event.
+        poll(&mut fds, timeout).unwrap_or_default();
+        drop(fds);
+        let mut rings = [0; 64];
+        while matches!(self.door.read(&mut rings), Ok(read) if read > 0) {}
+    }
+}
+
+fn now() -> Result<Now, Failure> {
+    Now::read().map_err(|error| from_io("cannot read which boot this is", &error))
+}

@@ -1,0 +1,316 @@
+//! What jails remember over restarts: whom they banned, and where they were in the logs.
+
+use std::{path::Path, sync::Arc};
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::clock::Saved;
+use crate::{
+    bans::{Prefix, store::Now},
+    database,
+    failure::{Exit, Failure},
+    jails::Record,
+    logs::{Checkpoint, journal::Position},
+};
+
+/// Prefix (17 bytes) and name of the jail; how often, since when and until when in ms of the steady clock.
+const PAST: TableDefinition<'_, &[u8], (u32, i64, i64)> = TableDefinition::new("past");
+/// Name of a jail; where it was in its files, as JSON.
+const FILES: TableDefinition<'_, &str, &str> = TableDefinition::new("files");
+/// The clock and the place in the journal, as JSON, and the version of all this.
+const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+
+const VERSION: &str = "1";
+/// Bytes of a prefix in a key.
+const PREFIX_BYTES: usize = 17;
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Memory {
+    database: Database,
+}
+
+/// What was in it.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) clock: Option<Saved>,
+    pub(super) past: Vec<(Prefix, Record)>,
+    pub(super) files: Vec<(String, Vec<Checkpoint>)>,
+    pub(super) journal: Option<Position>,
+}
+
+/// What to write.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Records that are new or changed.
+    pub(super) past: Vec<(Prefix, Record)>,
+    /// Sources that nothing is remembered of any more.
+    pub(super) forgotten: Vec<Prefix>,
+    /// Places of every jail that reads files; no other's are kept.
+    pub(super) files: Vec<(String, Vec<Checkpoint>)>,
+    pub(super) journal: Option<Position>,
+}
+
+impl Memory {
+    /// Opens the file or makes one, and reads it. A file that is damaged, or of a version that is not
+    /// known, is put aside; the text says so. Jails then count from nothing; bans are kept elsewhere.
+    pub(super) fn open(
+        path: &Path,
+        now: &Now,
+    ) -> Result<(Self, Remembered, Option<String>), Failure> {
+        let failed = |error: &dyn std::fmt::Display| broken(path, error);
+        let opened = database::open(path, now.wall_s, failed)?;
+        let aside = opened.quarantined;
+        let memory = Self {
+            database: opened.database,
+        };
+        match memory.read() {
+            Ok(Some(remembered)) => {
+                let told = aside.map(|aside| quarantined(path, &aside));
+                return Ok((memory, remembered, told));
+            }
+            Ok(None) | Err(_) => drop(memory),
+        }
+        let aside = database::put_aside(path, now.wall_s)?;
+        let opened = database::open(path, now.wall_s, failed)?;
+        let memory = Self {
+            database: opened.database,
+        };
+        let told = quarantined(path, &aside);
+        Ok((memory, Remembered::default(), Some(told)))
+    }
+
+    /// None: it was written by another version.
+    fn read(&self) -> Result<Option<Remembered>, redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            let version = meta.get("version")?.map(|text| text.value().to_owned());
+            match version.as_deref() {
+                Some(VERSION) => {}
+                Some(_) => return Ok(None),
+                None => {
+                    meta.insert("version", VERSION)?;
+                }
+            }
+            transaction.open_table(PAST)?;
+            transaction.open_table(FILES)?;
+        }
+        transaction.commit()?;
+        let transaction = self.database.begin_read()?;
+        let meta = transaction.open_table(META)?;
+        let mut remembered = Remembered {
+            clock: parsed(&meta, "clock")?,
+            journal: parsed(&meta, "journal")?,
+            ..Remembered::default()
+        };
+        for entry in transaction.open_table(PAST)?.iter()? {
+            let (key, value) = entry?;
+            let (count, since_ms, until_ms) = value.value();
+            let Some((prefix, jail)) = parse_key(key.value()) else {
+                continue;
+            };
+            let record = Record {
+                jail: Arc::from(jail),
+                count,
+                since_ms,
+                until_ms,
+            };
+            remembered.past.push((prefix, record));
+        }
+        for entry in transaction.open_table(FILES)?.iter()? {
+            let (jail, text) = entry?;
+            if let Ok(places) = serde_json::from_str(text.value()) {
+                remembered.files.push((jail.value().to_owned(), places));
+            }
+        }
+        Ok(Some(remembered))
+    }
+
+    /// Writes what is new, all of it or nothing.
+    pub(super) fn save(&self, news: &News, clock: &Saved, path: &Path) -> Result<(), Failure> {
+        self.write(news, clock)
+            .map_err(|error| broken(path, &error))
+    }
+
+    fn write(&self, news: &News, clock: &Saved) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut past = transaction.open_table(PAST)?;
+            for (prefix, record) in &news.past {
+                let value = (record.count, record.since_ms, record.until_ms);
+                past.insert(key(*prefix, &record.jail).as_slice(), value)?;
+            }
+            for prefix in &news.forgotten {
+                let first = prefix.to_bytes();
+                let of_source = |key: &[u8], _: (u32, i64, i64)| key.starts_with(&first);
+                let end = [&first[..], &[u8::MAX; 65]].concat();
+                for entry in past.extract_from_if(first.as_slice()..end.as_slice(), of_source)? {
+                    entry?;
+                }
+            }
+            let mut files = transaction.open_table(FILES)?;
+            files.retain(|jail, _| news.files.iter().any(|(kept, _)| kept == jail))?;
+            for (jail, places) in &news.files {
+                files.insert(jail.as_str(), json(places).as_str())?;
+            }
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("clock", json(clock).as_str())?;
+            if let Some(position) = &news.journal {
+                meta.insert("journal", json(position).as_str())?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn key(prefix: Prefix, jail: &str) -> Vec<u8> {
+    [&prefix.to_bytes()[..], jail.as_bytes()].concat()
+}
+
+fn parse_key(key: &[u8]) -> Option<(Prefix, &str)> {
+    let (prefix, jail) = key.split_at_checked(PREFIX_BYTES)?;
+    Some((Prefix::from_bytes(prefix)?, std::str::from_utf8(jail).ok()?))
+}
+
+/// What cannot be read is not there: the logs say the rest.
+fn parsed<T: DeserializeOwned>(
+    meta: &impl redb::ReadableTable<&'static str, &'static str>,
+    name: &str,
+) -> Result<Option<T>, redb::Error> {
+    let text = meta.get(name)?;
+    Ok(text.and_then(|text| serde_json::from_str(text.value()).ok()))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn quarantined(path: &Path, aside: &Path) -> String {
+    format!(
+        "{} could not be read and is now {}: jails count from nothing; bans are kept elsewhere",
+        path.display(),
+        aside.display()
+    )
+}
+
+fn broken(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    let message = format!("{}: what jails remember: {error}", path.display());
+    Failure::new(Exit::Failed, message).help("is the disk full or read-only?")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn now() -> Now {
+        Now {
+            boot_id: "one".to_owned(),
+            boot_ms: 1000,
+            wall_s: 1_700_000_000,
+        }
+    }
+
+    fn saved() -> Saved {
+        crate::detect::clock::Clock::from(None, &now()).saved(&now())
+    }
+
+    fn record(jail: &str, count: u32) -> Record {
+        Record {
+            jail: jail.into(),
+            count,
+            since_ms: -5,
+            until_ms: i64::MAX,
+        }
+    }
+
+    fn prefix(address: &str) -> Prefix {
+        Prefix::single(address.parse::<IpAddr>().unwrap())
+    }
+
+    #[test]
+    fn what_is_saved_is_read_and_what_is_forgotten_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jails.redb");
+        let (memory, remembered, told) = Memory::open(&path, &now()).unwrap();
+        assert!(remembered.past.is_empty() && remembered.clock.is_none() && told.is_none());
+        let position = Position {
+            cursor: "s=1".to_owned(),
+            time_us: 7,
+        };
+        let news = News {
+            past: vec![
+                (prefix("203.0.113.7"), record("sshd", 2)),
+                (prefix("203.0.113.7"), record("nginx", 1)),
+                (prefix("203.0.113.8"), record("sshd", 1)),
+                (prefix("2001:db8::1"), record("sshd", 3)),
+            ],
+            files: vec![("sshd".to_owned(), Vec::new())],
+            journal: Some(position.clone()),
+            ..News::default()
+        };
+        memory.save(&news, &saved(), &path).unwrap();
+        let forgotten = News {
+            forgotten: vec![prefix("203.0.113.7"), prefix("192.0.2.1")],
+            past: vec![(prefix("203.0.113.8"), record("sshd", 9))],
+            ..News::default()
+        };
+        memory.save(&forgotten, &saved(), &path).unwrap();
+        drop(memory);
+
+        let (_memory, mut remembered, told) = Memory::open(&path, &now()).unwrap();
+        remembered.past.sort_by_key(|(prefix, _)| *prefix);
+
+        assert_eq!(told, None);
+        let mut expected = vec![
+            (prefix("203.0.113.8"), record("sshd", 9)),
+            (prefix("2001:db8::1"), record("sshd", 3)),
+        ];
+        expected.sort_by_key(|(prefix, _)| *prefix);
+        assert_eq!(remembered.past, expected);
+        assert_eq!(remembered.clock, Some(saved()));
+        assert_eq!(remembered.journal, Some(position));
+        assert!(remembered.files.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jails.redb");
+        drop(Memory::open(&path, &now()).unwrap());
+        let whole = std::fs::read(&path).unwrap();
+        let other_version = {
+            let database = Database::create(&path).unwrap();
+            let transaction = database.begin_write().unwrap();
+            let mut meta = transaction.open_table(META).unwrap();
+            meta.insert("version", "99").unwrap();
+            drop(meta);
+            transaction.commit().unwrap();
+            drop(database);
+            std::fs::read(&path).unwrap()
+        };
+        let cases: [(&str, Vec<u8>); 5] = [
+            ("zeroes", vec![0; whole.len()]),
+            (
+                "garbage",
+                (0..whole.len()).map(|i| (i * 131 % 251) as u8).collect(),
+            ),
+            ("truncated", whole[..whole.len() / 3].to_vec()),
+            ("text", b"[jail]\n".to_vec()),
+            ("another version", other_version),
+        ];
+        for (what, bytes) in cases {
+            std::fs::write(&path, &bytes).unwrap();
+            let (memory, remembered, told) = Memory::open(&path, &now()).unwrap();
+            assert!(told.is_some_and(|told| told.contains("damaged-")), "{what}");
+            assert!(remembered.past.is_empty(), "{what}");
+            memory.save(&News::default(), &saved(), &path).unwrap();
+        }
+        let aside = std::fs::read_dir(folder.path()).unwrap().count() - 1;
+        assert_eq!(aside, 5, "every file is kept");
+    }
+}

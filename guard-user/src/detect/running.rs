@@ -1,0 +1,326 @@
+//! One jail at work: its filter on the lines of its files and of the journal, and what it makes of the
+//! failures.
+
+use std::net::IpAddr;
+
+use super::{clock::wall_ms, marks::Marks};
+use crate::{
+    bans::Prefix,
+    control::jails::LONGEST_REASON,
+    controller::JailBan,
+    filters::{self, Catalog, Filter, Host, Outcome, Problem, Stamp},
+    jails::{Jail, JournalUse, Moment, Past, Settings, Verdict, Watched, proxies},
+    logs::{Checkpoint, Entry, Files, Line, Matches, Rest, Start},
+};
+
+/// Bytes of the files of one jail that are read before it is another's turn.
+const BUDGET: usize = 256 * 1024;
+/// How much of a log that was never read before is looked at, for failures that still count.
+const FIRST_BYTES: u64 = 1 << 20;
+/// How much is read again after a restart, at most.
+const MOST_AGAIN: u64 = 16 << 20;
+/// How far back reading begins again, at most: a window of a day would mean the whole log.
+const MOST_WINDOW_MS: i64 = 3_600_000;
+
+/// Files, and the filter that knows their lines.
+#[derive(Debug)]
+pub(super) struct FileSource {
+    pub(super) files: Files,
+    pub(super) filter: Filter,
+    marks: Marks<Vec<Checkpoint>>,
+    /// Since when there has been more to read than was read.
+    pub(super) behind_since: Option<i64>,
+}
+
+/// The part of the journal that a jail reads. Its lines have no date, so it has a filter of its own.
+#[derive(Debug)]
+pub(super) struct JournalSource {
+    pub(super) matches: Vec<Matches>,
+    pub(super) filter: Filter,
+    pub(super) entries: u64,
+    pub(super) cut: u64,
+}
+
+/// What a jail reads with. Both are none for a jail that watches bans.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    for_files: Option<Filter>,
+    for_journal: Option<(Vec<Matches>, Filter)>,
+}
+
+impl Parts {
+    /// Loads the filters that a jail needs.
+    ///
+    /// # Errors
+    /// What is wrong with its filter, or that it has nothing to read.
+    pub(super) fn load(settings: &Settings, catalog: &Catalog) -> Result<Self, Problem> {
+        let mut parts = Self::default();
+        if settings.watched() == Watched::Bans {
+            return Ok(parts);
+        }
+        if !settings.files.is_empty() {
+            parts.for_files = Some(catalog.load(&settings.spec(false)?)?);
+        }
+        let texts = match &settings.journal {
+            JournalUse::No if parts.for_files.is_some() => return Ok(parts),
+            JournalUse::No => Some(Vec::new()),
+            JournalUse::OfFilter => None,
+            JournalUse::Matches(texts) => Some(texts.clone()),
+        };
+        let filter = catalog.load(&settings.spec(true)?)?;
+        let texts = texts.unwrap_or_else(|| filter.definition().journal.clone());
+        let matches: Vec<Matches> = texts
+            .iter()
+            .filter_map(|text| Matches::parse(text))
+            .collect();
+        if !matches.is_empty() {
+            parts.for_journal = Some((matches, filter));
+        } else if parts.for_files.is_none() {
+            let Settings { name, filter, .. } = settings;
+            let problem = Problem::new(format!(
+                "the jail {name} has nothing to read: no logpath, and the filter {filter} does not say \
+                 what of the journal it is for"
+            ));
+            return Err(problem.help(format!(
+                "`guardctl jail set {name} logpath /var/log/…`, or journal with matches of journalctl"
+            )));
+        }
+        Ok(parts)
+    }
+}
+
+/// A jail at work.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) jail: Jail,
+    pub(super) files: Option<FileSource>,
+    pub(super) journal: Option<JournalSource>,
+    /// The file of its filter.
+    pub(super) filter_file: String,
+    /// Why it does nothing.
+    pub(super) broken: Option<String>,
+    /// Bans that were not made, because the source is protected.
+    pub(super) refused: u64,
+}
+
+impl Running {
+    /// Begins, where reading stopped or with what is not too long ago.
+    pub(super) fn new(
+        settings: Settings,
+        catalog: &Catalog,
+        saved: Option<Vec<Checkpoint>>,
+        now_ms: i64,
+    ) -> Self {
+        let mut running = Self {
+            jail: Jail::new(settings.clone()),
+            files: None,
+            journal: None,
+            filter_file: String::new(),
+            broken: None,
+            refused: 0,
+        };
+        if let Err(problem) = running.begin(&settings, catalog, saved, now_ms) {
+            let mut why = one_line(&problem);
+            why.truncate(why.floor_char_boundary(LONGEST_REASON));
+            running.broken = Some(why);
+            running.files = None;
+            running.journal = None;
+        }
+        running
+    }
+
+    /// One that only says why it cannot work.
+    pub(super) fn broken(name: &str, why: &str) -> Self {
+        let mut settings = Settings::new(name);
+        settings.filter.clear();
+        Self {
+            jail: Jail::new(settings),
+            files: None,
+            journal: None,
+            filter_file: String::new(),
+            broken: Some(why.to_owned()),
+            refused: 0,
+        }
+    }
+
+    fn begin(
+        &mut self,
+        settings: &Settings,
+        catalog: &Catalog,
+        saved: Option<Vec<Checkpoint>>,
+        now_ms: i64,
+    ) -> Result<(), Problem> {
+        let parts = Parts::load(settings, catalog)?;
+        if settings.watched() == Watched::Lines {
+            let file = catalog.file(&settings.spec(false)?.name)?;
+            self.filter_file = file.display().to_string();
+        }
+        if let Some(filter) = parts.for_files {
+            let saved = saved.unwrap_or_default();
+            let start = Start::LastBytes(FIRST_BYTES);
+            let files = Files::new(&settings.files, saved, start, now_ms);
+            let mut marks = Marks::new(window_ms(settings), MOST_AGAIN);
+            marks.note(now_ms, 0, || files.checkpoints());
+            self.files = Some(FileSource {
+                files,
+                filter,
+                marks,
+                behind_since: None,
+            });
+        }
+        self.journal = parts.for_journal.map(|(matches, filter)| JournalSource {
+            matches,
+            filter,
+            entries: 0,
+            cut: 0,
+        });
+        Ok(())
+    }
+
+    /// Reads what came in its files, and says what is to be banned for it.
+    pub(super) fn read(&mut self, now_ms: i64, past: &mut Past, asked: &mut Vec<JailBan>) -> Rest {
+        let Some(source) = &mut self.files else {
+            return Rest::Nothing;
+        };
+        let (jail, filter) = (&mut self.jail, &mut source.filter);
+        let today_ms = wall_ms();
+        let rest = source.files.read(now_ms, BUDGET, &mut |_, line: Line<'_>| {
+            let Outcome::Failure(failure) = filter.line(line.bytes, Stamp::InText, today_ms) else {
+                return;
+            };
+            let when = if line.is_caught_up {
+                Moment::caught_up(now_ms, today_ms, failure.time_ms)
+            } else {
+                Moment::new(now_ms, today_ms, failure.time_ms)
+            };
+            let host = client(jail, &failure);
+            judge(jail, &host, when, past, asked);
+        });
+        source.behind_since = match rest {
+            Rest::Nothing => None,
+            Rest::More => source.behind_since.or(Some(now_ms)),
+        };
+        let read = source.files.counts().bytes;
+        source
+            .marks
+            .note(now_ms, read, || source.files.checkpoints());
+        rest
+    }
+
+    /// An entry of the journal, if it is one of this jail's.
+    pub(super) fn entry(
+        &mut self,
+        entry: &Entry,
+        now_ms: i64,
+        past: &mut Past,
+        asked: &mut Vec<JailBan>,
+    ) {
+        let Some(source) = &mut self.journal else {
+            return;
+        };
+        if !source.matches.iter().any(|matches| entry.fits(matches)) {
+            return;
+        }
+        source.entries += 1;
+        source.cut += u64::from(entry.is_cut);
+        let today_ms = wall_ms();
+        let stamp = Stamp::Known(entry.time_ms);
+        let Outcome::Failure(failure) = source.filter.line(&entry.line, stamp, today_ms) else {
+            return;
+        };
+        let said = failure.time_ms.or(Some(entry.time_ms));
+        let when = Moment::caught_up(now_ms, today_ms, said);
+        let host = client(&self.jail, &failure);
+        judge(&mut self.jail, &host, when, past, asked);
+    }
+
+    /// A failure that no line says: of an operator, or a ban by another jail.
+    pub(super) fn failed(
+        &mut self,
+        address: IpAddr,
+        now_ms: i64,
+        past: &mut Past,
+        asked: &mut Vec<JailBan>,
+    ) -> Verdict {
+        let when = Moment { now_ms, age_ms: 0 };
+        judge(&mut self.jail, &Host::Address(address), when, past, asked)
+    }
+
+    /// Is it fed with the bans of other jails?
+    pub(super) fn watches_bans(&self) -> bool {
+        self.jail.settings().watched() == Watched::Bans
+    }
+
+    /// Would its filter be the same if it were read again?
+    pub(super) fn is_current(&self, catalog: &Catalog) -> bool {
+        let settings = self.jail.settings();
+        let is_same = |old: &Filter, is_journal| {
+            let spec = settings.spec(is_journal).ok();
+            let file = spec.and_then(|spec| catalog.definition(&spec).ok());
+            file.is_some_and(|new| new == *old.definition())
+        };
+        let files = self.files.as_ref().map(|source| &source.filter);
+        let journal = self.journal.as_ref().map(|source| &source.filter);
+        self.broken.is_none()
+            && files.is_none_or(|filter| is_same(filter, false))
+            && journal.is_none_or(|filter| is_same(filter, true))
+    }
+
+    /// Where to begin again after a restart.
+    pub(super) fn places(&self) -> Option<Vec<Checkpoint>> {
+        let source = self.files.as_ref()?;
+        Some(match source.marks.oldest() {
+            Some(places) => places.clone(),
+            None => source.files.checkpoints(),
+        })
+    }
+
+    /// Proxies that it trusts.
+    pub(super) fn proxies(&self) -> &[Prefix] {
+        &self.jail.settings().proxies
+    }
+}
+
+/// How long a failure counts, as far as it matters for reading again.
+pub(super) fn window_ms(settings: &Settings) -> i64 {
+    let window = i64::try_from(settings.find_time.as_millis()).unwrap_or(i64::MAX);
+    window.min(MOST_WINDOW_MS)
+}
+
+/// Who failed: behind a trusted proxy, who that says.
+fn client(jail: &Jail, failure: &filters::Failure) -> Host {
+    let proxies = &jail.settings().proxies;
+    if proxies.is_empty() {
+        return failure.host.clone();
+    }
+    proxies::client(
+        &failure.host,
+        failure.groups.named(proxies::FORWARDED),
+        proxies,
+    )
+}
+
+fn judge(
+    jail: &mut Jail,
+    host: &Host,
+    when: Moment,
+    past: &mut Past,
+    asked: &mut Vec<JailBan>,
+) -> Verdict {
+    let verdict = jail.failed(host, when, past);
+    if let Verdict::Ban(ban) = &verdict {
+        asked.push(JailBan {
+            jail: jail.settings().name.clone(),
+            ban: ban.clone(),
+        });
+    }
+    verdict
+}
+
+fn one_line(problem: &Problem) -> String {
+    let text = match &problem.help {
+        Some(help) => format!("{problem} ({help})"),
+        None => problem.to_string(),
+    };
+    text.replace('\n', " ")
+}

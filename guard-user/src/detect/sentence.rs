@@ -1,0 +1,157 @@
+//! From what jails ask for to bans in the kernel: what must not be banned is looked up, the rest is
+//! banned, and jails are told what became of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use super::{Listener, memory::News};
+use crate::{
+    bans::{Prefix, store::Added},
+    control::Level,
+    controller::{Controller, JailBan, JailFrame, JailOutcome},
+    failure::Failure,
+    jails::Past,
+};
+
+/// For so long it is believed what must not be banned: finding out costs milliseconds, and the never list of
+/// the policy in force wins in the kernel all the same.
+const FRAME: Duration = Duration::from_secs(1);
+/// Bans that are told one by one; of more at a time there is a number.
+const MOST_TOLD: usize = 20;
+/// Refusals that are remembered, so that each is told once.
+const MOST_REFUSALS: usize = 1000;
+
+/// What carries bans out.
+#[derive(Debug)]
+pub(super) struct Bench {
+    controller: Controller,
+    frame: Option<(JailFrame, Instant)>,
+    refusals: BTreeSet<(Prefix, String)>,
+}
+
+/// Where it is written down.
+pub(super) struct Books<'b> {
+    pub(super) past: &'b mut Past,
+    pub(super) news: &'b mut News,
+    pub(super) now_ms: i64,
+}
+
+/// What became of what was asked.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    /// What is banned now, and was not before.
+    pub(super) banned: Vec<JailBan>,
+    /// How many were refused, by jail.
+    pub(super) refused: BTreeMap<String, u64>,
+    /// Why nothing could be banned.
+    pub(super) problem: Option<String>,
+}
+
+impl Bench {
+    pub(super) fn new(controller: Controller) -> Self {
+        Self {
+            controller,
+            frame: None,
+            refusals: BTreeSet::new(),
+        }
+    }
+
+    /// What may be banned is asked anew.
+    pub(super) fn forget(&mut self) {
+        self.frame = None;
+        self.refusals.clear();
+    }
+
+    /// Bans, notes in `news` what must be remembered, and tells.
+    pub(super) fn carry_out(
+        &mut self,
+        listener: &impl Listener,
+        proxies: &[Prefix],
+        asked: &[JailBan],
+        Books { past, news, now_ms }: Books<'_>,
+    ) -> Carried {
+        let mut carried = Carried::default();
+        let outcomes = match self.decide(proxies, asked) {
+            Ok(outcomes) => outcomes,
+            Err(failure) => {
+                // Nothing was banned: whoever fails again is judged again.
+                for JailBan { jail, ban } in asked {
+                    let changed = past.lifted(ban.prefix, Some(jail), now_ms);
+                    news.past
+                        .extend(changed.into_iter().map(|record| (ban.prefix, record)));
+                }
+                carried.problem = Some(failure.to_string());
+                return carried;
+            }
+        };
+        let mut told = 0;
+        for (JailBan { jail, ban }, outcome) in asked.iter().zip(outcomes) {
+            news.past.push((ban.prefix, ban.record.clone()));
+            let is_as_asked =
+                matches!(&outcome, JailOutcome::Banned(prefix, _) if *prefix == ban.prefix);
+            if !is_as_asked {
+                // Not all of the source is shut out, so it is counted on.
+                let changed = past.lifted(ban.prefix, Some(jail), now_ms);
+                news.past
+                    .extend(changed.into_iter().map(|record| (ban.prefix, record)));
+            }
+            match outcome {
+                JailOutcome::Banned(prefix, added) => {
+                    if added != Added::Known {
+                        carried.banned.push(JailBan {
+                            jail: jail.clone(),
+                            ban: ban.clone(),
+                        });
+                    }
+                    told += 1;
+                    if told <= MOST_TOLD {
+                        let whole = if is_as_asked {
+                            ""
+                        } else {
+                            ", and not its network, which holds what is protected"
+                        };
+                        let message = format!(
+                            "jail {jail}: {prefix} is banned for {} ({} failures, the last of {}{whole})",
+                            ban.term, ban.failures, ban.address
+                        );
+                        listener.tell(Level::Info, message);
+                    }
+                }
+                JailOutcome::Refused(why) => {
+                    *carried.refused.entry(jail.clone()).or_default() += 1;
+                    if self.refusals.len() >= MOST_REFUSALS {
+                        self.refusals.clear();
+                    }
+                    if self.refusals.insert((ban.prefix, jail.clone())) {
+                        let message = format!("jail {jail}: not banned: {why}");
+                        listener.tell(Level::Warning, message);
+                    }
+                }
+            }
+        }
+        if told > MOST_TOLD {
+            let message = format!("jails: {} more sources are banned", told - MOST_TOLD);
+            listener.tell(Level::Info, message);
+        }
+        carried
+    }
+
+    fn decide(
+        &mut self,
+        proxies: &[Prefix],
+        asked: &[JailBan],
+    ) -> Result<Vec<JailOutcome>, Failure> {
+        let is_fresh = |(_, since): &(JailFrame, Instant)| since.elapsed() < FRAME;
+        let frame = match self.frame.take().filter(is_fresh) {
+            Some(fresh) => fresh,
+            None => {
+                let frame = self.controller.jail_frame(proxies.iter().copied())?;
+                (frame, Instant::now())
+            }
+        };
+        let (frame, _) = self.frame.insert(frame);
+        self.controller.ban_for_jails(frame, asked)
+    }
+}
