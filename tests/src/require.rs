@@ -20,7 +20,7 @@ pub fn program(name: &str) -> bool {
 }
 
 /// Programs whose package has another name.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("busybox", "busybox-static"),
     ("conntrack", "conntrack"),
     ("dhclient", "isc-dhcp-client"),
@@ -31,6 +31,7 @@ const PACKAGES: [(&str, &str); 15] = [
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
     ("nsenter", "util-linux"),
+    ("rsyslogd", "rsyslog"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
     ("trafgen", "netsniff-ng"),

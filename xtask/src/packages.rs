@@ -35,6 +35,7 @@ pub(crate) const TESTS: &[&str] = &[
     "conntrack",
     "systemd",
     "fail2ban",
+    "rsyslog",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.
@@ -56,6 +57,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("ufw", "ufw"),
     ("radvd", "radvd"),
     ("fail2ban", "fail2ban"),
+    ("rsyslog", "rsyslog"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -37,6 +37,8 @@ const SAVE_MS: i64 = 10_000;
 const SAVE_BANS_MS: i64 = 500;
 /// Between two looks for what is forgotten.
 const SWEEP_MS: i64 = 60_000;
+/// Bans that wait to be made, at most.
+const MOST_WAITING: usize = 10_000;
 /// The program that reads the journal.
 const JOURNALCTL: &str = "journalctl";
 
@@ -56,6 +58,8 @@ pub(super) struct Detector<L> {
     /// Where the journal was, while no jail reads it.
     stopped: Option<Position>,
     bench: Bench,
+    /// Bans that could not be made, because the store or a table was full: they are asked for again.
+    waiting: Vec<JailBan>,
     problems: BTreeMap<&'static str, String>,
     due: Due,
 }
@@ -64,6 +68,7 @@ pub(super) struct Detector<L> {
 #[derive(Debug, Default)]
 struct Due {
     own_ms: i64,
+    waiting_ms: i64,
     report_ms: i64,
     save_ms: i64,
     sweep_ms: i64,
@@ -103,6 +108,7 @@ impl<L: Listener> Detector<L> {
             running: Vec::new(),
             journal: None,
             stopped: remembered.journal,
+            waiting: Vec::new(),
             problems: BTreeMap::new(),
             due: Due::default(),
         };
@@ -383,6 +389,10 @@ impl<L: Listener> Detector<L> {
                 running.jail.sweep(now_ms);
             }
             self.news.forgotten.extend(self.past.sweep(now_ms));
+        }
+        if !self.waiting.is_empty() && now_ms >= self.due.waiting_ms {
+            let asked = std::mem::take(&mut self.waiting);
+            self.carry_out(asked);
         }
         if now_ms >= self.due.save_ms {
             self.save();

@@ -45,7 +45,7 @@ pub(super) struct Carried {
     pub(super) banned: Vec<JailBan>,
     /// How many were refused, by jail.
     pub(super) refused: BTreeMap<String, u64>,
-    /// Why nothing could be banned.
+    /// Why nothing could be banned; it must be asked for again.
     pub(super) problem: Option<String>,
 }
 
@@ -76,29 +76,23 @@ impl Bench {
         let outcomes = match self.decide(proxies, asked) {
             Ok(outcomes) => outcomes,
             Err(failure) => {
-                // Nothing was banned: whoever fails again is judged again.
-                for JailBan { jail, ban } in asked {
-                    let changed = past.lifted(ban.prefix, Some(jail), now_ms);
-                    news.past
-                        .extend(changed.into_iter().map(|record| (ban.prefix, record)));
-                }
                 carried.problem = Some(failure.to_string());
                 return carried;
             }
         };
         let mut told = 0;
         for (JailBan { jail, ban }, outcome) in asked.iter().zip(outcomes) {
-            news.past.push((ban.prefix, ban.record.clone()));
             let is_as_asked =
                 matches!(&outcome, JailOutcome::Banned(prefix, _) if *prefix == ban.prefix);
-            if !is_as_asked {
-                // Not all of the source is shut out, so it is counted on.
-                let changed = past.lifted(ban.prefix, Some(jail), now_ms);
-                news.past
-                    .extend(changed.into_iter().map(|record| (ban.prefix, record)));
-            }
             match outcome {
                 JailOutcome::Banned(prefix, added) => {
+                    news.past.push((ban.prefix, ban.record.clone()));
+                    if !is_as_asked {
+                        // Not all of the source is shut out, so the rest of it is counted on.
+                        let changed = past.lifted(ban.prefix, Some(jail), now_ms);
+                        let changed = changed.into_iter().map(|record| (ban.prefix, record));
+                        news.past.extend(changed);
+                    }
                     if added != Added::Known {
                         carried.banned.push(JailBan {
                             jail: jail.clone(),
@@ -120,6 +114,7 @@ impl Bench {
                     }
                 }
                 JailOutcome::Refused(why) => {
+                    past.undone(ban.prefix, jail, now_ms);
                     *carried.refused.entry(jail.clone()).or_default() += 1;
                     if self.refusals.len() >= MOST_REFUSALS {
                         self.refusals.clear();

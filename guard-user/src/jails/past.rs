@@ -74,6 +74,27 @@ impl Past {
         record
     }
 
+    /// The last ban of this jail was not made after all: it is as if the source had never been judged.
+    pub fn undone(&mut self, who: Prefix, jail: &str, now_ms: i64) {
+        let Some(record) = self.of(who, jail).cloned() else {
+            return;
+        };
+        let mut records = self.remove(who);
+        records.retain(|other| &*other.jail != jail);
+        if record.count > 1 {
+            records.push(Record {
+                count: record.count - 1,
+                since_ms: i64::MIN,
+                until_ms: now_ms,
+                ..record
+            });
+        }
+        if !records.is_empty() {
+            self.order.insert((last_end(&records), who));
+            self.sources.insert(who, records);
+        }
+    }
+
     /// Somebody lifted a ban: the source is counted again from now on. That there was a ban is not
     /// forgotten. Returns the records that changed.
     pub fn lifted(&mut self, who: Prefix, jail: Option<&str>, now_ms: i64) -> Vec<Record> {
@@ -157,6 +178,27 @@ mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
+
+    #[test]
+    fn a_ban_that_was_not_made_leaves_no_trace() {
+        let (sshd, nginx): (Arc<str>, Arc<str>) = ("sshd".into(), "nginx".into());
+        let who = Prefix::v4(Ipv4Addr::new(203, 0, 113, 7), 32);
+        let mut past = Past::default();
+        past.banned(who, &nginx, 500, 900);
+        past.banned(who, &sshd, 1000, 2000);
+        past.undone(who, "sshd", 1000);
+        assert_eq!(past.of(who, "sshd"), None);
+        assert_eq!(past.of_all_jails(who), 1);
+        past.banned(who, &sshd, 1000, 2000);
+        past.banned(who, &sshd, 3000, 5000);
+        past.undone(who, "sshd", 3000);
+        let left = past.of(who, "sshd").unwrap();
+        assert_eq!((left.count, left.until_ms), (1, 3000));
+        past.undone(who, "sshd", 3000);
+        past.undone(who, "nginx", 3000);
+        past.undone(who, "nginx", 3000);
+        assert!(past.is_empty() && past.order.is_empty());
+    }
 
     #[test]
     fn bans_are_counted_by_jail_and_by_source() {

@@ -4,13 +4,13 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
     net::{IpAddr, TcpStream},
-    os::fd::AsRawFd as _,
+    os::{fd::AsRawFd as _, unix::fs::PermissionsExt},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
-use super::{Background, Folder, Namespace, finish, until};
+use super::{Background, Folder, Namespace, Syslog, finish, until};
 use crate::require;
 
 /// Hides from the rest of the machine what servers write outside of their folder: /run, /var/log.
@@ -24,6 +24,20 @@ shift
 exec "$@"
 "#;
 
+/// Puts a socket where `syslog(3)` looks for it, in a /dev of its own: $1 is a folder, $2 the socket.
+const WITH_SYSLOG: &str = r#"set -e
+mount -t tmpfs tmpfs "$1"
+for node in null zero full random urandom tty; do
+    touch "$1/$node" && mount --bind "/dev/$node" "$1/$node"
+done
+mkdir "$1/pts" && mount --rbind /dev/pts "$1/pts"
+ln -s pts/ptmx "$1/ptmx" && ln -s /proc/self/fd "$1/fd"
+touch "$1/log" && mount --bind "$2" "$1/log"
+mount --rbind "$1" /dev
+shift 2
+exec "$@"
+"#;
+
 /// A program inside with a view of its own of /run, /var/log and the root account.
 fn privately(namespace: &Namespace, folder: &Folder, program: &str) -> Command {
     let path = require::find(program).unwrap_or_else(|| panic!("{program} is not installed"));
@@ -34,6 +48,29 @@ fn privately(namespace: &Namespace, folder: &Folder, program: &str) -> Command {
         .arg(folder.join("shadow"))
         .arg(path);
     command
+}
+
+impl Syslog {
+    /// The command, with this one where it writes its log.
+    fn heard_by(&self, namespace: &Namespace, folder: &Folder, command: &Command) -> Command {
+        let dev = folder.join("dev");
+        std::fs::create_dir(&dev).expect("a folder");
+        let mut with = namespace.command("unshare");
+        with.args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            WITH_SYSLOG,
+        ])
+        .arg("sh")
+        .arg(dev)
+        .arg(self.socket())
+        .arg(command.get_program())
+        .args(command.get_args());
+        with
+    }
 }
 
 /// OpenSSH's server on port 22, which lets root in by a key that [`Sshd::client`] has.
@@ -50,6 +87,19 @@ impl Sshd {
     /// When it does not start.
     #[must_use]
     pub fn start(namespace: &Namespace) -> Self {
+        Self::with(namespace, None)
+    }
+
+    /// The same with a log that [`Syslog`] writes, and with a question for a password that is never right.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn logging(namespace: &Namespace, syslog: &Syslog) -> Self {
+        Self::with(namespace, Some(syslog))
+    }
+
+    fn with(namespace: &Namespace, syslog: Option<&Syslog>) -> Self {
         let folder = Folder::new();
         for key in ["host", "user"] {
             let mut keygen = Command::new("ssh-keygen");
@@ -63,19 +113,58 @@ impl Sshd {
             "sshd_config",
             &format!(
                 "Port 22\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nPidFile none\n\
-                 PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 PermitRootLogin yes\nPasswordAuthentication {}\nKbdInteractiveAuthentication no\n\
                  StrictModes no\nUsePAM no\nUseDNS no\nPermitUserRC no\nPrintLastLog no\n\
-                 MaxStartups 200\n"
+                 MaxStartups 200\n",
+                if syslog.is_some() { "yes" } else { "no" }
             ),
         );
         let mut command = privately(namespace, &folder, "sshd");
-        command.args(["-D", "-e", "-f"]).arg(configuration);
+        command.arg("-D");
+        if syslog.is_none() {
+            command.arg("-e");
+        }
+        command.arg("-f").arg(configuration);
+        if let Some(syslog) = syslog {
+            command = syslog.heard_by(namespace, &folder, &command);
+        }
         let mut server = Background::start(&mut command, folder.join("sshd.log"));
         until("sshd to listen", || {
             server.assert_alive();
-            server.said().contains("Server listening on 0.0.0.0")
+            let said = syslog.map_or_else(|| server.said(), Syslog::said);
+            said.contains("Server listening on 0.0.0.0")
         });
         Self { server, folder }
+    }
+
+    /// Tries to log in with a password, which is wrong.
+    ///
+    /// # Panics
+    /// When that is possible.
+    pub fn fails(&self, from: &Namespace, to: IpAddr, user: &str) {
+        let password = self.folder.write("password", "#!/bin/sh\necho wrong\n");
+        let executable = PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&password, executable).expect("a script");
+        // A ban cuts what goes on: then there is no answer any more.
+        let mut ssh = from.command("timeout");
+        ssh.args(["8", "ssh", "-F", "none", "-T", "-l", user]);
+        for option in [
+            "PreferredAuthentications=password",
+            "NumberOfPasswordPrompts=1",
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+            "ConnectTimeout=2",
+        ] {
+            ssh.args(["-o", option]);
+        }
+        ssh.arg(to.to_string())
+            .arg("true")
+            .env("SSH_ASKPASS", password)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .env("DISPLAY", ":0");
+        let ran = finish(&mut ssh, Duration::from_secs(20));
+        assert_ne!(ran.code, Some(0), "{user:?} logged in: {ran:?}");
     }
 
     /// Folder of its keys.

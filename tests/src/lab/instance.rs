@@ -98,6 +98,16 @@ impl Instance {
         self.folder.write("etc/guard.toml", text);
     }
 
+    /// Writes a file of jails.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn write_jails(&self, text: &str) {
+        let folder = self.etc().join("jails.d");
+        fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        self.folder.write("etc/jails.d/test.toml", text);
+    }
+
     /// The text of the policy file, empty when there is none.
     #[must_use]
     pub fn policy(&self) -> String {
