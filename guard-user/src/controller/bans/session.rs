@@ -16,11 +16,12 @@ use crate::{
 
 /// What commands about bans hold: the lock, the time, the store, and the kernel's tables if guard is on.
 pub(in crate::controller) struct Session {
-    _lock: Lock,
     pub(in crate::controller) now: Now,
     pub(in crate::controller) store: Store,
     pub(in crate::controller) tables: Option<BanTables>,
     pub(in crate::controller) warnings: Vec<String>,
+    // The last to go: whoever waits for it opens the store.
+    _lock: Lock,
 }
 
 /// More bans than these are not lifted one by one.
