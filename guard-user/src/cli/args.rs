@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{ban, deadline, feeds, filter};
+use super::{ban, deadline, feeds, filter, import};
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -210,6 +210,11 @@ pub(super) enum Command {
     Filter {
         #[command(subcommand)]
         action: filter::Filters,
+    },
+    /// Take over what another program was told: `import fail2ban`
+    Import {
+        #[command(subcommand)]
+        what: import::Imports,
     },
     /// Put the policy files into force
     Reload {

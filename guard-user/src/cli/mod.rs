@@ -12,6 +12,7 @@ mod edit;
 mod explain;
 mod feeds;
 mod filter;
+mod import;
 mod load;
 mod papers;
 mod power;
@@ -134,6 +135,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Bans { action } => ban::bans(&controller, global, action.as_ref(), output),
         Command::Feeds { action } => feeds::feeds(&controller, *action, output),
         Command::Filter { action } => filter::filter(action, output),
+        Command::Import { what } => import::import(global, what, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
         Command::Apply { file, deadline } => {
             edit::apply(&controller, global, file.as_deref(), *deadline, output)

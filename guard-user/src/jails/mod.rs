@@ -2,6 +2,7 @@
 //! no kernel, no logs and no clock: failures and times are given to it, and it answers.
 
 pub mod growth;
+pub mod import;
 pub mod jail;
 pub mod past;
 mod read;
