@@ -20,7 +20,7 @@ pub fn program(name: &str) -> bool {
 }
 
 /// Programs whose package has another name.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("busybox", "busybox-static"),
     ("conntrack", "conntrack"),
     ("dhclient", "isc-dhcp-client"),
@@ -28,6 +28,8 @@ const PACKAGES: [(&str, &str); 16] = [
     ("dnsmasq", "dnsmasq-base"),
     ("docker", "docker.io"),
     ("dockerd", "docker.io"),
+    ("fail2ban-client", "fail2ban"),
+    ("fail2ban-server", "fail2ban"),
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
     ("nsenter", "util-linux"),

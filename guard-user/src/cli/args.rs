@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{ban, deadline, f2b, feeds, filter, jail};
+use super::{ban, deadline, f2b, feeds, filter, import, jail};
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -230,6 +230,11 @@ pub(super) enum Command {
     Filter {
         #[command(subcommand)]
         action: filter::Filters,
+    },
+    /// Take over what another program was told: `import fail2ban`
+    Import {
+        #[command(subcommand)]
+        what: import::Imports,
     },
     /// Put the policy files into force
     Reload {

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    failure::{Exit, Failure, from_io},
+    failure::{Failure, from_io},
     ruleset::{
         edit::Change,
         staged::{StageError, Staged, write_atomically},
@@ -131,14 +131,5 @@ pub(super) fn remove(path: &Path) -> Result<(), Failure> {
 
 /// A file that could not be replaced.
 pub(super) fn stage_failure(error: &StageError) -> Failure {
-    let exit = if error.source.kind() == io::ErrorKind::PermissionDenied {
-        Exit::NotPermitted
-    } else {
-        Exit::Failed
-    };
-    let failure = Failure::new(exit, error.to_string());
-    match error.help() {
-        Some(help) => failure.help(help),
-        None => failure,
-    }
+    error.failure()
 }

@@ -3,6 +3,7 @@
 
 pub mod edit;
 pub mod growth;
+pub mod import;
 pub mod jail;
 pub mod past;
 pub mod proxies;

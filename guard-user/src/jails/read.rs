@@ -284,7 +284,7 @@ fn unknown_top(key: &str) -> (String, String) {
     (message, help.to_owned())
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let is_plain = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');

@@ -11,7 +11,7 @@ use crate::{
 /// The jail that is fed with the bans of all others instead of lines.
 pub const RECIDIVE: &str = "recidive";
 /// Most failures that a jail may wait for.
-pub(super) const MOST_RETRIES: i64 = 1000;
+pub(in crate::jails) const MOST_RETRIES: i64 = 1000;
 
 /// Where the lines of a jail come from, besides its files.
 #[derive(Clone, Debug, PartialEq, Eq)]

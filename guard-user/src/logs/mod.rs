@@ -2,6 +2,7 @@
 //! a line means is a matter of `filters`.
 
 mod checkpoint;
+pub mod docker;
 mod entry;
 pub mod file;
 pub mod journal;

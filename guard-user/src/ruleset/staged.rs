@@ -11,6 +11,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::failure::{Exit, Failure};
+
 /// Mode of a file that did not exist.
 const NEW_FILE_MODE: u32 = 0o600;
 /// Mode of a folder that did not exist.
@@ -41,6 +43,21 @@ impl StageError {
             Some("the file system is mounted read-only")
         } else {
             None
+        }
+    }
+
+    /// The failure of a command that wanted the file.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let exit = if self.source.kind() == io::ErrorKind::PermissionDenied {
+            Exit::NotPermitted
+        } else {
+            Exit::Failed
+        };
+        let failure = Failure::new(exit, self.to_string());
+        match self.help() {
+            Some(help) => failure.help(help),
+            None => failure,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The sample logs of the installed fail2ban package, judged by guard: every line gives the result that
-//! fail2ban itself expects, with its own filters and with guard's.
+//! fail2ban itself expects, with its own filters and with guard's. And its jails, imported.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 
 mod condition;
 mod exceptions;
+mod jails;
 mod package;
 mod samples;
 mod score;

@@ -120,6 +120,22 @@ impl Dockerd {
         Container { namespace }
     }
 
+    /// Runs a container to its end, as [`Dockerd::container`] would start it.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn ended_container(&self, name: &str, options: &[&str], applet: &[&str]) -> Ran {
+        let head = ["run", "--name", name];
+        let tail = [IMAGE, "/bin/busybox"];
+        self.docker(&[&head, options, &tail, applet].concat())
+    }
+
+    /// Where the engine keeps its files.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     /// Puts a file into a container.
     ///
     /// # Panics

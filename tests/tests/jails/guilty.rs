@@ -100,8 +100,12 @@ fn what_is_protected_is_never_banned_for_a_line() {
     assert_eq!(counts["spared"], 24, "{counts}");
     assert_eq!(counts["refused"], 8, "{counts}");
     assert_eq!(counts["bans"], 0, "{counts}");
-    scene.daemon.says("192.0.2.1 cannot be banned: it is an address of this host");
-    scene.daemon.says("192.0.2.254 cannot be banned: it is a gateway of this host");
+    scene
+        .daemon
+        .says("192.0.2.1 cannot be banned: it is an address of this host");
+    scene
+        .daemon
+        .says("192.0.2.254 cannot be banned: it is a gateway of this host");
     scene.assert_friend_gets_in();
 }
 

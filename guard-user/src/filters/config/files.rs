@@ -1,5 +1,5 @@
-//! The files of a filter: `NAME.conf`, `NAME.local`, `NAME.d/`, and what they include, put together in
-//! the order in which later options replace earlier ones.
+//! The files of a filter or of jails: `NAME.conf`, `NAME.local`, `NAME.d/`, and what they include, put
+//! together in the order in which later options replace earlier ones.
 
 use std::{
     collections::BTreeMap,
@@ -36,23 +36,39 @@ pub(crate) struct Merged {
 /// # Errors
 /// A file that cannot be read or is wrong, and includes in a circle.
 pub(crate) fn read(first: &Path) -> Result<Merged, Problem> {
+    read_all(first, || {
+        Err(
+            Problem::missing(format!("{}: there is no such filter", first.display()))
+                .help("`guardctl filter list` shows the filters that there are"),
+        )
+    })
+}
+
+/// Reads what there is of `NAME.conf` and the files beside it; perhaps there is nothing.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_existing(first: &Path) -> Result<Merged, Problem> {
+    read_all(first, || Ok(()))
+}
+
+fn read_all(
+    first: &Path,
+    on_missing: impl FnOnce() -> Result<(), Problem>,
+) -> Result<Merged, Problem> {
     let mut reader = Reader::default();
     let base = first.with_extension("");
-    let mut names = vec![first.to_path_buf()];
-    names.extend(folder(&base.with_extension("d"), "conf")?);
+    if !reader.include(first, None, &mut Vec::new())? {
+        on_missing()?;
+    }
+    let mut names = folder(&base.with_extension("d"), "conf")?;
     let local = base.with_extension("local");
     if local != first {
         names.push(local);
     }
     names.extend(folder(&base.with_extension("d"), "local")?);
-    for (index, name) in names.iter().enumerate() {
-        let found = reader.include(name, None, &mut Vec::new())?;
-        if index == 0 && !found {
-            return Err(
-                Problem::missing(format!("{}: there is no such filter", first.display()))
-                    .help("`guardctl filter list` shows the filters that there are"),
-            );
-        }
+    for name in &names {
+        reader.include(name, None, &mut Vec::new())?;
     }
     Ok(reader.merged)
 }

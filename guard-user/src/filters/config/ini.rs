@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use super::problem::{Place, Problem};
 
 /// Options that stand in every section.
-pub(super) const DEFAULT: &str = "DEFAULT";
+pub(crate) const DEFAULT: &str = "DEFAULT";
 
 /// A value as it is written, before anything is put into it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
-//! What a filter's files say: fail2ban's configuration language. Nothing is matched here.
+//! What the files of a filter, or of jails, say: fail2ban's configuration language. Nothing is matched here.
 
 pub(crate) mod definition;
-mod files;
-mod ini;
+pub(crate) mod files;
+pub(crate) mod ini;
 pub mod problem;
-mod values;
+pub(crate) mod values;
 
 pub use definition::Definition;
 pub use values::Given;

@@ -1,0 +1,178 @@
+//! `import fail2ban`: its jails into one file of `jails.d`.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::args::Global;
+use crate::{
+    failure::{Exit, Failure, from_io},
+    filters::{Catalog, Problem, Spec},
+    jails::{
+        self, FOLDER,
+        import::{self, FILE, Import, STOCK, Surroundings, is_untouched},
+    },
+    layout::Layout,
+    output::Output,
+    ruleset::staged::write_atomically,
+};
+
+/// Below `import fail2ban --help`.
+const HELP: &str = "\
+Writes the enabled jails into jails.d/fail2ban.toml. fail2ban's files stay as they are, and its filters
+are read where they stand. What cannot be carried over is told with its place and with what to do
+instead; exit 8 if a jail is left out or not enabled, 6 if there is no fail2ban, 5 if its files cannot be read.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Imports {
+    /// fail2ban's jails: jail.conf, jail.local and jail.d
+    #[command(after_help = HELP)]
+    Fail2ban {
+        /// Its folder
+        #[arg(long, value_name = "FOLDER", default_value = STOCK)]
+        from: PathBuf,
+    },
+}
+
+pub(super) fn import(
+    global: &Global,
+    what: &Imports,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let Imports::Fail2ban { from } = what;
+    let layout = Layout::from_environment();
+    let target = layout.etc.join(FOLDER).join(FILE);
+    refuse_edited(&target, global.force)?;
+    let catalog = Catalog::new(&layout);
+    let taken = taken(&layout.etc.join(FOLDER))?;
+    let surroundings = Surroundings {
+        taken: &taken,
+        check_filter: &|spec: &Spec| catalog.load(spec).map(drop),
+    };
+    let done = import::import(from, &surroundings).map_err(Problem::failure)?;
+    read_back(&done)?;
+    if !global.dry_run {
+        write_atomically(&target, &done.text).map_err(|error| error.failure())?;
+    }
+    tell(global, &target, &done, output);
+    Ok(match done.left_out.is_empty() && done.off.is_empty() {
+        true => Exit::Ok,
+        false => Exit::Partial,
+    })
+}
+
+/// A file that somebody else wrote, or edited, is his.
+fn refuse_edited(target: &Path, force: bool) -> Result<(), Failure> {
+    let text = match fs::read(target) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(from_io(target.display(), &error)),
+    };
+    if force || is_untouched(&text) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!("{} was edited, or not written by import", target.display()),
+    )
+    .help("give the file another name to keep it, or add --force to replace it"))
+}
+
+/// The jails of the other files. A file that is no TOML has none.
+fn taken(folder: &Path) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let mut taken = BTreeMap::new();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(taken),
+        Err(error) => return Err(from_io(folder.display(), &error)),
+    };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.ends_with(".toml") || name.starts_with('.') || name == FILE {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let table: toml::Table = text.parse().unwrap_or_default();
+        if let Some(toml::Value::Table(jails)) = table.get("jail") {
+            taken.extend(jails.keys().map(|jail| (jail.clone(), path.clone())));
+        }
+    }
+    Ok(taken)
+}
+
+/// What guard would not read back is not written.
+fn read_back(done: &Import) -> Result<(), Failure> {
+    let failed = |error: io::Error| from_io("cannot try the file in a temporary folder", &error);
+    let etc = tempfile::tempdir().map_err(failed)?;
+    let folder = etc.path().join(FOLDER);
+    fs::create_dir(&folder).map_err(failed)?;
+    fs::write(folder.join(FILE), &done.text).map_err(failed)?;
+    let read = jails::read(etc.path(), &[]);
+    let is_whole = done.jails.iter().all(|jail| read.jails.contains_key(jail));
+    if read.problems.is_empty() && is_whole {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Failed,
+        format!(
+            "what was made of fail2ban's jails is not what guard reads; nothing was written\n{}",
+            read.problems
+        ),
+    )
+    .help("this is a mistake of guard's: write the jails by hand, and report it"))
+}
+
+fn tell(global: &Global, target: &Path, done: &Import, output: &mut Output) {
+    let warnings: Vec<String> = done
+        .warnings
+        .iter()
+        .map(|problem| match &problem.help {
+            Some(help) => format!("{problem}\n  help: {help}"),
+            None => problem.to_string(),
+        })
+        .collect();
+    output.warnings(&warnings);
+    output.show(
+        |out| {
+            if global.dry_run {
+                writeln!(out, "would write {}:\n\n{}", target.display(), done.text)?;
+                return Ok(());
+            }
+            let number = done.jails.len();
+            let noun = if number == 1 { "jail" } else { "jails" };
+            let names = done.jails.join(", ");
+            writeln!(out, "wrote {}: {number} {noun} ({names})", target.display())?;
+            for (what, jails) in [("left out", &done.left_out), ("not enabled", &done.off)] {
+                if !jails.is_empty() {
+                    writeln!(out, "{what}: {}", jails.join(", "))?;
+                }
+            }
+            if !done.stock_filters.is_empty() {
+                writeln!(
+                    out,
+                    "keep the files of fail2ban: filters are read from there ({})",
+                    done.stock_filters.join(", ")
+                )?;
+            }
+            writeln!(out, "next: systemctl disable --now fail2ban")?;
+            writeln!(out, "      guardctl jail list")
+        },
+        || {
+            json!({
+                "dry_run": global.dry_run,
+                "file": target,
+                "jails": done.jails,
+                "off": done.off,
+                "left_out": done.left_out,
+                "stock_filters": done.stock_filters,
+                "warnings": warnings,
+                "text": done.text,
+            })
+        },
+    );
+}
