@@ -24,7 +24,7 @@ use crate::{
 pub(super) const HELP: &str = "\
 A jail counts failures that a filter sees in logs; whoever has maxretry of them within findtime is banned for
 bantime, longer each time. A host with sshd has a jail for it. Jails are written in /etc/guard/jails.d/*.toml;
-`set` changes one setting there: enabled, filter, mode, logpath, journal, maxretry, findtime, bantime,
+`set` changes one setting there: enabled, filter, mode, logpath, container, journal, maxretry, findtime, bantime,
 bantime.increment, bantime.factor, bantime.multipliers, bantime.maxtime, ignoreip, ignoreself, proxies.
 `guardctl daemon` does the work. Bans hold without it, and over reboots.
 Examples: jail set sshd maxretry 3    jail set sshd ignoreip 198.51.100.0/24 2001:db8::/48";
@@ -267,6 +267,7 @@ pub(super) fn values(settings: &Settings) -> Vec<(&'static str, Value)> {
         ("filter", json!(settings.filter)),
         ("mode", json!(settings.mode)),
         ("logpath", json!(settings.files)),
+        ("container", json!(settings.containers)),
         (
             "journal",
             match &settings.journal {

@@ -16,8 +16,9 @@ use super::{
     journal::SharedJournal,
     memory::{Memory, News},
     present, report,
-    running::{Running, window_ms},
+    running::{Places, Running, window_ms},
     sentence::{Bench, Books},
+    source::FileSource,
 };
 use crate::{
     bans::{Prefix, store::Now},
@@ -26,7 +27,7 @@ use crate::{
     failure::{Exit, Failure, from_io},
     filters::Catalog,
     jails::{Past, Verdict},
-    logs::{Checkpoint, Matches, Rest, journal::Position},
+    logs::{Matches, Rest, journal::Position},
 };
 
 /// At the latest so often somebody looks: at files that tell nothing, and at what is due.
@@ -165,7 +166,7 @@ impl<L: Listener> Detector<L> {
 
     /// Begins the jails that the files say; those of which nothing changed go on. `saved` is where they
     /// were in their files before a restart.
-    fn begin(&mut self, mut saved: BTreeMap<String, Vec<Checkpoint>>) {
+    fn begin(&mut self, mut saved: BTreeMap<String, Places>) {
         let now_ms = self.clock.steady_ms();
         let configured = present::configured(self.controller.layout());
         let catalog = Catalog::new(self.controller.layout());
@@ -185,7 +186,10 @@ impl<L: Listener> Detector<L> {
                 Some(old) if *old.jail.settings() == settings && old.is_current(&catalog) => old,
                 // Failures are counted again from the logs, under the new settings.
                 Some(old) => Running::new(settings, &catalog, old.places(), now_ms),
-                None => Running::new(settings, &catalog, saved.remove(&name), now_ms),
+                None => {
+                    let saved = saved.remove(&name).unwrap_or_default();
+                    Running::new(settings, &catalog, saved, now_ms)
+                }
             };
             after.push(running);
         }
@@ -289,9 +293,12 @@ impl<L: Listener> Detector<L> {
                 let refused = carried.refused.get(&running.jail.settings().name);
                 running.refused += refused.copied().unwrap_or_default();
             }
-            let problem = carried
-                .problem
-                .map(|why| format!("nothing can be banned: {why}"));
+            let problem = carried.problem.map(|why| {
+                asked.truncate(MOST_WAITING.saturating_sub(self.waiting.len()));
+                self.waiting.append(&mut asked);
+                self.due.waiting_ms = now_ms + TICK_MS;
+                format!("nothing can be banned, it is tried again: {why}")
+            });
             self.standing("bans", problem);
             self.due.save_ms = self.due.save_ms.min(now_ms + SAVE_BANS_MS);
             asked.clear();
@@ -409,10 +416,8 @@ impl<L: Listener> Detector<L> {
         news.files = self
             .running
             .iter()
-            .filter_map(|running| {
-                let places = running.places()?;
-                Some((running.jail.settings().name.clone(), places))
-            })
+            .filter(|running| !running.files.is_empty())
+            .map(|running| (running.jail.settings().name.clone(), running.places()))
             .collect();
         let journal = self.journal.as_ref();
         news.journal = journal.map_or_else(|| self.stopped.clone(), SharedJournal::place);
@@ -468,7 +473,8 @@ impl<L: Listener> Detector<L> {
         let files = self
             .running
             .iter()
-            .filter_map(|r| r.files.as_ref()?.files.fd());
+            .flat_map(|r| &r.files)
+            .filter_map(FileSource::fd);
         let journal = journal.and_then(crate::logs::Journal::fd);
         let mut fds: Vec<PollFd<'_>> = files
             .chain(journal)

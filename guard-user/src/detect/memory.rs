@@ -5,13 +5,13 @@ use std::{path::Path, sync::Arc};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::clock::Saved;
+use super::{clock::Saved, running::Places};
 use crate::{
     bans::{Prefix, store::Now},
     database,
     failure::{Exit, Failure},
     jails::Record,
-    logs::{Checkpoint, journal::Position},
+    logs::journal::Position,
 };
 
 /// Prefix (17 bytes) and name of the jail; how often, since when and until when in ms of the steady clock.
@@ -36,7 +36,7 @@ pub(super) struct Memory {
 pub(super) struct Remembered {
     pub(super) clock: Option<Saved>,
     pub(super) past: Vec<(Prefix, Record)>,
-    pub(super) files: Vec<(String, Vec<Checkpoint>)>,
+    pub(super) files: Vec<(String, Places)>,
     pub(super) journal: Option<Position>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct News {
     /// Sources that nothing is remembered of any more.
     pub(super) forgotten: Vec<Prefix>,
     /// Places of every jail that reads files; no other's are kept.
-    pub(super) files: Vec<(String, Vec<Checkpoint>)>,
+    pub(super) files: Vec<(String, Places)>,
     pub(super) journal: Option<Position>,
 }
 
@@ -249,7 +249,7 @@ mod tests {
                 (prefix("203.0.113.8"), record("sshd", 1)),
                 (prefix("2001:db8::1"), record("sshd", 3)),
             ],
-            files: vec![("sshd".to_owned(), Vec::new())],
+            files: vec![("sshd".to_owned(), Places::default())],
             journal: Some(position.clone()),
             ..News::default()
         };

@@ -10,6 +10,7 @@ mod present;
 mod report;
 mod running;
 mod sentence;
+mod source;
 
 use std::{
     io::{self, Write as _},

@@ -72,7 +72,10 @@ pub fn configured_through(layout: &Layout, overlay: &Overlay) -> Jails {
 
 /// A jail that does not say what it reads reads what its program writes.
 fn add_logs(settings: &mut Settings, has_journald: bool) {
-    if !settings.files.is_empty() || settings.journal != JournalUse::OfFilter {
+    if !settings.files.is_empty()
+        || !settings.containers.is_empty()
+        || settings.journal != JournalUse::OfFilter
+    {
         return;
     }
     let name = settings.filter.split('[').next().unwrap_or_default();

@@ -1,12 +1,9 @@
 //! How it is with the jails, for whoever asks.
 
 use super::{journal::SharedJournal, running::Running};
-use crate::{
-    control::{
-        JailCounts, JailReport, SourceReport,
-        jails::{LONGEST_REASON, MOST_FILES},
-    },
-    logs::State,
+use crate::control::{
+    JailCounts, JailReport, SourceReport,
+    jails::{LONGEST_REASON, MOST_FILES},
 };
 
 /// One jail.
@@ -32,29 +29,18 @@ pub(super) fn of(jail: &Running, journal: Option<&SharedJournal>, now_ms: i64) -
         ..JailReport::default()
     };
     let mut behind = Vec::new();
-    if let Some(source) = &jail.files {
-        let read = source.files.counts();
-        report.counts.lines += read.lines;
-        report.counts.cut += read.cut;
+    for source in &jail.files {
+        let (lines, cut) = source.lines();
+        report.counts.lines += lines;
+        report.counts.cut += cut;
         report.counts.too_long += source.filter.counts().too_long;
-        report.behind_bytes = source.files.behind();
+        report.behind_bytes += source.behind_bytes();
         behind.extend(source.behind_since);
-        let states = source.files.states();
-        report.more_files =
-            u32::try_from(states.len().saturating_sub(MOST_FILES)).unwrap_or(u32::MAX);
-        report.files = states
-            .into_iter()
-            .take(MOST_FILES)
-            .map(|(path, state)| {
-                let (is_read, state) = told(state);
-                SourceReport {
-                    name: path.display().to_string(),
-                    is_read,
-                    state,
-                }
-            })
-            .collect();
+        report.files.append(&mut source.reports());
     }
+    let more = report.files.len().saturating_sub(MOST_FILES);
+    report.more_files = u32::try_from(more).unwrap_or(u32::MAX);
+    report.files.truncate(MOST_FILES);
     if let Some(source) = &jail.journal {
         report.reads_journal = true;
         report.counts.lines += source.entries;
@@ -75,20 +61,5 @@ pub(super) fn of_journal(journal: &SharedJournal) -> SourceReport {
         name: "journal".to_owned(),
         is_read,
         state,
-    }
-}
-
-fn told(state: State) -> (bool, String) {
-    match state {
-        State::Followed => (true, "followed".to_owned()),
-        State::Former => (true, "rotated or deleted; read to its end".to_owned()),
-        State::Missing => (
-            false,
-            "there is no such file; it is read as soon as there is one".to_owned(),
-        ),
-        State::Unreadable(mut why) => {
-            why.truncate(why.floor_char_boundary(LONGEST_REASON));
-            (false, format!("cannot be read: {why}"))
-        }
     }
 }

@@ -3,34 +3,20 @@
 
 use std::net::IpAddr;
 
-use super::{clock::wall_ms, marks::Marks};
+use serde::{Deserialize, Serialize};
+
+use super::{clock::wall_ms, source::FileSource};
 use crate::{
     bans::Prefix,
     control::jails::LONGEST_REASON,
     controller::JailBan,
     filters::{self, Catalog, Filter, Host, Outcome, Problem, Stamp},
     jails::{Jail, JournalUse, Moment, Past, Settings, Verdict, Watched, proxies},
-    logs::{Checkpoint, Entry, Files, Line, Matches, Rest, Start},
+    logs::{Checkpoint, Entry, Matches, Rest},
 };
 
-/// Bytes of the files of one jail that are read before it is another's turn.
-const BUDGET: usize = 256 * 1024;
-/// How much of a log that was never read before is looked at, for failures that still count.
-const FIRST_BYTES: u64 = 1 << 20;
-/// How much is read again after a restart, at most.
-const MOST_AGAIN: u64 = 16 << 20;
 /// How far back reading begins again, at most: a window of a day would mean the whole log.
 const MOST_WINDOW_MS: i64 = 3_600_000;
-
-/// Files, and the filter that knows their lines.
-#[derive(Debug)]
-pub(super) struct FileSource {
-    pub(super) files: Files,
-    pub(super) filter: Filter,
-    marks: Marks<Vec<Checkpoint>>,
-    /// Since when there has been more to read than was read.
-    pub(super) behind_since: Option<i64>,
-}
 
 /// The part of the journal that a jail reads. Its lines have no date, so it has a filter of its own.
 #[derive(Debug)]
@@ -41,10 +27,20 @@ pub(super) struct JournalSource {
     pub(super) cut: u64,
 }
 
-/// What a jail reads with. Both are none for a jail that watches bans.
+/// Where a jail is in its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Places {
+    #[serde(default)]
+    pub(super) files: Vec<Checkpoint>,
+    #[serde(default)]
+    pub(super) containers: Vec<Checkpoint>,
+}
+
+/// What a jail reads with. All are none for a jail that watches bans.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     for_files: Option<Filter>,
+    for_containers: Option<Filter>,
     for_journal: Option<(Vec<Matches>, Filter)>,
 }
 
@@ -61,8 +57,12 @@ impl Parts {
         if !settings.files.is_empty() {
             parts.for_files = Some(catalog.load(&settings.spec(false)?)?);
         }
+        if !settings.containers.is_empty() {
+            parts.for_containers = Some(catalog.load(&settings.spec(false)?)?);
+        }
+        let has_files = parts.for_files.is_some() || parts.for_containers.is_some();
         let texts = match &settings.journal {
-            JournalUse::No if parts.for_files.is_some() => return Ok(parts),
+            JournalUse::No if has_files => return Ok(parts),
             JournalUse::No => Some(Vec::new()),
             JournalUse::OfFilter => None,
             JournalUse::Matches(texts) => Some(texts.clone()),
@@ -75,10 +75,10 @@ impl Parts {
             .collect();
         if !matches.is_empty() {
             parts.for_journal = Some((matches, filter));
-        } else if parts.for_files.is_none() {
+        } else if !has_files {
             let Settings { name, filter, .. } = settings;
             let problem = Problem::new(format!(
-                "the jail {name} has nothing to read: no logpath, and the filter {filter} does not say \
+                "the jail {name} has nothing to read: no logpath, no container, and the filter {filter} does not say \
                  what of the journal it is for"
             ));
             return Err(problem.help(format!(
@@ -93,7 +93,7 @@ impl Parts {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) jail: Jail,
-    pub(super) files: Option<FileSource>,
+    pub(super) files: Vec<FileSource>,
     pub(super) journal: Option<JournalSource>,
     /// The file of its filter.
     pub(super) filter_file: String,
@@ -105,15 +105,10 @@ pub(super) struct Running {
 
 impl Running {
     /// Begins, where reading stopped or with what is not too long ago.
-    pub(super) fn new(
-        settings: Settings,
-        catalog: &Catalog,
-        saved: Option<Vec<Checkpoint>>,
-        now_ms: i64,
-    ) -> Self {
+    pub(super) fn new(settings: Settings, catalog: &Catalog, saved: Places, now_ms: i64) -> Self {
         let mut running = Self {
             jail: Jail::new(settings.clone()),
-            files: None,
+            files: Vec::new(),
             journal: None,
             filter_file: String::new(),
             broken: None,
@@ -123,7 +118,7 @@ impl Running {
             let mut why = one_line(&problem);
             why.truncate(why.floor_char_boundary(LONGEST_REASON));
             running.broken = Some(why);
-            running.files = None;
+            running.files.clear();
             running.journal = None;
         }
         running
@@ -135,7 +130,7 @@ impl Running {
         settings.filter.clear();
         Self {
             jail: Jail::new(settings),
-            files: None,
+            files: Vec::new(),
             journal: None,
             filter_file: String::new(),
             broken: Some(why.to_owned()),
@@ -147,7 +142,7 @@ impl Running {
         &mut self,
         settings: &Settings,
         catalog: &Catalog,
-        saved: Option<Vec<Checkpoint>>,
+        saved: Places,
         now_ms: i64,
     ) -> Result<(), Problem> {
         let parts = Parts::load(settings, catalog)?;
@@ -155,18 +150,15 @@ impl Running {
             let file = catalog.file(&settings.spec(false)?.name)?;
             self.filter_file = file.display().to_string();
         }
+        let window = window_ms(settings);
         if let Some(filter) = parts.for_files {
-            let saved = saved.unwrap_or_default();
-            let start = Start::LastBytes(FIRST_BYTES);
-            let files = Files::new(&settings.files, saved, start, now_ms);
-            let mut marks = Marks::new(window_ms(settings), MOST_AGAIN);
-            marks.note(now_ms, 0, || files.checkpoints());
-            self.files = Some(FileSource {
-                files,
-                filter,
-                marks,
-                behind_since: None,
-            });
+            let source = FileSource::of_files(&settings.files, filter, saved.files, window, now_ms);
+            self.files.push(source);
+        }
+        if let Some(filter) = parts.for_containers {
+            let names = &settings.containers;
+            let source = FileSource::of_containers(names, filter, saved.containers, window, now_ms);
+            self.files.push(source);
         }
         self.journal = parts.for_journal.map(|(matches, filter)| JournalSource {
             matches,
@@ -179,31 +171,17 @@ impl Running {
 
     /// Reads what came in its files, and says what is to be banned for it.
     pub(super) fn read(&mut self, now_ms: i64, past: &mut Past, asked: &mut Vec<JailBan>) -> Rest {
-        let Some(source) = &mut self.files else {
-            return Rest::Nothing;
-        };
-        let (jail, filter) = (&mut self.jail, &mut source.filter);
-        let today_ms = wall_ms();
-        let rest = source.files.read(now_ms, BUDGET, &mut |_, line: Line<'_>| {
-            let Outcome::Failure(failure) = filter.line(line.bytes, Stamp::InText, today_ms) else {
-                return;
-            };
-            let when = if line.is_caught_up {
-                Moment::caught_up(now_ms, today_ms, failure.time_ms)
-            } else {
-                Moment::new(now_ms, today_ms, failure.time_ms)
-            };
-            let host = client(jail, &failure);
-            judge(jail, &host, when, past, asked);
-        });
-        source.behind_since = match rest {
-            Rest::Nothing => None,
-            Rest::More => source.behind_since.or(Some(now_ms)),
-        };
-        let read = source.files.counts().bytes;
-        source
-            .marks
-            .note(now_ms, read, || source.files.checkpoints());
+        let mut rest = Rest::Nothing;
+        for source in &mut self.files {
+            let jail = &mut self.jail;
+            let read = source.read(now_ms, &mut |failure, when| {
+                let host = client(jail, failure);
+                judge(jail, &host, when, past, asked);
+            });
+            if read == Rest::More {
+                rest = Rest::More;
+            }
+        }
         rest
     }
 
@@ -259,20 +237,28 @@ impl Running {
             let file = spec.and_then(|spec| catalog.definition(&spec).ok());
             file.is_some_and(|new| new == *old.definition())
         };
-        let files = self.files.as_ref().map(|source| &source.filter);
+        let mut files = self.files.iter().map(|source| &source.filter);
         let journal = self.journal.as_ref().map(|source| &source.filter);
         self.broken.is_none()
-            && files.is_none_or(|filter| is_same(filter, false))
+            && files.all(|filter| is_same(filter, false))
             && journal.is_none_or(|filter| is_same(filter, true))
     }
 
     /// Where to begin again after a restart.
-    pub(super) fn places(&self) -> Option<Vec<Checkpoint>> {
-        let source = self.files.as_ref()?;
-        Some(match source.marks.oldest() {
-            Some(places) => places.clone(),
-            None => source.files.checkpoints(),
-        })
+    pub(super) fn places(&self) -> Places {
+        let of = |is_meant: bool| {
+            let index = usize::from(!is_meant && !self.jail.settings().files.is_empty());
+            self.files.get(index).map(FileSource::places)
+        };
+        let settings = self.jail.settings();
+        Places {
+            files: of(true)
+                .filter(|_| !settings.files.is_empty())
+                .unwrap_or_default(),
+            containers: of(false)
+                .filter(|_| !settings.containers.is_empty())
+                .unwrap_or_default(),
+        }
     }
 
     /// Proxies that it trusts.

@@ -55,6 +55,8 @@ pub struct Settings {
     pub mode: Option<String>,
     /// Files to follow, absolute, with `*`, `?` and `[…]`.
     pub files: Vec<String>,
+    /// Containers whose output is followed, by name, with `*`, `?` and `[…]`.
+    pub containers: Vec<String>,
     /// The journal.
     pub journal: JournalUse,
     /// So many failures …
@@ -89,6 +91,7 @@ impl Settings {
             filter: name.to_owned(),
             mode: None,
             files: Vec::new(),
+            containers: Vec::new(),
             journal: JournalUse::OfFilter,
             max_retry: 5,
             find_time: minutes,

@@ -3,11 +3,12 @@
 use crate::ruleset::{nearest::nearest, value::quoted};
 
 /// Keys of a jail and of `[default]`.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "enabled",
     "filter",
     "mode",
     "logpath",
+    "container",
     "journal",
     "maxretry",
     "findtime",
@@ -115,7 +116,7 @@ pub(super) fn unknown(key: &str) -> (String, String) {
     let help = match nearest(key, known) {
         Some(near) if near.contains('.') => format!("did you mean \"{near}\"?"),
         Some(near) => format!("did you mean {near}?"),
-        None => format!("a jail has {}", KEYS[..13].join(", ")),
+        None => format!("a jail has {}", KEYS[..14].join(", ")),
     };
     (format!("unknown key {}", quoted(key)), help)
 }

@@ -13,7 +13,7 @@ use std::{
 use super::{
     Line,
     checkpoint::{Checkpoint, Id, id, is_rotated_name},
-    line::Counts,
+    line::{Counts, MAX_LINE_BYTES},
     open::{CHUNK_BYTES, Open, Progress, open},
     watch::Watch,
 };
@@ -69,6 +69,8 @@ pub struct Files {
     counts: Counts,
     truncations: u64,
     looked_ms: Option<i64>,
+    /// Bytes of a line that are handed on.
+    longest: usize,
     buffer: Vec<u8>,
 }
 
@@ -107,11 +109,27 @@ impl Files {
             counts: Counts::default(),
             truncations: 0,
             looked_ms: None,
+            longest: MAX_LINE_BYTES,
             buffer: vec![0; CHUNK_BYTES],
         };
         files.reopen_rotated(now_ms);
         files.look(Some(start), now_ms);
         files
+    }
+
+    /// Lines of up to so many bytes are handed on whole, in files that are opened from now on and in those
+    /// that nothing was read of.
+    pub fn set_longest(&mut self, bytes: usize) {
+        self.longest = bytes;
+        for open in &mut self.opens {
+            open.set_longest(bytes);
+        }
+    }
+
+    /// Follows other files from now on. Those that are no longer meant are read until they are quiet.
+    pub fn set_patterns(&mut self, patterns: &[String]) {
+        self.patterns = patterns.to_vec();
+        self.looked_ms = None;
     }
 
     /// Readable when there may be something to read; none if only polling is possible.
@@ -326,7 +344,7 @@ impl Files {
             }
         };
         self.seen.insert(path.clone());
-        self.follow(Open::new(path, file, offset, now_ms)?);
+        self.follow(Open::new(path, file, offset, self.longest, now_ms)?);
         Ok(())
     }
 
@@ -379,7 +397,7 @@ impl Files {
         let Some((file, id)) = copy else { return };
         // The copy may have been found by a pattern already, and waits at its end.
         self.drop_open(id);
-        let Ok(open) = Open::new(mark.path.clone(), file, mark.offset, now_ms) else {
+        let Ok(open) = Open::new(mark.path.clone(), file, mark.offset, self.longest, now_ms) else {
             return;
         };
         self.known.retain(|other| other != mark);

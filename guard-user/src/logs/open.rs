@@ -61,7 +61,13 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 impl Open {
     /// Goes on at `offset`. What the file holds now was written while nobody read: it may be of last
     /// year, whatever brought the file here.
-    pub(super) fn new(path: PathBuf, file: File, offset: u64, now_ms: i64) -> io::Result<Self> {
+    pub(super) fn new(
+        path: PathBuf,
+        file: File,
+        offset: u64,
+        longest: usize,
+        now_ms: i64,
+    ) -> io::Result<Self> {
         let metadata = file.metadata()?;
         Ok(Self {
             id: id(&metadata),
@@ -70,11 +76,16 @@ impl Open {
             // Half a line is never handed on: what stands before `offset` must be a line feed.
             skips_first: offset > 0,
             offset: offset.saturating_sub(1),
-            splitter: Splitter::default(),
+            splitter: Splitter::of(longest),
             last_ms: now_ms,
             path,
             file,
         })
+    }
+
+    /// Before anything is read.
+    pub(super) fn set_longest(&mut self, bytes: usize) {
+        self.splitter = Splitter::of(bytes);
     }
 
     pub(super) fn file(&self) -> &File {

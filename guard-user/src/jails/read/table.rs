@@ -40,7 +40,8 @@ impl File<'_, '_> {
         let before = self.problems.error_count();
         for (key, value) in table.iter() {
             let word = key.get_ref().as_ref();
-            if level == Level::Default && ["filter", "mode", "logpath"].contains(&word) {
+            if level == Level::Default && ["filter", "mode", "logpath", "container"].contains(&word)
+            {
                 let message = format!("{word} is a matter of one jail");
                 self.error(key.span(), message, "write it below [jail.NAME]");
                 continue;
@@ -66,6 +67,7 @@ impl File<'_, '_> {
                 }
             }
             "logpath" => self.files(value, into),
+            "container" => self.containers(value, into),
             "journal" => self.journal(value, into),
             "maxretry" => {
                 if let Some(number) = self.number(value, "a number of failures", 1..=MOST_RETRIES) {
@@ -246,6 +248,27 @@ impl File<'_, '_> {
         }
         into.files = files;
         // Whoever names a file wants that file; both are possible if he says so.
+        if into.journal == JournalUse::OfFilter {
+            into.journal = JournalUse::No;
+        }
+    }
+
+    fn containers(&mut self, value: &Value<'_>, into: &mut Settings) {
+        let Some(texts) = self.texts(value, "the name of a container, or a list of them") else {
+            return;
+        };
+        let mut names = Vec::new();
+        for (text, at) in texts {
+            match glob::Pattern::new(text) {
+                Ok(_) if !text.is_empty() && !text.contains('/') => names.push(text.to_owned()),
+                Ok(_) | Err(_) => self.error(
+                    at,
+                    format!("container {} is no name of a container", quoted(text)),
+                    "write \"web\", or \"web-*\"",
+                ),
+            }
+        }
+        into.containers = names;
         if into.journal == JournalUse::OfFilter {
             into.journal = JournalUse::No;
         }

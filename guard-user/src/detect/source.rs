@@ -1,0 +1,256 @@
+//! Files that a jail reads, and the filter that knows their lines: plain ones, or those that Docker keeps
+//! for containers.
+
+use std::path::Path;
+
+use super::{clock::wall_ms, marks::Marks};
+use crate::{
+    control::{SourceReport, jails::LONGEST_REASON},
+    filters::{Failure, Filter, Outcome, Stamp},
+    jails::Moment,
+    logs::{
+        Checkpoint, Files, Line, MAX_LINE_BYTES, Rest, Start, State,
+        docker::{self, Decoder},
+    },
+};
+
+/// Bytes that are read before it is another's turn.
+const BUDGET: usize = 256 * 1024;
+/// How much of a log that was never read before is looked at, for failures that still count.
+const FIRST_BYTES: u64 = 1 << 20;
+/// How much is read again after a restart, at most.
+const MOST_AGAIN: u64 = 16 << 20;
+/// Between two looks which files containers have.
+const LOOK_MS: i64 = 2000;
+
+/// Some files of a jail.
+#[derive(Debug)]
+pub(super) struct FileSource {
+    files: Files,
+    pub(super) filter: Filter,
+    marks: Marks<Vec<Checkpoint>>,
+    /// Since when there has been more to read than was read.
+    pub(super) behind_since: Option<i64>,
+    containers: Option<Containers>,
+}
+
+/// Containers whose logs are read.
+#[derive(Debug)]
+struct Containers {
+    names: Vec<String>,
+    decoder: Decoder,
+    counts: docker::Counts,
+    looked_ms: i64,
+    files: Vec<String>,
+    /// Which are not read, and why.
+    unread: Vec<(String, String)>,
+}
+
+impl FileSource {
+    /// Reads these files, from where reading stopped.
+    pub(super) fn of_files(
+        patterns: &[String],
+        filter: Filter,
+        saved: Vec<Checkpoint>,
+        window_ms: i64,
+        now_ms: i64,
+    ) -> Self {
+        let start = Start::LastBytes(FIRST_BYTES);
+        let files = Files::new(patterns, saved, start, now_ms);
+        Self::with(files, filter, None, window_ms, now_ms)
+    }
+
+    /// Reads what these containers write.
+    pub(super) fn of_containers(
+        names: &[String],
+        filter: Filter,
+        saved: Vec<Checkpoint>,
+        window_ms: i64,
+        now_ms: i64,
+    ) -> Self {
+        let mut containers = Containers {
+            names: names.to_vec(),
+            decoder: Decoder::new(),
+            counts: docker::Counts::default(),
+            looked_ms: now_ms,
+            files: Vec::new(),
+            unread: Vec::new(),
+        };
+        containers.look();
+        let start = Start::LastBytes(FIRST_BYTES);
+        let mut files = Files::new(&containers.files, saved, start, now_ms);
+        files.set_longest(docker::MAX_ENTRY_BYTES);
+        Self::with(files, filter, Some(containers), window_ms, now_ms)
+    }
+
+    fn with(
+        files: Files,
+        filter: Filter,
+        containers: Option<Containers>,
+        window_ms: i64,
+        now_ms: i64,
+    ) -> Self {
+        let mut marks = Marks::new(window_ms, MOST_AGAIN);
+        marks.note(now_ms, 0, || files.checkpoints());
+        Self {
+            files,
+            filter,
+            marks,
+            behind_since: None,
+            containers,
+        }
+    }
+
+    /// Hands on the failures of what came.
+    pub(super) fn read(&mut self, now_ms: i64, each: &mut dyn FnMut(&Failure, Moment)) -> Rest {
+        let Self {
+            files,
+            filter,
+            containers,
+            ..
+        } = self;
+        let today_ms = wall_ms();
+        let mut judge = |bytes: &[u8], is_caught_up: bool, known_ms: Option<i64>| {
+            let Outcome::Failure(failure) = filter.line(bytes, Stamp::InText, today_ms) else {
+                return;
+            };
+            let said = failure.time_ms.or(known_ms);
+            let when = if is_caught_up {
+                Moment::caught_up(now_ms, today_ms, said)
+            } else {
+                Moment::new(now_ms, today_ms, said)
+            };
+            each(&failure, when);
+        };
+        let rest = match containers {
+            None => files.read(now_ms, BUDGET, &mut |_, line: Line<'_>| {
+                judge(line.bytes, line.is_caught_up, None);
+            }),
+            Some(containers) => {
+                if now_ms.saturating_sub(containers.looked_ms) >= LOOK_MS {
+                    containers.looked_ms = now_ms;
+                    if containers.look() {
+                        files.set_patterns(&containers.files);
+                    }
+                }
+                let decoder = &mut containers.decoder;
+                let rest = files.read(now_ms, BUDGET, &mut |path: &Path, line: Line<'_>| {
+                    decoder.line(path, line.bytes, &mut |bytes, time_ms| {
+                        judge(bytes, line.is_caught_up, time_ms);
+                    });
+                });
+                let new = decoder.take_counts();
+                containers.counts.lines += new.lines;
+                containers.counts.cut += new.cut;
+                rest
+            }
+        };
+        self.behind_since = match rest {
+            Rest::Nothing => None,
+            Rest::More => self.behind_since.or(Some(now_ms)),
+        };
+        let read = self.files.counts().bytes;
+        self.marks.note(now_ms, read, || self.files.checkpoints());
+        rest
+    }
+
+    /// The descriptor that is readable when there is something to read.
+    pub(super) fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.files.fd()
+    }
+
+    /// Where to begin again after a restart.
+    pub(super) fn places(&self) -> Vec<Checkpoint> {
+        match self.marks.oldest() {
+            Some(places) => places.clone(),
+            None => self.files.checkpoints(),
+        }
+    }
+
+    /// Lines that were read, and those of them that were cut.
+    pub(super) fn lines(&self) -> (u64, u64) {
+        let counts = self.files.counts();
+        match &self.containers {
+            None => (counts.lines, counts.cut),
+            Some(containers) => (containers.counts.lines, counts.cut + containers.counts.cut),
+        }
+    }
+
+    /// Bytes that are there and were not read yet.
+    pub(super) fn behind_bytes(&self) -> u64 {
+        self.files.behind()
+    }
+
+    /// How it is with each file.
+    pub(super) fn reports(&self) -> Vec<SourceReport> {
+        let mut reports: Vec<SourceReport> = self
+            .files
+            .states()
+            .into_iter()
+            .map(|(path, state)| {
+                let (is_read, state) = told(state);
+                SourceReport {
+                    name: path.display().to_string(),
+                    is_read,
+                    state,
+                }
+            })
+            .collect();
+        let unread = self.containers.iter().flat_map(|found| &found.unread);
+        reports.extend(unread.map(|(name, why)| SourceReport {
+            name: format!("container {name}"),
+            is_read: false,
+            state: why.clone(),
+        }));
+        reports
+    }
+}
+
+impl Containers {
+    /// Which files do the names mean now? Says whether that has changed.
+    fn look(&mut self) -> bool {
+        let root = docker::root(Path::new(docker::DAEMON_JSON));
+        let mut files = Vec::new();
+        self.unread.clear();
+        for name in &self.names {
+            match docker::log_files(&root, name) {
+                Ok(found) => {
+                    let paths = found.files.iter().filter_map(|path| path.to_str());
+                    // The name of a file and no pattern.
+                    files.extend(paths.map(glob::Pattern::escape));
+                    let unread = found.unread.into_iter();
+                    self.unread
+                        .extend(unread.map(|one| (one.container.clone(), one.to_string())));
+                }
+                Err(why) => {
+                    let mut text = format!("{why} ({})", why.help());
+                    text.truncate(text.floor_char_boundary(LONGEST_REASON));
+                    self.unread.push((name.clone(), text));
+                }
+            }
+        }
+        files.sort_unstable();
+        files.dedup();
+        let has_changed = files != self.files;
+        self.files = files;
+        has_changed
+    }
+}
+
+fn told(state: State) -> (bool, String) {
+    match state {
+        State::Followed => (true, "followed".to_owned()),
+        State::Former => (true, "rotated or deleted; read to its end".to_owned()),
+        State::Missing => (
+            false,
+            "there is no such file; it is read as soon as there is one".to_owned(),
+        ),
+        State::Unreadable(mut why) => {
+            why.truncate(why.floor_char_boundary(LONGEST_REASON));
+            (false, format!("cannot be read: {why}"))
+        }
+    }
+}
+
+// What is told of a file's line fits what a filter is given.
+const _: () = assert!(MAX_LINE_BYTES <= docker::MAX_ENTRY_BYTES);
