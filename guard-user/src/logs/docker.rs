@@ -1,6 +1,7 @@
 //! Logs of containers as Docker's `json-file` writes them: from one entry per line to the lines that
 //! the container wrote. Which files those are is a matter of `containers`.
 
+mod clock;
 mod containers;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,8 @@ use std::{
 };
 
 use serde::Deserialize;
+
+use clock::Clock;
 
 pub use containers::{DAEMON_JSON, Found, Unread, Why, log_files, root};
 
@@ -106,6 +109,7 @@ impl OfFile {
 pub struct Decoder {
     begun: HashMap<PathBuf, OfFile>,
     touches: u64,
+    clock: Clock,
     counts: Counts,
 }
 
@@ -190,7 +194,7 @@ impl Decoder {
             let parts: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
             text = Cow::Owned(parts.join(&b"\\n"[..]));
         }
-        let time_ms = time.parse().ok().map(jiff::Timestamp::as_millisecond);
+        let time_ms = self.clock.read(time);
         if is_cut || text.len() > MAX_LINE_BYTES {
             self.counts.cut += 1;
             let kept = text.len().min(MAX_LINE_BYTES);
