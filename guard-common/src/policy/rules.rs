@@ -42,7 +42,7 @@ pub(super) struct Question {
 pub struct Place {
     /// First word of the policy's slot.
     pub base: u32,
-    /// Flags of the policy, 8 bits.
+    /// Flags of the policy, 9 bits.
     pub flags: u32,
     /// Group of rules that the service belongs to, 16 bits; 0 = no rule names it.
     pub group: u32,

@@ -104,6 +104,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(controller: Controller, board: Arc<Mutex<Board>>) -> Self {
+        let bans = BanKeeper::new(controller.layout().ban_clock());
         Self {
             controller,
             board,
@@ -113,7 +114,7 @@ impl Keeper {
             strays: BTreeSet::new(),
             next_load: None,
             next_sessions: Instant::now() + SESSIONS,
-            bans: BanKeeper::new(),
+            bans,
             watched: Watched::default(),
         }
     }
