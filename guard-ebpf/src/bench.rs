@@ -8,6 +8,7 @@
 mod count;
 mod egress;
 mod flood;
+mod floor;
 mod ingress;
 mod maps;
 mod meters;

@@ -20,9 +20,13 @@ static FLOOD_PAYLOAD_SUM: u32 = 0;
 #[unsafe(no_mangle)]
 static FLOOD_CHECKSUM_AT: u32 = 0;
 
+/// Number of ports that it goes to.
+#[unsafe(no_mangle)]
+static FLOOD_PORTS: u32 = PORTS.1;
+
 /// First source and number of sources: 16.0.0.0 upwards, none a martian.
 const SOURCES: (u32, u32) = (0x1000_0000, 0x6000_0000);
-/// First port and number of ports: nothing that a policy opens.
+/// First port and largest number of ports: nothing that a policy opens, but one may limit the first.
 const PORTS: (u32, u32) = (40_000, 8192);
 
 const HEADER_CHECKSUM_AT: usize = 24;
@@ -51,7 +55,7 @@ fn bench_flood(ctx: XdpContext) -> u32 {
         return xdp_action::XDP_ABORTED;
     };
     let source = SOURCES.0 + scale(random >> 32, SOURCES.1);
-    let port = PORTS.0 + scale(random >> 16 & 0xffff_ffff, PORTS.1);
+    let port = PORTS.0 + scale(random >> 16 & 0xffff_ffff, constant!(FLOOD_PORTS));
     let source_sum = (source >> 16) + (source & 0xffff);
     let header = fold(constant!(FLOOD_HEADER_SUM) + source_sum);
     let payload = fold(constant!(FLOOD_PAYLOAD_SUM) + source_sum + port);

@@ -191,7 +191,7 @@ impl Tables for BpfTables {
     fn weigh_rules(&self, place: Place) -> RulesAnswer {
         RulesAnswer::from_bits(guard_rules(
             place.base,
-            place.flags | place.group << 8,
+            place.flags | place.group << 16,
             place.class,
             place.scopes,
             place.scope,
@@ -540,8 +540,8 @@ extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
 extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope: u32) -> u32 {
     let place = Place {
         base,
-        flags: packed & 0xff,
-        group: packed >> 8,
+        flags: packed & 0xffff,
+        group: packed >> 16,
         class,
         scopes,
         scope,

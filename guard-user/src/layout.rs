@@ -113,6 +113,12 @@ impl Layout {
         self.state.join("feeds.json")
     }
 
+    /// How far the kernel's clock of bans was behind when all their ends were written.
+    #[must_use]
+    pub fn ban_clock(&self) -> PathBuf {
+        self.run.join("bans.clock")
+    }
+
     /// Exists while the store of bans and the tables of the kernel may differ.
     #[must_use]
     pub fn unsettled_bans(&self) -> PathBuf {

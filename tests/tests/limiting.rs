@@ -299,7 +299,13 @@ fn to_explain_costs_nothing_and_status_and_stats_tell_of_limits() {
     let lab = &scene.lab;
     scene.run(&format!("limit {PORT} rate 1/min burst 2"));
     scene.run("enable --iface eth0 --force");
-    let before = scene.guard.counted().table();
+    // Neighbours look for each other meanwhile.
+    let counted = || {
+        let mut table = scene.guard.counted().table();
+        table.retain(|(reason, ..)| reason != "ndp");
+        table
+    };
+    let before = counted();
     for _ in 0..5 {
         let told = scene.explain(lab.attacker.v4);
         assert_eq!(told["action"], "pass", "{told}");
@@ -308,13 +314,27 @@ fn to_explain_costs_nothing_and_status_and_stats_tell_of_limits() {
             format!("limit {PORT} rate 1/min burst 2")
         );
     }
-    assert_eq!(scene.guard.counted().table(), before);
-    for answer in [Answer::Echo, Answer::Echo, Answer::Silence] {
+    assert_eq!(counted(), before);
+    let left = |host: &Host| {
+        let told = scene.explain(host.v4);
+        assert_eq!(told["limit_left"]["at_most"], 2, "{told}");
+        told["limit_left"]["now"].as_u64()
+    };
+    for (is_left, answer) in [(2, Answer::Echo), (1, Answer::Echo), (0, Answer::Silence)] {
+        assert_eq!(left(&lab.attacker), Some(is_left));
         assert_eq!(lab.attacker.ask_tcp(lab.srv.v4, PORT), answer);
     }
+    assert_eq!((left(&lab.attacker), left(&lab.friend)), (Some(0), Some(2)));
     // Datagrams of one socket are one conversation, and one rule has one meter.
     assert_eq!(lab.attacker.ask_udp(lab.srv.v4, PORT), Answer::Silence);
     assert_eq!(lab.friend.ask_udp(lab.srv.v4, PORT), Answer::Echo);
+    assert_eq!(left(&lab.friend), Some(1));
+    let words = format!("explain {} {PORT}", lab.friend.v4);
+    let told = scene.run(&words);
+    assert!(
+        told.contains("limit: 1 of 2 left for this source"),
+        "{told}"
+    );
     let after = scene.guard.counted();
     assert!(after.reason("limited") >= 2, "{:?}", after.table());
     assert!(after.dropped("tcp", PORT) >= 1 && after.dropped("udp", PORT) >= 1);

@@ -22,8 +22,8 @@ use instructions::{deepest_chain, functions, translated};
 const VERIFIED_BUDGET: u32 = 250_000;
 /// The same of the program that answers.
 const ANSWER_BUDGET: u32 = 220_000;
-/// Of the 512 bytes that all frames of a call chain share.
-const STACK_BUDGET: u32 = 480;
+/// Bytes that all frames of a call chain share: the kernel's limit. Each counts as a multiple of 32.
+const STACK_BUDGET: u32 = 512;
 /// Bytes of the object, with the BTF that the verifier quotes the source from.
 const SIZE_BUDGET: usize = 512 * 1024;
 

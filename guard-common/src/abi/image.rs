@@ -148,6 +148,8 @@ pub const FAMILY_CLASSES: u32 = 32;
 pub const ANY_FROM_ANYWHERE: u32 = 64;
 /// Flag: monitor mode. Everything passes; what would be dropped is counted apart.
 pub const MONITOR: u32 = 128;
+/// Flag: somebody is on the never list.
+pub const HAS_NEVER: u32 = 256;
 
 /// A hash table: `first word (32 bits) | log2 of its entries (8 bits) | seed (24 bits)`, from the
 /// low end.

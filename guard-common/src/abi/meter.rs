@@ -190,6 +190,15 @@ impl Meter {
         }
     }
 
+    /// How many more a source may open at once that owes so much.
+    #[must_use]
+    pub const fn left(self, debt: u64) -> u64 {
+        if debt > self.tolerance || self.interval == 0 {
+            return 0;
+        }
+        (self.tolerance - debt) / self.interval as u64 + 1
+    }
+
     /// To the words of the image.
     #[must_use]
     pub const fn to_words(self) -> [u64; Self::WORDS as usize] {

@@ -69,6 +69,13 @@ impl Service {
         Self::of_row(UDP_FIRST + port as u32)
     }
 
+    /// A destination port of TCP, or of UDP with the bit above it.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn of_port(port: u32) -> Self {
+        Self::of_row(port)
+    }
+
     /// Any other IP protocol.
     #[inline(always)]
     #[must_use]

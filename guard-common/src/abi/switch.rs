@@ -14,9 +14,9 @@ pub const SEED_WORD: u32 = 1;
 pub const CLOCK_WORD: u32 = 2;
 
 const SLOT_BITS: u32 = 2;
-const STATE_BITS: u32 = SLOT_BITS + 8;
+const STATE_BITS: u32 = SLOT_BITS + 9;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-/// A deadline counts units of 2^20 ns (1.05 ms) of boot time; 44 bits of it last for 580 years.
+/// A deadline counts units of 2^20 ns (1.05 ms) of boot time; 42 bits of it last for 146 years.
 const DEADLINE_SHIFT: u32 = 20;
 
 /// A slot, and what a packet must know of its policy before it looks into it (the flags of
@@ -25,10 +25,27 @@ const DEADLINE_SHIFT: u32 = 20;
 pub struct SlotState(u32);
 
 impl SlotState {
-    /// Slot below [`SLOTS`], 8 bits of flags.
+    /// Bits of the number.
+    pub const BITS: u32 = STATE_BITS;
+
+    /// Slot below [`SLOTS`], 9 bits of flags.
     #[must_use]
     pub const fn new(slot: u32, flags: u32) -> Self {
         Self((slot | flags << SLOT_BITS) & STATE_MASK as u32)
+    }
+
+    /// As one number of [`SlotState::BITS`] bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The inverse of [`SlotState::bits`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 
     /// Number of the slot.
@@ -46,7 +63,7 @@ impl SlotState {
     }
 }
 
-/// `active (10 bits) | previous (10 bits) | deadline (44 bits, 0 = none)`, from the low end.
+/// `active (11 bits) | previous (11 bits) | deadline (42 bits, 0 = none)`, from the low end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchWord(u64);
 

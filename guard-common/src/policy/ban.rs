@@ -8,7 +8,7 @@ use crate::abi::{
         LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6, Top, WAYS, first_bucket,
         level_bit, second_bucket,
     },
-    image::BY_SOURCE,
+    image::HAS_NEVER,
     switch::SlotState,
 };
 
@@ -26,11 +26,14 @@ pub(super) fn cuts_v4<T: Tables>(
     tables: &T,
     policy: &Slot<'_, T>,
     flags: u32,
-    source: Addr,
+    source: u32,
 ) -> bool {
+    // Made anew for those who call: else the compiler keeps it from the beginning on.
+    let addr = || Addr::from_v4(T::hide(u64::from(source)) as u32);
+    let source = Addr::from_v4(source);
     has(tables, FilterBits::v4(source))
-        && (is_banned_address(tables, source) || tables.is_in_banned_prefix(source))
-        && !(flags & BY_SOURCE != 0 && policy.is_on_never_list(flags, source))
+        && (is_banned_address(tables, source) || tables.is_in_banned_prefix(addr()))
+        && !(flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, addr()))
 }
 
 /// Does some ban touch the neighbourhood of this source?
@@ -56,11 +59,11 @@ pub fn is_banned<T: Tables>(tables: &T, source: Addr) -> bool {
 /// Is a ban of exactly this IPv4 address in force?
 #[inline(always)]
 fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
-    let (mask, now) = (tables.ban_address_mask(), tables.eighths());
+    let mask = tables.ban_address_mask();
     let address = source.v4();
     let bucket = first_bucket(address, mask, |index| tables.flow_key(index));
     let (end, is_crowded) = look_into(&tables.banned_addresses(bucket), address);
-    if end.is_live(now) {
+    if end.is_live(tables.eighths()) {
         return true;
     }
     if !is_crowded {
@@ -68,15 +71,23 @@ fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
     }
     let bucket = second_bucket(address, mask, |index| tables.flow_key(index));
     let (end, _) = look_into(&tables.banned_addresses(bucket), address);
-    end.is_live(now)
+    end.is_live(tables.eighths())
 }
 
-/// End of the ban of an address in a bucket, and whether it may stand elsewhere. Without jumps: which
-/// place it has is nothing that a CPU could foresee.
+/// End of the ban of an address in a bucket, and whether it may stand elsewhere. The first place is where
+/// it is as long as there are few bans. Behind that without jumps: which place it has is nothing that a
+/// CPU could foresee.
 #[inline(always)]
 fn look_into<B: BannedAddresses>(bucket: &B, address: u32) -> (Expiry, bool) {
-    let (mut found, mut last) = (0, 0);
-    for way in 0..ADDRESS_WAYS {
+    let mut last = bucket.word(0);
+    if last as u32 == address {
+        let entry = AddressEntry::from_word(last);
+        if entry.end() != Expiry::NONE {
+            return (entry.end(), false);
+        }
+    }
+    let mut found = 0;
+    for way in 1..ADDRESS_WAYS {
         last = bucket.word(way);
         let difference = (last ^ u64::from(address)) & 0xffff_ffff;
         // All ones where there is no difference.

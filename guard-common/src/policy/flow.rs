@@ -49,6 +49,12 @@ impl Found {
     }
 }
 
+/// Can a port with these marks have a flow or a session of this protocol?
+#[inline(always)]
+pub(super) const fn may_have_any(protocol: u8, marks: u8) -> bool {
+    marks & (flow_mark(protocol) | HAS_SESSIONS) != 0
+}
+
 /// Looks a tuple up. A port that no flow began from has none.
 #[inline(always)]
 pub(super) fn find<T: Tables>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {

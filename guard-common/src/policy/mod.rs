@@ -21,6 +21,7 @@ mod classify;
 mod essential;
 mod flow;
 mod fragment;
+mod glance;
 mod limit;
 mod opening;
 mod outgoing;
@@ -35,8 +36,9 @@ mod tcp;
 pub use ban::{BanBucket, BannedAddresses, find_ban, is_banned, is_in_banned_prefix};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
+pub use glance::{Glance, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
-pub use opening::{Listener, Opening, is_above_ceiling, is_monitor, is_spared, may_spare};
+pub use opening::{Headroom, Listener, Opening, is_monitor, under_ceiling};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
@@ -95,8 +97,36 @@ where
     R: PacketReader + ?Sized,
     T: Tables,
 {
+    match glance(reader, tables) {
+        Glance::Told(judgement) => Some(judgement),
+        Glance::Plain(plain) => judge_plain(reader, tables, plain),
+        Glance::Nothing => None,
+    }
+}
+
+/// The beginning of the short way, without a call for what it tells.
+#[inline(always)]
+pub fn glance<R, T>(reader: &R, tables: &T) -> Glance
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
     let state = slot::in_force(tables);
-    Some(in_mode(state, shortcut::judge(reader, tables, state)?))
+    match glance::glance(reader, tables, state) {
+        Glance::Told(judgement) => Glance::Told(in_mode(state, judgement)),
+        other @ (Glance::Plain(_) | Glance::Nothing) => other,
+    }
+}
+
+/// The rest of it.
+#[inline(always)]
+pub fn judge_plain<R, T>(reader: &R, tables: &T, plain: Plain) -> Option<Judgement>
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let judgement = shortcut::judge(reader, tables, plain)?;
+    Some(in_mode(plain.state(), judgement))
 }
 
 /// Parse, decide, remember: all but what becomes of an opening.

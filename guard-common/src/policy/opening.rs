@@ -2,13 +2,13 @@
 //! answers it with a cookie, which costs no memory; where there is no listener (the port belongs to
 //! a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
 
-use super::{Judgement, Slot, Tables, rules, slot, tcp};
+use super::{Judgement, Slot, Tables, slot, tcp};
 use crate::{
     abi::{
         addr::Addr,
         ceiling::{self, Ceiling},
         flow::IS_FORWARDED,
-        image::{BY_SOURCE, HEADER_CEILING, MONITOR},
+        image::{HAS_NEVER, HEADER_CEILING, MONITOR},
         reason::{Action, Reason, Verdict},
         service::ServiceKind,
     },
@@ -173,16 +173,12 @@ where
                 opening,
             }
         }
-        Listener::None
-            if is_spared(reader, tables, opening)
-                || !is_above_ceiling(reader, tables, opening, port) =>
-        {
-            judgement
-        }
         Listener::None => {
             let mut verdict = Verdict::of(Reason::Ceiling);
-            if is_monitor {
-                verdict.action = Action::Pass;
+            match under_ceiling(reader, tables, opening, port) {
+                Headroom::Fits => return judgement,
+                Headroom::Above => {}
+                Headroom::Monitored => verdict.action = Action::Pass,
             }
             Judgement {
                 verdict,
@@ -192,9 +188,22 @@ where
     }
 }
 
-/// Is one more connection to this port too much? Charges it if not.
+/// What the ceiling of a port says of one more connection.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Headroom {
+    /// It fits, or there is no ceiling for it.
+    Fits = 0,
+    /// It is one too many.
+    Above = 1,
+    /// It is one too many, but monitor mode lets it go.
+    Monitored = 2,
+}
+
+/// Is one more connection to this port too much? Charges it if not. A source on the never list is under
+/// no ceiling.
 #[inline(always)]
-pub fn is_above_ceiling<R, T>(reader: &R, tables: &T, opening: Opening, port: u16) -> bool
+pub fn under_ceiling<R, T>(reader: &R, tables: &T, opening: Opening, port: u16) -> Headroom
 where
     R: PacketReader + ?Sized,
     T: Tables,
@@ -203,46 +212,32 @@ where
     let policy = &Slot::of(tables, state);
     let ceiling = Ceiling::from_word(policy.word(HEADER_CEILING));
     if ceiling.is_none() {
-        return false;
+        return Headroom::Fits;
     }
-    let Some(prefix) = source(reader, opening).map(prefix) else {
-        return false;
+    let Some(source) = source(reader, opening) else {
+        return Headroom::Fits;
     };
+    let flags = state.flags();
+    if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
+        return Headroom::Fits;
+    }
     let now = tables.jiffies().wrapping_mul(tables.jiffy_us());
     let (whole, part) = (ceiling.of_port(), ceiling.of_prefix());
     let port_meter = ceiling::port_meter(port);
-    let prefix_meter = ceiling::prefix_meter(prefix, port, tables.seed());
+    let prefix_meter = ceiling::prefix_meter(prefix(source), port, tables.seed());
     let debt = whole.debt(tables.ceiling(port_meter), now);
     let own_debt = part.debt(tables.ceiling(prefix_meter), now);
     let is_fair = !whole.is_tight(debt) || part.admits(own_debt);
-    let is_above = !(whole.admits(debt) && is_fair);
-    if is_above {
-        if state.flags() & MONITOR == 0 {
-            tables.add_to_ceiling(ceiling::refused(port), 1);
-        }
-    } else {
+    if whole.admits(debt) && is_fair {
         charge(tables, port_meter, debt, now, whole.interval);
         charge(tables, prefix_meter, own_debt, now, part.interval);
+        return Headroom::Fits;
     }
-    is_above
-}
-
-/// Can anybody be on the never list?
-#[inline(always)]
-pub fn may_spare<T: Tables>(tables: &T) -> bool {
-    slot::in_force(tables).flags() & BY_SOURCE != 0
-}
-
-/// Is who opens it on the never list? Such a source is under no ceiling.
-#[inline(always)]
-pub fn is_spared<R, T>(reader: &R, tables: &T, opening: Opening) -> bool
-where
-    R: PacketReader + ?Sized,
-    T: Tables,
-{
-    let state = slot::in_force(tables);
-    let policy = &Slot::of(tables, state);
-    source(reader, opening).is_some_and(|source| rules::is_never(policy, state.flags(), source))
+    if flags & MONITOR != 0 {
+        return Headroom::Monitored;
+    }
+    tables.add_to_ceiling(ceiling::refused(port), 1);
+    Headroom::Above
 }
 
 /// A meter that is behind the clock begins at the clock.

@@ -10,9 +10,9 @@ use crate::abi::{
     addr::Addr,
     image::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
-        FAMILY_CLASSES, GROUPS, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS,
-        HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES, MAX_PROBES,
-        OPEN_TO_STRANGERS, SERVICES, TableRef, pair_hash,
+        FAMILY_CLASSES, GROUPS, HAS_NEVER, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
+        HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES,
+        MAX_PROBES, OPEN_TO_STRANGERS, SERVICES, TableRef, pair_hash,
     },
     reason::{Reason, Verdict},
     rule::{Class, Group, Pair, RuleRef},
@@ -42,7 +42,7 @@ pub(super) struct Question {
 pub struct Place {
     /// First word of the policy's slot.
     pub base: u32,
-    /// Flags of the policy, 8 bits.
+    /// Flags of the policy, 9 bits.
     pub flags: u32,
     /// Group of rules that the service belongs to, 16 bits; 0 = no rule names it.
     pub group: u32,
@@ -115,6 +115,14 @@ impl RulesAnswer {
         self.0 >> Self::RULE_BITS == Outcome::Allow as u32
     }
 
+    /// Does a rule or the default let it in?
+    #[inline(always)]
+    #[must_use]
+    pub const fn lets_in(self) -> bool {
+        let outcome = self.0 >> Self::RULE_BITS;
+        outcome == Outcome::Allow as u32 || outcome == Outcome::DefaultAllow as u32
+    }
+
     /// Does the rule limit new connections?
     #[inline(always)]
     #[must_use]
@@ -182,53 +190,26 @@ pub(super) fn ask_rules<T: Tables>(
     })
 }
 
-/// What the rules say of a source that no prefix of theirs holds, where no rule names an interface, a
-/// destination or all traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stranger {
-    /// A rule lets them in, and no limit is asked.
-    Allowed,
-    /// This rule lets them in if its limit does.
-    Limited(RuleRef),
-    /// A rule denies it.
-    Denied,
-    /// No rule is about them and this service.
-    Unnamed,
-    /// It is not so simple.
-    Other,
-}
+/// Flags of policies whose rules take more than the class of a source and the group of a service.
+pub(super) const NOT_SIMPLE: u32 =
+    BY_INTERFACE | BY_DESTINATION | ANY_FROM_ANYWHERE | FAMILY_CLASSES;
 
-/// One look at the class of a source, and at the group where the service does not say it all.
-/// `is_charged`: packets of this kind are what limits count.
+/// What the rules of such a policy say of a source that none of them names.
 #[inline(always)]
-pub(super) fn stranger<T: Tables>(
+pub(super) fn of_stranger<T: Tables>(
     policy: &Slot<'_, T>,
     flags: u32,
     entry: ServiceEntry,
-    source: Addr,
-    is_charged: bool,
-) -> Stranger {
-    const NOT_SIMPLE: u32 = BY_INTERFACE | BY_DESTINATION | ANY_FROM_ANYWHERE | FAMILY_CLASSES;
-    if flags & NOT_SIMPLE != 0 || flags & BY_SOURCE != 0 && classify::may_be_named(policy, source) {
-        return Stranger::Other;
-    }
+) -> RulesAnswer {
     if entry.is_open() {
-        return Stranger::Allowed;
+        return RulesAnswer::new(Outcome::Allow, RuleRef::NONE);
     }
     let group = entry.group();
     if group == 0 {
-        return Stranger::Unnamed;
+        return RulesAnswer::of(RuleRef::NONE, flags);
     }
-    let rule = Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback;
-    if rule.is_none() {
-        Stranger::Unnamed
-    } else if !rule.allows() {
-        Stranger::Denied
-    } else if rule.is_limited() && is_charged {
-        Stranger::Limited(rule)
-    } else {
-        Stranger::Allowed
-    }
+    let group = Group::from_word(policy.word(cell(GROUPS, group, 1, 0)));
+    RulesAnswer::of(group.fallback, flags)
 }
 
 /// The first of the rules that a place leads to, or the default.
@@ -284,6 +265,18 @@ impl ServiceEntry {
         Self((policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff)
     }
 
+    /// 16 bits.
+    #[inline(always)]
+    pub(super) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The inverse of [`ServiceEntry::bits`].
+    #[inline(always)]
+    pub(super) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// Its group of rules; 0 = no rule names it.
     #[inline(always)]
     pub(super) const fn group(self) -> u32 {
@@ -309,10 +302,10 @@ pub(super) fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) ->
     ServiceEntry::of(policy, service).group()
 }
 
-/// Is this source on the never list? Without sources in the policy there is none.
+/// Is this source on the never list?
 #[inline(always)]
 pub(super) fn is_never<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
-    flags & BY_SOURCE != 0 && on_never_list(policy, flags, source)
+    flags & HAS_NEVER != 0 && on_never_list(policy, flags, source)
 }
 
 /// Is this source on the never list of the policy whose slot begins at `base`?

@@ -1,197 +1,135 @@
-//! The short way of what floods are made of: an IPv4 packet without tags, options or fragments, TCP or
-//! UDP, read in one piece. What is said here is what the whole way says (tests hold the two against
-//! each other: the kernel takes this way, the model that one); where the answer is not so simple,
-//! nothing is said.
-
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+//! The short way of a plain packet behind a [`Glance`](super::Glance): rules, limits and flows without the
+//! whole way's search for headers. What is said here is what the whole way says (tests hold the two
+//! against each other: the kernel takes this way, the model that one); where the answer is not so
+//! simple, nothing is said.
 
 use super::{
-    Found, Judgement, Newcomer, Opening, Slot, Tables, ban, flow, limit,
-    rules::{self, ServiceEntry, Stranger},
-    tcp,
+    Found, Judgement, Newcomer, Place, Slot, Tables, flow,
+    glance::{Asked, ETHERNET_LEN, Ends, Plain, judgement},
+    limit,
+    rules::{self, RulesAnswer},
 };
 use crate::{
     abi::{
         addr::Addr,
         flow::{Event, Tuple},
-        image::{ANY_ALLOWS, DEFAULT_ALLOW},
-        reason::{Reason, Verdict},
-        service::{Service, protocol},
-        switch::SlotState,
+        image::{ANY_ALLOWS, DEFAULT_ALLOW, Tree},
+        reason::Reason,
     },
-    packet::{PacketReader, TcpFlags},
+    packet::PacketReader,
 };
 
-/// Ethernet, IPv4 without options, and what of TCP must be read.
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Headers {
-    hardware: [u8; 12],
-    ether_type: [u8; 2],
-    version_ihl: u8,
-    service: u8,
-    total_len: [u8; 2],
-    id: [u8; 2],
-    fragment: [u8; 2],
-    ttl: u8,
-    protocol: u8,
-    checksum: [u8; 2],
-    source: [u8; 4],
-    destination: [u8; 4],
-    source_port: [u8; 2],
-    destination_port: [u8; 2],
-    /// Of UDP; of TCP half a sequence number.
-    udp_len: [u8; 2],
-    between: [u8; 6],
-    data_offset: u8,
-    flags: u8,
-}
-
-const ETHERNET_LEN: usize = 14;
-const IPV4: [u8; 2] = [0x08, 0x00];
-const VERSION_IHL: u8 = 0x45;
-const IPV4_LEN: usize = 20;
-const TCP_LEN: usize = 20;
-const UDP_LEN: usize = 8;
-/// More fragments, and the offset.
-const FRAGMENT: u16 = 0x3fff;
-const _: () = assert!(size_of::<Headers>() == ETHERNET_LEN + IPV4_LEN + 14);
-
-/// What becomes of a frame, if that is told at once; without the number of a rule.
+/// What becomes of a plain packet, if that is told at once; without the number of a rule.
 #[inline(always)]
-pub(super) fn judge<R, T>(reader: &R, tables: &T, state: SlotState) -> Option<Judgement>
+pub(super) fn judge<R, T>(reader: &R, tables: &T, plain: Plain) -> Option<Judgement>
 where
     R: PacketReader + ?Sized,
     T: Tables,
 {
-    let headers: Headers = reader.read(0)?;
-    if headers.ether_type != IPV4
-        || headers.version_ihl != VERSION_IHL
-        || u16::from_be_bytes(headers.fragment) & FRAGMENT != 0
-    {
-        return None;
-    }
-    let total_len = usize::from(u16::from_be_bytes(headers.total_len));
-    if ETHERNET_LEN + total_len > reader.len() {
-        return None;
-    }
-    let source = u32::from_be_bytes(headers.source);
-    // Martians, or nearly.
-    let network = source >> 24;
-    if network == 0 || network == 127 || network > 223 {
-        return None;
-    }
-    let source = Addr::from_v4(source);
-    let port = u16::from_be_bytes(headers.destination_port);
-    let (service, opens) = match headers.protocol {
-        protocol::TCP => {
-            let header_len = usize::from(headers.data_offset >> 4) * 4;
-            let flags = TcpFlags(headers.flags);
-            if header_len < TCP_LEN
-                || IPV4_LEN + header_len > total_len
-                || tcp::impossible(flags).is_some()
-            {
-                return None;
-            }
-            (Service::tcp(port), flags.opens())
-        }
-        protocol::UDP => {
-            const DHCP_CLIENT: u16 = 68;
-            let len = usize::from(u16::from_be_bytes(headers.udp_len));
-            if len < UDP_LEN || IPV4_LEN + len > total_len || port == DHCP_CLIENT {
-                return None;
-            }
-            (Service::udp(port), false)
-        }
-        _ => return None,
-    };
-    let flags = state.flags();
-    let policy = &Slot::of(tables, state);
-    let entry = ServiceEntry::of(policy, service);
-    let is_closed = entry.is_none() && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
-    let (reason, opening) = if is_closed && opens {
-        (Reason::DefaultDrop, Opening::NONE)
-    } else if ban::cuts_v4(tables, policy, flags, source) {
-        (Reason::Banned, Opening::NONE)
-    } else {
-        let is_charged = opens || headers.protocol == protocol::UDP;
-        let mut reason = Reason::RuleAllow;
-        let is_let_in = match rules::stranger(policy, flags, entry, source, is_charged) {
-            Stranger::Allowed => true,
-            Stranger::Limited(rule) => tables.may_enter(Newcomer {
-                base: policy.base(),
-                rule,
-                source,
-                ports: limit::pair(u16::from_be_bytes(headers.source_port), port),
-                opens,
-            }),
-            Stranger::Unnamed if flags & DEFAULT_ALLOW != 0 => {
-                reason = Reason::DefaultAllow;
-                true
-            }
-            Stranger::Unnamed if opens => {
-                return Some(judgement(Reason::DefaultDrop, Some(service)));
-            }
-            Stranger::Denied if opens => return Some(judgement(Reason::RuleDeny, Some(service))),
-            Stranger::Unnamed => {
-                return Some(by_flow(tables, &headers, service, Reason::DefaultDrop));
-            }
-            Stranger::Denied => {
-                return Some(by_flow(tables, &headers, service, Reason::RuleDeny));
-            }
-            Stranger::Other => return None,
-        };
-        if !is_let_in {
-            (Reason::Limited, Opening::NONE)
-        } else if opens {
-            (reason, Opening::plain_v4(tables.port_marks(port)))
+    let policy = &Slot::of(tables, plain.state());
+    let source = Addr::from_v4(plain.source);
+    let asked = plain.asked();
+    let answer = ask_rules(tables, policy, plain, source);
+    let verdict = answer.verdict();
+    let service = Some(asked.service());
+    if answer.is_own_source() {
+        // Of a port that no rule names the flows are asked first.
+        return if is_closed(plain) {
+            None
         } else {
-            (reason, Opening::NONE)
+            Some(judgement(verdict.reason, service))
+        };
+    }
+    if !answer.lets_in() {
+        return if asked.opens() {
+            Some(judgement(verdict.reason, service))
+        } else {
+            by_flow(reader, tables, source, asked, verdict.reason)
+        };
+    }
+    if answer.is_limited() && asked.is_charged() {
+        let newcomer = Newcomer {
+            base: policy.base(),
+            rule: verdict.rule,
+            source,
+            ports: limit::pair(Ends::read(reader)?.source_port, asked.port()),
+            opens: asked.opens(),
+        };
+        if !tables.may_enter(newcomer) {
+            return Some(judgement(Reason::Limited, service));
         }
-    };
+    }
     Some(Judgement {
-        opening,
-        ..judgement(reason, Some(service))
+        opening: asked.opening(tables),
+        ..judgement(verdict.reason, service)
     })
 }
 
+/// Does no rule name the service, nor let anything in?
 #[inline(always)]
-const fn judgement(reason: Reason, service: Option<Service>) -> Judgement {
-    Judgement {
-        verdict: Verdict::of(reason),
-        service,
-        opening: Opening::NONE,
-    }
+fn is_closed(plain: Plain) -> bool {
+    plain.entry().is_none() && plain.state().flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
+}
+
+/// What the rules say, where none names an interface or a destination.
+#[inline(always)]
+fn ask_rules<T: Tables>(
+    tables: &T,
+    policy: &Slot<'_, T>,
+    plain: Plain,
+    source: Addr,
+) -> RulesAnswer {
+    let class = if plain.may_be_named() {
+        policy.longest_prefix(source, Tree::SourceV4, 0)
+    } else {
+        0
+    };
+    let place = Place {
+        base: policy.base(),
+        flags: plain.state().flags(),
+        group: plain.entry().group(),
+        class,
+        scopes: 1,
+        scope: 0,
+    };
+    // Here, and not behind a call.
+    rules::weigh_rules(tables, place)
 }
 
 /// Of a packet that no rule lets in: is it part of a flow or a session? `else_for` is why it is dropped if
 /// not.
 #[inline(always)]
-fn by_flow<T: Tables>(
+fn by_flow<R, T>(
+    reader: &R,
     tables: &T,
-    headers: &Headers,
-    service: Service,
+    source: Addr,
+    asked: Asked,
     else_for: Reason,
-) -> Judgement {
+) -> Option<Judgement>
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let ends = Ends::read(reader)?;
     let tuple = Tuple {
-        remote: Addr::from_v4(u32::from_be_bytes(headers.source)),
-        local: Addr::from_v4(u32::from_be_bytes(headers.destination)),
-        remote_port: u16::from_be_bytes(headers.source_port),
-        local_port: u16::from_be_bytes(headers.destination_port),
-        protocol: headers.protocol,
+        remote: source,
+        local: Addr::from_v4(ends.destination),
+        remote_port: ends.source_port,
+        local_port: asked.port(),
+        protocol: asked.protocol(),
     };
+    let service = Some(asked.service());
     let marks = tables.port_marks(tuple.local_port);
     let headers = flow::Headers {
         at: ETHERNET_LEN as u32,
         is_quoted: false,
     };
     let found = flow::find_here(tables, &tuple, marks, Event::Arrives);
-    let (reason, service) = if let Found::Living = found {
-        (Reason::Reply, None)
+    Some(if let Found::Living = found {
+        judgement(Reason::Reply, None)
     } else if flow::has_session(tables, &tuple, headers, marks, found) {
-        (Reason::LiveSession, Some(service))
+        judgement(Reason::LiveSession, service)
     } else {
-        (else_for, Some(service))
-    };
-    judgement(reason, service)
+        judgement(else_for, service)
+    })
 }

@@ -39,6 +39,9 @@ pub(super) fn explain(
                 let words = answer.rule_words.as_deref().unwrap_or("");
                 writeln!(out, "rule {number}: {words}")?;
             }
+            if let Some(left) = answer.left {
+                writeln!(out, "limit: {} of {} left for this source", left.now, left.at_most)?;
+            }
             match &answer.way_in {
                 None => Ok(()),
                 Some(WayIn::Command(command)) => writeln!(out, "to let it in: {command}"),
@@ -56,6 +59,7 @@ pub(super) fn explain(
                 "would_drop": would_drop(&answer),
                 "rule": answer.rule,
                 "rule_words": answer.rule_words,
+                "limit_left": answer.left.map(|left| json!({"now": left.now, "at_most": left.at_most})),
                 "way_in": match &answer.way_in {
                     Some(WayIn::Command(command)) => Some(command),
                     Some(WayIn::Nothing) | None => None,

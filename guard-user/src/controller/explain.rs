@@ -7,7 +7,8 @@ use std::{
 
 use guard_common::{
     abi::{
-        image::MONITOR,
+        image::{HEADER_LIMITS, HEADER_METERS, MONITOR},
+        meter::{Meter, Scale},
         reason::{Action, Reason},
         rule::RuleRef,
     },
@@ -20,8 +21,11 @@ use super::{
     force::{image, loaded_or_failure},
 };
 use crate::{
-    dataplane::{self, pins},
-    explain::{Answer, Question, WayIn, answer, build},
+    dataplane::{
+        self, clock,
+        pins::{self, Running},
+    },
+    explain::{Answer, Left, Question, WayIn, answer, build},
     failure::{Exit, Failure},
     host::Network,
     ruleset::{compile::Stamp, describe, source},
@@ -36,6 +40,7 @@ const SOMEWHERE: [IpAddr; 2] = [
 
 /// What was found, before it is put in words.
 struct Found {
+    left: Option<Left>,
     reason: Reason,
     rule: RuleRef,
     is_monitored: bool,
@@ -72,7 +77,7 @@ impl Controller {
         let applied = running
             .as_ref()
             .and_then(|running| self.words_in_force(running));
-        let is_monitored = running.is_some_and(|running| {
+        let is_monitored = running.as_ref().is_some_and(|running| {
             let flags = running.slots.in_force().flags();
             flags & MONITOR != 0
         });
@@ -80,12 +85,36 @@ impl Controller {
         let words = number
             .and_then(|number| applied.as_ref()?.rules.get(number - 1))
             .map(|view| view.rule.clone());
+        let left = match &running {
+            Some(running) => self.left(running, rule, question.source.ip()),
+            None => None,
+        };
         let found = Found {
+            left,
             reason,
             rule,
             is_monitored,
         };
         Ok(found.answer(question, destination, interface, words))
+    }
+
+    /// What the limit of a rule leaves to a source now; `None` if the rule has none for it, or the clock
+    /// cannot be read.
+    fn left(&self, running: &Running, rule: RuleRef, source: IpAddr) -> Option<Left> {
+        if !rule.is_limited() {
+            return None;
+        }
+        let state = running.slots.in_force();
+        let word = |index| running.slots.word(state, index);
+        let scale = Scale::from_word(word(HEADER_LIMITS));
+        let at = word(HEADER_METERS) as u32 + rule.index() * Meter::WORDS;
+        let meter = Meter::from_words(word(at), word(at + 1));
+        let now = clock::pinned_now(&self.layout().clock()).ok()?;
+        let debt = running.meters.debt(scale, source.into(), meter, now);
+        Some(Left {
+            now: meter.left(debt),
+            at_most: meter.left(0),
+        })
     }
 }
 
@@ -121,6 +150,7 @@ fn explain_file(question: &Question, file: &Path) -> Result<Answer, Failure> {
         .and_then(|ordinal| loaded.policy.rules.get(ordinal as usize))
         .map(describe::command);
     let found = Found {
+        left: None,
         reason: verdict.reason,
         rule: verdict.rule,
         is_monitored,
@@ -148,6 +178,7 @@ impl Found {
             },
             rule,
             rule_words,
+            left: self.left,
             way_in: WayIn::of(
                 self.reason,
                 rule,

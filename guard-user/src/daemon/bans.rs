@@ -1,6 +1,9 @@
 //! What the daemon does for bans: feeds whose files change, and what is over. Bans end without it.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use super::{drift::Drift, journal::Journal};
 use crate::{
@@ -46,14 +49,15 @@ impl Said {
 }
 
 impl BanKeeper {
-    pub(super) fn new() -> Self {
+    /// `clock` is where the daemon keeps how far the clock of bans was behind.
+    pub(super) fn new(clock: PathBuf) -> Self {
         let now = Instant::now();
         Self {
             next_look: now,
             next_whole: now,
             next_sweep: now + SWEEP,
             digest: None,
-            drift: Drift::default(),
+            drift: Drift::kept(clock),
         }
     }
 

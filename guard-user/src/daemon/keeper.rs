@@ -105,6 +105,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(controller: Controller, board: Arc<Mutex<Board>>) -> Self {
+        let bans = BanKeeper::new(controller.layout().ban_clock());
         Self {
             controller,
             board,
@@ -114,7 +115,7 @@ impl Keeper {
             strays: BTreeSet::new(),
             next_load: None,
             next_sessions: Instant::now() + SESSIONS,
-            bans: BanKeeper::new(),
+            bans,
             watched: Watched::default(),
         }
     }

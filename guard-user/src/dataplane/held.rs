@@ -16,7 +16,7 @@ use guard_common::{
         clock::EIGHTH_SHIFT,
         flow::{self, KEYS, Tuple},
         image::HEADER_LIMITS,
-        meter::{self, Entry, Key, Place, Scale, WAYS},
+        meter::{self, Entry, Key, Meter, Part, Place, Scale, WAYS},
     },
     policy::{Entries, find_entry, held, put},
 };
@@ -61,6 +61,22 @@ impl MeterTable {
         let found = find_entry(&bucket, place.tag, time(now));
         let entry = Entry::from_word(bucket.load(found.way()));
         found.is_own() && entry.ahead(time(now)) > 0
+    }
+
+    /// How much a source owes a meter, in units. `now` is in eighths of a tick.
+    #[must_use]
+    pub fn debt(&self, scale: Scale, remote: Addr, meter: Meter, now: u32) -> u64 {
+        let place = self.place(Key {
+            part: Part::Debts,
+            source: scale.source(remote),
+            about: meter.number,
+        });
+        let bucket = self.bucket(place);
+        let found = find_entry(&bucket, place.tag, time(now));
+        if !found.is_own() {
+            return 0;
+        }
+        Entry::from_word(bucket.load(found.way())).ahead(time(now))
     }
 
     fn place(&self, key: Key) -> Place {

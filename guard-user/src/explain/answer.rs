@@ -21,8 +21,19 @@ pub struct Answer {
     pub rule: Option<usize>,
     /// That rule in words, if they are known.
     pub rule_words: Option<String>,
+    /// What the limit of that rule leaves to the source now, if it has one.
+    pub left: Option<Left>,
     /// What would change a drop.
     pub way_in: Option<WayIn>,
+}
+
+/// New connections, or datagrams that begin a conversation, that a limit leaves to a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// At this moment.
+    pub now: u64,
+    /// When it has been silent for long enough.
+    pub at_most: u64,
 }
 
 /// What would let a packet in.

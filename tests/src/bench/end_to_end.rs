@@ -93,6 +93,12 @@ impl Cell {
         Ok(cell)
     }
 
+    /// The filter.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        self.filter
+    }
+
     fn flood(&self, kind: Kind, plan: &Plan) -> Result<Spent> {
         let spent = self.arena.flood(kind, Pace::Full, plan.flood)?;
         ensure!(
@@ -102,10 +108,19 @@ impl Cell {
         );
         let share = spent.delivered as f64 / spent.received as f64;
         // Without a filter all must arrive, or they would not be frames that a server has to answer.
-        let is_as_it_should = if self.filter == Filter::Nothing {
-            share > 0.99
-        } else {
-            share < 0.001
+        let is_as_it_should = match self.filter {
+            Filter::Nothing => share > 0.99,
+            // The ceiling lets 2000 in at once, and a thousand in a second.
+            Filter::GuardLimit => share < 0.05,
+            Filter::BareDrop
+            | Filter::GuardNative
+            | Filter::GuardGeneric
+            | Filter::XdpFilter
+            | Filter::NftIngress
+            | Filter::IptablesRaw
+            | Filter::NftInput
+            | Filter::NftInputConntrack
+            | Filter::Ufw => share < 0.001,
         };
         ensure!(
             is_as_it_should,
@@ -123,7 +138,7 @@ impl Cell {
 ///
 /// # Errors
 /// When a filter lets the flood in, or the generator fails.
-pub fn mitigate(cells: &[Cell], kinds: &[Kind], plan: &Plan) -> Result<Vec<Mitigation>> {
+pub fn mitigate(cells: &[&Cell], kinds: &[Kind], plan: &Plan) -> Result<Vec<Mitigation>> {
     let mut all: Vec<Mitigation> = Vec::new();
     for kind in kinds {
         for cell in cells {
@@ -139,7 +154,7 @@ pub fn mitigate(cells: &[Cell], kinds: &[Kind], plan: &Plan) -> Result<Vec<Mitig
     for _ in 0..plan.rounds {
         let pairs = kinds
             .iter()
-            .flat_map(|kind| cells.iter().map(move |cell| (*kind, cell)));
+            .flat_map(|kind| cells.iter().map(move |cell| (*kind, *cell)));
         for (row, (kind, cell)) in all.iter_mut().zip(pairs) {
             let spent = cell.flood(kind, plan)?;
             let received = spent.received as f64;

@@ -13,6 +13,7 @@ use guard_user::dataplane::object::BENCH_OBJECT;
 
 use super::{
     arena::{Arena, INTERFACE},
+    flood::LIMITED_PORT,
     xdp_filter::XdpFilter,
 };
 use crate::lab::{Instance, UFW_PROGRAMS, Ufw, finish};
@@ -30,6 +31,10 @@ pub enum Filter {
     GuardNative,
     /// guard, in the kernel's generic hook.
     GuardGeneric,
+    /// guard, in the driver, with a limit per source on the port that [`Kind::SynOnePort`] goes to.
+    ///
+    /// [`Kind::SynOnePort`]: super::flood::Kind::SynOnePort
+    GuardLimit,
     /// xdp-filter of xdp-tools, which knows ports and addresses, but not both in one rule.
     XdpFilter,
     /// nftables on the interface, before IP; no connection tracking there.
@@ -80,7 +85,7 @@ const NFT_INPUT: &str = "table inet peer {
 }";
 
 impl Filter {
-    /// All of them, in the order of the table.
+    /// All that are compared with each other, in the order of the table.
     pub const ALL: [Self; 10] = [
         Self::Nothing,
         Self::BareDrop,
@@ -102,6 +107,7 @@ impl Filter {
             Self::BareDrop => "bare XDP_DROP",
             Self::GuardNative => "guard native",
             Self::GuardGeneric => "guard generic",
+            Self::GuardLimit => "guard limit",
             Self::XdpFilter => "xdp-filter",
             Self::NftIngress => "nft ingress",
             Self::IptablesRaw => "iptables raw",
@@ -119,6 +125,7 @@ impl Filter {
             Self::BareDrop => "bare-drop",
             Self::GuardNative => "guard-native",
             Self::GuardGeneric => "guard-generic",
+            Self::GuardLimit => "guard-limit",
             Self::XdpFilter => "xdp-filter",
             Self::NftIngress => "nft-ingress",
             Self::IptablesRaw => "iptables-raw",
@@ -132,7 +139,11 @@ impl Filter {
     #[must_use]
     pub fn is_peer(self) -> bool {
         match self {
-            Self::Nothing | Self::BareDrop | Self::GuardNative | Self::GuardGeneric => false,
+            Self::Nothing
+            | Self::BareDrop
+            | Self::GuardNative
+            | Self::GuardGeneric
+            | Self::GuardLimit => false,
             Self::XdpFilter
             | Self::NftIngress
             | Self::IptablesRaw
@@ -146,7 +157,11 @@ impl Filter {
     #[must_use]
     pub fn programs(self) -> &'static [&'static str] {
         match self {
-            Self::Nothing | Self::BareDrop | Self::GuardNative | Self::GuardGeneric => &[],
+            Self::Nothing
+            | Self::BareDrop
+            | Self::GuardNative
+            | Self::GuardGeneric
+            | Self::GuardLimit => &[],
             Self::XdpFilter => &["xdp-filter"],
             Self::NftIngress | Self::NftInput | Self::NftInputConntrack => &["nft"],
             Self::IptablesRaw => &["iptables"],
@@ -165,11 +180,19 @@ impl Filter {
         match self {
             Self::Nothing => Ok(Installed::Netfilter),
             Self::BareDrop => bare_drop(arena),
-            Self::GuardNative => guard(arena, "native"),
+            Self::GuardNative => guard(arena, "native", &[]),
+            Self::GuardLimit => {
+                let port = format!("{LIMITED_PORT}/tcp");
+                guard(
+                    arena,
+                    "native",
+                    &["limit", &port, "rate", "1/h", "burst", "1"],
+                )
+            }
             Self::GuardGeneric => {
                 // Frames of this size do not fit into the page that native XDP hands a program.
                 arena.outside.ip("link set srv mtu 9000");
-                guard(arena, "generic")
+                guard(arena, "generic", &[])
             }
             Self::XdpFilter => {
                 let filter = XdpFilter::new(&arena.server)?;
@@ -203,12 +226,15 @@ impl Filter {
     }
 }
 
-fn guard(arena: &Arena, mode: &str) -> Result<Installed> {
+fn guard(arena: &Arena, mode: &str, more: &[&str]) -> Result<Installed> {
     let guard = Instance::new(&arena.server);
     for rule in ["22/tcp", "80/tcp", "443/tcp"] {
         drop(guard.guardctl(&["allow", rule]).ok());
     }
     drop(guard.guardctl(&["allow", "198.51.100.10", "9000/tcp"]).ok());
+    if !more.is_empty() {
+        drop(guard.guardctl(more).ok());
+    }
     drop(guard.guardctl(&["enable", "--iface", INTERFACE]).ok());
     let status = guard.guardctl(&["status", "--json"]).ok().json();
     let found = &status["interfaces"][0]["mode"];

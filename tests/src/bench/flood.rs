@@ -20,6 +20,8 @@ use guard_common::{
 use guard_user::dataplane::object::BENCH_OBJECT;
 
 const PROGRAM: &str = "bench_flood";
+/// Ports of a flood to closed ports.
+const ALL_PORTS: u32 = 8192;
 /// Frames that the kernel prepares at once.
 const BATCH: u32 = 64;
 /// Frames between two looks at the clock at full speed.
@@ -38,7 +40,12 @@ pub enum Kind {
     Syn,
     /// Datagrams.
     Udp,
+    /// The same segments, all to [`LIMITED_PORT`].
+    SynOnePort,
 }
+
+/// The lowest port of the flood, which a policy may limit.
+pub const LIMITED_PORT: u16 = 40_000;
 
 impl Kind {
     /// For the table.
@@ -47,6 +54,7 @@ impl Kind {
         match self {
             Self::Syn => "SYN",
             Self::Udp => "UDP",
+            Self::SynOnePort => "SYN, one port",
         }
     }
 }
@@ -79,7 +87,9 @@ impl Generator {
             .from_ip(Ipv4Addr::UNSPECIFIED.into())
             .to("192.0.2.1");
         let (mut frame, checksum_at) = match kind {
-            Kind::Syn => (base.tcp_between(40_000, 0, TcpFlags::SYN).build(), 50),
+            Kind::Syn | Kind::SynOnePort => {
+                (base.tcp_between(40_000, 0, TcpFlags::SYN).build(), 50)
+            }
             Kind::Udp => (base.udp_between(40_000, 0).payload(18).build(), 40),
         };
         for at in [24, checksum_at] {
@@ -90,7 +100,12 @@ impl Generator {
         let payload_sum = fold(sum(&frame[34..]) + pseudo_header);
         let checksum_at = checksum_at as u32;
         let slot_words = 1u32;
+        let ports = match kind {
+            Kind::Syn | Kind::Udp => ALL_PORTS,
+            Kind::SynOnePort => 1,
+        };
         let mut object = EbpfLoader::new()
+            .override_global("FLOOD_PORTS", &ports, true)
             .override_global("FLOOD_INTERFACE", &interface, true)
             .override_global("FLOOD_HEADER_SUM", &header_sum, true)
             .override_global("FLOOD_PAYLOAD_SUM", &payload_sum, true)

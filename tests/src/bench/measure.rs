@@ -30,6 +30,7 @@ const GENERATOR: &str = "bench_generate";
 const GUARD: &str = "bench_guard";
 const PEER: &str = "bench_peer";
 const READ: &str = "bench_read";
+const FLOOR: &str = "bench_floor";
 const EMPTY: &str = "bench_tc_empty";
 const EGRESS: &str = "bench_egress";
 
@@ -206,6 +207,28 @@ impl Case {
         let mut measured = [Series::default(), Series::default()];
         for round in 0..=rounds {
             for (series, name) in measured.iter_mut().zip([GENERATOR, READ]) {
+                let took = run(&mut object, name, &self.frame, packets, XDP_DROP)?;
+                if round > 0 {
+                    series.push(took);
+                }
+            }
+        }
+        Ok(measured)
+    }
+}
+
+impl Case {
+    /// Runs bare XDP_DROP, the least that drops the banned sources of this row and counts them, and guard.
+    ///
+    /// # Errors
+    /// As [`Case::measure`].
+    pub fn measure_floor(&self, rounds: usize, packets: u32) -> Result<[Series; 3]> {
+        let image = compile(&self.policy, &Host::default(), Stamp::default())?;
+        let mut object = self.load(&image.words)?;
+        program(&mut object, FLOOR)?.load()?;
+        let mut measured = [Series::default(), Series::default(), Series::default()];
+        for round in 0..=rounds {
+            for (series, name) in measured.iter_mut().zip([BARE, FLOOR, GUARD]) {
                 let took = run(&mut object, name, &self.frame, packets, XDP_DROP)?;
                 if round > 0 {
                     series.push(took);

@@ -19,10 +19,14 @@ pub struct Results {
     pub egress: Option<[Series; 2]>,
     /// The generator, and with a read of memory behind it.
     pub read: Option<[Series; 2]>,
+    /// A source of a thousand that are banned: bare XDP_DROP, the hand-written minimum, guard.
+    pub floor: Option<[Series; 3]>,
     /// guard beside xdp-filter.
     pub beside: Vec<Compared>,
     /// Floods at full speed.
     pub floods: Vec<Mitigation>,
+    /// A flood at full speed to one port: dropped, or limited per source.
+    pub limited: Vec<Mitigation>,
     /// The honest client.
     pub services: Vec<Service>,
     /// Peers that were left out because a program is not installed.
@@ -43,13 +47,18 @@ impl Results {
         let read = self.read.as_ref().map(
             |[generator, read]| json!({"generator": of_series(generator), "read": of_series(read)}),
         );
+        let floor = self.floor.as_ref().map(|[bare, floor, guard]| {
+            json!({"bare_drop": of_series(bare), "minimum": of_series(floor), "guard": of_series(guard)})
+        });
         let document = json!({
-            "schema": 3,
+            "schema": 4,
             "rows": rows.collect::<Vec<_>>(),
             "egress_ns": egress,
             "memory_read_ns": read,
+            "banned_floor_ns": floor,
             "beside_xdp_filter": self.beside.iter().map(of_compared).collect::<Vec<_>>(),
             "floods": self.floods.iter().map(of_flood).collect::<Vec<_>>(),
+            "limited_port": self.limited.iter().map(of_flood).collect::<Vec<_>>(),
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
             "missing": self.missing,
         });

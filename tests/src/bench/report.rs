@@ -54,6 +54,21 @@ pub fn read_line(generator: &Series, read: &Series) -> String {
     )
 }
 
+/// A banned source of a thousand, beside a program that does this and nothing else.
+#[must_use]
+pub fn floor_line([bare, floor, guard]: &[Series; 3]) -> String {
+    format!(
+        "hand-written minimum for a banned source of 1 000: {:.2}x min {:.2}x median of bare drop \
+         ({:.0} / {:.0} ns), guard in the same rounds {:.2}x min {:.2}x median",
+        floor.min() / bare.min(),
+        floor.median() / bare.median(),
+        floor.min(),
+        floor.median(),
+        guard.min() / bare.min(),
+        guard.median() / bare.median(),
+    )
+}
+
 /// One row beside xdp-filter.
 #[must_use]
 pub fn beside_line(row: &Compared) -> String {

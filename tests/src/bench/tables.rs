@@ -79,6 +79,33 @@ pub fn floods(all: &[Mitigation]) -> String {
     text
 }
 
+/// The flood at one port: what the decision about a limited port costs beside a plain drop.
+#[must_use]
+pub fn limited(all: &[Mitigation]) -> String {
+    const MOST: f64 = 1.3;
+    let mut text = String::new();
+    for row in all.iter().filter(|row| row.filter == Filter::GuardLimit) {
+        for (other, name) in [
+            (Filter::GuardNative, "guard's plain drop"),
+            (Filter::BareDrop, "a bare XDP_DROP"),
+        ] {
+            let Some(plain) = of(all, other, row.kind) else {
+                continue;
+            };
+            let best = row.cpu.min() / plain.cpu.min();
+            let verdict = if best <= MOST { "within" } else { "above" };
+            text += &format!(
+                "SYNs from random sources to one port with a limit, CPU time per packet: {} times that of {name} \
+                 of the same flood, {best:.2} by the quickest rounds ({:.0} / {:.0} ns; {verdict} {MOST:.2})\n",
+                spread(&row.cpu.over(&plain.cpu)),
+                row.cpu.min(),
+                plain.cpu.min(),
+            );
+        }
+    }
+    text
+}
+
 /// The honest client.
 #[must_use]
 pub fn service(all: &[Service]) -> String {

@@ -176,6 +176,9 @@ fn rows_of_groups(args: &Args, results: &mut Results) -> Result<()> {
         let [generator, read] = rows::bans::among_a_million().measure_read(rounds, packets)?;
         println!("{}", report::read_line(&generator, &read));
         results.read = Some([generator, read]);
+        let floor = rows::bans::among_a_thousand().measure_floor(rounds, packets)?;
+        println!("{}", report::floor_line(&floor));
+        results.floor = Some(floor);
     }
     if !results.rows.is_empty() {
         println!("\n{}\n", report::EXPLANATION);
@@ -214,8 +217,17 @@ fn end_to_end(args: &Args, results: &mut Results) -> Result<()> {
         }
     }
     if args.wants(Part::B) {
-        results.floods = end_to_end::mitigate(&cells, &[Kind::Syn, Kind::Udp], &plan)?;
+        let all: Vec<&Cell> = cells.iter().collect();
+        results.floods = end_to_end::mitigate(&all, &[Kind::Syn, Kind::Udp], &plan)?;
         println!("{}{}\n", tables::floods(&results.floods), tables::FLOODS);
+        let limited = Cell::new(Filter::GuardLimit)?;
+        let mut both: Vec<&Cell> = cells
+            .iter()
+            .filter(|cell| [Filter::BareDrop, Filter::GuardNative].contains(&cell.filter()))
+            .collect();
+        both.push(&limited);
+        results.limited = end_to_end::mitigate(&both, &[Kind::SynOnePort], &plan)?;
+        println!("{}\n", tables::limited(&results.limited));
     }
     if args.wants(Part::C) {
         results.services = end_to_end::serve(&cells, Kind::Syn, &plan)?;

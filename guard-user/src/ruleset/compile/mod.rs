@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use guard_common::abi::{
     image::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
-        FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HEADER_CEILING, HEADER_CLASSES,
+        FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HAS_NEVER, HEADER_CEILING, HEADER_CLASSES,
         HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
         HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS, HEADER_PAIRS,
         HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR,
@@ -186,6 +186,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         | flag(ANY_ALLOWS, classes.any_allows)
         | flag(ANY_FROM_ANYWHERE, classes.any_from_anywhere)
         | flag(BY_SOURCE, !sources.is_empty())
+        | flag(HAS_NEVER, !policy.never.is_empty())
         | flag(FAMILY_CLASSES, defaults(&sources) != 0)
         | flag(BY_DESTINATION, !scopes.destinations.is_empty())
         | flag(BY_INTERFACE, scopes.has_interfaces());

@@ -126,6 +126,18 @@ pub fn among_a_million() -> Case {
     )
 }
 
+/// A source of a thousand that are banned.
+#[must_use]
+pub fn among_a_thousand() -> Case {
+    row(
+        "banned, of 1 000",
+        "random banned source",
+        THOUSAND,
+        false,
+        FEW,
+    )
+}
+
 fn row(
     name: &'static str,
     packets: &'static str,
@@ -149,13 +161,7 @@ fn row(
 pub fn rows() -> Vec<Case> {
     vec![
         row("banned, one", "fixed", Draw::default(), false, ONE),
-        row(
-            "banned, of 1 000",
-            "random banned source",
-            THOUSAND,
-            false,
-            FEW,
-        ),
+        among_a_thousand(),
         among_a_million(),
         row(
             "banned by one of 100 k prefixes",

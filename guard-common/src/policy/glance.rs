@@ -1,0 +1,300 @@
+//! A glance at a frame: what floods are made of, an IPv4 packet without tags, options or fragments, TCP
+//! or UDP, is read in one piece, and most of what becomes of those is told before anything is called: of
+//! sources that are banned by their address, and of those that no rule names, where neither a limit
+//! nor a flow has a say.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::{
+    Judgement, Opening, Slot, Tables, ban, classify, flow,
+    rules::{self, ServiceEntry},
+    tcp,
+};
+use crate::{
+    abi::{
+        addr::Addr,
+        image::{ANY_ALLOWS, BY_SOURCE, DEFAULT_ALLOW},
+        reason::{Reason, Verdict},
+        service::{Service, protocol},
+        switch::SlotState,
+    },
+    packet::{PacketReader, TcpFlags},
+};
+
+/// Ethernet, IPv4 without options, and what of TCP must be read.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct Headers {
+    hardware: [u8; 12],
+    ether_type: [u8; 2],
+    version_ihl: u8,
+    service: u8,
+    total_len: [u8; 2],
+    id: [u8; 2],
+    fragment: [u8; 2],
+    ttl: u8,
+    protocol: u8,
+    checksum: [u8; 2],
+    source: [u8; 4],
+    destination: [u8; 4],
+    source_port: [u8; 2],
+    destination_port: [u8; 2],
+    /// Of UDP; of TCP half a sequence number.
+    udp_len: [u8; 2],
+    between: [u8; 6],
+    data_offset: u8,
+    flags: u8,
+}
+
+pub(super) const ETHERNET_LEN: usize = 14;
+const IPV4: [u8; 2] = [0x08, 0x00];
+const VERSION_IHL: u8 = 0x45;
+const IPV4_LEN: usize = 20;
+const TCP_LEN: usize = 20;
+const UDP_LEN: usize = 8;
+/// More fragments, and the offset.
+const FRAGMENT: u16 = 0x3fff;
+const _: () = assert!(size_of::<Headers>() == ETHERNET_LEN + IPV4_LEN + 14);
+
+/// What a glance tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glance {
+    /// What becomes of the frame, without the number of a rule.
+    Told(Judgement),
+    /// It is a plain packet, and nobody banned sent it.
+    Plain(Plain),
+    /// It takes the whole way.
+    Nothing,
+}
+
+/// What is known of a plain packet behind a glance, in numbers that fit a call between BPF functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// Its source.
+    pub source: u32,
+    /// [`Asked`].
+    pub asked: u32,
+    /// The policy in force (11 bits), whether some prefix of its rules may hold the source (1), entry of
+    /// the service (the upper half).
+    pub policy: u32,
+}
+
+impl Plain {
+    const NAMED: u32 = 1 << SlotState::BITS;
+    const ENTRY_SHIFT: u32 = 16;
+    const STATE: u32 = Self::NAMED - 1;
+
+    #[inline(always)]
+    pub(super) fn state(self) -> SlotState {
+        SlotState::from_bits(self.policy & Self::STATE)
+    }
+
+    #[inline(always)]
+    pub(super) const fn entry(self) -> ServiceEntry {
+        ServiceEntry::from_bits(self.policy >> Self::ENTRY_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(super) const fn may_be_named(self) -> bool {
+        self.policy & Self::NAMED != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn asked(self) -> Asked {
+        Asked(self.asked)
+    }
+}
+
+/// What a plain packet asks for, in one number, so that it takes one register of the few that a call
+/// leaves alone: `port (16 bits) | UDP (1) | SYN (1)`.
+#[derive(Clone, Copy)]
+pub(super) struct Asked(u32);
+
+impl Asked {
+    const UDP: u32 = 1 << 16;
+    const OPENS: u32 = 1 << 17;
+
+    #[inline(always)]
+    pub(super) const fn opens(self) -> bool {
+        self.0 & Self::OPENS != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_udp(self) -> bool {
+        self.0 & Self::UDP != 0
+    }
+
+    /// Is it what limits count?
+    #[inline(always)]
+    pub(super) const fn is_charged(self) -> bool {
+        self.0 & (Self::UDP | Self::OPENS) != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn protocol(self) -> u8 {
+        if self.is_udp() {
+            protocol::UDP
+        } else {
+            protocol::TCP
+        }
+    }
+
+    #[inline(always)]
+    pub(super) const fn port(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// Of one that is let in.
+    #[inline(always)]
+    pub(super) fn opening<T: Tables>(self, tables: &T) -> Opening {
+        if self.opens() {
+            Opening::plain_v4(tables.port_marks(self.port()))
+        } else {
+            Opening::NONE
+        }
+    }
+
+    #[inline(always)]
+    pub(super) const fn service(self) -> Service {
+        Service::of_port(self.0 & (Self::OPENS - 1))
+    }
+}
+
+/// The ends of a plain packet's conversation, read again where they are wanted: keeping them costs more.
+#[derive(Clone, Copy)]
+pub(super) struct Ends {
+    pub destination: u32,
+    pub source_port: u16,
+}
+
+impl Ends {
+    #[inline(always)]
+    pub(super) fn read<R: PacketReader + ?Sized>(reader: &R) -> Option<Self> {
+        let headers: Headers = reader.read(0)?;
+        Some(Self {
+            destination: u32::from_be_bytes(headers.destination),
+            source_port: u16::from_be_bytes(headers.source_port),
+        })
+    }
+}
+
+/// Looks at a frame.
+#[inline(always)]
+pub(super) fn glance<R, T>(reader: &R, tables: &T, state: SlotState) -> Glance
+where
+    R: PacketReader + ?Sized,
+    T: Tables,
+{
+    let Some(headers) = reader.read::<Headers>(0) else {
+        return Glance::Nothing;
+    };
+    if headers.ether_type != IPV4
+        || headers.version_ihl != VERSION_IHL
+        || u16::from_be_bytes(headers.fragment) & FRAGMENT != 0
+    {
+        return Glance::Nothing;
+    }
+    let total_len = usize::from(u16::from_be_bytes(headers.total_len));
+    if ETHERNET_LEN + total_len > reader.len() {
+        return Glance::Nothing;
+    }
+    let source = u32::from_be_bytes(headers.source);
+    // Martians, or nearly.
+    let network = source >> 24;
+    if network == 0 || network == 127 || network > 223 {
+        return Glance::Nothing;
+    }
+    let port = u16::from_be_bytes(headers.destination_port);
+    let kind = match headers.protocol {
+        protocol::TCP => {
+            let header_len = usize::from(headers.data_offset >> 4) * 4;
+            let flags = TcpFlags(headers.flags);
+            if header_len < TCP_LEN
+                || IPV4_LEN + header_len > total_len
+                || tcp::impossible(flags).is_some()
+            {
+                return Glance::Nothing;
+            }
+            if flags.opens() { Asked::OPENS } else { 0 }
+        }
+        protocol::UDP => {
+            const DHCP_CLIENT: u16 = 68;
+            let len = usize::from(u16::from_be_bytes(headers.udp_len));
+            if len < UDP_LEN || IPV4_LEN + len > total_len || port == DHCP_CLIENT {
+                return Glance::Nothing;
+            }
+            Asked::UDP
+        }
+        _ => return Glance::Nothing,
+    };
+    // Behind the hiding the compiler keeps this one and nothing that it is made of.
+    let asked = hidden::<T>(Asked(kind | u32::from(port)));
+    let flags = state.flags();
+    let policy = &Slot::of(tables, state);
+    if asked.opens()
+        && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
+        && ServiceEntry::of(policy, asked.service()).is_none()
+    {
+        return told(Reason::DefaultDrop, asked);
+    }
+    if ban::cuts_v4(tables, policy, flags, source) {
+        return told(Reason::Banned, asked);
+    }
+    let asked = hidden::<T>(asked);
+    // Of a SYN read a second time, which costs less than keeping it past the bans.
+    let entry = ServiceEntry::of(policy, asked.service());
+    if flags & rules::NOT_SIMPLE != 0 {
+        return Glance::Nothing;
+    }
+    let may_be_named =
+        flags & BY_SOURCE != 0 && classify::may_be_named(policy, Addr::from_v4(source));
+    let plain = Plain {
+        source,
+        asked: asked.0,
+        policy: state.bits() | entry.bits() << Plain::ENTRY_SHIFT,
+    };
+    if may_be_named {
+        return Glance::Plain(Plain {
+            policy: plain.policy | Plain::NAMED,
+            ..plain
+        });
+    }
+    let answer = rules::of_stranger(policy, flags, entry);
+    let reason = answer.verdict().reason;
+    if answer.lets_in() {
+        if answer.is_limited() && asked.is_charged() {
+            return Glance::Plain(plain);
+        }
+        return Glance::Told(Judgement {
+            opening: asked.opening(tables),
+            ..judgement(reason, Some(asked.service()))
+        });
+    }
+    if asked.opens() {
+        return told(reason, asked);
+    }
+    let marks = tables.port_marks(asked.port());
+    if flow::may_have_any(asked.protocol(), marks) {
+        return Glance::Plain(plain);
+    }
+    told(reason, asked)
+}
+
+#[inline(always)]
+fn hidden<T: Tables>(asked: Asked) -> Asked {
+    Asked(T::hide(u64::from(asked.0)) as u32)
+}
+
+#[inline(always)]
+const fn told(reason: Reason, asked: Asked) -> Glance {
+    Glance::Told(judgement(reason, Some(asked.service())))
+}
+
+#[inline(always)]
+pub(super) const fn judgement(reason: Reason, service: Option<Service>) -> Judgement {
+    Judgement {
+        verdict: Verdict::of(reason),
+        service,
+        opening: Opening::NONE,
+    }
+}

@@ -1,0 +1,63 @@
+//! The floor of the rows about bans: the least that tells of a packet that its source is banned by its
+//! address, and counts it as guard does. It looks at nothing else of the packet, knows no policy and no
+//! clock, and misses bans that stand behind another in their bucket.
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use guard_common::{
+    abi::{
+        addr::Addr,
+        ban::{FilterBits, first_bucket},
+        reason::{Reason, Verdict},
+        service::Service,
+    },
+    policy::{Judgement, Opening},
+};
+
+use crate::{
+    count::{self, Record},
+    draw, maps,
+};
+
+const ETHER_TYPE_AT: usize = 12;
+const SOURCE_AT: usize = 26;
+const PORT_AT: usize = 36;
+
+/// Behind the generator.
+#[xdp]
+fn bench_floor(ctx: XdpContext) -> u32 {
+    draw(&ctx);
+    let (start, end) = (ctx.data(), ctx.data_end());
+    if start + PORT_AT + 2 > end {
+        return xdp_action::XDP_PASS;
+    }
+    // SAFETY: inside the frame, checked above; any alignment.
+    let kind = unsafe { *((start + ETHER_TYPE_AT) as *const [u8; 3]) };
+    if kind != [0x08, 0x00, 0x45] {
+        return xdp_action::XDP_PASS;
+    }
+    // SAFETY: as above.
+    let source = u32::from_be_bytes(unsafe { *((start + SOURCE_AT) as *const [u8; 4]) });
+    // SAFETY: as above.
+    let port = u16::from_be_bytes(unsafe { *((start + PORT_AT) as *const [u8; 2]) });
+    let bits = FilterBits::v4(Addr::from_v4(source));
+    let filter = maps::BAN_FILTER.get_ptr(bits.word);
+    // SAFETY: a live element.
+    let filter = filter.map_or(0, |word| unsafe { word.read_volatile() });
+    if !bits.are_in(filter) {
+        return xdp_action::XDP_PASS;
+    }
+    let bucket = first_bucket(source, maps::ban_address_mask(), maps::flow_key);
+    let bucket = maps::BAN_ADDRESSES.get_ptr(bucket);
+    // SAFETY: the first word of a live element.
+    let word = bucket.map_or(0, |bucket| unsafe { bucket.cast::<u64>().read_volatile() });
+    if word as u32 != source {
+        return xdp_action::XDP_PASS;
+    }
+    let judgement = Judgement {
+        verdict: Verdict::of(Reason::Banned),
+        service: Some(Service::tcp(port)),
+        opening: Opening::NONE,
+    };
+    count::record(Record::of(&judgement), (end - start) as u64);
+    xdp_action::XDP_DROP
+}
