@@ -2,8 +2,11 @@
 
 use std::{
     fs::{self, File, OpenOptions},
+    io,
     os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
-    time::{Duration, Instant},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use super::Consent;
@@ -51,21 +54,46 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(|error| from_io(format!("cannot lock {}", path.display()), &error))?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            // SAFETY: flock takes a descriptor, which `file` keeps open, and an integer.
-            let result = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-            if result == 0 {
-                return Ok(Self { _file: file });
+        if take(&file, Waits::No) {
+            return Ok(Self { _file: file });
+        }
+        // The kernel serves those who wait in their order, which asking again and again would not; but it
+        // knows no deadline. Whoever comes to the lock too late drops it.
+        let (taken, waited) = mpsc::channel();
+        let waiter = thread::Builder::new().spawn(move || {
+            if take(&file, Waits::Yes) {
+                taken.send(file).unwrap_or_default();
             }
-            if Instant::now() > deadline {
-                return Err(Failure::new(
-                    Exit::Failed,
-                    format!("{}: another guardctl is changing something", path.display()),
-                )
-                .help("wait for it to finish; `fuser` on the file shows who it is"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        });
+        waiter.map_err(|error| from_io("cannot wait for the lock", &error))?;
+        match waited.recv_timeout(PATIENCE) {
+            Ok(file) => Ok(Self { _file: file }),
+            Err(_) => Err(Failure::new(
+                Exit::Failed,
+                format!("{}: another guardctl is changing something", path.display()),
+            )
+            .help("wait for it to finish; `fuser` on the file shows who it is")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Yes,
+    No,
+}
+
+fn take(file: &File, waits: Waits) -> bool {
+    let operation = match waits {
+        Waits::Yes => libc::LOCK_EX,
+        Waits::No => libc::LOCK_EX | libc::LOCK_NB,
+    };
+    loop {
+        // SAFETY: flock takes a descriptor, which `file` keeps open, and an integer.
+        let result = unsafe { libc::flock(file.as_raw_fd(), operation) };
+        let is_interrupted = io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+        if result == 0 || !is_interrupted {
+            return result == 0;
         }
     }
 }

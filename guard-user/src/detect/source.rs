@@ -1,7 +1,7 @@
 //! Files that a jail reads, and the filter that knows their lines: plain ones, or those that Docker keeps
 //! for containers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{clock::wall_ms, marks::Marks};
 use crate::{
@@ -37,6 +37,8 @@ pub(super) struct FileSource {
 /// Containers whose logs are read.
 #[derive(Debug)]
 struct Containers {
+    /// Docker's folder; none: where its settings say.
+    root: Option<PathBuf>,
     names: Vec<String>,
     decoder: Decoder,
     counts: docker::Counts,
@@ -68,7 +70,19 @@ impl FileSource {
         window_ms: i64,
         now_ms: i64,
     ) -> Self {
+        Self::of_containers_in(None, names, filter, saved, window_ms, now_ms)
+    }
+
+    fn of_containers_in(
+        root: Option<PathBuf>,
+        names: &[String],
+        filter: Filter,
+        saved: Vec<Checkpoint>,
+        window_ms: i64,
+        now_ms: i64,
+    ) -> Self {
         let mut containers = Containers {
+            root,
             names: names.to_vec(),
             decoder: Decoder::new(),
             counts: docker::Counts::default(),
@@ -209,7 +223,8 @@ impl FileSource {
 impl Containers {
     /// Which files do the names mean now? Says whether that has changed.
     fn look(&mut self) -> bool {
-        let root = docker::root(Path::new(docker::DAEMON_JSON));
+        let said = || docker::root(Path::new(docker::DAEMON_JSON));
+        let root = self.root.clone().unwrap_or_else(said);
         let mut files = Vec::new();
         self.unread.clear();
         for name in &self.names {
@@ -254,3 +269,86 @@ fn told(state: State) -> (bool, String) {
 
 // What is told of a file's line fits what a filter is given.
 const _: () = assert!(MAX_LINE_BYTES <= docker::MAX_ENTRY_BYTES);
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _};
+
+    use super::*;
+    use crate::filters::Given;
+
+    /// A folder of Docker's with one container.
+    fn container(root: &Path, id: &str, name: &str) -> PathBuf {
+        let folder = root.join("containers").join(id);
+        fs::create_dir_all(&folder).unwrap();
+        let log = folder.join(format!("{id}-json.log"));
+        let config = format!("{{\"Name\":\"/{name}\",\"LogPath\":\"{}\"}}", log.display());
+        fs::write(folder.join("config.v2.json"), config).unwrap();
+        let driver = "{\"LogConfig\":{\"Type\":\"json-file\"}}";
+        fs::write(folder.join("hostconfig.json"), driver).unwrap();
+        fs::write(&log, b"").unwrap();
+        log
+    }
+
+    fn says(log: &Path, text: &str) {
+        let seconds = wall_ms() / 1000;
+        let time = jiff::Timestamp::from_second(seconds).unwrap();
+        let mut file = fs::OpenOptions::new().append(true).open(log).unwrap();
+        writeln!(
+            file,
+            "{{\"log\":\"{text}\\n\",\"stream\":\"stderr\",\"time\":\"{time}\"}}"
+        )
+        .unwrap();
+    }
+
+    fn hosts(source: &mut FileSource, now_ms: i64) -> Vec<(String, i64)> {
+        let mut found = Vec::new();
+        while source.read(now_ms, &mut |failure, when| {
+            found.push((failure.host.to_string(), when.age_ms));
+        }) == Rest::More
+        {}
+        found
+    }
+
+    #[test]
+    fn what_containers_write_is_read_and_new_ones_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let filter = root.path().join("app.conf");
+        fs::write(
+            &filter,
+            "[Definition]\nfailregex = ^login of <ADDR> failed$\n",
+        )
+        .unwrap();
+        let filter = Filter::load(&filter, &Given::default()).unwrap();
+        let first = container(root.path(), "aaa", "shop-1");
+        let other = container(root.path(), "bbb", "mail");
+        let names = ["shop-*".to_owned(), "missing".to_owned()];
+        let mut source = FileSource::of_containers_in(
+            Some(root.path().to_owned()),
+            &names,
+            filter,
+            Vec::new(),
+            600_000,
+            0,
+        );
+        says(&first, "login of 203.0.113.7 failed");
+        says(&first, "hello");
+        says(&other, "login of 203.0.113.8 failed");
+        let found = hosts(&mut source, 2500);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "203.0.113.7");
+        assert!(
+            found[0].1 < 10_000,
+            "Docker's time is the line's: {found:?}"
+        );
+        assert_eq!(source.lines(), (2, 0));
+
+        let second = container(root.path(), "ccc", "shop-2");
+        says(&second, "login of 2001:db8::7 failed");
+        assert_eq!(hosts(&mut source, 10_000)[0].0, "2001:db8::7");
+        let reports = source.reports();
+        let missing = reports.iter().find(|report| !report.is_read).unwrap();
+        assert_eq!(missing.name, "container missing");
+        assert_eq!(reports.len(), 3, "{reports:?}");
+    }
+}
