@@ -10,7 +10,7 @@ use super::{Listener, memory::News};
 use crate::{
     bans::{Prefix, store::Added},
     control::Level,
-    controller::{Controller, JailBan, JailFrame, JailOutcome},
+    controller::{Controller, FromStore, JailBan, JailFrame, JailOutcome},
     failure::Failure,
     jails::Past,
 };
@@ -74,7 +74,12 @@ impl Bench {
     ) -> Carried {
         let mut carried = Carried::default();
         let outcomes = match self.decide(proxies, asked) {
-            Ok(outcomes) => outcomes,
+            Ok(FromStore { found, warning }) => {
+                if let Some(warning) = warning {
+                    listener.tell(Level::Error, warning);
+                }
+                found
+            }
             Err(failure) => {
                 // Nothing was banned: whoever fails again is judged again.
                 for JailBan { jail, ban } in asked {
@@ -142,7 +147,7 @@ impl Bench {
         &mut self,
         proxies: &[Prefix],
         asked: &[JailBan],
-    ) -> Result<Vec<JailOutcome>, Failure> {
+    ) -> Result<FromStore<Vec<JailOutcome>>, Failure> {
         let is_fresh = |(_, since): &(JailFrame, Instant)| since.elapsed() < FRAME;
         let frame = match self.frame.take().filter(is_fresh) {
             Some(fresh) => fresh,

@@ -1,14 +1,17 @@
 //! What a command about bans holds, and how store and tables change together: a marker stands while they
 //! may differ, and whoever finds it makes the tables say what the store says.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::super::{Controller, Lock};
 use crate::{
     bans::{
         Complaint, Prefix, Store, Target, Term,
         settings::{Capacity, Settings},
-        store::{Added, Change, Counts, End, Now, Origin, Trouble},
+        store::{Added, Change, Counts, End, Now, Opened, Origin, Trouble},
     },
     dataplane::bans::BanTables,
     failure::{Exit, Failure, from_io},
@@ -21,6 +24,8 @@ pub(in crate::controller) struct Session {
     pub(in crate::controller) store: Store,
     pub(in crate::controller) tables: Option<BanTables>,
     pub(in crate::controller) warnings: Vec<String>,
+    /// The store could not be read, and where it is now.
+    pub(super) quarantined: Option<String>,
 }
 
 /// What a text means that is to be lifted.
@@ -50,7 +55,7 @@ impl Controller {
             return Ok(());
         }
         let now = now()?;
-        let opened = Store::open(&self.layout.bans(), &now)?;
+        let opened = Store::open_with_care(&self.layout.bans(), &now)?;
         warnings.extend(opened.quarantined.as_deref().map(quarantined));
         let capacity = self.capacity();
         if let Some(mut tables) = BanTables::open(&self.layout, &now, capacity)? {
@@ -61,22 +66,26 @@ impl Controller {
 
     /// The lock, the store and the tables; what a killed command left is put in order.
     pub(in crate::controller) fn ban_session(&self) -> Result<Session, Failure> {
+        self.ban_session_with(Store::open)
+    }
+
+    /// The same with a store that `open` opens.
+    pub(super) fn ban_session_with(
+        &self,
+        open: impl FnOnce(&Path, &Now) -> Result<Opened, Failure>,
+    ) -> Result<Session, Failure> {
         let lock = Lock::acquire(&self.layout)?;
         let now = now()?;
-        let opened = Store::open(&self.layout.bans(), &now)?;
-        let mut warnings: Vec<String> = opened
-            .quarantined
-            .as_deref()
-            .map(quarantined)
-            .into_iter()
-            .collect();
+        let opened = open(&self.layout.bans(), &now)?;
+        let quarantined = opened.quarantined.as_deref().map(quarantined);
+        let mut warnings: Vec<String> = quarantined.iter().cloned().collect();
         let mut tables = BanTables::open(&self.layout, &now, self.capacity())?;
         if tables.is_none() {
             warnings
                 .push("guard is not active: bans hold once it is (`guardctl enable`)".to_owned());
         }
         let marker = self.layout.unsettled_bans();
-        if opened.quarantined.is_some() {
+        if quarantined.is_some() {
             // What is in force is all that is left, and feeds are to be read anew.
             for path in [&marker, &self.layout.feeds()] {
                 fs::remove_file(path).ok();
@@ -91,6 +100,7 @@ impl Controller {
             store: opened.store,
             tables,
             warnings,
+            quarantined,
         })
     }
 
@@ -371,9 +381,9 @@ fn refuse_full(before: Counts, counts: Counts, settings: Settings) -> Result<(),
     Ok(())
 }
 
-fn quarantined(aside: &std::path::Path) -> String {
+fn quarantined(aside: &Path) -> String {
     format!(
-        "the store of bans was damaged and is now {}; bans that are in force stay until they end, or \
+        "the store of bans could not be read and is now {}; bans that are in force stay until they end, or \
          until guard is loaded again",
         aside.display()
     )
