@@ -56,9 +56,14 @@ impl Controller {
         }
         let now = now()?;
         let opened = Store::open_with_care(&self.layout.bans(), &now)?;
-        warnings.extend(opened.quarantined.as_deref().map(quarantined));
         let capacity = self.capacity();
-        if let Some(mut tables) = BanTables::open(&self.layout, &now, capacity)? {
+        let tables = BanTables::open(&self.layout, &now, capacity)?;
+        if let Some(aside) = opened.quarantined.as_deref() {
+            warnings.push(quarantined(aside));
+            let note = self.layout.unbacked_bans();
+            fs::write(&note, b"").map_err(|error| from_io(note.display(), &error))?;
+        }
+        if let Some(mut tables) = tables {
             settle(self, &opened.store, &now, &mut tables)?;
         }
         Ok(())
@@ -87,6 +92,10 @@ impl Controller {
         let marker = self.layout.unsettled_bans();
         if quarantined.is_some() {
             // What is in force is all that is left, and feeds are to be read anew.
+            if tables.is_some() {
+                let note = self.layout.unbacked_bans();
+                fs::write(&note, b"").map_err(|error| from_io(note.display(), &error))?;
+            }
             for path in [&marker, &self.layout.feeds()] {
                 fs::remove_file(path).ok();
             }
@@ -174,7 +183,7 @@ impl Session {
             change.sweep()?;
             marker.set()?;
             match tables {
-                Some(tables) if gone.len() > MOST_LOWERED => {
+                Some(tables) if gone.len() > MOST_LOWERED && !is_unbacked(controller) => {
                     tables.replace(&controller.layout, &change.all()?)?;
                 }
                 Some(tables) => lower(change, tables, gone)?,
@@ -203,7 +212,7 @@ impl Session {
             let over = change.sweep()?;
             marker.set()?;
             match tables {
-                Some(tables) if over.len() > MOST_LOWERED => {
+                Some(tables) if over.len() > MOST_LOWERED && !is_unbacked(controller) => {
                     tables.replace(&controller.layout, &change.all()?)?;
                 }
                 Some(tables) => lower(change, tables, &over)?,
@@ -336,6 +345,12 @@ fn lower(change: &Change<'_>, tables: &mut BanTables, gone: &[Prefix]) -> Result
     Ok(())
 }
 
+/// Was the store lost while guard was on? Then the tables hold bans that nothing else knows, and only
+/// what somebody lifts leaves them before its end.
+fn is_unbacked(controller: &Controller) -> bool {
+    controller.layout.unbacked_bans().exists()
+}
+
 /// The tables say what the store says.
 fn settle(
     controller: &Controller,
@@ -347,7 +362,13 @@ fn settle(
         change.sweep()?;
         Ok(change.all()?)
     })?;
-    tables.replace(&controller.layout, &all)?;
+    if is_unbacked(controller) {
+        for (prefix, end) in &all {
+            tables.raise(&controller.layout, *prefix, *end)?;
+        }
+    } else {
+        tables.replace(&controller.layout, &all)?;
+    }
     fs::remove_file(controller.layout.unsettled_bans()).ok();
     Ok(())
 }
@@ -383,8 +404,8 @@ fn refuse_full(before: Counts, counts: Counts, settings: Settings) -> Result<(),
 
 fn quarantined(aside: &Path) -> String {
     format!(
-        "the store of bans could not be read and is now {}; bans that are in force stay until they end, or \
-         until guard is loaded again",
+        "the store of bans could not be read and is now {}; bans that are in force stay until they end or \
+         are lifted, or guard is turned off",
         aside.display()
     )
 }
