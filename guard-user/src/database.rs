@@ -8,11 +8,17 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Once,
+    thread,
+    time::{Duration, Instant},
 };
 
 use redb::{Builder, Database, Error};
 
 use crate::failure::{Failure, from_io};
+
+/// A program that is being started holds for a moment what its parent had open, locks too.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How much is asked of a file before it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +67,15 @@ pub(crate) fn open<T>(
     let once = || -> Result<T, Fault> {
         let mut builder = Builder::new();
         builder.set_check_integrity_on_open(care == Care::Much);
-        guarded(|| take(builder.create(path)?))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match guarded(|| take(builder.create(path)?)) {
+                Err(Fault::Library(Error::DatabaseAlreadyOpen)) if Instant::now() < deadline => {
+                    thread::sleep(PAUSE);
+                }
+                other => return other,
+            }
+        }
     };
     let taken = match once() {
         Err(Fault::Version) => None,

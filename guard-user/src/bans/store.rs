@@ -195,6 +195,11 @@ impl Store {
 
     /// New files get their version; after a restart of the host, boot times begin anew.
     fn adjust(&self, now: &Now) -> Result<(), Fault> {
+        // Nearly always there is nothing to write: a full disk must not keep anybody from reading, nor a
+        // slow one a ban from being made.
+        if self.is_current(now) {
+            return Ok(());
+        }
         let adjusted = self.try_change(now, |change| {
             match change.text("version")?.as_deref() {
                 None => change.set_text("version", VERSION)?,
@@ -216,6 +221,21 @@ impl Store {
             Ok(false) | Err(Trouble::Refused(_)) => Err(Fault::Version),
             Err(Trouble::Disk(error)) => Err(error.into()),
         }
+    }
+
+    fn is_current(&self, now: &Now) -> bool {
+        let read = || -> Result<bool, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            transaction.open_table(BANS)?;
+            transaction.open_table(ORIGINS)?;
+            let meta = transaction.open_table(META)?;
+            let is = |key, text: &str| -> Result<bool, redb::Error> {
+                Ok(meta.get(key)?.is_some_and(|found| found.value() == text))
+            };
+            Ok(is("version", VERSION)? && is("boot", &now.boot_id)?)
+        };
+        // What cannot be read is told by what comes next.
+        read().unwrap_or(false)
     }
 
     /// What turns out to be damaged is put aside by whoever opens it next.

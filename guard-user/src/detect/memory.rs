@@ -358,13 +358,13 @@ mod tests {
         drop(memory);
         let whole = std::fs::read(&path).unwrap();
         let mut noticed = 0;
-        for at in (0..whole.len()).step_by(1031) {
+        for at in (0..whole.len()).step_by(whole.len() / 60 + 1) {
             // While it is open, and before.
             for is_open in [false, true] {
                 std::fs::write(&path, &whole).unwrap();
                 let mut open = is_open.then(|| Memory::open(&path, &now()).unwrap().0);
                 let mut bytes = std::fs::read(&path).unwrap();
-                let end = (at + 700).min(bytes.len());
+                let end = (at + 5000).min(bytes.len());
                 bytes[at..end].iter_mut().for_each(|byte| *byte ^= 0x55);
                 std::fs::write(&path, &bytes).unwrap();
                 if let Some(mut memory) = open.take()

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write as _,
+    path::PathBuf,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -67,7 +68,7 @@ impl Log {
 
     /// As logrotate does by default: the writer learns of it a little later.
     fn rename_and_create(&self, scene: &Scene) {
-        fs::rename(scene.log(), scene.log().with_extension("log.1")).expect("renamed");
+        fs::rename(scene.log(), rotated(scene)).expect("renamed");
         thread::yield_now();
         *self.file.lock().expect("the log") = scene.open_log();
     }
@@ -75,7 +76,7 @@ impl Log {
     /// The writer is stopped meanwhile: what is written between copy and truncation is lost to everybody.
     fn copy_and_truncate(&self, scene: &Scene) {
         let file = self.file.lock().expect("the log");
-        fs::copy(scene.log(), scene.log().with_extension("log.2")).expect("copied");
+        fs::copy(scene.log(), rotated(scene)).expect("copied");
         file.set_len(0).expect("truncated");
     }
 
@@ -83,6 +84,12 @@ impl Log {
         fs::remove_file(scene.log()).expect("deleted");
         *self.file.lock().expect("the log") = scene.open_log();
     }
+}
+
+/// The next free name for a file that is rotated.
+fn rotated(scene: &Scene) -> PathBuf {
+    let mut names = (1..).map(|number| scene.log().with_extension(format!("log.{number}")));
+    names.find(|name| !name.exists()).expect("a name")
 }
 
 /// What was seen while the log was flooded.
@@ -189,7 +196,8 @@ fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
         let jail = scene.status();
         (lines(&jail) >= written && number(&jail["lag_ms"]) == 0).then_some(jail)
     });
-    let jail = caught_up.unwrap_or_else(|| panic!("{written} written: {}", scene.status()));
+    let jail =
+        caught_up.unwrap_or_else(|| panic!("{written} written: {}", scene.status()["counts"]));
     assert_eq!(
         lines(&jail),
         written,

@@ -63,6 +63,15 @@ fn write(scene: &Scene, is_over: &AtomicBool) -> u16 {
     number
 }
 
+/// Tells the writer that it is over, also when a judgement fails.
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn whoever_failed_is_banned_however_often_the_daemon_is_killed() {
     let Some(scene) = Scene::with(JAIL) else {
@@ -73,6 +82,8 @@ fn whoever_failed_is_banned_however_often_the_daemon_is_killed() {
     let is_over = AtomicBool::new(false);
     let (attackers, answered) = thread::scope(|scope| {
         let writer = scope.spawn(|| write(&scene, &is_over));
+        // However this ends, the writer does.
+        let over = Over(&is_over);
         let mut dice = Dice(0x5eed_0017);
         let mut answered = 0;
         for round in 0..kills {
@@ -96,7 +107,7 @@ fn whoever_failed_is_banned_however_often_the_daemon_is_killed() {
             // SIGKILL, and waited for.
             drop(daemon);
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         (writer.join().expect("the writer"), answered)
     });
     assert!(

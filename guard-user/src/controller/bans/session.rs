@@ -19,13 +19,14 @@ use crate::{
 
 /// What commands about bans hold: the lock, the time, the store, and the kernel's tables if guard is on.
 pub(in crate::controller) struct Session {
-    _lock: Lock,
     pub(in crate::controller) now: Now,
     pub(in crate::controller) store: Store,
     pub(in crate::controller) tables: Option<BanTables>,
     pub(in crate::controller) warnings: Vec<String>,
     /// The store could not be read, and where it is now.
     pub(super) quarantined: Option<String>,
+    /// Let go last: while the store is being closed, nobody else can open it.
+    _lock: Lock,
 }
 
 /// What a text means that is to be lifted.
@@ -104,12 +105,12 @@ impl Controller {
             settle(self, &opened.store, &now, tables)?;
         }
         Ok(Session {
-            _lock: lock,
             now,
             store: opened.store,
             tables,
             warnings,
             quarantined,
+            _lock: lock,
         })
     }
 
