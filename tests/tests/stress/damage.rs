@@ -37,12 +37,10 @@ const DAMAGES: [Damage; 8] = [
                 .for_each(|page| page[page.len() / 2] ^= 4)
         });
     }),
-    ("the end of every page", true, |path| {
+    ("every page but the first", true, |path| {
         change(path, |bytes| {
-            bytes
-                .chunks_mut(4096)
-                .skip(1)
-                .for_each(|page| page.iter_mut().skip(3000).for_each(|byte| *byte ^= 0x5a))
+            let others = bytes.iter_mut().skip(4096);
+            others.for_each(|byte| *byte ^= 0x5a);
         });
     }),
     ("text", true, |path| {

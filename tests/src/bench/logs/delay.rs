@@ -5,6 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr, UdpSocket},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,8 +19,10 @@ use crate::{
 const PORT: u16 = 7000;
 /// Between two datagrams.
 const PACE: Duration = Duration::from_micros(200);
+/// Between two looks for an answer.
+const LOOK: Duration = Duration::from_micros(20);
 /// Datagrams that must be answered before the log says anything.
-const BEFORE: u32 = 20;
+const BEFORE: usize = 20;
 /// So long without an answer, and it is banned.
 const SILENCE: Duration = Duration::from_millis(40);
 /// Nobody takes longer.
@@ -113,11 +116,12 @@ fn import(guard: &Instance, bans: u32) -> Result<()> {
 fn one(source: Ipv4Addr, to: SocketAddr, log: &mut File) -> Result<Duration> {
     let socket = UdpSocket::bind((source, 0))?;
     socket.connect(to)?;
-    socket.set_read_timeout(Some(PACE))?;
+    // A time-out would be as long as a tick.
+    socket.set_nonblocking(true)?;
     let lines = sshd_log::failures(&source.to_string(), 5);
     let mut sent: Vec<Instant> = Vec::new();
     let mut written = None;
-    let mut last_answer = (0_usize, Instant::now());
+    let mut last_answer = 0_usize;
     let begun = Instant::now();
     loop {
         let number = u32::try_from(sent.len())?;
@@ -127,24 +131,19 @@ fn one(source: Ipv4Addr, to: SocketAddr, log: &mut File) -> Result<Duration> {
         while Instant::now() < next {
             let mut answer = [0; 4];
             match socket.recv(&mut answer) {
-                Ok(_) => {
-                    let answered = u32::from_be_bytes(answer) as usize;
-                    last_answer = (answered.max(last_answer.0), Instant::now());
-                }
-                Err(error)
-                    if [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut]
-                        .contains(&error.kind()) => {}
+                Ok(_) => last_answer = last_answer.max(u32::from_be_bytes(answer) as usize),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK),
                 Err(error) => return Err(error.into()),
             }
         }
-        if written.is_none() && last_answer.0 >= BEFORE as usize {
+        if written.is_none() && last_answer >= BEFORE {
             written = Some(Instant::now());
             log.write_all(lines.as_bytes())?;
         }
         if let Some(written) = written
-            && last_answer.1.elapsed() > SILENCE
+            && let Some(first_lost) = sent.get(last_answer + 1)
+            && first_lost.elapsed() > SILENCE
         {
-            let first_lost = sent[last_answer.0 + 1];
             return Ok(first_lost.saturating_duration_since(written));
         }
         ensure!(begun.elapsed() < MOST, "not banned within {MOST:?}");
