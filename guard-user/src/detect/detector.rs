@@ -128,6 +128,8 @@ impl<L: Listener> Detector<L> {
             let rest = self.read();
             self.see_to_the_rest();
             if rest == Rest::Nothing {
+                let running = &self.running;
+                self.bench.look_ahead(|| proxies(running));
                 self.wait();
             }
         }
@@ -260,11 +262,7 @@ impl<L: Listener> Detector<L> {
     fn carry_out(&mut self, mut asked: Vec<JailBan>) {
         while !asked.is_empty() {
             let now_ms = self.clock.steady_ms();
-            let proxies: Vec<Prefix> = self
-                .running
-                .iter()
-                .flat_map(|running| running.proxies().iter().copied())
-                .collect();
+            let proxies = proxies(&self.running);
             self.due.report_ms = now_ms;
             let carried = self.bench.carry_out(
                 &self.listener,
@@ -480,6 +478,13 @@ impl<L: Listener> Detector<L> {
         let mut rings = [0; 64];
         while matches!(self.door.read(&mut rings), Ok(read) if read > 0) {}
     }
+}
+
+/// Who speaks for others, to any jail.
+fn proxies(running: &[Running]) -> Vec<Prefix> {
+    let all = running.iter();
+    all.flat_map(|running| running.proxies().iter().copied())
+        .collect()
 }
 
 fn now() -> Result<Now, Failure> {
