@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_micros(500);
 
 /// Attackers of both families; those of IPv6 each in a /64 of their own.
 fn attacker(number: u16) -> IpAddr {
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         Ipv6Addr::new(0x2a00, 0x66, number, 0, 0, 0, 0, 7).into()
     } else {
         let [high, low] = number.to_be_bytes();
