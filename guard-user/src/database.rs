@@ -1,62 +1,163 @@
 //! Files of redb: opened or made, for root alone; what is damaged is put aside, so that a bad file never
-//! keeps guard from starting.
+//! keeps guard from starting, and never fails twice.
 
 use std::{
+    cell::Cell,
     fs, io,
     os::unix::fs::PermissionsExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::Once,
+    thread,
+    time::{Duration, Instant},
 };
 
-use redb::{Database, DatabaseError, StorageError};
+use redb::{Builder, Database, Error};
 
 use crate::failure::{Failure, from_io};
 
-/// An open file, and where one went that could not be read.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// The database.
-    pub(crate) database: Database,
-    /// The damaged file, if there was one.
-    pub(crate) quarantined: Option<PathBuf>,
+/// A program that is being started holds for a moment what its parent had open, locks too.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How much is asked of a file before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// That its first pages make sense: for what happens often.
+    Little,
+    /// That every page is as it was written. Ten milliseconds for 100 000 bans.
+    Much,
 }
 
-/// Opens a database, or makes one. `wall_s` (seconds since 1970) becomes part of the name of a damaged
-/// file; `broken` turns an error into the failure of whoever asks.
+/// Why the content of a file cannot be used.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Another version wrote it.
+    Version,
+    /// What the library says.
+    Library(Error),
+}
+
+impl<E: Into<Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Library(error.into())
+    }
+}
+
+/// Opens a database, or makes one, and has `take` begin with it. A file that is damaged or of a version
+/// that is not known is put aside: where it went is the second of the answer. `wall_s` (seconds since 1970)
+/// becomes part of its name; `broken` turns an error into the failure of whoever asks.
 ///
 /// # Errors
 /// When the file cannot be made or opened although its content is not damaged.
-pub(crate) fn open(
+pub(crate) fn open<T>(
     path: &Path,
     wall_s: u64,
+    care: Care,
     broken: impl Fn(&dyn std::fmt::Display) -> Failure,
-) -> Result<Opened, Failure> {
+    take: impl Fn(Database) -> Result<T, Fault>,
+) -> Result<(T, Option<PathBuf>), Failure> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| from_io(folder.display(), &error))?;
     }
-    let (database, quarantined) = match create(path) {
-        Ok(database) => (database, None),
-        Err(error) if is_damage(&error) => {
-            let aside = put_aside(path, wall_s)?;
-            let database = create(path).map_err(|error| broken(&error))?;
-            (database, Some(aside))
+    let mut aside = None;
+    if is_suspected(path) {
+        aside = Some(put_aside(path, wall_s)?);
+    }
+    let once = || -> Result<T, Fault> {
+        let mut builder = Builder::new();
+        builder.set_check_integrity_on_open(care == Care::Much);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match guarded(|| take(builder.create(path)?)) {
+                Err(Fault::Library(Error::DatabaseAlreadyOpen)) if Instant::now() < deadline => {
+                    thread::sleep(PAUSE);
+                }
+                other => return other,
+            }
         }
-        Err(error) => return Err(broken(&error)),
+    };
+    let taken = match once() {
+        Err(Fault::Version) => None,
+        Err(Fault::Library(error)) if is_damage(&error) => None,
+        Err(Fault::Library(error)) => return Err(broken(&error)),
+        Ok(taken) => Some(taken),
+    };
+    let taken = match taken {
+        Some(taken) => taken,
+        None => {
+            aside = Some(put_aside(path, wall_s)?);
+            once().map_err(|fault| match fault {
+                Fault::Version => broken(&"it is of another version as soon as it is made"),
+                Fault::Library(error) => broken(&error),
+            })?
+        }
     };
     // Whom somebody banned is nobody else's business.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
         .map_err(|error| from_io(path.display(), &error))?;
-    Ok(Opened {
-        database,
-        quarantined,
-    })
+    Ok((taken, aside))
+}
+
+/// Runs what reads or writes a database. The library panics on some damaged pages instead of saying so.
+pub(crate) fn guarded<T, E: From<Error>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !IS_GUARDED.get() {
+                before(panic);
+            }
+        }));
+    });
+    let outer = IS_GUARDED.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    IS_GUARDED.set(outer);
+    outcome.unwrap_or_else(|_| Err(Error::Corrupted("its pages make no sense".to_owned()).into()))
+}
+
+thread_local! {
+    /// A panic of this thread is caught, and becomes an error.
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Is it the content of the file that is wrong, and not the disk or a permission?
+pub(crate) fn is_damage(error: &Error) -> bool {
+    if let Error::Io(error) = error {
+        return [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&error.kind());
+    }
+    matches!(
+        error,
+        Error::Corrupted(_)
+            | Error::RepairAborted
+            | Error::UpgradeRequired(_)
+            | Error::TableTypeMismatch { .. }
+            | Error::TableIsMultimap(_)
+            | Error::TableIsNotMultimap(_)
+            | Error::TypeDefinitionChanged { .. }
+            | Error::TableDoesNotExist(_)
+            | Error::TransactionPoisoned
+            | Error::LockPoisoned(_)
+    )
+}
+
+/// Whoever opens this file next puts it aside: it was opened, and turned out to be damaged.
+pub(crate) fn suspect(path: &Path) {
+    // If not even that can be written, it turns out once more.
+    fs::write(suspicion(path), b"").unwrap_or_default();
+}
+
+/// Has somebody found it to be damaged?
+pub(crate) fn is_suspected(path: &Path) -> bool {
+    suspicion(path).exists() && path.exists()
+}
+
+fn suspicion(path: &Path) -> PathBuf {
+    path.with_extension("suspect")
 }
 
 /// Renames a file that cannot be used, so that somebody can look at it.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub(crate) fn put_aside(path: &Path, wall_s: u64) -> Result<PathBuf, Failure> {
+fn put_aside(path: &Path, wall_s: u64) -> Result<PathBuf, Failure> {
     let mut aside = path.with_extension(format!("damaged-{wall_s}"));
     for number in 2.. {
         if !aside.exists() {
@@ -65,30 +166,10 @@ pub(crate) fn put_aside(path: &Path, wall_s: u64) -> Result<PathBuf, Failure> {
         aside = path.with_extension(format!("damaged-{wall_s}-{number}"));
     }
     fs::rename(path, &aside).map_err(|error| from_io(path.display(), &error))?;
-    Ok(aside)
-}
-
-/// The library panics on some damaged files instead of saying so.
-fn create(path: &Path) -> Result<Database, DatabaseError> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let created = catch_unwind(AssertUnwindSafe(|| Database::create(path)));
-    std::panic::set_hook(hook);
-    created.unwrap_or_else(|_| {
-        let damage = StorageError::Corrupted("its pages make no sense".to_owned());
-        Err(DatabaseError::Storage(damage))
-    })
-}
-
-/// Is it the content of the file that is wrong, and not the disk or a permission?
-fn is_damage(error: &DatabaseError) -> bool {
-    if let DatabaseError::Storage(StorageError::Io(error)) = error {
-        return [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&error.kind());
+    match fs::remove_file(suspicion(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(from_io(suspicion(path).display(), &error))
+        }
+        Ok(()) | Err(_) => Ok(aside),
     }
-    matches!(
-        error,
-        DatabaseError::Storage(StorageError::Corrupted(_))
-            | DatabaseError::RepairAborted
-            | DatabaseError::UpgradeRequired(_)
-    )
 }

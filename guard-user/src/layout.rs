@@ -125,6 +125,12 @@ impl Layout {
         self.run.join("bans.unsettled")
     }
 
+    /// Exists after the store of bans was lost while guard was on, until the host is restarted.
+    #[must_use]
+    pub fn unbacked_bans(&self) -> PathBuf {
+        self.run.join("bans.unbacked")
+    }
+
     /// Exists after a command lifted bans of jails, until the daemon has seen it.
     #[must_use]
     pub fn lifted_bans(&self) -> PathBuf {

@@ -1,7 +1,7 @@
 //! What the tests of this package share: the loaded program under test (`harness`), hosts and real
 //! programs in network namespaces (`lab`), a namespace for sockets alone (`local_net`), conversations
 //! (`peers`), random frames (`frames`) and traffic of both directions (`traffic`), the reasons to skip
-//! (`require`), the demo and the benchmark.
+//! (`require`), a log of sshd (`sshd_log`), the demo and the benchmark.
 
 pub mod bench;
 pub mod demo;
@@ -11,4 +11,5 @@ pub mod lab;
 pub mod local_net;
 pub mod peers;
 pub mod require;
+pub mod sshd_log;
 pub mod traffic;

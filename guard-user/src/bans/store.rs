@@ -10,7 +10,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 
 use super::prefix::Prefix;
 use crate::{
-    database,
+    database::{self, Care, Fault},
     failure::{Exit, Failure},
 };
 
@@ -92,21 +92,34 @@ impl From<redb::Error> for Trouble {
 }
 
 impl Store {
-    /// Opens the store of a state folder, or makes one. A file that is damaged is put aside. Times
-    /// are carried over when the host was restarted since.
+    /// Opens the store of a state folder, or makes one. A file that is damaged, or of another version, is
+    /// put aside. Times are carried over when the host was restarted since.
     ///
     /// # Errors
-    /// When the file cannot be made, or is one of a later version.
+    /// When the file cannot be made.
     pub fn open(path: &Path, now: &Now) -> Result<Opened, Failure> {
-        let database::Opened {
-            database,
-            quarantined,
-        } = database::open(path, now.wall_s, |error| broken(path, error))?;
-        let store = Self {
-            database,
-            path: path.to_owned(),
+        Self::open_with(path, now, Care::Little)
+    }
+
+    /// The same, and every page is looked at: for what reads all of it anyway.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn open_with_care(path: &Path, now: &Now) -> Result<Opened, Failure> {
+        Self::open_with(path, now, Care::Much)
+    }
+
+    fn open_with(path: &Path, now: &Now, care: Care) -> Result<Opened, Failure> {
+        let failed = |error: &dyn std::fmt::Display| broken(path, error);
+        let take = |database| {
+            let store = Self {
+                database,
+                path: path.to_owned(),
+            };
+            store.adjust(now)?;
+            Ok(store)
         };
-        store.adjust(now)?;
+        let (store, quarantined) = database::open(path, now.wall_s, care, failed, take)?;
         Ok(Opened { store, quarantined })
     }
 
@@ -119,17 +132,26 @@ impl Store {
         now: &Now,
         change: impl FnOnce(&mut Change<'_>) -> Result<T, Trouble>,
     ) -> Result<T, Failure> {
-        let transaction = self.database.begin_write().map_err(|e| self.failed(&e))?;
+        let changed = database::guarded(|| self.try_change(now, change));
+        changed.map_err(|trouble| match trouble {
+            Trouble::Refused(failure) => failure,
+            Trouble::Disk(error) => self.failed(&error),
+        })
+    }
+
+    fn try_change<T>(
+        &self,
+        now: &Now,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let transaction = self.database.begin_write().map_err(redb::Error::from)?;
         let result = {
-            let mut tables = Change::open(&transaction, now).map_err(|e| self.failed(&e))?;
-            let result = change(&mut tables).map_err(|trouble| match trouble {
-                Trouble::Refused(failure) => failure,
-                Trouble::Disk(error) => self.failed(&error),
-            })?;
-            tables.save().map_err(|e| self.failed(&e))?;
+            let mut tables = Change::open(&transaction, now)?;
+            let result = change(&mut tables)?;
+            tables.save()?;
             result
         };
-        transaction.commit().map_err(|e| self.failed(&e))?;
+        transaction.commit().map_err(redb::Error::from)?;
         Ok(result)
     }
 
@@ -138,7 +160,7 @@ impl Store {
     /// # Errors
     /// When the disk fails.
     pub fn each(&self, now: &Now, mut each: impl FnMut(Record) -> bool) -> Result<(), Failure> {
-        let mut read = || -> Result<(), redb::Error> {
+        let read = || -> Result<(), redb::Error> {
             let transaction = self.database.begin_read()?;
             let origins = read_origins(&transaction.open_table(ORIGINS)?)?;
             let bans = transaction.open_table(BANS)?;
@@ -156,7 +178,7 @@ impl Store {
             }
             Ok(())
         };
-        read().map_err(|e| self.failed(&e))
+        database::guarded(read).map_err(|error| self.failed(&error))
     }
 
     /// How many bans there are; some may be over and not yet swept.
@@ -168,38 +190,66 @@ impl Store {
             let transaction = self.database.begin_read()?;
             read_counts(&transaction.open_table(META)?)
         };
-        read().map_err(|e| self.failed(&e))
+        database::guarded(read).map_err(|error| self.failed(&error))
     }
 
     /// New files get their version; after a restart of the host, boot times begin anew.
-    fn adjust(&self, now: &Now) -> Result<(), Failure> {
-        self.change(now, |change| {
+    fn adjust(&self, now: &Now) -> Result<(), Fault> {
+        // Nearly always there is nothing to write: a full disk must not keep anybody from reading, nor a
+        // slow one a ban from being made.
+        if self.is_current(now) {
+            return Ok(());
+        }
+        let adjusted = self.try_change(now, |change| {
             match change.text("version")?.as_deref() {
                 None => change.set_text("version", VERSION)?,
                 Some(VERSION) => {}
-                Some(other) => {
-                    let failure = Failure::new(
-                        Exit::AbiMismatch,
-                        format!("{}: bans of version {other}", self.path.display()),
-                    );
-                    return Err(failure
-                        .help("use the version of guard that wrote it, or move the file away")
-                        .into());
-                }
+                Some(_) => return Ok(false),
             }
             let boot = change.text("boot")?;
             if boot.as_ref() == Some(&now.boot_id) {
-                return Ok(());
+                return Ok(true);
             }
             if boot.is_some() {
                 change.rebase()?;
             }
-            Ok(change.set_text("boot", &now.boot_id)?)
-        })
+            change.set_text("boot", &now.boot_id)?;
+            Ok(true)
+        });
+        match adjusted {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(Trouble::Refused(_)) => Err(Fault::Version),
+            Err(Trouble::Disk(error)) => Err(error.into()),
+        }
     }
 
-    fn failed(&self, error: &dyn std::fmt::Display) -> Failure {
-        broken(&self.path, error)
+    fn is_current(&self, now: &Now) -> bool {
+        let read = || -> Result<bool, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            transaction.open_table(BANS)?;
+            transaction.open_table(ORIGINS)?;
+            let meta = transaction.open_table(META)?;
+            let is = |key, text: &str| -> Result<bool, redb::Error> {
+                Ok(meta.get(key)?.is_some_and(|found| found.value() == text))
+            };
+            Ok(is("version", VERSION)? && is("boot", &now.boot_id)?)
+        };
+        // What cannot be read is told by what comes next.
+        read().unwrap_or(false)
+    }
+
+    /// What turns out to be damaged is put aside by whoever opens it next.
+    fn failed(&self, error: &redb::Error) -> Failure {
+        if !database::is_damage(error) {
+            return broken(&self.path, error);
+        }
+        database::suspect(&self.path);
+        let message = format!(
+            "{}: the store of bans is damaged: {error}",
+            self.path.display()
+        );
+        let failure = Failure::new(Exit::Failed, message);
+        failure.help("bans that are in force stay; the next command puts the file aside and begins a new one")
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     host::{clock as host_clock, essential, sessions},
 };
 
-pub use jails::{JailBan, JailFrame, JailOutcome};
+pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
 pub(super) use session::Session;
 
 /// A source that was banned.

@@ -46,7 +46,9 @@ use crate::{
 
 pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
-pub use bans::{Banned, Banning, Imported, JailBan, JailFrame, JailOutcome, Lifting, Unban};
+pub use bans::{
+    Banned, Banning, FromStore, Imported, JailBan, JailFrame, JailOutcome, Lifting, Unban,
+};
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};

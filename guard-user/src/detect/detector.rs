@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::Read as _,
     os::{fd::AsFd as _, unix::net::UnixStream},
-    path::{Path, PathBuf},
+    path::Path,
     sync::mpsc,
 };
 
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     bans::{Prefix, store::Now},
     control::{JailsReport, Level},
-    controller::{Controller, JailBan},
+    controller::{Controller, FromStore, JailBan},
     failure::{Exit, Failure, from_io},
     filters::Catalog,
     jails::{Past, Verdict},
@@ -52,7 +52,6 @@ pub(super) struct Detector<L> {
     clock: Clock,
     past: Past,
     memory: Memory,
-    memory_path: PathBuf,
     news: News,
     running: Vec<Running>,
     journal: Option<SharedJournal>,
@@ -89,8 +88,7 @@ impl<L: Listener> Detector<L> {
         orders: mpsc::Receiver<Order>,
         door: UnixStream,
     ) -> Result<Self, Failure> {
-        let memory_path = controller.layout().jails();
-        let (memory, remembered, told) = Memory::open(&memory_path, &now()?)?;
+        let (memory, remembered, told) = Memory::open(&controller.layout().jails(), &now()?)?;
         if let Some(told) = told {
             listener.tell(Level::Error, told);
         }
@@ -104,7 +102,6 @@ impl<L: Listener> Detector<L> {
             clock,
             past: Past::restored(remembered.past),
             memory,
-            memory_path,
             news: News::default(),
             running: Vec::new(),
             journal: None,
@@ -138,6 +135,8 @@ impl<L: Listener> Detector<L> {
             let rest = self.read();
             self.see_to_the_rest();
             if rest == Rest::Nothing {
+                let running = &self.running;
+                self.bench.look_ahead(|| proxies(running));
                 self.wait();
             }
         }
@@ -273,11 +272,7 @@ impl<L: Listener> Detector<L> {
     fn carry_out(&mut self, mut asked: Vec<JailBan>) {
         while !asked.is_empty() {
             let now_ms = self.clock.steady_ms();
-            let proxies: Vec<Prefix> = self
-                .running
-                .iter()
-                .flat_map(|running| running.proxies().iter().copied())
-                .collect();
+            let proxies = proxies(&self.running);
             self.due.report_ms = now_ms;
             let carried = self.bench.carry_out(
                 &self.listener,
@@ -356,7 +351,12 @@ impl<L: Listener> Detector<L> {
     /// Jails count again whom somebody let in.
     fn compare_with_bans(&mut self) {
         let banned = match self.controller.banned_by_jails() {
-            Ok(banned) => banned,
+            Ok(FromStore { found, warning }) => {
+                if let Some(warning) = warning {
+                    self.listener.tell(Level::Error, warning);
+                }
+                found
+            }
             Err(failure) => {
                 self.standing("store", Some(failure.to_string()));
                 return;
@@ -421,21 +421,26 @@ impl<L: Listener> Detector<L> {
             .collect();
         let journal = self.journal.as_ref();
         news.journal = journal.map_or_else(|| self.stopped.clone(), SharedJournal::place);
-        let saved = self
-            .memory
-            .save(&news, &self.clock.saved(&now), &self.memory_path);
-        let problem = saved.err().map(|failure| {
-            // The next time all of it.
-            self.news = News {
-                past: self
-                    .past
-                    .records()
-                    .map(|(prefix, record)| (prefix, record.clone()))
-                    .collect(),
-                ..News::default()
-            };
-            failure.to_string()
-        });
+        let saved = self.memory.save(&news, &self.clock.saved(&now), &now);
+        let problem = match saved {
+            Ok(None) => None,
+            Ok(Some(told)) => {
+                self.listener.tell(Level::Error, told);
+                None
+            }
+            Err(failure) => {
+                // The next time all of it.
+                self.news = News {
+                    past: self
+                        .past
+                        .records()
+                        .map(|(prefix, record)| (prefix, record.clone()))
+                        .collect(),
+                    ..News::default()
+                };
+                Some(failure.to_string())
+            }
+        };
         self.standing("memory", problem);
     }
 
@@ -489,6 +494,13 @@ impl<L: Listener> Detector<L> {
         let mut rings = [0; 64];
         while matches!(self.door.read(&mut rings), Ok(read) if read > 0) {}
     }
+}
+
+/// Who speaks for others, to any jail.
+fn proxies(running: &[Running]) -> Vec<Prefix> {
+    let all = running.iter();
+    all.flat_map(|running| running.proxies().iter().copied())
+        .collect()
 }
 
 fn now() -> Result<Now, Failure> {

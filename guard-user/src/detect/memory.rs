@@ -1,6 +1,9 @@
 //! What jails remember over restarts: whom they banned, and where they were in the logs.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Serialize, de::DeserializeOwned};
@@ -8,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{clock::Saved, running::Places};
 use crate::{
     bans::{Prefix, store::Now},
-    database,
+    database::{self, Care, Fault},
     failure::{Exit, Failure},
     jails::Record,
     logs::journal::Position,
@@ -28,7 +31,9 @@ const PREFIX_BYTES: usize = 17;
 /// The file.
 #[derive(Debug)]
 pub(super) struct Memory {
-    database: Database,
+    path: PathBuf,
+    /// None after it could not be written: the library wants it to be opened again.
+    database: Option<Database>,
 }
 
 /// What was in it.
@@ -59,113 +64,133 @@ impl Memory {
         path: &Path,
         now: &Now,
     ) -> Result<(Self, Remembered, Option<String>), Failure> {
-        let failed = |error: &dyn std::fmt::Display| broken(path, error);
-        let opened = database::open(path, now.wall_s, failed)?;
-        let aside = opened.quarantined;
+        let ((database, remembered), aside) = opened(path, now)?;
         let memory = Self {
-            database: opened.database,
+            path: path.to_owned(),
+            database: Some(database),
         };
-        match memory.read() {
-            Ok(Some(remembered)) => {
-                let told = aside.map(|aside| quarantined(path, &aside));
-                return Ok((memory, remembered, told));
-            }
-            Ok(None) | Err(_) => drop(memory),
-        }
-        let aside = database::put_aside(path, now.wall_s)?;
-        let opened = database::open(path, now.wall_s, failed)?;
-        let memory = Self {
-            database: opened.database,
-        };
-        let told = quarantined(path, &aside);
-        Ok((memory, Remembered::default(), Some(told)))
+        let told = aside.map(|aside| quarantined(path, &aside));
+        Ok((memory, remembered, told))
     }
 
-    /// None: it was written by another version.
-    fn read(&self) -> Result<Option<Remembered>, redb::Error> {
-        let transaction = self.database.begin_write()?;
-        {
-            let mut meta = transaction.open_table(META)?;
-            let version = meta.get("version")?.map(|text| text.value().to_owned());
-            match version.as_deref() {
-                Some(VERSION) => {}
-                Some(_) => return Ok(None),
-                None => {
-                    meta.insert("version", VERSION)?;
+    /// Writes what is new, all of it or nothing. After an error everything is new. The text is what was
+    /// to be said when the file was opened again.
+    pub(super) fn save(
+        &mut self,
+        news: &News,
+        clock: &Saved,
+        now: &Now,
+    ) -> Result<Option<String>, Failure> {
+        let mut told = None;
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => {
+                let ((database, _), aside) = opened(&self.path, now)?;
+                told = aside.map(|aside| quarantined(&self.path, &aside));
+                database
+            }
+        };
+        match database::guarded(|| write(&database, news, clock)) {
+            Ok(()) => {
+                self.database = Some(database);
+                Ok(told)
+            }
+            Err(error) => {
+                if database::is_damage(&error) {
+                    database::suspect(&self.path);
                 }
-            }
-            transaction.open_table(PAST)?;
-            transaction.open_table(FILES)?;
-        }
-        transaction.commit()?;
-        let transaction = self.database.begin_read()?;
-        let meta = transaction.open_table(META)?;
-        let mut remembered = Remembered {
-            clock: parsed(&meta, "clock")?,
-            journal: parsed(&meta, "journal")?,
-            ..Remembered::default()
-        };
-        for entry in transaction.open_table(PAST)?.iter()? {
-            let (key, value) = entry?;
-            let (count, since_ms, until_ms) = value.value();
-            let Some((prefix, jail)) = parse_key(key.value()) else {
-                continue;
-            };
-            let record = Record {
-                jail: Arc::from(jail),
-                count,
-                since_ms,
-                until_ms,
-            };
-            remembered.past.push((prefix, record));
-        }
-        for entry in transaction.open_table(FILES)?.iter()? {
-            let (jail, text) = entry?;
-            if let Ok(places) = serde_json::from_str(text.value()) {
-                remembered.files.push((jail.value().to_owned(), places));
+                Err(broken(&self.path, &error))
             }
         }
-        Ok(Some(remembered))
-    }
-
-    /// Writes what is new, all of it or nothing.
-    pub(super) fn save(&self, news: &News, clock: &Saved, path: &Path) -> Result<(), Failure> {
-        self.write(news, clock)
-            .map_err(|error| broken(path, &error))
-    }
-
-    fn write(&self, news: &News, clock: &Saved) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        {
-            let mut past = transaction.open_table(PAST)?;
-            for (prefix, record) in &news.past {
-                let value = (record.count, record.since_ms, record.until_ms);
-                past.insert(key(*prefix, &record.jail).as_slice(), value)?;
-            }
-            for prefix in &news.forgotten {
-                let first = prefix.to_bytes();
-                let of_source = |key: &[u8], _: (u32, i64, i64)| key.starts_with(&first);
-                let end = [&first[..], &[u8::MAX; 65]].concat();
-                for entry in past.extract_from_if(first.as_slice()..end.as_slice(), of_source)? {
-                    entry?;
-                }
-            }
-            let mut files = transaction.open_table(FILES)?;
-            files.retain(|jail, _| news.files.iter().any(|(kept, _)| kept == jail))?;
-            for (jail, places) in &news.files {
-                files.insert(jail.as_str(), json(places).as_str())?;
-            }
-            let mut meta = transaction.open_table(META)?;
-            meta.insert("clock", json(clock).as_str())?;
-            if let Some(position) = &news.journal {
-                meta.insert("journal", json(position).as_str())?;
-            }
-        }
-        transaction.commit()?;
-        Ok(())
     }
 }
 
+fn opened(path: &Path, now: &Now) -> Result<((Database, Remembered), Option<PathBuf>), Failure> {
+    let failed = |error: &dyn std::fmt::Display| broken(path, error);
+    let take = |database| {
+        let remembered = read(&database)?.ok_or(Fault::Version)?;
+        Ok((database, remembered))
+    };
+    database::open(path, now.wall_s, Care::Much, failed, take)
+}
+
+/// None: it was written by another version.
+fn read(database: &Database) -> Result<Option<Remembered>, redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        let version = meta.get("version")?.map(|text| text.value().to_owned());
+        match version.as_deref() {
+            Some(VERSION) => {}
+            Some(_) => return Ok(None),
+            None => {
+                meta.insert("version", VERSION)?;
+            }
+        }
+        transaction.open_table(PAST)?;
+        transaction.open_table(FILES)?;
+    }
+    transaction.commit()?;
+    let transaction = database.begin_read()?;
+    let meta = transaction.open_table(META)?;
+    let mut remembered = Remembered {
+        clock: parsed(&meta, "clock")?,
+        journal: parsed(&meta, "journal")?,
+        ..Remembered::default()
+    };
+    for entry in transaction.open_table(PAST)?.iter()? {
+        let (key, value) = entry?;
+        let (count, since_ms, until_ms) = value.value();
+        let Some((prefix, jail)) = parse_key(key.value()) else {
+            continue;
+        };
+        let record = Record {
+            jail: Arc::from(jail),
+            count,
+            since_ms,
+            until_ms,
+        };
+        remembered.past.push((prefix, record));
+    }
+    for entry in transaction.open_table(FILES)?.iter()? {
+        let (jail, text) = entry?;
+        if let Ok(places) = serde_json::from_str(text.value()) {
+            remembered.files.push((jail.value().to_owned(), places));
+        }
+    }
+    Ok(Some(remembered))
+}
+
+fn write(database: &Database, news: &News, clock: &Saved) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut past = transaction.open_table(PAST)?;
+        for (prefix, record) in &news.past {
+            let value = (record.count, record.since_ms, record.until_ms);
+            past.insert(key(*prefix, &record.jail).as_slice(), value)?;
+        }
+        for prefix in &news.forgotten {
+            let first = prefix.to_bytes();
+            let of_source = |key: &[u8], _: (u32, i64, i64)| key.starts_with(&first);
+            let end = [&first[..], &[u8::MAX; 65]].concat();
+            for entry in past.extract_from_if(first.as_slice()..end.as_slice(), of_source)? {
+                entry?;
+            }
+        }
+        let mut files = transaction.open_table(FILES)?;
+        files.retain(|jail, _| news.files.iter().any(|(kept, _)| kept == jail))?;
+        for (jail, places) in &news.files {
+            files.insert(jail.as_str(), json(places).as_str())?;
+        }
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("clock", json(clock).as_str())?;
+        if let Some(position) = &news.journal {
+            meta.insert("journal", json(position).as_str())?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
 fn key(prefix: Prefix, jail: &str) -> Vec<u8> {
     [&prefix.to_bytes()[..], jail.as_bytes()].concat()
 }
@@ -236,7 +261,7 @@ mod tests {
     fn what_is_saved_is_read_and_what_is_forgotten_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jails.redb");
-        let (memory, remembered, told) = Memory::open(&path, &now()).unwrap();
+        let (mut memory, remembered, told) = Memory::open(&path, &now()).unwrap();
         assert!(remembered.past.is_empty() && remembered.clock.is_none() && told.is_none());
         let position = Position {
             cursor: "s=1".to_owned(),
@@ -253,13 +278,13 @@ mod tests {
             journal: Some(position.clone()),
             ..News::default()
         };
-        memory.save(&news, &saved(), &path).unwrap();
+        memory.save(&news, &saved(), &now()).unwrap();
         let forgotten = News {
             forgotten: vec![prefix("203.0.113.7"), prefix("192.0.2.1")],
             past: vec![(prefix("203.0.113.8"), record("sshd", 9))],
             ..News::default()
         };
-        memory.save(&forgotten, &saved(), &path).unwrap();
+        memory.save(&forgotten, &saved(), &now()).unwrap();
         drop(memory);
 
         let (_memory, mut remembered, told) = Memory::open(&path, &now()).unwrap();
@@ -305,12 +330,55 @@ mod tests {
         ];
         for (what, bytes) in cases {
             std::fs::write(&path, &bytes).unwrap();
-            let (memory, remembered, told) = Memory::open(&path, &now()).unwrap();
+            let (mut memory, remembered, told) = Memory::open(&path, &now()).unwrap();
             assert!(told.is_some_and(|told| told.contains("damaged-")), "{what}");
             assert!(remembered.past.is_empty(), "{what}");
-            memory.save(&News::default(), &saved(), &path).unwrap();
+            memory.save(&News::default(), &saved(), &now()).unwrap();
         }
         let aside = std::fs::read_dir(folder.path()).unwrap().count() - 1;
         assert_eq!(aside, 5, "every file is kept");
+    }
+
+    #[test]
+    fn a_damaged_page_costs_at_most_one_time_of_saving() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jails.redb");
+        let (mut memory, ..) = Memory::open(&path, &now()).unwrap();
+        let past = (0..500).map(|n| {
+            (
+                prefix(&format!("10.0.{}.{}", n / 250, n % 250)),
+                record("sshd", n),
+            )
+        });
+        let news = News {
+            past: past.collect(),
+            ..News::default()
+        };
+        memory.save(&news, &saved(), &now()).unwrap();
+        drop(memory);
+        let whole = std::fs::read(&path).unwrap();
+        let mut noticed = 0;
+        for at in (0..whole.len()).step_by(whole.len() / 60 + 1) {
+            // While it is open, and before.
+            for is_open in [false, true] {
+                std::fs::write(&path, &whole).unwrap();
+                let mut open = is_open.then(|| Memory::open(&path, &now()).unwrap().0);
+                let mut bytes = std::fs::read(&path).unwrap();
+                let end = (at + 5000).min(bytes.len());
+                bytes[at..end].iter_mut().for_each(|byte| *byte ^= 0x55);
+                std::fs::write(&path, &bytes).unwrap();
+                if let Some(mut memory) = open.take()
+                    && memory.save(&news, &saved(), &now()).is_err()
+                {
+                    memory.save(&news, &saved(), &now()).unwrap();
+                }
+                let (mut memory, remembered, told) = Memory::open(&path, &now()).unwrap();
+                let is_whole = remembered.past.len() == 500;
+                assert!(is_whole || told.is_some(), "byte {at}, {is_open}");
+                noticed += usize::from(told.is_some());
+                memory.save(&news, &saved(), &now()).unwrap();
+            }
+        }
+        assert!(noticed > 0, "nothing was noticed");
     }
 }

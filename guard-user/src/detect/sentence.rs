@@ -10,14 +10,18 @@ use super::{Listener, memory::News};
 use crate::{
     bans::{Prefix, store::Added},
     control::Level,
-    controller::{Controller, JailBan, JailFrame, JailOutcome},
+    controller::{Controller, FromStore, JailBan, JailFrame, JailOutcome},
     failure::Failure,
     jails::Past,
 };
 
-/// For so long it is believed what must not be banned: finding out costs milliseconds, and the never list of
-/// the policy in force wins in the kernel all the same.
-const FRAME: Duration = Duration::from_secs(1);
+/// For so long it is believed what must not be banned: finding out costs ten milliseconds, which a ban
+/// should not wait for, and the never list of the policy in force wins in the kernel all the same.
+const FRAME: Duration = Duration::from_secs(10);
+/// After so long it is found out again while nothing else is to be done,
+const FRAME_AGES: Duration = Duration::from_secs(5);
+/// if somebody was judged not longer ago than this.
+const IN_USE: Duration = Duration::from_secs(60);
 /// Bans that are told one by one; of more at a time there is a number.
 const MOST_TOLD: usize = 20;
 /// Refusals that are remembered, so that each is told once.
@@ -28,6 +32,7 @@ const MOST_REFUSALS: usize = 1000;
 pub(super) struct Bench {
     controller: Controller,
     frame: Option<(JailFrame, Instant)>,
+    used: Option<Instant>,
     refusals: BTreeSet<(Prefix, String)>,
 }
 
@@ -54,6 +59,7 @@ impl Bench {
         Self {
             controller,
             frame: None,
+            used: None,
             refusals: BTreeSet::new(),
         }
     }
@@ -74,7 +80,12 @@ impl Bench {
     ) -> Carried {
         let mut carried = Carried::default();
         let outcomes = match self.decide(proxies, asked) {
-            Ok(outcomes) => outcomes,
+            Ok(FromStore { found, warning }) => {
+                if let Some(warning) = warning {
+                    listener.tell(Level::Error, warning);
+                }
+                found
+            }
             Err(failure) => {
                 carried.problem = Some(failure.to_string());
                 return carried;
@@ -133,11 +144,23 @@ impl Bench {
         carried
     }
 
+    /// Finds out what must not be banned before it is asked, while many are.
+    pub(super) fn look_ahead(&mut self, proxies: impl FnOnce() -> Vec<Prefix>) {
+        let is_used = self.used.is_some_and(|used| used.elapsed() < IN_USE);
+        let is_aged = |(_, since): &(JailFrame, Instant)| since.elapsed() >= FRAME_AGES;
+        if is_used && self.frame.as_ref().is_some_and(is_aged) {
+            // What fails now is told when somebody is to be banned.
+            let frame = self.controller.jail_frame(proxies()).ok();
+            self.frame = frame.map(|frame| (frame, Instant::now()));
+        }
+    }
+
     fn decide(
         &mut self,
         proxies: &[Prefix],
         asked: &[JailBan],
-    ) -> Result<Vec<JailOutcome>, Failure> {
+    ) -> Result<FromStore<Vec<JailOutcome>>, Failure> {
+        self.used = Some(Instant::now());
         let is_fresh = |(_, since): &(JailFrame, Instant)| since.elapsed() < FRAME;
         let frame = match self.frame.take().filter(is_fresh) {
             Some(fresh) => fresh,

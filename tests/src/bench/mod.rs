@@ -7,6 +7,7 @@ pub mod cpus;
 pub mod end_to_end;
 pub mod filters;
 pub mod flood;
+pub mod logs;
 pub mod measure;
 pub mod picture;
 pub mod record;

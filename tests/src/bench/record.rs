@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     beside::Compared,
     end_to_end::{Mitigation, Service},
+    logs::Logs,
     measure::Measurement,
     series::Series,
 };
@@ -29,6 +30,8 @@ pub struct Results {
     pub limited: Vec<Mitigation>,
     /// The honest client.
     pub services: Vec<Service>,
+    /// Lines of logs, and bans that follow from them.
+    pub logs: Option<Logs>,
     /// Peers that were left out because a program is not installed.
     pub missing: Vec<&'static str>,
 }
@@ -60,6 +63,7 @@ impl Results {
             "floods": self.floods.iter().map(of_flood).collect::<Vec<_>>(),
             "limited_port": self.limited.iter().map(of_flood).collect::<Vec<_>>(),
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
+            "logs": self.logs.as_ref().map_or_else(|| json!({}), Logs::json),
             "missing": self.missing,
         });
         // JSON has no word for what is not finite: it becomes null.

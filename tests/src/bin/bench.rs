@@ -11,7 +11,7 @@ use guard_tests::{
         end_to_end::{self, Cell, Plan},
         filters::Filter,
         flood::Kind,
-        picture,
+        logs, picture,
         record::Results,
         report, rows, tables,
     },
@@ -63,6 +63,8 @@ enum Part {
     B,
     /// An honest client during a flood, beside all peers
     C,
+    /// Log lines per second beside fail2ban, and the time from a line to the first packet that is dropped
+    Logs,
 }
 
 fn subjects() -> Vec<&'static str> {
@@ -129,6 +131,11 @@ fn main() -> Result<()> {
         end_to_end(&args, &mut results)?;
     }
     std::fs::create_dir_all(&args.out)?;
+    if args.wants(Part::Logs) {
+        let found = logs::measure(&logs::Plan::new(args.smoke), &args.out)?;
+        println!("{}\n{}\n", found.table(), logs::EXPLANATION);
+        results.logs = Some(found);
+    }
     let (json, svg) = (args.out.join("bench.json"), args.out.join("bench.svg"));
     std::fs::write(&json, results.json()?.to_string())?;
     std::fs::write(&svg, picture::svg(&results))?;

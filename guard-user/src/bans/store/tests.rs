@@ -245,3 +245,135 @@ fn origins_keep_their_bans_apart() {
         [("192.0.2.1".to_owned(), seconds(60))]
     );
 }
+
+/// Numbers that look random (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % most as u64) as usize
+    }
+}
+
+/// Changes bytes of a file as disks, crashes and people do.
+fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
+    let at = dice.below(bytes.len());
+    let end = (at + 1 + dice.below(5000)).min(bytes.len());
+    match dice.below(5) {
+        0 => {
+            bytes[at] ^= 1 << dice.below(8);
+            format!("a bit of byte {at}")
+        }
+        1 => {
+            bytes[at..end].fill(0);
+            format!("zeroes in {at}..{end}")
+        }
+        2 => {
+            bytes[at..end]
+                .iter_mut()
+                .for_each(|byte| *byte = dice.below(256) as u8);
+            format!("garbage in {at}..{end}")
+        }
+        3 => {
+            bytes.truncate(at);
+            format!("cut after {at}")
+        }
+        _ => {
+            let other = dice.below(bytes.len() / 4096) * 4096;
+            let page = at / 4096 * 4096;
+            bytes.copy_within(other..other + 4096, page);
+            format!("page {page} is page {other}")
+        }
+    }
+}
+
+const SOURCES: u32 = 2000;
+
+fn source(number: u32) -> Prefix {
+    Prefix::single(std::net::Ipv4Addr::from(0x0a00_0000 + number).into())
+}
+
+fn stored(folder: &Folder) -> Vec<u8> {
+    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    for chunk in 0..4 {
+        let sources = (0..SOURCES / 4).map(|number| source(number * 4 + chunk));
+        let added = store.change(&at(0), |change| {
+            let operator = change.origin(&Origin::Operator)?;
+            for source in sources {
+                change.add(source, operator, Term::Permanent, "because")?;
+            }
+            Ok(())
+        });
+        added.expect("added");
+    }
+    drop(store);
+    fs::read(folder.file()).expect("read")
+}
+
+/// What a command does.
+fn command(folder: &Folder) -> Result<(), Failure> {
+    let store = Store::open(&folder.file(), &at(1))?.store;
+    store.change(&at(1), |change| {
+        let operator = change.origin(&Origin::Operator)?;
+        change.around(source(77))?;
+        change.add(source(SOURCES + 1), operator, Term::Permanent, "")?;
+        Ok(change.all()?)
+    })?;
+    store.counts()?;
+    store.each(&at(1), |_| true)
+}
+
+#[test]
+fn whatever_is_damaged_fails_at_most_once() {
+    let folder = Folder::new("fuzzed");
+    let whole = stored(&folder);
+    let mut dice = Dice(0x5eed);
+    let (mut late, mut careful) = (0, 0);
+    for _ in 0..400 {
+        let mut bytes = whole.clone();
+        let what = damage(&mut bytes, &mut dice);
+
+        fs::write(folder.file(), &bytes).expect("written");
+        if let Err(failure) = command(&folder) {
+            late += 1;
+            command(&folder).unwrap_or_else(|again| panic!("{what}: {failure}, then {again}"));
+        }
+
+        // With care nothing is believed that was not written.
+        fs::write(folder.file(), &bytes).expect("written");
+        let opened = Store::open_with_care(&folder.file(), &at(1));
+        let opened = opened.unwrap_or_else(|failure| panic!("{what}: {failure}"));
+        let found = listed(&opened.store, &at(1));
+        let are_all = found.len() == SOURCES as usize;
+        assert!(
+            are_all || opened.quarantined.is_some(),
+            "{what}: {} bans",
+            found.len()
+        );
+        careful += usize::from(opened.quarantined.is_some());
+        drop(opened);
+        for entry in fs::read_dir(&folder.0).expect("a folder").flatten() {
+            fs::remove_file(entry.path()).expect("removed");
+        }
+    }
+    assert!(careful > 50, "only {careful} of 400 damages were noticed");
+    println!("{careful} of 400 were noticed with care, {late} late without");
+}
+
+#[test]
+fn a_store_of_a_later_version_is_put_aside() {
+    let folder = Folder::new("later");
+    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    add(&store, &at(0), "192.0.2.1", Term::Permanent);
+    let raised = store.change(&at(0), |change| Ok(change.set_text("version", "2")?));
+    raised.expect("raised");
+    drop(store);
+
+    let opened = Store::open(&folder.file(), &at(0)).expect("opened");
+
+    let aside = opened.quarantined.expect("put aside");
+    assert!(aside.exists() && listed(&opened.store, &at(0)).is_empty());
+}

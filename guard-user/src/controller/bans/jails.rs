@@ -6,12 +6,13 @@ use std::{collections::BTreeMap, fs};
 use super::{Frame, Session};
 use crate::{
     bans::{
-        Prefix, Target, Term,
+        Prefix, Store, Target, Term,
         protected::Why,
         store::{Added, Origin},
         target::Reading,
     },
     controller::Controller,
+    database,
     failure::{Failure, from_io},
     jails::Ban,
 };
@@ -32,6 +33,15 @@ pub enum JailOutcome {
     Banned(Prefix, Added),
     /// It is protected, and why.
     Refused(String),
+}
+
+/// What the store says or did, and what must be told of the store itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromStore<T> {
+    /// What was asked for.
+    pub found: T,
+    /// The store could not be read, and where it is now.
+    pub warning: Option<String>,
 }
 
 /// What must not be banned, as it was some time ago: it changes seldom and costs milliseconds to find out.
@@ -57,9 +67,23 @@ impl Controller {
     /// When the store cannot be written or a table is full: nothing is banned then.
     pub fn ban_for_jails(
         &self,
+        frame: &JailFrame,
+        asked: &[JailBan],
+    ) -> Result<FromStore<Vec<JailOutcome>>, Failure> {
+        match self.try_ban_for_jails(frame, asked) {
+            // Nobody is there to repeat it; the second time there is a new file.
+            Err(_) if database::is_suspected(&self.layout.bans()) => {
+                self.try_ban_for_jails(frame, asked)
+            }
+            other => other,
+        }
+    }
+
+    fn try_ban_for_jails(
+        &self,
         JailFrame(frame): &JailFrame,
         asked: &[JailBan],
-    ) -> Result<Vec<JailOutcome>, Failure> {
+    ) -> Result<FromStore<Vec<JailOutcome>>, Failure> {
         let mut outcomes = Vec::with_capacity(asked.len());
         let mut by_jail: BTreeMap<&str, Vec<(usize, Prefix)>> = BTreeMap::new();
         for (index, JailBan { jail, ban }) in asked.iter().enumerate() {
@@ -78,7 +102,10 @@ impl Controller {
             });
         }
         if by_jail.is_empty() {
-            return Ok(outcomes);
+            return Ok(FromStore {
+                found: outcomes,
+                warning: None,
+            });
         }
         let mut session = self.ban_session()?;
         for (jail, prefixes) in by_jail {
@@ -97,7 +124,10 @@ impl Controller {
                 outcomes[index] = JailOutcome::Banned(prefix, added);
             }
         }
-        Ok(outcomes)
+        Ok(FromStore {
+            found: outcomes,
+            warning: session.quarantined,
+        })
     }
 
     /// What jails have banned, of what still holds, with the name of the jail; and the note that a command
@@ -105,8 +135,8 @@ impl Controller {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn banned_by_jails(&self) -> Result<Vec<(Prefix, String)>, Failure> {
-        let session = self.ban_session()?;
+    pub fn banned_by_jails(&self) -> Result<FromStore<Vec<(Prefix, String)>>, Failure> {
+        let session = self.ban_session_with(Store::open_with_care)?;
         let note = self.layout.lifted_bans();
         match fs::remove_file(&note) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -121,7 +151,10 @@ impl Controller {
             }
             true
         })?;
-        Ok(banned)
+        Ok(FromStore {
+            found: banned,
+            warning: session.quarantined,
+        })
     }
 
     /// Leaves a note for the daemon, so that its jails count again whom a command let in.

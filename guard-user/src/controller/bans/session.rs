@@ -1,14 +1,17 @@
 //! What a command about bans holds, and how store and tables change together: a marker stands while they
 //! may differ, and whoever finds it makes the tables say what the store says.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::super::{Controller, Lock};
 use crate::{
     bans::{
         Complaint, Prefix, Store, Target, Term,
         settings::{Capacity, Settings},
-        store::{Added, Change, Counts, End, Now, Origin, Trouble},
+        store::{Added, Change, Counts, End, Now, Opened, Origin, Trouble},
     },
     dataplane::bans::BanTables,
     failure::{Exit, Failure, from_io},
@@ -20,7 +23,9 @@ pub(in crate::controller) struct Session {
     pub(in crate::controller) store: Store,
     pub(in crate::controller) tables: Option<BanTables>,
     pub(in crate::controller) warnings: Vec<String>,
-    /// Released last: the next command must find the store closed.
+    /// The store could not be read, and where it is now.
+    pub(super) quarantined: Option<String>,
+    /// Let go last: while the store is being closed, nobody else can open it.
     _lock: Lock,
 }
 
@@ -51,10 +56,15 @@ impl Controller {
             return Ok(());
         }
         let now = now()?;
-        let opened = Store::open(&self.layout.bans(), &now)?;
-        warnings.extend(opened.quarantined.as_deref().map(quarantined));
+        let opened = Store::open_with_care(&self.layout.bans(), &now)?;
         let capacity = self.capacity();
-        if let Some(mut tables) = BanTables::open(&self.layout, &now, capacity)? {
+        let tables = BanTables::open(&self.layout, &now, capacity)?;
+        if let Some(aside) = opened.quarantined.as_deref() {
+            warnings.push(quarantined(aside));
+            let note = self.layout.unbacked_bans();
+            fs::write(&note, b"").map_err(|error| from_io(note.display(), &error))?;
+        }
+        if let Some(mut tables) = tables {
             settle(self, &opened.store, &now, &mut tables)?;
         }
         Ok(())
@@ -62,23 +72,31 @@ impl Controller {
 
     /// The lock, the store and the tables; what a killed command left is put in order.
     pub(in crate::controller) fn ban_session(&self) -> Result<Session, Failure> {
+        self.ban_session_with(Store::open)
+    }
+
+    /// The same with a store that `open` opens.
+    pub(super) fn ban_session_with(
+        &self,
+        open: impl FnOnce(&Path, &Now) -> Result<Opened, Failure>,
+    ) -> Result<Session, Failure> {
         let lock = Lock::acquire(&self.layout)?;
         let now = now()?;
-        let opened = Store::open(&self.layout.bans(), &now)?;
-        let mut warnings: Vec<String> = opened
-            .quarantined
-            .as_deref()
-            .map(quarantined)
-            .into_iter()
-            .collect();
+        let opened = open(&self.layout.bans(), &now)?;
+        let quarantined = opened.quarantined.as_deref().map(quarantined);
+        let mut warnings: Vec<String> = quarantined.iter().cloned().collect();
         let mut tables = BanTables::open(&self.layout, &now, self.capacity())?;
         if tables.is_none() {
             warnings
                 .push("guard is not active: bans hold once it is (`guardctl enable`)".to_owned());
         }
         let marker = self.layout.unsettled_bans();
-        if opened.quarantined.is_some() {
+        if quarantined.is_some() {
             // What is in force is all that is left, and feeds are to be read anew.
+            if tables.is_some() {
+                let note = self.layout.unbacked_bans();
+                fs::write(&note, b"").map_err(|error| from_io(note.display(), &error))?;
+            }
             for path in [&marker, &self.layout.feeds()] {
                 fs::remove_file(path).ok();
             }
@@ -87,11 +105,12 @@ impl Controller {
             settle(self, &opened.store, &now, tables)?;
         }
         Ok(Session {
-            _lock: lock,
             now,
             store: opened.store,
             tables,
             warnings,
+            quarantined,
+            _lock: lock,
         })
     }
 
@@ -165,7 +184,7 @@ impl Session {
             change.sweep()?;
             marker.set()?;
             match tables {
-                Some(tables) if gone.len() > MOST_LOWERED => {
+                Some(tables) if gone.len() > MOST_LOWERED && !is_unbacked(controller) => {
                     tables.replace(&controller.layout, &change.all()?)?;
                 }
                 Some(tables) => lower(change, tables, gone)?,
@@ -194,7 +213,7 @@ impl Session {
             let over = change.sweep()?;
             marker.set()?;
             match tables {
-                Some(tables) if over.len() > MOST_LOWERED => {
+                Some(tables) if over.len() > MOST_LOWERED && !is_unbacked(controller) => {
                     tables.replace(&controller.layout, &change.all()?)?;
                 }
                 Some(tables) => lower(change, tables, &over)?,
@@ -327,6 +346,12 @@ fn lower(change: &Change<'_>, tables: &mut BanTables, gone: &[Prefix]) -> Result
     Ok(())
 }
 
+/// Was the store lost while guard was on? Then the tables hold bans that nothing else knows, and only
+/// what somebody lifts leaves them before its end.
+fn is_unbacked(controller: &Controller) -> bool {
+    controller.layout.unbacked_bans().exists()
+}
+
 /// The tables say what the store says.
 fn settle(
     controller: &Controller,
@@ -338,7 +363,13 @@ fn settle(
         change.sweep()?;
         Ok(change.all()?)
     })?;
-    tables.replace(&controller.layout, &all)?;
+    if is_unbacked(controller) {
+        for (prefix, end) in &all {
+            tables.raise(&controller.layout, *prefix, *end)?;
+        }
+    } else {
+        tables.replace(&controller.layout, &all)?;
+    }
     fs::remove_file(controller.layout.unsettled_bans()).ok();
     Ok(())
 }
@@ -372,10 +403,10 @@ fn refuse_full(before: Counts, counts: Counts, settings: Settings) -> Result<(),
     Ok(())
 }
 
-fn quarantined(aside: &std::path::Path) -> String {
+fn quarantined(aside: &Path) -> String {
     format!(
-        "the store of bans was damaged and is now {}; bans that are in force stay until they end, or \
-         until guard is loaded again",
+        "the store of bans could not be read and is now {}; bans that are in force stay until they end or \
+         are lifted, or guard is turned off",
         aside.display()
     )
 }

@@ -199,11 +199,15 @@ impl Groups {
     }
 
     /// What is here, replaced by everything that `newer` has; without the groups that are left out.
-    /// The texts that nothing names any more go, or a long connection would grow without end.
+    /// The texts that nothing names any more go, or a long connection would grow without end. Who a newer
+    /// line names is the peer alone: process numbers are used again, by peers of other families.
     pub(super) fn updated(&self, newer: &Self, left_out: &[u16]) -> Self {
         let mut whole = Self::new(&self.names);
+        let names_a_peer = [IP4, IP6, DNS].iter().any(|name| newer.holds(*name));
         for entry in &self.entries {
-            if newer.get(entry.0).is_none() && !left_out.contains(&entry.0) {
+            let is_former_peer = names_a_peer && [IP4, IP6, DNS, CIDR].contains(&entry.0);
+            let is_left_out = is_former_peer || left_out.contains(&entry.0);
+            if newer.get(entry.0).is_none() && !is_left_out {
                 whole.set(entry.0, self.text_of(*entry));
             }
         }

@@ -125,6 +125,27 @@ fn only_the_peer_is_guilty_whatever_the_user_is_called() {
 }
 
 #[test]
+fn whoever_has_a_process_number_next_is_guilty_for_himself_alone() {
+    let mut sshd = builtin_filter("sshd");
+    for peer in [
+        "198.51.100.9",
+        "2001:db8:66::7",
+        "203.0.113.7",
+        "2001:db8:66::8",
+    ] {
+        for message in [
+            format!("Failed password for root from {peer} port 4711 ssh2"),
+            format!("Invalid user x from {peer} port 4711"),
+        ] {
+            let line = format!("Aug 14 10:00:00 srv sshd[7]: {message}");
+            let found = host(&mut sshd, line.as_bytes());
+
+            assert_eq!(found.as_deref(), Some(peer), "{line}");
+        }
+    }
+}
+
+#[test]
 fn only_the_client_is_guilty_whatever_it_asks_for() {
     let peer = "203.0.113.7";
     let other = "198.51.100.9";

@@ -1,0 +1,240 @@
+//! A19: a log that is written as fast as it can be read, and rotated in every way meanwhile.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use guard_tests::{
+    lab::{Answer, GuardDaemon, within},
+    sshd_log,
+};
+use serde_json::Value;
+
+use crate::scene::{JAIL, PORT, Scene, is_long};
+
+/// Most memory of the daemon, in KB.
+const MOST_KB: u64 = 128 * 1024;
+/// Longest until a command answers.
+const ANSWERS: Duration = Duration::from_secs(1);
+/// Longest from the attacker's last failure in the log to his first packet that is dropped.
+const BANS: Duration = Duration::from_secs(5);
+/// Lines in a piece.
+const PIECE: usize = 20_000;
+/// Most lines that wait to be read: more than a second's worth, so that the daemon is behind all the time.
+const AHEAD: u64 = 1_500_000;
+/// Fewest lines per second, on a machine whose other CPU writes them: a slow one, and one that nobody else uses.
+const FLOOR: f64 = 150_000.0;
+
+/// Who writes the log, as fast as the daemon can read it.
+struct Log {
+    file: Mutex<File>,
+    written: AtomicU64,
+    read: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Log {
+    /// Piece after piece. Each begins with a line of its own, or all files would begin alike.
+    fn write(&self) {
+        let body = sshd_log::lines(0, PIECE - 1);
+        let mut piece = 0_usize;
+        while !self.is_over.load(Ordering::Relaxed) {
+            if self.written.load(Ordering::Relaxed) > self.read.load(Ordering::Relaxed) + AHEAD {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            piece += 1;
+            let first = sshd_log::lines(piece * 10 + 5, 1);
+            let mut file = self.file.lock().expect("the log");
+            file.write_all((first + &body).as_bytes()).expect("written");
+            self.written.fetch_add(PIECE as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn append(&self, text: &str) {
+        let mut file = self.file.lock().expect("the log");
+        file.write_all(text.as_bytes()).expect("written");
+        let lines = text.matches('\n').count() as u64;
+        self.written.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// As logrotate does by default: the writer learns of it a little later.
+    fn rename_and_create(&self, scene: &Scene) {
+        fs::rename(scene.log(), rotated(scene)).expect("renamed");
+        thread::yield_now();
+        *self.file.lock().expect("the log") = scene.open_log();
+    }
+
+    /// The writer is stopped meanwhile: what is written between copy and truncation is lost to everybody.
+    fn copy_and_truncate(&self, scene: &Scene) {
+        let file = self.file.lock().expect("the log");
+        fs::copy(scene.log(), rotated(scene)).expect("copied");
+        file.set_len(0).expect("truncated");
+    }
+
+    fn delete_and_create(&self, scene: &Scene) {
+        fs::remove_file(scene.log()).expect("deleted");
+        *self.file.lock().expect("the log") = scene.open_log();
+    }
+}
+
+/// The next free name for a file that is rotated.
+fn rotated(scene: &Scene) -> PathBuf {
+    let mut names = (1..).map(|number| scene.log().with_extension(format!("log.{number}")));
+    names.find(|name| !name.exists()).expect("a name")
+}
+
+/// What was seen while the log was flooded.
+#[derive(Default)]
+struct Seen {
+    longest: Duration,
+    lag_ms: u64,
+    behind_bytes: u64,
+}
+
+impl Seen {
+    /// Asks what an operator would, and lets the writer know how far the daemon is.
+    fn look(&mut self, scene: &Scene, log: &Log) {
+        for line in ["status", "jail status sshd", "jail status sshd --json"] {
+            let ran = scene.guardctl(line).ok();
+            self.longest = self.longest.max(ran.took);
+            assert!(ran.took < ANSWERS, "{ran}");
+            if line.ends_with("json") {
+                let jail = &ran.json()["jails"][0];
+                log.read.store(lines(jail), Ordering::Relaxed);
+                self.lag_ms = self.lag_ms.max(number(&jail["lag_ms"]));
+                self.behind_bytes = self.behind_bytes.max(number(&jail["behind_bytes"]));
+            }
+        }
+    }
+}
+
+fn number(value: &Value) -> u64 {
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn lines(jail: &Value) -> u64 {
+    number(&jail["counts"]["lines"])
+}
+
+/// The most memory that a process ever had, in KB.
+pub(crate) fn peak_kb(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let word = line.and_then(|line| line.split_whitespace().next());
+    word.and_then(|word| word.parse().ok())
+        .expect("a number of KB")
+}
+
+#[test]
+fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
+    let Some(scene) = Scene::with(JAIL) else {
+        return;
+    };
+    let daemon = GuardDaemon::start(&scene.guard);
+    let attacker = &scene.lab.attacker;
+    assert!(scene.is_attacker_let_in());
+    let log = Log {
+        file: Mutex::new(scene.open_log()),
+        written: AtomicU64::new(0),
+        read: AtomicU64::new(0),
+        is_over: AtomicBool::new(false),
+    };
+    let lasts = Duration::from_secs(if is_long() { 30 } else { 8 });
+    let begun = Instant::now();
+    let mut seen = Seen::default();
+    let mut banned_after = None;
+    let rotations: [fn(&Log, &Scene); 3] = [
+        Log::rename_and_create,
+        Log::copy_and_truncate,
+        Log::delete_and_create,
+    ];
+    let mut rotated = 0;
+
+    thread::scope(|scope| {
+        scope.spawn(|| log.write());
+        // However this ends, the writer does.
+        let over = Over(&log);
+        while begun.elapsed() < lasts || rotated < 6 || banned_after.is_none() {
+            assert!(
+                begun.elapsed() < lasts * 4,
+                "{rotated} rotations, {banned_after:?}"
+            );
+            seen.look(&scene, &log);
+            if banned_after.is_none() && begun.elapsed() > lasts / 4 {
+                log.append(&sshd_log::failures(&attacker.v4.to_string(), 5));
+                let written = Instant::now();
+                let silent = within(BANS * 2, || {
+                    seen.look(&scene, &log);
+                    (attacker.ask_udp(scene.lab.srv.v4, PORT) == Answer::Silence)
+                        .then(|| written.elapsed())
+                });
+                banned_after =
+                    Some(silent.unwrap_or_else(|| panic!("never banned: {}", daemon.said())));
+            } else if begun.elapsed() > lasts * (rotated + 1) / 7 {
+                rotations[rotated as usize % 3](&log, &scene);
+                rotated += 1;
+            }
+        }
+        drop(over);
+    });
+    let took = begun.elapsed();
+    let written = log.written.load(Ordering::Relaxed);
+    let read_by_then = lines(&scene.status());
+
+    let caught_up = within(Duration::from_secs(30), || {
+        let jail = scene.status();
+        (lines(&jail) >= written && number(&jail["lag_ms"]) == 0).then_some(jail)
+    });
+    let jail =
+        caught_up.unwrap_or_else(|| panic!("{written} written: {}", scene.status()["counts"]));
+    assert_eq!(
+        lines(&jail),
+        written,
+        "no line is lost, and none is read twice"
+    );
+    assert_eq!(number(&jail["behind_bytes"]), 0);
+    // Nothing came late.
+    log.append(&sshd_log::lines(0, 1));
+    let one_more = within(Duration::from_secs(10), || {
+        let lines = lines(&scene.status());
+        (lines > written).then_some(lines)
+    });
+    assert_eq!(one_more, Some(written + 1));
+
+    let banned_after = banned_after.expect("banned");
+    let peak = peak_kb(daemon.id());
+    let speed = read_by_then as f64 / took.as_secs_f64();
+    println!(
+        "{written} lines in {took:.1?}, {rotated} rotations: {speed:.0} lines/s were read; banned after {banned_after:?}; \
+         at most {} ms and {} bytes behind; slowest command {:?}; {peak} KB of memory",
+        seen.lag_ms, seen.behind_bytes, seen.longest
+    );
+    assert!(banned_after < BANS, "{banned_after:?}");
+    assert!(peak < MOST_KB, "{peak} KB");
+    assert!(
+        seen.lag_ms > 0 && seen.behind_bytes > 0,
+        "it was never behind"
+    );
+    assert!(speed > FLOOR, "{speed:.0} lines/s");
+    scene.assert_friend_gets_in();
+}
+
+/// Tells the writer that it is over, also when a judgement fails.
+struct Over<'l>(&'l Log);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+}
