@@ -5,9 +5,8 @@ use std::{fs, path::PathBuf};
 use super::{Controller, texts::stage_failure};
 use crate::{
     control::{Request, Response, client, unexpected},
-    detect,
     failure::{Exit, Failure, from_io},
-    jails::{FOLDER, Jails, Settings, edit, files_in},
+    jails::{self, FOLDER, Jails, Settings, edit, files_in},
     ruleset::{diagnostic::Diagnostics, files::Overlay, staged::Staged},
 };
 
@@ -26,7 +25,7 @@ impl Controller {
     /// The jails of this host, and what is wrong with their files.
     #[must_use]
     pub fn jails(&self) -> Jails {
-        detect::configured(&self.layout)
+        jails::configured(&self.layout)
     }
 
     /// One jail.
@@ -88,12 +87,12 @@ impl Controller {
         })?;
         let mut overlay = Overlay::default();
         overlay.insert(file.clone(), after.clone());
-        let jails = detect::configured_through(&self.layout, &overlay);
-        let Some(settings) = jails.jails.get(name) else {
-            return Err(wrong(&jails.problems).context("nothing was changed"));
+        let after_it = jails::configured_through(&self.layout, &overlay);
+        let Some(settings) = after_it.jails.get(name) else {
+            return Err(wrong(&after_it.problems).context("nothing was changed"));
         };
         if settings.is_enabled {
-            detect::check(&self.layout, settings)
+            jails::check(&self.layout, settings)
                 .map_err(|problem| problem.failure().context("nothing was changed"))?;
         }
         let has_changed = before != after;

@@ -15,7 +15,7 @@ use super::{
     clock::{Clock, wall_ms},
     journal::SharedJournal,
     memory::{Memory, News},
-    present, report,
+    report,
     running::{Places, Running, window_ms},
     sentence::{Bench, Books},
     source::FileSource,
@@ -26,7 +26,7 @@ use crate::{
     controller::{Controller, FromStore, JailBan},
     failure::{Exit, Failure, from_io},
     filters::Catalog,
-    jails::{Past, Verdict},
+    jails::{self, Past, Verdict},
     logs::{Matches, Rest, journal::Position},
 };
 
@@ -167,7 +167,7 @@ impl<L: Listener> Detector<L> {
     /// were in their files before a restart.
     fn begin(&mut self, mut saved: BTreeMap<String, Places>) {
         let now_ms = self.clock.steady_ms();
-        let configured = present::configured(self.controller.layout());
+        let configured = jails::configured(self.controller.layout());
         let catalog = Catalog::new(self.controller.layout());
         let mut before: BTreeMap<String, Running> = self
             .running

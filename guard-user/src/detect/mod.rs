@@ -6,7 +6,6 @@ mod detector;
 mod journal;
 mod marks;
 mod memory;
-mod present;
 mod report;
 mod running;
 mod sentence;
@@ -20,8 +19,6 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-
-pub use present::{check, configured, configured_through};
 
 use crate::{
     control::{JailsReport, Level},

@@ -11,7 +11,7 @@ use crate::{
     control::jails::LONGEST_REASON,
     controller::JailBan,
     filters::{self, Catalog, Filter, Host, Outcome, Problem, Stamp},
-    jails::{Jail, JournalUse, Moment, Past, Settings, Verdict, Watched, proxies},
+    jails::{Jail, Moment, Parts, Past, Settings, Verdict, Watched, proxies},
     logs::{Checkpoint, Entry, Matches, Rest},
 };
 
@@ -34,59 +34,6 @@ pub(super) struct Places {
     pub(super) files: Vec<Checkpoint>,
     #[serde(default)]
     pub(super) containers: Vec<Checkpoint>,
-}
-
-/// What a jail reads with. All are none for a jail that watches bans.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    for_files: Option<Filter>,
-    for_containers: Option<Filter>,
-    for_journal: Option<(Vec<Matches>, Filter)>,
-}
-
-impl Parts {
-    /// Loads the filters that a jail needs.
-    ///
-    /// # Errors
-    /// What is wrong with its filter, or that it has nothing to read.
-    pub(super) fn load(settings: &Settings, catalog: &Catalog) -> Result<Self, Problem> {
-        let mut parts = Self::default();
-        if settings.watched() == Watched::Bans {
-            return Ok(parts);
-        }
-        if !settings.files.is_empty() {
-            parts.for_files = Some(catalog.load(&settings.spec(false)?)?);
-        }
-        if !settings.containers.is_empty() {
-            parts.for_containers = Some(catalog.load(&settings.spec(false)?)?);
-        }
-        let has_files = parts.for_files.is_some() || parts.for_containers.is_some();
-        let texts = match &settings.journal {
-            JournalUse::No if has_files => return Ok(parts),
-            JournalUse::No => Some(Vec::new()),
-            JournalUse::OfFilter => None,
-            JournalUse::Matches(texts) => Some(texts.clone()),
-        };
-        let filter = catalog.load(&settings.spec(true)?)?;
-        let texts = texts.unwrap_or_else(|| filter.definition().journal.clone());
-        let matches: Vec<Matches> = texts
-            .iter()
-            .filter_map(|text| Matches::parse(text))
-            .collect();
-        if !matches.is_empty() {
-            parts.for_journal = Some((matches, filter));
-        } else if !has_files {
-            let Settings { name, filter, .. } = settings;
-            let problem = Problem::new(format!(
-                "the jail {name} has nothing to read: no logpath, no container, and the filter {filter} does not say \
-                 what of the journal it is for"
-            ));
-            return Err(problem.help(format!(
-                "`guardctl jail set {name} logpath /var/log/…`, or journal with matches of journalctl"
-            )));
-        }
-        Ok(parts)
-    }
 }
 
 /// A jail at work.

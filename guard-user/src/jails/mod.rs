@@ -1,11 +1,14 @@
-//! Jails: how many failures of one source are too many, and how long it is shut out for them. Knows
-//! no kernel, no logs and no clock: failures and times are given to it, and it answers.
+//! Jails: how many failures of one source are too many, and how long it is shut out for them; which jails
+//! there are, and what they read with. A jail itself knows no kernel, no logs and no clock: failures and
+//! times are given to it, and it answers.
 
 pub mod edit;
 pub mod growth;
 pub mod import;
 pub mod jail;
+mod parts;
 pub mod past;
+mod present;
 pub mod proxies;
 mod read;
 pub mod settings;
@@ -15,7 +18,9 @@ mod words;
 
 pub use growth::Growth;
 pub use jail::{Ban, Counts, Jail, Moment, Verdict};
+pub use parts::Parts;
 pub use past::{Past, Record};
+pub use present::{check, configured, configured_through};
 pub(crate) use read::files_in;
 pub use read::{FOLDER, Jails, read, read_through};
 pub use settings::{JournalUse, Settings, Watched};

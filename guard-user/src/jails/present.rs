@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::running::Parts;
+use super::{Jails, JournalUse, Parts, Settings, read_through};
 use crate::{
     filters::{Catalog, Problem},
-    jails::{self, Jails, JournalUse, Settings},
     layout::Layout,
     ruleset::files::Overlay,
 };
@@ -62,7 +61,7 @@ pub fn configured(layout: &Layout) -> Jails {
 pub fn configured_through(layout: &Layout, overlay: &Overlay) -> Jails {
     let has_sshd = SSHD.iter().any(|file| Path::new(file).exists());
     let unwritten: &[&str] = if has_sshd { &["sshd"] } else { &[] };
-    let mut jails = jails::read_through(&layout.etc, unwritten, overlay);
+    let mut jails = read_through(&layout.etc, unwritten, overlay);
     let has_journald = Path::new(JOURNALD).exists();
     for settings in jails.jails.values_mut() {
         add_logs(settings, has_journald);

@@ -1,0 +1,63 @@
+//! What a jail reads with: its filter, once for each kind of log, because their lines differ.
+
+use super::settings::{JournalUse, Settings, Watched};
+use crate::{
+    filters::{Catalog, Filter, Problem},
+    logs::Matches,
+};
+
+/// What a jail reads with. All are none for a jail that watches bans.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// For files.
+    pub for_files: Option<Filter>,
+    /// For what containers write.
+    pub for_containers: Option<Filter>,
+    /// For the journal, and what of it.
+    pub for_journal: Option<(Vec<Matches>, Filter)>,
+}
+
+impl Parts {
+    /// Loads the filters that a jail needs.
+    ///
+    /// # Errors
+    /// What is wrong with its filter, or that it has nothing to read.
+    pub fn load(settings: &Settings, catalog: &Catalog) -> Result<Self, Problem> {
+        let mut parts = Self::default();
+        if settings.watched() == Watched::Bans {
+            return Ok(parts);
+        }
+        if !settings.files.is_empty() {
+            parts.for_files = Some(catalog.load(&settings.spec(false)?)?);
+        }
+        if !settings.containers.is_empty() {
+            parts.for_containers = Some(catalog.load(&settings.spec(false)?)?);
+        }
+        let has_files = parts.for_files.is_some() || parts.for_containers.is_some();
+        let texts = match &settings.journal {
+            JournalUse::No if has_files => return Ok(parts),
+            JournalUse::No => Some(Vec::new()),
+            JournalUse::OfFilter => None,
+            JournalUse::Matches(texts) => Some(texts.clone()),
+        };
+        let filter = catalog.load(&settings.spec(true)?)?;
+        let texts = texts.unwrap_or_else(|| filter.definition().journal.clone());
+        let matches: Vec<Matches> = texts
+            .iter()
+            .filter_map(|text| Matches::parse(text))
+            .collect();
+        if !matches.is_empty() {
+            parts.for_journal = Some((matches, filter));
+        } else if !has_files {
+            let Settings { name, filter, .. } = settings;
+            let problem = Problem::new(format!(
+                "the jail {name} has nothing to read: no logpath, no container, and the filter {filter} does not say \
+                 what of the journal it is for"
+            ));
+            return Err(problem.help(format!(
+                "`guardctl jail set {name} logpath /var/log/…`, or journal with matches of journalctl"
+            )));
+        }
+        Ok(parts)
+    }
+}
