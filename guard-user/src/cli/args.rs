@@ -265,7 +265,7 @@ pub(super) enum Command {
         #[arg(value_name = "NUMBER|FILE")]
         against: Option<String>,
     },
-    /// Look for mistakes in the policy files, or in one file; changes nothing, needs no root
+    /// Look for mistakes in the policy files and in jails, or in one policy file; changes nothing, needs no root
     Check {
         /// A policy file
         file: Option<PathBuf>,

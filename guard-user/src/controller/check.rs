@@ -7,8 +7,9 @@ use super::{
     force::{image, loaded_or_failure},
 };
 use crate::{
-    failure::Failure,
+    failure::{Exit, Failure},
     host::Network,
+    jails,
     ruleset::{compile::Stamp, source},
 };
 
@@ -24,7 +25,7 @@ pub struct Checked {
 }
 
 impl Controller {
-    /// Checks one file as a policy of its own, or the policy on disk. Needs neither root nor a
+    /// Checks one file as a policy of its own, or the policy on disk and the jails. Needs neither root nor a
     /// running guard.
     ///
     /// # Errors
@@ -32,7 +33,11 @@ impl Controller {
     pub fn check(&self, file: Option<&Path>) -> Result<Checked, Failure> {
         let loaded = match file {
             Some(file) => loaded_or_failure(source::check(file))?,
-            None => self.load()?,
+            None => {
+                let loaded = self.load()?;
+                self.check_jails()?;
+                loaded
+            }
         };
         // Sizes do not depend on the host's addresses; without netlink none are known.
         let network = Network::read().unwrap_or_default();
@@ -46,5 +51,22 @@ impl Controller {
                 .collect(),
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
         })
+    }
+
+    /// The files of jails, and the filters of those that are enabled.
+    fn check_jails(&self) -> Result<(), Failure> {
+        let found = self.jails();
+        let mut wrong: Vec<String> = Vec::new();
+        let problems = found.problems.to_string();
+        wrong.extend(Some(problems.trim_end().to_owned()).filter(|text| !text.is_empty()));
+        for settings in found.jails.values().filter(|jail| jail.is_enabled) {
+            if let Err(problem) = jails::check(&self.layout, settings) {
+                wrong.push(format!("jail {}: {}", settings.name, problem.failure()));
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::BadConfiguration, wrong.join("\n")))
     }
 }

@@ -61,6 +61,11 @@ fn what_is_wrong_with_one_jail_is_told_and_keeps_no_other_from_working() {
         .guardctl("jail list")
         .exit(8)
         .says("did you mean maxretry?");
+    let _ = scene
+        .guardctl("check")
+        .exit(5)
+        .says("did you mean maxretry?")
+        .says("there is no filter `nonsense`");
     let log = |jail: &str| scene.status(jail)["logs"][0].clone();
     assert_eq!(log("missing")["is_read"], false);
     assert_eq!(log("folder")["is_read"], false);
