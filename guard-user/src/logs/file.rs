@@ -156,6 +156,7 @@ impl Files {
             self.dirty.extend(self.opens.iter().map(|open| open.id));
             self.look(None, now_ms);
         }
+        self.opens.iter_mut().for_each(Open::learn_head);
         let mut left = most;
         while left > 0
             && let Some(index) = self

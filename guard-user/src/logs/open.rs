@@ -88,6 +88,19 @@ impl Open {
         self.splitter = Splitter::of(bytes);
     }
 
+    /// Learns how the file begins as soon as it says so, long before it is its turn to be read: else a file
+    /// that was empty and is copied and truncated meanwhile could not be told from one that was not.
+    pub(super) fn learn_head(&mut self) {
+        if self.head.is_full() || !self.head.is_of(&self.file).unwrap_or(false) {
+            return;
+        }
+        // What cannot be asked now is asked when it is read.
+        let size = self.file.metadata().map_or(0, |found| found.len());
+        if let Ok(head) = Head::of(&self.file, size) {
+            self.head = head;
+        }
+    }
+
     pub(super) fn file(&self) -> &File {
         &self.file
     }

@@ -468,3 +468,33 @@ fn a_budget_ends_a_call_before_a_long_log_does() {
     assert!(world.found.len() < 10_000, "{}", world.found.len());
     world.check();
 }
+
+#[test]
+fn a_file_that_waits_for_its_turn_is_known_before_it_is_copied_and_truncated() {
+    let folder = tempfile::tempdir().unwrap();
+    let (busy, quiet) = (folder.path().join("a.log"), folder.path().join("b.log"));
+    // More than is read at once.
+    std::fs::write(&busy, "busy\n".repeat(200_000)).unwrap();
+    std::fs::write(&quiet, b"").unwrap();
+    let pattern = folder.path().join("*.log").display().to_string();
+    let mut files = Files::new(&[pattern], Vec::new(), Start::Beginning, 0);
+    let before: String = (0..100)
+        .map(|number| format!("before {number}\n"))
+        .collect();
+    std::fs::write(&quiet, &before).unwrap();
+    let mut found: Vec<String> = Vec::new();
+    let mut each = |_: &Path, line: Line<'_>| {
+        let line = String::from_utf8_lossy(line.bytes).into_owned();
+        found.extend(Some(line).filter(|line| line != "busy"));
+    };
+
+    assert_eq!(files.read(1, 1, &mut each), Rest::More);
+    std::fs::copy(&quiet, folder.path().join("b.log.1")).unwrap();
+    std::fs::write(&quiet, "after\n".repeat(1000)).unwrap();
+    for now_ms in [2, 3000, 6000] {
+        while files.read(now_ms, 1 << 20, &mut each) == Rest::More {}
+    }
+
+    let expected = format!("{before}{}", "after\n".repeat(1000));
+    assert_eq!(found, expected.lines().collect::<Vec<_>>());
+}
