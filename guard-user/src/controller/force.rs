@@ -15,7 +15,7 @@ use crate::{
         pins::{self, Running},
     },
     failure::{Exit, Failure},
-    host::{Network, clock},
+    host::{Network, clock, sessions},
     ruleset::{
         compile::{Image, Stamp, TooComplex, compile},
         diagnostic::Diagnostics,
@@ -111,8 +111,9 @@ impl Controller {
             let active = Image {
                 words: running.slots.active_image(),
             };
-            let lost_already = AtRisk::under(&active, &network, &interfaces);
-            AtRisk::under(&image, &network, &interfaces)
+            let operators = sessions::operators();
+            let lost_already = AtRisk::under(&active, &operators, &network, &interfaces);
+            AtRisk::under(&image, &operators, &network, &interfaces)
                 .beyond(&lost_already)
                 .refuse()?;
         }

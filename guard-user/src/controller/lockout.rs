@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     failure::{Exit, Failure},
-    host::{
-        Network,
-        sessions::{self, Session},
-    },
+    host::{Network, sessions::Session},
     ruleset::{compile::Image, probe::Model},
 };
 use guard_common::abi::reason::Action;
@@ -21,15 +18,16 @@ pub struct AtRisk {
 }
 
 impl AtRisk {
-    /// The operators' sessions that arrive on one of these interfaces and that could not be opened
-    /// again. In monitor mode nothing is dropped.
+    /// Those of the operators' sessions that arrive on one of these interfaces and that could not be
+    /// opened again. In monitor mode nothing is dropped.
     #[must_use]
-    pub fn under(image: &Image, network: &Network, interfaces: &[String]) -> Self {
-        if image.is_monitor() {
-            return Self::default();
-        }
-        let operators = sessions::operators();
-        if operators.is_empty() {
+    pub fn under(
+        image: &Image,
+        operators: &BTreeSet<Session>,
+        network: &Network,
+        interfaces: &[String],
+    ) -> Self {
+        if image.is_monitor() || operators.is_empty() {
             return Self::default();
         }
         let model = Model::new(image);
@@ -39,7 +37,7 @@ impl AtRisk {
             .map(|interface| interface.index)
             .collect();
         let sessions = operators
-            .into_iter()
+            .iter()
             .filter(|session| {
                 network
                     .addresses
@@ -50,6 +48,7 @@ impl AtRisk {
                         verdict.action == Action::Drop
                     })
             })
+            .copied()
             .collect();
         Self { sessions }
     }

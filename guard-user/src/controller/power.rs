@@ -14,7 +14,7 @@ use crate::{
         pins, preflight,
     },
     failure::{Exit, Failure},
-    host::syn_cookies,
+    host::{sessions, syn_cookies},
     ruleset::{
         Overlay,
         compile::Stamp,
@@ -140,7 +140,7 @@ impl Controller {
             },
         )?;
         if !consent.force {
-            let at_risk = AtRisk::under(&image, &network, &interfaces);
+            let at_risk = AtRisk::under(&image, &sessions::operators(), &network, &interfaces);
             if !at_risk.is_empty() {
                 consent_to_cut(&at_risk)?;
             }

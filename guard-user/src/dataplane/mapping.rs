@@ -2,15 +2,21 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-/// The 64-bit words of a memory-mapped array map, shared with the kernel program.
+/// The 64-bit words of an array map, shared with the kernel program. It is mapped into memory with the
+/// first word that is asked for: the kernel fills in every page at once, and a command needs few
+/// of the maps that there are.
 #[derive(Debug)]
 pub struct Mapping {
-    start: NonNull<AtomicU64>,
+    map: OwnedFd,
+    start: OnceLock<NonNull<AtomicU64>>,
     words: usize,
 }
 
@@ -20,29 +26,16 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `words` words of an array map made with `BPF_F_MMAPABLE`.
+    /// `words` words of an array map made with `BPF_F_MMAPABLE`.
     ///
     /// # Errors
-    /// What `mmap` answers, for example when the map is smaller or not mappable.
+    /// When there is no room for another file descriptor.
     pub fn new(map: impl AsFd, words: usize) -> io::Result<Self> {
-        let fd = map.as_fd().as_raw_fd();
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                words * 8,
-                protection,
-                libc::MAP_SHARED,
-                fd,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at zero"))?;
-        Ok(Self { start, words })
+        Ok(Self {
+            map: map.as_fd().try_clone_to_owned()?,
+            start: OnceLock::new(),
+            words,
+        })
     }
 
     /// Words in the map.
@@ -60,7 +53,7 @@ impl Mapping {
     /// Reads a word.
     ///
     /// # Panics
-    /// When `index` lies behind the map.
+    /// When `index` lies behind the map, or the kernel does not map it: there is no memory left.
     #[must_use]
     pub fn load(&self, index: usize) -> u64 {
         self.word(index).load(Ordering::Acquire)
@@ -69,7 +62,7 @@ impl Mapping {
     /// Writes a word: everything stored before is visible to whoever sees it.
     ///
     /// # Panics
-    /// When `index` lies behind the map.
+    /// As [`Mapping::load`].
     pub fn store(&self, index: usize, value: u64) {
         self.word(index).store(value, Ordering::Release);
     }
@@ -77,24 +70,49 @@ impl Mapping {
     /// Sets bits of a word and leaves the others, whoever writes to them meanwhile.
     ///
     /// # Panics
-    /// When `index` lies behind the map.
+    /// As [`Mapping::load`].
     pub fn set_bits(&self, index: usize, bits: u64) {
         self.word(index).fetch_or(bits, Ordering::AcqRel);
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.words, "word {index} of {}", self.words);
+        let start = self.start.get_or_init(|| match self.map() {
+            Ok(start) => start,
+            Err(error) => panic!("cannot map {} words: {error}", self.words),
+        });
         // SAFETY: `index` lies inside the mapping.
-        let word = unsafe { self.start.add(index) };
+        let word = unsafe { start.add(index) };
         // SAFETY: the mapping lives as long as `self`; pages are aligned, and the words are only
         // ever accessed atomically on this side.
         unsafe { word.as_ref() }
+    }
+
+    fn map(&self) -> io::Result<NonNull<AtomicU64>> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                self.words * 8,
+                protection,
+                libc::MAP_SHARED,
+                self.map.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at zero"))
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made by `new` with this length and is used by nobody else.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.words * 8) };
+        if let Some(start) = self.start.get() {
+            // SAFETY: the mapping was made by `map` with this length and is used by nobody else.
+            unsafe { libc::munmap(start.as_ptr().cast(), self.words * 8) };
+        }
     }
 }

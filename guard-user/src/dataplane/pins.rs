@@ -281,6 +281,9 @@ fn mismatch(path: &Path, what: &str) -> Failure {
     )
 }
 
+/// `BPF_F_MMAPABLE` of linux/bpf.h.
+const MMAPABLE: u32 = 1 << 10;
+
 /// A pinned array map.
 struct Pinned {
     map: MapData,
@@ -302,7 +305,12 @@ impl Pinned {
         };
         let map = MapData::from_pin(&path).map_err(|error| failed(&error))?;
         let info = map.info().map_err(|error| failed(&error))?;
-        if !is_array(&info) || info.key_size() != 4 || info.value_size() != value_size {
+        // What cannot be mapped is told here, before anything is changed.
+        if !is_array(&info)
+            || info.map_flags() & MMAPABLE == 0
+            || info.key_size() != 4
+            || info.value_size() != value_size
+        {
             return Err(mismatch(
                 &path,
                 "a pinned map has the shape of another version",

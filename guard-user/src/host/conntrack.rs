@@ -4,10 +4,9 @@
 mod message;
 
 use std::{
-    io,
+    fs, io,
     net::SocketAddr,
     os::fd::AsRawFd as _,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -59,8 +58,9 @@ pub struct Tracked {
     pub tcp: Option<TcpPhase>,
 }
 
-/// Exists once the kernel tracks connections; asking for the table would load the module.
-const PRESENCE: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+/// How many connections the kernel tracks in the reader's network namespace. Exists once it tracks any;
+/// asking for the table would load the module, and walks the connections of all namespaces.
+const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 /// The kernel's answers come in pieces of at most 32 KiB.
 const BUFFER_BYTES: usize = 64 << 10;
 /// More than any kernel tracks by default; a table without an end is not read to its end.
@@ -79,8 +79,12 @@ const NEW: u16 = CTNETLINK << 8;
 /// # Errors
 /// When netlink does not answer, or not within ten seconds, or without CAP_NET_ADMIN.
 pub fn tracked() -> io::Result<Vec<Tracked>> {
-    if !Path::new(PRESENCE).exists() {
-        return Ok(Vec::new());
+    match fs::read_to_string(COUNT) {
+        Ok(count) if count.trim() != "0" => {}
+        Ok(_) => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // What cannot be counted may be there.
+        Err(_) => {}
     }
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;

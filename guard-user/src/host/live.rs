@@ -11,7 +11,7 @@ use guard_common::abi::{
 use super::{
     Network, conntrack,
     conntrack::{TcpPhase, Tracked},
-    sockets,
+    sockets::{self, TcpConnections},
 };
 
 /// A conversation that goes on.
@@ -53,10 +53,12 @@ impl Live {
             tuple: tuple(remote, local, protocol::UDP),
             phase: Phase::BothWays,
         }));
+        let tcp = TcpConnections::read();
         Ok(Self {
             flows,
-            session_ports: sockets::tcp_local_ports(),
-            sessions: sockets::established_tcp()
+            session_ports: tcp.ports,
+            sessions: tcp
+                .established
                 .into_iter()
                 .filter(|(local, _)| !local.ip().is_loopback())
                 .map(|(local, remote)| tuple(remote, local, protocol::TCP))

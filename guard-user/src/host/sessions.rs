@@ -28,6 +28,8 @@ pub struct Session {
 const SERVERS: [&str; 4] = ["sshd", "sshd-session", "sshd-auth", "dropbear"];
 /// Further up nobody looks.
 const MOST_ANCESTORS: usize = 64;
+/// The first process holds many sockets, and serves nobody's session.
+const INIT: i32 = 1;
 /// Where they listen when nobody can be asked.
 const SSH_PORT: u16 = 22;
 
@@ -38,7 +40,7 @@ const SSH_PORT: u16 = 22;
 pub fn operators() -> BTreeSet<Session> {
     let entries = sockets::tcp();
     let servers = server_inodes();
-    let above = served_above(&entries);
+    let above = served_by(&sockets_above(), &entries);
     let mut ports: BTreeSet<u16> = listening(&entries)
         .filter(|entry| servers.contains(&entry.inode) || port_of(entry) == SSH_PORT)
         .map(port_of)
@@ -68,24 +70,40 @@ pub fn operators() -> BTreeSet<Session> {
 /// what `SSH_CONNECTION` says.
 #[must_use]
 pub fn callers() -> BTreeSet<IpAddr> {
+    let mut callers: BTreeSet<IpAddr> = from_environment()
+        .into_iter()
+        .map(|session| session.remote.ip())
+        .collect();
+    let above = sockets_above();
+    if above.is_empty() {
+        // The tables of all sockets are long to read, and none of them would be one of theirs.
+        return callers;
+    }
     let entries = sockets::tcp();
-    let above = served_above(&entries);
+    let above = served_by(&above, &entries);
     let served = entries
         .iter()
         .filter(|entry| above.contains(&entry.inode))
         .filter(|entry| entry.state == TcpState::Established)
         .map(|entry| plain(entry.remote_address).ip());
-    let mut callers: BTreeSet<IpAddr> = served.collect();
-    callers.extend(from_environment().map(|session| session.remote.ip()));
+    callers.extend(served);
     callers
 }
 
-/// Sockets of the processes above this one that serve one session each: accepted on a port where
-/// somebody else listens. Who listens himself serves many, and who listens nowhere went out.
-fn served_above(entries: &[TcpNetEntry]) -> BTreeSet<u64> {
+/// Inodes of the sockets of each process above this one that has any.
+fn sockets_above() -> Vec<BTreeSet<u64>> {
+    ancestors()
+        .iter()
+        .map(|process| socket_inodes(process).into_iter().collect())
+        .filter(|held: &BTreeSet<u64>| !held.is_empty())
+        .collect()
+}
+
+/// Those of these processes' sockets that serve one session each: accepted on a port where somebody
+/// else listens. Who listens himself serves many, and who listens nowhere went out.
+fn served_by(above: &[BTreeSet<u64>], entries: &[TcpNetEntry]) -> BTreeSet<u64> {
     let mut served = BTreeSet::new();
-    for process in ancestors() {
-        let held: BTreeSet<u64> = socket_inodes(&process).into_iter().collect();
+    for held in above {
         let accepted = entries.iter().filter(|entry| {
             let mut listeners = listening(entries).filter(|other| port_of(other) == port_of(entry));
             let is_server = listeners.clone().any(|other| held.contains(&other.inode));
@@ -116,9 +134,12 @@ pub fn is_remote() -> bool {
             .any(|process| serves_logins(process) && is_in_our_network(process))
 }
 
-/// The processes above this one, the nearest first.
+/// The processes above this one, the nearest first, without the first of all.
 fn ancestors() -> Vec<Process> {
-    let parent = |process: &Process| Process::new(process.stat().ok()?.ppid).ok();
+    let parent = |process: &Process| {
+        let parent = process.stat().ok()?.ppid;
+        (parent > INIT).then(|| Process::new(parent).ok())?
+    };
     let this = Process::myself().ok();
     iter::successors(this.as_ref().and_then(parent), parent)
         .take(MOST_ANCESTORS)

@@ -26,24 +26,32 @@ pub fn has_unconnected_udp() -> bool {
     })
 }
 
-/// Established TCP sessions, local address first. IPv4 seen through an IPv6 socket is IPv4.
-#[must_use]
-pub fn established_tcp() -> Vec<(SocketAddr, SocketAddr)> {
-    tcp()
-        .into_iter()
-        .filter(|entry| entry.state == TcpState::Established)
-        .map(|entry| (plain(entry.local_address), plain(entry.remote_address)))
-        .collect()
+/// TCP connections of this host, whatever their state; listeners are none.
+#[derive(Clone, Debug, Default)]
+pub struct TcpConnections {
+    /// Their local ports.
+    pub ports: BTreeSet<u16>,
+    /// Those that are established, local address first. IPv4 seen through an IPv6 socket is IPv4.
+    pub established: Vec<(SocketAddr, SocketAddr)>,
 }
 
-/// Local ports of all TCP connections, in whatever state; listeners have none.
-#[must_use]
-pub fn tcp_local_ports() -> BTreeSet<u16> {
-    tcp()
-        .iter()
-        .filter(|entry| entry.state != TcpState::Listen)
-        .map(|entry| entry.local_address.port())
-        .collect()
+impl TcpConnections {
+    /// Those of this moment; none when procfs cannot be read.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut connections = Self::default();
+        for entry in tcp() {
+            if entry.state == TcpState::Listen {
+                continue;
+            }
+            connections.ports.insert(entry.local_address.port());
+            if entry.state == TcpState::Established {
+                let ends = (plain(entry.local_address), plain(entry.remote_address));
+                connections.established.push(ends);
+            }
+        }
+        connections
+    }
 }
 
 /// All UDP sockets of both families.
@@ -109,12 +117,17 @@ mod tests {
     fn a_listener_alone_is_no_session() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert!(!tcp_local_ports().contains(&address.port()));
+        assert!(!TcpConnections::read().ports.contains(&address.port()));
 
         let client = TcpStream::connect(address).unwrap();
 
-        let ports = tcp_local_ports();
-        assert!(ports.contains(&client.local_addr().unwrap().port()));
-        assert!(ports.contains(&address.port()), "its end of the connection");
+        let found = TcpConnections::read();
+        let from = client.local_addr().unwrap();
+        assert!(found.ports.contains(&from.port()));
+        assert!(
+            found.ports.contains(&address.port()),
+            "its end of the connection"
+        );
+        assert!(found.established.contains(&(from, address)));
     }
 }
