@@ -36,6 +36,7 @@ pub(crate) const TESTS: &[&str] = &[
     "systemd",
     "fail2ban",
     "rsyslog",
+    "faketime",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.

@@ -33,6 +33,7 @@ mod terminal;
 mod topology;
 mod ufw;
 mod until;
+mod wall_clock;
 mod wire;
 
 pub use background::Background;
@@ -60,6 +61,7 @@ pub use terminal::Terminal;
 pub use topology::{Host, Topology};
 pub use ufw::{UFW_PROGRAMS, Ufw};
 pub use until::{until, within};
+pub use wall_clock::WallClock;
 pub use wire::Wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,6 @@
 //! Bans: A16 (without a reboot), the second half of A12, A20, and feeds.
 
+mod clock;
 mod feeds;
 mod force;
 mod import;
