@@ -44,25 +44,36 @@ impl<E: Into<Error>> From<E> for Fault {
     }
 }
 
+/// What became of a file that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Where it is now.
+    pub aside: PathBuf,
+    /// How old the copy was that took its place; without one it begins empty.
+    pub copy: Option<Duration>,
+}
+
 /// Opens a database, or makes one, and has `take` begin with it. A file that is damaged or of a version
-/// that is not known is put aside: where it went is the second of the answer. `wall_s` (seconds since 1970)
-/// becomes part of its name; `broken` turns an error into the failure of whoever asks.
+/// that is not known is put aside, and a copy of it, if there is one that is better, takes its place.
+/// `wall_s` (seconds since 1970) becomes part of its name; `broken` turns an error into the failure of whoever
+/// asks.
 ///
 /// # Errors
 /// When the file cannot be made or opened although its content is not damaged.
 pub(crate) fn open<T>(
     path: &Path,
+    copy: Option<&Path>,
     wall_s: u64,
     care: Care,
     broken: impl Fn(&dyn std::fmt::Display) -> Failure,
     take: impl Fn(Database) -> Result<T, Fault>,
-) -> Result<(T, Option<PathBuf>), Failure> {
+) -> Result<(T, Option<Quarantine>), Failure> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| from_io(folder.display(), &error))?;
     }
-    let mut aside = None;
+    let mut quarantine = None;
     if is_suspected(path) {
-        aside = Some(put_aside(path, wall_s)?);
+        quarantine = Some(replace(path, copy, wall_s)?);
     }
     let once = || -> Result<T, Fault> {
         let mut builder = Builder::new();
@@ -77,26 +88,30 @@ pub(crate) fn open<T>(
             }
         }
     };
-    let taken = match once() {
-        Err(Fault::Version) => None,
-        Err(Fault::Library(error)) if is_damage(&error) => None,
-        Err(Fault::Library(error)) => return Err(broken(&error)),
-        Ok(taken) => Some(taken),
-    };
-    let taken = match taken {
-        Some(taken) => taken,
-        None => {
-            aside = Some(put_aside(path, wall_s)?);
-            once().map_err(|fault| match fault {
-                Fault::Version => broken(&"it is of another version as soon as it is made"),
-                Fault::Library(error) => broken(&error),
-            })?
-        }
+    let taken = loop {
+        let why = match once() {
+            Ok(taken) => break taken,
+            Err(Fault::Library(error)) if !is_damage(&error) => return Err(broken(&error)),
+            Err(Fault::Library(error)) => error.to_string(),
+            Err(Fault::Version) => "it is of another version".to_owned(),
+        };
+        quarantine = Some(match quarantine.take() {
+            None => replace(path, copy, wall_s)?,
+            Some(Quarantine {
+                aside,
+                copy: Some(_),
+            }) => {
+                // The copy is no better.
+                put_aside(path, wall_s)?;
+                Quarantine { aside, copy: None }
+            }
+            Some(Quarantine { copy: None, .. }) => return Err(broken(&why)),
+        });
     };
     // Whom somebody banned is nobody else's business.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
         .map_err(|error| from_io(path.display(), &error))?;
-    Ok((taken, aside))
+    Ok((taken, quarantine))
 }
 
 /// Runs what reads or writes a database. The library panics on some damaged pages instead of saying so.
@@ -154,6 +169,21 @@ pub(crate) fn is_suspected(path: &Path) -> bool {
 
 fn suspicion(path: &Path) -> PathBuf {
     path.with_extension("suspect")
+}
+
+/// Puts a file aside that cannot be used, and its copy in its place.
+fn replace(path: &Path, copy: Option<&Path>, wall_s: u64) -> Result<Quarantine, Failure> {
+    let aside = put_aside(path, wall_s)?;
+    let age = |copy: &Path| {
+        let written = fs::metadata(copy)?.modified()?;
+        Ok::<_, io::Error>(written.elapsed().unwrap_or_default())
+    };
+    let copy = copy.and_then(|copy| {
+        let age = age(copy).ok()?;
+        fs::copy(copy, path).ok()?;
+        Some(age)
+    });
+    Ok(Quarantine { aside, copy })
 }
 
 /// Renames a file that cannot be used, so that somebody can look at it.

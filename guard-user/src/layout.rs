@@ -107,6 +107,12 @@ impl Layout {
         self.state.join("bans.redb")
     }
 
+    /// A copy of that, some minutes old at most.
+    #[must_use]
+    pub fn bans_copy(&self) -> PathBuf {
+        self.state.join("bans.copy")
+    }
+
     /// What is known of the feeds.
     #[must_use]
     pub fn feeds(&self) -> PathBuf {

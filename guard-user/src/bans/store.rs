@@ -10,7 +10,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 
 use super::prefix::Prefix;
 use crate::{
-    database::{self, Care, Fault},
+    database::{self, Care, Fault, Quarantine},
     failure::{Exit, Failure},
 };
 
@@ -39,8 +39,8 @@ pub struct Store {
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// Where a file went that could not be read.
-    pub quarantined: Option<PathBuf>,
+    /// What became of a file that could not be read.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// How many bans there are, by the table of the kernel that holds them.
@@ -93,23 +93,23 @@ impl From<redb::Error> for Trouble {
 
 impl Store {
     /// Opens the store of a state folder, or makes one. A file that is damaged, or of another version, is
-    /// put aside. Times are carried over when the host was restarted since.
+    /// put aside, and `copy`, if there is one, takes its place. Times are carried over when the host was restarted since.
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn open(path: &Path, now: &Now) -> Result<Opened, Failure> {
-        Self::open_with(path, now, Care::Little)
+    pub fn open(path: &Path, copy: &Path, now: &Now) -> Result<Opened, Failure> {
+        Self::open_with(path, copy, now, Care::Little)
     }
 
     /// The same, and every page is looked at: for what reads all of it anyway.
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn open_with_care(path: &Path, now: &Now) -> Result<Opened, Failure> {
-        Self::open_with(path, now, Care::Much)
+    pub fn open_with_care(path: &Path, copy: &Path, now: &Now) -> Result<Opened, Failure> {
+        Self::open_with(path, copy, now, Care::Much)
     }
 
-    fn open_with(path: &Path, now: &Now, care: Care) -> Result<Opened, Failure> {
+    fn open_with(path: &Path, copy: &Path, now: &Now, care: Care) -> Result<Opened, Failure> {
         let failed = |error: &dyn std::fmt::Display| broken(path, error);
         let take = |database| {
             let store = Self {
@@ -119,8 +119,8 @@ impl Store {
             store.adjust(now)?;
             Ok(store)
         };
-        let (store, quarantined) = database::open(path, now.wall_s, care, failed, take)?;
-        Ok(Opened { store, quarantined })
+        let (store, quarantine) = database::open(path, Some(copy), now.wall_s, care, failed, take)?;
+        Ok(Opened { store, quarantine })
     }
 
     /// Changes something; what `change` refuses leaves no trace.

@@ -1,6 +1,7 @@
 //! Banning and lifting bans: the store and the tables of the kernel, under the lock of commands. A
 //! change of policy that waits for its confirmation is no obstacle, and neither is a broken file.
 
+mod copy;
 mod jails;
 mod session;
 

@@ -25,6 +25,7 @@ pub(super) struct BanKeeper {
     next_look: Instant,
     next_whole: Instant,
     next_sweep: Instant,
+    next_copy: Instant,
     /// Digest of the policy whose feeds were read.
     digest: Option<u64>,
     drift: Drift,
@@ -56,6 +57,7 @@ impl BanKeeper {
             next_look: now,
             next_whole: now,
             next_sweep: now + SWEEP,
+            next_copy: now,
             digest: None,
             drift: Drift::kept(clock),
         }
@@ -66,6 +68,20 @@ impl BanKeeper {
             return Ok(());
         };
         self.drift.follow(behind, || controller.rewrite_bans())
+    }
+
+    fn copy(&mut self, controller: &Controller, said: &mut Said) {
+        let pause = match controller.copy_bans() {
+            Ok((pause, told)) => {
+                said.lines.extend(told.map(|line| (Level::Warning, line)));
+                pause
+            }
+            Err(failure) => {
+                said.problem.get_or_insert(failure);
+                WHOLE
+            }
+        };
+        self.next_copy = Instant::now() + pause;
     }
 
     /// Does what is due while the policy with this digest is in force; `None` when nothing is.
@@ -79,7 +95,8 @@ impl BanKeeper {
             || self.digest != Some(digest)
             || controller.feeds_have_changed();
         let is_sweep = now >= self.next_sweep;
-        if !is_due && !is_sweep {
+        let is_copy = now >= self.next_copy;
+        if !is_due && !is_sweep && !is_copy {
             return None;
         }
         let mut said = Said {
@@ -107,6 +124,9 @@ impl BanKeeper {
             self.next_sweep = now + SWEEP;
             let swept = controller.sweep_bans();
             said.problem = said.problem.or(swept.err());
+        }
+        if is_copy {
+            self.copy(controller, &mut said);
         }
         Some(said)
     }

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{clock::Saved, running::Places};
 use crate::{
     bans::{Prefix, store::Now},
-    database::{self, Care, Fault},
+    database::{self, Care, Fault, Quarantine},
     failure::{Exit, Failure},
     jails::Record,
     logs::journal::Position,
@@ -69,7 +69,7 @@ impl Memory {
             path: path.to_owned(),
             database: Some(database),
         };
-        let told = aside.map(|aside| quarantined(path, &aside));
+        let told = aside.map(|file| quarantined(path, &file.aside));
         Ok((memory, remembered, told))
     }
 
@@ -86,7 +86,7 @@ impl Memory {
             Some(database) => database,
             None => {
                 let ((database, _), aside) = opened(&self.path, now)?;
-                told = aside.map(|aside| quarantined(&self.path, &aside));
+                told = aside.map(|file| quarantined(&self.path, &file.aside));
                 database
             }
         };
@@ -105,13 +105,13 @@ impl Memory {
     }
 }
 
-fn opened(path: &Path, now: &Now) -> Result<((Database, Remembered), Option<PathBuf>), Failure> {
+fn opened(path: &Path, now: &Now) -> Result<((Database, Remembered), Option<Quarantine>), Failure> {
     let failed = |error: &dyn std::fmt::Display| broken(path, error);
     let take = |database| {
         let remembered = read(&database)?.ok_or(Fault::Version)?;
         Ok((database, remembered))
     };
-    database::open(path, now.wall_s, Care::Much, failed, take)
+    database::open(path, None, now.wall_s, Care::Much, failed, take)
 }
 
 /// None: it was written by another version.

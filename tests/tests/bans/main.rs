@@ -1,6 +1,7 @@
 //! Bans: A16 (without a reboot), the second half of A12, A20, and feeds.
 
 mod clock;
+mod copy;
 mod feeds;
 mod force;
 mod import;

@@ -16,6 +16,10 @@ impl Folder {
     fn file(&self) -> PathBuf {
         self.0.join("bans.redb")
     }
+
+    fn copy(&self) -> PathBuf {
+        self.0.join("bans.copy")
+    }
 }
 
 impl Drop for Folder {
@@ -63,7 +67,9 @@ fn listed(store: &Store, now: &Now) -> Vec<(String, Term)> {
 #[test]
 fn the_longest_of_two_bans_holds() {
     let folder = Folder::new("longest");
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     assert_eq!(add(&store, &at(0), "192.0.2.1", seconds(60)), Added::New);
     assert_eq!(add(&store, &at(0), "192.0.2.1", seconds(10)), Added::Known);
     assert_eq!(add(&store, &at(0), "192.0.2.1", seconds(90)), Added::Longer);
@@ -82,7 +88,9 @@ fn the_longest_of_two_bans_holds() {
 #[test]
 fn what_is_over_is_not_shown_and_swept_once_a_minute() {
     let folder = Folder::new("sweep");
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     add(&store, &at(0), "192.0.2.1", seconds(5));
     add(&store, &at(0), "2001:db8::/64", Term::Permanent);
     assert_eq!(listed(&store, &at(4_999)).len(), 2);
@@ -110,7 +118,9 @@ fn what_is_over_is_not_shown_and_swept_once_a_minute() {
 #[test]
 fn bans_around_a_prefix_are_those_that_hold_it_and_those_inside() {
     let folder = Folder::new("around");
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     for text in [
         "10.0.0.0/8",
         "10.1.0.0/16",
@@ -139,7 +149,9 @@ fn bans_around_a_prefix_are_those_that_hold_it_and_those_inside() {
 #[test]
 fn what_is_refused_leaves_no_trace() {
     let folder = Folder::new("refused");
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     let refused: Result<(), Failure> = store.change(&at(0), |change| {
         let operator = change.origin(&Origin::Operator)?;
         change.add(prefix("192.0.2.1"), operator, Term::Permanent, "")?;
@@ -153,7 +165,7 @@ fn what_is_refused_leaves_no_trace() {
 #[test]
 fn another_boot_leaves_each_ban_the_time_it_had() {
     let folder = Folder::new("boot");
-    let store = Store::open(&folder.file(), &at(500_000))
+    let store = Store::open(&folder.file(), &folder.copy(), &at(500_000))
         .expect("a store")
         .store;
     add(&store, &at(500_000), "192.0.2.1", seconds(100));
@@ -165,7 +177,7 @@ fn another_boot_leaves_each_ban_the_time_it_had() {
         boot_ms: 7_000,
         wall_s: (1_000_500 + seconds) as u64,
     };
-    let store = Store::open(&folder.file(), &later(30))
+    let store = Store::open(&folder.file(), &folder.copy(), &later(30))
         .expect("a store")
         .store;
     assert_eq!(
@@ -177,7 +189,7 @@ fn another_boot_leaves_each_ban_the_time_it_had() {
     );
     // The same boot, whatever the wall clock says now.
     drop(store);
-    let store = Store::open(&folder.file(), &later(86_400))
+    let store = Store::open(&folder.file(), &folder.copy(), &later(86_400))
         .expect("a store")
         .store;
     assert_eq!(listed(&store, &later(-86_400)).len(), 2);
@@ -186,7 +198,9 @@ fn another_boot_leaves_each_ban_the_time_it_had() {
 #[test]
 fn a_wall_clock_that_went_back_makes_no_ban_longer() {
     let folder = Folder::new("back");
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     add(&store, &at(0), "192.0.2.1", seconds(100));
     drop(store);
     let wrong = Now {
@@ -194,7 +208,9 @@ fn a_wall_clock_that_went_back_makes_no_ban_longer() {
         boot_ms: 1_000,
         wall_s: 0,
     };
-    let store = Store::open(&folder.file(), &wrong).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &wrong)
+        .expect("a store")
+        .store;
     assert_eq!(
         listed(&store, &wrong),
         [("192.0.2.1".to_owned(), seconds(100))]
@@ -210,8 +226,8 @@ fn a_damaged_file_is_put_aside_and_not_lost() {
         vec![0xff; 5_000],
     ] {
         fs::write(folder.file(), &damage).expect("written");
-        let opened = Store::open(&folder.file(), &at(0)).expect("opened");
-        let aside = opened.quarantined.expect("put aside");
+        let opened = Store::open(&folder.file(), &folder.copy(), &at(0)).expect("opened");
+        let aside = opened.quarantine.expect("put aside").aside;
         assert_eq!(fs::read(&aside).expect("kept"), damage);
         assert_eq!(listed(&opened.store, &at(0)), []);
         drop(opened.store);
@@ -223,7 +239,9 @@ fn a_damaged_file_is_put_aside_and_not_lost() {
 #[test]
 fn origins_keep_their_bans_apart() {
     let folder = Folder::new("origins");
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     let feed = Origin::Feed("drop".to_owned());
     add(&store, &at(0), "192.0.2.1", seconds(60));
     store
@@ -297,7 +315,9 @@ fn source(number: u32) -> Prefix {
 }
 
 fn stored(folder: &Folder) -> Vec<u8> {
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     for chunk in 0..4 {
         let sources = (0..SOURCES / 4).map(|number| source(number * 4 + chunk));
         let added = store.change(&at(0), |change| {
@@ -315,7 +335,7 @@ fn stored(folder: &Folder) -> Vec<u8> {
 
 /// What a command does.
 fn command(folder: &Folder) -> Result<(), Failure> {
-    let store = Store::open(&folder.file(), &at(1))?.store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(1))?.store;
     store.change(&at(1), |change| {
         let operator = change.origin(&Origin::Operator)?;
         change.around(source(77))?;
@@ -344,16 +364,16 @@ fn whatever_is_damaged_fails_at_most_once() {
 
         // With care nothing is believed that was not written.
         fs::write(folder.file(), &bytes).expect("written");
-        let opened = Store::open_with_care(&folder.file(), &at(1));
+        let opened = Store::open_with_care(&folder.file(), &folder.copy(), &at(1));
         let opened = opened.unwrap_or_else(|failure| panic!("{what}: {failure}"));
         let found = listed(&opened.store, &at(1));
         let are_all = found.len() == SOURCES as usize;
         assert!(
-            are_all || opened.quarantined.is_some(),
+            are_all || opened.quarantine.is_some(),
             "{what}: {} bans",
             found.len()
         );
-        careful += usize::from(opened.quarantined.is_some());
+        careful += usize::from(opened.quarantine.is_some());
         drop(opened);
         for entry in fs::read_dir(&folder.0).expect("a folder").flatten() {
             fs::remove_file(entry.path()).expect("removed");
@@ -366,14 +386,45 @@ fn whatever_is_damaged_fails_at_most_once() {
 #[test]
 fn a_store_of_a_later_version_is_put_aside() {
     let folder = Folder::new("later");
-    let store = Store::open(&folder.file(), &at(0)).expect("a store").store;
+    let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+        .expect("a store")
+        .store;
     add(&store, &at(0), "192.0.2.1", Term::Permanent);
     let raised = store.change(&at(0), |change| Ok(change.set_text("version", "2")?));
     raised.expect("raised");
     drop(store);
 
-    let opened = Store::open(&folder.file(), &at(0)).expect("opened");
+    let opened = Store::open(&folder.file(), &folder.copy(), &at(0)).expect("opened");
 
-    let aside = opened.quarantined.expect("put aside");
+    let aside = opened.quarantine.expect("put aside").aside;
     assert!(aside.exists() && listed(&opened.store, &at(0)).is_empty());
+}
+
+#[test]
+fn a_copy_takes_the_place_of_a_damaged_file_unless_it_is_no_better() {
+    for (is_copy_good, kept) in [(true, 1), (false, 0)] {
+        let folder = Folder::new(&format!("copy-{is_copy_good}"));
+        let store = Store::open(&folder.file(), &folder.copy(), &at(0))
+            .expect("a store")
+            .store;
+        add(&store, &at(0), "192.0.2.1", Term::Permanent);
+        drop(store);
+        fs::copy(folder.file(), folder.copy()).expect("copied");
+        if !is_copy_good {
+            fs::write(folder.copy(), vec![7; 50_000]).expect("written");
+        }
+        fs::write(folder.file(), "no database").expect("written");
+
+        let opened = Store::open(&folder.file(), &folder.copy(), &at(0)).expect("opened");
+
+        let quarantine = opened.quarantine.expect("put aside");
+        assert_eq!(quarantine.copy.is_some(), is_copy_good);
+        let aside = fs::read(quarantine.aside).expect("kept");
+        assert_eq!(aside, b"no database");
+        assert_eq!(listed(&opened.store, &at(0)).len(), kept);
+        drop(opened.store);
+        // It is not put aside again.
+        let again = Store::open(&folder.file(), &folder.copy(), &at(0)).expect("opened");
+        assert!(again.quarantine.is_none());
+    }
 }

@@ -13,7 +13,8 @@ use crate::{
         settings::{Capacity, Settings},
         store::{Added, Change, Counts, End, Now, Opened, Origin, Trouble},
     },
-    dataplane::bans::BanTables,
+    database::Quarantine,
+    dataplane::{bans::BanTables, pins},
     failure::{Exit, Failure, from_io},
 };
 
@@ -56,13 +57,11 @@ impl Controller {
             return Ok(());
         }
         let now = now()?;
-        let opened = Store::open_with_care(&self.layout.bans(), &now)?;
+        let opened = Store::open_with_care(&self.layout.bans(), &self.layout.bans_copy(), &now)?;
         let capacity = self.capacity();
         let tables = BanTables::open(&self.layout, &now, capacity)?;
-        if let Some(aside) = opened.quarantined.as_deref() {
-            warnings.push(quarantined(aside));
-            let note = self.layout.unbacked_bans();
-            fs::write(&note, b"").map_err(|error| from_io(note.display(), &error))?;
+        if let Some(quarantine) = &opened.quarantine {
+            warnings.push(self.note_quarantine(quarantine)?);
         }
         if let Some(mut tables) = tables {
             settle(self, &opened.store, &now, &mut tables)?;
@@ -78,12 +77,15 @@ impl Controller {
     /// The same with a store that `open` opens.
     pub(super) fn ban_session_with(
         &self,
-        open: impl FnOnce(&Path, &Now) -> Result<Opened, Failure>,
+        open: impl FnOnce(&Path, &Path, &Now) -> Result<Opened, Failure>,
     ) -> Result<Session, Failure> {
         let lock = Lock::acquire(&self.layout)?;
         let now = now()?;
-        let opened = open(&self.layout.bans(), &now)?;
-        let quarantined = opened.quarantined.as_deref().map(quarantined);
+        let opened = open(&self.layout.bans(), &self.layout.bans_copy(), &now)?;
+        let quarantined = match &opened.quarantine {
+            Some(quarantine) => Some(self.note_quarantine(quarantine)?),
+            None => None,
+        };
         let mut warnings: Vec<String> = quarantined.iter().cloned().collect();
         let mut tables = BanTables::open(&self.layout, &now, self.capacity())?;
         if tables.is_none() {
@@ -91,16 +93,6 @@ impl Controller {
                 .push("guard is not active: bans hold once it is (`guardctl enable`)".to_owned());
         }
         let marker = self.layout.unsettled_bans();
-        if quarantined.is_some() {
-            // What is in force is all that is left, and feeds are to be read anew.
-            if tables.is_some() {
-                let note = self.layout.unbacked_bans();
-                fs::write(&note, b"").map_err(|error| from_io(note.display(), &error))?;
-            }
-            for path in [&marker, &self.layout.feeds()] {
-                fs::remove_file(path).ok();
-            }
-        }
         if let Some(tables) = tables.as_mut().filter(|_| marker.exists()) {
             settle(self, &opened.store, &now, tables)?;
         }
@@ -112,6 +104,18 @@ impl Controller {
             quarantined,
             _lock: lock,
         })
+    }
+
+    /// The store is another one from here on, which may not know all that is in force: that stays, what the
+    /// store knows beside it comes into force, and feeds are to be read anew. The text says so.
+    pub(super) fn note_quarantine(&self, quarantine: &Quarantine) -> Result<String, Failure> {
+        if pins::open(&self.layout)?.is_some() {
+            for path in [self.layout.unbacked_bans(), self.layout.unsettled_bans()] {
+                fs::write(&path, b"").map_err(|error| from_io(path.display(), &error))?;
+            }
+        }
+        fs::remove_file(self.layout.feeds()).ok();
+        Ok(quarantined(quarantine))
     }
 
     /// How many bans there may be; the usual number when the policy cannot be read.
@@ -403,14 +407,21 @@ fn refuse_full(before: Counts, counts: Counts, settings: Settings) -> Result<(),
     Ok(())
 }
 
-fn quarantined(aside: &Path) -> String {
+fn quarantined(quarantine: &Quarantine) -> String {
+    let copy = match quarantine.copy {
+        Some(age) => format!(
+            "; its copy of {} s before is in its place (bans that were lifted since are back)",
+            age.as_secs()
+        ),
+        None => String::new(),
+    };
     format!(
-        "the store of bans could not be read and is now {}; bans that are in force stay until they end or \
-         are lifted, or guard is turned off",
-        aside.display()
+        "the store of bans could not be read and is now {}{copy}; bans that are in force stay until they \
+         end or are lifted, or guard is turned off",
+        quarantine.aside.display()
     )
 }
 
-fn now() -> Result<Now, Failure> {
+pub(super) fn now() -> Result<Now, Failure> {
     Now::read().map_err(|error| from_io("cannot read which boot this is", &error))
 }
