@@ -188,6 +188,9 @@ pub(super) enum Command {
         sources: Vec<String>,
         #[command(flatten)]
         sentence: ban::Sentence,
+        /// Whose ban it is, if another program's: `unban --jail NAME` lifts it, and no other
+        #[arg(long, value_name = "NAME", value_parser = ban::jail_name)]
+        jail: Option<String>,
     },
     /// Lift bans at once: `unban 203.0.113.7`, `unban --all`
     Unban {
@@ -197,6 +200,9 @@ pub(super) enum Command {
         /// Every ban but those of feeds
         #[arg(long, conflicts_with = "sources")]
         all: bool,
+        /// Only the bans that were made with this name
+        #[arg(long, value_name = "NAME", value_parser = ban::jail_name)]
+        jail: Option<String>,
     },
     /// List, export and import bans; alone: list
     Bans {

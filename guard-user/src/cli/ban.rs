@@ -81,6 +81,18 @@ impl Sentence {
     }
 }
 
+/// A name for `--jail`: of a jail, or of another program's, `fail2ban:sshd`.
+pub(super) fn jail_name(text: &str) -> Result<String, String> {
+    const MOST_BYTES: usize = 80;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    if text.is_empty() || text.len() > MOST_BYTES || !text.chars().all(is_plain) {
+        return Err(format!(
+            "a name has 1 to {MOST_BYTES} letters, digits, and - _ . :"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Bans {
     /// Show them: source, time left, origin, reason
@@ -102,11 +114,15 @@ pub(super) fn ban(
     global: &Global,
     sources: &[String],
     sentence: &Sentence,
+    jail: Option<&str>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let reason = sentence.reason()?;
     let consent = super::deadline::plain(global);
-    let done = controller.ban(sources, sentence.term(), reason, consent)?;
+    let done = match jail {
+        None => controller.ban(sources, sentence.term(), reason, consent)?,
+        Some(jail) => controller.ban_as(jail, sources, sentence.term(), reason, consent)?,
+    };
     output.warnings(&done.warnings);
     output.show(
         |out| {
@@ -169,12 +185,14 @@ pub(super) fn unban(
     global: &Global,
     sources: &[String],
     all: bool,
+    jail: Option<&str>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let what = if all {
-        Unban::All
-    } else {
-        Unban::Sources(sources)
+    let what = match (jail, all) {
+        (Some(jail), true) => Unban::OfJail(jail, &[]),
+        (Some(jail), false) => Unban::OfJail(jail, sources),
+        (None, true) => Unban::All,
+        (None, false) => Unban::Sources(sources),
     };
     let done = controller.unban(what, super::deadline::plain(global))?;
     output.warnings(&done.warnings);

@@ -130,10 +130,22 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             edit::default(&controller, global, *action, direction, *deadline, output)
         }
         Command::Never { action } => edit::never(&controller, global, action, output),
-        Command::Ban { sources, sentence } => {
-            ban::ban(&controller, global, sources, sentence, output)
+        Command::Ban {
+            sources,
+            sentence,
+            jail,
+        } => ban::ban(
+            &controller,
+            global,
+            sources,
+            sentence,
+            jail.as_deref(),
+            output,
+        ),
+        Command::Unban { sources, all, jail } => {
+            let jail = jail.as_deref();
+            ban::unban(&controller, global, sources, *all, jail, output)
         }
-        Command::Unban { sources, all } => ban::unban(&controller, global, sources, *all, output),
         Command::Bans { action } => ban::bans(&controller, global, action.as_ref(), output),
         Command::Feeds { action } => feeds::feeds(&controller, *action, output),
         Command::Jail { action } => jail::jail(&controller, global, action.as_ref(), output),

@@ -119,6 +119,22 @@ impl Controller {
         self.ban_by(&Origin::Operator, sources, term, reason, consent)
     }
 
+    /// The same in another name than the operator's.
+    ///
+    /// # Errors
+    /// As [`Controller::ban`].
+    pub fn ban_as(
+        &self,
+        jail: &str,
+        sources: &[String],
+        term: Option<Term>,
+        reason: &str,
+        consent: Consent,
+    ) -> Result<Banning, Failure> {
+        let origin = Origin::Jail(jail.to_owned());
+        self.ban_by(&origin, sources, term, reason, consent)
+    }
+
     /// The same in the name of a jail, for as long as its bans hold.
     ///
     /// # Errors
@@ -130,8 +146,7 @@ impl Controller {
         consent: Consent,
     ) -> Result<Banning, Failure> {
         let term = self.jail(jail)?.ban_time;
-        let origin = Origin::Jail(jail.to_owned());
-        self.ban_by(&origin, sources, Some(term), "by hand", consent)
+        self.ban_as(jail, sources, Some(term), "by hand", consent)
     }
 
     fn ban_by(

@@ -23,7 +23,8 @@ fn whoever_fails_five_times_is_dropped_and_nobody_else() {
     for ban in scene.bans() {
         let left = ban["seconds_left"].as_u64().expect("a time");
         assert!((580..=600).contains(&left), "{ban}");
-        assert_eq!(ban["reason"], "fail2ban: sshd, 5 failures");
+        assert_eq!(ban["origin"], "jail fail2ban:sshd");
+        assert_eq!(ban["reason"], "5 failures");
     }
     for (attacker, _, srv) in scene.families() {
         let _ = scene
@@ -53,12 +54,23 @@ fn what_is_banned_or_lifted_already_is_no_error() {
         let _ = scene.fail2ban.ask(&["set", "sshd", "banip", &who]).ok();
         scene.logged(&format!("[sshd] Ban {who}"), 1);
         scene.attacker_is(false, srv);
-        assert_eq!(scene.sources(), std::slice::from_ref(&alone));
+        assert_eq!(scene.sources(), [alone.clone(), alone.clone()]);
 
-        // The operator lifts what fail2ban lifts afterwards.
-        let _ = scene.guardctl(&["unban", &alone]).ok();
+        // fail2ban lifts its own ban, and no other.
         let _ = scene.fail2ban.ask(&["set", "sshd", "unbanip", &who]).ok();
         scene.logged(&format!("[sshd] Unban {who}"), 1);
+        let one = within(Duration::from_secs(10), || {
+            (scene.sources() == [alone.clone()]).then_some(())
+        });
+        assert!(one.is_some(), "{:?}", scene.bans());
+        scene.attacker_is(false, srv);
+
+        // The operator lifts what fail2ban lifts afterwards.
+        let _ = scene.fail2ban.ask(&["set", "sshd", "banip", &who]).ok();
+        scene.logged(&format!("[sshd] Ban {who}"), 2);
+        let _ = scene.guardctl(&["unban", &alone]).ok();
+        let _ = scene.fail2ban.ask(&["set", "sshd", "unbanip", &who]).ok();
+        scene.logged(&format!("[sshd] Unban {who}"), 2);
         scene.attacker_is(true, srv);
     }
     scene.no_complaint();
