@@ -3,6 +3,7 @@
 //! And the logs of containers.
 
 mod flooded;
+mod jails;
 mod logs;
 mod published;
 mod scene;
