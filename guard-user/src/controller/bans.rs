@@ -2,6 +2,8 @@
 //! change of policy that waits for its confirmation is no obstacle, and neither is a broken file.
 
 mod copy;
+mod frame;
+mod import;
 mod jails;
 mod session;
 
@@ -11,23 +13,22 @@ use std::{
 };
 
 use guard_common::abi::ban::Sizes;
-use ipnetwork::IpNetwork;
 
 use super::{Consent, Controller};
 use crate::{
     bans::{
-        Complaint, Lines, Prefix, Protected, Target, Term,
-        protected::Why,
-        settings::Settings,
+        Complaint, Prefix, Target, Term,
         store::{Added, Now, Origin, Record},
         table::Memory as _,
         target::refuse_wide,
     },
     dataplane::{clock, pins},
-    failure::{Exit, Failure, from_io},
-    host::{clock as host_clock, essential, sessions},
+    failure::{Exit, Failure},
+    host::clock as host_clock,
 };
 
+pub(super) use frame::Frame;
+pub use import::Imported;
 pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
 pub(super) use session::Session;
 
@@ -75,33 +76,6 @@ pub struct Lifting {
     pub warnings: Vec<String>,
     /// Nothing was done.
     pub dry_run: bool,
-}
-
-/// What `bans import` did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Imported {
-    /// Sources that were not banned before.
-    pub new: u64,
-    /// Sources that are banned for longer than before.
-    pub longer: u64,
-    /// Duplicates, and sources that were banned for as long.
-    pub known: u64,
-    /// What was wrong; the entries are used up.
-    pub lines: Lines,
-    /// What to look at.
-    pub warnings: Vec<String>,
-    /// Is guard on, so that the bans hold?
-    pub is_active: bool,
-    /// Nothing was done.
-    pub dry_run: bool,
-}
-
-/// What a ban must know of the policy and the host.
-#[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) settings: Settings,
-    pub(super) protected: Protected,
-    pub(super) warnings: Vec<String>,
 }
 
 impl Controller {
@@ -209,83 +183,6 @@ impl Controller {
             is_active: session.tables.is_some(),
             dry_run: false,
         })
-    }
-
-    /// Bans what a list names, but for what cannot be; that becomes a wrong line.
-    ///
-    /// # Errors
-    /// As [`Controller::ban`], but not for single lines.
-    pub fn import_bans(
-        &self,
-        mut lines: Lines,
-        term: Option<Term>,
-        reason: &str,
-        consent: Consent,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Imported, Failure> {
-        let frame = self.ban_frame()?;
-        let mut warnings = frame.warnings;
-        if lines.aggregated > 0 {
-            warnings.push(format!(
-                "{} IPv6 addresses are taken for their /64; write /128 for the address alone",
-                lines.aggregated
-            ));
-        }
-        if lines.unmapped > 0 {
-            warnings.push(format!(
-                "{} IPv4 addresses in IPv6 notation are taken as IPv4",
-                lines.unmapped
-            ));
-        }
-        let term = term.unwrap_or(frame.settings.default);
-        let entries = std::mem::take(&mut lines.entries);
-        let mut new: Vec<(Prefix, Term, &str)> = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            let wide = if consent.force {
-                Ok(())
-            } else {
-                refuse_wide(entry.target.prefix)
-            };
-            match wide.and_then(|()| frame.protected.check(&entry.target)) {
-                Ok(allowed) => new.push((
-                    allowed.prefix,
-                    entry.term.unwrap_or(term),
-                    entry.reason.as_deref().unwrap_or(reason),
-                )),
-                Err(complaint) => lines.refuse(entry.line, complaint.message),
-            }
-        }
-        lines.wrong.sort_by_key(|wrong| wrong.line);
-        let total = new.len() as u64;
-        // In order of the store, the longest first; duplicates are one ban.
-        new.sort_by(|(a, a_term, _), (b, b_term, _)| a.cmp(b).then(b_term.cmp(a_term)));
-        new.dedup_by_key(|(prefix, ..)| *prefix);
-        let mut done = Imported {
-            new: 0,
-            longer: 0,
-            known: total - new.len() as u64,
-            lines,
-            warnings,
-            is_active: false,
-            dry_run: consent.dry_run,
-        };
-        if consent.dry_run {
-            done.new = new.len() as u64;
-            done.is_active = self.in_force()?.is_some();
-            return Ok(done);
-        }
-        let mut session = self.ban_session()?;
-        let outcomes = session.add(self, &Origin::Operator, &new, frame.settings, progress)?;
-        for added in outcomes {
-            match added {
-                Added::New => done.new += 1,
-                Added::Longer => done.longer += 1,
-                Added::Known => done.known += 1,
-            }
-        }
-        done.warnings.append(&mut session.warnings);
-        done.is_active = session.tables.is_some();
-        Ok(done)
     }
 
     /// Lifts bans; none of them if one is not there.
@@ -405,51 +302,5 @@ impl Controller {
         }
         let mut session = self.ban_session()?;
         session.sweep(self)
-    }
-
-    /// The policy's part, and what this host cannot do without. The never list in force wins in the
-    /// kernel even where the files cannot be read.
-    pub(super) fn ban_frame(&self) -> Result<Frame, Failure> {
-        self.ban_frame_with([])
-    }
-
-    fn ban_frame_with(
-        &self,
-        more: impl IntoIterator<Item = (Prefix, Why)>,
-    ) -> Result<Frame, Failure> {
-        let mut warnings = Vec::new();
-        let (settings, never) = match self.load() {
-            Ok(loaded) => (loaded.policy.bans, loaded.policy.never),
-            Err(failure) => {
-                let first = failure.message.lines().next().unwrap_or_default();
-                warnings.push(format!(
-                    "the policy files cannot be used ({first}): the never list in force still wins, \
-                     but nothing on it is refused here"
-                ));
-                (Settings::default(), Vec::<IpNetwork>::new())
-            }
-        };
-        let network = self.network()?;
-        let gateways =
-            essential::gateways().map_err(|error| from_io("cannot read the routes", &error))?;
-        let single = |why| move |address| (Prefix::single(address), why);
-        let own = network.addresses.iter().map(|(address, _)| *address);
-        let protected = Protected::new(
-            own.map(single(Why::Own))
-                .chain(gateways.into_iter().map(single(Why::Gateway)))
-                .chain(
-                    essential::resolvers()
-                        .into_iter()
-                        .map(single(Why::Resolver)),
-                )
-                .chain(sessions::callers().into_iter().map(single(Why::Caller)))
-                .chain(never.into_iter().map(|net| (Prefix::from(net), Why::Never)))
-                .chain(more),
-        );
-        Ok(Frame {
-            settings,
-            protected,
-            warnings,
-        })
     }
 }

@@ -143,7 +143,7 @@ fn a_crowd_of_mixed_commands_beside_the_daemon_loses_nothing() {
     let most = if env::var_os("GUARD_LONG").is_some() {
         1
     } else {
-        10
+        5
     };
     assert!(of(99) < Duration::from_secs(most), "{:?}", of(99));
 }
