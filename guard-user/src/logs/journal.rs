@@ -27,6 +27,8 @@ pub use once::entries;
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
+/// What it may write before it is read.
+const PIPE_BYTES: i32 = 1 << 20;
 /// First and longest pause before it is begun again; each is twice the one before.
 const PAUSE_MS: (i64, i64) = (500, 60_000);
 /// Bytes of what it complains about that are kept.
@@ -237,11 +239,15 @@ impl Journal {
                 counts.unreadable += 1;
                 return;
             };
-            if let From::Behind(last) = &*from
-                && *is_cursor_refused
-                && entry.time_us <= last.time_us
-            {
-                return;
+            if let From::Behind(last) = &*from {
+                let is_known = if *is_cursor_refused {
+                    entry.time_us <= last.time_us
+                } else {
+                    entry.cursor == last.cursor
+                };
+                if is_known {
+                    return;
+                }
             }
             *is_cursor_refused = false;
             *pause_ms = PAUSE_MS.0;
@@ -273,6 +279,8 @@ impl Journal {
             for fd in [entries.as_fd(), complaints.as_fd()] {
                 fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             }
+            // The two take turns less often. Where the kernel has no such room, it goes on as it is.
+            fcntl(&entries, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap_or_default();
             Ok(Follower {
                 child,
                 entries,
@@ -307,7 +315,8 @@ impl Journal {
                 command.args(["--no-tail", &format!("--since=@{seconds}")])
             }
             From::Behind(position) => {
-                command.args(["--no-tail", &format!("--after-cursor={}", position.cursor)])
+                // Not `--after-cursor`: where that entry is deleted, it would leave out the one behind it.
+                command.args(["--no-tail", &format!("--cursor={}", position.cursor)])
             }
         };
         if !self.matches.is_empty() {

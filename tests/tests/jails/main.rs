@@ -3,6 +3,7 @@
 
 mod commands;
 mod guilty;
+mod journald;
 mod logins;
 mod scene;
 mod sources;
