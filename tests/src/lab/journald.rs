@@ -42,7 +42,9 @@ impl Journald {
     pub fn is_possible() -> bool {
         let has_server = program().is_some();
         require::programs(&["unshare", "journalctl", "systemd-cat"])
-            && require::need(has_server, || "needs systemd-journald".to_owned())
+            && require::need(has_server, || {
+                "needs systemd-journald: `cargo xtask setup --tests`".to_owned()
+            })
             && require::need(Path::new("/etc/machine-id").is_file(), || {
                 "needs an /etc/machine-id".to_owned()
             })

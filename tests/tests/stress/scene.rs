@@ -50,7 +50,7 @@ impl Scene {
         File::create(&log).expect("a log");
         let jails = scene.guard.etc().join("jails.d");
         fs::create_dir_all(&jails).expect("a folder");
-        let text = jail.replace("LOG", &log.display().to_string());
+        let text = jail.replace("\"LOG\"", &format!("\"{}\"", log.display()));
         fs::write(jails.join("stress.toml"), text).expect("a jail");
         before(&scene.guard);
         drop(scene.guardctl("enable").ok());

@@ -77,7 +77,7 @@ impl Reader {
             }
             let lines = &mut self.lines;
             self.journal.read(self.now_ms, usize::MAX, &mut |entry| {
-                lines.push(String::from_utf8_lossy(&entry.line).into_owned());
+                lines.push(String::from_utf8_lossy(entry.line).into_owned());
             });
         }
     }
