@@ -20,7 +20,7 @@ pub fn program(name: &str) -> bool {
 }
 
 /// Programs whose package has another name.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("busybox", "busybox-static"),
     ("conntrack", "conntrack"),
     ("dhclient", "isc-dhcp-client"),
@@ -30,12 +30,14 @@ const PACKAGES: [(&str, &str); 18] = [
     ("dockerd", "docker.io"),
     ("fail2ban-client", "fail2ban"),
     ("fail2ban-server", "fail2ban"),
+    ("journalctl", "systemd"),
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
     ("nsenter", "util-linux"),
     ("rsyslogd", "rsyslog"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("systemd-cat", "systemd"),
     ("trafgen", "netsniff-ng"),
     ("unshare", "util-linux"),
     ("xdp-filter", "xdp-tools"),

@@ -96,14 +96,17 @@ fn port(n: usize) -> usize {
     32_768 + n / 3 % 28_000
 }
 
-/// So many lines, each with a line feed, beginning with the line of this number. They carry the time of now.
+/// So many lines, each with a line feed, beginning with the line of this number. They carry the second of now, and
+/// each a microsecond of its own, as rsyslog writes them.
 #[must_use]
 pub fn lines(first: usize, number: usize) -> String {
     let stamp = stamp(SystemTime::now());
+    let second = &stamp[..stamp.find('.').unwrap_or(stamp.len())];
     let mut text = String::with_capacity(number * 130);
     for n in first..first + number {
         let message = KINDS[n % KINDS.len()](n);
-        writeln!(text, "{stamp} srv {message}").expect("text takes everything");
+        let micros = n * 37 % 1_000_000;
+        writeln!(text, "{second}.{micros:06}+00:00 srv {message}").expect("text takes everything");
     }
     text
 }
@@ -116,7 +119,7 @@ pub fn failures(source: &str, number: usize) -> String {
         .repeat(number)
 }
 
-/// What `journalctl -o json` says of such lines; `first` is the number of the first.
+/// What `journalctl -o export` says of such messages; `first` is the number of the first.
 #[must_use]
 pub fn entries(first: usize, messages: impl Iterator<Item = String>) -> String {
     let now = SystemTime::now()
@@ -126,14 +129,14 @@ pub fn entries(first: usize, messages: impl Iterator<Item = String>) -> String {
     for (n, message) in messages.enumerate() {
         let n = first + n;
         let cursor = format!(
-            "s=0123456789abcdef0123456789abcdef;i={n:x};b=00112233445566778899aabbccddeeff"
+            "s=0123456789abcdef0123456789abcdef;i={n:x};b=00112233445566778899aabbccddeeff;m={n:x};\
+             t=660d3c19ff0ff;x=ed2e7519b6104243"
         );
         writeln!(
             text,
-            "{{\"__CURSOR\":\"{cursor}\",\"__REALTIME_TIMESTAMP\":\"{now}\",\"__MONOTONIC_TIMESTAMP\":\"{n}\",\
-             \"_BOOT_ID\":\"00112233445566778899aabbccddeeff\",\"_HOSTNAME\":\"srv\",\"SYSLOG_IDENTIFIER\":\"sshd\",\
-             \"_PID\":\"{}\",\"_COMM\":\"sshd\",\"_TRANSPORT\":\"syslog\",\"_SYSTEMD_UNIT\":\"ssh.service\",\
-             \"MESSAGE\":\"{message}\"}}",
+            "__CURSOR={cursor}\n__REALTIME_TIMESTAMP={now}\n__MONOTONIC_TIMESTAMP={n}\n\
+             _BOOT_ID=00112233445566778899aabbccddeeff\n_TRANSPORT=syslog\n_HOSTNAME=srv\nSYSLOG_IDENTIFIER=sshd\n\
+             MESSAGE={message}\n_PID={}\n_COMM=sshd\n_SYSTEMD_UNIT=ssh.service\n",
             pid(n)
         )
         .expect("text takes everything");

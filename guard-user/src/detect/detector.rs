@@ -1,22 +1,24 @@
 //! The loop: read, judge, ban, save, tell, wait.
 
+mod attempt;
+mod begin;
+
 use std::{
     collections::BTreeMap,
     io::Read as _,
     os::{fd::AsFd as _, unix::net::UnixStream},
-    path::Path,
     sync::mpsc,
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{
-    Attempted, Listener, Order,
+    Listener, Order,
     clock::{Clock, wall_ms},
     journal::SharedJournal,
     memory::{Memory, News},
     report,
-    running::{Places, Running, window_ms},
+    running::Running,
     sentence::{Bench, Books},
     source::FileSource,
 };
@@ -24,10 +26,9 @@ use crate::{
     bans::{Prefix, store::Now},
     control::{JailsReport, Level},
     controller::{Controller, FromStore, JailBan},
-    failure::{Exit, Failure, from_io},
-    filters::Catalog,
-    jails::{self, Past, Verdict},
-    logs::{Matches, Rest, journal::Position},
+    failure::{Failure, from_io},
+    jails::Past,
+    logs::{Rest, journal::Position},
 };
 
 /// At the latest so often somebody looks: at files that tell nothing, and at what is due.
@@ -163,92 +164,6 @@ impl<L: Listener> Detector<L> {
         Then::GoOn
     }
 
-    /// Begins the jails that the files say; those of which nothing changed go on. `saved` is where they
-    /// were in their files before a restart.
-    fn begin(&mut self, mut saved: BTreeMap<String, Places>) {
-        let now_ms = self.clock.steady_ms();
-        let configured = jails::configured(self.controller.layout());
-        let catalog = Catalog::new(self.controller.layout());
-        let mut before: BTreeMap<String, Running> = self
-            .running
-            .drain(..)
-            .map(|running| (running.jail.settings().name.clone(), running))
-            .collect();
-        let mut after = Vec::new();
-        for (name, settings) in configured.jails {
-            let old = before.remove(&name);
-            if !settings.is_enabled {
-                continue;
-            }
-            let running = match old {
-                // A filter's own file may have changed, or have come.
-                Some(old) if *old.jail.settings() == settings && old.is_current(&catalog) => old,
-                // Failures are counted again from the logs, under the new settings.
-                Some(old) => Running::new(settings, &catalog, old.places(), now_ms),
-                None => {
-                    let saved = saved.remove(&name).unwrap_or_default();
-                    Running::new(settings, &catalog, saved, now_ms)
-                }
-            };
-            after.push(running);
-        }
-        // A jail whose settings are wrong goes on with those it had.
-        for name in &configured.broken {
-            let old = before.remove(name).filter(|old| old.broken.is_none());
-            let why = "its settings are wrong";
-            let running = old.unwrap_or_else(|| Running::broken(name, why));
-            after.push(running);
-        }
-        after.sort_by(|a, b| a.jail.settings().name.cmp(&b.jail.settings().name));
-        self.running = after;
-        let wrong = configured.problems.to_string();
-        let wrong = wrong.trim_end();
-        self.standing(
-            "jails",
-            (!wrong.is_empty()).then(|| format!("the files of jails are wrong:\n{wrong}")),
-        );
-        let broken = self.running.iter().filter_map(|running| {
-            let why = running.broken.as_ref()?;
-            Some(format!("jail {}: {why}", running.jail.settings().name))
-        });
-        let broken: Vec<String> = broken.collect();
-        self.standing("filters", (!broken.is_empty()).then(|| broken.join("\n")));
-        self.begin_journal();
-        self.bench.forget();
-        self.due = Due::default();
-    }
-
-    /// One journal for what all jails want of it.
-    fn begin_journal(&mut self) {
-        let mut matches: Vec<Matches> = self
-            .running
-            .iter()
-            .filter_map(|running| running.journal.as_ref())
-            .flat_map(|source| source.matches.iter().cloned())
-            .collect();
-        matches.sort_unstable();
-        matches.dedup();
-        if let Some(journal) = &self.journal {
-            if journal.is_for(&matches) {
-                return;
-            }
-            self.stopped = journal.position().or(self.stopped.take());
-            self.journal = None;
-        }
-        if matches.is_empty() {
-            return;
-        }
-        let windows = self.running.iter().filter(|r| r.journal.is_some());
-        let window = windows.map(|r| window_ms(r.jail.settings())).max();
-        self.journal = Some(SharedJournal::new(
-            Path::new(JOURNALCTL),
-            matches,
-            self.stopped.take(),
-            window.unwrap_or_default(),
-            wall_ms(),
-        ));
-    }
-
     fn read(&mut self) -> Rest {
         let now_ms = self.clock.steady_ms();
         let mut asked = Vec::new();
@@ -304,48 +219,6 @@ impl<L: Listener> Detector<L> {
                 }
             }
         }
-    }
-
-    fn attempt(&mut self, name: &str, source: std::net::IpAddr) -> Result<Attempted, Failure> {
-        let now_ms = self.clock.steady_ms();
-        let mut asked = Vec::new();
-        let mut jails = self.running.iter_mut();
-        let Some(jail) = jails.find(|running| running.jail.settings().name == name) else {
-            return Err(
-                Failure::new(Exit::NotFound, format!("no jail {name} is at work"))
-                    .help("`guardctl jail list` shows those that are"),
-            );
-        };
-        let enough = jail.jail.settings().max_retry;
-        let verdict = jail.failed(source, now_ms, &mut self.past, &mut asked);
-        let refused = jail.refused;
-        self.carry_out(asked);
-        let mut jails = self.running.iter();
-        let was_refused = jails
-            .find(|running| running.jail.settings().name == name)
-            .is_some_and(|running| running.refused > refused);
-        let (is_banned, message) = match verdict {
-            Verdict::Ban(_) if self.problems.contains_key("bans") => {
-                return Err(Failure::new(Exit::Failed, self.problems["bans"].clone()));
-            }
-            Verdict::Ban(ban) if was_refused => {
-                let message = format!("{} is protected, and not banned", ban.prefix);
-                return Err(Failure::new(Exit::Refused, message));
-            }
-            Verdict::Ban(ban) => (true, format!("{} is banned for {}", ban.prefix, ban.term)),
-            Verdict::Counted(count) => {
-                (false, format!("{source} has {count} of {enough} failures"))
-            }
-            Verdict::Banned => (true, format!("{source} is banned already")),
-            Verdict::Spared => (
-                false,
-                format!("{source} is spared (ignoreip or ignoreself)"),
-            ),
-            Verdict::Old | Verdict::Named | Verdict::TooWide => {
-                (false, format!("{source} was not counted"))
-            }
-        };
-        Ok(Attempted { is_banned, message })
     }
 
     /// Jails count again whom somebody let in.

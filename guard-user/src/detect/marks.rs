@@ -56,6 +56,12 @@ impl<T> Marks<T> {
         }
     }
 
+    /// Is even the last of them older than that?
+    pub(super) fn are_older(&self, now_ms: i64, age_ms: i64) -> bool {
+        let last = self.marks.back();
+        last.is_none_or(|last| now_ms.saturating_sub(last.at_ms) > age_ms)
+    }
+
     /// Where to begin again.
     pub(super) fn oldest(&self) -> Option<&T> {
         self.marks.front().map(|mark| &mark.place)

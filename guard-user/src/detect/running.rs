@@ -135,7 +135,7 @@ impl Running {
     /// An entry of the journal, if it is one of this jail's.
     pub(super) fn entry(
         &mut self,
-        entry: &Entry,
+        entry: &Entry<'_>,
         now_ms: i64,
         past: &mut Past,
         asked: &mut Vec<JailBan>,
@@ -150,7 +150,7 @@ impl Running {
         source.cut += u64::from(entry.is_cut);
         let today_ms = wall_ms();
         let stamp = Stamp::Known(entry.time_ms);
-        let Outcome::Failure(failure) = source.filter.line(&entry.line, stamp, today_ms) else {
+        let Outcome::Failure(failure) = source.filter.line(entry.line, stamp, today_ms) else {
             return;
         };
         let said = failure.time_ms.or(Some(entry.time_ms));

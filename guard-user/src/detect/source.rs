@@ -20,6 +20,8 @@ const BUDGET: usize = 256 * 1024;
 const FIRST_BYTES: u64 = 1 << 20;
 /// How much is read again after a restart, at most.
 const MOST_AGAIN: u64 = 16 << 20;
+/// How long a line may be in the making before its end is taken to come never.
+const MOST_WAIT_MS: i64 = 60_000;
 /// Between two looks which files containers have.
 const LOOK_MS: i64 = 2000;
 
@@ -164,7 +166,14 @@ impl FileSource {
             Rest::More => self.behind_since.or(Some(now_ms)),
         };
         let read = self.files.counts().bytes;
-        self.marks.note(now_ms, read, || self.files.checkpoints());
+        // In the middle of a container's line is no place to begin again: the rest of it would be a line.
+        let has_begun = self
+            .containers
+            .as_ref()
+            .is_some_and(|containers| containers.decoder.has_begun());
+        if !has_begun || self.marks.are_older(now_ms, MOST_WAIT_MS) {
+            self.marks.note(now_ms, read, || self.files.checkpoints());
+        }
         rest
     }
 
@@ -291,12 +300,17 @@ mod tests {
     }
 
     fn says(log: &Path, text: &str) {
+        says_raw(log, &format!("{text}\\n"));
+    }
+
+    /// The same with whatever JSON it ends with: a line feed, or nothing yet.
+    fn says_raw(log: &Path, text: &str) {
         let seconds = wall_ms() / 1000;
         let time = jiff::Timestamp::from_second(seconds).unwrap();
         let mut file = fs::OpenOptions::new().append(true).open(log).unwrap();
         writeln!(
             file,
-            "{{\"log\":\"{text}\\n\",\"stream\":\"stderr\",\"time\":\"{time}\"}}"
+            "{{\"log\":\"{text}\",\"stream\":\"stderr\",\"time\":\"{time}\"}}"
         )
         .unwrap();
     }
@@ -350,5 +364,49 @@ mod tests {
         let missing = reports.iter().find(|report| !report.is_read).unwrap();
         assert_eq!(missing.name, "container missing");
         assert_eq!(reports.len(), 3, "{reports:?}");
+    }
+
+    #[test]
+    fn a_line_that_is_half_written_is_read_as_a_whole_after_a_restart() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("app.conf");
+        let text = "[Definition]\nfailregex = ^login of <ADDR> failed$\n";
+        fs::write(&file, text).unwrap();
+        let log = container(root.path(), "aaa", "shop");
+        let start = |saved: Vec<Checkpoint>, now_ms: i64| {
+            FileSource::of_containers_in(
+                Some(root.path().to_owned()),
+                &["shop".to_owned()],
+                Filter::load(&file, &Given::default()).unwrap(),
+                saved,
+                // Only the last two places are remembered.
+                1,
+                now_ms,
+            )
+        };
+        let mut source = start(Vec::new(), 0);
+        says(&log, "login of 203.0.113.7 failed");
+        assert_eq!(hosts(&mut source, 20_000).len(), 1);
+        // A part of 16 KiB: its line goes on.
+        says_raw(&log, &"x".repeat(16 * 1024));
+        for now_ms in [40_000, 60_000] {
+            assert_eq!(hosts(&mut source, now_ms), []);
+        }
+
+        let mut source = start(source.places(), 61_000);
+        says(&log, "login of 203.0.113.8 failed");
+        says(&log, "login of 203.0.113.9 failed");
+        let found = hosts(&mut source, 62_000);
+        let found: Vec<&str> = found.iter().map(|(host, _)| host.as_str()).collect();
+        assert_eq!(found, ["203.0.113.7", "203.0.113.9"]);
+
+        // One that never ends keeps no place for ever.
+        says_raw(&log, &"x".repeat(16 * 1024));
+        for now_ms in [70_000, 200_000, 300_000] {
+            assert_eq!(hosts(&mut source, now_ms), []);
+        }
+        let mut source = start(source.places(), 301_000);
+        assert_eq!(hosts(&mut source, 302_000), []);
+        assert_eq!(source.lines().0, 0);
     }
 }

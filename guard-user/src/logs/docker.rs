@@ -165,6 +165,12 @@ impl Decoder {
         }
     }
 
+    /// Is a line in the making, in any file?
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     /// What happened since the last call.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)

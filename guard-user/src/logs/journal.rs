@@ -16,19 +16,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Matches,
-    entry::{Entry, FIELDS, SUPPRESSED_ID},
+    entry::{self, Entry, SUPPRESSED_ID},
+    export::{Broken, Export},
     file::Rest,
-    line::Splitter,
 };
 
 mod once;
 
 pub use once::entries;
 
-/// Longest entry as JSON. A message that is no text is four bytes per byte there.
-const MOST_JSON_BYTES: usize = 1 << 20;
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
+/// What it may write before it is read.
+const PIPE_BYTES: i32 = 1 << 20;
 /// First and longest pause before it is begun again; each is twice the one before.
 const PAUSE_MS: (i64, i64) = (500, 60_000);
 /// Bytes of what it complains about that are kept.
@@ -54,6 +54,24 @@ pub enum From {
     Behind(Position),
 }
 
+impl From {
+    fn go_behind(&mut self, entry: &Entry<'_>) {
+        match self {
+            Self::Behind(position) => {
+                position.cursor.clear();
+                position.cursor.push_str(entry.cursor);
+                position.time_us = entry.time_us;
+            }
+            Self::Now | Self::Since(_) => {
+                *self = Self::Behind(Position {
+                    cursor: entry.cursor.to_owned(),
+                    time_us: entry.time_us,
+                });
+            }
+        }
+    }
+}
+
 /// How it is with the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -72,7 +90,7 @@ pub struct Counts {
     pub entries: u64,
     /// Those of them that were too long, of which only the beginning was handed on.
     pub cut: u64,
-    /// What `journalctl` wrote that was no entry, or longer than any.
+    /// What `journalctl` wrote that was no entry.
     pub unreadable: u64,
     /// Messages that journald dropped, because there were too many of them (`RateLimitBurst=`).
     pub suppressed: u64,
@@ -94,7 +112,9 @@ pub struct Journal {
     matches: Vec<Matches>,
     from: From,
     follower: Option<Follower>,
-    splitter: Splitter,
+    export: Export,
+    /// The line of the entry that is handed on.
+    line: Vec<u8>,
     state: State,
     counts: Counts,
     complaint: String,
@@ -112,10 +132,11 @@ impl Journal {
     pub fn new(program: &Path, matches: Vec<Matches>, from: From) -> Self {
         Self {
             program: program.to_path_buf(),
+            export: Export::of(entry::names(&matches)),
+            line: Vec::new(),
             matches,
             from,
             follower: None,
-            splitter: Splitter::of(MOST_JSON_BYTES),
             state: State::Ended("it was not begun yet".to_owned()),
             counts: Counts::default(),
             complaint: String::new(),
@@ -142,7 +163,7 @@ impl Journal {
 
     /// Hands on the entries that came, of `most` bytes or a little more. `now_ms` is in milliseconds of
     /// a clock that only goes forward.
-    pub fn read(&mut self, now_ms: i64, most: usize, each: &mut dyn FnMut(&Entry)) -> Rest {
+    pub fn read(&mut self, now_ms: i64, most: usize, each: &mut dyn FnMut(&Entry<'_>)) -> Rest {
         if self.follower.is_none() {
             if now_ms < self.again_ms {
                 return Rest::Nothing;
@@ -162,7 +183,11 @@ impl Journal {
                 }
                 Ok(read) => {
                     left = left.saturating_sub(read);
-                    self.take(read, each);
+                    if self.take(read, each).is_err() {
+                        self.complaint = "what it writes is no journal".to_owned();
+                        self.end(now_ms);
+                        return Rest::Nothing;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Rest::Nothing,
@@ -197,9 +222,10 @@ impl Journal {
         self.counts
     }
 
-    fn take(&mut self, read: usize, each: &mut dyn FnMut(&Entry)) {
+    fn take(&mut self, read: usize, each: &mut dyn FnMut(&Entry<'_>)) -> Result<(), Broken> {
         let Self {
-            splitter,
+            export,
+            line,
             buffer,
             matches,
             counts,
@@ -208,23 +234,24 @@ impl Journal {
             pause_ms,
             ..
         } = self;
-        splitter.push(&buffer[..read], |json| {
-            let Some(entry) = Entry::parse(json) else {
+        let read = export.push(&buffer[..read], |names, fields| {
+            let Some(entry) = Entry::of(names, fields, line) else {
                 counts.unreadable += 1;
                 return;
             };
-            if let From::Behind(last) = &*from
-                && *is_cursor_refused
-                && entry.time_us <= last.time_us
-            {
-                return;
+            if let From::Behind(last) = &*from {
+                let is_known = if *is_cursor_refused {
+                    entry.time_us <= last.time_us
+                } else {
+                    entry.cursor == last.cursor
+                };
+                if is_known {
+                    return;
+                }
             }
             *is_cursor_refused = false;
             *pause_ms = PAUSE_MS.0;
-            *from = From::Behind(Position {
-                cursor: entry.cursor.clone(),
-                time_us: entry.time_us,
-            });
+            from.go_behind(&entry);
             if let Some(number) = entry.suppressed() {
                 counts.suppressed += number;
             }
@@ -234,6 +261,8 @@ impl Journal {
                 each(&entry);
             }
         });
+        counts.unreadable += export.take_unreadable();
+        read
     }
 
     fn begin(&mut self, now_ms: i64) {
@@ -250,6 +279,8 @@ impl Journal {
             for fd in [entries.as_fd(), complaints.as_fd()] {
                 fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             }
+            // The two take turns less often. Where the kernel has no such room, it goes on as it is.
+            fcntl(&entries, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap_or_default();
             Ok(Follower {
                 child,
                 entries,
@@ -275,21 +306,7 @@ impl Journal {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        let mut fields: Vec<&str> = FIELDS.to_vec();
-        for field in self.matches.iter().flat_map(Matches::fields) {
-            if !fields.contains(&field) {
-                fields.push(field);
-            }
-        }
-        command
-            .args([
-                "--follow",
-                "--no-pager",
-                "--quiet",
-                "--all",
-                "--output=json",
-            ])
-            .arg(format!("--output-fields={}", fields.join(",")));
+        command.arg("--follow").args(form(self.export.names()));
         match &self.from {
             From::Now => command.arg("--lines=0"),
             From::Since(seconds) => command.args(["--no-tail", &format!("--since=@{seconds}")]),
@@ -298,7 +315,8 @@ impl Journal {
                 command.args(["--no-tail", &format!("--since=@{seconds}")])
             }
             From::Behind(position) => {
-                command.args(["--no-tail", &format!("--after-cursor={}", position.cursor)])
+                // Not `--after-cursor`: where that entry is deleted, it would leave out the one behind it.
+                command.args(["--no-tail", &format!("--cursor={}", position.cursor)])
             }
         };
         if !self.matches.is_empty() {
@@ -314,7 +332,7 @@ impl Journal {
     }
 
     fn end(&mut self, now_ms: i64) {
-        self.splitter.end();
+        self.export.end();
         let Some(mut follower) = self.follower.take() else {
             return;
         };
@@ -343,20 +361,19 @@ fn end_with_us() -> io::Result<()> {
     )?)
 }
 
-/// Arguments that say how an entry is written. Without `--all` a long field would be left out, which
-/// would be a way to hide.
-fn form(matches: &[Matches]) -> Vec<String> {
-    let mut fields: Vec<&str> = FIELDS.to_vec();
-    for field in matches.iter().flat_map(Matches::fields) {
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
-    let mut arguments = ["--no-pager", "--quiet", "--all", "--output=json"]
-        .map(str::to_owned)
-        .to_vec();
-    arguments.push(format!("--output-fields={}", fields.join(",")));
-    arguments
+/// Arguments that say how an entry is written: JSON takes `journalctl` two to three times as long. Without
+/// `--all` a long field would be left out, which would be a way to hide.
+fn form(names: &[String]) -> [String; 5] {
+    // What begins like this comes in any case.
+    let fields = names.iter().filter(|name| !name.starts_with("__"));
+    let fields: Vec<&str> = fields.map(String::as_str).collect();
+    [
+        "--no-pager".to_owned(),
+        "--quiet".to_owned(),
+        "--all".to_owned(),
+        "--output=export".to_owned(),
+        format!("--output-fields={}", fields.join(",")),
+    ]
 }
 
 impl Drop for Journal {

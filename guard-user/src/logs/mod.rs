@@ -4,6 +4,7 @@
 mod checkpoint;
 pub mod docker;
 mod entry;
+mod export;
 pub mod file;
 pub mod journal;
 mod line;

@@ -182,7 +182,7 @@ fn wrong_value(failure: &Failure, key: &str, value: &Value) -> Option<String> {
             Some(Value::String(if is_same { named.to_owned() } else { id }))
         }
         "attempts" => Some(Value::from(failure.attempts)),
-        "users" => Some(Value::from(failure.users.clone())),
+        "users" => Some(Value::from(failure.users.to_vec())),
         _ => group(key),
     };
     let sorted = |value: &Value| {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Background, Folder, Namespace, Syslog, finish, until};
+use super::{Background, Folder, LogDaemon, Namespace, finish, until};
 use crate::require;
 
 /// Hides from the rest of the machine what servers write outside of their folder: /run, /var/log.
@@ -50,27 +50,31 @@ fn privately(namespace: &Namespace, folder: &Folder, program: &str) -> Command {
     command
 }
 
-impl Syslog {
-    /// The command, with this one where it writes its log.
-    fn heard_by(&self, namespace: &Namespace, folder: &Folder, command: &Command) -> Command {
-        let dev = folder.join("dev");
-        std::fs::create_dir(&dev).expect("a folder");
-        let mut with = namespace.command("unshare");
-        with.args([
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            WITH_SYSLOG,
-        ])
-        .arg("sh")
-        .arg(dev)
-        .arg(self.socket())
-        .arg(command.get_program())
-        .args(command.get_args());
-        with
-    }
+/// The command, with this one where it writes its log.
+fn heard_by(
+    daemon: &dyn LogDaemon,
+    namespace: &Namespace,
+    folder: &Folder,
+    command: &Command,
+) -> Command {
+    let dev = folder.join("dev");
+    std::fs::create_dir(&dev).expect("a folder");
+    let mut with = namespace.command("unshare");
+    with.args([
+        "--mount",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        WITH_SYSLOG,
+    ])
+    .arg("sh")
+    .arg(dev)
+    .arg(daemon.socket())
+    .arg(command.get_program())
+    .args(command.get_args());
+    with
 }
 
 /// OpenSSH's server on port 22, which lets root in by a key that [`Sshd::client`] has.
@@ -90,16 +94,16 @@ impl Sshd {
         Self::with(namespace, None)
     }
 
-    /// The same with a log that [`Syslog`] writes, and with a question for a password that is never right.
+    /// The same with a log that somebody else writes, and with a question for a password that is never right.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn logging(namespace: &Namespace, syslog: &Syslog) -> Self {
+    pub fn logging(namespace: &Namespace, syslog: &dyn LogDaemon) -> Self {
         Self::with(namespace, Some(syslog))
     }
 
-    fn with(namespace: &Namespace, syslog: Option<&Syslog>) -> Self {
+    fn with(namespace: &Namespace, syslog: Option<&dyn LogDaemon>) -> Self {
         let folder = Folder::new();
         for key in ["host", "user"] {
             let mut keygen = Command::new("ssh-keygen");
@@ -126,12 +130,12 @@ impl Sshd {
         }
         command.arg("-f").arg(configuration);
         if let Some(syslog) = syslog {
-            command = syslog.heard_by(namespace, &folder, &command);
+            command = heard_by(syslog, namespace, &folder, &command);
         }
         let mut server = Background::start(&mut command, folder.join("sshd.log"));
         until("sshd to listen", || {
             server.assert_alive();
-            let said = syslog.map_or_else(|| server.said(), Syslog::said);
+            let said = syslog.map_or_else(|| server.said(), LogDaemon::said);
             said.contains("Server listening on 0.0.0.0")
         });
         Self { server, folder }

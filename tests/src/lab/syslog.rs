@@ -5,6 +5,14 @@ use std::{fs, path::PathBuf, process::Command};
 use super::{Background, Folder, until};
 use crate::require;
 
+/// Who listens to programs that log by `syslog(3)`.
+pub trait LogDaemon {
+    /// Where programs write.
+    fn socket(&self) -> PathBuf;
+    /// What was written so far.
+    fn said(&self) -> String;
+}
+
 /// A log of its own in `auth.log`.
 #[derive(Debug)]
 pub struct Syslog {
@@ -48,21 +56,19 @@ impl Syslog {
         }
     }
 
-    /// Where programs write.
-    #[must_use]
-    pub fn socket(&self) -> PathBuf {
-        self.folder.join("socket")
-    }
-
     /// The file.
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.folder.join("auth.log")
     }
+}
 
-    /// What it has written so far.
-    #[must_use]
-    pub fn said(&self) -> String {
+impl LogDaemon for Syslog {
+    fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+
+    fn said(&self) -> String {
         fs::read(self.log()).map_or_else(
             |_| String::new(),
             |bytes| String::from_utf8_lossy(&bytes).into_owned(),

@@ -3,7 +3,9 @@
 use std::{fs, process::Command};
 
 use guard_tests::{
-    lab::{Answer, GuardDaemon, Instance, Sshd, Syslog, Topology, mount_bpffs, until},
+    lab::{
+        Answer, GuardDaemon, Instance, LogDaemon as _, Sshd, Syslog, Topology, mount_bpffs, until,
+    },
     require,
 };
 

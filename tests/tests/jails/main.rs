@@ -4,6 +4,7 @@
 mod clock;
 mod commands;
 mod guilty;
+mod journald;
 mod logins;
 mod scene;
 mod sources;

@@ -172,9 +172,8 @@ fn the_journal_is_read_like_a_file_and_its_absence_is_a_state() {
             .expect("a time")
             .as_micros();
         format!(
-            "{{\"__CURSOR\":\"c{number}\",\"__REALTIME_TIMESTAMP\":\"{us}\",\"_SYSTEMD_UNIT\":\"{unit}\",\
-             \"_HOSTNAME\":\"srv\",\"SYSLOG_IDENTIFIER\":\"sshd\",\"_PID\":\"7\",\
-             \"MESSAGE\":\"Failed password for root from {source} port 1 ssh2\"}}\n"
+            "__CURSOR=c{number}\n__REALTIME_TIMESTAMP={us}\n_SYSTEMD_UNIT={unit}\n_HOSTNAME=srv\n\
+             SYSLOG_IDENTIFIER=sshd\n_PID=7\nMESSAGE=Failed password for root from {source} port 1 ssh2\n\n"
         )
     };
     let mut text = String::new();

@@ -1,4 +1,5 @@
-//! A19: a log that is written as fast as it can be read, and rotated in every way meanwhile.
+//! A19: a log and a journal that are written as fast as they can be read, and the log is rotated in every way
+//! meanwhile.
 
 use std::{
     fs::{self, File},
@@ -13,25 +14,35 @@ use std::{
 };
 
 use guard_tests::{
-    lab::{Answer, GuardDaemon, within},
+    lab::{Answer, GuardDaemon, Host, within},
     sshd_log,
 };
 use serde_json::Value;
 
-use crate::scene::{JAIL, PORT, Scene, is_long};
+use crate::{
+    endless::Endless,
+    scene::{PORT, Scene, cpu_seconds, is_long, peak_kb},
+};
 
 /// Most memory of the daemon, in KB.
 const MOST_KB: u64 = 128 * 1024;
 /// Longest until a command answers.
 const ANSWERS: Duration = Duration::from_secs(1);
-/// Longest from the attacker's last failure in the log to his first packet that is dropped.
+/// Longest from the moment when the attacker's last failure is read, of which the daemon tells once a second, to his
+/// first packet that is dropped; and from the moment when it is written, with a second's worth of others before it.
 const BANS: Duration = Duration::from_secs(5);
+const BANS_IN_ALL: Duration = Duration::from_secs(20);
 /// Lines in a piece.
 const PIECE: usize = 20_000;
 /// Most lines that wait to be read: more than a second's worth, so that the daemon is behind all the time.
 const AHEAD: u64 = 1_500_000;
+/// Between two looks at the daemon: an operator's, who watches closely. Each costs what lines could be read with.
+const LOOKS: Duration = Duration::from_millis(300);
 /// Fewest lines per second, on a machine whose other CPU writes them: a slow one, and one that nobody else uses.
 const FLOOR: f64 = 150_000.0;
+
+const FILE: &str = "[jail.sshd]\nenabled = true\nlogpath = \"LOG\"\nmaxretry = 5\nfindtime = \"10m\"\nbantime = \"1h\"\n";
+const JOURNAL: &str = "[jail.journal]\nfilter = \"sshd\"\njournal = \"_SYSTEMD_UNIT=ssh.service\"\nmaxretry = 5\nbantime = \"1h\"\n";
 
 /// Who writes the log, as fast as the daemon can read it.
 struct Log {
@@ -54,7 +65,8 @@ impl Log {
             piece += 1;
             let first = sshd_log::lines(piece * 10 + 5, 1);
             let mut file = self.file.lock().expect("the log");
-            file.write_all((first + &body).as_bytes()).expect("written");
+            file.write_all(first.as_bytes()).expect("written");
+            file.write_all(body.as_bytes()).expect("written");
             self.written.fetch_add(PIECE as u64, Ordering::Relaxed);
         }
     }
@@ -98,18 +110,21 @@ struct Seen {
     longest: Duration,
     lag_ms: u64,
     behind_bytes: u64,
+    /// Lines that were read.
+    read: u64,
 }
 
 impl Seen {
     /// Asks what an operator would, and lets the writer know how far the daemon is.
     fn look(&mut self, scene: &Scene, log: &Log) {
-        for line in ["status", "jail status sshd", "jail status sshd --json"] {
+        for line in ["status", "jail status sshd --json"] {
             let ran = scene.guardctl(line).ok();
             self.longest = self.longest.max(ran.took);
             assert!(ran.took < ANSWERS, "{ran}");
             if line.ends_with("json") {
                 let jail = &ran.json()["jails"][0];
-                log.read.store(lines(jail), Ordering::Relaxed);
+                self.read = lines(jail);
+                log.read.store(self.read, Ordering::Relaxed);
                 self.lag_ms = self.lag_ms.max(number(&jail["lag_ms"]));
                 self.behind_bytes = self.behind_bytes.max(number(&jail["behind_bytes"]));
             }
@@ -127,21 +142,31 @@ fn lines(jail: &Value) -> u64 {
     number(&jail["counts"]["lines"])
 }
 
-/// The most memory that a process ever had, in KB.
-pub(crate) fn peak_kb(id: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let word = line.and_then(|line| line.split_whitespace().next());
-    word.and_then(|word| word.parse().ok())
-        .expect("a number of KB")
+#[test]
+fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
+    flood(false);
 }
 
 #[test]
-fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
-    let Some(scene) = Scene::with(JAIL) else {
+fn a_flooded_log_beside_a_flooded_journal_is_read_once_and_both_attackers_are_banned() {
+    flood(true);
+}
+
+fn flood(has_journal: bool) {
+    let jails = if has_journal {
+        format!("{FILE}{JOURNAL}")
+    } else {
+        FILE.to_owned()
+    };
+    let Some(scene) = Scene::with(&jails) else {
         return;
     };
-    let daemon = GuardDaemon::start(&scene.guard);
+    let endless = has_journal.then(|| Endless::in_folder(&scene.guard.folder().join("bin")));
+    let mut command = scene.guard.command(&["daemon"]);
+    if let Some(endless) = &endless {
+        command.env("PATH", endless.search_path());
+    }
+    let daemon = GuardDaemon::start_as(&scene.guard, &mut command);
     let attacker = &scene.lab.attacker;
     assert!(scene.is_attacker_let_in());
     let log = Log {
@@ -151,6 +176,7 @@ fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
         is_over: AtomicBool::new(false),
     };
     let lasts = Duration::from_secs(if is_long() { 30 } else { 8 });
+    let spent_before = cpu_seconds(daemon.id());
     let begun = Instant::now();
     let mut seen = Seen::default();
     let mut banned_after = None;
@@ -170,27 +196,32 @@ fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
                 begun.elapsed() < lasts * 4,
                 "{rotated} rotations, {banned_after:?}"
             );
+            let looked = Instant::now();
             seen.look(&scene, &log);
             if banned_after.is_none() && begun.elapsed() > lasts / 4 {
                 log.append(&sshd_log::failures(&attacker.v4.to_string(), 5));
-                let written = Instant::now();
-                let silent = within(BANS * 2, || {
-                    seen.look(&scene, &log);
-                    (attacker.ask_udp(scene.lab.srv.v4, PORT) == Answer::Silence)
-                        .then(|| written.elapsed())
-                });
-                banned_after =
-                    Some(silent.unwrap_or_else(|| panic!("never banned: {}", daemon.said())));
+                if let Some(endless) = &endless {
+                    endless.attack(&attacker.v6.to_string());
+                }
+                banned_after = Some(until_banned(&scene, &log, &mut seen, &daemon, has_journal));
             } else if begun.elapsed() > lasts * (rotated + 1) / 7 {
                 rotations[rotated as usize % 3](&log, &scene);
                 rotated += 1;
             }
+            thread::sleep(LOOKS.saturating_sub(looked.elapsed()));
+        }
+        if let Some(endless) = &endless {
+            endless.stop();
         }
         drop(over);
     });
     let took = begun.elapsed();
-    let written = log.written.load(Ordering::Relaxed);
     let read_by_then = lines(&scene.status());
+    let spent = cpu_seconds(daemon.id()) - spent_before;
+    let entries_by_then = endless
+        .as_ref()
+        .map_or(0, |_| lines(&scene.jail("journal")));
+    let written = log.written.load(Ordering::Relaxed);
 
     let caught_up = within(Duration::from_secs(30), || {
         let jail = scene.status();
@@ -211,16 +242,30 @@ fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
         (lines > written).then_some(lines)
     });
     assert_eq!(one_more, Some(written + 1));
+    if let Some(endless) = &endless {
+        endless.assert_read(|| lines(&scene.jail("journal")));
+    }
 
-    let banned_after = banned_after.expect("banned");
+    let (read_after, banned_after) = banned_after.expect("banned");
     let peak = peak_kb(daemon.id());
-    let speed = read_by_then as f64 / took.as_secs_f64();
+    let per_second = |count: u64| count as f64 / took.as_secs_f64();
+    let speed = per_second(read_by_then + entries_by_then);
     println!(
-        "{written} lines in {took:.1?}, {rotated} rotations: {speed:.0} lines/s were read; banned after {banned_after:?}; \
-         at most {} ms and {} bytes behind; slowest command {:?}; {peak} KB of memory",
-        seen.lag_ms, seen.behind_bytes, seen.longest
+        "{took:.1?}, {rotated} rotations: {speed:.0} lines/s were read and judged, {:.0} of a file ({written} in all) and \
+         {:.0} of the journal; {:.2} µs of CPU each; the attack \
+         was read {read_after:.1?} and banned {banned_after:.1?} after it was written; at most {} ms and {} bytes behind; \
+         slowest command {:?}; {peak} KB of memory",
+        per_second(read_by_then),
+        per_second(entries_by_then),
+        spent * 1e6 / (read_by_then + entries_by_then) as f64,
+        seen.lag_ms,
+        seen.behind_bytes,
+        seen.longest
     );
-    assert!(banned_after < BANS, "{banned_after:?}");
+    assert!(
+        banned_after - read_after < BANS,
+        "{read_after:?} {banned_after:?}"
+    );
     assert!(peak < MOST_KB, "{peak} KB");
     assert!(
         seen.lag_ms > 0 && seen.behind_bytes > 0,
@@ -228,6 +273,33 @@ fn a_flooded_log_that_is_rotated_is_read_once_and_its_attacker_is_banned() {
     );
     assert!(speed > FLOOR, "{speed:.0} lines/s");
     scene.assert_friend_gets_in();
+}
+
+/// How long it takes until the attack on the log is read, and until the attacker, and that of the journal, gets no
+/// answer any more.
+fn until_banned(
+    scene: &Scene,
+    log: &Log,
+    seen: &mut Seen,
+    daemon: &GuardDaemon,
+    has_journal: bool,
+) -> (Duration, Duration) {
+    let (written, lines) = (Instant::now(), log.written.load(Ordering::Relaxed));
+    let attacker: &Host = &scene.lab.attacker;
+    let is_silent = |to| attacker.ask_udp(to, PORT) == Answer::Silence;
+    let mut read_after = None;
+    let silent = within(BANS_IN_ALL, || {
+        seen.look(scene, log);
+        if seen.read >= lines {
+            read_after.get_or_insert(written.elapsed());
+        }
+        let is_banned =
+            is_silent(scene.lab.srv.v4) && (!has_journal || is_silent(scene.lab.srv.v6));
+        is_banned.then(|| written.elapsed())
+    });
+    let silent = silent.unwrap_or_else(|| panic!("never banned: {}", daemon.said()));
+    // What is not told yet was read before the ban.
+    (read_after.unwrap_or(silent), silent)
 }
 
 /// Tells the writer that it is over, also when a judgement fails.

@@ -8,20 +8,17 @@ use std::{
 };
 
 use guard_tests::{
-    lab::{Answer, GuardDaemon, within},
+    lab::{Answer, GuardDaemon, Journald, within},
     sshd_log,
 };
 
-use crate::{
-    flood::peak_kb,
-    scene::{PORT, Scene, is_long},
-};
+use crate::scene::{PORT, Scene, is_long, peak_kb};
 
 const JAIL: &str =
     "[jail.sshd]\nenabled = true\njournal = \"_SYSTEMD_UNIT=ssh.service\"\nmaxretry = 5\n";
 /// Entries that it writes each time that it is begun.
 const ENTRIES: usize = 100_000;
-/// Fewest entries per second; each is ten times the work of a line.
+/// Fewest entries per second.
 const FLOOR: f64 = 20_000.0;
 
 #[test]
@@ -87,9 +84,7 @@ fn a_flooded_journal_is_read_once_and_its_attacker_is_banned() {
     let begins: Vec<&str> = arguments.lines().collect();
     assert!(begins.len() > turns, "{}", begins.len());
     assert!(
-        begins[1..]
-            .iter()
-            .all(|line| line.contains("--after-cursor=")),
+        begins[1..].iter().all(|line| line.contains("--cursor=")),
         "{arguments}"
     );
     let peak = peak_kb(daemon.id());
@@ -103,4 +98,60 @@ fn a_flooded_journal_is_read_once_and_its_attacker_is_banned() {
     assert!(peak < 128 * 1024, "{peak} KB");
     assert!(longest < Duration::from_secs(1), "{longest:?}");
     assert!(speed > FLOOR, "{speed:.0} entries/s");
+}
+
+/// Entries of a real journal.
+const REAL: usize = 60_000;
+/// Fewest of them per second; journalctl takes most of the time.
+const REAL_FLOOR: f64 = 10_000.0;
+
+#[test]
+fn a_real_journal_is_read_about_as_fast_as_journalctl_writes_it() {
+    if !Journald::is_possible() {
+        return;
+    }
+    let jail = "[jail.sshd]\nenabled = true\njournal = \"SYSLOG_IDENTIFIER=sshd\"\nmaxretry = 5\n";
+    let Some(scene) = Scene::with(jail) else {
+        return;
+    };
+    let entries = if is_long() { 5 * REAL } else { REAL };
+    let journald = Journald::start("RateLimitIntervalSec=0\nRateLimitBurst=0\n");
+    for message in sshd_log::messages(0, entries) {
+        let fields =
+            format!("SYSLOG_IDENTIFIER=sshd\nSYSLOG_FACILITY=10\nPRIORITY=6\nMESSAGE={message}\n");
+        journald.send(fields.as_bytes());
+    }
+    // It is asked by a program that waits until everything is written.
+    drop(journald.journalctl(&["--sync"]).ok());
+    let alone = journald.journalctl(&[
+        "--quiet",
+        "--all",
+        "--output=export",
+        "SYSLOG_IDENTIFIER=sshd",
+    ]);
+    assert_eq!(alone.stdout.matches("\nMESSAGE=").count(), entries);
+    let alone = entries as f64 / alone.took.as_secs_f64();
+
+    let launcher = journald.launcher();
+    let launcher: Vec<&str> = launcher.iter().map(String::as_str).collect();
+    let mut command = scene.guard.command_behind(&launcher, &["daemon"]);
+    let begun = Instant::now();
+    let daemon = GuardDaemon::start_as(&scene.guard, &mut command);
+    let all = within(Duration::from_secs(60), || {
+        let lines = scene.status()["counts"]["lines"].as_u64().unwrap_or(0);
+        (lines >= entries as u64).then_some(lines)
+    });
+    let took = begun.elapsed();
+    assert_eq!(
+        all,
+        Some(entries as u64),
+        "{}\n{}",
+        scene.status(),
+        daemon.said()
+    );
+    let speed = entries as f64 / took.as_secs_f64();
+    println!(
+        "{entries} entries of a real journal in {took:.1?}: {speed:.0}/s; journalctl alone, into a file: {alone:.0}/s"
+    );
+    assert!(speed > REAL_FLOOR, "{speed:.0} entries/s");
 }

@@ -2,6 +2,7 @@
 //! that are damaged.
 
 mod damage;
+mod endless;
 mod flood;
 mod full;
 mod journal;

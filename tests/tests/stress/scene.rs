@@ -50,7 +50,7 @@ impl Scene {
         File::create(&log).expect("a log");
         let jails = scene.guard.etc().join("jails.d");
         fs::create_dir_all(&jails).expect("a folder");
-        let text = jail.replace("LOG", &log.display().to_string());
+        let text = jail.replace("\"LOG\"", &format!("\"{}\"", log.display()));
         fs::write(jails.join("stress.toml"), text).expect("a jail");
         before(&scene.guard);
         drop(scene.guardctl("enable").ok());
@@ -82,7 +82,14 @@ impl Scene {
 
     /// What `jail status` says of the jail.
     pub(crate) fn status(&self) -> Value {
-        self.guardctl("jail status sshd --json").ok().json()["jails"][0].clone()
+        self.jail("sshd")
+    }
+
+    /// The same of another. A jail whose log is not there yet is told with exit 8.
+    pub(crate) fn jail(&self, name: &str) -> Value {
+        let ran = self.guardctl(&format!("jail status {name} --json"));
+        assert!(matches!(ran.code, Some(0 | 8)), "{ran}");
+        ran.json()["jails"][0].clone()
     }
 
     /// Everybody who is banned, in order.
@@ -138,6 +145,26 @@ impl Scene {
 
 pub(crate) fn is_long() -> bool {
     std::env::var_os("GUARD_LONG").is_some()
+}
+
+/// The most memory that a process ever had, in KB.
+pub(crate) fn peak_kb(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let word = line.and_then(|line| line.split_whitespace().next());
+    word.and_then(|word| word.parse().ok())
+        .expect("a number of KB")
+}
+
+/// CPU time that a process has had, all its threads together.
+pub(crate) fn cpu_seconds(id: u32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("its threads");
+    let spent = threads.flatten().map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        let word = text.split(' ').next().unwrap_or_default();
+        word.parse::<f64>().unwrap_or_default() / 1e9
+    });
+    spent.sum()
 }
 
 /// Numbers that look random (xorshift).

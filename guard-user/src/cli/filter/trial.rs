@@ -170,7 +170,7 @@ fn journal(
         report.cut += u64::from(entry.is_cut);
         judge(
             filter,
-            &entry.line,
+            entry.line,
             Stamp::Known(entry.time_ms),
             &mut report,
             wanted,

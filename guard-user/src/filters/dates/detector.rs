@@ -93,11 +93,15 @@ impl Detector {
         if text.is_empty() {
             return None;
         }
-        // Lines come by the thousand in a second. What the date leaves out is filled in from today,
-        // so a time is not remembered for longer than that.
+        // Lines come by the thousand in a second, and fractions of one are not counted. What the date leaves
+        // out is filled in from today, so a time is not remembered for longer than a minute.
+        let (head, tail) = match cut.list {
+            List::Frequent => frequent::without_fraction(text),
+            List::Anchored | List::Free => (text, ""),
+        };
         let minute = now_ms / 60_000;
         if let Some((last, at, time)) = &*self.last.borrow()
-            && last == text
+            && last.strip_prefix(head) == Some(tail)
             && *at == minute
         {
             return *time;
@@ -107,7 +111,7 @@ impl Detector {
             List::Free => &self.free,
         };
         let time = several.as_ref()?.time(line, now_ms, &self.zone);
-        *self.last.borrow_mut() = Some((text.to_owned(), minute, time));
+        *self.last.borrow_mut() = Some((format!("{head}{tail}"), minute, time));
         time
     }
 }

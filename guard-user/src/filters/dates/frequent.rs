@@ -10,6 +10,17 @@ pub(super) fn end_of_date(line: &[u8]) -> Option<usize> {
     }
 }
 
+/// What stands before and behind the fraction of a second of such a date.
+pub(super) fn without_fraction(date: &str) -> (&str, &str) {
+    match date.split_once(['.', ',']) {
+        Some((head, behind)) => (
+            head,
+            behind.trim_start_matches(|c: char| c.is_ascii_digit()),
+        ),
+        None => (date, ""),
+    }
+}
+
 /// `Mmm dd HH:MM:SS `, and no year behind it.
 fn syslog(line: &[u8]) -> Option<usize> {
     let head: &[u8; 17] = line.first_chunk()?;
@@ -99,4 +110,25 @@ fn is_clock(text: &[u8]) -> bool {
     );
     let sixty = |at: usize| matches!((text[at], text[at + 1]), (b'0'..=b'5', b'0'..=b'9'));
     hour && text[2] == b':' && sixty(3) && text[5] == b':' && sixty(6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_the_same_second_are_the_same_without_their_fraction() {
+        for (date, parts) in [
+            ("Aug 14 10:00:00", ("Aug 14 10:00:00", "")),
+            ("2005-08-14T10:00:00Z", ("2005-08-14T10:00:00Z", "")),
+            ("2005-08-14 10:00:00,123", ("2005-08-14 10:00:00", "")),
+            (
+                "2005-08-14T10:00:00.123456+02:00",
+                ("2005-08-14T10:00:00", "+02:00"),
+            ),
+            ("2005-08-14T10:00:00.1Z", ("2005-08-14T10:00:00", "Z")),
+        ] {
+            assert_eq!(without_fraction(date), parts, "{date}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
+    hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState},
     sync::Arc,
 };
 
@@ -28,7 +28,7 @@ struct Connection {
     /// Shared with the failures that were told.
     groups: Arc<Groups>,
     /// Users, once there are two.
-    users: Vec<String>,
+    users: Arc<Vec<String>>,
     /// Lines of failures.
     matches: u32,
     /// Lines that were marked as no failure.
@@ -39,101 +39,113 @@ struct Connection {
     came: i64,
 }
 
+/// Numbers that are hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Number(u64);
+
+impl Hasher for Number {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+type ByNumber = HashMap<u64, Connection, BuildHasherDefault<Number>>;
+
 /// Connections by the number of their name. Two maps bound them without a queue: when the newer one is full, it becomes the
 /// older one, and what was there and in nobody's way is forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    newer: HashMap<u64, Connection>,
-    older: HashMap<u64, Connection>,
+    newer: ByNumber,
+    older: ByNumber,
     /// Makes numbers of names, with keys that nobody knows: no two of ten thousand names that
     /// anybody could choose have the same.
     numbers: RandomState,
+    nobody: Arc<Vec<String>>,
+    /// Memory for texts that is used again.
+    spare: String,
+}
+
+/// A line that a pattern matched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matched {
+    pub(super) pattern: usize,
+    pub(super) lines: u32,
+    pub(super) time_ms: Option<i64>,
+    pub(super) now_ms: i64,
 }
 
 impl Connections {
-    /// Makes of a match what it means together with what is known of its connection.
-    pub(super) fn settle(
-        &mut self,
-        pattern: usize,
-        mut groups: Groups,
-        lines: u32,
-        time_ms: Option<i64>,
-        now_ms: i64,
-    ) -> Outcome {
+    /// Makes of a match what it means together with what is known of its connection. What is left in `groups` is
+    /// of no use.
+    pub(super) fn settle(&mut self, groups: &mut Groups, line: Matched) -> Outcome {
         let is_over = groups.take(found::FORGET);
         let is_gained = groups.holds(found::GAINED);
         if is_gained && !groups.holds(found::NOFAIL) {
             // A success is no failure.
             groups.set(found::NOFAIL, "gained");
         }
-        let mut line = Connection {
-            groups: Arc::new(groups),
-            users: Vec::new(),
-            matches: 0,
-            unfailed: 0,
-            is_pending: false,
-            came: now_ms,
-        };
-        let Some(id) = line.groups.get(found::CONNECTION) else {
-            if line.groups.holds(found::NOFAIL) {
+        let Some(name) = groups.get(found::CONNECTION) else {
+            if groups.holds(found::NOFAIL) {
                 return Outcome::Pending;
             }
-            line.matches = lines;
-            return match verdict::host(&line.groups) {
-                Some(host) => Outcome::Failure(line.failure(host, time_ms, pattern)),
-                None => Outcome::None,
+            let Some(host) = verdict::host(groups) else {
+                return Outcome::None;
             };
+            let mut connection = self.begun_by(groups, line);
+            connection.matches = line.lines;
+            return Outcome::Failure(connection.failure(host, line));
         };
-        let id = self.numbers.hash_one(id);
-        let known = self.take(id, now_ms);
-        let mut is_unfailed = line.groups.holds(found::NOFAIL);
-        let mut connection = match known {
+        let id = self.numbers.hash_one(name);
+        if let Some(known) = self.newer.get_mut(&id).filter(|known| known.is_young(line)) {
+            known.join(groups, is_gained, &mut self.spare);
+            let outcome = known.judge(groups, line, (is_gained, is_over));
+            if is_over {
+                self.newer.remove(&id);
+            }
+            return outcome;
+        }
+        self.newer.remove(&id);
+        let older = self.older.remove(&id);
+        let mut connection = match older.filter(|known| known.is_young(line)) {
             Some(mut known) => {
-                known.join(&line, is_gained);
+                known.join(groups, is_gained, &mut self.spare);
                 known
             }
-            None => line,
+            // Its end, and all that is known of it is no failure.
+            None if is_over && groups.holds(found::NOFAIL) => return Outcome::Pending,
+            None => self.begun_by(groups, line),
         };
-        let mut adds_line = !is_gained;
-        let was_pending = std::mem::take(&mut connection.is_pending);
-        if was_pending || connection.users.len() > 1 {
-            // A failure that was waiting for its host, or a second user: it counts.
-            let groups = Arc::make_mut(&mut connection.groups);
-            groups.remove(found::NOFAIL);
-            groups.remove(found::GAINED);
-            is_unfailed = false;
-            adds_line = true;
-        }
-        if !is_unfailed {
-            connection.matches += std::mem::take(&mut connection.unfailed);
-            connection.matches += if adds_line { lines } else { 0 };
-        } else if !is_over {
-            connection.unfailed += lines;
-        }
-        let outcome = if connection.groups.holds(found::NOFAIL) {
-            Outcome::Pending
-        } else if let Some(host) = verdict::host(&connection.groups) {
-            Outcome::Failure(connection.failure(host, time_ms, pattern))
-        } else {
-            connection.is_pending = true;
-            Outcome::Pending
-        };
+        let outcome = connection.judge(groups, line, (is_gained, is_over));
         if !is_over {
             self.put(id, connection);
         }
         outcome
     }
 
+    fn begun_by(&self, groups: &Groups, line: Matched) -> Connection {
+        Connection {
+            groups: Arc::new(groups.clone()),
+            users: Arc::clone(&self.nobody),
+            matches: 0,
+            unfailed: 0,
+            is_pending: false,
+            came: line.now_ms,
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
         self.newer.len() + self.older.len()
-    }
-
-    fn take(&mut self, id: u64, now_ms: i64) -> Option<Connection> {
-        let newer = self.newer.remove(&id);
-        let found = newer.or_else(|| self.older.remove(&id))?;
-        // A clock that was set back leaves entries of the future, which are no older for it.
-        (now_ms - found.came < LIFETIME_MS).then_some(found)
     }
 
     fn put(&mut self, id: u64, connection: Connection) {
@@ -147,25 +159,26 @@ impl Connections {
 }
 
 impl Connection {
-    fn add_user(&mut self, user: &str) {
-        if self.users.len() < MAX_USERS && !self.users.iter().any(|known| known == user) {
-            self.users.push(user.to_owned());
+    /// A clock that was set back leaves entries of the future, which are no older for it.
+    fn is_young(&self, line: Matched) -> bool {
+        line.now_ms - self.came < LIFETIME_MS
+    }
+
+    fn add_user(users: &mut Arc<Vec<String>>, user: Option<&str>) {
+        let Some(user) = user.filter(|user| !user.is_empty()) else {
+            return;
+        };
+        if users.len() < MAX_USERS && !users.iter().any(|known| known == user) {
+            Arc::make_mut(users).push(user.to_owned());
         }
     }
 
     /// Adds a line to what is known.
-    fn join(&mut self, line: &Self, is_gained: bool) {
-        let named = |groups: &Groups| {
-            let user = groups.get(found::USER).filter(|user| !user.is_empty());
-            user.map(str::to_owned)
-        };
-        if self.groups.get(found::USER) != line.groups.get(found::USER) {
-            for user in [named(&self.groups), named(&line.groups)]
-                .into_iter()
-                .flatten()
-            {
-                self.add_user(&user);
-            }
+    fn join(&mut self, line: &Groups, is_gained: bool, spare: &mut String) {
+        let (before, now) = (self.groups.get(found::USER), line.get(found::USER));
+        if before != now {
+            Self::add_user(&mut self.users, before);
+            Self::add_user(&mut self.users, now);
         }
         let was_unfailed = self.groups.holds(found::NOFAIL) || self.groups.holds(found::GAINED);
         if is_gained {
@@ -176,19 +189,55 @@ impl Connection {
             self.matches = 0;
         }
         let told = [found::NOFAIL, found::GAINED];
-        self.groups = Arc::new(self.groups.updated(&line.groups, &told));
+        Arc::make_mut(&mut self.groups).update(line, &told, spare);
     }
 
-    fn failure(&self, host: Host, time_ms: Option<i64>, pattern: usize) -> Failure {
+    /// What it comes to with the line that was joined last.
+    fn judge(
+        &mut self,
+        groups: &Groups,
+        line: Matched,
+        (is_gained, is_over): (bool, bool),
+    ) -> Outcome {
+        let mut is_unfailed = groups.holds(found::NOFAIL);
+        let mut adds_line = !is_gained;
+        let was_pending = std::mem::take(&mut self.is_pending);
+        if was_pending || self.users.len() > 1 {
+            // A failure that was waiting for its host, or a second user: it counts.
+            let groups = Arc::make_mut(&mut self.groups);
+            groups.remove(found::NOFAIL);
+            groups.remove(found::GAINED);
+            is_unfailed = false;
+            adds_line = true;
+        }
+        if !is_unfailed {
+            self.matches += std::mem::take(&mut self.unfailed);
+            self.matches += if adds_line { line.lines } else { 0 };
+        } else if !is_over {
+            self.unfailed += line.lines;
+        }
+        if self.groups.holds(found::NOFAIL) {
+            return Outcome::Pending;
+        }
+        match verdict::host(&self.groups) {
+            Some(host) => Outcome::Failure(self.failure(host, line)),
+            None => {
+                self.is_pending = true;
+                Outcome::Pending
+            }
+        }
+    }
+
+    fn failure(&self, host: Host, line: Matched) -> Failure {
         let id = self.groups.get(found::ID);
         Failure {
             id: id.filter(|id| *id != host.to_string()).map(str::to_owned),
             host,
-            time_ms,
-            users: self.users.clone(),
+            time_ms: line.time_ms,
+            users: Arc::clone(&self.users),
             groups: Arc::clone(&self.groups),
             attempts: self.matches,
-            pattern,
+            pattern: line.pattern,
         }
     }
 }

@@ -109,7 +109,7 @@ impl Groups {
     pub(super) fn new(names: &Arc<Names>) -> Self {
         Self {
             names: Arc::clone(names),
-            text: String::with_capacity(96),
+            text: String::new(),
             entries: SmallVec::new(),
         }
     }
@@ -198,23 +198,39 @@ impl Groups {
         self.get(name).is_some_and(|value| !value.is_empty())
     }
 
-    /// What is here, replaced by everything that `newer` has; without the groups that are left out.
-    /// The texts that nothing names any more go, or a long connection would grow without end. Who a newer
-    /// line names is the peer alone: process numbers are used again, by peers of other families.
-    pub(super) fn updated(&self, newer: &Self, left_out: &[u16]) -> Self {
-        let mut whole = Self::new(&self.names);
+    /// Replaces what is here by everything that `newer` has, and leaves these groups out. The texts that nothing
+    /// names any more go, or a long connection would grow without end. Who a newer line names is the peer alone:
+    /// process numbers are used again, by peers of other families.
+    pub(super) fn update(&mut self, newer: &Self, left_out: &[u16], spare: &mut String) {
         let names_a_peer = [IP4, IP6, DNS].iter().any(|name| newer.holds(*name));
-        for entry in &self.entries {
-            let is_former_peer = names_a_peer && [IP4, IP6, DNS, CIDR].contains(&entry.0);
-            let is_left_out = is_former_peer || left_out.contains(&entry.0);
-            if newer.get(entry.0).is_none() && !is_left_out {
-                whole.set(entry.0, self.text_of(*entry));
+        spare.clear();
+        // Both are shorter than 4 GB together: lines are.
+        let mut moved = |text: &str| {
+            let start = spare.len() as u32;
+            spare.push_str(text);
+            (start, spare.len() as u32)
+        };
+        let text = &self.text;
+        self.entries.retain(|(name, start, end)| {
+            let is_former_peer = names_a_peer && [IP4, IP6, DNS, CIDR].contains(name);
+            let is_kept = newer.get(*name).is_none() && !is_former_peer && !left_out.contains(name);
+            if is_kept {
+                (*start, *end) = moved(&text[*start as usize..*end as usize]);
             }
-        }
+            is_kept
+        });
         for entry in &newer.entries {
-            whole.set(entry.0, newer.text_of(*entry));
+            let (start, end) = moved(newer.text_of(*entry));
+            self.entries.push((entry.0, start, end));
         }
-        whole
+        self.text.clear();
+        self.text.push_str(spare);
+    }
+
+    /// Forgets all groups.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.entries.clear();
     }
 }
 

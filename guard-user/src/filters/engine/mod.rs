@@ -3,6 +3,7 @@
 mod connections;
 mod found;
 mod lines;
+mod starts;
 mod verdict;
 
 use std::{path::Path, sync::Arc};
@@ -15,10 +16,11 @@ use super::{
     dates::{Cut, Detector},
     pattern::{Lines, Outlines, Pattern, Spans, Text},
 };
-use connections::Connections;
+use connections::{Connections, Matched};
 pub use found::Groups;
 use found::{Named, Names};
 use lines::Buffer;
+use starts::Starts;
 pub use verdict::{Failure, Host, Outcome};
 
 /// A line without a date belongs to the date before it for this long.
@@ -51,17 +53,20 @@ pub struct Counts {
 pub struct Filter {
     definition: Definition,
     dates: Detector,
-    names: Arc<Names>,
     prefix: Option<(Pattern, Named)>,
     /// Tells in one look whether prefix and any failure could match.
     gate: Option<Outlines>,
     failures: Vec<(Pattern, Named)>,
+    /// Which of them can match a text that begins so.
+    starts: Starts,
     outlines: Outlines,
     candidates: PatternSet,
     ignored: Vec<Pattern>,
     connections: Connections,
     buffer: Buffer,
     last_ms: Option<i64>,
+    /// What the last line that matched was matched with.
+    groups: Groups,
     spans: Spans,
     prefix_spans: Spans,
     lossy: String,
@@ -73,9 +78,9 @@ pub struct Filter {
 enum Judged {
     Nothing,
     Ignored,
+    /// The groups are in `Filter::groups`.
     Matched {
         pattern: usize,
-        groups: Groups,
         lines: u32,
     },
 }
@@ -139,10 +144,11 @@ impl Filter {
             (pattern, named)
         };
         let prefix = prefix.map(&mut named);
-        let failures = failures.into_iter().map(&mut named).collect();
+        let failures: Vec<_> = failures.into_iter().map(&mut named).collect();
         Ok(Self {
             dates,
-            names: Arc::new(names),
+            groups: Groups::new(&Arc::new(names)),
+            starts: Starts::of(&failures),
             candidates: outlines.empty(),
             outlines,
             gate,
@@ -261,22 +267,22 @@ impl Filter {
             }
         };
         let has_buffer = self.buffer.spans_lines();
-        let (pattern, groups, lines) = match judged {
+        let (pattern, lines) = match judged {
             Judged::Nothing | Judged::Ignored if has_buffer => {
                 self.time(line, stamp, cut.as_ref(), now_ms);
                 return verdict::without_failure(&judged);
             }
             Judged::Nothing | Judged::Ignored => return verdict::without_failure(&judged),
-            Judged::Matched {
-                pattern,
-                groups,
-                lines,
-            } => (pattern, groups, lines),
+            Judged::Matched { pattern, lines } => (pattern, lines),
         };
         let time_ms = self.time(line, stamp, cut.as_ref(), now_ms);
-        let outcome = self
-            .connections
-            .settle(pattern, groups, lines, time_ms, now_ms);
+        let line = Matched {
+            pattern,
+            lines,
+            time_ms,
+            now_ms,
+        };
+        let outcome = self.connections.settle(&mut self.groups, line);
         match &outcome {
             Outcome::Failure(failure) => {
                 self.counts.failures += 1;
@@ -318,9 +324,7 @@ impl Filter {
             is_ascii: text.is_ascii(),
         });
         let judged = match judged {
-            Judged::Matched {
-                pattern, groups, ..
-            } => {
+            Judged::Matched { pattern, .. } => {
                 let (matched, lines) =
                     buffer.take(&self.spans, self.failures[pattern].0.matcher.names());
                 let text = Text {
@@ -330,11 +334,7 @@ impl Filter {
                 if self.is_ignored(text) {
                     Judged::Ignored
                 } else {
-                    Judged::Matched {
-                        pattern,
-                        groups,
-                        lines,
-                    }
+                    Judged::Matched { pattern, lines }
                 }
             }
             Judged::Nothing | Judged::Ignored => judged,
@@ -375,7 +375,8 @@ impl Filter {
             }
         }
         let mut has_candidates = false;
-        for number in 0..self.failures.len() {
+        for number in self.starts.of_text(content) {
+            let number = usize::from(*number);
             // Behind the gate most patterns fail at their first letters.
             let is_quick = self.gate.is_some() && self.failures[number].0.matcher.is_quick(content);
             if !is_quick {
@@ -401,27 +402,26 @@ impl Filter {
                     continue;
                 }
             }
-            let groups = self.groups(number, message, content);
+            self.note_groups(number, message, content);
             if !self.buffer.spans_lines() && !self.ignored.is_empty() && self.is_ignored(content) {
                 return Judged::Ignored;
             }
             return Judged::Matched {
                 pattern: number,
-                groups,
                 lines: 1,
             };
         }
         Judged::Nothing
     }
 
-    /// The named groups of prefix and failure; the latter's count where both have one.
-    fn groups(&self, failure: usize, message: Text<'_>, content: Text<'_>) -> Groups {
-        let mut groups = Groups::new(&self.names);
+    /// Keeps the named groups of prefix and failure; the latter's count where both have one.
+    fn note_groups(&mut self, failure: usize, message: Text<'_>, content: Text<'_>) {
+        self.groups.clear();
         if let Some((_, named)) = &self.prefix {
-            groups.add(named, &self.prefix_spans, message.text);
+            self.groups.add(named, &self.prefix_spans, message.text);
         }
-        groups.add(&self.failures[failure].1, &self.spans, content.text);
-        groups
+        self.groups
+            .add(&self.failures[failure].1, &self.spans, content.text);
     }
 
     fn is_ignored(&mut self, text: Text<'_>) -> bool {

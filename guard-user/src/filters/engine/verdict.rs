@@ -41,7 +41,7 @@ pub struct Failure {
     /// When, in milliseconds since 1970; none if no line said it.
     pub time_ms: Option<i64>,
     /// Every user that was tried on the connection, in their order, if there was more than one.
-    pub users: Vec<String>,
+    pub users: Arc<Vec<String>>,
     /// What `<F-ID>` captured, if it is not the host.
     pub id: Option<String>,
     /// Everything that was captured.

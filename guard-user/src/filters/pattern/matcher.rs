@@ -180,6 +180,12 @@ impl Matcher {
         text.is_ascii && self.quick.is_some()
     }
 
+    /// Can it match an ASCII text that begins with this byte?
+    pub(in crate::filters) fn may_begin_with(&self, byte: u8) -> bool {
+        let quick = self.quick.as_ref();
+        quick.is_none_or(|quick| quick.may_begin_with(byte))
+    }
+
     /// Does it need the engine that backtracks?
     pub(in crate::filters) fn is_backtracking(&self) -> bool {
         matches!(self.engine, Engine::Backtracking(_))
@@ -216,6 +222,7 @@ impl Matcher {
     }
 
     /// Finds the first match.
+    #[inline]
     pub(in crate::filters) fn find(
         &self,
         text: Text<'_>,
@@ -225,6 +232,11 @@ impl Matcher {
         if quick.is_some_and(|quick| !quick.may_begin(text.text.as_bytes())) {
             return Ok(false);
         }
+        self.find_whole(text, spans)
+    }
+
+    fn find_whole(&self, text: Text<'_>, spans: &mut Spans) -> Result<bool, TooLong> {
+        let quick = self.quick.as_ref().filter(|_| text.is_ascii);
         spans.slots.clear();
         spans.slots.resize(2 * self.names.len(), None);
         if let Some(quick) = quick {

@@ -2,6 +2,8 @@
 //! possibility after the other, which is several times faster than the engines of linear time on lines
 //! that match, and gives up after so many steps; then one of those decides. The result is the same.
 
+mod ahead;
+
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
@@ -16,8 +18,12 @@ const STEPS: usize = 500;
 pub(super) struct Quick {
     parts: Vec<Part>,
     sets: Vec<[bool; 256]>,
+    /// The byte that a set has not, if that is but one.
+    only_others: Vec<Option<u8>>,
     /// Bytes that a match can begin with.
     first: [bool; 256],
+    /// What every match begins with.
+    lead: Box<[u8]>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,15 +38,18 @@ enum Part {
         is_greedy: bool,
         follow: Follow,
     },
-    /// Go on at the first; if that fails, at the second.
-    Split(usize, usize),
+    /// Go on at the first; if that fails, at the second. What each can begin with is worked out later.
+    Split {
+        ways: [usize; 2],
+        begins: [Follow; 2],
+    },
     Jump(usize),
     Save(usize),
     Position(Look),
     Found,
 }
 
-/// What can come behind a run.
+/// What can come behind a run, or what a way can begin with.
 #[derive(Clone, Copy, Debug, Default)]
 struct Follow {
     /// Bytes.
@@ -49,6 +58,15 @@ struct Follow {
     may_end: bool,
     /// No byte that could be of the run itself: it ends where it must, or nowhere.
     is_other: bool,
+    /// The part behind, if that is a literal.
+    literal: Option<usize>,
+}
+
+fn split(first: usize, second: usize) -> Part {
+    Part::Split {
+        ways: [first, second],
+        begins: [Follow::default(); 2],
+    }
 }
 
 /// What to do when a possibility fails.
@@ -95,7 +113,9 @@ impl Quick {
         let mut quick = Self {
             parts: vec![Part::Save(0)],
             sets: Vec::new(),
+            only_others: Vec::new(),
             first: [false; 256],
+            lead: Box::default(),
         };
         quick.add(&hir)?;
         quick.parts.push(Part::Save(1));
@@ -145,10 +165,10 @@ impl Quick {
                 let (last, others) = branches.split_last()?;
                 let mut ends = Vec::new();
                 for branch in others {
-                    let split = self.push(Part::Split(0, 0))?;
+                    let at = self.push(split(0, 0))?;
                     self.add(branch)?;
                     ends.push(self.push(Part::Jump(0))?);
-                    self.parts[split] = Part::Split(split + 1, self.parts.len());
+                    self.parts[at] = split(at + 1, self.parts.len());
                 }
                 self.add(last)?;
                 for end in ends {
@@ -204,25 +224,25 @@ impl Quick {
         }
         let order = |inside: usize, outside: usize| {
             if is_greedy {
-                Part::Split(inside, outside)
+                split(inside, outside)
             } else {
-                Part::Split(outside, inside)
+                split(outside, inside)
             }
         };
         if max == usize::MAX {
-            let split = self.push(Part::Split(0, 0))?;
+            let at = self.push(split(0, 0))?;
             self.add(inner)?;
-            self.push(Part::Jump(split))?;
-            self.parts[split] = order(split + 1, self.parts.len());
+            self.push(Part::Jump(at))?;
+            self.parts[at] = order(at + 1, self.parts.len());
             return Some(());
         }
         let mut splits = Vec::new();
         for _ in min..max {
-            splits.push(self.push(Part::Split(0, 0))?);
+            splits.push(self.push(split(0, 0))?);
             self.add(inner)?;
         }
-        for split in splits {
-            self.parts[split] = order(split + 1, self.parts.len());
+        for at in splits {
+            self.parts[at] = order(at + 1, self.parts.len());
         }
         Some(())
     }
@@ -256,64 +276,30 @@ impl Quick {
         }
     }
 
-    /// Tells runs what can come behind them.
-    fn look_ahead(&mut self) {
-        for number in 0..self.parts.len() {
-            let Part::Run { set, .. } = self.parts[number] else {
-                continue;
-            };
-            let mut begin = Begin::default();
-            self.note_begin(number + 1, &mut begin);
-            let run = self.sets[set];
-            let is_other = run
-                .iter()
-                .zip(begin.bytes)
-                .all(|(is_run, is_behind)| !(*is_run && is_behind));
-            let set = self.set_of(|byte| begin.bytes[usize::from(byte)]);
-            if let Part::Run { follow, .. } = &mut self.parts[number] {
-                *follow = Follow {
-                    set,
-                    may_end: begin.may_end,
-                    is_other,
-                };
+    /// How long the run of bytes of this set is at the beginning of a text.
+    fn run(&self, set: usize, text: &[u8]) -> usize {
+        let end = match self.only_others[set] {
+            Some(other) => memchr::memchr(other, text),
+            None => {
+                let set = &self.sets[set];
+                text.iter().position(|byte| !set[usize::from(*byte)])
             }
-        }
-        let mut begin = Begin::default();
-        self.note_begin(0, &mut begin);
-        self.first = begin.bytes;
-    }
-
-    /// Notes what a match can go on with from a part on.
-    fn note_begin(&self, part: usize, begin: &mut Begin) {
-        if begin.seen.contains(&part) {
-            return;
-        }
-        begin.seen.push(part);
-        match &self.parts[part] {
-            Part::Literal(literal) => begin.bytes[usize::from(literal[0])] = true,
-            Part::Set(set) | Part::Run { set, min: 1.., .. } => begin.add(&self.sets[*set]),
-            Part::Run { set, .. } => {
-                begin.add(&self.sets[*set]);
-                self.note_begin(part + 1, begin);
-            }
-            Part::Split(one, other) => {
-                self.note_begin(*one, begin);
-                self.note_begin(*other, begin);
-            }
-            Part::Jump(to) => self.note_begin(*to, begin),
-            Part::Save(_) | Part::Position(Look::Start) => self.note_begin(part + 1, begin),
-            Part::Position(Look::End) => begin.may_end = true,
-            Part::Position(_) | Part::Found => {
-                begin.bytes = [true; 256];
-                begin.may_end = true;
-            }
-        }
+        };
+        end.unwrap_or(text.len())
     }
 
     /// Can a match begin as the text does?
+    #[inline]
     pub(super) fn may_begin(&self, text: &[u8]) -> bool {
-        text.first()
-            .is_none_or(|byte| self.first[usize::from(*byte)])
+        let may = text
+            .first()
+            .is_none_or(|byte| self.first[usize::from(*byte)]);
+        may && text.starts_with(&self.lead)
+    }
+
+    /// Can a match begin with this byte?
+    pub(super) fn may_begin_with(&self, byte: u8) -> bool {
+        self.first[usize::from(byte)]
     }
 
     /// Finds the match that begins where the text does. `None` if it takes too long to tell.
@@ -350,18 +336,15 @@ impl Quick {
                     is_greedy,
                     follow,
                 } => {
-                    let set = &self.sets[*set];
                     let most = text.len().min(at.saturating_add(*max));
-                    let run = &text[at..most];
-                    let length = run.iter().position(|byte| !set[usize::from(*byte)]);
-                    let high = at + length.unwrap_or(run.len());
+                    let high = at + self.run(*set, &text[at..most]);
                     let low = at + min;
                     steps = steps.saturating_sub(high - at);
                     if low > high {
                         false
                     } else if follow.is_other {
                         at = high;
-                        self.fits(follow, text, high)
+                        self.may_go_on(follow, text, high)
                     } else if *is_greedy {
                         self.shorten(part, follow, text, (low, high), trail, &mut steps)
                             .is_some_and(|found| {
@@ -376,9 +359,16 @@ impl Quick {
                             })
                     }
                 }
-                Part::Split(first, second) => {
-                    trail.push(Back::To { part: *second, at });
-                    part = *first;
+                Part::Split { ways, begins } => {
+                    let [first, second] = ways;
+                    if self.may_go_on(&begins[0], text, at) {
+                        if self.may_go_on(&begins[1], text, at) {
+                            trail.push(Back::To { part: *second, at });
+                        }
+                        part = *first;
+                    } else {
+                        part = *second;
+                    }
                     continue;
                 }
                 Part::Jump(to) => {
@@ -443,7 +433,7 @@ impl Quick {
             Part::Run { follow, .. } => *follow,
             Part::Literal(_)
             | Part::Set(_)
-            | Part::Split(..)
+            | Part::Split { .. }
             | Part::Jump(_)
             | Part::Save(_)
             | Part::Position(_)
@@ -453,6 +443,17 @@ impl Quick {
 
     /// Can what comes behind a run begin here?
     fn fits(&self, follow: &Follow, text: &[u8], at: usize) -> bool {
+        if !self.may_go_on(follow, text, at) {
+            return false;
+        }
+        match follow.literal.map(|part| &self.parts[part]) {
+            Some(Part::Literal(literal)) => text[at..].starts_with(literal),
+            Some(_) | None => true,
+        }
+    }
+
+    /// The same by the first byte alone.
+    fn may_go_on(&self, follow: &Follow, text: &[u8], at: usize) -> bool {
         match text.get(at) {
             Some(byte) => self.sets[follow.set][usize::from(*byte)],
             None => follow.may_end,
@@ -497,31 +498,6 @@ impl Quick {
             trail.push(Back::Longer { part, at, high });
         }
         Some(found)
-    }
-}
-
-/// What a match can go on with.
-struct Begin {
-    bytes: [bool; 256],
-    may_end: bool,
-    seen: Vec<usize>,
-}
-
-impl Default for Begin {
-    fn default() -> Self {
-        Self {
-            bytes: [false; 256],
-            may_end: false,
-            seen: Vec::new(),
-        }
-    }
-}
-
-impl Begin {
-    fn add(&mut self, set: &[bool; 256]) {
-        for (byte, is_in) in self.bytes.iter_mut().zip(set) {
-            *byte |= is_in;
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{CHUNK_BYTES, Entry, MOST_JSON_BYTES, Matches, Splitter, form};
+use super::{CHUNK_BYTES, Entry, Export, Matches, entry, form};
 
 /// Hands on every entry that one of these means, oldest first, and says how many there were that could
 /// not be read.
@@ -16,10 +16,11 @@ use super::{CHUNK_BYTES, Entry, MOST_JSON_BYTES, Matches, Splitter, form};
 pub fn entries(
     program: &Path,
     matches: &[Matches],
-    each: &mut dyn FnMut(&Entry),
+    each: &mut dyn FnMut(&Entry<'_>),
 ) -> io::Result<u64> {
+    let mut export = Export::of(entry::names(matches));
     let mut child = Command::new(program)
-        .args(form(matches))
+        .args(form(export.names()))
         .args(Matches::arguments(matches))
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
@@ -27,8 +28,8 @@ pub fn entries(
         // To the terminal: whoever asks sits there.
         .stderr(Stdio::inherit())
         .spawn()?;
-    let mut unreadable = 0;
-    let mut splitter = Splitter::of(MOST_JSON_BYTES);
+    let (mut read_entries, mut unreadable) = (0_u64, 0);
+    let mut line = Vec::new();
     let mut buffer = vec![0; CHUNK_BYTES];
     if let Some(entries) = &mut child.stdout {
         loop {
@@ -42,16 +43,24 @@ pub fn entries(
                     return Err(error);
                 }
             };
-            splitter.push(&buffer[..read], |json| match Entry::parse(json) {
-                Some(entry) => each(&entry),
-                None => unreadable += 1,
+            let pushed = export.push(&buffer[..read], |names, fields| {
+                read_entries += 1;
+                match Entry::of(names, fields, &mut line) {
+                    Some(entry) => each(&entry),
+                    None => unreadable += 1,
+                }
             });
+            if pushed.is_err() {
+                // As above.
+                let _ = super::stop(&mut child);
+                return Err(io::Error::other("what it writes is no journal"));
+            }
         }
     }
     let status = child.wait()?;
     // It ends with 1 when it has nothing to show.
-    if status.success() || (status.code() == Some(1) && splitter.take_counts().lines == 0) {
-        Ok(unreadable)
+    if status.success() || (status.code() == Some(1) && read_entries == 0) {
+        Ok(unreadable + export.take_unreadable())
     } else {
         Err(io::Error::other(status.to_string()))
     }

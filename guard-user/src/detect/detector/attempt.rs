@@ -1,0 +1,56 @@
+//! A failure that an operator reports.
+
+use super::Detector;
+use crate::{
+    detect::{Attempted, Listener},
+    failure::{Exit, Failure},
+    jails::Verdict,
+};
+
+impl<L: Listener> Detector<L> {
+    pub(super) fn attempt(
+        &mut self,
+        name: &str,
+        source: std::net::IpAddr,
+    ) -> Result<Attempted, Failure> {
+        let now_ms = self.clock.steady_ms();
+        let mut asked = Vec::new();
+        let mut jails = self.running.iter_mut();
+        let Some(jail) = jails.find(|running| running.jail.settings().name == name) else {
+            return Err(
+                Failure::new(Exit::NotFound, format!("no jail {name} is at work"))
+                    .help("`guardctl jail list` shows those that are"),
+            );
+        };
+        let enough = jail.jail.settings().max_retry;
+        let verdict = jail.failed(source, now_ms, &mut self.past, &mut asked);
+        let refused = jail.refused;
+        self.carry_out(asked);
+        let mut jails = self.running.iter();
+        let was_refused = jails
+            .find(|running| running.jail.settings().name == name)
+            .is_some_and(|running| running.refused > refused);
+        let (is_banned, message) = match verdict {
+            Verdict::Ban(_) if self.problems.contains_key("bans") => {
+                return Err(Failure::new(Exit::Failed, self.problems["bans"].clone()));
+            }
+            Verdict::Ban(ban) if was_refused => {
+                let message = format!("{} is protected, and not banned", ban.prefix);
+                return Err(Failure::new(Exit::Refused, message));
+            }
+            Verdict::Ban(ban) => (true, format!("{} is banned for {}", ban.prefix, ban.term)),
+            Verdict::Counted(count) => {
+                (false, format!("{source} has {count} of {enough} failures"))
+            }
+            Verdict::Banned => (true, format!("{source} is banned already")),
+            Verdict::Spared => (
+                false,
+                format!("{source} is spared (ignoreip or ignoreself)"),
+            ),
+            Verdict::Old | Verdict::Named | Verdict::TooWide => {
+                (false, format!("{source} was not counted"))
+            }
+        };
+        Ok(Attempted { is_banned, message })
+    }
+}
