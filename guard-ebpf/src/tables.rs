@@ -12,7 +12,7 @@ use guard_common::{
     abi::{
         addr::Addr,
         ban::{self, Cell},
-        counters,
+        ceiling, counters,
         flow::{BucketWords, Event, FlowState, Tag, Tuple, WAYS, port_place},
         image::Tree,
         meter,
@@ -21,8 +21,9 @@ use guard_common::{
     packet::PacketReader,
     policy::{
         BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
-        QuotedPart, RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class,
-        is_banned, is_in_banned_prefix, is_on_never_list, longest_prefix, quoted_part, weigh_rules,
+        QuotedPart, RulesAnswer, SpentPlace, Tables, Way, begin_flow, find_ban, find_flow,
+        interface_class, is_banned, is_in_banned_prefix, is_on_never_list, is_prefix_spent,
+        is_spent, longest_prefix, quoted_part, weigh_rules,
     },
 };
 
@@ -220,6 +221,26 @@ impl Tables for BpfTables {
     #[inline(always)]
     fn ceiling(&self, index: u32) -> u64 {
         word(&maps::CEILINGS, index)
+    }
+
+    #[inline(always)]
+    fn spent_mark(&self, port: u16) -> u64 {
+        if maps::explain() != 0 {
+            // What becomes of the next connection, not of one in this moment.
+            return 0;
+        }
+        self.ceiling(ceiling::spent(port))
+    }
+
+    #[inline(always)]
+    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
+        let packed = u32::from(place.port) | place.flags << 16;
+        guard_spent(source.hi(), source.lo(), place.base, packed, place.local) != 0
+    }
+
+    #[inline(always)]
+    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
+        guard_prefix_spent(prefix, base, u32::from(port)) != 0
     }
 
     #[inline(always)]
@@ -532,6 +553,28 @@ extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
 extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
     let (tables, source) = (BpfTables::without_packet(), Addr::from_halves(hi, lo));
     u32::from(is_on_never_list(&tables, base, flags, source))
+}
+
+/// A ceiling that is spent.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_spent(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
+    let place = SpentPlace {
+        base,
+        flags: packed >> 16,
+        port: packed as u16,
+        local,
+    };
+    let tables = BpfTables::without_packet();
+    u32::from(is_spent(&tables, place, Addr::from_halves(hi, lo)))
+}
+
+/// The part of a ceiling that a source prefix has.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_prefix_spent(prefix: u64, base: u32, port: u32) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(is_prefix_spent(&tables, base, prefix, port as u16))
 }
 
 /// The rules.

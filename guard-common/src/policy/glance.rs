@@ -6,13 +6,14 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Judgement, Opening, Slot, Tables, ban, classify, flow,
+    Judgement, Opening, Slot, SpentPlace, Tables, ban, classify, flow, opening,
     rules::{self, ServiceEntry},
     tcp,
 };
 use crate::{
     abi::{
         addr::Addr,
+        ceiling,
         image::{ANY_ALLOWS, BY_SOURCE, DEFAULT_ALLOW},
         reason::{Reason, Verdict},
         service::{Service, protocol},
@@ -199,6 +200,7 @@ where
         return Glance::Nothing;
     }
     let source = u32::from_be_bytes(headers.source);
+    let local = u32::from_be_bytes(headers.destination);
     // Martians, or nearly.
     let network = source >> 24;
     if network == 0 || network == 127 || network > 223 {
@@ -231,11 +233,21 @@ where
     let asked = hidden::<T>(Asked(kind | u32::from(port)));
     let flags = state.flags();
     let policy = &Slot::of(tables, state);
-    if asked.opens()
-        && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
-        && ServiceEntry::of(policy, asked.service()).is_none()
-    {
-        return told(Reason::DefaultDrop, asked);
+    if asked.opens() {
+        if flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
+            && ServiceEntry::of(policy, asked.service()).is_none()
+        {
+            return told(Reason::DefaultDrop, asked);
+        }
+        let place = SpentPlace {
+            base: policy.base(),
+            flags,
+            port: asked.port(),
+            local: ceiling::fold(Addr::from_v4(local)),
+        };
+        if opening::is_spent(tables, place, Addr::from_v4(source)) {
+            return told(Reason::Ceiling, asked);
+        }
     }
     if ban::cuts_v4(tables, policy, flags, source) {
         return told(Reason::Banned, asked);

@@ -38,7 +38,9 @@ pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use glance::{Glance, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
-pub use opening::{Headroom, Listener, Opening, is_monitor, under_ceiling};
+pub use opening::{
+    Headroom, Listener, Opening, SpentPlace, is_monitor, is_prefix_spent, is_spent, under_ceiling,
+};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
@@ -48,6 +50,7 @@ pub use tables::{Bucket, Tables};
 
 use crate::{
     abi::{
+        ceiling,
         flow::Event,
         image::{ANY_ALLOWS, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
@@ -213,6 +216,17 @@ where
     let is_closed = group == 0 && state.flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
     if is_closed && question.opens {
         return Verdict::of(Reason::DefaultDrop);
+    }
+    if question.opens {
+        let place = SpentPlace {
+            base: policy.base(),
+            flags: state.flags(),
+            port: service.row() as u16,
+            local: ceiling::fold(packet.destination),
+        };
+        if tables.is_spent(place, packet.source) {
+            return Verdict::of(Reason::Ceiling);
+        }
     }
     // 3. Bans.
     if ban::cuts(tables, state, packet.source) {
