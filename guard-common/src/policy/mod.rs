@@ -36,7 +36,7 @@ mod tcp;
 pub use ban::{BanBucket, BannedAddresses, find_ban, is_banned, is_in_banned_prefix};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
-pub use glance::{Glance, Plain};
+pub use glance::{Glance, Outcome, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
 pub use opening::{
     Headroom, Listener, Opening, SpentPlace, is_monitor, is_prefix_spent, is_spent, under_ceiling,
@@ -109,16 +109,16 @@ where
 
 /// The beginning of the short way, without a call for what it tells.
 #[inline(always)]
-pub fn glance<R, T>(reader: &R, tables: &T) -> Glance
+pub fn glance<R, T, O>(reader: &R, tables: &T) -> Glance<O>
 where
     R: PacketReader + ?Sized,
     T: Tables,
+    O: Outcome,
 {
     let state = slot::in_force(tables);
-    match glance::glance(reader, tables, state) {
-        Glance::Told(judgement) => Glance::Told(in_mode(state, judgement)),
-        other @ (Glance::Plain(_) | Glance::Nothing) => other,
-    }
+    // Else the compiler keeps the word that it is made of.
+    let state = SlotState::from_bits(T::hide(u64::from(state.bits())) as u32);
+    glance::glance(reader, tables, state)
 }
 
 /// The rest of it.
