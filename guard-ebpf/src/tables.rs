@@ -22,13 +22,13 @@ use guard_common::{
     policy::{
         BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
         QuotedPart, RulesAnswer, SpentPlace, Tables, Way, begin_flow, find_ban, find_flow,
-        interface_class, is_banned, is_in_banned_prefix, is_on_never_list, is_prefix_spent,
-        is_spent, longest_prefix, quoted_part, weigh_rules,
+        interface_class, is_banned, is_in_banned_prefix, is_on_never_list, longest_prefix,
+        quoted_part, weigh_rules,
     },
 };
 
 use crate::{
-    count, maps, meters,
+    count, maps, meters, opening,
     reader::{FrameReader, opaque},
     socket,
 };
@@ -175,7 +175,7 @@ impl Tables for BpfTables {
         let ports = u32::from(tuple.remote_port) << 16 | u32::from(tuple.local_port);
         let is_v4 = u32::from(tuple.remote.is_v4());
         let is_quoted = u32::from(headers.is_quoted);
-        guard_socket(self.ctx.cast(), headers.at, ports, is_v4, is_quoted) != 0
+        socket::guard_socket(self.ctx.cast(), headers.at, ports, is_v4, is_quoted) != 0
     }
 
     #[inline(always)]
@@ -234,13 +234,12 @@ impl Tables for BpfTables {
 
     #[inline(always)]
     fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
-        let packed = u32::from(place.port) | place.flags << 16;
-        guard_spent(source.hi(), source.lo(), place.base, packed, place.local) != 0
+        opening::is_spent(place, source)
     }
 
     #[inline(always)]
     fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        guard_prefix_spent(prefix, base, u32::from(port)) != 0
+        opening::is_prefix_spent(base, prefix, port)
     }
 
     #[inline(always)]
@@ -555,28 +554,6 @@ extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
     u32::from(is_on_never_list(&tables, base, flags, source))
 }
 
-/// A ceiling that is spent.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_spent(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
-    let place = SpentPlace {
-        base,
-        flags: packed >> 16,
-        port: packed as u16,
-        local,
-    };
-    let tables = BpfTables::without_packet();
-    u32::from(is_spent(&tables, place, Addr::from_halves(hi, lo)))
-}
-
-/// The part of a ceiling that a source prefix has.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_prefix_spent(prefix: u64, base: u32, port: u32) -> u32 {
-    let tables = BpfTables::without_packet();
-    u32::from(is_prefix_spent(&tables, base, prefix, port as u16))
-}
-
 /// The rules.
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -590,31 +567,6 @@ extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope
         scope,
     };
     weigh_rules(&BpfTables::without_packet(), place).bits()
-}
-
-/// The kernel's table of TCP sockets; `ports` is the remote port (high half) and the local one.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_socket(
-    ctx: *mut xdp_md,
-    at: u32,
-    ports: u32,
-    is_v4: u32,
-    is_quoted: u32,
-) -> u32 {
-    let ctx = XdpContext::new(ctx);
-    let reader = FrameReader::arriving(&ctx);
-    let headers = Headers {
-        at,
-        is_quoted: is_quoted != 0,
-    };
-    u32::from(socket::is_known(
-        ctx.as_ptr(),
-        &reader,
-        headers,
-        is_v4 != 0,
-        ports,
-    ))
 }
 
 /// What an ICMP error quotes.
