@@ -12,7 +12,8 @@
 //! port that no rule opens can be no reply, so it is dropped straight behind the port table.
 //! Likewise the rules are asked before the flows: what they let in needs no flow, and what they drop
 //! passes as part of one. Limits are asked about what a rule with a limit lets in, which no flow need
-//! vouch for.
+//! vouch for. A SYN to a port whose ceiling was found spent in the same jiffy is dropped before bans:
+//! nothing behind would let it in, and the flood that it is part of must cost little.
 //!
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
