@@ -59,6 +59,9 @@ fn main() -> Result<()> {
     };
     // SAFETY: as above.
     unsafe { env::set_var("RUSTC_BOOTSTRAP", bootstrap) };
+    // What is cut into many units for quick builds inlines less, and the verifier follows more.
+    // SAFETY: as above.
+    unsafe { env::remove_var("CARGO_INCREMENTAL") };
     // aya-build repeats the inner cargo's progress as warnings of this crate, at every build.
     // Compiler errors and warnings still come through.
     // SAFETY: as above.

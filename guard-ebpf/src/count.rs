@@ -11,7 +11,7 @@ use guard_common::{
         rule::RuleRef,
         service::Service,
     },
-    policy::{Judgement, Opening},
+    policy::{Judgement, Opening, Outcome},
 };
 
 use crate::maps;
@@ -113,23 +113,46 @@ impl Record {
 }
 
 /// Row of the first reason.
+impl Outcome for Record {
+    #[inline(always)]
+    fn told(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
+        Self::of(&Judgement::told(reason, service, opening, is_monitor))
+    }
+}
+
 const FIRST_REASON: u32 = reason_row(Reason::DefaultDrop);
 
 /// Counts a frame by reason and, where it asked for a service, by service and action.
 #[inline(always)]
 pub(crate) fn record(record: Record, bytes: u64) {
     let shard = shard();
-    add(shard + FIRST_REASON + (record.0 as u32 & 0xffff), bytes);
-    let service = (record.0 >> Record::SERVICE_SHIFT) as u32;
-    if service != 0 {
-        add(shard + service - 1, bytes);
+    let (first, service) = (
+        shard + FIRST_REASON + (record.0 as u32 & 0xffff),
+        (record.0 >> Record::SERVICE_SHIFT) as u32,
+    );
+    let second = shard.wrapping_add(service).wrapping_sub(1);
+    if maps::own_shard() == 1 {
+        add(first, bytes, increment);
+        if service != 0 {
+            add(second, bytes, increment);
+        }
+    } else {
+        add(first, bytes, increment_shared);
+        if service != 0 {
+            add(second, bytes, increment_shared);
+        }
     }
 }
 
 /// Counts what is no frame.
 #[inline(always)]
 pub(crate) fn event(event: Event) {
-    add(shard() + event_row(event), 0);
+    let row = shard() + event_row(event);
+    if maps::own_shard() == 1 {
+        add(row, 0, increment);
+    } else {
+        add(row, 0, increment_shared);
+    }
 }
 
 /// First row of this CPU's shard.
@@ -141,14 +164,9 @@ fn shard() -> u32 {
 }
 
 #[inline(always)]
-fn add(row: u32, bytes: u64) {
-    let Some(counter) = maps::COUNTERS.get_ptr_mut(row) else {
-        return;
-    };
-    if maps::own_shard() == 1 {
+fn add(row: u32, bytes: u64, increment: impl Fn(*mut Counter, u64)) {
+    if let Some(counter) = maps::COUNTERS.get_ptr_mut(row) {
         increment(counter, bytes);
-    } else {
-        increment_shared(counter, bytes);
     }
 }
 

@@ -7,6 +7,10 @@ use aya_ebpf::{
 
 use crate::{drawn, scale};
 
+/// The headers of every frame, in memory order. The pages of frames are used again, and a filter that answers
+/// has written its answer into them.
+#[unsafe(no_mangle)]
+static FLOOD_HEADERS: [u64; WORDS] = [0; WORDS];
 /// Interface that the flood leaves by.
 #[unsafe(no_mangle)]
 static FLOOD_INTERFACE: u32 = 0;
@@ -36,6 +40,9 @@ const PORT_AT: usize = 36;
 const UDP_CHECKSUM_AT: usize = 40;
 const TCP_CHECKSUM_AT: usize = 50;
 const LEN: usize = 54;
+/// Words of the headers, and what is left of them behind the last whole one.
+const WORDS: usize = LEN.div_ceil(size_of::<u64>());
+const REST: usize = LEN % size_of::<u64>();
 
 macro_rules! constant {
     ($static:ident) => {
@@ -54,6 +61,12 @@ fn bench_flood(ctx: XdpContext) -> u32 {
     let Some(random) = drawn() else {
         return xdp_action::XDP_ABORTED;
     };
+    for word in 0..WORDS - 1 {
+        put(start + word * size_of::<u64>(), header(word).to_ne_bytes());
+    }
+    let [a, b, c, d, e, f, ..] = header(WORDS - 1).to_ne_bytes();
+    let rest: [u8; REST] = [a, b, c, d, e, f];
+    put(start + (WORDS - 1) * size_of::<u64>(), rest);
     let source = SOURCES.0 + scale(random >> 32, SOURCES.1);
     let port = PORTS.0 + scale(random >> 16 & 0xffff_ffff, constant!(FLOOD_PORTS));
     let source_sum = (source >> 16) + (source & 0xffff);
@@ -87,6 +100,15 @@ fn bench_drop_flood(ctx: XdpContext) -> u32 {
     } else {
         xdp_action::XDP_PASS
     }
+}
+
+#[inline(always)]
+fn header(word: usize) -> u64 {
+    let headers = &raw const FLOOD_HEADERS;
+    // SAFETY: the callers count below `WORDS`.
+    let word = unsafe { headers.cast::<u64>().add(word) };
+    // SAFETY: as in `constant!`.
+    unsafe { core::ptr::read_volatile(word) }
 }
 
 /// Checksum of a sum below 2^32.

@@ -24,7 +24,7 @@ pub(crate) fn judge(ctx: &XdpContext) -> u32 {
         return guard_weigh(ctx.ctx) as u32;
     }
     let mut record = match glance(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx)) {
-        Glance::Told(judgement) => Record::of(&judgement),
+        Glance::Told(record) => record,
         Glance::Plain(plain) => Record::from_bits(guard_at_once(
             ctx.ctx,
             plain.source,

@@ -2,7 +2,10 @@
 //! it, or held to the ceiling of its port.
 
 use aya_ebpf::{EbpfContext as _, bindings::xdp_md, programs::XdpContext};
-use guard_common::policy::{self, Headroom, Opening};
+use guard_common::{
+    abi::addr::Addr,
+    policy::{self, Headroom, Opening, SpentPlace},
+};
 
 use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 
@@ -38,4 +41,39 @@ extern "C" fn guard_ceiling(ctx: *mut xdp_md, opening: u32, port: u32) -> u32 {
     let opening = Opening::from_bits(opening as u8);
     let tables = BpfTables::without_packet();
     policy::under_ceiling(&reader, &tables, opening, port as u16) as u32
+}
+
+/// [`policy::is_spent`], behind a call.
+#[inline(always)]
+pub(crate) fn is_spent(place: SpentPlace, source: Addr) -> bool {
+    let packed = u32::from(place.port) | place.flags << 16;
+    guard_spent(source.hi(), source.lo(), place.base, packed, place.local) != 0
+}
+
+/// [`policy::is_prefix_spent`], likewise.
+#[inline(always)]
+pub(crate) fn is_prefix_spent(base: u32, prefix: u64, port: u16) -> bool {
+    guard_prefix_spent(prefix, base, u32::from(port)) != 0
+}
+
+/// A ceiling that is spent.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_spent(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
+    let place = SpentPlace {
+        base,
+        flags: packed >> 16,
+        port: packed as u16,
+        local,
+    };
+    let tables = BpfTables::without_packet();
+    u32::from(policy::is_spent(&tables, place, Addr::from_halves(hi, lo)))
+}
+
+/// The part of a ceiling that a source prefix has.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_prefix_spent(prefix: u64, base: u32, port: u32) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(policy::is_prefix_spent(&tables, base, prefix, port as u16))
 }

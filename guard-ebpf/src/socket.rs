@@ -1,11 +1,13 @@
 //! The kernel's table of TCP sockets, asked on behalf of a packet.
 
 use aya_ebpf::{
+    EbpfContext as _,
     bindings::{
         BPF_F_CURRENT_NETNS, bpf_sock, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as TupleV4,
-        bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as TupleV6,
+        bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as TupleV6, xdp_md,
     },
     helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp},
+    programs::XdpContext,
 };
 use core::ffi::c_void;
 use guard_common::{packet::PacketReader as _, policy::Headers};
@@ -18,10 +20,29 @@ pub(crate) const LISTEN: u32 = 10;
 const ADDRESSES_V4: usize = 12;
 const ADDRESSES_V6: usize = 8;
 
+/// The kernel's table of TCP sockets; `ports` is the remote port (high half) and the local one.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn guard_socket(
+    ctx: *mut xdp_md,
+    at: u32,
+    ports: u32,
+    is_v4: u32,
+    is_quoted: u32,
+) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let reader = FrameReader::arriving(&ctx);
+    let headers = Headers {
+        at,
+        is_quoted: is_quoted != 0,
+    };
+    u32::from(is_known(ctx.as_ptr(), &reader, headers, is_v4 != 0, ports))
+}
+
 /// Is there a socket with the addresses of these headers and these ports (remote port in the high
 /// half) that is more than a listener? `ctx` is the program's context.
 #[inline(always)]
-pub(crate) fn is_known(
+fn is_known(
     ctx: *mut c_void,
     reader: &FrameReader,
     headers: Headers,

@@ -12,7 +12,7 @@ use guard_common::{
     abi::{
         addr::Addr,
         ban::{self, Cell},
-        counters,
+        ceiling, counters,
         flow::{BucketWords, Event, FlowState, Tag, Tuple, WAYS, port_place},
         image::Tree,
         meter,
@@ -21,13 +21,14 @@ use guard_common::{
     packet::PacketReader,
     policy::{
         BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
-        QuotedPart, RulesAnswer, Tables, Way, begin_flow, find_ban, find_flow, interface_class,
-        is_banned, is_in_banned_prefix, is_on_never_list, longest_prefix, quoted_part, weigh_rules,
+        QuotedPart, RulesAnswer, SpentPlace, Tables, Way, begin_flow, find_ban, find_flow,
+        interface_class, is_banned, is_in_banned_prefix, is_on_never_list, longest_prefix,
+        quoted_part, weigh_rules,
     },
 };
 
 use crate::{
-    count, maps, meters,
+    count, maps, meters, opening,
     reader::{FrameReader, opaque},
     socket,
 };
@@ -174,7 +175,7 @@ impl Tables for BpfTables {
         let ports = u32::from(tuple.remote_port) << 16 | u32::from(tuple.local_port);
         let is_v4 = u32::from(tuple.remote.is_v4());
         let is_quoted = u32::from(headers.is_quoted);
-        guard_socket(self.ctx.cast(), headers.at, ports, is_v4, is_quoted) != 0
+        socket::guard_socket(self.ctx.cast(), headers.at, ports, is_v4, is_quoted) != 0
     }
 
     #[inline(always)]
@@ -220,6 +221,25 @@ impl Tables for BpfTables {
     #[inline(always)]
     fn ceiling(&self, index: u32) -> u64 {
         word(&maps::CEILINGS, index)
+    }
+
+    #[inline(always)]
+    fn spent_mark(&self, port: u16) -> u64 {
+        if maps::explain() != 0 {
+            // What becomes of the next connection, not of one in this moment.
+            return 0;
+        }
+        self.ceiling(ceiling::spent(port))
+    }
+
+    #[inline(always)]
+    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
+        opening::is_spent(place, source)
+    }
+
+    #[inline(always)]
+    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
+        opening::is_prefix_spent(base, prefix, port)
     }
 
     #[inline(always)]
@@ -547,31 +567,6 @@ extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope
         scope,
     };
     weigh_rules(&BpfTables::without_packet(), place).bits()
-}
-
-/// The kernel's table of TCP sockets; `ports` is the remote port (high half) and the local one.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_socket(
-    ctx: *mut xdp_md,
-    at: u32,
-    ports: u32,
-    is_v4: u32,
-    is_quoted: u32,
-) -> u32 {
-    let ctx = XdpContext::new(ctx);
-    let reader = FrameReader::arriving(&ctx);
-    let headers = Headers {
-        at,
-        is_quoted: is_quoted != 0,
-    };
-    u32::from(socket::is_known(
-        ctx.as_ptr(),
-        &reader,
-        headers,
-        is_v4 != 0,
-        ports,
-    ))
 }
 
 /// What an ICMP error quotes.

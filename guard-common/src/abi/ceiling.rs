@@ -6,6 +6,8 @@
 //! connection puts it an interval further, and what is too far ahead of the clock is too much. Time
 //! is in microseconds made of jiffies.
 
+use super::addr::Addr;
+
 /// First word of the meters of ports.
 pub const PORTS_FIRST: u32 = 0;
 /// First word of the meters of source prefixes.
@@ -14,8 +16,10 @@ pub const PREFIXES_FIRST: u32 = PORTS_FIRST + PORTS;
 pub const ANSWERED_FIRST: u32 = PREFIXES_FIRST + PREFIXES;
 /// First word of the numbers of SYNs that were above the ceiling, by port.
 pub const REFUSED_FIRST: u32 = ANSWERED_FIRST + PORTS;
-/// Words of the map: 1.7 MB.
-pub const WORDS: u32 = REFUSED_FIRST + PORTS;
+/// First word of the marks of ports whose ceiling is spent ([`spent`]).
+pub const SPENT_FIRST: u32 = REFUSED_FIRST + PORTS;
+/// Words of the map: 2.2 MB.
+pub const WORDS: u32 = SPENT_FIRST + PORTS;
 
 const PORTS: u32 = 1 << 16;
 const PREFIXES: u32 = 1 << 14;
@@ -161,6 +165,33 @@ pub const fn refused(port: u16) -> u32 {
     REFUSED_FIRST + port as u32
 }
 
+/// Word of the mark of a port.
+#[inline(always)]
+#[must_use]
+pub const fn spent(port: u16) -> u32 {
+    SPENT_FIRST + port as u32
+}
+
+/// The mark that says: in this jiffy nobody listened at this address of ours ([`fold`]), and the ceiling of the
+/// port was spent. As long as the clock does not move it stays so. It is of one address, or a flood
+/// of one at which nobody listens would close the port at the others.
+#[inline(always)]
+#[must_use]
+pub const fn spent_mark(jiffies: u64, local: u32) -> u64 {
+    jiffies << 33 | local as u64
+}
+
+/// Set in a mark that is true of source prefixes that have used their part of the ceiling, and of no other.
+pub const SPENT_BY_PREFIX: u64 = 1 << 32;
+
+/// An address of ours in 32 bits; one of IPv4 loses nothing.
+#[inline(always)]
+#[must_use]
+pub const fn fold(local: Addr) -> u32 {
+    let (hi, lo) = (local.hi(), local.lo());
+    (hi >> 32 ^ hi ^ lo >> 32 ^ lo) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +237,7 @@ mod tests {
             assert!((PREFIXES_FIRST..ANSWERED_FIRST).contains(&word));
         }
         assert_eq!(answered(u16::MAX) + 1, refused(0));
-        assert_eq!(refused(u16::MAX) + 1, WORDS);
+        assert_eq!(refused(u16::MAX) + 1, spent(0));
+        assert_eq!(spent(u16::MAX) + 1, WORDS);
     }
 }

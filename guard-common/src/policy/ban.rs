@@ -22,18 +22,14 @@ pub(super) fn cuts<T: Tables>(tables: &T, state: SlotState, source: Addr) -> boo
 
 /// The same of an IPv4 source, without a call where it is banned by itself.
 #[inline(always)]
-pub(super) fn cuts_v4<T: Tables>(
-    tables: &T,
-    policy: &Slot<'_, T>,
-    flags: u32,
-    source: u32,
-) -> bool {
+pub(super) fn cuts_v4<T: Tables>(tables: &T, state: SlotState, source: u32) -> bool {
     // Made anew for those who call: else the compiler keeps it from the beginning on.
     let addr = || Addr::from_v4(T::hide(u64::from(source)) as u32);
     let source = Addr::from_v4(source);
     has(tables, FilterBits::v4(source))
         && (is_banned_address(tables, source) || tables.is_in_banned_prefix(addr()))
-        && !(flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, addr()))
+        && !(state.flags() & HAS_NEVER != 0
+            && Slot::of(tables, state).is_on_never_list(state.flags(), addr()))
 }
 
 /// Does some ban touch the neighbourhood of this source?
@@ -63,7 +59,7 @@ fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
     let address = source.v4();
     let bucket = first_bucket(address, mask, |index| tables.flow_key(index));
     let (end, is_crowded) = look_into(&tables.banned_addresses(bucket), address);
-    if end.is_live(tables.eighths()) {
+    if is_live(tables, end) {
         return true;
     }
     if !is_crowded {
@@ -71,7 +67,13 @@ fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
     }
     let bucket = second_bucket(address, mask, |index| tables.flow_key(index));
     let (end, _) = look_into(&tables.banned_addresses(bucket), address);
-    end.is_live(tables.eighths())
+    is_live(tables, end)
+}
+
+/// Asks the clock where that matters.
+#[inline(always)]
+fn is_live<T: Tables>(tables: &T, end: Expiry) -> bool {
+    end == Expiry::NEVER || end != Expiry::NONE && end.is_live(tables.eighths())
 }
 
 /// End of the ban of an address in a bucket, and whether it may stand elsewhere. The first place is where

@@ -6,15 +6,16 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Judgement, Opening, Slot, Tables, ban, classify, flow,
+    Judgement, Opening, Slot, SpentPlace, Tables, ban, classify, flow, opening,
     rules::{self, ServiceEntry},
     tcp,
 };
 use crate::{
     abi::{
         addr::Addr,
-        image::{ANY_ALLOWS, BY_SOURCE, DEFAULT_ALLOW},
-        reason::{Reason, Verdict},
+        ceiling,
+        image::{ANY_ALLOWS, BY_SOURCE, DEFAULT_ALLOW, MONITOR},
+        reason::{Action, Reason, Verdict},
         service::{Service, protocol},
         switch::SlotState,
     },
@@ -52,15 +53,42 @@ const VERSION_IHL: u8 = 0x45;
 const IPV4_LEN: usize = 20;
 const TCP_LEN: usize = 20;
 const UDP_LEN: usize = 8;
+/// Sources from 1.0.0.0 on, up to 223.255.255.255.
+const FIRST_SOURCE: u32 = 1 << 24;
+const SOURCES: u32 = 223 << 24;
+/// The first octet of a loopback address.
+const LOOPBACK: u32 = 127;
 /// More fragments, and the offset.
 const FRAGMENT: u16 = 0x3fff;
 const _: () = assert!(size_of::<Headers>() == ETHERNET_LEN + IPV4_LEN + 14);
 
+/// What is made of an outcome. The kernel makes its record of each at the place where it is known, where most
+/// of it is a constant.
+pub trait Outcome: Sized {
+    /// Of a packet with this reason, without the number of a rule; in monitor mode it passes.
+    fn told(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self;
+}
+
+impl Outcome for Judgement {
+    #[inline(always)]
+    fn told(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
+        let mut verdict = Verdict::of(reason);
+        if is_monitor {
+            verdict.action = Action::Pass;
+        }
+        Self {
+            verdict,
+            service: Some(service),
+            opening,
+        }
+    }
+}
+
 /// What a glance tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Glance {
-    /// What becomes of the frame, without the number of a rule.
-    Told(Judgement),
+pub enum Glance<O> {
+    /// What becomes of the frame.
+    Told(O),
     /// It is a plain packet, and nobody banned sent it.
     Plain(Plain),
     /// It takes the whole way.
@@ -180,10 +208,11 @@ impl Ends {
 
 /// Looks at a frame.
 #[inline(always)]
-pub(super) fn glance<R, T>(reader: &R, tables: &T, state: SlotState) -> Glance
+pub(super) fn glance<R, T, O>(reader: &R, tables: &T, state: SlotState) -> Glance<O>
 where
     R: PacketReader + ?Sized,
     T: Tables,
+    O: Outcome,
 {
     let Some(headers) = reader.read::<Headers>(0) else {
         return Glance::Nothing;
@@ -199,9 +228,9 @@ where
         return Glance::Nothing;
     }
     let source = u32::from_be_bytes(headers.source);
+    let local = u32::from_be_bytes(headers.destination);
     // Martians, or nearly.
-    let network = source >> 24;
-    if network == 0 || network == 127 || network > 223 {
+    if source.wrapping_sub(FIRST_SOURCE) >= SOURCES || source >> 24 == LOOPBACK {
         return Glance::Nothing;
     }
     let port = u16::from_be_bytes(headers.destination_port);
@@ -209,9 +238,7 @@ where
         protocol::TCP => {
             let header_len = usize::from(headers.data_offset >> 4) * 4;
             let flags = TcpFlags(headers.flags);
-            if header_len < TCP_LEN
-                || IPV4_LEN + header_len > total_len
-                || tcp::impossible(flags).is_some()
+            if header_len < TCP_LEN || IPV4_LEN + header_len > total_len || !tcp::is_possible(flags)
             {
                 return Glance::Nothing;
             }
@@ -230,16 +257,31 @@ where
     // Behind the hiding the compiler keeps this one and nothing that it is made of.
     let asked = hidden::<T>(Asked(kind | u32::from(port)));
     let flags = state.flags();
-    let policy = &Slot::of(tables, state);
-    if asked.opens()
-        && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
-        && ServiceEntry::of(policy, asked.service()).is_none()
-    {
-        return told(Reason::DefaultDrop, asked);
+    if asked.opens() {
+        let policy = &Slot::of(tables, state);
+        if flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
+            && ServiceEntry::of(policy, asked.service()).is_none()
+        {
+            return told(Reason::DefaultDrop, asked, flags);
+        }
+        let place = SpentPlace {
+            base: policy.base(),
+            flags,
+            port: asked.port(),
+            local: ceiling::fold(Addr::from_v4(local)),
+        };
+        if opening::is_spent(tables, place, Addr::from_v4(source)) {
+            return told(Reason::Ceiling, asked, flags);
+        }
     }
-    if ban::cuts_v4(tables, policy, flags, source) {
-        return told(Reason::Banned, asked);
+    if ban::cuts_v4(tables, state, source) {
+        return told(Reason::Banned, asked, flags);
     }
+    // Made here, because a packet of a banned source needs none of it.
+    let policy = &Slot::of(
+        tables,
+        SlotState::from_bits(T::hide(u64::from(state.bits())) as u32),
+    );
     let asked = hidden::<T>(asked);
     // Of a SYN read a second time, which costs less than keeping it past the bans.
     let entry = ServiceEntry::of(policy, asked.service());
@@ -265,19 +307,17 @@ where
         if answer.is_limited() && asked.is_charged() {
             return Glance::Plain(plain);
         }
-        return Glance::Told(Judgement {
-            opening: asked.opening(tables),
-            ..judgement(reason, Some(asked.service()))
-        });
+        let (service, opening) = (asked.service(), asked.opening(tables));
+        return Glance::Told(O::told(reason, service, opening, is_monitor(flags)));
     }
     if asked.opens() {
-        return told(reason, asked);
+        return told(reason, asked, flags);
     }
     let marks = tables.port_marks(asked.port());
     if flow::may_have_any(asked.protocol(), marks) {
         return Glance::Plain(plain);
     }
-    told(reason, asked)
+    told(reason, asked, flags)
 }
 
 #[inline(always)]
@@ -286,8 +326,14 @@ fn hidden<T: Tables>(asked: Asked) -> Asked {
 }
 
 #[inline(always)]
-const fn told(reason: Reason, asked: Asked) -> Glance {
-    Glance::Told(judgement(reason, Some(asked.service())))
+fn told<O: Outcome>(reason: Reason, asked: Asked, flags: u32) -> Glance<O> {
+    let service = asked.service();
+    Glance::Told(O::told(reason, service, Opening::NONE, is_monitor(flags)))
+}
+
+#[inline(always)]
+const fn is_monitor(flags: u32) -> bool {
+    flags & MONITOR != 0
 }
 
 #[inline(always)]

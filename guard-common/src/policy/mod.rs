@@ -12,7 +12,8 @@
 //! port that no rule opens can be no reply, so it is dropped straight behind the port table.
 //! Likewise the rules are asked before the flows: what they let in needs no flow, and what they drop
 //! passes as part of one. Limits are asked about what a rule with a limit lets in, which no flow need
-//! vouch for.
+//! vouch for. A SYN to a port whose ceiling was found spent in the same jiffy is dropped before bans:
+//! nothing behind would let it in, and the flood that it is part of must cost little.
 //!
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
@@ -36,9 +37,11 @@ mod tcp;
 pub use ban::{BanBucket, BannedAddresses, find_ban, is_banned, is_in_banned_prefix};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
-pub use glance::{Glance, Plain};
+pub use glance::{Glance, Outcome, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
-pub use opening::{Headroom, Listener, Opening, is_monitor, under_ceiling};
+pub use opening::{
+    Headroom, Listener, Opening, SpentPlace, is_monitor, is_prefix_spent, is_spent, under_ceiling,
+};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
@@ -48,6 +51,7 @@ pub use tables::{Bucket, Tables};
 
 use crate::{
     abi::{
+        ceiling,
         flow::Event,
         image::{ANY_ALLOWS, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
@@ -106,16 +110,16 @@ where
 
 /// The beginning of the short way, without a call for what it tells.
 #[inline(always)]
-pub fn glance<R, T>(reader: &R, tables: &T) -> Glance
+pub fn glance<R, T, O>(reader: &R, tables: &T) -> Glance<O>
 where
     R: PacketReader + ?Sized,
     T: Tables,
+    O: Outcome,
 {
     let state = slot::in_force(tables);
-    match glance::glance(reader, tables, state) {
-        Glance::Told(judgement) => Glance::Told(in_mode(state, judgement)),
-        other @ (Glance::Plain(_) | Glance::Nothing) => other,
-    }
+    // Else the compiler keeps the word that it is made of.
+    let state = SlotState::from_bits(T::hide(u64::from(state.bits())) as u32);
+    glance::glance(reader, tables, state)
 }
 
 /// The rest of it.
@@ -213,6 +217,17 @@ where
     let is_closed = group == 0 && state.flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;
     if is_closed && question.opens {
         return Verdict::of(Reason::DefaultDrop);
+    }
+    if question.opens {
+        let place = SpentPlace {
+            base: policy.base(),
+            flags: state.flags(),
+            port: service.row() as u16,
+            local: ceiling::fold(packet.destination),
+        };
+        if tables.is_spent(place, packet.source) {
+            return Verdict::of(Reason::Ceiling);
+        }
     }
     // 3. Bans.
     if ban::cuts(tables, state, packet.source) {

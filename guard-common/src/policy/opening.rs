@@ -2,13 +2,13 @@
 //! answers it with a cookie, which costs no memory; where there is no listener (the port belongs to
 //! a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
 
-use super::{Judgement, Slot, Tables, slot, tcp};
+use super::{Judgement, Slot, Tables, classify, slot, tcp};
 use crate::{
     abi::{
         addr::Addr,
         ceiling::{self, Ceiling},
         flow::IS_FORWARDED,
-        image::{HAS_NEVER, HEADER_CEILING, MONITOR},
+        image::{FAMILY_CLASSES, HAS_NEVER, HEADER_CEILING, MONITOR},
         reason::{Action, Reason, Verdict},
         service::ServiceKind,
     },
@@ -214,14 +214,15 @@ where
     if ceiling.is_none() {
         return Headroom::Fits;
     }
-    let Some(source) = source(reader, opening) else {
+    let Some([source, local]) = addresses(reader, opening) else {
         return Headroom::Fits;
     };
     let flags = state.flags();
     if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
         return Headroom::Fits;
     }
-    let now = tables.jiffies().wrapping_mul(tables.jiffy_us());
+    let jiffies = tables.jiffies();
+    let now = jiffies.wrapping_mul(tables.jiffy_us());
     let (whole, part) = (ceiling.of_port(), ceiling.of_prefix());
     let port_meter = ceiling::port_meter(port);
     let prefix_meter = ceiling::prefix_meter(prefix(source), port, tables.seed());
@@ -236,8 +237,72 @@ where
     if flags & MONITOR != 0 {
         return Headroom::Monitored;
     }
+    // A SYN that no listener is asked about says nothing of the others.
+    let is_of_all = opening.is_answerable() || tables.port_marks(port) & IS_FORWARDED != 0;
+    if is_of_all {
+        let by_prefix = if whole.admits(debt) {
+            ceiling::SPENT_BY_PREFIX
+        } else {
+            0
+        };
+        let mark = ceiling::spent_mark(jiffies, ceiling::fold(local)) | by_prefix;
+        tables.set_ceiling(ceiling::spent(port), mark);
+    }
     tables.add_to_ceiling(ceiling::refused(port), 1);
     Headroom::Above
+}
+
+/// What is asked about the ceiling of a port ahead of everything else, in numbers that fit a call between BPF
+/// functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentPlace {
+    /// First word of the policy's slot.
+    pub base: u32,
+    /// Flags of the policy.
+    pub flags: u32,
+    /// The port.
+    pub port: u16,
+    /// The address of ours ([`ceiling::fold`]).
+    pub local: u32,
+}
+
+/// Is a connection of this source above the ceiling of the port, whatever else would be asked about it, because
+/// another one was in this very jiffy? Only the never list lets anybody in then, and whoever may be
+/// on it takes the long way. It is counted as refused.
+#[inline(always)]
+pub fn is_spent<T: Tables>(tables: &T, place: SpentPlace, source: Addr) -> bool {
+    let SpentPlace {
+        base,
+        flags,
+        port,
+        local,
+    } = place;
+    let mark = ceiling::spent_mark(tables.jiffies(), local);
+    let difference = tables.spent_mark(port) ^ mark;
+    if difference & !ceiling::SPENT_BY_PREFIX != 0 {
+        return false;
+    }
+    let policy = &Slot::at(tables, base);
+    if flags & HAS_NEVER != 0
+        && (flags & FAMILY_CLASSES != 0 || classify::may_be_named(policy, source))
+    {
+        return false;
+    }
+    if difference != 0 && !tables.is_prefix_spent(base, prefix(source), port) {
+        return false;
+    }
+    tables.add_to_ceiling(ceiling::refused(port), 1);
+    true
+}
+
+/// Has a source prefix used its part of the ceiling of a port?
+#[inline(always)]
+pub fn is_prefix_spent<T: Tables>(tables: &T, base: u32, prefix: u64, port: u16) -> bool {
+    let ceiling = Ceiling::from_word(Slot::at(tables, base).word(HEADER_CEILING));
+    let part = ceiling.of_prefix();
+    let now = tables.jiffies().wrapping_mul(tables.jiffy_us());
+    let meter = tables.ceiling(ceiling::prefix_meter(prefix, port, tables.seed()));
+    !ceiling.is_none() && !part.admits(part.debt(meter, now))
 }
 
 /// A meter that is behind the clock begins at the clock.
@@ -251,18 +316,18 @@ fn charge<T: Tables>(tables: &T, meter: u32, debt: u64, now: u64, interval: u64)
     }
 }
 
-/// Who opens it.
+/// Who opens it, and the address of ours that he asks for.
 #[inline(always)]
-fn source<R: PacketReader + ?Sized>(reader: &R, opening: Opening) -> Option<Addr> {
-    const SOURCE_V4: usize = 12;
-    const SOURCE_V6: usize = 8;
+fn addresses<R: PacketReader + ?Sized>(reader: &R, opening: Opening) -> Option<[Addr; 2]> {
+    const ADDRESSES_V4: usize = 12;
+    const ADDRESSES_V6: usize = 8;
     let at = opening.network_at();
     if opening.is_v4() {
-        let source: [u8; 4] = reader.read(at + SOURCE_V4)?;
-        Some(Addr::from_v4(u32::from_be_bytes(source)))
+        let ends: [[u8; 4]; 2] = reader.read(at + ADDRESSES_V4)?;
+        Some(ends.map(|end| Addr::from_v4(u32::from_be_bytes(end))))
     } else {
-        let [hi, lo]: [[u8; 8]; 2] = reader.read(at + SOURCE_V6)?;
-        Some(Addr::from_v6(hi, lo))
+        let ends: [[[u8; 8]; 2]; 2] = reader.read(at + ADDRESSES_V6)?;
+        Some(ends.map(|[hi, lo]| Addr::from_v6(hi, lo)))
     }
 }
 

@@ -55,7 +55,8 @@ where
             ports: limit::pair(Ends::read(reader)?.source_port, asked.port()),
             opens: asked.opens(),
         };
-        if !tables.may_enter(newcomer) {
+        // Here, and not behind a call.
+        if !limit::may_enter(tables, newcomer) {
             return Some(judgement(Reason::Limited, service));
         }
     }

@@ -11,7 +11,7 @@ use crate::abi::{
 
 use super::{
     BanBucket, BannedAddresses, Entries, Found, Headers, Listener, Newcomer, Place, Quotation,
-    QuotedPart, RulesAnswer, Way,
+    QuotedPart, RulesAnswer, SpentPlace, Way,
 };
 use crate::packet::PacketReader;
 
@@ -152,6 +152,30 @@ pub trait Tables {
 
     /// Word `index` of [`crate::abi::ceiling`].
     fn ceiling(&self, index: u32) -> u64;
+
+    /// The mark of a port whose ceiling may be spent ([`crate::abi::ceiling::spent_mark`]).
+    #[inline(always)]
+    fn spent_mark(&self, port: u16) -> u64 {
+        self.ceiling(crate::abi::ceiling::spent(port))
+    }
+
+    /// [`super::is_spent`], behind a call of its own like [`Tables::longest_prefix`].
+    #[inline(always)]
+    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool
+    where
+        Self: Sized,
+    {
+        super::is_spent(self, place, source)
+    }
+
+    /// [`super::is_prefix_spent`], likewise.
+    #[inline(always)]
+    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool
+    where
+        Self: Sized,
+    {
+        super::is_prefix_spent(self, base, prefix, port)
+    }
 
     /// Writes it.
     fn set_ceiling(&self, index: u32, value: u64);

@@ -20,9 +20,29 @@ pub(super) fn bad_flags(packet: &Packet) -> Option<Reason> {
     impossible(flags)
 }
 
+/// Does some stack send segments with these flags? Told by a bit each, without a jump.
+#[inline(always)]
+pub(super) const fn is_possible(flags: TcpFlags) -> bool {
+    POSSIBLE >> (flags.0 & (TOLD_BY - 1)) & 1 != 0
+}
+
+/// The flags that matter are the lowest: FIN, SYN, RST, PSH, ACK and URG.
+const TOLD_BY: u8 = 1 << 6;
+
+const POSSIBLE: u64 = {
+    let (mut possible, mut flags) = (0, 0);
+    while flags < TOLD_BY {
+        if impossible(TcpFlags(flags)).is_none() {
+            possible |= 1 << flags;
+        }
+        flags += 1;
+    }
+    possible
+};
+
 /// The reason to drop a segment with these flags, if no stack sends them.
 #[inline(always)]
-pub(super) fn impossible(flags: TcpFlags) -> Option<Reason> {
+pub(super) const fn impossible(flags: TcpFlags) -> Option<Reason> {
     if flags.has_any(TcpFlags::SYN) {
         if flags.has_any(TcpFlags::FIN) {
             return Some(Reason::TcpSynFin);

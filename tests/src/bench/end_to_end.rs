@@ -112,6 +112,8 @@ impl Cell {
             Filter::Nothing => share > 0.99,
             // The ceiling lets 2000 in at once, and a thousand in a second.
             Filter::GuardLimit => share < 0.05,
+            // What the queue holds comes in, and the rest is answered.
+            Filter::GuardCookies => share < 0.05,
             Filter::BareDrop
             | Filter::GuardNative
             | Filter::GuardGeneric

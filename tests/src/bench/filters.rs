@@ -1,7 +1,7 @@
 //! What is compared end to end, each set up with its own real tool for the same policy: nothing comes in
 //! but TCP to 22, 80 and 443, and one source to 9000.
 
-use std::{process::Command, time::Duration};
+use std::{net::TcpListener, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
@@ -12,7 +12,7 @@ use guard_common::abi::{counters::SHARD_ROWS, names, switch::SLOTS};
 use guard_user::dataplane::object::BENCH_OBJECT;
 
 use super::{
-    arena::{Arena, INTERFACE},
+    arena::{Arena, INTERFACE, SERVER},
     flood::LIMITED_PORT,
     xdp_filter::XdpFilter,
 };
@@ -35,6 +35,8 @@ pub enum Filter {
     ///
     /// [`Kind::SynOnePort`]: super::flood::Kind::SynOnePort
     GuardLimit,
+    /// The same, and behind the port a server whose queue of half-open connections the flood fills.
+    GuardCookies,
     /// xdp-filter of xdp-tools, which knows ports and addresses, but not both in one rule.
     XdpFilter,
     /// nftables on the interface, before IP; no connection tracking there.
@@ -58,6 +60,8 @@ pub enum Installed {
     Program(Box<Ebpf>),
     /// guard.
     Guard(Instance),
+    /// guard, and a server on the port that is flooded.
+    Served(TcpListener, Instance),
     /// xdp-filter.
     XdpFilter(XdpFilter),
     /// ufw.
@@ -108,6 +112,7 @@ impl Filter {
             Self::GuardNative => "guard native",
             Self::GuardGeneric => "guard generic",
             Self::GuardLimit => "guard limit",
+            Self::GuardCookies => "guard cookies",
             Self::XdpFilter => "xdp-filter",
             Self::NftIngress => "nft ingress",
             Self::IptablesRaw => "iptables raw",
@@ -126,6 +131,7 @@ impl Filter {
             Self::GuardNative => "guard-native",
             Self::GuardGeneric => "guard-generic",
             Self::GuardLimit => "guard-limit",
+            Self::GuardCookies => "guard-cookies",
             Self::XdpFilter => "xdp-filter",
             Self::NftIngress => "nft-ingress",
             Self::IptablesRaw => "iptables-raw",
@@ -143,7 +149,8 @@ impl Filter {
             | Self::BareDrop
             | Self::GuardNative
             | Self::GuardGeneric
-            | Self::GuardLimit => false,
+            | Self::GuardLimit
+            | Self::GuardCookies => false,
             Self::XdpFilter
             | Self::NftIngress
             | Self::IptablesRaw
@@ -161,7 +168,8 @@ impl Filter {
             | Self::BareDrop
             | Self::GuardNative
             | Self::GuardGeneric
-            | Self::GuardLimit => &[],
+            | Self::GuardLimit
+            | Self::GuardCookies => &[],
             Self::XdpFilter => &["xdp-filter"],
             Self::NftIngress | Self::NftInput | Self::NftInputConntrack => &["nft"],
             Self::IptablesRaw => &["iptables"],
@@ -180,19 +188,19 @@ impl Filter {
         match self {
             Self::Nothing => Ok(Installed::Netfilter),
             Self::BareDrop => bare_drop(arena),
-            Self::GuardNative => guard(arena, "native", &[]),
-            Self::GuardLimit => {
-                let port = format!("{LIMITED_PORT}/tcp");
-                guard(
-                    arena,
-                    "native",
-                    &["limit", &port, "rate", "1/h", "burst", "1"],
-                )
+            Self::GuardNative => guard(arena, "native", &[]).map(Installed::Guard),
+            Self::GuardLimit => limited(arena).map(Installed::Guard),
+            Self::GuardCookies => {
+                let guard = limited(arena)?;
+                let server = arena
+                    .server
+                    .run(|| TcpListener::bind((SERVER, LIMITED_PORT)))?;
+                Ok(Installed::Served(server, guard))
             }
             Self::GuardGeneric => {
                 // Frames of this size do not fit into the page that native XDP hands a program.
                 arena.outside.ip("link set srv mtu 9000");
-                guard(arena, "generic", &[])
+                guard(arena, "generic", &[]).map(Installed::Guard)
             }
             Self::XdpFilter => {
                 let filter = XdpFilter::new(&arena.server)?;
@@ -226,7 +234,14 @@ impl Filter {
     }
 }
 
-fn guard(arena: &Arena, mode: &str, more: &[&str]) -> Result<Installed> {
+/// guard with a limit that no source of the flood reaches: each comes once.
+fn limited(arena: &Arena) -> Result<Instance> {
+    let port = format!("{LIMITED_PORT}/tcp");
+    let limit = ["limit", &port, "rate", "1/h", "burst", "1"];
+    guard(arena, "native", &limit)
+}
+
+fn guard(arena: &Arena, mode: &str, more: &[&str]) -> Result<Instance> {
     let guard = Instance::new(&arena.server);
     for rule in ["22/tcp", "80/tcp", "443/tcp"] {
         drop(guard.guardctl(&["allow", rule]).ok());
@@ -242,7 +257,7 @@ fn guard(arena: &Arena, mode: &str, more: &[&str]) -> Result<Installed> {
         found == mode,
         "guard runs in {found} mode and not in {mode} mode"
     );
-    Ok(Installed::Guard(guard))
+    Ok(guard)
 }
 
 fn bare_drop(arena: &Arena) -> Result<Installed> {

@@ -20,6 +20,8 @@ use guard_common::{
 use guard_user::dataplane::object::BENCH_OBJECT;
 
 const PROGRAM: &str = "bench_flood";
+/// Words that hold the headers of a frame.
+const HEADER_WORDS: usize = 7;
 /// Ports of a flood to closed ports.
 const ALL_PORTS: u32 = 8192;
 /// Frames that the kernel prepares at once.
@@ -99,12 +101,23 @@ impl Generator {
         let header_sum = fold(sum(&frame[14..34]));
         let payload_sum = fold(sum(&frame[34..]) + pseudo_header);
         let checksum_at = checksum_at as u32;
+        // The last word is not whole.
+        let mut padded = frame.clone();
+        padded.resize(frame.len().next_multiple_of(size_of::<u64>()), 0);
+        let mut headers = [0u64; HEADER_WORDS];
+        for (word, bytes) in headers
+            .iter_mut()
+            .zip(padded.chunks_exact(size_of::<u64>()))
+        {
+            *word = u64::from_ne_bytes(bytes.try_into()?);
+        }
         let slot_words = 1u32;
         let ports = match kind {
             Kind::Syn | Kind::Udp => ALL_PORTS,
             Kind::SynOnePort => 1,
         };
         let mut object = EbpfLoader::new()
+            .override_global("FLOOD_HEADERS", &headers, true)
             .override_global("FLOOD_PORTS", &ports, true)
             .override_global("FLOOD_INTERFACE", &interface, true)
             .override_global("FLOOD_HEADER_SUM", &header_sum, true)

@@ -227,13 +227,16 @@ fn end_to_end(args: &Args, results: &mut Results) -> Result<()> {
         let all: Vec<&Cell> = cells.iter().collect();
         results.floods = end_to_end::mitigate(&all, &[Kind::Syn, Kind::Udp], &plan)?;
         println!("{}{}\n", tables::floods(&results.floods), tables::FLOODS);
-        let limited = Cell::new(Filter::GuardLimit)?;
-        let mut both: Vec<&Cell> = cells
+        let limited = [
+            Cell::new(Filter::GuardLimit)?,
+            Cell::new(Filter::GuardCookies)?,
+        ];
+        let mut compared: Vec<&Cell> = cells
             .iter()
             .filter(|cell| [Filter::BareDrop, Filter::GuardNative].contains(&cell.filter()))
             .collect();
-        both.push(&limited);
-        results.limited = end_to_end::mitigate(&both, &[Kind::SynOnePort], &plan)?;
+        compared.extend(&limited);
+        results.limited = end_to_end::mitigate(&compared, &[Kind::SynOnePort], &plan)?;
         println!("{}\n", tables::limited(&results.limited));
     }
     if args.wants(Part::C) {
