@@ -19,6 +19,9 @@ const LEAST_CONNECTIONS: usize = 4096;
 /// How long one is remembered; fail2ban's own value.
 const LIFETIME_MS: i64 = 5 * 60_000;
 
+/// Texts of a connection whose memory is used again are no longer than this, in bytes.
+const SPARE_BYTES: usize = 1024;
+
 /// Users of one connection that are remembered; sshd allows six tries.
 const MAX_USERS: usize = 32;
 
@@ -73,6 +76,8 @@ pub(super) struct Connections {
     nobody: Arc<Vec<String>>,
     /// Memory for texts that is used again.
     spare: String,
+    /// Connections that are forgotten: a flood begins one with every few lines.
+    forgotten: Vec<Connection>,
 }
 
 /// A line that a pattern matched.
@@ -110,11 +115,11 @@ impl Connections {
             known.join(groups, is_gained, &mut self.spare);
             let outcome = known.judge(groups, line, (is_gained, is_over));
             if is_over {
-                self.newer.remove(&id);
+                self.forget(id);
             }
             return outcome;
         }
-        self.newer.remove(&id);
+        self.forget(id);
         let older = self.older.remove(&id);
         let mut connection = match older.filter(|known| known.is_young(line)) {
             Some(mut known) => {
@@ -126,15 +131,33 @@ impl Connections {
             None => self.begun_by(groups, line),
         };
         let outcome = connection.judge(groups, line, (is_gained, is_over));
-        if !is_over {
+        if is_over {
+            keep(&mut self.forgotten, connection);
+        } else {
             self.put(id, connection);
         }
         outcome
     }
 
-    fn begun_by(&self, groups: &Groups, line: Matched) -> Connection {
+    fn forget(&mut self, id: u64) {
+        if let Some(connection) = self.newer.remove(&id) {
+            keep(&mut self.forgotten, connection);
+        }
+    }
+
+    fn begun_by(&mut self, groups: &Groups, line: Matched) -> Connection {
+        let groups = match self.forgotten.pop() {
+            // Whoever was told of a failure may still read the texts; then they are others.
+            Some(Connection {
+                groups: mut own, ..
+            }) => {
+                Arc::make_mut(&mut own).clone_from(groups);
+                own
+            }
+            None => Arc::new(groups.clone()),
+        };
         Connection {
-            groups: Arc::new(groups.clone()),
+            groups,
             users: Arc::clone(&self.nobody),
             matches: 0,
             unfailed: 0,
@@ -152,9 +175,18 @@ impl Connections {
         if self.newer.len() >= LEAST_CONNECTIONS {
             // Its memory is used again.
             std::mem::swap(&mut self.newer, &mut self.older);
-            self.newer.clear();
+            for (_, connection) in self.newer.drain() {
+                keep(&mut self.forgotten, connection);
+            }
         }
         self.newer.insert(id, connection);
+    }
+}
+
+/// For the next one that begins.
+fn keep(forgotten: &mut Vec<Connection>, connection: Connection) {
+    if forgotten.len() < LEAST_CONNECTIONS && connection.groups.capacity() <= SPARE_BYTES {
+        forgotten.push(connection);
     }
 }
 

@@ -90,11 +90,29 @@ impl Named {
 }
 
 /// Named groups and their texts, in one piece of memory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Groups {
     names: Arc<Names>,
     text: String,
     entries: SmallVec<[(u16, u32, u32); 8]>,
+}
+
+impl Clone for Groups {
+    fn clone(&self) -> Self {
+        Self {
+            names: Arc::clone(&self.names),
+            text: self.text.clone(),
+            entries: self.entries.clone(),
+        }
+    }
+
+    /// In the memory that is there.
+    fn clone_from(&mut self, other: &Self) {
+        self.names.clone_from(&other.names);
+        self.text.clone_from(&other.text);
+        self.entries.clear();
+        self.entries.extend_from_slice(&other.entries);
+    }
 }
 
 impl PartialEq for Groups {
@@ -225,6 +243,11 @@ impl Groups {
         }
         self.text.clear();
         self.text.push_str(spare);
+    }
+
+    /// Bytes of memory for texts.
+    pub(super) fn capacity(&self) -> usize {
+        self.text.capacity()
     }
 
     /// Forgets all groups.
