@@ -62,6 +62,12 @@ impl Endless {
         fs::write(self.folder.join("stop"), "").expect("written");
     }
 
+    /// Entries that were written so far, in whole blocks.
+    pub(crate) fn written(&self) -> u64 {
+        let blocks = fs::metadata(self.folder.join("blocks")).map_or(0, |file| file.len());
+        blocks * BLOCK as u64
+    }
+
     /// What was written is read, once. `read` says how many entries were.
     pub(crate) fn assert_read(&self, read: impl Fn() -> u64) {
         let is_there = |name: &str| self.folder.join(name).exists();
@@ -70,8 +76,7 @@ impl Endless {
         });
         assert!(stopped.is_some(), "it does not stop");
         assert!(is_there("attacked") && !is_there("attack"));
-        let blocks = fs::read(self.folder.join("blocks")).expect("blocks").len();
-        let written = (blocks * BLOCK + 5) as u64;
+        let written = self.written() + 5;
         let caught_up = within(Duration::from_secs(20), || {
             (read() >= written).then_some(())
         });

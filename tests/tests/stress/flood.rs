@@ -36,6 +36,11 @@ const BANS_IN_ALL: Duration = Duration::from_secs(20);
 const PIECE: usize = 20_000;
 /// Most lines that wait to be read: more than a second's worth, so that the daemon is behind all the time.
 const AHEAD: u64 = 1_500_000;
+/// Lines per second of the long form, whether the daemon keeps up or not: of the log alone, and beside a journal
+/// whose entries, as fast as they are taken, are the rest of a million.
+const PACE: [u64; 2] = [1_010_000, 900_000];
+/// Fewest of both together that are written then.
+const OFFERED: f64 = 1_000_000.0;
 /// Between two looks at the daemon: an operator's, who watches closely. Each costs what lines could be read with.
 const LOOKS: Duration = Duration::from_millis(300);
 /// Fewest lines per second, on a machine whose other CPU writes them: a slow one, and one that nobody else uses.
@@ -44,9 +49,11 @@ const FLOOR: f64 = 150_000.0;
 const FILE: &str = "[jail.sshd]\nenabled = true\nlogpath = \"LOG\"\nmaxretry = 5\nfindtime = \"10m\"\nbantime = \"1h\"\n";
 const JOURNAL: &str = "[jail.journal]\nfilter = \"sshd\"\njournal = \"_SYSTEMD_UNIT=ssh.service\"\nmaxretry = 5\nbantime = \"1h\"\n";
 
-/// Who writes the log, as fast as the daemon can read it.
+/// Who writes the log: as fast as the daemon can read it, or at a pace.
 struct Log {
     file: Mutex<File>,
+    begun: Instant,
+    pace: Option<u64>,
     written: AtomicU64,
     read: AtomicU64,
     is_over: AtomicBool,
@@ -58,7 +65,11 @@ impl Log {
         let body = sshd_log::lines(0, PIECE - 1);
         let mut piece = 0_usize;
         while !self.is_over.load(Ordering::Relaxed) {
-            if self.written.load(Ordering::Relaxed) > self.read.load(Ordering::Relaxed) + AHEAD {
+            let enough = match self.pace {
+                Some(pace) => (self.begun.elapsed().as_secs_f64() * pace as f64) as u64,
+                None => self.read.load(Ordering::Relaxed) + AHEAD,
+            };
+            if self.written.load(Ordering::Relaxed) > enough {
                 thread::sleep(Duration::from_millis(1));
                 continue;
             }
@@ -171,6 +182,8 @@ fn flood(has_journal: bool) {
     assert!(scene.is_attacker_let_in());
     let log = Log {
         file: Mutex::new(scene.open_log()),
+        begun: Instant::now(),
+        pace: is_long().then_some(PACE[usize::from(has_journal)]),
         written: AtomicU64::new(0),
         read: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
@@ -222,6 +235,7 @@ fn flood(has_journal: bool) {
         .as_ref()
         .map_or(0, |_| lines(&scene.jail("journal")));
     let written = log.written.load(Ordering::Relaxed);
+    let of_journal = endless.as_ref().map_or(0, Endless::written);
 
     let caught_up = within(Duration::from_secs(30), || {
         let jail = scene.status();
@@ -250,8 +264,9 @@ fn flood(has_journal: bool) {
     let peak = peak_kb(daemon.id());
     let per_second = |count: u64| count as f64 / took.as_secs_f64();
     let speed = per_second(read_by_then + entries_by_then);
+    let offered = per_second(written + of_journal);
     println!(
-        "{took:.1?}, {rotated} rotations: {speed:.0} lines/s were read and judged, {:.0} of a file ({written} in all) and \
+        "{took:.1?}, {rotated} rotations: {offered:.0} lines/s were written, {speed:.0} read and judged meanwhile, {:.0} of a file ({written} in all) and \
          {:.0} of the journal; {:.2} µs of CPU each; the attack \
          was read {read_after:.1?} and banned {banned_after:.1?} after it was written; at most {} ms and {} bytes behind; \
          slowest command {:?}; {peak} KB of memory",
@@ -272,6 +287,10 @@ fn flood(has_journal: bool) {
         "it was never behind"
     );
     assert!(speed > FLOOR, "{speed:.0} lines/s");
+    assert!(
+        !is_long() || offered >= OFFERED,
+        "only {offered:.0} lines/s were written"
+    );
     scene.assert_friend_gets_in();
 }
 

@@ -323,8 +323,8 @@ mod tests {
         let program = folder.path().join("journalctl");
         let entry = |process: u32, message: &str| {
             format!(
-                "{{\"__CURSOR\":\"c\",\"__REALTIME_TIMESTAMP\":\"1700000000000000\",\"_HOSTNAME\":\"srv\",\
-                 \"SYSLOG_IDENTIFIER\":\"sshd\",\"_PID\":\"{process}\",\"MESSAGE\":\"{message}\"}}\n"
+                "__CURSOR=c\n__REALTIME_TIMESTAMP=1700000000000000\n_HOSTNAME=srv\n\
+                 SYSLOG_IDENTIFIER=sshd\n_PID={process}\nMESSAGE={message}\n\n"
             )
         };
         let text = entry(
