@@ -112,7 +112,6 @@ impl Record {
     }
 }
 
-/// Row of the first reason.
 impl Outcome for Record {
     #[inline(always)]
     fn told(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
@@ -120,6 +119,7 @@ impl Outcome for Record {
     }
 }
 
+/// Row of the first reason.
 const FIRST_REASON: u32 = reason_row(Reason::DefaultDrop);
 
 /// Counts a frame by reason and, where it asked for a service, by service and action.

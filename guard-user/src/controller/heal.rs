@@ -16,7 +16,7 @@ use crate::{
         pins::{self, Running},
     },
     failure::Failure,
-    host::{Interface, Network},
+    host::{Interface, Network, clock},
     ruleset::{compile::Stamp, source::Loaded},
 };
 
@@ -29,6 +29,9 @@ pub struct InForce {
     pub digest: u64,
     /// Number of the pin of its map: another one after `disable` and `enable`.
     pin: u64,
+    /// It was in force before a change that nobody has confirmed in time, and is to be settled. Whoever
+    /// slept while that change was in force sees nothing else of it.
+    has_returned: bool,
 }
 
 /// Is the image in the kernel the one of this host's present addresses and interfaces?
@@ -82,6 +85,7 @@ impl Controller {
             generation: running.slots.generation(),
             digest: running.slots.digest(),
             pin: pin.metadata().map_or(0, |pin| pin.ino()),
+            has_returned: running.slots.switch().is_expired(clock::boot_time_ns()),
         }
     }
 

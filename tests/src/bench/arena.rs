@@ -17,7 +17,7 @@ use super::{
     cpus,
     flood::{Generator, Kind, Pace},
 };
-use crate::lab::{Namespace, Nginx, finish, unique_prefix};
+use crate::lab::{Namespace, Nginx, finish, own_mounts, unique_prefix};
 
 /// The server's address.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -241,18 +241,9 @@ fn own_receiver(host: &Namespace, interface: &str, cpu: usize) -> Result<i32> {
     let mut offload = host.command("ethtool");
     offload.args(["-K", interface, "gro", "on", "tso", "off", "gso", "off"]);
     drop(finish(&mut offload, PATIENCE).ok());
-    let mut threaded = host.command("unshare");
-    threaded
-        .args([
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            THREADED,
-            "sh",
-        ])
-        .arg(interface);
+    let [launcher, words @ ..] = own_mounts(THREADED);
+    let mut threaded = host.command(launcher);
+    threaded.args(words).arg(interface);
     let ran = finish(&mut threaded, PATIENCE);
     ensure!(
         ran.code == Some(0),

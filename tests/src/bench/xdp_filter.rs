@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::{ProgramFd, ProgramInfo};
 
-use crate::lab::{Folder, Namespace, finish, mount_bpffs};
+use crate::lab::{Folder, Namespace, finish, mount_bpffs, own_mounts};
 
 /// Thousands of entries are one process each.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -49,8 +49,7 @@ impl XdpFilter {
         let mut command = std::process::Command::new("nsenter");
         command
             .arg(format!("--net={}", self.network.display()))
-            .args(["unshare", "--mount", "--propagation", "private"])
-            .args(["sh", "-c", PRIVATELY, "sh"])
+            .args(own_mounts(PRIVATELY))
             .arg(self.folder.join("bpf"))
             .arg(lines)
             // Its program itself, and no chain of programs before it.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Background, Folder, LogDaemon, Namespace, finish, until};
+use super::{Background, Folder, LogDaemon, Namespace, finish, own_mounts, until};
 use crate::require;
 
 /// Hides from the rest of the machine what servers write outside of their folder: /run, /var/log.
@@ -41,12 +41,9 @@ exec "$@"
 /// A program inside with a view of its own of /run, /var/log and the root account.
 fn privately(namespace: &Namespace, folder: &Folder, program: &str) -> Command {
     let path = require::find(program).unwrap_or_else(|| panic!("{program} is not installed"));
-    let mut command = namespace.command("unshare");
-    command
-        .args(["--mount", "--propagation", "private", "sh", "-c", PRIVATELY])
-        .arg("sh")
-        .arg(folder.join("shadow"))
-        .arg(path);
+    let [launcher, words @ ..] = own_mounts(PRIVATELY);
+    let mut command = namespace.command(launcher);
+    command.args(words).arg(folder.join("shadow")).arg(path);
     command
 }
 
@@ -59,21 +56,13 @@ fn heard_by(
 ) -> Command {
     let dev = folder.join("dev");
     std::fs::create_dir(&dev).expect("a folder");
-    let mut with = namespace.command("unshare");
-    with.args([
-        "--mount",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        WITH_SYSLOG,
-    ])
-    .arg("sh")
-    .arg(dev)
-    .arg(daemon.socket())
-    .arg(command.get_program())
-    .args(command.get_args());
+    let [launcher, words @ ..] = own_mounts(WITH_SYSLOG);
+    let mut with = namespace.command(launcher);
+    with.args(words)
+        .arg(dev)
+        .arg(daemon.socket())
+        .arg(command.get_program())
+        .args(command.get_args());
     with
 }
 

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use super::{Folder, Namespace, Ran, finish};
 
 /// Most that a command of guardctl may take.
@@ -161,6 +163,20 @@ impl Instance {
     /// As [`Instance::guardctl`].
     pub fn guardctl_behind(&self, launcher: &[&str], words: &[&str]) -> Ran {
         finish(&mut self.command_behind(launcher, words), PATIENCE)
+    }
+
+    /// Every source that is banned, in order; one that several have banned stands there as often.
+    ///
+    /// # Panics
+    /// When guardctl does not say.
+    #[must_use]
+    pub fn banned(&self) -> Vec<String> {
+        let listed = self.guardctl(&["bans", "list", "--json"]).ok().json();
+        let bans = listed["bans"].as_array().expect("bans");
+        let source = |ban: &Value| ban["source"].as_str().expect("a source").to_owned();
+        let mut sources: Vec<String> = bans.iter().map(source).collect();
+        sources.sort_unstable();
+        sources
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Background, Folder, LogDaemon, Ran, finish, unique_prefix, until};
+use super::{Background, Folder, LogDaemon, Ran, finish, own_mounts, unique_prefix, until};
 use crate::require;
 
 /// Where systemd keeps it.
@@ -113,17 +113,7 @@ impl Journald {
     /// What puts a program inside, in front of its path.
     #[must_use]
     pub fn launcher(&self) -> Vec<String> {
-        let words = [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            INSIDE,
-            "sh",
-        ];
-        let mut words = words.map(str::to_owned).to_vec();
+        let mut words = own_mounts(INSIDE).map(str::to_owned).to_vec();
         words.push(self.folder.path().display().to_string());
         words
     }

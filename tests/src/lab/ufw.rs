@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use super::{Folder, Namespace, Ran, finish};
+use super::{Folder, Namespace, Ran, finish, own_mounts};
 
 /// Most that a command of ufw may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,8 +57,7 @@ impl Ufw {
         let mut command = Command::new("nsenter");
         command
             .arg(&self.network)
-            .args(["unshare", "--mount", "--propagation", "private"])
-            .args(["sh", "-c", PRIVATELY, "sh"])
+            .args(own_mounts(PRIVATELY))
             .arg(self.folder.path())
             .args(line.split(' '));
         let ran = finish(&mut command, PATIENCE);

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
 
 use guard_tests::{
-    lab::{Answer, GuardDaemon, finish, guardctl_path, until},
+    lab::{Answer, GuardDaemon, finish, guardctl_path, own_mounts, until},
     require,
 };
 
@@ -97,9 +97,7 @@ ls /etc/systemd/system
     let mut command = Command::new("nsenter");
     command
         .arg(net)
-        .args(["unshare", "--mount", "--propagation", "private", "sh", "-c"])
-        .arg(SCRIPT)
-        .arg("sh")
+        .args(own_mounts(SCRIPT))
         .arg(&bin)
         .arg(guardctl_path())
         .envs(machine.guard.environment())

@@ -46,6 +46,21 @@ fn a2_the_previous_policy_returns_when_the_daemon_is_stopped() {
     assert_settles(&scene);
 }
 
+/// Generation 1 before it slept, generation 1 after it: the change in between must not stay half done.
+#[test]
+fn a_daemon_that_slept_through_the_whole_change_settles_it() {
+    let Some(scene) = Scene::enabled() else {
+        return;
+    };
+    let daemon = GuardDaemon::start(&scene.guard);
+    daemon.signal(libc::SIGSTOP);
+    let since = scene.apply_bad();
+    scene.assert_returns(since, |_| {});
+
+    daemon.signal(libc::SIGCONT);
+    assert_settles(&scene);
+}
+
 #[test]
 fn a2_a_change_is_kept_by_its_confirmation_though_the_daemon_is_gone() {
     let Some(scene) = Scene::enabled() else {

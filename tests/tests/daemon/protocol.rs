@@ -9,7 +9,7 @@ use std::{
 };
 
 use guard_tests::{
-    lab::{GuardDaemon, Ran, until},
+    lab::{GuardDaemon, Ran, own_mounts, until},
     require,
 };
 
@@ -82,16 +82,7 @@ fn members_of_the_group_may_look_and_not_touch() {
     let file = scene.guard.folder().join("group");
     fs::write(&file, groups).expect("a file");
     let script = format!("mount --bind {} /etc/group && exec \"$@\"", file.display());
-    let launcher = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &script,
-        "sh",
-    ];
+    let launcher = own_mounts(&script);
     let mut command: Command = scene.guard.command_behind(&launcher, &["daemon"]);
     scene.daemon = GuardDaemon::start_as(&scene.guard, &mut command);
     let metadata = fs::metadata(scene.guard.run().join("control")).expect("the socket");

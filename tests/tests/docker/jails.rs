@@ -3,7 +3,10 @@
 use std::fs;
 
 use guard_tests::{
-    lab::{Answer, DOCKER_PROGRAMS, Dockerd, GuardDaemon, Instance, Topology, UdpEcho, until},
+    lab::{
+        Answer, DOCKER_PROGRAMS, Dockerd, GuardDaemon, Instance, Topology, UdpEcho, own_mounts,
+        until,
+    },
     require,
 };
 use serde_json::Value;
@@ -41,17 +44,7 @@ fn who_fails_at_a_container_is_banned_on_the_host() {
     let text = format!("{{\"data-root\": {:?}}}", docker.root());
     fs::write(&settings, text).expect("settings");
     let settings = settings.display().to_string();
-    let launcher = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        WITH_SETTINGS,
-        "sh",
-        &settings,
-    ];
+    let launcher = [&own_mounts(WITH_SETTINGS)[..], &[&settings]].concat();
     let write = |name: &str, source: &str| {
         let alone = ["--network", "none"];
         drop(docker.ended_container(name, &alone, &["sh", "-c", &fails(source)]));

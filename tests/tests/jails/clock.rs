@@ -29,7 +29,7 @@ fn failures_on_both_sides_of_a_jump_count_together() {
         scene.daemon = GuardDaemon::start_as(&scene.guard, clock.shown_to(&mut command));
         scene.fail(ATTACKER, 2);
         scene.until_read("sshd", 2);
-        assert_eq!(scene.banned(), [""; 0], "two are not three");
+        assert_eq!(scene.guard.banned(), [""; 0], "two are not three");
 
         clock.set(jump_s);
         // What another host writes as its time of day now.

@@ -49,7 +49,7 @@ fn a_setting_changes_in_the_file_and_in_the_daemon_at_once() {
     let _ = scene.guardctl("jail enable sshd").ok();
     // What was written meanwhile counts, as far as it is not too long ago.
     scene.until_banned("203.0.113.67");
-    assert_eq!(scene.banned(), ["203.0.113.66", "203.0.113.67"]);
+    assert_eq!(scene.guard.banned(), ["203.0.113.66", "203.0.113.67"]);
 }
 
 #[test]
@@ -232,5 +232,5 @@ fn without_a_daemon_commands_say_so_and_do_what_they_can() {
     let _ = scene.guardctl("f2b set sshd banip 203.0.113.66").ok();
     scene.assert_shut_out_v4();
     let _ = scene.guardctl("f2b set sshd unbanip 203.0.113.66").ok();
-    assert_eq!(scene.banned().len(), 0);
+    assert_eq!(scene.guard.banned().len(), 0);
 }

@@ -27,9 +27,9 @@ fn a_line_bans_its_peer_and_nobody_that_it_names_besides() {
         let line = line.replace("203.0.113.1 ", &format!("{own} "));
         scene.write(&[line.as_str(); 5]);
         scene.until_banned(&own);
-        assert_eq!(scene.banned().len(), number + 1, "{line:?}");
+        assert_eq!(scene.guard.banned().len(), number + 1, "{line:?}");
     }
-    let banned = scene.banned();
+    let banned = scene.guard.banned();
     assert!(
         banned.iter().all(|source| source.starts_with("203.0.113.")),
         "{banned:?}"
@@ -62,7 +62,7 @@ fn what_is_no_log_does_no_harm() {
     // A name is never looked up.
     scene.fail("attacker.example", 5);
     scene.until_read("sshd", 6 + 5);
-    assert_eq!(scene.banned().len(), 0);
+    assert_eq!(scene.guard.banned().len(), 0);
     assert_eq!(scene.count("sshd", "named"), 5);
     assert_eq!(scene.count("sshd", "cut"), 3);
     // And what follows is read as ever.
@@ -94,7 +94,7 @@ fn what_is_protected_is_never_banned_for_a_line() {
         let lines = scene.count("sshd", "lines");
         scene.fail(source, 12);
         scene.until_read("sshd", lines + 12);
-        assert_eq!(scene.banned().len(), 0, "{what}");
+        assert_eq!(scene.guard.banned().len(), 0, "{what}");
     }
     let counts = scene.status("sshd")["counts"].clone();
     assert_eq!(counts["spared"], 24, "{counts}");
@@ -135,7 +135,7 @@ fn a_proxy_speaks_for_its_clients_and_others_speak_for_nobody() {
     scene.until_banned("203.0.113.6");
     say("203.0.113.200 login failed for \"-\"");
     scene.until_read("web", 9);
-    assert_eq!(scene.banned(), ["203.0.113.5", "203.0.113.6"]);
+    assert_eq!(scene.guard.banned(), ["203.0.113.5", "203.0.113.6"]);
 }
 
 /// Packets are no failures: a flood in somebody's name bans nobody.
@@ -150,7 +150,7 @@ fn a_limit_that_is_exceeded_is_no_ban() {
             let _ = scene.lab.attacker.ask_udp(to, 7100);
         }
     }
-    assert_eq!(scene.banned().len(), 0);
+    assert_eq!(scene.guard.banned().len(), 0);
     for to in scene.addresses() {
         assert_eq!(scene.lab.attacker.ask_udp(to, PORT), Answer::Echo);
     }
@@ -188,7 +188,7 @@ fn whoever_is_let_in_by_a_command_is_counted_again() {
             .trim(),
         "1"
     );
-    assert_eq!(scene.banned().len(), 0);
+    assert_eq!(scene.guard.banned().len(), 0);
 }
 
 #[test]

@@ -91,21 +91,12 @@ impl Server {
         });
     }
 
-    fn banned(&self) -> Vec<String> {
-        let listed = self.guardctl("bans list --json").ok().json();
-        let bans = listed["bans"].as_array().expect("bans");
-        let source = |ban: &Value| ban["source"].as_str().expect("a source").to_owned();
-        let mut sources: Vec<String> = bans.iter().map(source).collect();
-        sources.sort_unstable();
-        sources
-    }
-
     fn until_banned(&self, sources: &[&str]) {
         let banned = within(Duration::from_secs(10), || {
-            (self.banned() == sources).then_some(())
+            (self.guard.banned() == sources).then_some(())
         });
         let said = || format!("{}\n{}", self.status(), self.journald.said());
-        assert!(banned.is_some(), "{:?}: {}", self.banned(), said());
+        assert!(banned.is_some(), "{:?}: {}", self.guard.banned(), said());
     }
 }
 
@@ -134,15 +125,15 @@ fn five_failed_logins_in_a_real_journal_are_a_ban() {
     for to in [v4, v6] {
         for failure in 0..5 {
             let known = usize::from(to.is_ipv6());
-            assert_eq!(server.banned().len(), known, "{failure}");
+            assert_eq!(server.guard.banned().len(), known, "{failure}");
             sshd.fails(&server.lab.attacker, to, "root");
         }
         until("the ban", || {
-            server.banned().len() > usize::from(to.is_ipv6())
+            server.guard.banned().len() > usize::from(to.is_ipv6())
         });
     }
 
-    assert_eq!(server.banned(), ["2001:db8:66::/64", "203.0.113.66"]);
+    assert_eq!(server.guard.banned(), ["2001:db8:66::/64", "203.0.113.66"]);
     for to in [v4, v6] {
         assert_eq!(server.lab.attacker.ask_tcp(to, 22), Answer::Silence, "{to}");
         assert!(sshd.session(&server.lab.friend, to).answers(), "{to}");
@@ -213,7 +204,7 @@ fn no_entry_is_lost_and_none_is_read_twice_whatever_becomes_of_journald() {
     // Three failures before are three.
     ssh.prints(&failures("203.0.113.63", 1));
     server.assert_read(left + 1);
-    assert_eq!(server.banned().len(), 4);
+    assert_eq!(server.guard.banned().len(), 4);
     ssh.prints(&failures("203.0.113.63", 1));
     server.until_banned(&[
         "203.0.113.61",
@@ -253,7 +244,7 @@ fn what_a_message_holds_does_no_harm() {
         .send(b"SYSLOG_IDENTIFIER=sshd\nMESSAGE\n\x04\0\0\0\0\0\0\0\xff\0\x1b\r\n");
     server.assert_read(3);
     assert_eq!(server.count("cut"), 1, "{}", server.status());
-    assert_eq!(server.banned(), Vec::<String>::new());
+    assert_eq!(server.guard.banned(), Vec::<String>::new());
 
     server.journald.send(
         b"SYSLOG_IDENTIFIER=sshd\nMESSAGE=Failed password for root from 203.0.113.68 port 1 ssh2\n",

@@ -96,22 +96,10 @@ impl Scene {
         self.status(jail)["counts"][what].as_u64().unwrap_or(0)
     }
 
-    /// Everybody who is banned.
-    pub(crate) fn banned(&self) -> Vec<String> {
-        let bans = self.guardctl("bans list --json").ok().json();
-        let bans = bans["bans"].as_array().expect("bans").clone();
-        let mut sources: Vec<String> = bans
-            .iter()
-            .map(|ban| ban["source"].as_str().expect("a source").to_owned())
-            .collect();
-        sources.sort_unstable();
-        sources
-    }
-
     pub(crate) fn until_banned(&self, source: &str) {
         until(
             &format!("{source} to be banned; {}", self.daemon.said()),
-            || self.banned().iter().any(|banned| banned == source),
+            || self.guard.banned().iter().any(|banned| banned == source),
         );
     }
 

@@ -125,7 +125,7 @@ fn failures_from_before_a_restart_count_and_are_counted_once() {
         scene.count("sshd", "suspects") == 1
     });
     assert_eq!(
-        scene.banned().len(),
+        scene.guard.banned().len(),
         0,
         "three failures are three, however often they are read"
     );
@@ -147,7 +147,7 @@ fn failures_from_before_a_restart_count_and_are_counted_once() {
         left(0) <= 600.0,
         "nobody is banned twice for the same failures"
     );
-    assert_eq!(scene.banned(), ["203.0.113.66", "203.0.113.67"]);
+    assert_eq!(scene.guard.banned(), ["203.0.113.66", "203.0.113.67"]);
 }
 
 /// A stand-in for journalctl: it writes what a file holds, and follows it.
@@ -193,7 +193,7 @@ fn the_journal_is_read_like_a_file_and_its_absence_is_a_state() {
         .env("JOURNAL_ENTRIES", &entries);
     scene.daemon = GuardDaemon::start_as(&scene.guard, &mut command);
     scene.until_banned("203.0.113.66");
-    assert_eq!(scene.banned(), ["203.0.113.66"]);
+    assert_eq!(scene.guard.banned(), ["203.0.113.66"]);
     assert_eq!(scene.status("sshd")["logs"][0]["is_read"], true);
 
     // Without the program.

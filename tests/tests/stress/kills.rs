@@ -127,10 +127,10 @@ fn whoever_failed_is_banned_however_often_the_daemon_is_killed() {
     let mut expected: Vec<String> = (0..attackers).map(attacker).map(banned_as).collect();
     expected.sort_unstable();
     let banned = within(Duration::from_secs(20), || {
-        let banned = scene.banned();
+        let banned = scene.guard.banned();
         (banned.len() >= expected.len()).then_some(banned)
     });
-    let banned = banned.unwrap_or_else(|| scene.banned());
+    let banned = banned.unwrap_or_else(|| scene.guard.banned());
     let missing: Vec<&String> = expected
         .iter()
         .filter(|source| !banned.contains(source))

@@ -92,19 +92,9 @@ impl Scene {
         ran.json()["jails"][0].clone()
     }
 
-    /// Everybody who is banned, in order.
-    pub(crate) fn banned(&self) -> Vec<String> {
-        let listed = self.guardctl("bans list --json").ok().json();
-        let bans = listed["bans"].as_array().expect("bans");
-        let source = |ban: &Value| ban["source"].as_str().expect("a source").to_owned();
-        let mut sources: Vec<String> = bans.iter().map(source).collect();
-        sources.sort_unstable();
-        sources
-    }
-
     pub(crate) fn until_banned(&self, daemon: &GuardDaemon, source: &str) {
         until(&format!("{source} to be banned; {}", daemon.said()), || {
-            self.banned().iter().any(|banned| banned == source)
+            self.guard.banned().iter().any(|banned| banned == source)
         });
     }
 

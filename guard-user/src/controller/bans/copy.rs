@@ -64,7 +64,8 @@ fn write_copy(store: &Path, copy: &Path, bytes: u64) -> Result<(), Failure> {
         return Err(Failure::new(
             Exit::Failed,
             format!(
-                "{}: too little room on the disk to copy the store of bans ({bytes} bytes)",
+                "{}: too little room on the disk to copy the store of bans: twice its {bytes} bytes must be \
+                 free, or nothing takes its place if it is damaged",
                 copy.display()
             ),
         ));
