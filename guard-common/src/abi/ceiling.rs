@@ -1,6 +1,6 @@
 //! The ceiling: how many new connections a port takes from all sources together, where the host has no
-//! listener that could answer with cookies. One word per port, one per (port, source prefix) in a
-//! hashed table of fixed size: nothing is allocated, so nothing can be exhausted.
+//! listener that could answer with cookies. One word per port, two per (port, source prefix) in
+//! hashed tables of fixed size: nothing is allocated, so nothing can be exhausted.
 //!
 //! A meter is the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): each
 //! connection puts it an interval further, and what is too far ahead of the clock is too much. Time
@@ -23,6 +23,8 @@ pub const WORDS: u32 = SPENT_FIRST + PORTS;
 
 const PORTS: u32 = 1 << 16;
 const PREFIXES: u32 = 1 << 14;
+/// Words of one of the two tables of meters of source prefixes.
+const PREFIX_ROW: u32 = PREFIXES / 2;
 
 /// New connections per second that a port takes unless the policy says otherwise. A service behind
 /// NAT that makes more than a thousand new ones in a second is rare, and a thousand SYNs per second
@@ -127,6 +129,13 @@ impl Pace {
         debt + self.interval <= self.tolerance
     }
 
+    /// Is there nothing that a further connection could add?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_full(self, debt: u64) -> bool {
+        debt > self.tolerance
+    }
+
     /// Is more than half of the burst spent?
     #[inline(always)]
     #[must_use]
@@ -142,13 +151,18 @@ pub const fn port_meter(port: u16) -> u32 {
     PORTS_FIRST + port as u32
 }
 
-/// Word of the meter of a source prefix (up to 48 bits) at a port.
+/// Words of the two meters of a source prefix (up to 48 bits) at a port. A prefix has used its part when both
+/// say so: whoever shares one with a flood has the other, and one prefix in 67 million shares both.
 #[inline(always)]
 #[must_use]
-pub const fn prefix_meter(prefix: u64, port: u16, seed: u64) -> u32 {
+pub const fn prefix_meters(prefix: u64, port: u16, seed: u64) -> [u32; 2] {
     let mut hash = (prefix ^ (port as u64) << 48 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ hash >> 32 ^ seed).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    PREFIXES_FIRST + ((hash >> 40) as u32 & (PREFIXES - 1))
+    let (first, second) = ((hash >> 50) as u32, (hash >> 34) as u32);
+    [
+        PREFIXES_FIRST + (first & (PREFIX_ROW - 1)),
+        PREFIXES_FIRST + PREFIX_ROW + (second & (PREFIX_ROW - 1)),
+    ]
 }
 
 /// Word of the number of SYNs to a port that were answered with a cookie.
@@ -233,8 +247,9 @@ mod tests {
     fn words_of_the_map_do_not_overlap() {
         assert_eq!(port_meter(u16::MAX) + 1, PREFIXES_FIRST);
         for prefix in 0..10_000 {
-            let word = prefix_meter(prefix << 13, 443, 7);
-            assert!((PREFIXES_FIRST..ANSWERED_FIRST).contains(&word));
+            let [first, second] = prefix_meters(prefix << 13, 443, 7);
+            assert!((PREFIXES_FIRST..PREFIXES_FIRST + PREFIX_ROW).contains(&first));
+            assert!((PREFIXES_FIRST + PREFIX_ROW..ANSWERED_FIRST).contains(&second));
         }
         assert_eq!(answered(u16::MAX) + 1, refused(0));
         assert_eq!(refused(u16::MAX) + 1, spent(0));

@@ -225,13 +225,18 @@ where
     let now = jiffies.wrapping_mul(tables.jiffy_us());
     let (whole, part) = (ceiling.of_port(), ceiling.of_prefix());
     let port_meter = ceiling::port_meter(port);
-    let prefix_meter = ceiling::prefix_meter(prefix(source), port, tables.seed());
+    let [first, second] = ceiling::prefix_meters(prefix(source), port, tables.seed());
     let debt = whole.debt(tables.ceiling(port_meter), now);
-    let own_debt = part.debt(tables.ceiling(prefix_meter), now);
-    let is_fair = !whole.is_tight(debt) || part.admits(own_debt);
-    if whole.admits(debt) && is_fair {
+    let first_debt = part.debt(tables.ceiling(first), now);
+    let second_debt = part.debt(tables.ceiling(second), now);
+    let is_within_part = part.admits(first_debt) || part.admits(second_debt);
+    if whole.admits(debt) && (is_within_part || !whole.is_tight(debt)) {
         charge(tables, port_meter, debt, now, whole.interval);
-        charge(tables, prefix_meter, own_debt, now, part.interval);
+        for (meter, debt) in [(first, first_debt), (second, second_debt)] {
+            if !part.is_full(debt) {
+                charge(tables, meter, debt, now, part.interval);
+            }
+        }
         return Headroom::Fits;
     }
     if flags & MONITOR != 0 {
@@ -301,8 +306,9 @@ pub fn is_prefix_spent<T: Tables>(tables: &T, base: u32, prefix: u64, port: u16)
     let ceiling = Ceiling::from_word(Slot::at(tables, base).word(HEADER_CEILING));
     let part = ceiling.of_prefix();
     let now = tables.jiffies().wrapping_mul(tables.jiffy_us());
-    let meter = tables.ceiling(ceiling::prefix_meter(prefix, port, tables.seed()));
-    !ceiling.is_none() && !part.admits(part.debt(meter, now))
+    let is_full = |meter| !part.admits(part.debt(tables.ceiling(meter), now));
+    let [first, second] = ceiling::prefix_meters(prefix, port, tables.seed());
+    !ceiling.is_none() && is_full(first) && is_full(second)
 }
 
 /// A meter that is behind the clock begins at the clock.
