@@ -21,7 +21,7 @@ use crate::{
         switch::{SlotState, SwitchWord},
     },
     packet::{self, Frame, PacketReader, Transport},
-    policy::{BanBucket, BannedAddresses, Bucket, Entries, Headers, Listener, Tables},
+    policy::{BanBucket, BanWords, Bucket, Entries, Headers, Listener, Tables},
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -252,16 +252,17 @@ impl BanBucket for MemBanBucket<'_> {
     }
 }
 
-/// A bucket of the model's banned addresses.
-struct MemAddresses<'a> {
+/// A bucket of so many words of one of the model's arrays of bans.
+struct MemBanWords<'a, const N: usize> {
     bans: &'a MemBans,
-    at: usize,
+    map: BanMap,
+    bucket: u32,
 }
 
-impl BannedAddresses for MemAddresses<'_> {
+impl<const N: usize> BanWords for MemBanWords<'_, N> {
     fn word(&self, way: usize) -> u64 {
-        let at = self.at + way % ban::ADDRESS_WAYS;
-        self.bans.load(BanMap::Addresses, at)
+        let at = self.bucket as usize * N + way % N;
+        self.bans.load(self.map, at)
     }
 }
 
@@ -413,10 +414,23 @@ impl Tables for MemTables {
         self.bans.sizes().address_mask()
     }
 
-    fn banned_addresses(&self, index: u32) -> impl BannedAddresses {
-        MemAddresses {
+    fn banned_addresses(&self, index: u32) -> impl BanWords {
+        MemBanWords::<{ ban::ADDRESS_WAYS }> {
             bans: &self.bans,
-            at: index as usize * ban::ADDRESS_WAYS,
+            map: BanMap::Addresses,
+            bucket: index,
+        }
+    }
+
+    fn has_ban_front(&self) -> bool {
+        self.bans.sizes().has_front()
+    }
+
+    fn ban_front(&self, index: u32) -> impl BanWords {
+        MemBanWords::<{ ban::FRONT_WORDS }> {
+            bans: &self.bans,
+            map: BanMap::Front,
+            bucket: index,
         }
     }
 

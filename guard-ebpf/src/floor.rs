@@ -1,12 +1,12 @@
 //! The floor of the rows about bans: the least that tells of a packet that its source is banned by its
 //! address, and counts it as guard does. It looks at nothing else of the packet, knows no policy and no
-//! clock, and misses bans that stand behind another in their bucket.
+//! clock, and misses bans that stand behind another in their bucket of the table.
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::{FilterBits, first_bucket},
+        ban::{FilterBits, FrontPlace, first_bucket, has_rest},
         reason::{Reason, Verdict},
         service::Service,
     },
@@ -46,11 +46,7 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     if !bits.are_in(filter) {
         return xdp_action::XDP_PASS;
     }
-    let bucket = first_bucket(source, maps::ban_address_mask(), maps::flow_key);
-    let bucket = maps::BAN_ADDRESSES.get_ptr(bucket);
-    // SAFETY: the first word of a live element.
-    let word = bucket.map_or(0, |bucket| unsafe { bucket.cast::<u64>().read_volatile() });
-    if word as u32 != source {
+    if !is_in_front(source) && !is_first(source) {
         return xdp_action::XDP_PASS;
     }
     let judgement = Judgement {
@@ -60,4 +56,28 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     };
     count::record(Record::of(&judgement), (end - start) as u64);
     xdp_action::XDP_DROP
+}
+
+/// Where there is a front.
+#[inline(always)]
+fn is_in_front(source: u32) -> bool {
+    if maps::ban_has_front() == 0 {
+        return false;
+    }
+    let place = FrontPlace::of(source, maps::flow_key);
+    let Some(bucket) = maps::BAN_FRONT.get_ptr(place.bucket) else {
+        return false;
+    };
+    // SAFETY: a live element.
+    has_rest(unsafe { bucket.read_volatile() }, place.rest)
+}
+
+/// Does it stand first in its bucket?
+#[inline(always)]
+fn is_first(source: u32) -> bool {
+    let bucket = first_bucket(source, maps::ban_address_mask(), maps::flow_key);
+    let bucket = maps::BAN_ADDRESSES.get_ptr(bucket);
+    // SAFETY: the first word of a live element.
+    let word = bucket.map_or(0, |bucket| unsafe { bucket.cast::<u64>().read_volatile() });
+    word as u32 == source
 }

@@ -66,6 +66,9 @@ pub(crate) static BAN_SET: Array<ban::BucketWords> = Array::with_max_entries(1, 
 #[map(name = "ban_addresses")]
 pub(crate) static BAN_ADDRESSES: Array<ban::AddressWords> = Array::with_max_entries(1, MMAPABLE);
 
+#[map(name = "ban_front")]
+pub(crate) static BAN_FRONT: Array<ban::FrontWords> = Array::with_max_entries(1, MMAPABLE);
+
 /// Words in one policy slot.
 #[unsafe(no_mangle)]
 static SLOT_WORDS: u32 = FIXED_WORDS;
@@ -77,6 +80,10 @@ static BAN_MASK: u32 = 0;
 /// Buckets of banned IPv4 addresses less one.
 #[unsafe(no_mangle)]
 static BAN_ADDRESS_MASK: u32 = 0;
+
+/// 1: there is a front of banned IPv4 addresses.
+#[unsafe(no_mangle)]
+static BAN_HAS_FRONT: u32 = 0;
 
 /// Counter shards, a power of two.
 #[unsafe(no_mangle)]
@@ -137,6 +144,7 @@ macro_rules! constant {
 constant!(slot_words = SLOT_WORDS: u32);
 constant!(ban_mask = BAN_MASK: u32);
 constant!(ban_address_mask = BAN_ADDRESS_MASK: u32);
+constant!(ban_has_front = BAN_HAS_FRONT: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);

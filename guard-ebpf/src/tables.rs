@@ -20,7 +20,7 @@ use guard_common::{
     },
     packet::PacketReader,
     policy::{
-        BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
+        BanBucket, BanWords, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
         QuotedPart, RulesAnswer, SpentPlace, Tables, Way, begin_flow, find_ban, find_flow,
         interface_class, is_banned, is_in_banned_prefix, is_on_never_list, longest_prefix,
         quoted_part, weigh_rules,
@@ -319,7 +319,7 @@ impl Tables for BpfTables {
 
     #[inline(always)]
     fn ban_bucket(&self, index: u32) -> impl BanBucket {
-        BpfBanBucket(maps::BAN_SET.get_ptr(index))
+        BpfBanWords(maps::BAN_SET.get_ptr(index))
     }
 
     #[inline(always)]
@@ -333,8 +333,18 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn banned_addresses(&self, index: u32) -> impl BannedAddresses {
-        BpfAddresses(maps::BAN_ADDRESSES.get_ptr(index))
+    fn banned_addresses(&self, index: u32) -> impl BanWords {
+        BpfBanWords(maps::BAN_ADDRESSES.get_ptr(index))
+    }
+
+    #[inline(always)]
+    fn has_ban_front(&self) -> bool {
+        maps::ban_has_front() != 0
+    }
+
+    #[inline(always)]
+    fn ban_front(&self, index: u32) -> impl BanWords {
+        BpfBanWords(maps::BAN_FRONT.get_ptr(index))
     }
 
     #[inline(always)]
@@ -427,45 +437,15 @@ impl Bucket for BpfBucket {
     }
 }
 
-/// A bucket of the set of bans; none reads as empty.
-struct BpfBanBucket(Option<*const ban::BucketWords>);
+/// A bucket of so many words, a power of two; none reads as empty.
+struct BpfBanWords<const N: usize>(Option<*const [u64; N]>);
 
-impl BpfBanBucket {
-    #[inline(always)]
-    fn load(&self, at: usize) -> u64 {
-        match self.0 {
-            Some(bucket) => {
-                // SAFETY: `at` is below the length of the live element.
-                let word = unsafe { bucket.cast::<u64>().add(at) };
-                // SAFETY: as above; aligned, one load.
-                unsafe { word.read_volatile() }
-            }
-            None => 0,
-        }
-    }
-}
-
-impl BanBucket for BpfBanBucket {
-    #[inline(always)]
-    fn tag(&self, way: usize) -> u64 {
-        self.load(way & (ban::WAYS - 1))
-    }
-
-    #[inline(always)]
-    fn cell(&self, way: usize) -> u64 {
-        self.load(ban::WAYS + (way & (ban::WAYS - 1)))
-    }
-}
-
-/// A bucket of banned addresses; none reads as empty.
-struct BpfAddresses(Option<*const ban::AddressWords>);
-
-impl BannedAddresses for BpfAddresses {
+impl<const N: usize> BanWords for BpfBanWords<N> {
     #[inline(always)]
     fn word(&self, way: usize) -> u64 {
         match self.0 {
             Some(bucket) => {
-                let at = way & (ban::ADDRESS_WAYS - 1);
+                let at = way & (N - 1);
                 // SAFETY: `at` is below the length of the live element.
                 let word = unsafe { bucket.cast::<u64>().add(at) };
                 // SAFETY: as above; aligned, one load.
@@ -478,6 +458,19 @@ impl BannedAddresses for BpfAddresses {
     #[inline(always)]
     fn hide(value: u64) -> u64 {
         opaque(value)
+    }
+}
+
+/// One of the set.
+impl BanBucket for BpfBanWords<{ ban::BUCKET_WORDS }> {
+    #[inline(always)]
+    fn tag(&self, way: usize) -> u64 {
+        self.word(way & (ban::WAYS - 1))
+    }
+
+    #[inline(always)]
+    fn cell(&self, way: usize) -> u64 {
+        self.word(ban::WAYS + (way & (ban::WAYS - 1)))
     }
 }
 

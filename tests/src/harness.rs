@@ -24,7 +24,7 @@ use guard_common::{
         service::{Service, ServiceKind},
         switch::{SlotState, SwitchWord},
     },
-    memory::MemTables,
+    memory::{MemBans, MemTables},
     policy::{Arrival, Judgement, judge},
 };
 use guard_user::{
@@ -55,6 +55,12 @@ const LONGER: usize = 16;
 const MAX_FRAME: usize = 4096;
 /// Words of a slot beyond the first policy.
 const ROOM_TO_GROW: u32 = 4096;
+/// Room for the bans of most tests.
+const FEW_BANS: ban::Sizes = ban::Sizes {
+    chunks: 64,
+    buckets: 1 << 10,
+    addresses: 1 << 10,
+};
 const SEED: u64 = 0x6775_6172_6421;
 /// A kernel begins five minutes before the lower half of its jiffies wraps.
 const START_JIFFIES: u64 = (1 << 32) + 1_000_000;
@@ -124,7 +130,7 @@ impl Harness {
         // SAFETY: the call takes an integer and touches no memory.
         let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_CONF) };
         let shards = u32::try_from(cpus).expect("CPUs").next_power_of_two();
-        Self::load(policy, shards.min(16), cpus <= 16).expect("the program loads")
+        Self::load(policy, shards.min(16), cpus <= 16, FEW_BANS).expect("the program loads")
     }
 
     /// The same with one counter shard for all CPUs, which they add to atomically.
@@ -133,17 +139,27 @@ impl Harness {
     /// As [`Harness::new`].
     #[must_use]
     pub fn with_shared_counters(policy: &Policy) -> Self {
-        Self::load(policy, 1, false).expect("the program loads")
+        Self::load(policy, 1, false, FEW_BANS).expect("the program loads")
     }
 
-    fn load(policy: &Policy, shards: u32, own_shard: bool) -> Result<Self> {
+    /// The same with room for half a million banned addresses, which have a front.
+    ///
+    /// # Panics
+    /// As [`Harness::new`].
+    #[must_use]
+    pub fn with_ban_front(policy: &Policy) -> Self {
+        let bans = ban::Sizes {
+            addresses: 1 << 16,
+            ..FEW_BANS
+        };
+        assert!(bans.has_front());
+        Self::load(policy, 1, false, bans).expect("the program loads")
+    }
+
+    fn load(policy: &Policy, shards: u32, own_shard: bool, bans: ban::Sizes) -> Result<Self> {
         let image = compile(policy, &host(), Stamp::default())?.words;
         let parameters = Parameters {
-            bans: ban::Sizes {
-                chunks: 64,
-                buckets: 1 << 10,
-                addresses: 1 << 10,
-            },
+            bans,
             slot_words: image.len() as u32 + ROOM_TO_GROW,
             shards,
             own_shard,
@@ -153,6 +169,7 @@ impl Harness {
         };
         let object = Object::load(parameters, None)?;
         let mut model = MemTables::with_policy(image.clone()).with_seed(SEED);
+        model.bans = MemBans::with_room(bans);
         model.now_ns = boot_time_ns();
         let mut guard = Self::around(object, model)?;
         guard.model.tick_shift = clock::tick_shift();

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use guard_common::{
     abi::{
+        ban::BanMap,
         names,
         reason::{Action, Reason},
         service::ServiceKind,
@@ -19,6 +20,7 @@ use guard_tests::{
 };
 use guard_user::{
     bans::Prefix,
+    dataplane::clock,
     ruleset::{
         model::Policy,
         sample::{allow, deny, policy},
@@ -152,6 +154,53 @@ fn a_program_without_a_policy_drops_what_is_not_essential() {
     let arp = packet().ether_type(0x0806).build();
     assert_eq!(guard.run(&arp).counted, [Reason::Arp]);
     assert!(guard.object().map(names::POLICY).is_ok());
+}
+
+#[test]
+fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
+    if !require::root() {
+        return;
+    }
+    // As many eighths as a bucket counts in one, and what is banned for twenty of them.
+    const UNIT: u32 = 1 << 16;
+    const BANNED: usize = 500;
+    let mut guard = Harness::with_ban_front(&policy([allow().tcp(22)]));
+    let mut random = Random::new(1);
+    let banned: Vec<Ipv4Addr> = (0..BANNED)
+        .map(|_| Ipv4Addr::from_bits(0x1000_0000 | random.number() as u32 >> 8))
+        .collect();
+    let prefixes: Vec<Prefix> = banned
+        .iter()
+        .map(|address| Prefix::v4(*address, 32))
+        .collect();
+    guard.bans(&prefixes, 20 * UNIT);
+    let frame = |from: Ipv4Addr| packet().from_ip(from.into()).tcp(22, TcpFlags::ACK).build();
+    let all_are = |guard: &mut Harness, when: &str, reason: Reason| {
+        for address in &banned {
+            guard.expect(when, &frame(*address), reason);
+        }
+    };
+    let other = Ipv4Addr::new(32, 1, 2, 3);
+
+    all_are(&mut guard, "in both", Reason::Banned);
+    guard.expect("not banned", &frame(other), Reason::RuleAllow);
+
+    // The table forgets; nothing else than the front can know.
+    guard.forget_bans(BanMap::Addresses);
+    all_are(&mut guard, "in the front", Reason::Banned);
+    guard.expect("not banned", &frame(other), Reason::RuleAllow);
+    let begun = guard.jiffies();
+    let jiffies = |units: u32| u64::from(units * UNIT) << (clock::tick_shift() - 3);
+    guard.set_jiffies(begun + jiffies(18));
+    all_are(&mut guard, "nearly over", Reason::Banned);
+    guard.set_jiffies(begun + jiffies(20));
+    all_are(&mut guard, "over", Reason::RuleAllow);
+
+    // And without the front the table knows.
+    guard.set_jiffies(begun);
+    guard.bans(&prefixes, 20 * UNIT);
+    guard.forget_bans(BanMap::Front);
+    all_are(&mut guard, "in the table", Reason::Banned);
 }
 
 #[test]

@@ -29,7 +29,11 @@ const SIZE_BUDGET: usize = 512 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,
-    bans: ban::Sizes::SMALLEST,
+    // With a front of addresses: the most that there is for a verifier to see.
+    bans: ban::Sizes {
+        addresses: 1 << 16,
+        ..ban::Sizes::SMALLEST
+    },
     shards: 4,
     own_shard: true,
     seed: 1,
@@ -84,6 +88,11 @@ fn every_map_has_its_name_its_kind_and_its_size() {
             names::BAN_ADDRESSES,
             PARAMETERS.bans.addresses,
             size_of::<ban::AddressWords>(),
+        ),
+        (
+            names::BAN_FRONT,
+            PARAMETERS.bans.front(),
+            size_of::<ban::FrontWords>(),
         ),
         (
             names::METERS,

@@ -1,4 +1,4 @@
-//! Bans: which sources are dropped whatever the rules say, until when. Five arrays that only user
+//! Bans: which sources are dropped whatever the rules say, until when. Six arrays that only user
 //! space writes, in single aligned words; the kernel compares an entry's expiry with its own clock, so
 //! a ban ends with nobody alive to lift it.
 //!
@@ -10,7 +10,7 @@
 //! IPv4  /16   tops       [first two octets] -> expiry, number of a chunk
 //!       /24   chunks     [chunk][third octet] -> expiry, "there are /28 cells below"
 //!       /28   set        hash table
-//!       /32   addresses  hash table, exact
+//!       /32   addresses  hash table, exact; where that is large, a *front* says most of it
 //! IPv6  /32 /40 … /128   set
 //! ```
 //!
@@ -19,10 +19,14 @@
 
 mod address;
 mod filter;
+mod front;
 mod sizes;
 
 pub use address::{ADDRESS_WAYS, AddressEntry, AddressWords, first_bucket, second_bucket};
 pub use filter::FilterBits;
+pub use front::{
+    FRONT_BUCKETS, FRONT_PLACES, FRONT_WORDS, FrontBucket, FrontPlace, FrontWords, Until, has_rest,
+};
 pub use sizes::Sizes;
 
 use super::addr::Addr;
@@ -207,16 +211,20 @@ pub enum BanMap {
     /// IPv4 /32: as many buckets of [`ADDRESS_WAYS`] words as the object was loaded with, a power of
     /// two.
     Addresses,
+    /// What of the addresses a cache can hold: [`FRONT_BUCKETS`] of [`FRONT_WORDS`], or one that is not used
+    /// ([`Sizes::has_front`]).
+    Front,
 }
 
 impl BanMap {
     /// All of them, in order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Filter,
         Self::Tops,
         Self::Chunks,
         Self::Set,
         Self::Addresses,
+        Self::Front,
     ];
 }
 

@@ -5,8 +5,8 @@ use crate::abi::{
     addr::Addr,
     ban::{
         ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FIRST_V6, FilterBits,
-        LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6, Top, WAYS, first_bucket,
-        level_bit, second_bucket,
+        FrontPlace, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6, Top, Until,
+        WAYS, first_bucket, has_rest, level_bit, second_bucket,
     },
     image::HAS_NEVER,
     switch::SlotState,
@@ -52,9 +52,33 @@ pub fn is_banned<T: Tables>(tables: &T, source: Addr) -> bool {
     source.is_v4() && is_banned_address(tables, source) || tables.is_in_banned_prefix(source)
 }
 
+/// Does the front of the addresses know of a ban of this one that is in force? The table is right without it.
+#[inline(always)]
+pub fn is_in_front<T: Tables>(tables: &T, source: Addr) -> bool {
+    if !tables.has_ban_front() {
+        return false;
+    }
+    let place = FrontPlace::of(source.v4(), |index| tables.flow_key(index));
+    let bucket = tables.ban_front(place.bucket);
+    let words = [
+        bucket.word(0),
+        bucket.word(1),
+        bucket.word(2),
+        bucket.word(3),
+    ];
+    if !has_rest(words, place.rest) {
+        return false;
+    }
+    let until = Until::of(words[3]);
+    until == Until::NEVER_ENDS || until.is_live(tables.eighths())
+}
+
 /// Is a ban of exactly this IPv4 address in force?
 #[inline(always)]
 fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
+    if is_in_front(tables, source) {
+        return true;
+    }
     let mask = tables.ban_address_mask();
     let address = source.v4();
     let bucket = first_bucket(address, mask, |index| tables.flow_key(index));
@@ -80,7 +104,7 @@ fn is_live<T: Tables>(tables: &T, end: Expiry) -> bool {
 /// it is as long as there are few bans. Behind that without jumps: which place it has is nothing that a
 /// CPU could foresee.
 #[inline(always)]
-fn look_into<B: BannedAddresses>(bucket: &B, address: u32) -> (Expiry, bool) {
+fn look_into<B: BanWords>(bucket: &B, address: u32) -> (Expiry, bool) {
     let mut last = bucket.word(0);
     if last as u32 == address {
         let entry = AddressEntry::from_word(last);
@@ -166,9 +190,10 @@ pub fn find_ban<T: Tables>(tables: &T, prefix: Addr, level: u32) -> Cell {
     Cell::EMPTY
 }
 
-/// A bucket of banned IPv4 addresses: eight words, places taken modulo eight.
-pub trait BannedAddresses {
-    /// A word: [`AddressEntry`].
+/// A bucket of banned IPv4 addresses, or of the front of them. Places are taken modulo its length, which is a
+/// power of two.
+pub trait BanWords {
+    /// A word: [`AddressEntry`], or a quarter of [`crate::abi::ban::FrontWords`].
     fn word(&self, way: usize) -> u64;
 
     /// The same value, of which the compiler knows nothing.

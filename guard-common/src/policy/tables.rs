@@ -10,8 +10,8 @@ use crate::abi::{
 };
 
 use super::{
-    BanBucket, BannedAddresses, Entries, Found, Headers, Listener, Newcomer, Place, Quotation,
-    QuotedPart, RulesAnswer, SpentPlace, Way,
+    BanBucket, BanWords, Entries, Found, Headers, Listener, Newcomer, Place, Quotation, QuotedPart,
+    RulesAnswer, SpentPlace, Way,
 };
 use crate::packet::PacketReader;
 
@@ -248,7 +248,13 @@ pub trait Tables {
     fn ban_address_mask(&self) -> u32;
 
     /// Bucket `index` of it.
-    fn banned_addresses(&self, index: u32) -> impl BannedAddresses;
+    fn banned_addresses(&self, index: u32) -> impl BanWords;
+
+    /// Is there a front of them?
+    fn has_ban_front(&self) -> bool;
+
+    /// Bucket `index` of [`crate::abi::ban::BanMap::Front`].
+    fn ban_front(&self, index: u32) -> impl BanWords;
 
     /// [`super::find_ban`], likewise.
     #[inline(always)]

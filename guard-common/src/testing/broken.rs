@@ -12,8 +12,8 @@ use crate::{
     memory::MemTables,
     packet::PacketReader,
     policy::{
-        self, BanBucket, BannedAddresses, Bucket, Entries, Found, Headers, Place, Quotation,
-        QuotedPart, RulesAnswer, Tables, Way,
+        self, BanBucket, BanWords, Bucket, Entries, Found, Headers, Place, Quotation, QuotedPart,
+        RulesAnswer, Tables, Way,
     },
 };
 
@@ -249,8 +249,16 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.right.ban_address_mask()
     }
 
-    fn banned_addresses(&self, index: u32) -> impl BannedAddresses {
+    fn banned_addresses(&self, index: u32) -> impl BanWords {
         self.right.banned_addresses(index)
+    }
+
+    fn has_ban_front(&self) -> bool {
+        self.right.has_ban_front()
+    }
+
+    fn ban_front(&self, index: u32) -> impl BanWords {
+        self.right.ban_front(index)
     }
 
     fn count(&self, event: counters::Event) {

@@ -3,6 +3,7 @@
 //! trait, so the model has the same writer.
 
 mod addresses;
+mod front;
 mod replace;
 mod set;
 mod writer;

@@ -27,6 +27,7 @@ pub struct Shared {
     pub(super) chunks: Mapping,
     pub(super) set: Mapping,
     pub(super) addresses: Mapping,
+    pub(super) front: Mapping,
 }
 
 impl Shared {
@@ -37,6 +38,7 @@ impl Shared {
             BanMap::Chunks => &self.chunks,
             BanMap::Set => &self.set,
             BanMap::Addresses => &self.addresses,
+            BanMap::Front => &self.front,
         }
     }
 }

@@ -19,7 +19,12 @@ use crate::{
 };
 
 /// The arrays that grow.
-const GROWING: [&str; 3] = [names::BAN_CHUNKS, names::BAN_SET, names::BAN_ADDRESSES];
+const GROWING: [&str; 4] = [
+    names::BAN_CHUNKS,
+    names::BAN_SET,
+    names::BAN_ADDRESSES,
+    names::BAN_FRONT,
+];
 
 /// Makes larger tables of bans and lets a program that uses them take over, link by link. `fill` writes
 /// into them what the smaller ones say; filter and tops are shared.

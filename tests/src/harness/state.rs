@@ -149,6 +149,18 @@ impl Harness {
         }
     }
 
+    /// Forgets what one of the arrays of bans says.
+    ///
+    /// # Panics
+    /// When the maps cannot be written.
+    pub fn forget_bans(&mut self, map: BanMap) {
+        let mut shared = self.object.bans().expect("tables of bans");
+        for at in 0..shared.sizes().words(map) {
+            shared.store(map, at as u32, 0);
+            self.model.bans.store(map, at, 0);
+        }
+    }
+
     /// Buckets of banned addresses from which an address was sent to its second one, in the kernel.
     ///
     /// # Panics

@@ -1,8 +1,13 @@
 //! How large the arrays of bans are.
 
-use super::{ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, FILTER_LEN, TOPS};
+use super::{
+    ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, FILTER_LEN, FRONT_BUCKETS, FRONT_WORDS, TOPS,
+};
 
-/// Sizes of the three arrays that can grow.
+/// Addresses in so many buckets have a front: 4 MB are more than a cache has room for beside the filter.
+const FRONTED: u32 = 1 << 16;
+
+/// Sizes of the arrays that can grow. That of the front follows from that of the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// Chunks, the unused one included.
@@ -31,6 +36,18 @@ impl Sizes {
     #[must_use]
     pub const fn address_mask(self) -> u32 {
         self.addresses - 1
+    }
+
+    /// Is there a front of the addresses?
+    #[must_use]
+    pub const fn has_front(self) -> bool {
+        self.addresses >= FRONTED
+    }
+
+    /// Buckets of the front; one, of which nothing is read, where there is none.
+    #[must_use]
+    pub const fn front(self) -> u32 {
+        if self.has_front() { FRONT_BUCKETS } else { 1 }
     }
 
     /// None larger than `most`.
@@ -62,6 +79,7 @@ impl Sizes {
             BanMap::Chunks => (self.chunks * CHUNK_WORDS) as usize,
             BanMap::Set => self.buckets as usize * BUCKET_WORDS,
             BanMap::Addresses => self.addresses as usize * ADDRESS_WAYS,
+            BanMap::Front => self.front() as usize * FRONT_WORDS,
         }
     }
 

@@ -9,7 +9,7 @@ use guard_common::abi::{
     flow,
 };
 
-use super::{Full, Memory};
+use super::{Full, Memory, front};
 
 /// Keys of the hash.
 type Keys = [u64; flow::KEYS];
@@ -48,6 +48,7 @@ pub(super) fn put(
     let place = find(memory, keys, address).or_else(|| room(memory, keys, address, now));
     let place = place.ok_or(Full::Addresses)?;
     store(memory, place, AddressEntry::new(address, end));
+    front::put(memory, keys, address, end, now);
     Ok(())
 }
 
@@ -55,6 +56,7 @@ pub(super) fn put(
 pub(super) fn remove(memory: &mut impl Memory, keys: &Keys, address: u32) {
     if let Some(place) = find(memory, keys, address) {
         store(memory, place, AddressEntry::EMPTY);
+        front::remove(memory, keys, address);
     }
 }
 
@@ -67,17 +69,25 @@ pub(super) fn entries(memory: &impl Memory) -> impl Iterator<Item = (u32, Expiry
 }
 
 /// Gives every entry the end that `keep` says, or removes it.
-pub(super) fn retain(memory: &mut impl Memory, mut keep: impl FnMut(u32) -> Expiry) {
+pub(super) fn retain(
+    memory: &mut impl Memory,
+    keys: &Keys,
+    now: u32,
+    mut keep: impl FnMut(u32) -> Expiry,
+) {
     for place in places(memory.sizes().addresses) {
         let entry = load(memory, place);
         if entry.end() == Expiry::NONE {
             continue;
         }
-        let end = keep(entry.address());
+        let address = entry.address();
+        let end = keep(address);
         if end == Expiry::NONE {
             store(memory, place, AddressEntry::EMPTY);
+            front::remove(memory, keys, address);
         } else if end != entry.end() {
-            store(memory, place, AddressEntry::new(entry.address(), end));
+            store(memory, place, AddressEntry::new(address, end));
+            front::put(memory, keys, address, end, now);
         }
     }
 }

@@ -27,7 +27,7 @@ impl<M: Memory> Writer<M> {
         }
         let wanted = &wanted;
         let keys = self.keys;
-        addresses::retain(&mut self.memory, |address| {
+        addresses::retain(&mut self.memory, &keys, now, |address| {
             addresses::get(&wanted, &keys, address)
         });
         let cells: HashMap<u64, Cell> = set::entries(&wanted).collect();

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::{ADDRESS_WAYS, WAYS},
+        ban::{ADDRESS_WAYS, FRONT_PLACES, FrontPlace, WAYS},
+        flow,
         image::FIXED_WORDS,
     },
     memory::MemTables,
-    policy::is_banned,
+    policy::{is_banned, is_in_front},
     testing::random::Random,
 };
 
@@ -111,7 +112,7 @@ impl World {
         } else {
             has(FilterBits::long_v6(addr)) || has(FilterBits::short_v6(addr))
         };
-        may && self.is_banned(bits)
+        may && (addr.is_v4() && is_in_front(&self.tables, addr) || self.is_banned(bits))
     }
 
     fn should_be(&self, bits: u128) -> bool {
@@ -208,6 +209,108 @@ fn whoever_is_banned_is_found_and_nobody_else() {
         assert_eq!(left.count(), 0, "something stayed in the set");
         assert_eq!(addresses::entries(&set).count(), 0, "an address stayed");
     }
+}
+
+/// More addresses than a bucket of the front has places for, all of one bucket.
+fn of_one_front_bucket(random: &mut Random) -> Vec<u32> {
+    let keys = flow::keys(SEED);
+    let bucket = |address| FrontPlace::of(address, |index| keys[index]).bucket;
+    let wanted = bucket(0x0102_0304);
+    let any = core::iter::repeat_with(|| random.number() as u32);
+    any.filter(|address| bucket(*address) == wanted)
+        .take(FRONT_PLACES + 5)
+        .collect()
+}
+
+#[test]
+fn the_front_knows_of_nobody_who_is_not_banned() {
+    const UNIT: usize = 1 << 16;
+    let with_front = Sizes {
+        chunks: 2,
+        buckets: 4,
+        addresses: 1 << 16,
+    };
+    let (mut known, mut unknown) = (0, 0);
+    for seed in 0..4 {
+        let mut random = Random::new(seed);
+        let addresses = of_one_front_bucket(&mut random);
+        let mut world = World::new(with_front);
+        let any = |random: &mut Random| {
+            let address = addresses[random.below(addresses.len())];
+            Prefix::new(0xffff_0000_0000 | u128::from(address), 128)
+        };
+        for step in 0..400 {
+            match random.below(12) {
+                0..=5 => {
+                    let prefix = any(&mut random);
+                    world.ban(prefix, 1 + random.below(8 * UNIT) as u32);
+                }
+                6 | 7 => world.unban(any(&mut random)),
+                8 | 9 => world.pass(random.below(UNIT) as u32),
+                10 => world.pass(random.below(6 * UNIT) as u32),
+                _ if step % 4 == 0 => world.replace(),
+                _ => {}
+            }
+            for address in &addresses {
+                let bits = 0xffff_0000_0000 | u128::from(*address);
+                let (is_known, should_be) = (
+                    is_in_front(&world.tables, Addr::from_v4(*address)),
+                    world.should_be(bits),
+                );
+                assert!(
+                    should_be || !is_known,
+                    "seed {seed}, step {step}: {address:x}"
+                );
+                assert_eq!(world.cuts(bits), should_be, "seed {seed}, step {step}");
+                known += usize::from(is_known);
+                unknown += usize::from(should_be && !is_known);
+            }
+        }
+    }
+    assert!(known > 5000 && unknown > 1000, "{known} and {unknown}");
+}
+
+#[test]
+fn most_of_a_list_is_in_the_front_and_goes_with_it() {
+    let mut world = World::new(Sizes {
+        chunks: 2,
+        buckets: 4,
+        addresses: 1 << 15,
+    });
+    let address = |number: u32| 0x0100_0007u32.wrapping_add(number.wrapping_mul(9001));
+    let prefix = |number| Prefix::new(0xffff_0000_0000 | u128::from(address(number)), 128);
+    let of_front = |world: &World, numbers: core::ops::Range<u32>| {
+        let sources = numbers.map(|number| Addr::from_v4(address(number)));
+        sources
+            .filter(|source| is_in_front(&world.tables, *source))
+            .count()
+    };
+    const LIST: u32 = 300_000;
+    {
+        let mut writer = Writer::new(&world.tables.bans, SEED);
+        for number in 0..200_000 {
+            writer
+                .raise(prefix(number), Expiry::NEVER, 0)
+                .expect("room");
+        }
+    }
+    assert_eq!(of_front(&world, 0..LIST), 0, "a small table has none");
+
+    // The larger table has one, which knows of those that were there before it.
+    world.grow(Full::Addresses);
+    assert_eq!(of_front(&world, 0..LIST), 200_000);
+    let mut writer = Writer::new(&world.tables.bans, SEED);
+    for number in 200_000..LIST {
+        writer
+            .raise(prefix(number), Expiry::NEVER, 0)
+            .expect("room");
+    }
+    assert!(of_front(&world, 0..LIST) > 299_000);
+    assert_eq!(of_front(&world, LIST..2 * LIST), 0);
+
+    let mut writer = Writer::new(&world.tables.bans, SEED);
+    writer.replace(&[], 0).expect("room");
+    assert_eq!(of_front(&world, 0..LIST), 0);
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl<M: Memory> Writer<M> {
         for cell in cells(prefix) {
             let covering = same().filter(|(other, _)| other.covers(cell));
             let end = covering.fold(Expiry::NONE, |end, (_, other)| end.later(*other, now));
-            self.lower_cell(cell, level, end);
+            self.lower_cell(cell, level, end, now);
         }
         if prefix.is_v4() {
             self.unmark_v4(prefix, level, &mut around)
@@ -206,7 +206,7 @@ impl<M: Memory> Writer<M> {
     }
 
     /// Writes a cell that may become empty.
-    fn lower_cell(&mut self, cell: Prefix, level: u32, end: Expiry) {
+    fn lower_cell(&mut self, cell: Prefix, level: u32, end: Expiry, now: u32) {
         let addr = cell.addr();
         match (cell.is_v4(), level) {
             (true, LEVEL_TOP) => self.set_top(addr, end),
@@ -222,7 +222,7 @@ impl<M: Memory> Writer<M> {
             }
             (true, LEVEL_ADDRESS) => {
                 // It is there, so there is room.
-                addresses::put(&mut self.memory, &self.keys, addr.v4(), end, 0).ok();
+                addresses::put(&mut self.memory, &self.keys, addr.v4(), end, now).ok();
             }
             (true | false, _) => self.lower_entry(cell, level, end),
         }

@@ -55,8 +55,9 @@ const NEIGHBOURS: Draw = Draw {
     first_port: 0,
     is_paired: false,
 };
-/// As the default capacity makes them.
-const SIZES: Sizes = Sizes {
+/// As guard makes them for as many bans as the default capacity has room for; fewer stay in those that it
+/// begins with.
+const LARGE: Sizes = Sizes {
     chunks: MAX_CHUNKS,
     buckets: 1 << 14,
     addresses: 1 << 18,
@@ -64,19 +65,19 @@ const SIZES: Sizes = Sizes {
 
 /// As many bans as the default configuration holds, and prefixes beside them.
 const FULL: Before = Before {
-    size,
-    fill: |_, object| fill(object, &MILLION, &NETWORKS),
+    size: |loader| size::<true>(loader),
+    fill: |_, object| fill(object, LARGE, &MILLION, &NETWORKS),
 };
 const FEW: Before = Before {
-    size,
+    size: |loader| size::<false>(loader),
     fill: |_, object| {
         let none = Draw::default();
-        fill(object, &THOUSAND, &none)
+        fill(object, Sizes::SMALLEST, &THOUSAND, &none)
     },
 };
 /// The address that frames of tests come from.
 const ONE: Before = Before {
-    size,
+    size: |loader| size::<false>(loader),
     fill: |case, object| {
         let source = u32::from_be_bytes(case.frame[26..30].try_into()?);
         let one = Draw {
@@ -84,25 +85,25 @@ const ONE: Before = Before {
             first_source: source,
             ..Draw::default()
         };
-        fill(object, &one, &Draw::default())
+        fill(object, Sizes::SMALLEST, &one, &Draw::default())
     },
 };
 
 /// Everything that the case draws is banned; without a draw, the frame's own source.
 pub const DRAWN: Before = Before {
-    size,
+    size: |loader| size::<false>(loader),
     fill: |case, object| {
         if case.draw.sources == 0 {
             (ONE.fill)(case, object)
         } else {
-            fill(object, &case.draw, &Draw::default())
+            fill(object, Sizes::SMALLEST, &case.draw, &Draw::default())
         }
     },
 };
 
 /// A thousand of the sources of rules are banned.
 pub const LISTED: Before = Before {
-    size,
+    size: |loader| size::<false>(loader),
     fill: |_, object| {
         let listed = Draw {
             sources: 1000,
@@ -110,7 +111,7 @@ pub const LISTED: Before = Before {
             source_step: SOURCE_STEP,
             ..Draw::default()
         };
-        fill(object, &listed, &Draw::default())
+        fill(object, Sizes::SMALLEST, &listed, &Draw::default())
     },
 };
 
@@ -187,20 +188,37 @@ pub fn rows() -> Vec<Case> {
     ]
 }
 
-fn size(loader: &mut EbpfLoader<'_>) {
-    const MASK: u32 = SIZES.mask();
-    const ADDRESS_MASK: u32 = SIZES.address_mask();
+fn size<const IS_LARGE: bool>(loader: &mut EbpfLoader<'_>) {
+    let sizes = const { sizes_for::<IS_LARGE>() };
     loader
-        .override_global(names::BAN_MASK, &MASK, true)
-        .override_global(names::BAN_ADDRESS_MASK, &ADDRESS_MASK, true)
-        .map_max_entries(names::BAN_CHUNKS, SIZES.chunks * CHUNK_WORDS)
-        .map_max_entries(names::BAN_ADDRESSES, SIZES.addresses)
-        .map_max_entries(names::BAN_SET, SIZES.buckets);
+        .override_global(
+            names::BAN_MASK,
+            const { &sizes_for::<IS_LARGE>().mask() },
+            true,
+        )
+        .override_global(
+            names::BAN_ADDRESS_MASK,
+            const { &sizes_for::<IS_LARGE>().address_mask() },
+            true,
+        )
+        .override_global(
+            names::BAN_HAS_FRONT,
+            const { &(sizes_for::<IS_LARGE>().has_front() as u32) },
+            true,
+        )
+        .map_max_entries(names::BAN_CHUNKS, sizes.chunks * CHUNK_WORDS)
+        .map_max_entries(names::BAN_ADDRESSES, sizes.addresses)
+        .map_max_entries(names::BAN_FRONT, sizes.front())
+        .map_max_entries(names::BAN_SET, sizes.buckets);
+}
+
+const fn sizes_for<const IS_LARGE: bool>() -> Sizes {
+    if IS_LARGE { LARGE } else { Sizes::SMALLEST }
 }
 
 /// Bans addresses and the /24s of networks for ever.
-fn fill(object: &Ebpf, addresses: &Draw, networks: &Draw) -> Result<()> {
-    let bans = MemBans::with_room(SIZES);
+fn fill(object: &Ebpf, sizes: Sizes, addresses: &Draw, networks: &Draw) -> Result<()> {
+    let bans = MemBans::with_room(sizes);
     let mut writer = Writer::new(&bans, SEED);
     for (draw, length) in [(addresses, 32), (networks, 24)] {
         for n in 0..draw.sources {
@@ -220,8 +238,9 @@ fn fill(object: &Ebpf, addresses: &Draw, networks: &Draw) -> Result<()> {
         (BanMap::Chunks, names::BAN_CHUNKS),
         (BanMap::Set, names::BAN_SET),
         (BanMap::Addresses, names::BAN_ADDRESSES),
+        (BanMap::Front, names::BAN_FRONT),
     ] {
-        let words = SIZES.words(map);
+        let words = sizes.words(map);
         let mapping = Mapping::new(array(object, name)?.fd(), words)?;
         for at in 0..words {
             mapping.store(at, bans.load(map, at));
