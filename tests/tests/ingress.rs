@@ -156,6 +156,22 @@ fn a_program_without_a_policy_drops_what_is_not_essential() {
     assert!(guard.object().map(names::POLICY).is_ok());
 }
 
+/// So many of 16.0.0.0/8, and as prefixes.
+fn addresses(number: usize) -> (Vec<Ipv4Addr>, Vec<Prefix>) {
+    let mut random = Random::new(1);
+    (0..number)
+        .map(|_| Ipv4Addr::from_bits(0x1000_0000 | random.number() as u32 >> 8))
+        .map(|address| (address, Prefix::v4(address, 32)))
+        .unzip()
+}
+
+fn ack_from(source: Ipv4Addr) -> Vec<u8> {
+    packet()
+        .from_ip(source.into())
+        .tcp(22, TcpFlags::ACK)
+        .build()
+}
+
 #[test]
 fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
     if !require::root() {
@@ -165,30 +181,22 @@ fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
     const UNIT: u32 = 1 << 16;
     const BANNED: usize = 500;
     let mut guard = Harness::with_ban_front(&policy([allow().tcp(22)]));
-    let mut random = Random::new(1);
-    let banned: Vec<Ipv4Addr> = (0..BANNED)
-        .map(|_| Ipv4Addr::from_bits(0x1000_0000 | random.number() as u32 >> 8))
-        .collect();
-    let prefixes: Vec<Prefix> = banned
-        .iter()
-        .map(|address| Prefix::v4(*address, 32))
-        .collect();
+    let (banned, prefixes) = addresses(BANNED);
     guard.bans(&prefixes, 20 * UNIT);
-    let frame = |from: Ipv4Addr| packet().from_ip(from.into()).tcp(22, TcpFlags::ACK).build();
     let all_are = |guard: &mut Harness, when: &str, reason: Reason| {
         for address in &banned {
-            guard.expect(when, &frame(*address), reason);
+            guard.expect(when, &ack_from(*address), reason);
         }
     };
     let other = Ipv4Addr::new(32, 1, 2, 3);
 
     all_are(&mut guard, "in both", Reason::Banned);
-    guard.expect("not banned", &frame(other), Reason::RuleAllow);
+    guard.expect("not banned", &ack_from(other), Reason::RuleAllow);
 
     // The table forgets; nothing else than the front can know.
     guard.forget_bans(BanMap::Addresses);
     all_are(&mut guard, "in the front", Reason::Banned);
-    guard.expect("not banned", &frame(other), Reason::RuleAllow);
+    guard.expect("not banned", &ack_from(other), Reason::RuleAllow);
     let begun = guard.jiffies();
     let jiffies = |units: u32| u64::from(units * UNIT) << (clock::tick_shift() - 3);
     guard.set_jiffies(begun + jiffies(18));
@@ -211,20 +219,12 @@ fn addresses_that_are_banned_are_found_in_buckets_that_are_crowded() {
     // More than half of the places: some buckets of eight are full, and addresses stand elsewhere.
     const BANNED: usize = 6000;
     let mut guard = Harness::new(&policy([allow().tcp(22)]));
-    let mut random = Random::new(1);
-    let banned: Vec<Ipv4Addr> = (0..BANNED)
-        .map(|_| Ipv4Addr::from_bits(0x1000_0000 | random.number() as u32 >> 8))
-        .collect();
-    let prefixes: Vec<Prefix> = banned
-        .iter()
-        .map(|address| Prefix::v4(*address, 32))
-        .collect();
+    let (banned, prefixes) = addresses(BANNED);
     guard.bans(&prefixes, 1000);
     let crowded = guard.crowded_buckets();
     assert!(crowded > 10, "{crowded} crowded buckets");
-    let frame = |from: Ipv4Addr| packet().from_ip(from.into()).tcp(22, TcpFlags::ACK).build();
     for address in banned {
-        let action = guard.verdict(&frame(address), None).expect("a verdict");
+        let action = guard.verdict(&ack_from(address), None).expect("a verdict");
         assert_eq!(action, Action::Drop, "{address}");
     }
     let reasons: Vec<(Reason, u64)> = guard
@@ -234,5 +234,5 @@ fn addresses_that_are_banned_are_found_in_buckets_that_are_crowded() {
         .collect();
     assert_eq!(reasons, [(Reason::Banned, BANNED as u64)]);
     let other = Ipv4Addr::new(32, 1, 2, 3);
-    guard.expect("not banned", &frame(other), Reason::RuleAllow);
+    guard.expect("not banned", &ack_from(other), Reason::RuleAllow);
 }
