@@ -63,13 +63,16 @@ const LARGE: Sizes = Sizes {
     addresses: 1 << 18,
 };
 
+/// Buckets of addresses for a hundred thousand.
+const DRAWN_BUCKETS: u32 = 1 << 15;
+
 /// As many bans as the default configuration holds, and prefixes beside them.
 const FULL: Before = Before {
-    size: |loader| size::<true>(loader),
+    size: |loader| size::<{ LARGE.addresses }>(loader),
     fill: |_, object| fill(object, LARGE, &MILLION, &NETWORKS),
 };
 const FEW: Before = Before {
-    size: |loader| size::<false>(loader),
+    size: |loader| size::<{ Sizes::SMALLEST.addresses }>(loader),
     fill: |_, object| {
         let none = Draw::default();
         fill(object, Sizes::SMALLEST, &THOUSAND, &none)
@@ -77,33 +80,39 @@ const FEW: Before = Before {
 };
 /// The address that frames of tests come from.
 const ONE: Before = Before {
-    size: |loader| size::<false>(loader),
+    size: |loader| size::<{ Sizes::SMALLEST.addresses }>(loader),
     fill: |case, object| {
-        let source = u32::from_be_bytes(case.frame[26..30].try_into()?);
-        let one = Draw {
-            sources: 1,
-            first_source: source,
-            ..Draw::default()
-        };
-        fill(object, Sizes::SMALLEST, &one, &Draw::default())
+        let none = Draw::default();
+        fill(object, Sizes::SMALLEST, &source_of(case)?, &none)
     },
 };
 
 /// Everything that the case draws is banned; without a draw, the frame's own source.
 pub const DRAWN: Before = Before {
-    size: |loader| size::<false>(loader),
+    size: |loader| size::<DRAWN_BUCKETS>(loader),
     fill: |case, object| {
-        if case.draw.sources == 0 {
-            (ONE.fill)(case, object)
+        let drawn = if case.draw.sources == 0 {
+            source_of(case)?
         } else {
-            fill(object, Sizes::SMALLEST, &case.draw, &Draw::default())
-        }
+            case.draw
+        };
+        let sizes = sizes_for::<DRAWN_BUCKETS>();
+        fill(object, sizes, &drawn, &Draw::default())
     },
 };
 
+/// The source of the case's frame alone.
+fn source_of(case: &Case) -> Result<Draw> {
+    Ok(Draw {
+        sources: 1,
+        first_source: u32::from_be_bytes(case.frame[26..30].try_into()?),
+        ..Draw::default()
+    })
+}
+
 /// A thousand of the sources of rules are banned.
 pub const LISTED: Before = Before {
-    size: |loader| size::<false>(loader),
+    size: |loader| size::<{ Sizes::SMALLEST.addresses }>(loader),
     fill: |_, object| {
         let listed = Draw {
             sources: 1000,
@@ -188,22 +197,22 @@ pub fn rows() -> Vec<Case> {
     ]
 }
 
-fn size<const IS_LARGE: bool>(loader: &mut EbpfLoader<'_>) {
-    let sizes = const { sizes_for::<IS_LARGE>() };
+fn size<const ADDRESSES: u32>(loader: &mut EbpfLoader<'_>) {
+    let sizes = const { sizes_for::<ADDRESSES>() };
     loader
         .override_global(
             names::BAN_MASK,
-            const { &sizes_for::<IS_LARGE>().mask() },
+            const { &sizes_for::<ADDRESSES>().mask() },
             true,
         )
         .override_global(
             names::BAN_ADDRESS_MASK,
-            const { &sizes_for::<IS_LARGE>().address_mask() },
+            const { &sizes_for::<ADDRESSES>().address_mask() },
             true,
         )
         .override_global(
             names::BAN_HAS_FRONT,
-            const { &(sizes_for::<IS_LARGE>().has_front() as u32) },
+            const { &(sizes_for::<ADDRESSES>().has_front() as u32) },
             true,
         )
         .map_max_entries(names::BAN_CHUNKS, sizes.chunks * CHUNK_WORDS)
@@ -212,8 +221,15 @@ fn size<const IS_LARGE: bool>(loader: &mut EbpfLoader<'_>) {
         .map_max_entries(names::BAN_SET, sizes.buckets);
 }
 
-const fn sizes_for<const IS_LARGE: bool>() -> Sizes {
-    if IS_LARGE { LARGE } else { Sizes::SMALLEST }
+const fn sizes_for<const ADDRESSES: u32>() -> Sizes {
+    if ADDRESSES == LARGE.addresses {
+        LARGE
+    } else {
+        Sizes {
+            addresses: ADDRESSES,
+            ..Sizes::SMALLEST
+        }
+    }
 }
 
 /// Bans addresses and the /24s of networks for ever.
