@@ -6,7 +6,7 @@ use guard_tests::lab::within;
 
 use crate::{
     flood::Forged,
-    scene::{Login, OPEN, SSH, Scene, assert_in_time},
+    scene::{OPEN, SSH, Scene, assert_in_time},
 };
 
 /// Between two steps of a flood during which logins are timed: 100 000 frames a second. Who sends
@@ -56,7 +56,7 @@ fn a_flood_from_forged_sources_makes_no_flow_and_costs_no_session() {
     drop(flood);
 
     let flood = Forged::start(&scene.lab, OPEN, SSH, PACE);
-    let logins: Vec<Login> = (0..extent.logins)
+    let logins: Vec<Option<Duration>> = (0..extent.logins)
         .map(|number| scene.login(number))
         .collect();
     scene.assert_lives();

@@ -11,7 +11,7 @@ use std::{
 
 use guard_tests::lab::{Folder, within};
 
-use crate::scene::{Login, OPEN, SSH, Scene, assert_in_time};
+use crate::scene::{OPEN, SSH, Scene, assert_in_time};
 
 /// No rule names it, and no socket has it.
 const CLOSED: u16 = 10_053;
@@ -75,6 +75,7 @@ fn real_tools_at_full_rate_make_no_flow_cost_no_session_and_keep_no_administrato
     let limit = scene.patience();
     let folder = Folder::new();
     let mut logins = Vec::new();
+    let again = scene.syns_sent_again();
     for (name, words, port) in HPING3 {
         let tool = hping3(&scene, &folder, words, port);
         logins.append(&mut endure(
@@ -93,13 +94,16 @@ fn real_tools_at_full_rate_make_no_flow_cost_no_session_and_keep_no_administrato
             &extent,
         ));
     }
+    let again = scene.syns_sent_again() - again;
     scene.assert_unharmed();
     assert_in_time(&logins, limit, extent.percent);
+    let most = logins.len() * (100 - extent.percent) / 100;
+    assert!(again <= most as u64, "{again} SYNs of logins were lost");
 }
 
 /// Logs in, and sees that all goes on, while the tool floods.
 #[track_caller]
-fn endure(scene: &mut Scene, name: &str, tool: Tool, extent: &Extent) -> Vec<Login> {
+fn endure(scene: &mut Scene, name: &str, tool: Tool, extent: &Extent) -> Vec<Option<Duration>> {
     let (before, begun) = (scene.judged(), Instant::now());
     let mut tool = tool;
     let running = within(Duration::from_secs(10), || {
