@@ -39,7 +39,7 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     let source = u32::from_be_bytes(unsafe { *((start + SOURCE_AT) as *const [u8; 4]) });
     // SAFETY: as above.
     let port = u16::from_be_bytes(unsafe { *((start + PORT_AT) as *const [u8; 2]) });
-    let bits = FilterBits::v4(Addr::from_v4(source));
+    let bits = FilterBits::v4_address(Addr::from_v4(source));
     let filter = maps::BAN_FILTER.get_ptr(bits.word);
     // SAFETY: a live element.
     let filter = filter.map_or(0, |word| unsafe { word.read_volatile() });

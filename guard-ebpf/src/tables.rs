@@ -437,7 +437,7 @@ impl Bucket for BpfBucket {
     }
 }
 
-/// A bucket of so many words, a power of two; none reads as empty.
+/// A bucket of so many words; none reads as empty.
 struct BpfBanWords<const N: usize>(Option<*const [u64; N]>);
 
 impl<const N: usize> BanWords for BpfBanWords<N> {
@@ -445,7 +445,7 @@ impl<const N: usize> BanWords for BpfBanWords<N> {
     fn word(&self, way: usize) -> u64 {
         match self.0 {
             Some(bucket) => {
-                let at = way & (N - 1);
+                let at = way % N;
                 // SAFETY: `at` is below the length of the live element.
                 let word = unsafe { bucket.cast::<u64>().add(at) };
                 // SAFETY: as above; aligned, one load.

@@ -178,7 +178,7 @@ fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
         return;
     }
     // As many eighths as a bucket counts in one, and what is banned for twenty of them.
-    const UNIT: u32 = 1 << 16;
+    const UNIT: u32 = 1 << 17;
     const BANNED: usize = 500;
     let mut guard = Harness::with_ban_front(&policy([allow().tcp(22)]));
     let (banned, prefixes) = addresses(BANNED);
@@ -204,11 +204,13 @@ fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
     guard.set_jiffies(begun + jiffies(20));
     all_are(&mut guard, "over", Reason::RuleAllow);
 
-    // And without the front the table knows.
+    // Where the front sends whoever asks to the table, it knows; where it lacks nobody, nobody else is asked.
     guard.set_jiffies(begun);
     guard.bans(&prefixes, 20 * UNIT);
-    guard.forget_bans(BanMap::Front);
+    guard.send_everybody_to_the_table();
     all_are(&mut guard, "in the table", Reason::Banned);
+    guard.forget_bans(BanMap::Front);
+    all_are(&mut guard, "not in the front", Reason::RuleAllow);
 }
 
 #[test]

@@ -14,8 +14,8 @@
 //! IPv6  /32 /40 … /128   set
 //! ```
 //!
-//! In front stands a filter of a few bits per ban ([`FilterBits`]): what no ban touches pays one read, or
-//! two. All prefix lengths in this module count from the top of 128 bits, so an IPv4 /24 is 120.
+//! In front stands a filter of a few bits per ban ([`FilterBits`]): what no ban touches pays two
+//! reads. All prefix lengths in this module count from the top of 128 bits, so an IPv4 /24 is 120.
 
 mod address;
 mod filter;
@@ -25,7 +25,8 @@ mod sizes;
 pub use address::{ADDRESS_WAYS, AddressEntry, AddressWords, first_bucket, second_bucket};
 pub use filter::FilterBits;
 pub use front::{
-    FRONT_BUCKETS, FRONT_PLACES, FRONT_WORDS, FrontBucket, FrontPlace, FrontWords, Until, has_rest,
+    FRONT_BUCKETS, FRONT_LAST, FRONT_PLACES, FRONT_WORDS, FrontBucket, FrontPlace, FrontWords,
+    Until, has_others, has_rest,
 };
 pub use sizes::Sizes;
 
@@ -230,7 +231,7 @@ impl BanMap {
 
 /// Word of the filter that has a bit per IPv6 level in use ([`level_bit`]).
 pub const LEVELS_WORD: u32 = filter::WORDS;
-/// Words of the filter: 2.6 MB.
+/// Words of the filter: 2.1 MB.
 pub const FILTER_LEN: u32 = (LEVELS_WORD + 1).next_multiple_of(8);
 /// Words of the tops: 0.5 MB.
 pub const TOPS: u32 = 1 << 16;

@@ -4,9 +4,9 @@ use super::{Tables, rules, slot::Slot};
 use crate::abi::{
     addr::Addr,
     ban::{
-        ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FIRST_V6, FilterBits,
-        FrontPlace, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6, Top, Until,
-        WAYS, first_bucket, has_rest, level_bit, second_bucket,
+        ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FIRST_V6, FRONT_LAST,
+        FilterBits, FrontPlace, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6,
+        Top, Until, WAYS, first_bucket, has_others, has_rest, level_bit, second_bucket,
     },
     image::HAS_NEVER,
     switch::SlotState,
@@ -26,8 +26,8 @@ pub(super) fn cuts_v4<T: Tables>(tables: &T, state: SlotState, source: u32) -> b
     // Made anew for those who call: else the compiler keeps it from the beginning on.
     let addr = || Addr::from_v4(T::hide(u64::from(source)) as u32);
     let source = Addr::from_v4(source);
-    has(tables, FilterBits::v4(source))
-        && (is_banned_address(tables, source) || tables.is_in_banned_prefix(addr()))
+    (has(tables, FilterBits::v4_address(source)) && is_banned_address(tables, source)
+        || has(tables, FilterBits::v4_network(source)) && tables.is_in_banned_prefix(addr()))
         && !(state.flags() & HAS_NEVER != 0
             && Slot::of(tables, state).is_on_never_list(state.flags(), addr()))
 }
@@ -36,7 +36,8 @@ pub(super) fn cuts_v4<T: Tables>(tables: &T, state: SlotState, source: u32) -> b
 #[inline(always)]
 fn may_be_banned<T: Tables>(tables: &T, source: Addr) -> bool {
     if source.is_v4() {
-        return has(tables, FilterBits::v4(source));
+        return has(tables, FilterBits::v4_address(source))
+            || has(tables, FilterBits::v4_network(source));
     }
     has(tables, FilterBits::long_v6(source)) || has(tables, FilterBits::short_v6(source))
 }
@@ -52,32 +53,56 @@ pub fn is_banned<T: Tables>(tables: &T, source: Addr) -> bool {
     source.is_v4() && is_banned_address(tables, source) || tables.is_in_banned_prefix(source)
 }
 
-/// Does the front of the addresses know of a ban of this one that is in force? The table is right without it.
+/// What the front of the addresses says of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// A ban of exactly this address is in force.
+    Banned,
+    /// There is none.
+    NotBanned,
+    /// The table knows.
+    Open,
+}
+
+/// Asks the front about an IPv4 address. What it says is what the table would say.
 #[inline(always)]
-pub fn is_in_front<T: Tables>(tables: &T, source: Addr) -> bool {
+pub fn ask_front<T: Tables>(tables: &T, source: Addr) -> Front {
     if !tables.has_ban_front() {
-        return false;
+        return Front::Open;
     }
     let place = FrontPlace::of(source.v4(), |index| tables.flow_key(index));
     let bucket = tables.ban_front(place.bucket);
-    let words = [
-        bucket.word(0),
-        bucket.word(1),
-        bucket.word(2),
-        bucket.word(3),
-    ];
-    if !has_rest(words, place.rest) {
-        return false;
+    // First, since it is written last: rests that are read behind it are those that it speaks of, or newer.
+    let last = bucket.word(FRONT_LAST);
+    let words = core::array::from_fn(|at| {
+        if at == FRONT_LAST {
+            last
+        } else {
+            bucket.word(at)
+        }
+    });
+    let is_held = has_rest(words, place.rest);
+    if !is_held && has_others(last) {
+        return Front::Open;
     }
-    let until = Until::of(words[3]);
-    until == Until::NEVER_ENDS || until.is_live(tables.eighths())
+    let until = Until::of(last);
+    let is_right = until == Until::NEVER_ENDS || until.is_live(tables.eighths());
+    if is_held && is_right {
+        Front::Banned
+    } else if !is_held && (is_right || until == Until::NOTHING) {
+        Front::NotBanned
+    } else {
+        Front::Open
+    }
 }
 
 /// Is a ban of exactly this IPv4 address in force?
 #[inline(always)]
 fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
-    if is_in_front(tables, source) {
-        return true;
+    match ask_front(tables, source) {
+        Front::Banned => return true,
+        Front::NotBanned => return false,
+        Front::Open => {}
     }
     let mask = tables.ban_address_mask();
     let address = source.v4();
@@ -190,10 +215,9 @@ pub fn find_ban<T: Tables>(tables: &T, prefix: Addr, level: u32) -> Cell {
     Cell::EMPTY
 }
 
-/// A bucket of banned IPv4 addresses, or of the front of them. Places are taken modulo its length, which is a
-/// power of two.
+/// A bucket of banned IPv4 addresses, or of the front of them. Places are taken modulo its length.
 pub trait BanWords {
-    /// A word: [`AddressEntry`], or a quarter of [`crate::abi::ban::FrontWords`].
+    /// A word: [`AddressEntry`], or one of [`crate::abi::ban::FrontWords`].
     fn word(&self, way: usize) -> u64;
 
     /// The same value, of which the compiler knows nothing.

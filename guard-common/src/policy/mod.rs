@@ -34,7 +34,7 @@ mod source;
 mod tables;
 mod tcp;
 
-pub use ban::{BanBucket, BanWords, find_ban, is_banned, is_in_banned_prefix, is_in_front};
+pub use ban::{BanBucket, BanWords, Front, ask_front, find_ban, is_banned, is_in_banned_prefix};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use glance::{Glance, Outcome, Plain};

@@ -137,6 +137,11 @@ impl BanTables {
         }
     }
 
+    /// Lets the front of the addresses say the most: [`Writer::refill_front`].
+    pub fn refill_front(&mut self) {
+        self.writer.refill_front(self.now);
+    }
+
     /// Gives the cells of a prefix what follows from the bans around it.
     ///
     /// # Errors

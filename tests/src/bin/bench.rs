@@ -160,7 +160,7 @@ fn test_runs(args: &Args, results: &mut Results) -> Result<()> {
 }
 
 fn rows_of_groups(args: &Args, results: &mut Results) -> Result<()> {
-    let (rounds, packets) = (args.rounds(7), args.packets());
+    let (rounds, packets) = (args.rounds(15), args.packets());
     let groups = rows::GROUPS
         .iter()
         .filter(|group| args.wants_rows(group.subject));
@@ -202,7 +202,7 @@ fn rows_beside(args: &Args, results: &mut Results) -> Result<()> {
         return Ok(());
     }
     for row in rows::shared::rows(args.long) {
-        let compared = row.measure(args.rounds(7), args.packets())?;
+        let compared = row.measure(args.rounds(15), args.packets())?;
         println!("{}", report::beside_line(&compared));
         results.beside.push(compared);
     }

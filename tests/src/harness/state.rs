@@ -16,7 +16,10 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::{ADDRESS_WAYS, AddressEntry, BanMap, Expiry},
+        ban::{
+            ADDRESS_WAYS, AddressEntry, BanMap, Expiry, FRONT_BUCKETS, FRONT_LAST, FRONT_WORDS,
+            FrontBucket, FrontWords,
+        },
         counters::Event,
         flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
         image::HEADER_LIMITS,
@@ -158,6 +161,25 @@ impl Harness {
         for at in 0..shared.sizes().words(map) {
             shared.store(map, at as u32, 0);
             self.model.bans.store(map, at, 0);
+        }
+    }
+
+    /// Every bucket of the front sends whoever asks it to the table, in kernel and model.
+    ///
+    /// # Panics
+    /// When the maps cannot be written.
+    pub fn send_everybody_to_the_table(&mut self) {
+        self.forget_bans(BanMap::Front);
+        let others = FrontBucket {
+            has_others: true,
+            ..FrontBucket::from_words(FrontWords::default())
+        };
+        let mut shared = self.object.bans().expect("tables of bans");
+        for bucket in 0..FRONT_BUCKETS {
+            let last = bucket as usize * FRONT_WORDS + FRONT_LAST;
+            let word = others.to_words()[FRONT_LAST];
+            shared.store(BanMap::Front, last as u32, word);
+            self.model.bans.store(BanMap::Front, last, word);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{
     ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, FILTER_LEN, FRONT_BUCKETS, FRONT_WORDS, TOPS,
 };
 
-/// Addresses in so many buckets have a front: 4 MB are more than a cache has room for beside the filter.
+/// Addresses in so many buckets have a front: 4 MB are more than a small server's cache has room for.
 const FRONTED: u32 = 1 << 16;
 
 /// Sizes of the arrays that can grow. That of the front follows from that of the addresses.

@@ -55,8 +55,8 @@ pub(super) fn put(
 /// Removes an entry.
 pub(super) fn remove(memory: &mut impl Memory, keys: &Keys, address: u32) {
     if let Some(place) = find(memory, keys, address) {
-        store(memory, place, AddressEntry::EMPTY);
         front::remove(memory, keys, address);
+        store(memory, place, AddressEntry::EMPTY);
     }
 }
 
@@ -83,8 +83,8 @@ pub(super) fn retain(
         let address = entry.address();
         let end = keep(address);
         if end == Expiry::NONE {
-            store(memory, place, AddressEntry::EMPTY);
             front::remove(memory, keys, address);
+            store(memory, place, AddressEntry::EMPTY);
         } else if end != entry.end() {
             store(memory, place, AddressEntry::new(address, end));
             front::put(memory, keys, address, end, now);

@@ -1,6 +1,8 @@
 //! Bans to cells: each prefix is written to every cell of its level, and a cell holds the latest end of
 //! the bans of its level that cover it.
 
+use std::ops::RangeInclusive;
+
 use guard_common::abi::{
     addr::Addr,
     ban::{
@@ -25,8 +27,8 @@ pub struct Writer<M> {
     retired: Vec<u32>,
 }
 
-/// Length of the prefixes that share a word of the filter, an IPv4 /18.
-const FILTER_WORD: u32 = 96 + 18;
+/// IPv4 lengths count behind these bits.
+const V4: u32 = 96;
 
 /// Length of the level that holds a prefix.
 #[must_use]
@@ -52,23 +54,44 @@ fn inside(prefix: Prefix, level: u32) -> impl Iterator<Item = Prefix> {
 
 /// Bits of the filter of an IPv4 ban.
 fn marks_v4(prefix: Prefix) -> impl Iterator<Item = FilterBits> {
-    let level = holding_level(prefix);
+    const WORD: u32 = V4 + FilterBits::V4_NETWORK_WORD;
+    let is_address = holding_level(prefix) == LEVEL_ADDRESS;
     let length = u32::from(prefix.length());
-    // Wide ones take whole words, long ones a mark for each address.
-    let step = match level {
-        LEVEL_TOP => FILTER_WORD,
-        LEVEL_CHUNK => LEVEL_CHUNK,
-        LEVEL_BLOCK => length,
-        _ => LEVEL_ADDRESS,
+    // Wide ones take whole words.
+    let step = match length {
+        _ if is_address => LEVEL_ADDRESS,
+        0..=WORD => WORD,
+        _ => length.max(LEVEL_CHUNK),
     };
-    inside(prefix, step).map(move |part| match level {
-        LEVEL_TOP => FilterBits {
-            mask: u64::MAX,
-            ..FilterBits::v4(part.addr())
-        },
-        LEVEL_ADDRESS => FilterBits::v4(part.addr()),
-        _ => FilterBits::v4_network(part.addr()),
+    inside(prefix, step).map(move |part| {
+        let addr = part.addr();
+        match step {
+            LEVEL_ADDRESS => FilterBits::v4_address(addr),
+            WORD => FilterBits {
+                mask: u64::MAX,
+                ..FilterBits::v4_network(addr)
+            },
+            _ => FilterBits::v4_network(addr),
+        }
     })
+}
+
+/// The words of the filter that a ban has bits of, and the prefix of all that has bits there.
+fn words_v4(prefix: Prefix) -> (RangeInclusive<u32>, Prefix) {
+    let is_address = holding_level(prefix) == LEVEL_ADDRESS;
+    let (shared, bits): (u32, fn(Addr) -> FilterBits) = if is_address {
+        (FilterBits::V4_ADDRESS_WORD, FilterBits::v4_address)
+    } else {
+        (FilterBits::V4_NETWORK_WORD, FilterBits::v4_network)
+    };
+    let all = if u32::from(prefix.length()) > V4 + shared {
+        prefix.widened((V4 + shared) as u8)
+    } else {
+        prefix
+    };
+    let last = all.last();
+    let last = Addr::from_halves((last >> 64) as u64, last as u64);
+    (bits(all.addr()).word..=bits(last).word, all)
 }
 
 impl<M: Memory> Writer<M> {
@@ -291,21 +314,12 @@ impl<M: Memory> Writer<M> {
             }
         }
         // Bits are shared: the words are made anew from the bans that are left.
-        let words = if u32::from(prefix.length()) > FILTER_WORD {
-            prefix.widened(FILTER_WORD as u8)
-        } else {
-            prefix
-        };
-        let first = FilterBits::v4(words.addr()).word;
-        let last = FilterBits::v4(Addr::from_halves(
-            (words.last() >> 64) as u64,
-            words.last() as u64,
-        ))
-        .word;
-        let mut left = vec![0; (last - first + 1) as usize];
-        for (other, _) in around(words)? {
+        let (words, all) = words_v4(prefix);
+        let first = *words.start();
+        let mut left = vec![0; words.clone().count()];
+        for (other, _) in around(all)? {
             for bits in marks_v4(other) {
-                if (first..=last).contains(&bits.word) {
+                if words.contains(&bits.word) {
                     left[(bits.word - first) as usize] |= bits.mask;
                 }
             }

@@ -163,6 +163,9 @@ impl Session {
                         progress((new.len() + index) as u64 / 2);
                     }
                 }
+                if new.len() > MOST_LOWERED {
+                    tables.refill_front();
+                }
             }
             Ok(outcomes)
         });
@@ -220,7 +223,10 @@ impl Session {
                 Some(tables) if over.len() > MOST_LOWERED && !is_unbacked(controller) => {
                     tables.replace(&controller.layout, &change.all()?)?;
                 }
-                Some(tables) => lower(change, tables, &over)?,
+                Some(tables) => {
+                    lower(change, tables, &over)?;
+                    tables.refill_front();
+                }
                 None => {}
             }
             Ok(())
