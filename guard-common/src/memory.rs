@@ -57,6 +57,8 @@ pub struct MemTables {
     ports: RefCell<BTreeMap<u16, u8>>,
     /// Made when the first meter runs.
     meters: RefCell<Vec<Cell<u64>>>,
+    /// What [`Tables::note_banned`] was told.
+    came_banned: Cell<bool>,
     events: [Cell<u64>; counters::Event::ALL.len()],
 }
 
@@ -88,6 +90,7 @@ impl MemTables {
             flows: RefCell::default(),
             ports: RefCell::default(),
             meters: RefCell::default(),
+            came_banned: Cell::new(false),
             events: Default::default(),
         }
     }
@@ -424,6 +427,14 @@ impl Tables for MemTables {
 
     fn has_ban_front(&self) -> bool {
         self.bans.sizes().has_front()
+    }
+
+    fn came_banned(&self) -> bool {
+        self.came_banned.get()
+    }
+
+    fn note_banned(&self, is_banned: bool) {
+        self.came_banned.set(is_banned);
     }
 
     fn ban_front(&self, index: u32) -> impl BanWords {

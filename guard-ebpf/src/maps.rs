@@ -47,6 +47,10 @@ pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map(name = "handover")]
 static HANDOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+/// 1 where the address that this CPU asked about last is banned.
+#[map(name = "last_banned")]
+static LAST_BANNED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
 #[map(name = "meters")]
 pub(crate) static METERS: Array<meter::BucketWords> =
     Array::with_max_entries(meter::BUCKETS, MMAPABLE);
@@ -164,6 +168,24 @@ pub(crate) fn flow_key(index: usize) -> u64 {
     let key = unsafe { keys.cast::<u64>().add(index) };
     // SAFETY: as in `constant!`.
     unsafe { core::ptr::read_volatile(key) }
+}
+
+/// See [`LAST_BANNED`].
+#[inline(always)]
+pub(crate) fn came_banned() -> bool {
+    // SAFETY: a live element of this CPU.
+    LAST_BANNED
+        .get_ptr(0)
+        .is_some_and(|place| unsafe { place.read_volatile() } != 0)
+}
+
+/// See [`LAST_BANNED`].
+#[inline(always)]
+pub(crate) fn note_banned(is_banned: bool) {
+    if let Some(place) = LAST_BANNED.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { place.write_volatile(u64::from(is_banned)) };
+    }
 }
 
 /// Keeps a number for the program that this one jumps to.

@@ -348,6 +348,18 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
+    fn came_banned(&self) -> bool {
+        maps::came_banned()
+    }
+
+    #[inline(always)]
+    fn note_banned(&self, is_banned: bool) {
+        if maps::explain() == 0 {
+            maps::note_banned(is_banned);
+        }
+    }
+
+    #[inline(always)]
     fn is_banned(&self, source: Addr) -> bool {
         guard_is_banned(source.hi(), source.lo()) != 0
     }

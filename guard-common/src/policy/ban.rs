@@ -26,10 +26,34 @@ pub(super) fn cuts_v4<T: Tables>(tables: &T, state: SlotState, source: u32) -> b
     // Made anew for those who call: else the compiler keeps it from the beginning on.
     let addr = || Addr::from_v4(T::hide(u64::from(source)) as u32);
     let source = Addr::from_v4(source);
-    (has(tables, FilterBits::v4_address(source)) && is_banned_address(tables, source)
+    (is_listed(tables, source)
         || has(tables, FilterBits::v4_network(source)) && tables.is_in_banned_prefix(addr()))
         && !(state.flags() & HAS_NEVER != 0
             && Slot::of(tables, state).is_on_never_list(state.flags(), addr()))
+}
+
+/// Is exactly this IPv4 address banned? Nearly everybody is not, so the filter is asked first. While banned
+/// sources come one after the other, filter and front would share what cache there is, and the filter says
+/// nothing that the front does not say: so behind a source that was banned, the front is asked first.
+#[inline(always)]
+fn is_listed<T: Tables>(tables: &T, source: Addr) -> bool {
+    let has_front = tables.has_ban_front();
+    let is_front_first = has_front && tables.came_banned();
+    if !is_front_first && !has(tables, FilterBits::v4_address(source)) {
+        return false;
+    }
+    let is_banned = match ask_front(tables, source) {
+        Front::Banned => true,
+        Front::NotBanned => false,
+        Front::Open => {
+            (!is_front_first || has(tables, FilterBits::v4_address(source)))
+                && is_in_table(tables, source)
+        }
+    };
+    if has_front && is_banned != is_front_first {
+        tables.note_banned(is_banned);
+    }
+    is_banned
 }
 
 /// Does some ban touch the neighbourhood of this source?
@@ -100,10 +124,15 @@ pub fn ask_front<T: Tables>(tables: &T, source: Addr) -> Front {
 #[inline(always)]
 fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
     match ask_front(tables, source) {
-        Front::Banned => return true,
-        Front::NotBanned => return false,
-        Front::Open => {}
+        Front::Banned => true,
+        Front::NotBanned => false,
+        Front::Open => is_in_table(tables, source),
     }
+}
+
+/// Does the table of addresses have a ban of this one that is in force?
+#[inline(always)]
+fn is_in_table<T: Tables>(tables: &T, source: Addr) -> bool {
     let mask = tables.ban_address_mask();
     let address = source.v4();
     let bucket = first_bucket(address, mask, |index| tables.flow_key(index));

@@ -256,6 +256,12 @@ pub trait Tables {
     /// Bucket `index` of [`crate::abi::ban::BanMap::Front`].
     fn ban_front(&self, index: u32) -> impl BanWords;
 
+    /// Was the address that was asked about last one that is banned? Changes the order of questions, no answer.
+    fn came_banned(&self) -> bool;
+
+    /// Keeps that for the next packet.
+    fn note_banned(&self, is_banned: bool);
+
     /// [`super::find_ban`], likewise.
     #[inline(always)]
     fn find_ban(&self, prefix: Addr, level: u32) -> Cell

@@ -257,6 +257,14 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.right.has_ban_front()
     }
 
+    fn came_banned(&self) -> bool {
+        self.right.came_banned()
+    }
+
+    fn note_banned(&self, is_banned: bool) {
+        self.right.note_banned(is_banned);
+    }
+
     fn ban_front(&self, index: u32) -> impl BanWords {
         self.right.ban_front(index)
     }
