@@ -1,6 +1,6 @@
 //! The front of the table of IPv4 addresses: what of it a cache can hold. With a million bans a look into
 //! the table is a read of memory for which the CPU waits; here an address takes two bytes, so that
-//! all of them are 2.5 MB. What the front says is exact, and what it leaves open is in the table: a ban of
+//! all of them are 2.6 MB. What the front says is exact, and what it leaves open is in the table: a ban of
 //! an address stands there too, or only there.
 //!
 //! A keyed permutation of the address gives the bucket (16 bits) and what is compared in it (the *rest*,
