@@ -4,10 +4,12 @@ use guard_common::{
     abi::{
         ceiling::{self, Ceiling, DEFAULT_BURST, DEFAULT_PER_SECOND},
         image::{FIXED_WORDS, HEADER_CEILING},
+        reason::Reason,
+        service::Service,
     },
     memory::MemTables,
     packet::TcpFlags,
-    policy::{Headroom, Opening, under_ceiling},
+    policy::{Arrival, Headroom, Judgement, Opening, Tables as _, judge, under_ceiling},
     testing::packet,
 };
 
@@ -107,4 +109,26 @@ fn few_are_shut_out_by_a_flood_of_two_thousand_networks() {
         .count();
     // (1 - (1 - 1/8192)^2000)^2 = 4.7 %
     assert!((4_200..=5_200).contains(&shut), "{shut} of 100000");
+}
+
+/// What `stats` tells of SYN floods is of SYNs.
+#[test]
+fn answers_of_dhcp_above_the_ceiling_are_no_syns_of_a_port() {
+    let mut tables = tables();
+    tables.jiffies = HZ;
+    let arrival = Arrival { ifindex: 1 };
+    let frames = (FLOODED..FLOODED + 4000).map(|network| {
+        let [_, a, b, c] = network.to_be_bytes();
+        let from = packet().from(&format!("{a}.{b}.{c}.9"));
+        from.udp_between(67, 68).payload(300).build()
+    });
+    let judged: Vec<Judgement> = frames
+        .map(|frame| judge(frame.as_slice(), &tables, arrival))
+        .collect();
+    let above = |judgement: &&Judgement| judgement.verdict.reason == Reason::Ceiling;
+    assert_eq!(judged.iter().filter(above).count(), 2000);
+    let service = Some(Service::udp(68));
+    assert!(judged.iter().all(|judgement| judgement.service == service));
+    assert_eq!(tables.ceiling(ceiling::refused(68)), 0);
+    assert_eq!(tables.ceiling(ceiling::spent(68)), 0);
 }

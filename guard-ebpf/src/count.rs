@@ -57,10 +57,10 @@ impl Record {
         Self((reason_row(Reason::SynCookie) - FIRST_REASON) as u64)
     }
 
-    /// The same SYN with the verdict that it is above the ceiling of its port.
+    /// The same packet with the verdict that it is above the ceiling of its port.
     #[inline(always)]
     pub(crate) fn above_ceiling(self, is_monitored: bool) -> Self {
-        let service = Service::tcp(self.port());
+        let service = self.opening().service(self.port());
         Self::of(&Judgement {
             verdict: Verdict {
                 action: if is_monitored {
@@ -76,13 +76,13 @@ impl Record {
         })
     }
 
-    /// Is it a connection's first segment, which the rules let in?
+    /// Is it what has a ceiling: a connection's first segment, which the rules let in, or an answer of DHCP?
     #[inline(always)]
     pub(crate) const fn opening(self) -> Opening {
         Opening::from_bits((self.0 >> Self::OPENING_SHIFT) as u8 & ((1 << Opening::BITS) - 1))
     }
 
-    /// The port that such a segment asks for.
+    /// The port that such a packet asks for.
     #[inline(always)]
     pub(crate) const fn port(self) -> u16 {
         let row = (self.0 >> Self::SERVICE_SHIFT) as u32;

@@ -1,16 +1,19 @@
 //! The first segment of a connection that the rules let in. A listener of this host whose queue is full
 //! answers it with a cookie, which costs no memory; where there is no listener (the port belongs to
 //! a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
+//!
+//! DHCP answers have the same ceiling: of what passes without a rule they alone can be sent from anywhere. One
+//! that belongs to a flow of this host, as that to the renewal of a lease does, has none.
 
-use super::{Judgement, Slot, Tables, classify, slot, tcp};
+use super::{Found, Judgement, Slot, Tables, classify, flow, slot, tcp};
 use crate::{
     abi::{
         addr::Addr,
         ceiling::{self, Ceiling},
-        flow::IS_FORWARDED,
+        flow::{Event, IS_FORWARDED, Tuple},
         image::{FAMILY_CLASSES, HAS_NEVER, HEADER_CEILING, MONITOR},
         reason::{Action, Reason, Verdict},
-        service::ServiceKind,
+        service::{Service, ServiceKind, protocol},
     },
     packet::{Packet, PacketReader, SynAckV4, SynAckV6, Transport},
 };
@@ -21,7 +24,7 @@ const TAG_LEN: u32 = 4;
 const IPV4_LEN: u32 = 20;
 const IPV6_LEN: u32 = 40;
 
-/// Whether a packet is one, and how it stands in its frame, in five bits.
+/// Whether a packet is one, or an answer of DHCP, and how it stands in its frame, in five bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening(u8);
 
@@ -38,11 +41,16 @@ impl Opening {
     /// What a packet that passes with this verdict is.
     #[inline(always)]
     pub(super) fn of<T: Tables>(tables: &T, packet: &Packet, verdict: Verdict) -> Self {
+        let tags = packet.network_at().wrapping_sub(ETHERNET_LEN) / TAG_LEN;
+        let tags = (tags as u8 & 3) << Self::TAGS_SHIFT;
         let Transport::Tcp {
             destination_port, ..
         } = packet.transport()
         else {
-            return Self::NONE;
+            // Without a jump, which verifiers would follow both ways for all that came before.
+            let difference = verdict.reason as u32 ^ Reason::Dhcpv4 as u32;
+            let is_dhcp = T::hide(u64::from(difference.wrapping_sub(1) >> 31));
+            return Self((Self::IS_V4 | tags) & 0u8.wrapping_sub(is_dhcp as u8));
         };
         if !matches!(verdict.action, Action::Pass) || !tcp::opens_connection(packet) {
             return Self::NONE;
@@ -58,8 +66,7 @@ impl Opening {
         if is_plain && tables.port_marks(destination_port) & IS_FORWARDED == 0 {
             bits |= Self::ANSWERABLE;
         }
-        let tags = packet.network_at().wrapping_sub(ETHERNET_LEN) / TAG_LEN;
-        Self(bits | (tags as u8 & 3) << Self::TAGS_SHIFT)
+        Self(bits | tags)
     }
 
     /// A SYN over untagged IPv4 without options.
@@ -92,6 +99,24 @@ impl Opening {
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.0 == 0
+    }
+
+    /// Is it a SYN?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_syn(self) -> bool {
+        self.0 & Self::OPENS != 0
+    }
+
+    /// What it asks for.
+    #[inline(always)]
+    #[must_use]
+    pub const fn service(self, port: u16) -> Service {
+        if self.is_syn() {
+            Service::tcp(port)
+        } else {
+            Service::udp(port)
+        }
     }
 
     /// Over IPv4?
@@ -153,7 +178,8 @@ where
     T: Tables,
 {
     let opening = judgement.opening;
-    let Some(ServiceKind::Tcp(port)) = judgement.service.map(|service| service.kind()) else {
+    let kind = judgement.service.map(|service| service.kind());
+    let Some(ServiceKind::Tcp(port) | ServiceKind::Udp(port)) = kind else {
         return judgement;
     };
     let listener = if opening.is_answerable() {
@@ -188,7 +214,7 @@ where
     }
 }
 
-/// What the ceiling of a port says of one more connection.
+/// What the ceiling of a port says of one more connection, or one more answer of DHCP.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Headroom {
@@ -200,8 +226,8 @@ pub enum Headroom {
     Monitored = 2,
 }
 
-/// Is one more connection to this port too much? Charges it if not. A source on the never list is under
-/// no ceiling.
+/// Is one more connection to this port, or one more answer of DHCP, too much? Charges it if not. A source on
+/// the never list is under no ceiling.
 #[inline(always)]
 pub fn under_ceiling<R, T>(reader: &R, tables: &T, opening: Opening, port: u16) -> Headroom
 where
@@ -219,6 +245,9 @@ where
     };
     let flags = state.flags();
     if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
+        return Headroom::Fits;
+    }
+    if !opening.is_syn() && is_awaited(tables, source, local) {
         return Headroom::Fits;
     }
     let jiffies = tables.jiffies();
@@ -242,6 +271,10 @@ where
     if flags & MONITOR != 0 {
         return Headroom::Monitored;
     }
+    // What is noted here is about connections.
+    if !opening.is_syn() {
+        return Headroom::Above;
+    }
     // A SYN that no listener is asked about says nothing of the others.
     let is_of_all = opening.is_answerable() || tables.port_marks(port) & IS_FORWARDED != 0;
     if is_of_all {
@@ -255,6 +288,25 @@ where
     }
     tables.add_to_ceiling(ceiling::refused(port), 1);
     Headroom::Above
+}
+
+/// Is an answer of DHCP one to what this host has sent to that server?
+#[inline(always)]
+fn is_awaited<T: Tables>(tables: &T, remote: Addr, local: Addr) -> bool {
+    const SERVER: u16 = 67;
+    const CLIENT: u16 = 68;
+    let tuple = Tuple {
+        remote,
+        local,
+        remote_port: SERVER,
+        local_port: CLIENT,
+        protocol: protocol::UDP,
+    };
+    let marks = tables.port_marks(CLIENT);
+    matches!(
+        flow::find(tables, &tuple, marks, Event::Arrives),
+        Found::Living
+    )
 }
 
 /// What is asked about the ceiling of a port ahead of everything else, in numbers that fit a call between BPF
