@@ -2,7 +2,7 @@
 
 use guard_common::{
     abi::{
-        ceiling::{self, Ceiling, DEFAULT_BURST, DEFAULT_PER_SECOND},
+        ceiling::{self, Ceiling},
         image::{FIXED_WORDS, HEADER_CEILING},
         reason::Reason,
         service::Service,
@@ -24,8 +24,7 @@ const OPENING: Opening = Opening::from_bits(7);
 
 fn tables() -> MemTables {
     let mut words = vec![0; FIXED_WORDS as usize];
-    words[HEADER_CEILING as usize] =
-        Ceiling::new(1_000_000 / DEFAULT_PER_SECOND, DEFAULT_BURST).to_word();
+    words[HEADER_CEILING as usize] = Ceiling::DEFAULT.to_word();
     MemTables::with_policy(words).with_seed(SEED)
 }
 

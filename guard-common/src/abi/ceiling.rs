@@ -43,6 +43,11 @@ pub struct Ceiling(u64);
 impl Ceiling {
     /// No ceiling.
     pub const NONE: Self = Self(0);
+    /// What a port has unless the policy says otherwise.
+    pub const DEFAULT: Self = Self::new(1_000_000 / DEFAULT_PER_SECOND, DEFAULT_BURST);
+    /// Answers of DHCP. Not what the policy says for ports: with one in a minute, the answers to others on a
+    /// link would keep this host without an address.
+    pub const DHCP: Self = Self::DEFAULT;
 
     /// A connection per this many microseconds (not 0), and so many at once.
     #[must_use]
@@ -210,13 +215,11 @@ pub const fn fold(local: Addr) -> u32 {
 mod tests {
     use super::*;
 
-    const DEFAULT: Ceiling = Ceiling::new(1_000_000 / DEFAULT_PER_SECOND, DEFAULT_BURST);
-
     #[test]
     fn a_meter_that_is_idle_admits_the_burst_and_then_its_rate() {
         for (pace, rate, burst) in [
-            (DEFAULT.of_port(), 1000, 2000),
-            (DEFAULT.of_prefix(), 125, 250),
+            (Ceiling::DEFAULT.of_port(), 1000, 2000),
+            (Ceiling::DEFAULT.of_prefix(), 125, 250),
         ] {
             let (mut meter, mut admitted) = (0u64, 0);
             let begin = 4_000_000_000_000;
@@ -237,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_slower_ceiling_counts_for_nothing() {
-        let pace = DEFAULT.of_port();
+        let pace = Ceiling::DEFAULT.of_port();
         assert_eq!(pace.debt(10_000_000_000, 1_000_000), 0);
         assert_eq!(pace.debt(1_500_000, 1_000_000), 500_000);
         assert_eq!(pace.debt(999_999, 1_000_000), 0);

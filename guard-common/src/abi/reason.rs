@@ -103,7 +103,7 @@ reasons! {
     /// IGMP to a multicast group with TTL 1.
     Igmp = 7, Pass, "igmp", "IPv4 multicast membership, always passed";
     /// DHCPv4 server to client.
-    Dhcpv4 = 8, Pass, "dhcpv4", "answers of a DHCP server, passed as far as the ceiling";
+    Dhcpv4 = 8, Pass, "dhcpv4", "answers of a DHCP server, passed but for a flood of them";
     /// DHCPv6 server to client.
     Dhcpv6 = 9, Pass, "dhcpv6", "answers of a DHCPv6 server, always passed";
     /// LACP and other slow protocols.
@@ -177,7 +177,7 @@ reasons! {
     /// A SYN that was answered with a cookie, because the listener's queue is full.
     SynCookie = 44, Answer, "syn-cookie", "a SYN answered with a cookie: the listener's queue is full";
     /// A SYN, or an answer of DHCP, above the ceiling of its port.
-    Ceiling = 45, Drop, "ceiling", "more new connections, or DHCP answers, than the port's ceiling; `[limits] ceiling` raises it";
+    Ceiling = 45, Drop, "ceiling", "more new connections than the port's ceiling (`[limits] ceiling` raises it), or a flood of DHCP answers";
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! answers it with a cookie, which costs no memory; where there is no listener (the port belongs to
 //! a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
 //!
-//! DHCP answers have the same ceiling: of what passes without a rule they alone can be sent from anywhere. One
-//! that belongs to a flow of this host, as that to the renewal of a lease does, has none.
+//! DHCP answers have a ceiling too: of what passes without a rule they alone can be sent from anywhere. One that
+//! belongs to a flow of this host, as that to the renewal of a lease does, is under none.
 
 use super::{Found, Judgement, Slot, Tables, classify, flow, slot, tcp};
 use crate::{
@@ -236,7 +236,7 @@ where
 {
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);
-    let ceiling = Ceiling::from_word(policy.word(HEADER_CEILING));
+    let mut ceiling = Ceiling::from_word(policy.word(HEADER_CEILING));
     if ceiling.is_none() {
         return Headroom::Fits;
     }
@@ -247,8 +247,11 @@ where
     if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
         return Headroom::Fits;
     }
-    if !opening.is_syn() && is_awaited(tables, source, local) {
-        return Headroom::Fits;
+    if !opening.is_syn() {
+        if is_awaited(tables, source, local) {
+            return Headroom::Fits;
+        }
+        ceiling = Ceiling::DHCP;
     }
     let jiffies = tables.jiffies();
     let now = jiffies.wrapping_mul(tables.jiffy_us());

@@ -24,6 +24,25 @@ impl Harness {
         }
     }
 
+    /// Judges frames one after the other in kernel and model: how many pass, for this reason. The others are
+    /// above a ceiling.
+    ///
+    /// # Panics
+    /// When the two differ, or something else becomes of one.
+    pub fn passing(&mut self, frames: impl IntoIterator<Item = Vec<u8>>, reason: Reason) -> usize {
+        let mut passed = 0;
+        for frame in frames {
+            let verdict = self.model(&frame).verdict;
+            let action = self.verdict(&frame, None).expect("the frame is judged");
+            assert_eq!(action, verdict.action, "{verdict:?}");
+            let is_known = verdict.reason == reason || verdict.reason == Reason::Ceiling;
+            assert!(is_known, "{verdict:?}");
+            passed += usize::from(verdict.reason == reason);
+        }
+        self.drain();
+        passed
+    }
+
     /// The frame that a SYN is answered with, which is counted as such and nowhere else.
     ///
     /// # Panics
