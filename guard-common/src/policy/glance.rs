@@ -6,7 +6,7 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Judgement, Opening, Slot, SpentPlace, Tables, ban, classify, flow, opening,
+    Judgement, Opening, Slot, SpentPlace, Tables, ban, classify, flow, is_spent,
     rules::{self, ServiceEntry},
     tcp,
 };
@@ -270,7 +270,7 @@ where
             port: asked.port(),
             local: ceiling::fold(Addr::from_v4(local)),
         };
-        if opening::is_spent(tables, place, Addr::from_v4(source)) {
+        if is_spent(tables, place, Addr::from_v4(source)) {
             return told(Reason::Ceiling, asked, flags);
         }
     }

@@ -18,6 +18,7 @@
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
 mod ban;
+mod ceiling;
 mod classify;
 mod essential;
 mod flow;
@@ -35,13 +36,12 @@ mod tables;
 mod tcp;
 
 pub use ban::{BanBucket, BanWords, Front, ask_front, find_ban, is_banned, is_in_banned_prefix};
+pub use ceiling::{Headroom, SpentPlace, is_prefix_spent, is_spent, under_ceiling};
 pub use classify::longest_prefix;
 pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
 pub use glance::{Glance, Outcome, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
-pub use opening::{
-    Headroom, Listener, Opening, SpentPlace, is_monitor, is_prefix_spent, is_spent, under_ceiling,
-};
+pub use opening::{Listener, Opening, is_monitor};
 pub use outgoing::note_outgoing;
 pub use related::{Quotation, QuotedPart, quoted_part};
 pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
@@ -51,7 +51,7 @@ pub use tables::{Bucket, Tables};
 
 use crate::{
     abi::{
-        ceiling,
+        ceiling::fold,
         flow::Event,
         image::{ANY_ALLOWS, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
@@ -223,7 +223,7 @@ where
             base: policy.base(),
             flags: state.flags(),
             port: service.row() as u16,
-            local: ceiling::fold(packet.destination),
+            local: fold(packet.destination),
         };
         if tables.is_spent(place, packet.source) {
             return Verdict::of(Reason::Ceiling);
