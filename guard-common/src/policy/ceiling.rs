@@ -2,7 +2,11 @@
 //! passes without a rule it alone can be sent from anywhere; what belongs to a flow of this host, as the
 //! answer to the renewal of a lease does, is under none.
 
-use super::{Found, Opening, Slot, Tables, classify, flow, slot};
+use super::{
+    Found, Opening, Slot, Tables, classify,
+    essential::{DHCP_CLIENT, DHCP_SERVER},
+    flow, slot,
+};
 use crate::{
     abi::{
         addr::Addr,
@@ -96,16 +100,14 @@ where
 /// Is an answer of DHCP one to what this host has sent to that server?
 #[inline(always)]
 fn is_awaited<T: Tables>(tables: &T, remote: Addr, local: Addr) -> bool {
-    const SERVER: u16 = 67;
-    const CLIENT: u16 = 68;
     let tuple = Tuple {
         remote,
         local,
-        remote_port: SERVER,
-        local_port: CLIENT,
+        remote_port: DHCP_SERVER,
+        local_port: DHCP_CLIENT,
         protocol: protocol::UDP,
     };
-    let marks = tables.port_marks(CLIENT);
+    let marks = tables.port_marks(DHCP_CLIENT);
     matches!(
         flow::find(tables, &tuple, marks, Event::Arrives),
         Found::Living
@@ -177,7 +179,7 @@ fn charge<T: Tables>(tables: &T, meter: u32, debt: u64, now: u64, interval: u64)
     }
 }
 
-/// Who opens it, and the address of ours that he asks for.
+/// Who sent it, and the address of ours that it is for.
 #[inline(always)]
 fn addresses<R: PacketReader + ?Sized>(reader: &R, opening: Opening) -> Option<[Addr; 2]> {
     const ADDRESSES_V4: usize = 12;

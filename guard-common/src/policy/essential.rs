@@ -9,6 +9,10 @@ use crate::{
 /// Hop limit that proves a sender on the link: every router lowers it (RFC 4861, 7.1).
 const ON_LINK: u8 = 255;
 
+/// Ports of DHCP for IPv4 (RFC 2131, 4.1).
+pub(super) const DHCP_SERVER: u16 = 67;
+pub(super) const DHCP_CLIENT: u16 = 68;
+
 const REDIRECT_V4: u8 = 5;
 const REDIRECT_V6: u8 = 137;
 const MULTICAST_V4: u32 = 0xe;
@@ -19,8 +23,8 @@ pub(super) fn classify(packet: &Packet) -> Option<Reason> {
     match packet.transport() {
         Transport::Tcp { .. } | Transport::None => None,
         Transport::Udp {
-            source_port: 67,
-            destination_port: 68,
+            source_port: DHCP_SERVER,
+            destination_port: DHCP_CLIENT,
         } if packet.source.is_v4() => Some(Reason::Dhcpv4),
         Transport::Udp {
             source_port: 547,

@@ -6,7 +6,9 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Judgement, Opening, Slot, SpentPlace, Tables, ban, classify, flow, is_spent,
+    Judgement, Opening, Slot, SpentPlace, Tables, ban, classify,
+    essential::DHCP_CLIENT,
+    flow, is_spent,
     rules::{self, ServiceEntry},
     tcp,
 };
@@ -245,7 +247,6 @@ where
             if flags.opens() { Asked::OPENS } else { 0 }
         }
         protocol::UDP => {
-            const DHCP_CLIENT: u16 = 68;
             let len = usize::from(u16::from_be_bytes(headers.udp_len));
             if len < UDP_LEN || IPV4_LEN + len > total_len || port == DHCP_CLIENT {
                 return Glance::Nothing;
