@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
 
 use guard_common::abi::names;
 
-use super::{Applied, Controller, Lock, boot, force::image};
+use super::{Applied, Controller, Lock, boot, force::image, targets};
 use crate::{
     dataplane::{
         adopt,
@@ -125,6 +125,14 @@ impl Controller {
     /// part of the answer.
     pub fn heal(&self, spare: &mut Option<Spare>) -> Result<Option<Healing>, Failure> {
         let _lock = Lock::acquire(&self.layout)?;
+        if self
+            .in_force()?
+            .is_some_and(|in_force| in_force.has_returned)
+        {
+            // Where the first policy has not been confirmed, everything goes: nothing of ours may hold
+            // a program then.
+            *spare = None;
+        }
         // A deadline that has passed is settled before anything else.
         self.recover()?;
         let Some(running) = pins::open(&self.layout)? else {
@@ -138,6 +146,7 @@ impl Controller {
             .ok()
             .filter(|loaded| !is_pending && loaded.digest == in_force.digest);
         let applied = Applied::read(&self.layout);
+        let applied_modes = applied.iter().flat_map(|a| a.modes.clone()).collect();
         let mut healing = Healing {
             in_force,
             names: applied.iter().flat_map(|a| a.interfaces.clone()).collect(),
@@ -163,11 +172,11 @@ impl Controller {
         if healing.names.is_empty() {
             healing.names = self.protected(&network)?.into_iter().collect();
         }
-        let wanted: Vec<_> = healing
-            .names
-            .iter()
-            .filter_map(|name| network.interface(name))
-            .collect();
+        let modes = match &settled {
+            Some(loaded) => loaded.policy.modes.clone(),
+            None => applied_modes,
+        };
+        let wanted = targets::unattended(&self.layout, &network, &healing.names, &modes);
         match heal::heal(&self.layout, &wanted, &network, spare) {
             Ok(healed) => {
                 healing.attached = healed.attached;

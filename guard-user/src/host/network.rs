@@ -55,8 +55,18 @@ pub struct Interface {
     pub is_ethernet: bool,
     /// Largest packet in bytes.
     pub mtu: u32,
+    /// Frames that its driver says it has received, of which XDP may have dropped some.
+    pub received: u64,
     /// The XDP program on it.
     pub xdp: Option<XdpAttachment>,
+}
+
+impl Interface {
+    /// Does a program run in its driver?
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.xdp.is_some_and(|xdp| xdp.mode == XdpMode::Native)
+    }
 }
 
 /// What the kernel says about this network namespace at one moment.
@@ -204,6 +214,7 @@ fn interface(message: &LinkMessage) -> Interface {
         index: message.header.index,
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         mtu: 0,
+        received: 0,
         xdp: None,
     };
     for attribute in &message.attributes {
@@ -211,6 +222,8 @@ fn interface(message: &LinkMessage) -> Interface {
             interface.name.clone_from(name);
         } else if let LinkAttribute::Mtu(mtu) = attribute {
             interface.mtu = *mtu;
+        } else if let LinkAttribute::Stats64(stats) = attribute {
+            interface.received = stats.rx_packets;
         } else if let LinkAttribute::Xdp(parts) = attribute {
             interface.xdp = attachment(parts);
         }
