@@ -1,6 +1,8 @@
 //! What commands do, with or without a daemon: load, check, compile, switch and save, under one
 //! lock. Nothing here prints.
 
+pub(crate) mod absence;
+mod appear;
 mod applied;
 mod audit;
 mod bans;
@@ -8,6 +10,7 @@ pub mod boot;
 mod change;
 mod check;
 mod confirm;
+mod devices;
 mod difference;
 mod explain;
 mod feeds;
@@ -44,6 +47,7 @@ use crate::{
     },
 };
 
+pub use appear::Appeared;
 pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
 pub use bans::{
@@ -52,6 +56,7 @@ pub use bans::{
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
+pub use devices::Renamed;
 pub use difference::Difference;
 pub use feeds::Reread;
 pub use floods::{Cookies, Floods};

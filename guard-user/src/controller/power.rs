@@ -1,7 +1,7 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock, Pending, boot, edit_failure,
+    Applied, AtRisk, Consent, Controller, Lock, Pending, absence, boot, edit_failure,
     floods::COOKIES_ARE_OFF,
     force::{Step, image},
     history::Outcome,
@@ -169,7 +169,7 @@ impl Controller {
         let step = Step {
             loaded: &loaded,
             changes: TextChange::all(&changes)?,
-            applied: Applied::new(&loaded.policy, generation, interfaces),
+            applied: Applied::new(&loaded.policy, generation, interfaces.clone()),
             before,
             limit: consent.confirm.limit(),
         };
@@ -178,12 +178,17 @@ impl Controller {
             installation::install(&self.layout, &image, &targets, &network, term)
         };
         let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;
+        let remembered = self.remember_devices(&loaded.policy, &interfaces, &network);
+        enabled
+            .warnings
+            .extend(remembered.err().map(|failure| failure.message));
         if before.is_none() {
             let banned = self.restore_bans(&mut enabled.warnings);
             enabled
                 .warnings
                 .extend(banned.err().map(|failure| failure.message));
         }
+        absence::forget(&self.layout);
         enabled.changes = changes;
         enabled.pending = pending;
         Ok(enabled)
@@ -208,6 +213,7 @@ impl Controller {
         }
         if !consent.dry_run {
             boot::mark_disabled(&self.layout)?;
+            absence::forget(&self.layout);
         }
         Ok(Disabled { was_active })
     }

@@ -55,6 +55,9 @@ pub struct Interface {
     pub is_ethernet: bool,
     /// Largest packet in bytes.
     pub mtu: u32,
+    /// The address that the hardware was made with, which outlives its name; `None` where there is
+    /// no hardware.
+    pub hardware: Option<String>,
     /// The XDP program on it.
     pub xdp: Option<XdpAttachment>,
 }
@@ -204,6 +207,7 @@ fn interface(message: &LinkMessage) -> Interface {
         index: message.header.index,
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         mtu: 0,
+        hardware: None,
         xdp: None,
     };
     for attribute in &message.attributes {
@@ -211,6 +215,9 @@ fn interface(message: &LinkMessage) -> Interface {
             interface.name.clone_from(name);
         } else if let LinkAttribute::Mtu(mtu) = attribute {
             interface.mtu = *mtu;
+        } else if let LinkAttribute::PermAddress(bytes) = attribute {
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            interface.hardware = Some(digits.join(":"));
         } else if let LinkAttribute::Xdp(parts) = attribute {
             interface.xdp = attachment(parts);
         }

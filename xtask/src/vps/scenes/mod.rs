@@ -2,6 +2,7 @@
 //! with what it saw.
 
 mod boot;
+mod load;
 mod nic;
 
 use anyhow::Result;
@@ -58,6 +59,13 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: VIRTIO,
         set: Set::Short,
         play: boot::reboot,
+    },
+    Scene {
+        name: "load-fails",
+        about: "where nothing can be loaded, status, units and systemd say so, and why",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: load::fails,
     },
 ];
 

@@ -27,6 +27,8 @@ pub(super) fn renamed(guest: &mut Guest<'_>) -> Result<()> {
         guest.must(&format!(
             "set -e
 ip link set {from} down
+# udev keeps a name of its own making as another one.
+ip link property del dev {from} altname {to} 2>/dev/null || true
 ip link set {from} name {to}
 ip link set {to} up
 ip address show dev {to} | grep -q 'inet ' || ip address add 198.51.100.10/24 dev {to}
