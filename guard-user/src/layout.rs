@@ -1,7 +1,10 @@
 //! Where guard keeps its things. Every folder can be moved by the environment, so that several
 //! instances can live in several network namespaces.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use guard_common::abi::ABI_VERSION;
 
@@ -87,6 +90,28 @@ impl Layout {
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.state.join("history")
+    }
+
+    /// Which devices the names of the policy mean.
+    #[must_use]
+    pub fn devices(&self) -> PathBuf {
+        self.state.join("devices.json")
+    }
+
+    /// Why the policy could not be put in force, until it is or guard is off.
+    #[must_use]
+    pub fn load_failure(&self) -> PathBuf {
+        self.run.join("load.failed")
+    }
+
+    /// Where rules of udev are installed: beside units that systemd does not read, udev reads none.
+    #[must_use]
+    pub fn udev_rules(&self) -> PathBuf {
+        if self.units == Path::new(DEFAULT_UNITS) {
+            "/etc/udev/rules.d".into()
+        } else {
+            self.units.clone()
+        }
     }
 
     /// Exists from `enable` to `disable`: after a reboot, `load` puts the policy in force.

@@ -16,6 +16,7 @@ mod tally;
 mod test;
 mod tidy;
 mod vm;
+mod vps;
 mod workspace;
 
 use std::process::ExitCode;
@@ -58,6 +59,8 @@ enum Command {
     Tidy,
     /// Run the kernel tests on other Debian kernels in a VM
     Vm(vm::Args),
+    /// Boot a Debian server with guard in a VM and count what gets in from outside (root)
+    Vps(vps::Args),
     /// Check licences, sources, duplicates and advisories of the dependencies
     Deny,
     /// Watch guard defend a server in a network namespace (root)
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         }
         Command::Tidy => tidy::run(),
         Command::Vm(args) => vm::run(&args),
+        Command::Vps(args) => vps::run(&args),
         Command::Deny => deny::run(),
         Command::Demo { args } => showcase::run(Showcase::Demo, &args),
         Command::Bench { args } => showcase::run(Showcase::Bench, &args),

@@ -49,6 +49,18 @@ pub(crate) const VM: &[&str] = &[
     "xz-utils",
 ];
 
+/// What `cargo xtask vps` calls; what the guest is made of comes from the archive.
+pub(crate) const VPS: &[&str] = &[
+    "qemu-system-x86",
+    "mmdebstrap",
+    "e2fsprogs",
+    "iproute2",
+    "ethtool",
+    "dnsmasq-base",
+    "tcpdump",
+    "hping3",
+];
+
 /// Services in the lists above: they must not run just because a test needs the program.
 const SERVICES: &[(&str, &str)] = &[
     ("openssh-server", "ssh"),

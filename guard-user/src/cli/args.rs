@@ -112,13 +112,20 @@ pub(super) enum Command {
     },
     /// Put the policy in force at boot, if guard was on; exit 8 when an interface is not there yet
     Load,
+    /// Put the program on an interface that has just appeared, if the policy means it: what udev runs
+    #[command(hide = true)]
+    Attach {
+        /// Its number, as `ip link` shows it
+        #[arg(value_name = "IFINDEX")]
+        index: u32,
+    },
     /// Units of systemd, so that guard is in force after a reboot
     Service {
         /// What to do with them
         #[arg(value_enum)]
         action: ServiceWord,
     },
-    /// Show what is in force; exit 0 active, 3 inactive, 8 partly unprotected
+    /// Show what is in force; exit 0 active, 3 off, 8 partly unprotected or not in force although it should be
     Status {
         /// How to show it
         #[arg(value_enum)]

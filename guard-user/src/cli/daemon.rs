@@ -24,7 +24,8 @@ pub(super) fn daemon(
         let Response::Status(report) = response else {
             return Err(unexpected(response));
         };
-        return Ok(status(&report, output));
+        let absence = controller.absence().ok().flatten();
+        return Ok(status(&report, absence.as_deref(), output));
     }
     let (request, said) = match asked {
         DaemonAsked { stop: true, .. } => (
@@ -50,12 +51,14 @@ pub(super) fn daemon(
     Ok(Exit::Ok)
 }
 
-fn status(report: &Report, output: &mut Output) -> Exit {
+fn status(report: &Report, absence: Option<&str>, output: &mut Output) -> Exit {
     output.show(
-        |out| text(out, report),
+        |out| text(out, report, absence),
         || serde_json::to_value(report).unwrap_or_default(),
     );
-    if report.generation.is_none() {
+    if absence.is_some() {
+        Exit::Partial
+    } else if report.generation.is_none() {
         Exit::Inactive
     } else if report
         .interfaces
@@ -68,7 +71,7 @@ fn status(report: &Report, output: &mut Output) -> Exit {
     }
 }
 
-fn text(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+fn text(out: &mut dyn Write, report: &Report, absence: Option<&str>) -> io::Result<()> {
     let now = daemon::now();
     let ago = |then: u64| duration(now.saturating_sub(then));
     writeln!(
@@ -78,9 +81,10 @@ fn text(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         report.version,
         ago(report.since)
     )?;
-    match report.generation {
-        Some(generation) => writeln!(out, "Generation: {generation}")?,
-        None => writeln!(out, "guard is off")?,
+    match (report.generation, absence) {
+        (Some(generation), _) => writeln!(out, "Generation: {generation}")?,
+        (None, Some(why)) => writeln!(out, "UNPROTECTED: guard should be on: {why}")?,
+        (None, None) => writeln!(out, "guard is off")?,
     }
     for interface in &report.interfaces {
         let since = ago(interface.since);

@@ -1,10 +1,10 @@
-//! `load`: what runs at boot.
+//! `load` and `attach`: what systemd and udev run.
 
 use serde_json::json;
 
 use super::args::Global;
 use crate::{
-    controller::{Controller, Loading, Origin},
+    controller::{Appeared, Controller, Loading, Origin},
     failure::{Exit, Failure},
     output::Output,
 };
@@ -77,4 +77,22 @@ pub(super) fn load(
     } else {
         Exit::Partial
     })
+}
+
+/// Says something only where something is protected: udev writes it into the journal.
+pub(super) fn attach(
+    controller: &Controller,
+    index: u32,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match controller.appear(index)? {
+        Appeared::NotInForce | Appeared::NotMeant => {}
+        Appeared::Protected { name } => {
+            output.show(
+                |out| writeln!(out, "{name}: protected"),
+                || json!({"name": name, "protected": true}),
+            );
+        }
+    }
+    Ok(Exit::Ok)
 }

@@ -106,6 +106,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Disable => power::disable(&controller, global, output),
         Command::Daemon { asked } => daemon::daemon(&controller, *asked, output),
         Command::Load => load::load(&controller, global, output),
+        Command::Attach { index } => load::attach(&controller, *index, output),
         Command::Service { action } => service::service(&controller, *action, output),
         Command::Status { view } => status::status(&controller, *view, output),
         Command::Allow { words, deadline } => {

@@ -34,6 +34,7 @@ pub(super) fn service(
         }
         ServiceWord::Status => {
             let status = controller.service_status();
+            let absence = controller.absence()?;
             let units = [
                 ("guard-load.service", &status.load),
                 ("guard.service", &status.daemon),
@@ -46,14 +47,27 @@ pub(super) fn service(
                             None => writeln!(out, "{name}: not installed")?,
                         }
                     }
+                    if let Some(why) = &absence {
+                        writeln!(
+                            out,
+                            "UNPROTECTED: guard should be on, and no policy is in force: {why}"
+                        )?;
+                    }
                     Ok(())
                 },
-                || json!({"boot": boot_json(controller), "load": status.load, "daemon": status.daemon}),
+                || {
+                    json!({
+                        "boot": boot_json(controller),
+                        "load": status.load,
+                        "daemon": status.daemon,
+                        "why_inactive": absence,
+                    })
+                },
             );
-            Ok(if status.load.is_some() {
-                Exit::Ok
-            } else {
-                Exit::Inactive
+            Ok(match (&absence, &status.load) {
+                (Some(_), _) => Exit::Partial,
+                (None, Some(_)) => Exit::Ok,
+                (None, None) => Exit::Inactive,
             })
         }
     }
@@ -120,13 +134,15 @@ pub(super) fn boot_line(
 ) -> io::Result<()> {
     match status.protection {
         Protection::Inactive => Ok(()),
-        Protection::Active | Protection::Partial => match controller.service_status().load {
-            Some(_) => writeln!(out, "\nAfter a reboot: guard-load.service is installed"),
-            None => writeln!(
-                out,
-                "\nAfter a reboot: NOT protected; `guardctl service install`"
-            ),
-        },
+        Protection::Absent | Protection::Active | Protection::Partial => {
+            match controller.service_status().load {
+                Some(_) => writeln!(out, "\nAfter a reboot: guard-load.service is installed"),
+                None => writeln!(
+                    out,
+                    "\nAfter a reboot: NOT protected; `guardctl service install`"
+                ),
+            }
+        }
     }
 }
 

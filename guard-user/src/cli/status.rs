@@ -73,7 +73,9 @@ fn status_json(status: &Status) -> serde_json::Value {
         })
         .collect();
     json!({
-        "active": status.protection != Protection::Inactive,
+        "active": status.protection.is_in_force(),
+        "should_be_active": status.protection != Protection::Inactive,
+        "why_inactive": status.absence,
         "protected": status.protection == Protection::Active,
         "default": status.default,
         "generation": status.generation,

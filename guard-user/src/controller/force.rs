@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    Applied, AtRisk, Changed, Confirm, Consent, Controller, Pending, RuleView, bad_configuration,
+    Applied, AtRisk, Changed, Confirm, Consent, Controller, Pending, Renamed, RuleView,
+    bad_configuration,
+    devices::{Devices, current_names},
     history::{self, Outcome},
     journal::{Journal, Stage},
     targets,
@@ -17,6 +19,7 @@ use crate::{
     dataplane::{
         attach::Target,
         attachments::Attachments,
+        heal,
         installation::{self, Term},
         pins::{self, Running},
         reattach,
@@ -179,6 +182,8 @@ impl Controller {
             self.put_into_kernel(&image, &network, &targets, term)
         };
         let ((), pending) = self.carry_out(step, kernel, warnings)?;
+        let remembered = self.remember_devices(&loaded.policy, &interfaces, &network);
+        note(remembered, warnings);
         Ok(Forced {
             generation: Some(generation),
             pending,
@@ -321,6 +326,51 @@ impl Controller {
         installation::install(&self.layout, image, targets, network, term).map(|_| ())
     }
 
+    /// What the devices of these names are called, those that were renamed too.
+    ///
+    /// # Errors
+    /// When the pins cannot be read.
+    pub(super) fn names_now(
+        &self,
+        names: &[String],
+        network: &Network,
+    ) -> Result<Vec<String>, Failure> {
+        let renamed = self.renamed(names, network)?;
+        Ok(current_names(names, &renamed))
+    }
+
+    /// Which of these names belong to devices that are called something else.
+    ///
+    /// # Errors
+    /// When the pins cannot be read.
+    pub(super) fn renamed(
+        &self,
+        names: &[String],
+        network: &Network,
+    ) -> Result<Vec<Renamed>, Failure> {
+        let linked = heal::protected(&self.layout, network)?;
+        Ok(Devices::read(&self.layout).renamed(names, network, &linked))
+    }
+
+    /// Remembers the devices that the policy means, to find them again under another name.
+    ///
+    /// # Errors
+    /// When pins or state cannot be read or written.
+    pub(super) fn remember_devices(
+        &self,
+        policy: &Policy,
+        protected: &[String],
+        network: &Network,
+    ) -> Result<(), Failure> {
+        let names = if policy.interfaces.is_empty() {
+            protected
+        } else {
+            &policy.interfaces
+        };
+        let renamed = self.renamed(names, network)?;
+        Devices::read(&self.layout).remember(names, &renamed, network, &self.layout)
+    }
+
     /// The interfaces to protect: those of the policy, else those with default routes, else those
     /// that were protected last.
     pub(super) fn interfaces(
@@ -329,11 +379,11 @@ impl Controller {
         network: &Network,
     ) -> Result<Vec<String>, Failure> {
         if !policy.interfaces.is_empty() {
-            return Ok(policy.interfaces.clone());
+            return self.names_now(&policy.interfaces, network);
         }
         let mut names = network.default_interfaces();
         if let Some(applied) = Applied::read(&self.layout).filter(|_| names.is_empty()) {
-            names = applied.interfaces;
+            names = self.names_now(&applied.interfaces, network)?;
         }
         if names.is_empty() {
             return Err(

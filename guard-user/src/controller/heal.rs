@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
 
 use guard_common::abi::names;
 
-use super::{Applied, Controller, Lock, boot, force::image, targets};
+use super::{
+    Applied, Controller, Lock, Renamed, boot,
+    devices::{Devices, current_names},
+    force::image,
+    targets,
+};
 use crate::{
     dataplane::{
         adopt,
@@ -54,6 +59,8 @@ pub struct Healing {
     pub names: Vec<String>,
     /// Default routes decide what is protected, because the policy names no interface.
     pub follows_routes: bool,
+    /// Interfaces that have other names than the policy's.
+    pub renamed: Vec<Renamed>,
     /// Interfaces that carry a default route since, and are protected from now on.
     pub joined: Vec<String>,
     /// Interfaces that have the program again, or for the first time.
@@ -145,12 +152,11 @@ impl Controller {
             .load()
             .ok()
             .filter(|loaded| !is_pending && loaded.digest == in_force.digest);
-        let applied = Applied::read(&self.layout);
-        let applied_modes = applied.iter().flat_map(|a| a.modes.clone()).collect();
         let mut healing = Healing {
             in_force,
-            names: applied.iter().flat_map(|a| a.interfaces.clone()).collect(),
+            names: Vec::new(),
             follows_routes: false,
+            renamed: Vec::new(),
             joined: Vec::new(),
             attached: Vec::new(),
             way_out: Vec::new(),
@@ -159,24 +165,18 @@ impl Controller {
             refresh: Refresh::NotNow,
             problems: Vec::new(),
         };
-        if let Some(loaded) = &settled {
-            self.names(loaded, &network, applied, &mut healing);
-            match self.refresh(loaded, &running, &network) {
-                Ok(refresh) => healing.refresh = refresh,
-                Err(failure) => healing.problems.push(failure),
-            }
-            if let Err(failure) = boot::save_last_good(&self.layout, loaded) {
-                healing.problems.push(failure);
-            }
-        }
+        self.names(settled.as_ref(), &network, &mut healing)?;
         if healing.names.is_empty() {
             healing.names = self.protected(&network)?.into_iter().collect();
         }
         let modes = match &settled {
             Some(loaded) => loaded.policy.modes.clone(),
-            None => applied_modes,
+            None => Applied::read(&self.layout)
+                .map(|applied| applied.modes)
+                .unwrap_or_default(),
         };
         let wanted = targets::unattended(&self.layout, &network, &healing.names, &modes);
+        // Before anything else: what is open is closed.
         match heal::heal(&self.layout, &wanted, &network, spare) {
             Ok(healed) => {
                 healing.attached = healed.attached;
@@ -186,6 +186,19 @@ impl Controller {
             }
             Err(failure) => healing.problems.push(failure),
         }
+        if let Some(loaded) = &settled {
+            match self.refresh(loaded, &running, &network) {
+                Ok(refresh) => healing.refresh = refresh,
+                Err(failure) => healing.problems.push(failure),
+            }
+            let saved = [
+                boot::save_last_good(&self.layout, loaded),
+                self.remember_devices(&loaded.policy, &healing.names, &network),
+            ];
+            healing
+                .problems
+                .extend(saved.into_iter().filter_map(Result::err));
+        }
         let strays = self.protected(&network)?.into_iter();
         healing.strays = strays
             .filter(|name| !healing.names.contains(name))
@@ -193,32 +206,39 @@ impl Controller {
         Ok(Some(healing))
     }
 
-    /// Which interfaces the policy means now. Default routes only ever add one.
+    /// Which interfaces are meant: those that were, whatever they are called now, and those of the policy
+    /// if its files are what is in force. Default routes only ever add one.
     fn names(
         &self,
-        loaded: &Loaded,
+        settled: Option<&Loaded>,
         network: &Network,
-        applied: Option<Applied>,
         healing: &mut Healing,
-    ) {
-        healing.follows_routes = loaded.policy.interfaces.is_empty();
-        let wanted = if healing.follows_routes {
-            let mut names = network.default_interfaces();
-            names.retain(|name| network.interface(name).is_some_and(|i| i.is_ethernet));
-            names
-        } else {
-            loaded.policy.interfaces.clone()
-        };
-        for name in wanted {
-            if !healing.names.contains(&name) {
-                healing.names.push(name.clone());
-                healing.joined.push(name);
+    ) -> Result<(), Failure> {
+        let applied = Applied::read(&self.layout);
+        let before: Vec<String> = applied.iter().flat_map(|a| a.interfaces.clone()).collect();
+        let named = settled.map(|loaded| &loaded.policy.interfaces);
+        healing.follows_routes = named.is_some_and(Vec::is_empty);
+        let meant = named.filter(|named| !named.is_empty()).unwrap_or(&before);
+        let linked = heal::protected(&self.layout, network)?;
+        healing.renamed = Devices::read(&self.layout).renamed(meant, network, &linked);
+        healing.names = current_names(meant, &healing.renamed);
+        if healing.follows_routes {
+            for name in network.default_interfaces() {
+                let is_ethernet = network.interface(&name).is_some_and(|i| i.is_ethernet);
+                if is_ethernet && !healing.names.contains(&name) {
+                    healing.names.push(name);
+                }
             }
         }
+        let is_new = |name: &&String| {
+            let is_renamed = healing.renamed.iter().any(|renamed| renamed.to == **name);
+            !is_renamed && !before.contains(*name)
+        };
+        healing.joined = healing.names.iter().filter(is_new).cloned().collect();
         let Some(mut applied) = applied.filter(|applied| {
-            !healing.joined.is_empty() && applied.generation == healing.in_force.generation
+            applied.interfaces != healing.names && applied.generation == healing.in_force.generation
         }) else {
-            return;
+            return Ok(());
         };
         applied.interfaces.clone_from(&healing.names);
         let saved = applied.stage(&self.layout).and_then(|staged| {
@@ -226,9 +246,8 @@ impl Controller {
                 .commit()
                 .map_err(|error| super::texts::stage_failure(&error))
         });
-        if let Err(failure) = saved {
-            healing.problems.push(failure);
-        }
+        healing.problems.extend(saved.err());
+        Ok(())
     }
 
     /// Own addresses and the indices of interfaces are part of the image.

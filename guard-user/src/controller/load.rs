@@ -1,7 +1,9 @@
 //! The policy into a kernel that has just booted, before the network is up: nobody is asked, no
 //! session is there to be cut, and what was not confirmed is not loaded.
 
-use super::{Applied, Controller, Lock, boot, force::image, targets, texts::stage_failure};
+use super::{
+    Applied, Controller, Lock, absence, boot, force::image, targets, texts::stage_failure,
+};
 use crate::{
     dataplane::{attach::Attached, bpffs, heal, installation, pins, preflight},
     failure::{Exit, Failure},
@@ -51,8 +53,19 @@ impl Controller {
     /// cannot be used, the last policy that was in force.
     ///
     /// # Errors
-    /// Exit 5 when neither can be used, and whatever the kernel refuses. Nothing is attached then.
+    /// Exit 5 when neither can be used, and whatever the kernel refuses. Nothing is attached then, and
+    /// `status` says why.
     pub fn load_at_boot(&self) -> Result<Loading, Failure> {
+        let loading = self.try_to_load();
+        match &loading {
+            Ok(_) => absence::forget(&self.layout),
+            // What cannot be kept is at least told.
+            Err(failure) => absence::remember(&self.layout, failure).unwrap_or_default(),
+        }
+        loading
+    }
+
+    fn try_to_load(&self) -> Result<Loading, Failure> {
         if !boot::is_enabled(&self.layout) {
             return Ok(Loading::Off);
         }
@@ -70,7 +83,8 @@ impl Controller {
         let (loaded, origin) = self.usable_policy()?;
         let network = self.network()?;
         let before = Applied::read(&self.layout).unwrap_or_default();
-        let names = meant(&loaded, &network, &before);
+        let names = self.names_now(&meant(&loaded, &before), &network)?;
+        let names = with_default_routes(&loaded, names, &network);
         let generation = before.generation.wrapping_add(1).max(1);
         let stamp = Stamp {
             generation,
@@ -82,12 +96,14 @@ impl Controller {
         // First the policy, then one interface after the other: what one of them cannot do must
         // not leave the others open.
         let spare = installation::install_bare(&self.layout, &image, &network)?;
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        let banned = self.restore_bans(&mut warnings);
-        warnings.extend(banned.err().map(|failure| failure.message));
         let targets = targets::unattended(&self.layout, &network, &names, &loaded.policy.modes);
         let healed = heal::heal(&self.layout, &targets, &network, &mut Some(spare))?;
         let unprotected = unprotected(&names, healed.failed, &network);
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let banned = self.restore_bans(&mut warnings);
+        warnings.extend(banned.err().map(|failure| failure.message));
+        let remembered = self.remember_devices(&loaded.policy, &names, &network);
+        warnings.extend(remembered.err().map(|failure| failure.message));
         // Only listings need it, and they find it missing: a read-only disk must not open the host.
         let saved =
             applied.and_then(|applied| applied.commit().map_err(|error| stage_failure(&error)));
@@ -177,11 +193,18 @@ fn unprotected(
 }
 
 /// Before the network is up there are no default routes: then what was protected last.
-fn meant(loaded: &Loaded, network: &Network, before: &Applied) -> Vec<String> {
-    if !loaded.policy.interfaces.is_empty() {
-        return loaded.policy.interfaces.clone();
+fn meant(loaded: &Loaded, before: &Applied) -> Vec<String> {
+    if loaded.policy.interfaces.is_empty() {
+        before.interfaces.clone()
+    } else {
+        loaded.policy.interfaces.clone()
     }
-    let mut names = before.interfaces.clone();
+}
+
+fn with_default_routes(loaded: &Loaded, mut names: Vec<String>, network: &Network) -> Vec<String> {
+    if !loaded.policy.interfaces.is_empty() {
+        return names;
+    }
     for name in network.default_interfaces() {
         if !names.contains(&name) {
             names.push(name);

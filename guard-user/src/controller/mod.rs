@@ -1,6 +1,8 @@
 //! What commands do, with or without a daemon: load, check, compile, switch and save, under one
 //! lock. Nothing here prints.
 
+pub(crate) mod absence;
+mod appear;
 mod applied;
 mod audit;
 mod bans;
@@ -8,6 +10,7 @@ pub mod boot;
 mod change;
 mod check;
 mod confirm;
+mod devices;
 mod difference;
 mod explain;
 mod fault;
@@ -47,6 +50,7 @@ use crate::{
     },
 };
 
+pub use appear::Appeared;
 pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
 pub use bans::{
@@ -55,6 +59,7 @@ pub use bans::{
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
+pub use devices::Renamed;
 pub use difference::Difference;
 pub use fault::Fault;
 pub use feeds::Reread;

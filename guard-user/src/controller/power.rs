@@ -1,7 +1,7 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock, Pending, boot, edit_failure,
+    Applied, AtRisk, Consent, Controller, Lock, Pending, absence, boot, edit_failure,
     floods::COOKIES_ARE_OFF,
     force::{Step, image},
     history::Outcome,
@@ -174,7 +174,7 @@ impl Controller {
         let step = Step {
             loaded: &loaded,
             changes: TextChange::all(&changes)?,
-            applied: Applied::new(&loaded.policy, generation, interfaces),
+            applied: Applied::new(&loaded.policy, generation, interfaces.clone()),
             before,
             limit: consent.confirm.limit(),
         };
@@ -184,6 +184,10 @@ impl Controller {
             installation::install(&self.layout, &image, &targets, &network, term)
         };
         let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;
+        let remembered = self.remember_devices(&loaded.policy, &interfaces, &network);
+        enabled
+            .warnings
+            .extend(remembered.err().map(|failure| failure.message));
         if before.is_none() {
             let banned = self.restore_bans(&mut enabled.warnings);
             enabled
@@ -201,6 +205,7 @@ impl Controller {
             Ok(told) => enabled.warnings.extend(told),
             Err(failure) => enabled.warnings.push(failure.message),
         }
+        absence::forget(&self.layout);
         enabled.changes = changes;
         enabled.pending = pending;
         Ok(enabled)
@@ -226,6 +231,7 @@ impl Controller {
         }
         if !consent.dry_run {
             boot::mark_disabled(&self.layout)?;
+            absence::forget(&self.layout);
         }
         drop(lock);
         prove_gone(&taken_off)?;

@@ -1,5 +1,5 @@
-//! The units that put guard in force at boot and keep it on every interface: written to systemd's
-//! folder, removed from it, and asked for.
+//! The units that put guard in force at boot and keep it on every interface, and the rule of udev for
+//! NICs that appear later: written to their folders, removed from them, and asked for.
 
 use std::{
     env, fs, io,
@@ -31,6 +31,12 @@ const UNITS: [Unit; 2] = [
         text: include_str!("../../../packaging/systemd/guard.service"),
     },
 ];
+
+/// The rule of udev as it is packaged.
+const RULE: Unit = Unit {
+    name: "75-guard.rules",
+    text: include_str!("../../../packaging/udev/75-guard.rules"),
+};
 
 /// Where a package installs guardctl; the units name it.
 const PACKAGED: &str = "/usr/sbin/guardctl";
@@ -86,9 +92,12 @@ impl Controller {
         let program = env::current_exe()
             .map_err(|error| from_io("cannot find the path of this program", &error))?;
         let mut files = Vec::new();
-        for unit in &UNITS {
+        let units = UNITS.iter().map(|unit| {
             let path = self.layout.units.join(unit.name);
-            let text = text(unit, &program, &self.layout);
+            (path, text(unit, &program, &self.layout))
+        });
+        let rule = self.layout.udev_rules().join(RULE.name);
+        for (path, text) in units.chain([(rule, rule_text(&program, &self.layout))]) {
             if fs::read_to_string(&path).is_ok_and(|there| there == text) {
                 continue;
             }
@@ -104,6 +113,7 @@ impl Controller {
         }
         let told_systemd = self.has_systemd();
         if told_systemd {
+            reload_udev();
             systemctl(&["daemon-reload"])?;
             systemctl(&["enable", "guard-load.service"])?;
             systemctl(&["enable", "--now", "guard.service"])?;
@@ -122,6 +132,7 @@ impl Controller {
         let there: Vec<PathBuf> = UNITS
             .iter()
             .map(|unit| self.layout.units.join(unit.name))
+            .chain([self.layout.udev_rules().join(RULE.name)])
             .filter(|path| path.exists())
             .collect();
         let told_systemd = self.has_systemd() && !there.is_empty();
@@ -138,6 +149,7 @@ impl Controller {
             }
         }
         if told_systemd {
+            reload_udev();
             systemctl(&["daemon-reload"])?;
         }
         Ok(ServiceChange {
@@ -180,6 +192,30 @@ fn text(unit: &Unit, program: &Path, layout: &Layout) -> String {
             writable.join(" ")
         ),
     )
+}
+
+/// The rule for a program and folders that are not the packaged ones.
+fn rule_text(program: &Path, layout: &Layout) -> String {
+    let moved: String = moved_folders(layout)
+        .iter()
+        .map(|(name, path)| format!("{name}={} ", path.display()))
+        .collect();
+    let call = if moved.is_empty() {
+        program.display().to_string()
+    } else {
+        format!("/usr/bin/env {moved}{}", program.display())
+    };
+    RULE.text
+        .replace(&format!("\"{PACKAGED} "), &format!("\"{call} "))
+}
+
+/// udev finds new rules by itself, some seconds later; where it does not run there is nobody to tell.
+fn reload_udev() {
+    Command::new("udevadm")
+        .args(["control", "--reload"])
+        .output()
+        .map(drop)
+        .unwrap_or_default();
 }
 
 fn moved_folders(layout: &Layout) -> Vec<(&'static str, &Path)> {
@@ -236,6 +272,19 @@ mod tests {
                 "{own}"
             );
         }
+    }
+
+    #[test]
+    fn the_rule_calls_the_program_that_wrote_it_with_its_folders() {
+        assert_eq!(rule_text(Path::new(PACKAGED), &usual()), RULE.text);
+        let mut layout = usual();
+        layout.state = "/srv/guard".into();
+
+        let text = rule_text(Path::new("/opt/guardctl"), &layout);
+
+        let call = "\"/usr/bin/env GUARD_STATE=/srv/guard /opt/guardctl attach $env{IFINDEX}\"";
+        assert_eq!(text.matches(call).count(), 2, "{text}");
+        assert!(!text.contains(PACKAGED), "{text}");
     }
 
     #[test]

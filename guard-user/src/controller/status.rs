@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    Applied, Controller, Floods, Pending, RuleView,
+    Applied, Controller, Floods, Pending, Renamed, RuleView, absence,
     applied::default_word,
+    boot,
     fault::Fault,
     history::{self, Outcome},
     journal::{Journal, Stage},
@@ -25,7 +26,7 @@ use crate::{
         pins::{self, Running},
     },
     failure::{Exit, Failure},
-    host::XdpMode,
+    host::{Network, XdpMode},
     ruleset::{address, source::Loaded},
 };
 
@@ -34,6 +35,8 @@ use crate::{
 pub enum Protection {
     /// guard is off.
     Inactive,
+    /// guard should be on, and no policy is in force.
+    Absent,
     /// Every interface is protected.
     Active,
     /// Some interface is not.
@@ -41,13 +44,22 @@ pub enum Protection {
 }
 
 impl Protection {
+    /// Is a policy in force?
+    #[must_use]
+    pub fn is_in_force(self) -> bool {
+        match self {
+            Self::Inactive | Self::Absent => false,
+            Self::Active | Self::Partial => true,
+        }
+    }
+
     /// Exit code of `status`.
     #[must_use]
     pub fn exit(self) -> Exit {
         match self {
             Self::Inactive => Exit::Inactive,
             Self::Active => Exit::Ok,
-            Self::Partial => Exit::Partial,
+            Self::Partial | Self::Absent => Exit::Partial,
         }
     }
 }
@@ -79,6 +91,8 @@ impl InterfaceStatus {
 pub struct Status {
     /// Overall.
     pub protection: Protection,
+    /// Why no policy is in force although guard should be on.
+    pub absence: Option<String>,
     /// `deny`, `allow` or `monitor`.
     pub default: String,
     /// Generation in force, 0 when inactive.
@@ -114,7 +128,7 @@ impl Status {
     /// Does guard only count what it would drop?
     #[must_use]
     pub fn is_monitor(&self) -> bool {
-        self.protection != Protection::Inactive && self.default == "monitor"
+        self.protection.is_in_force() && self.default == "monitor"
     }
 }
 
@@ -228,8 +242,14 @@ impl Controller {
         let files = files.map(|file| file.display().to_string()).collect();
         let Some(in_force) = kernel else {
             let policy = loaded.map(|loaded| loaded.policy).unwrap_or_default();
+            let is_wanted = boot::is_enabled(&self.layout);
             return Ok(Status {
-                protection: Protection::Inactive,
+                protection: if is_wanted {
+                    Protection::Absent
+                } else {
+                    Protection::Inactive
+                },
+                absence: is_wanted.then(|| absence::why(&self.layout)),
                 default: default_word(policy.default).to_owned(),
                 generation: 0,
                 interfaces: Vec::new(),
@@ -255,10 +275,14 @@ impl Controller {
                     .to_owned(),
             );
         }
+        let network = self.network()?;
+        if let Some(loaded) = &loaded {
+            let renamed = self.renamed(&loaded.policy.interfaces, &network)?;
+            warnings.extend(renamed.iter().map(renamed_warning));
+        }
         let applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
-                let network = self.network()?;
                 let interfaces = self.interfaces(&loaded.policy, &network)?;
                 Applied::new(&loaded.policy, generation, interfaces)
             }
@@ -274,7 +298,9 @@ impl Controller {
                 }
             }
         };
-        let interfaces = self.interface_status(&applied.interfaces)?;
+        // Between a renaming and the daemon's next look the words have the old name.
+        let names = self.names_now(&applied.interfaces, &network)?;
+        let interfaces = self.interface_status(&names, &network)?;
         let is_complete = interfaces.iter().all(InterfaceStatus::is_complete);
         Ok(Status {
             protection: if is_complete {
@@ -282,6 +308,7 @@ impl Controller {
             } else {
                 Protection::Partial
             },
+            absence: None,
             default: applied.default,
             generation,
             interfaces,
@@ -344,8 +371,11 @@ impl Controller {
     }
 
     /// Which of these carry the program of one of our links, and the one on the way out.
-    fn interface_status(&self, names: &[String]) -> Result<Vec<InterfaceStatus>, Failure> {
-        let network = self.network()?;
+    fn interface_status(
+        &self,
+        names: &[String],
+        network: &Network,
+    ) -> Result<Vec<InterfaceStatus>, Failure> {
         let links = pins::links(&self.layout)?;
         let known = Attachments::read(&self.layout);
         let is_alone = links.len() == 1;
@@ -373,4 +403,12 @@ impl Controller {
         });
         Ok(status.collect())
     }
+}
+
+fn renamed_warning(renamed: &Renamed) -> String {
+    let Renamed { from, to } = renamed;
+    format!(
+        "{from} is called {to} now and stays protected; the policy still says {from}: `guardctl enable \
+         --iface {to}` with every interface that shall be protected corrects it"
+    )
 }

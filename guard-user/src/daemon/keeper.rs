@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     control::{InterfaceReport, JailsReport, Level, Report},
-    controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
+    controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, Renamed, boot},
     dataplane::{
         heal::{self, Spare},
         held::Watched,
@@ -106,6 +106,8 @@ pub(super) struct Keeper {
     strays: BTreeSet<String>,
     /// After a failed `load`.
     next_load: Option<Instant>,
+    /// Why guard is not in force although it should be.
+    absence: Option<String>,
     next_sessions: Instant,
     bans: BanKeeper,
     watched: Watched,
@@ -123,6 +125,7 @@ impl Keeper {
             states: BTreeMap::new(),
             strays: BTreeSet::new(),
             next_load: None,
+            absence: None,
             next_sessions: Instant::now() + SESSIONS,
             bans,
             watched: Watched::default(),
@@ -134,6 +137,7 @@ impl Keeper {
     pub(super) fn round(&mut self, cause: Cause) {
         let result = match self.controller.in_force() {
             Ok(Some(in_force)) => {
+                self.absence = None;
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 let said = self.bans.round(&self.controller, in_force.digest);
@@ -171,7 +175,10 @@ impl Keeper {
         let lost = self.states.iter().filter(|(_, state)| !state.is_protected);
         let lost: Vec<&str> = lost.map(|(name, _)| name.as_str()).collect();
         match &self.known {
-            None => "guard is off".to_owned(),
+            None => match &self.absence {
+                Some(why) => format!("UNPROTECTED: guard should be on: {why}"),
+                None => "guard is off".to_owned(),
+            },
             Some(_) if !lost.is_empty() => format!("UNPROTECTED: {}", lost.join(", ")),
             Some(known) => format!(
                 "generation {} on {}",
@@ -179,6 +186,11 @@ impl Keeper {
                 known.names.join(", ")
             ),
         }
+    }
+
+    /// Why guard is not in force although it should be, if the last attempt to load it has failed.
+    pub(super) fn absence(&self) -> Option<&str> {
+        self.absence.as_deref()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -199,7 +211,11 @@ impl Keeper {
         self.states.clear();
         self.strays.clear();
         let is_time = self.next_load.is_none_or(|next| Instant::now() >= next);
-        if !boot::is_enabled(self.controller.layout()) || !is_time {
+        if !boot::is_enabled(self.controller.layout()) {
+            self.absence = None;
+            return;
+        }
+        if !is_time {
             return;
         }
         self.next_load = Some(Instant::now() + RETRY);
@@ -222,6 +238,7 @@ impl Keeper {
             }
             Err(failure) => Some((Level::Error, text(&failure))),
         };
+        self.absence = problem.as_ref().map(|(_, why)| why.clone());
         self.board().journal.standing("load", problem);
         if let Ok(Some(in_force)) = self.controller.in_force() {
             let kept = self.keep(in_force, Cause::Asked);
@@ -353,6 +370,16 @@ impl Keeper {
 
     /// What healing did, beside what it means for an interface.
     fn tell_of(&mut self, healing: &Healing, protected: &BTreeSet<String>, started: Instant) {
+        for Renamed { from, to } in &healing.renamed {
+            // Told once: after that its state stands under its own name.
+            if let Some(state) = self.states.remove(from) {
+                self.tell(
+                    Level::Info,
+                    format!("{from} is called {to} now, and stays protected"),
+                );
+                self.states.insert(to.clone(), state);
+            }
+        }
         for name in &healing.joined {
             self.tell(
                 Level::Info,

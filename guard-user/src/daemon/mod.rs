@@ -32,7 +32,7 @@ use crate::{
         JailsReport, Level, Report, Request, Response,
         server::{Answer, Door},
     },
-    controller::Controller,
+    controller::{Controller, absence},
     dataplane::preflight,
     failure::{Exit, Failure, from_io},
     host::watch::Watch,
@@ -205,6 +205,10 @@ impl Work {
             asker.send(()).unwrap_or_default();
         }
         let summary = keeper.summary();
+        if let Some(why) = keeper.absence().filter(|_| is_managed()) {
+            notify(&[NotifyState::Status(&summary)]);
+            return Err(absence::failure(why));
+        }
         if self.is_ready {
             notify(&[NotifyState::Status(&summary)]);
         } else {
@@ -213,6 +217,12 @@ impl Work {
         }
         Ok(keeper)
     }
+}
+
+/// Does somebody start us again when we end? Then we do not go on as if all were well: a unit that has
+/// failed is seen, and its next start tries again.
+fn is_managed() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
 /// Without a service manager nobody is told.

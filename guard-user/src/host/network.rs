@@ -57,6 +57,9 @@ pub struct Interface {
     pub mtu: u32,
     /// Frames that its driver says it has received, of which XDP may have dropped some.
     pub received: u64,
+    /// The address that the hardware was made with, which outlives its name; `None` where there is
+    /// no hardware.
+    pub hardware: Option<String>,
     /// The XDP program on it.
     pub xdp: Option<XdpAttachment>,
 }
@@ -215,6 +218,7 @@ fn interface(message: &LinkMessage) -> Interface {
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         mtu: 0,
         received: 0,
+        hardware: None,
         xdp: None,
     };
     for attribute in &message.attributes {
@@ -224,6 +228,9 @@ fn interface(message: &LinkMessage) -> Interface {
             interface.mtu = *mtu;
         } else if let LinkAttribute::Stats64(stats) = attribute {
             interface.received = stats.rx_packets;
+        } else if let LinkAttribute::PermAddress(bytes) = attribute {
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            interface.hardware = Some(digits.join(":"));
         } else if let LinkAttribute::Xdp(parts) = attribute {
             interface.xdp = attachment(parts);
         }

@@ -26,13 +26,21 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     match status.protection {
         Protection::Inactive => {
             writeln!(out, "Status: inactive")?;
-            if !status.rules.is_empty() {
-                writeln!(
-                    out,
-                    "{} in the files, not in force",
-                    describe::rule_count(status.rules.len())
-                )?;
+            not_in_force(out, status)?;
+        }
+        Protection::Absent => {
+            writeln!(
+                out,
+                "Status: UNPROTECTED: guard should be on, and no policy is in force"
+            )?;
+            if let Some(why) = &status.absence {
+                writeln!(out, "Cause: {why}")?;
             }
+            writeln!(
+                out,
+                "`guardctl load` tries again; `guardctl disable` if guard should be off"
+            )?;
+            not_in_force(out, status)?;
         }
         Protection::Active => writeln!(out, "Status: active")?,
         Protection::Partial => {
@@ -76,7 +84,7 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
             None => writeln!(out, "Interface: {} UNPROTECTED", interface.name)?,
         }
     }
-    if status.protection != Protection::Inactive {
+    if status.protection.is_in_force() {
         writeln!(out, "Default: {} (incoming)", status.default)?;
         writeln!(out, "Generation: {}", status.generation)?;
     }
@@ -100,6 +108,17 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
         .rules
         .iter()
         .try_for_each(|rule| rule_line(out, rule, detail))
+}
+
+fn not_in_force(out: &mut dyn Write, status: &Status) -> io::Result<()> {
+    if status.rules.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{} in the files, not in force",
+        describe::rule_count(status.rules.len())
+    )
 }
 
 /// What acts against floods of SYNs.

@@ -2,10 +2,13 @@
 //! is told in no uncertain terms.
 
 mod machine;
+mod names;
 mod service;
 
+use std::time::Duration;
+
 use guard_tests::{
-    lab::{Answer, GuardDaemon, until},
+    lab::{Answer, GuardDaemon, finish, until},
     require,
 };
 use machine::{CLOSED, Machine, OPEN, POLICY};
@@ -29,7 +32,8 @@ fn the_policy_is_in_force_again_before_an_address_is_there() {
         machine.reboot();
         machine.lab.srv.ip("link set eth0 down");
         machine.lab.srv.ip("addr flush dev eth0");
-        drop(machine.guard.guardctl(&["status"]).exit(3));
+        let ran = machine.guard.guardctl(&["status"]).exit(8);
+        drop(ran.says("guard should be on").says("a reboot"));
 
         let ran = machine.guard.guardctl(&["load"]).ok();
         drop(ran.says("eth0: attached").says("guard is active"));
@@ -161,10 +165,67 @@ fn with_nothing_usable_it_fails_and_says_that_the_host_is_open() {
     let ran = machine.guard.guardctl(&["load"]).exit(5);
 
     drop(ran.says("THE HOST IS UNPROTECTED").says("guard.toml:1"));
-    drop(machine.guard.guardctl(&["status"]).exit(3));
+    for words in [&["status"] as &[&str], &["service", "status"]] {
+        let ran = machine.guard.guardctl(words).exit(8);
+        drop(ran.says("guard should be on").says("guard.toml:1"));
+    }
+    let json = machine.guard.guardctl(&["status", "--json"]).exit(8).json();
+    assert_eq!(json["active"], false, "{json}");
+    assert_eq!(json["should_be_active"], true, "{json}");
+    let why = json["why_inactive"].as_str().expect("a reason");
+    assert!(why.contains("guard.toml:1"), "{json}");
     // Half a copy is as good as none.
     std::fs::write(machine.guard.state().join("last-good.json"), "{\"dig").unwrap();
     drop(machine.guard.guardctl(&["load"]).exit(5));
+    // Off is off, and on again is on: neither remembers the failure.
+    machine.write_files(POLICY);
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    drop(machine.guard.guardctl(&["status"]).ok());
+    drop(machine.guard.guardctl(&["disable"]).ok());
+    drop(machine.guard.guardctl(&["status"]).exit(3));
+}
+
+/// systemd's end of the notifications: the unit is green only if it says READY.
+#[test]
+fn a_daemon_that_cannot_load_fails_as_a_unit_and_says_why() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    let guard = &machine.guard;
+    drop(guard.guardctl(&["enable"]).ok());
+    machine.reboot();
+    guard.write_policy("broken");
+    std::fs::remove_file(guard.state().join("last-good.json")).unwrap();
+    let path = guard.folder().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    manager.set_nonblocking(true).expect("a socket");
+    let start = || {
+        let mut command = guard.command_behind(&["env"], &["daemon"]);
+        command.env("NOTIFY_SOCKET", &path);
+        command
+    };
+    let said = || {
+        let mut buffer = [0; 4096];
+        let mut said = String::new();
+        while let Ok(bytes) = manager.recv(&mut buffer) {
+            said += &String::from_utf8_lossy(&buffer[..bytes]);
+            said.push('\n');
+        }
+        said
+    };
+
+    let ran = finish(&mut start(), Duration::from_secs(30)).exit(8);
+
+    drop(ran.says("THE HOST IS UNPROTECTED").says("guard.toml:1"));
+    let told = said();
+    assert!(told.contains("STATUS=UNPROTECTED"), "{told}");
+    assert!(!told.contains("READY=1"), "{told}");
+    // Started again, as systemd does, it loads what is usable by then.
+    machine.write_files(POLICY);
+    let _daemon = GuardDaemon::start_as(guard, &mut start());
+    until("the daemon to be ready", || said().contains("READY=1"));
+    machine.assert_filters();
 }
 
 #[test]

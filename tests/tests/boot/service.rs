@@ -48,6 +48,11 @@ fn units_are_written_once_removed_once_and_the_status_knows() {
             .mode();
         assert_eq!(mode & 0o777, 0o644);
     }
+    let rule = fs::read_to_string(folder.join("75-guard.rules")).expect("a rule");
+    let call = format!(" {} attach $env{{IFINDEX}}", guardctl_path().display());
+    assert_eq!(rule.matches(&call).count(), 2, "{rule}");
+    let state = format!(" GUARD_STATE={} ", guard.state().display());
+    assert!(rule.contains(&state), "{rule}");
     installed(true);
     let ran = guard.guardctl(&["service", "install"]).ok();
     drop(ran.says("installed already"));
@@ -70,6 +75,9 @@ fn systemd_is_told_and_enable_offers_it() {
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system
 mount -t tmpfs tmpfs /etc/systemd/system
+mkdir -p /etc/udev
+mount -t tmpfs tmpfs /etc/udev
+mkdir /etc/udev/rules.d
 PATH=$1:$PATH
 shift
 GUARDCTL=$1
@@ -77,7 +85,7 @@ unset GUARD_UNITS
 "$GUARDCTL" enable </dev/null
 echo "-- yes"
 "$GUARDCTL" enable --yes </dev/null
-ls /etc/systemd/system
+ls /etc/systemd/system /etc/udev/rules.d
 "$GUARDCTL" status
 echo "-- again"
 "$GUARDCTL" enable --yes </dev/null

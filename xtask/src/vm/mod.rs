@@ -7,7 +7,7 @@ mod kernel;
 mod modules;
 mod payload;
 mod qemu;
-mod sources;
+pub(crate) mod sources;
 
 use std::{
     fs,

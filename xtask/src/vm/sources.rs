@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 
 /// Where the kernels of other suites come from.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mirrors {
-    pub(super) main: String,
-    pub(super) security: String,
+pub(crate) struct Mirrors {
+    pub(crate) main: String,
+    pub(crate) security: String,
 }
 
 /// One archive that apt is told to use.
@@ -32,7 +32,7 @@ const CODENAMES: &[&str] = &[
 
 impl Mirrors {
     /// `GUARD_DEBIAN_MIRROR` and `GUARD_DEBIAN_SECURITY_MIRROR` go before the configuration.
-    pub(super) fn configured() -> Result<Self> {
+    pub(crate) fn configured() -> Result<Self> {
         let mut entries = Vec::new();
         let list = fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
         entries.extend(one_line(&list));
@@ -48,7 +48,7 @@ impl Mirrors {
         security = env::var("GUARD_DEBIAN_SECURITY_MIRROR").ok().or(security);
         let Some(main) = main else {
             bail!(
-                "the kernels are Debian's, and this machine's apt configuration names no Debian mirror\n  help: set GUARD_DEBIAN_MIRROR to the URL of one, the part before /dists"
+                "kernels and servers are Debian's, and this machine's apt configuration names no Debian mirror\n  help: set GUARD_DEBIAN_MIRROR to the URL of one, the part before /dists"
             );
         };
         // Mirrors carry the security archive next to the main one.

@@ -70,6 +70,7 @@ mod tests {
             is_ethernet: true,
             mtu,
             received: 0,
+            hardware: None,
             xdp: None,
         }
     }

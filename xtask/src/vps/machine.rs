@@ -1,0 +1,126 @@
+//! One emulated computer: its hardware, and the qemu that plays it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{agent, debian::System, network::Network};
+
+/// What differs between the computers that scenes are played on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hardware {
+    /// More properties of the NIC, as qemu takes them: `mrg_rxbuf=off,mq=on`.
+    pub(super) nic: &'static str,
+}
+
+/// Does the disk remember what was written after the computer is gone?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disk {
+    Kept,
+    Snapshot,
+}
+
+/// The MAC address of the NIC.
+pub(super) const MAC: &str = "52:54:00:00:00:10";
+
+/// A running qemu, which ends with the value.
+pub(super) struct Machine {
+    child: Child,
+    pub(super) socket: PathBuf,
+    pub(super) console: PathBuf,
+}
+
+impl Machine {
+    /// Powers it on.
+    pub(super) fn start(
+        system: &System,
+        hardware: &Hardware,
+        disk: Disk,
+        payload: &std::path::Path,
+        run: &std::path::Path,
+        network: &Network,
+    ) -> Result<Self> {
+        let socket = run.join("agent.sock");
+        let console = run.join("console.log");
+        if socket.exists() {
+            fs::remove_file(&socket)?;
+        }
+        let snapshot = match disk {
+            Disk::Kept => "off",
+            Disk::Snapshot => "on",
+        };
+        let more = if hardware.nic.is_empty() {
+            String::new()
+        } else {
+            format!(",{}", hardware.nic)
+        };
+        // One CPU: several race with the kernel's patching of its own code, and a guest hangs now and then.
+        let mut qemu = network.inside("qemu-system-x86_64", []);
+        qemu.args(["-accel", "tcg,thread=single", "-cpu", "max", "-M", "pc"])
+            .args(["-smp", "1", "-m", "512", "-nodefaults", "-no-user-config"])
+            .args(["-display", "none", "-monitor", "none"])
+            .arg("-serial")
+            .arg(format!("file:{}", console.display()))
+            .arg("-kernel")
+            .arg(&system.kernel)
+            .arg("-initrd")
+            .arg(&system.initrd)
+            .args(["-append", "root=LABEL=vps rw console=ttyS0 quiet mitigations=off random.trust_cpu=on tsc=reliable panic=-1"])
+            .args(["-device", "virtio-rng-pci"])
+            .arg("-drive")
+            .arg(format!(
+                "file={},format=raw,if=virtio,cache=unsafe,snapshot={snapshot}",
+                system.disk.display()
+            ))
+            .arg("-drive")
+            .arg(format!("file={},format=raw,if=virtio,readonly=on", payload.display()))
+            .arg("-netdev")
+            .arg(format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", network.tap()))
+            .arg("-device")
+            .arg(format!("virtio-net-pci,netdev=net,mac={MAC},addr=0x3{more}"))
+            .args(["-device", "virtio-serial-pci"])
+            .arg("-chardev")
+            .arg(format!("socket,id=agent,path={},server=on,wait=off", socket.display()))
+            .arg("-device")
+            .arg(format!("virtserialport,chardev=agent,name={}", agent::PORT))
+            .stdin(Stdio::null());
+        let child = qemu.spawn().context(
+            "cannot start qemu-system-x86_64\n  help: apt-get install --no-install-recommends qemu-system-x86",
+        )?;
+        Ok(Self {
+            child,
+            socket,
+            console,
+        })
+    }
+
+    /// Waits until the guest has switched itself off.
+    pub(super) fn is_off_within(&mut self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() >= deadline {
+                bail!("the guest is still on after {} s", patience.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// For people.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Off already, in the usual case.
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}

@@ -1,0 +1,199 @@
+//! The network around the guest: a switch with DHCP and a peer beside it, in namespaces of their
+//! own. Nothing of it touches the machine's own network.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::machine::MAC;
+use crate::sh;
+
+/// Address that DHCP gives to the guest.
+pub(super) const GUEST: &str = "198.51.100.10";
+/// Address of the peer.
+pub(super) const PEER: &str = "198.51.100.20";
+const ROUTER: &str = "198.51.100.1";
+
+/// Namespaces and the DHCP server; gone when dropped.
+pub(super) struct Network {
+    switch: String,
+    peer: String,
+    dhcp: Option<Child>,
+}
+
+impl Network {
+    /// Makes it.
+    pub(super) fn lay(run: &Path) -> Result<Self> {
+        let id = std::process::id();
+        let mut network = Self {
+            switch: format!("guard-vps-{id}"),
+            peer: format!("guard-vps-peer-{id}"),
+            dhcp: None,
+        };
+        for namespace in [&network.switch, &network.peer] {
+            ip(&["netns", "add", namespace])?;
+        }
+        let (switch, peer) = (network.switch.clone(), network.peer.clone());
+        let tap = network.tap();
+        let steps: &[&[&str]] = &[
+            &["-n", &switch, "link", "set", "lo", "up"],
+            &[
+                "-n",
+                &switch,
+                "link",
+                "add",
+                "br0",
+                "type",
+                "bridge",
+                "forward_delay",
+                "0",
+            ],
+            &[
+                "-n",
+                &switch,
+                "address",
+                "add",
+                &format!("{ROUTER}/24"),
+                "dev",
+                "br0",
+            ],
+            &["-n", &switch, "link", "set", "br0", "up"],
+            &["-n", &switch, "tuntap", "add", "dev", tap, "mode", "tap"],
+            &["-n", &switch, "link", "set", tap, "master", "br0", "up"],
+            &[
+                "-n", &switch, "link", "add", "peer", "type", "veth", "peer", "name", "eth0",
+                "netns", &peer,
+            ],
+            &["-n", &switch, "link", "set", "peer", "master", "br0", "up"],
+            &["-n", &peer, "link", "set", "lo", "up"],
+            &[
+                "-n",
+                &peer,
+                "address",
+                "add",
+                &format!("{PEER}/24"),
+                "dev",
+                "eth0",
+            ],
+            &["-n", &peer, "link", "set", "eth0", "up"],
+            // So that it can knock at a host that does not answer to ARP yet.
+            &[
+                "-n",
+                &peer,
+                "neighbour",
+                "add",
+                GUEST,
+                "lladdr",
+                MAC,
+                "dev",
+                "eth0",
+                "nud",
+                "permanent",
+            ],
+        ];
+        for step in steps {
+            ip(step)?;
+        }
+        // XDP reads the checksum that the wire carries.
+        for (namespace, device) in [(&switch, "peer"), (&peer, "eth0")] {
+            let mut ethtool = exec(namespace, "ethtool", ["-K", device, "tx", "off"]);
+            sh::output(&mut ethtool)?;
+        }
+        let mut dnsmasq = exec(
+            &switch,
+            "dnsmasq",
+            [
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--port=0",
+                "--interface=br0",
+                "--bind-interfaces",
+                "--no-ping",
+                "--user=root",
+                "--pid-file=",
+            ],
+        );
+        dnsmasq
+            .arg(format!("--dhcp-range={GUEST},{GUEST},2m"))
+            .arg(format!("--dhcp-host={MAC},{GUEST}"))
+            .arg(format!("--dhcp-option=3,{ROUTER}"))
+            .arg(format!("--dhcp-leasefile={}", run.join("leases").display()))
+            .arg(format!(
+                "--log-facility={}",
+                run.join("dnsmasq.log").display()
+            ));
+        network.dhcp = Some(dnsmasq.spawn().context("cannot start dnsmasq")?);
+        Ok(network)
+    }
+
+    /// Name of the guest's cable.
+    pub(super) fn tap(&self) -> &'static str {
+        "tap0"
+    }
+
+    /// A program beside the switch.
+    pub(super) fn inside<'a>(
+        &'a self,
+        program: &'a str,
+        args: impl IntoIterator<Item = &'a str>,
+    ) -> Command {
+        exec(&self.switch, program, args)
+    }
+
+    /// A program on the peer.
+    pub(super) fn on_peer<'a>(
+        &'a self,
+        program: &'a str,
+        args: impl IntoIterator<Item = &'a str>,
+    ) -> Command {
+        exec(&self.peer, program, args)
+    }
+
+    /// Does the guest's TCP port answer the peer? A server that speaks first is listened to.
+    pub(super) fn answers(&self, port: u16) -> Result<bool> {
+        let connect = format!("exec 3<>/dev/tcp/{GUEST}/{port}");
+        let mut bash = self.on_peer("timeout", ["2", "bash", "-c", &connect]);
+        let status = bash.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+        Ok(status.success())
+    }
+
+    /// For people.
+    pub(super) fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        if let Some(dhcp) = &mut self.dhcp {
+            let _killed = dhcp.kill();
+            let _reaped = dhcp.wait();
+        }
+        for namespace in [&self.switch, &self.peer] {
+            if let Err(error) = ip(&["netns", "delete", namespace]) {
+                eprintln!("xtask: {error:#}");
+            }
+        }
+    }
+}
+
+fn ip(args: &[&str]) -> Result<()> {
+    sh::output(&mut sh::command("ip", args.iter().copied())).map(drop)
+}
+
+/// `ip netns exec` becomes the program, so its process number is the program's.
+fn exec<'a>(
+    namespace: &'a str,
+    program: &'a str,
+    args: impl IntoIterator<Item = &'a str>,
+) -> Command {
+    sh::command(
+        "ip",
+        ["netns", "exec", namespace, program]
+            .into_iter()
+            .chain(args),
+    )
+}

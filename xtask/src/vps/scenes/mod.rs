@@ -1,0 +1,87 @@
+//! What is played on the server. A scene gets a guest that is up, with guard installed, and fails
+//! with what it saw.
+
+mod boot;
+mod load;
+mod nic;
+
+use anyhow::Result;
+
+use super::{guest::Guest, machine::Hardware};
+
+/// One scene.
+pub(super) struct Scene {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// Scenes with the same hardware follow each other in one guest.
+    pub(super) hardware: Hardware,
+    set: Set,
+    pub(super) play: fn(&mut Guest<'_>) -> Result<()>,
+}
+
+/// When a scene is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    /// In CI, and when no scene is named.
+    Short,
+    /// Only when it is named.
+    ByName,
+}
+
+const VIRTIO: Hardware = Hardware { nic: "" };
+
+/// All of them, in the order in which they are played.
+pub(super) const SCENES: &[Scene] = &[
+    Scene {
+        name: "cold-boot",
+        about: "nothing gets in before guard is in force, and all of it is there",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: boot::cold,
+    },
+    Scene {
+        name: "nic-anew",
+        about: "a NIC whose driver is bound anew is protected before it is configured",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: nic::anew,
+    },
+    Scene {
+        name: "renamed",
+        about: "a NIC that is renamed stays protected, and status follows",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: nic::renamed,
+    },
+    Scene {
+        name: "reboot",
+        about: "a reboot opens nothing and forgets nothing",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: boot::reboot,
+    },
+    Scene {
+        name: "load-fails",
+        about: "where nothing can be loaded, status, units and systemd say so, and why",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: load::fails,
+    },
+];
+
+/// What can be asked for.
+pub(super) fn names() -> Vec<&'static str> {
+    SCENES.iter().map(|scene| scene.name).collect()
+}
+
+/// Those that were asked for.
+pub(super) fn chosen(names: &[String]) -> Vec<&'static Scene> {
+    let is_chosen = |scene: &&Scene| {
+        if names.is_empty() {
+            scene.set == Set::Short
+        } else {
+            names.iter().any(|name| name == scene.name)
+        }
+    };
+    SCENES.iter().filter(is_chosen).collect()
+}
