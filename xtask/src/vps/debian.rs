@@ -39,6 +39,7 @@ const PACKAGES: &[&str] = &[
     "kmod",
     "procps",
     "iproute2",
+    "iputils-ping",
     "ethtool",
     "ifupdown",
     "isc-dhcp-client",

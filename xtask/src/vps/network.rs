@@ -160,6 +160,20 @@ impl Network {
         Ok(status.success())
     }
 
+    /// Sets the largest packet of everything between peer and guest.
+    pub(super) fn set_mtu(&self, mtu: u32) -> Result<()> {
+        let mtu = mtu.to_string();
+        for (namespace, device) in [
+            (&self.switch, self.tap()),
+            (&self.switch, "peer"),
+            (&self.peer, "eth0"),
+            (&self.switch, "br0"),
+        ] {
+            ip(&["-n", namespace, "link", "set", device, "mtu", &mtu])?;
+        }
+        Ok(())
+    }
+
     /// For people.
     pub(super) fn peer(&self) -> &str {
         &self.peer

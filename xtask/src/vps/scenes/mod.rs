@@ -2,6 +2,7 @@
 //! with what it saw.
 
 mod boot;
+mod driver;
 mod load;
 mod nic;
 
@@ -29,6 +30,10 @@ enum Set {
 }
 
 const VIRTIO: Hardware = Hardware { nic: "" };
+/// As some hosts of VPS offer it: without mergeable buffers, and with large packets from the host.
+const BIG_PACKETS: Hardware = Hardware {
+    nic: "mrg_rxbuf=off",
+};
 
 /// All of them, in the order in which they are played.
 pub(super) const SCENES: &[Scene] = &[
@@ -66,6 +71,27 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: VIRTIO,
         set: Set::Short,
         play: load::fails,
+    },
+    Scene {
+        name: "large-mtu",
+        about: "an MTU that is raised loses no large frame, now and after a reboot",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: driver::large_mtu,
+    },
+    Scene {
+        name: "disable-large-mtu",
+        about: "a program comes off at an MTU at which the driver takes none",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: driver::disable_at_a_large_mtu,
+    },
+    Scene {
+        name: "blind",
+        about: "a driver that hands the program no packets is found out",
+        hardware: BIG_PACKETS,
+        set: Set::Short,
+        play: driver::blind,
     },
 ];
 
