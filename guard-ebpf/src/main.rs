@@ -16,7 +16,7 @@ mod socket;
 mod tables;
 
 use aya_ebpf::{
-    bindings::tcx_action_base::TCX_NEXT,
+    bindings::tcx_action_base::{TCX_DROP, TCX_NEXT},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
@@ -41,6 +41,14 @@ fn guard_egress(ctx: TcContext) -> i32 {
     egress::note(&ctx);
     // Whoever comes next decides; for a filter of clsact the same number means the same.
     TCX_NEXT
+}
+
+/// Lets nothing in: stands behind an interface for the moment in which `guard_ingress` is taken off and
+/// put back in another mode.
+#[classifier]
+fn guard_closed(_ctx: TcContext) -> i32 {
+    // For a filter of clsact the same number means the same.
+    TCX_DROP
 }
 
 /// The clock in eighths of a tick, for a test run: user space must know it when it puts sessions and

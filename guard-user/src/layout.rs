@@ -150,6 +150,18 @@ impl Layout {
         self.run.join("bans.clock")
     }
 
+    /// What is known of the program on each interface, of this boot.
+    #[must_use]
+    pub fn attachments(&self) -> PathBuf {
+        self.run.join("attachments.json")
+    }
+
+    /// The same for the next boot.
+    #[must_use]
+    pub fn last_attachments(&self) -> PathBuf {
+        self.state.join("attachments.json")
+    }
+
     /// Exists while the store of bans and the tables of the kernel may differ.
     #[must_use]
     pub fn unsettled_bans(&self) -> PathBuf {

@@ -6,6 +6,8 @@ pub const INGRESS: &str = "guard_ingress";
 pub const ANSWER: &str = "guard_cookie";
 /// The tc program on the way out.
 pub const EGRESS: &str = "guard_egress";
+/// The tc program that drops whatever comes in while the XDP program changes its mode.
+pub const CLOSED: &str = "guard_closed";
 /// A program that a test run asks for the kernel's clock.
 pub const CLOCK: &str = "guard_clock";
 /// Array of policy words: [`super::switch::SLOTS`] slots of [`SLOT_WORDS`] words.

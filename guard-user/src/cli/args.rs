@@ -73,6 +73,17 @@ pub(super) struct Deadline {
     pub(super) no_confirm: bool,
 }
 
+/// Where the program runs on an interface.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ModeWord {
+    /// In the driver where that works, else generic
+    Auto,
+    /// In the driver
+    Native,
+    /// In the kernel's receive path: slower, on every interface
+    Generic,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Turn guard on
@@ -80,6 +91,9 @@ pub(super) enum Command {
         /// Interface to protect; repeat for several. Default: those with default routes. Saved.
         #[arg(long, short = 'i', value_name = "NAME", num_args = 1..)]
         iface: Vec<String>,
+        /// Where the program runs on them. Saved. auto: in the driver where that works
+        #[arg(long, value_enum)]
+        mode: Option<ModeWord>,
         /// Drop nothing, count what would be dropped (saves default = "monitor")
         #[arg(long)]
         monitor: bool,

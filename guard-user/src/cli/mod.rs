@@ -34,8 +34,9 @@ use crate::{
     failure::{Exit, Failure},
     layout::Layout,
     output::Output,
+    ruleset::model::ModeChoice,
 };
-use args::{Args, Command};
+use args::{Args, Command, ModeWord};
 
 /// Runs one command.
 #[must_use]
@@ -81,12 +82,18 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
     match &args.command {
         Command::Enable {
             iface,
+            mode,
             monitor,
             no_ingress,
             deadline,
         } => {
             let asked = power::Asked {
                 iface,
+                mode: mode.map(|mode| match mode {
+                    ModeWord::Auto => ModeChoice::Auto,
+                    ModeWord::Native => ModeChoice::Native,
+                    ModeWord::Generic => ModeChoice::Generic,
+                }),
                 preset: match (monitor, no_ingress) {
                     (true, _) => Preset::Monitor,
                     (false, true) => Preset::NoIngress,

@@ -13,12 +13,13 @@ use crate::{
     dataplane::installation::Change,
     failure::{Exit, Failure},
     output::Output,
-    ruleset::describe,
+    ruleset::{describe, model::ModeChoice},
 };
 
 /// What `enable` was told.
 pub(super) struct Asked<'a> {
     pub(super) iface: &'a [String],
+    pub(super) mode: Option<ModeChoice>,
     pub(super) preset: Preset,
     pub(super) deadline: Deadline,
 }
@@ -36,6 +37,7 @@ pub(super) fn enable(
     let consent = deadline::consent(global, asked.deadline, danger);
     let wanted = Enabling {
         interfaces: asked.iface.to_vec(),
+        mode: asked.mode,
         preset: asked.preset,
     };
     let enabled =
@@ -86,7 +88,7 @@ fn change_line(change: &Change) -> String {
         Change::Attached(attached) => match &attached.why_generic {
             None => format!("{}: attached, native mode", attached.interface),
             Some(why) => format!(
-                "{}: attached, generic mode (slower; the driver refuses native mode: {why})",
+                "{}: attached, generic mode (slower than native: {why})",
                 attached.interface
             ),
         },
@@ -104,7 +106,7 @@ fn enabled_json(enabled: &Enabled) -> serde_json::Value {
                 "interface": attached.interface,
                 "change": "attached",
                 "mode": attached.mode.label(),
-                "why_generic": attached.why_generic,
+                "why_generic": attached.why_generic.as_ref().map(ToString::to_string),
             }),
             Change::Replaced(name) => json!({"interface": name, "change": "replaced"}),
             Change::Detached(name) => json!({"interface": name, "change": "detached"}),

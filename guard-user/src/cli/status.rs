@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{args::View, deadline, service};
 use crate::{
-    controller::{Controller, Cookies, Protection, Status},
+    controller::{Controller, Cookies, Fault, Protection, Status},
     dataplane::Object,
     failure::{Exit, Failure},
     output::{
@@ -65,7 +65,9 @@ fn status_json(status: &Status) -> serde_json::Value {
             json!({
                 "name": interface.name,
                 "mode": interface.mode.map(crate::host::XdpMode::label),
-                "protected": interface.mode.is_some(),
+                "why_generic": interface.why_generic.as_ref().map(ToString::to_string),
+                "fault": interface.fault.map(Fault::label),
+                "protected": interface.mode.is_some() && interface.fault != Some(Fault::Blind),
                 "replies": interface.replies,
             })
         })

@@ -1,6 +1,6 @@
 //! What is in force, in words, beside the image in the kernel: the files may have changed since.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::{
     layout::Layout,
     ruleset::{
         describe,
-        model::{DefaultAction, Policy, Rule},
+        model::{DefaultAction, ModeChoice, Policy, Rule},
         staged::Staged,
     },
 };
@@ -24,6 +24,9 @@ pub struct Applied {
     pub default: String,
     /// The protected interfaces.
     pub interfaces: Vec<String>,
+    /// Where the program shall run on them, as the policy says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modes: BTreeMap<String, ModeChoice>,
     /// The rules, in order.
     pub rules: Vec<RuleView>,
 }
@@ -88,6 +91,7 @@ impl Applied {
             generation,
             default: default_word(policy.default).to_owned(),
             interfaces,
+            modes: policy.modes.clone(),
             rules: RuleView::all(policy),
         }
     }

@@ -1,6 +1,9 @@
 //! Putting a policy in force: files and kernel together or neither.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     Applied, AtRisk, Changed, Confirm, Consent, Controller, Pending, Renamed, RuleView,
@@ -8,21 +11,25 @@ use super::{
     devices::{Devices, current_names},
     history::{self, Outcome},
     journal::{Journal, Stage},
+    targets,
     texts::{StagedTexts, TextChange},
     whole::{Act, Whole},
 };
 use crate::{
     dataplane::{
+        attach::Target,
+        attachments::Attachments,
         heal,
         installation::{self, Term},
         pins::{self, Running},
+        reattach,
     },
     failure::{Exit, Failure},
     host::{Network, clock, sessions},
     ruleset::{
         compile::{Image, Stamp, TooComplex, compile},
         diagnostic::Diagnostics,
-        model::Policy,
+        model::{ModeChoice, Policy},
         source::Loaded,
     },
 };
@@ -33,6 +40,7 @@ pub(super) struct Ready {
     image: Image,
     network: Network,
     interfaces: Vec<String>,
+    modes: BTreeMap<String, ModeChoice>,
     generation: u32,
     generation_before: u32,
     before: SwitchWord,
@@ -124,6 +132,7 @@ impl Controller {
             image,
             network,
             interfaces,
+            modes: loaded.policy.modes.clone(),
             generation,
             generation_before: running.slots.generation(),
             before: running.slots.switch(),
@@ -155,6 +164,7 @@ impl Controller {
             image,
             network,
             interfaces,
+            modes,
             generation,
             before,
             generation_before: _,
@@ -166,7 +176,11 @@ impl Controller {
             before: Some(before),
             limit: consent.confirm.limit(),
         };
-        let kernel = |term| self.put_into_kernel(&image, &network, &interfaces, term);
+        let kernel = |term| {
+            self.note_all_blind(&network)?;
+            let targets = targets::unattended(&self.layout, &network, &interfaces, &modes);
+            self.put_into_kernel(&image, &network, &targets, term)
+        };
         let ((), pending) = self.carry_out(step, kernel, warnings)?;
         let remembered = self.remember_devices(&loaded.policy, &interfaces, &network);
         note(remembered, warnings);
@@ -294,24 +308,22 @@ impl Controller {
         &self,
         image: &Image,
         network: &Network,
-        interfaces: &[String],
+        targets: &[Target<'_>],
         term: Term,
     ) -> Result<(), Failure> {
-        let wanted: Vec<_> = interfaces
-            .iter()
-            .filter_map(|name| network.interface(name))
-            .collect();
         let linked = pins::links(&self.layout)?;
-        let complete = linked.len() == wanted.len()
-            && wanted.iter().all(|interface| {
+        let complete = linked.len() == targets.len()
+            && targets.iter().all(|target| {
+                let interface = target.interface;
                 interface.xdp.is_some()
+                    && !reattach::is_needed(target, &Attachments::read(&self.layout))
                     && linked.iter().any(|link| link.ifindex == interface.index)
                     && !self.lacks_way_out(interface)
             });
         if complete {
             return installation::apply(&self.layout, image, network, term);
         }
-        installation::install(&self.layout, image, &wanted, network, term).map(|_| ())
+        installation::install(&self.layout, image, targets, network, term).map(|_| ())
     }
 
     /// What the devices of these names are called, those that were renamed too.

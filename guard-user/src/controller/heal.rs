@@ -9,6 +9,7 @@ use super::{
     Applied, Controller, Lock, Renamed, boot,
     devices::{Devices, current_names},
     force::image,
+    targets,
 };
 use crate::{
     dataplane::{
@@ -131,6 +132,14 @@ impl Controller {
     /// part of the answer.
     pub fn heal(&self, spare: &mut Option<Spare>) -> Result<Option<Healing>, Failure> {
         let _lock = Lock::acquire(&self.layout)?;
+        if self
+            .in_force()?
+            .is_some_and(|in_force| in_force.has_returned)
+        {
+            // Where the first policy has not been confirmed, everything goes: nothing of ours may hold
+            // a program then.
+            *spare = None;
+        }
         // A deadline that has passed is settled before anything else.
         self.recover()?;
         let Some(running) = pins::open(&self.layout)? else {
@@ -160,11 +169,13 @@ impl Controller {
         if healing.names.is_empty() {
             healing.names = self.protected(&network)?.into_iter().collect();
         }
-        let wanted: Vec<_> = healing
-            .names
-            .iter()
-            .filter_map(|name| network.interface(name))
-            .collect();
+        let modes = match &settled {
+            Some(loaded) => loaded.policy.modes.clone(),
+            None => Applied::read(&self.layout)
+                .map(|applied| applied.modes)
+                .unwrap_or_default(),
+        };
+        let wanted = targets::unattended(&self.layout, &network, &healing.names, &modes);
         // Before anything else: what is open is closed.
         match heal::heal(&self.layout, &wanted, &network, spare) {
             Ok(healed) => {

@@ -106,6 +106,7 @@ impl Entry {
             generation,
             default,
             interfaces,
+            modes: _,
             rules,
         } = &journal.applied;
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -1,16 +1,13 @@
 //! The policy into a kernel that has just booted, before the network is up: nobody is asked, no
 //! session is there to be cut, and what was not confirmed is not loaded.
 
-use super::{Applied, Controller, Lock, absence, boot, force::image, texts::stage_failure};
+use super::{
+    Applied, Controller, Lock, absence, boot, force::image, targets, texts::stage_failure,
+};
 use crate::{
-    dataplane::{
-        attach::Attached,
-        bpffs, heal,
-        installation::{self, Term},
-        pins, preflight,
-    },
+    dataplane::{attach::Attached, bpffs, heal, installation, pins, preflight},
     failure::{Exit, Failure},
-    host::{Interface, Network},
+    host::Network,
     ruleset::{compile::Stamp, source::Loaded},
 };
 
@@ -98,12 +95,9 @@ impl Controller {
         let applied = Applied::new(&loaded.policy, generation, names.clone()).stage(&self.layout);
         // First the policy, then one interface after the other: what one of them cannot do must
         // not leave the others open.
-        installation::install(&self.layout, &image, &[], &network, Term::Settled)?;
-        let targets: Vec<&Interface> = names
-            .iter()
-            .filter_map(|name| network.interface(name))
-            .collect();
-        let healed = heal::heal(&self.layout, &targets, &network, &mut None)?;
+        let spare = installation::install_bare(&self.layout, &image, &network)?;
+        let targets = targets::unattended(&self.layout, &network, &names, &loaded.policy.modes);
+        let healed = heal::heal(&self.layout, &targets, &network, &mut Some(spare))?;
         let unprotected = unprotected(&names, healed.failed, &network);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let banned = self.restore_bans(&mut warnings);

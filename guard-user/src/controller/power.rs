@@ -5,13 +5,16 @@ use super::{
     floods::COOKIES_ARE_OFF,
     force::{Step, image},
     history::Outcome,
+    targets,
     texts::{TextChange, remove},
 };
 use crate::{
     dataplane::{
         bpffs,
+        detach::prove_gone,
         installation::{self, Change as LinkChange},
-        pins, preflight,
+        pins::{self, TakenOff},
+        preflight,
     },
     failure::{Exit, Failure},
     host::{sessions, syn_cookies},
@@ -20,7 +23,7 @@ use crate::{
         compile::Stamp,
         describe,
         edit::{self, Change},
-        model::{DefaultAction, Policy},
+        model::{DefaultAction, ModeChoice, Policy},
         source::{Loaded, Source},
     },
 };
@@ -48,6 +51,8 @@ pub struct Enabling {
     /// Interfaces to protect, saved in the policy; none = those of the policy, else those with
     /// default routes.
     pub interfaces: Vec<String>,
+    /// Where the program shall run on them, saved in the policy; `None` = as the policy says.
+    pub mode: Option<ModeChoice>,
     /// What kind of policy it shall be.
     pub preset: Preset,
 }
@@ -175,6 +180,7 @@ impl Controller {
         };
         let kernel = |term| {
             bpffs::prepare(&self.layout)?;
+            let targets = targets::afresh(&targets, &loaded.policy.modes);
             installation::install(&self.layout, &image, &targets, &network, term)
         };
         let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;
@@ -188,6 +194,17 @@ impl Controller {
                 .warnings
                 .extend(banned.err().map(|failure| failure.message));
         }
+        let attached: Vec<String> = changes
+            .iter()
+            .filter_map(|change| match change {
+                LinkChange::Attached(attached) => Some(attached.interface.clone()),
+                LinkChange::Replaced(_) | LinkChange::Detached(_) => None,
+            })
+            .collect();
+        match self.prove_filtering(&attached) {
+            Ok(told) => enabled.warnings.extend(told),
+            Err(failure) => enabled.warnings.push(failure.message),
+        }
         absence::forget(&self.layout);
         enabled.changes = changes;
         enabled.pending = pending;
@@ -197,7 +214,7 @@ impl Controller {
     /// Takes guard off every interface and forgets its state in the kernel. The policy stays.
     ///
     /// # Errors
-    /// When a pin cannot be removed.
+    /// When a pin cannot be removed, or a driver keeps the program.
     pub fn disable(&self, consent: Consent) -> Result<Disabled, Failure> {
         preflight::may_detach()?;
         let lock = Lock::unless_dry_run(&self.layout, consent)?;
@@ -206,8 +223,9 @@ impl Controller {
             self.recover().ok();
         }
         let was_active = self.layout.pins().exists();
+        let mut taken_off = TakenOff::new();
         if was_active && !consent.dry_run {
-            pins::remove(&self.layout)?;
+            taken_off = pins::remove(&self.layout)?;
             self.forget(Outcome::RolledBack)?;
             remove(&self.layout.applied())?;
         }
@@ -215,6 +233,8 @@ impl Controller {
             boot::mark_disabled(&self.layout)?;
             absence::forget(&self.layout);
         }
+        drop(lock);
+        prove_gone(&taken_off)?;
         Ok(Disabled { was_active })
     }
 
@@ -244,6 +264,20 @@ impl Controller {
         };
         if !wanted.interfaces.is_empty() {
             let outcome = edit::set_interfaces(&source, &loaded, &wanted.interfaces);
+            if let Some(after) = set(outcome)? {
+                (loaded, source) = after;
+            }
+        }
+        if let Some(mode) = wanted.mode {
+            let names = self.interfaces(&loaded.policy, &self.network()?)?;
+            let mut modes = loaded.policy.modes.clone();
+            for name in names {
+                match mode {
+                    ModeChoice::Auto => modes.remove(&name),
+                    ModeChoice::Native | ModeChoice::Generic => modes.insert(name, mode),
+                };
+            }
+            let outcome = edit::set_modes(&source, &loaded, &modes);
             if let Some(after) = set(outcome)? {
                 (loaded, source) = after;
             }

@@ -9,6 +9,7 @@ use super::{
     Applied, Controller, Floods, Pending, Renamed, RuleView, absence,
     applied::default_word,
     boot,
+    fault::Fault,
     history::{self, Outcome},
     journal::{Journal, Stage},
 };
@@ -19,7 +20,11 @@ use guard_common::abi::{
 };
 
 use crate::{
-    dataplane::pins::{self, Running},
+    dataplane::{
+        attach::WhyGeneric,
+        attachments::Attachments,
+        pins::{self, Running},
+    },
     failure::{Exit, Failure},
     host::{Network, XdpMode},
     ruleset::{address, source::Loaded},
@@ -66,6 +71,10 @@ pub struct InterfaceStatus {
     pub name: String,
     /// Where the program runs; `None` = unprotected.
     pub mode: Option<XdpMode>,
+    /// Why it does not run in the driver.
+    pub why_generic: Option<WhyGeneric>,
+    /// It runs, and does not do all that it should.
+    pub fault: Option<Fault>,
     /// Is the way out watched? If not, replies of new conversations are not recognised.
     pub replies: bool,
 }
@@ -73,7 +82,7 @@ pub struct InterfaceStatus {
 impl InterfaceStatus {
     /// Does all of guard work there?
     fn is_complete(&self) -> bool {
-        self.mode.is_some() && self.replies
+        self.mode.is_some() && self.replies && self.fault.is_none()
     }
 }
 
@@ -368,6 +377,8 @@ impl Controller {
         network: &Network,
     ) -> Result<Vec<InterfaceStatus>, Failure> {
         let links = pins::links(&self.layout)?;
+        let known = Attachments::read(&self.layout);
+        let is_alone = links.len() == 1;
         let status = names.iter().map(|name| {
             let interface = network.interface(name);
             let mode = interface
@@ -379,9 +390,14 @@ impl Controller {
                 })
                 .and_then(|interface| interface.xdp)
                 .map(|xdp| xdp.mode);
+            let known = known.of(name);
+            let why_generic = known.and_then(|known| known.why_generic.clone());
+            let attached = interface.filter(|_| mode.is_some());
             InterfaceStatus {
                 name: name.clone(),
                 mode,
+                why_generic: why_generic.filter(|_| mode == Some(XdpMode::Generic)),
+                fault: attached.and_then(|interface| self.fault(interface, known, is_alone)),
                 replies: interface.is_some_and(|interface| !self.lacks_way_out(interface)),
             }
         });

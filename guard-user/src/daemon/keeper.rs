@@ -11,12 +11,17 @@ use std::{
 
 use super::{
     bans::BanKeeper,
+    filtering::{Counted, FilteringWatch},
     journal::{Journal, now},
 };
 use crate::{
     control::{InterfaceReport, JailsReport, Level, Report},
     controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, Renamed, boot},
-    dataplane::{heal::Spare, held::Watched},
+    dataplane::{
+        heal::{self, Spare},
+        held::Watched,
+        pins,
+    },
     failure::Failure,
     host::Network,
 };
@@ -40,7 +45,8 @@ pub(super) enum Cause {
 /// What is known of the host: a change of it may need another image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Facts {
-    interfaces: BTreeSet<(String, u32)>,
+    /// Name, index and MTU.
+    interfaces: BTreeSet<(String, u32, u32)>,
     addresses: BTreeSet<(IpAddr, u32)>,
 }
 
@@ -48,7 +54,9 @@ impl Facts {
     fn of(network: &Network) -> Self {
         let interfaces = network.interfaces.iter();
         Self {
-            interfaces: interfaces.map(|i| (i.name.clone(), i.index)).collect(),
+            interfaces: interfaces
+                .map(|i| (i.name.clone(), i.index, i.mtu))
+                .collect(),
             addresses: network.addresses.iter().copied().collect(),
         }
     }
@@ -104,6 +112,7 @@ pub(super) struct Keeper {
     next_sessions: Instant,
     bans: BanKeeper,
     watched: Watched,
+    filtering: FilteringWatch,
 }
 
 impl Keeper {
@@ -122,6 +131,7 @@ impl Keeper {
             next_sessions: Instant::now() + SESSIONS,
             bans,
             watched: Watched::default(),
+            filtering: FilteringWatch::default(),
         }
     }
 
@@ -131,6 +141,7 @@ impl Keeper {
             Ok(Some(in_force)) => {
                 self.absence = None;
                 let kept = self.keep(in_force, cause);
+                self.watch_filtering();
                 let said = self.bans.round(&self.controller, in_force.digest);
                 if let Some(said) = said {
                     said.tell(&mut self.board().journal);
@@ -255,6 +266,9 @@ impl Keeper {
         let network = Network::read_without_routes()
             .map_err(|error| crate::failure::from_io("cannot read the interfaces", &error))?;
         let protected = self.controller.protected(&network)?;
+        if !healing.attached.is_empty() {
+            self.filtering.begin_anew();
+        }
         self.tell_of(&healing, &protected, started);
         self.compare(&healing, &network, &protected, started);
         let is_complete = healing.problems.is_empty()
@@ -286,6 +300,35 @@ impl Keeper {
         let result = self.controller.keep_sessions(network, &mut self.watched);
         let problem = result.err().map(|failure| (Level::Warning, text(&failure)));
         self.board().journal.standing("sessions", problem);
+    }
+
+    /// Attached is not filtering.
+    fn watch_filtering(&mut self) {
+        let layout = self.controller.layout();
+        let Ok(Some(running)) = pins::open(layout) else {
+            return;
+        };
+        let before = running.counters.packets();
+        let Ok(network) = Network::read_without_routes() else {
+            return;
+        };
+        let after = running.counters.packets();
+        let Ok(protected) = heal::protected(layout, &network) else {
+            return;
+        };
+        let protected: Vec<_> = protected
+            .iter()
+            .filter_map(|index| network.by_index(*index))
+            .collect();
+        let told = self.filtering.look(
+            &self.controller,
+            Counted { before, after },
+            &protected,
+            &mut self.spare,
+        );
+        for (level, message) in told {
+            self.tell(level, message);
+        }
     }
 
     fn read(&self) -> Result<Network, Failure> {

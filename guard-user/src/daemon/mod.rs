@@ -4,6 +4,7 @@
 mod bans;
 mod detection;
 mod drift;
+mod filtering;
 mod journal;
 mod keeper;
 mod single;

@@ -11,12 +11,18 @@ use aya::programs::{
 
 use super::{
     pins::{LinkPin, link_name},
-    refusal::describe,
+    refusal::{Refused, describe},
 };
 use crate::{
     failure::{Exit, Failure},
     host::{Interface, XdpMode},
 };
+
+mod attempt;
+mod why;
+
+pub use attempt::{Attempt, Target};
+pub use why::WhyGeneric;
 
 /// An attached interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,24 +32,32 @@ pub struct Attached {
     /// Where the program runs.
     pub mode: XdpMode,
     /// Why it does not run in the driver.
-    pub why_generic: Option<String>,
+    pub why_generic: Option<WhyGeneric>,
 }
 
 /// What every driver with XDP takes: a page less headroom and frame info (ena: 3498).
-const LARGEST_SAFE_MTU: u32 = 3498;
+pub(super) const LARGEST_SAFE_MTU: u32 = 3498;
 
 /// Attaches the loaded program to an interface that carries none, and pins the link.
 ///
 /// # Errors
-/// Exit 9 when the kernel refuses both modes or has no links for XDP, exit 10 when somebody else
-/// was quicker.
-pub fn attach(program: &mut Xdp, interface: &Interface, links: &Path) -> Result<Attached, Failure> {
-    let (link, mode, why_generic) = match link(program, interface, Mode::Driver) {
-        Ok(link) => (link, XdpMode::Native, None),
-        Err(native) => match link(program, interface, Mode::Skb) {
-            Ok(link) => (link, XdpMode::Generic, Some(native)),
-            Err(generic) => return Err(refused(interface, &native, &generic)),
-        },
+/// Exit 9 when the kernel refuses, or has no links for XDP, exit 10 when somebody else was quicker.
+pub fn attach(program: &mut Xdp, target: &Target<'_>, links: &Path) -> Result<Attached, Failure> {
+    let interface = target.interface;
+    let (link, why_generic) = match &target.attempt {
+        Attempt::Best => best(program, interface)?,
+        Attempt::Native => {
+            let link = link(program, interface, Mode::Driver);
+            (
+                link.map_err(|refused| no_native(interface, &refused))?,
+                None,
+            )
+        }
+        Attempt::Generic(why) => {
+            let link = link(program, interface, Mode::Skb);
+            let link = link.map_err(|refused| no_mode(interface, &format!("generic: {refused}")));
+            (link?, Some(why.clone()))
+        }
     };
     let pin = links.join(link_name(interface.index));
     link.pin(&pin).map_err(|error| {
@@ -54,9 +68,27 @@ pub fn attach(program: &mut Xdp, interface: &Interface, links: &Path) -> Result<
     })?;
     Ok(Attached {
         interface: interface.name.clone(),
-        mode,
+        mode: match why_generic {
+            None => XdpMode::Native,
+            Some(_) => XdpMode::Generic,
+        },
         why_generic,
     })
+}
+
+/// Native, else generic and why.
+fn best(program: &mut Xdp, interface: &Interface) -> Result<(FdLink, Option<WhyGeneric>), Failure> {
+    let native = match link(program, interface, Mode::Driver) {
+        Ok(link) => return Ok((link, None)),
+        Err(native) => native,
+    };
+    match link(program, interface, Mode::Skb) {
+        Ok(link) => Ok((link, Some(WhyGeneric::refused(&native, interface)))),
+        Err(generic) => {
+            let both = format!("native: {native}; generic: {generic}");
+            Err(no_mode(interface, &both))
+        }
+    }
 }
 
 /// Puts the loaded program in the place of the one that a link holds, without a gap.
@@ -84,22 +116,26 @@ pub fn replace(program: &mut Xdp, pin: LinkPin) -> Result<(), Failure> {
 }
 
 /// A link in one mode, or why there is none.
-fn link(program: &mut Xdp, interface: &Interface, mode: Mode) -> Result<FdLink, String> {
+fn link(program: &mut Xdp, interface: &Interface, mode: Mode) -> Result<FdLink, Refused> {
     let id = program
         .attach_to_if_index(interface.index, mode)
-        .map_err(|error| describe(&error))?;
-    let link = program.take_link(id).map_err(|error| error.to_string())?;
+        .map_err(|error| Refused::of(&error))?;
+    let link = program
+        .take_link(id)
+        .map_err(|error| Refused::from(error.to_string()))?;
     // aya falls back to an attachment without a link, which cannot be pinned and ends here with us.
     FdLink::try_from(link).map_err(|error: LinkError| {
-        format!("this kernel attaches XDP without a link ({error}); Linux 5.9 or newer is needed")
+        Refused::from(format!(
+            "this kernel attaches XDP without a link ({error}); Linux 5.9 or newer is needed"
+        ))
     })
 }
 
-fn refused(interface: &Interface, native: &str, generic: &str) -> Failure {
+fn no_mode(interface: &Interface, refused: &str) -> Failure {
     Failure::new(
         Exit::Unsupported,
         format!(
-            "{}: the kernel refuses the program (native: {native}; generic: {generic})",
+            "{}: the kernel refuses the program ({refused})",
             interface.name
         ),
     )
@@ -112,4 +148,13 @@ fn refused(interface: &Interface, native: &str, generic: &str) -> Failure {
         "`dmesg | tail` may show the driver's reason; offloads such as LRO are a common one"
             .to_owned()
     })
+}
+
+fn no_native(interface: &Interface, refused: &Refused) -> Failure {
+    let why = WhyGeneric::refused(refused, interface);
+    Failure::new(
+        Exit::Unsupported,
+        format!("{}: no native mode: {why}", interface.name),
+    )
+    .help("`guardctl enable --mode auto` takes generic mode where native mode does not work")
 }

@@ -61,6 +61,14 @@ impl Counters {
             .collect()
     }
 
+    /// All packets that were judged, on every interface.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        let rows = Reason::ALL.iter();
+        let rows = rows.flat_map(|reason| [reason_row(*reason), monitored_reason_row(*reason)]);
+        rows.map(|row| self.row(row).packets).sum()
+    }
+
     /// How often something happened that is no packet.
     #[must_use]
     pub fn event(&self, event: Event) -> u64 {

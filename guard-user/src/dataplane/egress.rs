@@ -48,10 +48,10 @@ pub fn attach(
     let tcx = if prefers_clsact() {
         Err("GUARD_TC=clsact".to_owned())
     } else {
-        attach_link(program, interface, &pin)
+        attach_link(program, interface, &pin, TcAttachType::Egress)
     };
     let Err(tcx) = tcx else { return Ok(()) };
-    attach_filter(program, interface).map_err(|clsact| {
+    attach_filter(program, interface, TcAttachType::Egress).map_err(|clsact| {
         Failure::new(
             Exit::Unsupported,
             format!(
@@ -66,7 +66,7 @@ pub fn attach(
 }
 
 /// For trying the older way on a kernel that has both.
-fn prefers_clsact() -> bool {
+pub(super) fn prefers_clsact() -> bool {
     env::var_os("GUARD_TC").is_some_and(|value| value == "clsact")
 }
 
@@ -83,14 +83,21 @@ fn exchange(program: &mut SchedClassifier, pin: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn attach_link(
+/// A tcx link on one way of an interface, with this pin.
+pub(super) fn attach_link(
     program: &mut SchedClassifier,
     interface: &Interface,
     pin: &Path,
+    way: TcAttachType,
 ) -> Result<(), String> {
-    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let order = match way {
+        // Whoever stands before could let something in.
+        TcAttachType::Ingress => LinkOrder::first(),
+        TcAttachType::Egress | TcAttachType::Custom(_) => LinkOrder::default(),
+    };
+    let options = TcAttachOptions::TcxOrder(order);
     let id = program
-        .attach_with_options(&interface.name, TcAttachType::Egress, options)
+        .attach_with_options(&interface.name, way, options)
         .map_err(|error| describe(&error))?;
     let link = program.take_link(id).map_err(|error| error.to_string())?;
     let link = FdLink::try_from(link).map_err(|error| error.to_string())?;
@@ -102,17 +109,18 @@ fn attach_link(
     Ok(())
 }
 
-fn attach_filter(program: &mut SchedClassifier, interface: &Interface) -> Result<(), String> {
+/// A filter of the clsact qdisc on one way of an interface.
+pub(super) fn attach_filter(
+    program: &mut SchedClassifier,
+    interface: &Interface,
+    way: TcAttachType,
+) -> Result<(), String> {
     // It may be there already, of somebody else's making; if it is not, attaching says so.
     let qdisc = qdisc_add_clsact(&interface.name);
-    let id = if filters::has_egress_filter(interface.index, names::EGRESS).unwrap_or(false) {
-        let there = SchedClassifierLink::attached(
-            &interface.name,
-            TcAttachType::Egress,
-            PRIORITY,
-            HANDLE,
-            None,
-        );
+    let is_there = way == TcAttachType::Egress
+        && filters::has_egress_filter(interface.index, names::EGRESS).unwrap_or(false);
+    let id = if is_there {
+        let there = SchedClassifierLink::attached(&interface.name, way, PRIORITY, HANDLE, None);
         program.attach_to_link(there.map_err(|error| error.to_string())?)
     } else {
         let options = TcAttachOptions::Netlink(NlOptions {
@@ -120,7 +128,7 @@ fn attach_filter(program: &mut SchedClassifier, interface: &Interface) -> Result
             handle: HANDLE,
             classid: None,
         });
-        program.attach_with_options(&interface.name, TcAttachType::Egress, options)
+        program.attach_with_options(&interface.name, way, options)
     };
     let id = id.map_err(|error| match qdisc {
         Ok(()) => describe(&error),
@@ -148,9 +156,14 @@ pub fn is_attached(layout: &Layout, ifindex: u32) -> bool {
 
 /// Takes our filter off the clsact qdisc of an interface; the qdisc may be used by others and stays.
 pub(super) fn detach_filter(ifindex: u32) {
+    detach(ifindex, TcAttachType::Egress, names::EGRESS);
+}
+
+/// Takes a filter of this name off one way of an interface.
+pub(super) fn detach(ifindex: u32, way: TcAttachType, program: &str) {
     let Some(name) = name_of(ifindex) else { return };
     // Nothing there is as good.
-    qdisc_detach_program(&name, TcAttachType::Egress, names::EGRESS).ok();
+    qdisc_detach_program(&name, way, program).ok();
 }
 
 fn name_of(ifindex: u32) -> Option<String> {

@@ -7,11 +7,12 @@ use guard_common::abi::names;
 
 use super::{
     Object, Purpose, adopt,
-    attach::{Attached, attach},
-    egress,
+    attach::{Attached, Target, attach},
+    attachments::Attachments,
+    bpffs, closed, egress,
     held::Watched,
     installation::{is_interrupted, load_failure, pin_of_link, remove_if_there},
-    pins, preflight,
+    pins, preflight, reattach,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -44,6 +45,14 @@ impl Spare {
         spare
             .as_mut()
             .ok_or_else(|| Failure::new(Exit::Failed, "the program was loaded and is not there"))
+    }
+
+    /// One that has just been loaded with the maps that are pinned now.
+    pub(super) fn of(layout: &Layout, object: Object) -> Result<Self, Failure> {
+        Ok(Self {
+            object,
+            maps: map_numbers(layout)?,
+        })
     }
 
     fn load(layout: &Layout, numbers: Vec<u64>) -> Result<Self, Failure> {
@@ -116,7 +125,7 @@ fn runs_on(pin: &pins::LinkPin, network: &Network) -> bool {
 /// part of the answer and does not keep the others from being protected.
 pub fn heal(
     layout: &Layout,
-    interfaces: &[&Interface],
+    targets: &[Target<'_>],
     network: &Network,
     spare: &mut Option<Spare>,
 ) -> Result<Healed, Failure> {
@@ -139,17 +148,25 @@ pub fn heal(
         }
     }
     let mut healed = Healed::default();
-    for interface in interfaces {
+    // Somebody may have removed the folder, and the links with it.
+    bpffs::prepare(layout)?;
+    let known = Attachments::read(layout);
+    for target in targets {
+        let interface = target.interface;
         let is_alive = alive.contains(&interface.index);
-        if is_alive && egress::is_attached(layout, interface.index) {
+        let must_change = is_alive && reattach::is_needed(target, &known);
+        if is_alive && !must_change && egress::is_attached(layout, interface.index) {
             continue;
         }
         // Unlike at the first installation, the way in comes first: what somebody began while the
         // interface was open must not be taken for a conversation of ours.
-        let way_in = if is_alive {
+        let way_in = if must_change {
+            let object = &mut Spare::ready(layout, spare)?.object;
+            reattach::reattach(layout, object, target, &known).map(Some)
+        } else if is_alive {
             Ok(None)
         } else {
-            close(layout, interface, spare).map(Some)
+            close(layout, target, spare).map(Some)
         };
         let result = way_in.and_then(|attached| {
             let is_new = attached.is_some();
@@ -165,7 +182,10 @@ pub fn heal(
             Err(failure) => healed.failed.push((interface.name.clone(), failure)),
         }
     }
+    closed::open_all(layout)?;
     if !healed.attached.is_empty() {
+        // Only `status` and the next boot want to know it.
+        Attachments::record(layout, &healed.attached).ok();
         // Protection comes first; what goes on behind NAT is sent again until it is known.
         healed.problem = adopt::adopt_running(layout, network, &mut Watched::default()).err();
     }
@@ -175,13 +195,13 @@ pub fn heal(
 /// From here on nothing comes in that the policy does not allow.
 fn close(
     layout: &Layout,
-    interface: &Interface,
+    target: &Target<'_>,
     spare: &mut Option<Spare>,
 ) -> Result<Attached, Failure> {
-    may_carry(interface)?;
+    may_carry(target.interface)?;
     let object = &mut Spare::ready(layout, spare)?.object;
     let program = object.ingress().map_err(load_failure)?;
-    attach(program, interface, &layout.links())
+    attach(program, target, &layout.links())
 }
 
 fn may_carry(interface: &Interface) -> Result<(), Failure> {

@@ -3,7 +3,6 @@
 //! and a running program is only ever exchanged, never removed and put back.
 
 use std::{
-    collections::BTreeSet,
     fs,
     io::Read as _,
     path::{Path, PathBuf},
@@ -22,15 +21,18 @@ use guard_common::abi::{
 use super::{
     Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
-    attach::{Attached, attach, replace},
+    attach::{Attached, Target, attach},
+    attachments::Attachments,
     clock, egress,
+    heal::Spare,
     object::LoadError,
     pins::{self, link_name},
     preflight,
+    takeover::take_over,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
-    host::{Interface, Network, sockets::has_unconnected_udp},
+    host::{Network, sockets::has_unconnected_udp},
     layout::Layout,
     ruleset::compile::Image,
 };
@@ -71,15 +73,15 @@ pub enum Term {
 pub fn install(
     layout: &Layout,
     image: &Image,
-    interfaces: &[&Interface],
+    targets: &[Target<'_>],
     network: &Network,
     term: Term,
 ) -> Result<Vec<Change>, Failure> {
     let is_first = pins::open(layout)?.is_none();
     let result = if is_first {
-        install_first(layout, image, interfaces, network, term)
+        install_first(layout, image, targets, network, term).map(|(_, changes)| changes)
     } else {
-        exchange(layout, image, Some(interfaces), network, term)
+        exchange(layout, image, Some(targets), network, term)
     };
     if is_first && result.is_err() {
         pins::remove(layout)?;
@@ -167,13 +169,27 @@ fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure>
     Ok(())
 }
 
+/// Puts a policy in force on no interface, where none is: the program that [`super::heal`] puts on
+/// interfaces, one after the other, so that one that cannot carry it leaves no other open.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_bare(layout: &Layout, image: &Image, network: &Network) -> Result<Spare, Failure> {
+    let installed = install_first(layout, image, &[], network, Term::Settled)
+        .and_then(|(object, _)| Spare::of(layout, object));
+    if installed.is_err() {
+        pins::remove(layout)?;
+    }
+    installed
+}
+
 fn install_first(
     layout: &Layout,
     image: &Image,
-    interfaces: &[&Interface],
+    targets: &[Target<'_>],
     network: &Network,
     term: Term,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<(Object, Vec<Change>), Failure> {
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
     let parameters = Parameters {
@@ -198,23 +214,26 @@ fn install_first(
     // What goes out is seen first, then what goes on is looked up, and only then is anything
     // dropped. What began between the look and the first drop is found by the second look.
     let program = object.egress().map_err(load_failure)?;
-    for interface in interfaces {
-        egress::attach(program, interface, &layout.links())?;
+    for target in targets {
+        egress::attach(program, target.interface, &layout.links())?;
     }
     let flows = object.flows().map_err(load_failure)?;
     let now = clock::now(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
     let meters = object.meters().map_err(load_failure)?;
     adopt(&flows, &meters, now, network, image, None)?;
-    if !interfaces.is_empty() && has_unconnected_udp() {
+    if !targets.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
     let program = object.ingress().map_err(load_failure)?;
-    let changes = interfaces
+    let attached = targets
         .iter()
-        .map(|interface| attach(program, interface, &layout.links()).map(Change::Attached))
-        .collect::<Result<_, _>>()?;
+        .map(|target| attach(program, target, &layout.links()))
+        .collect::<Result<Vec<_>, _>>()?;
     adopt(&flows, &meters, now, network, image, None)?;
-    Ok(changes)
+    // Only `status` and the next boot want to know it.
+    Attachments::record(layout, &attached).ok();
+    let changes = attached.into_iter().map(Change::Attached).collect();
+    Ok((object, changes))
 }
 
 /// Sessions that go on behind NAT. A kernel that does not tell of them must not keep anybody from
@@ -262,7 +281,7 @@ fn clock_failure(error: ProgramError) -> Failure {
 fn exchange(
     layout: &Layout,
     image: &Image,
-    interfaces: Option<&[&Interface]>,
+    targets: Option<&[Target<'_>]>,
     network: &Network,
     term: Term,
 ) -> Result<Vec<Change>, Failure> {
@@ -299,43 +318,10 @@ fn exchange(
             egress::attach(egress, known, &layout.links())?;
         }
     }
-    for interface in interfaces.unwrap_or_default() {
-        egress::attach(egress, interface, &layout.links())?;
+    for target in targets.unwrap_or_default() {
+        egress::attach(egress, target.interface, &layout.links())?;
     }
-    let program = object.ingress().map_err(load_failure)?;
-
-    let mut changes = Vec::new();
-    let mut covered = BTreeSet::new();
-    for link in pins::links(layout)? {
-        let path = pin_of_link(layout, link.ifindex);
-        let Some(known) = network.by_index(link.ifindex) else {
-            // The interface is gone, and its link with it; only the pin is left.
-            remove_if_there(&path)?;
-            remove_if_there(&layout.links().join(egress::link_name(link.ifindex)))?;
-            continue;
-        };
-        if interfaces.is_some_and(|wanted| wanted.iter().all(|want| want.index != link.ifindex)) {
-            let ifindex = link.ifindex;
-            drop(link);
-            remove_if_there(&path)?;
-            remove_if_there(&layout.links().join(egress::link_name(ifindex)))?;
-            egress::detach_filter(ifindex);
-            changes.push(Change::Detached(known.name.clone()));
-            continue;
-        }
-        covered.insert(link.ifindex);
-        replace(program, link)?;
-        changes.push(Change::Replaced(known.name.clone()));
-    }
-    for interface in interfaces.unwrap_or_default() {
-        if !covered.contains(&interface.index) {
-            changes.push(Change::Attached(attach(
-                program,
-                interface,
-                &layout.links(),
-            )?));
-        }
-    }
+    let changes = take_over(layout, &mut object, targets, network)?;
     if grows {
         for (from, name) in [(&next_policy, names::POLICY), (&next_switch, names::SWITCH)] {
             let to = maps.join(name);

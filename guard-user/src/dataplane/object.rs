@@ -248,6 +248,18 @@ impl Object {
         self.classifier(names::EGRESS)
     }
 
+    /// The tc program that lets nothing in. Loaded here, since hardly any instance needs it.
+    ///
+    /// # Errors
+    /// As [`Object::ingress`], and what the kernel says against it.
+    pub(super) fn closed(&mut self) -> Result<&mut SchedClassifier, LoadError> {
+        let program = self.classifier(names::CLOSED)?;
+        if program.fd().is_err() {
+            program.load()?;
+        }
+        Ok(program)
+    }
+
     fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, LoadError> {
         let program = self.ebpf.program_mut(name).ok_or(LoadError::Map(name))?;
         Ok(program.try_into()?)

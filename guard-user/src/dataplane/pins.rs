@@ -15,7 +15,7 @@ use guard_common::abi::{
 
 use super::{
     Ceilings, Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, bans::Shared,
-    egress, mapping::Mapping,
+    closed, installation::remove_if_there, mapping::Mapping, takeover,
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -229,14 +229,17 @@ pub(super) fn possible_cpus() -> u32 {
     aya::util::nr_cpus().map_or(u32::MAX >> 1, |cpus| cpus as u32)
 }
 
+/// Programs that drivers had, with the name of the interface. Nothing of ours holds them any more, but for a
+/// daemon that has not looked yet.
+pub type TakenOff = Vec<(u32, String)>;
+
 /// Removes every pin of this version: links first, which detaches, then maps and folders.
 ///
 /// # Errors
-/// When a pin cannot be removed.
-pub fn remove(layout: &Layout) -> Result<(), Failure> {
-    for link in links(layout)? {
-        egress::detach_filter(link.ifindex);
-    }
+/// When a pin cannot be removed, or a driver keeps the program; all pins are gone then.
+pub fn remove(layout: &Layout) -> Result<TakenOff, Failure> {
+    let taken_off = takeover::take_off_all(layout);
+    closed::open_all(layout)?;
     for folder in [layout.links(), layout.maps()] {
         let Ok(entries) = fs::read_dir(&folder) else {
             continue;
@@ -253,7 +256,8 @@ pub fn remove(layout: &Layout) -> Result<(), Failure> {
             Err(error) => return Err(from_io(folder.display(), &error)),
         }
     }
-    Ok(())
+    remove_if_there(&layout.attachments())?;
+    taken_off
 }
 
 /// Pins of another version hold a program of another version in place.

@@ -1,12 +1,44 @@
 //! What the kernel says when it refuses something, in one line.
 
+use std::fmt;
+
 use aya::programs::ProgramError;
 
 /// The system call's answer, which aya keeps one level down.
 pub(super) fn describe(error: &ProgramError) -> String {
-    if let ProgramError::SyscallError(syscall) = error {
-        syscall.io_error.to_string()
-    } else {
-        error.to_string()
+    Refused::of(error).text
+}
+
+/// An answer of the kernel, and its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// In words.
+    pub(super) text: String,
+    /// `errno`; `None` when it was not the kernel that refused.
+    pub(super) number: Option<i32>,
+}
+
+impl Refused {
+    pub(super) fn of(error: &ProgramError) -> Self {
+        if let ProgramError::SyscallError(syscall) = error {
+            Self {
+                text: syscall.io_error.to_string(),
+                number: syscall.io_error.raw_os_error(),
+            }
+        } else {
+            Self::from(error.to_string())
+        }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(text: String) -> Self {
+        Self { text, number: None }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }

@@ -8,6 +8,8 @@ pub mod essential;
 pub mod filters;
 pub mod listeners;
 pub mod live;
+pub mod mtu;
+pub mod neighbours;
 pub mod network;
 pub mod sessions;
 pub mod sockets;

@@ -55,11 +55,21 @@ pub struct Interface {
     pub is_ethernet: bool,
     /// Largest packet in bytes.
     pub mtu: u32,
+    /// Frames that its driver says it has received, of which XDP may have dropped some.
+    pub received: u64,
     /// The address that the hardware was made with, which outlives its name; `None` where there is
     /// no hardware.
     pub hardware: Option<String>,
     /// The XDP program on it.
     pub xdp: Option<XdpAttachment>,
+}
+
+impl Interface {
+    /// Does a program run in its driver?
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.xdp.is_some_and(|xdp| xdp.mode == XdpMode::Native)
+    }
 }
 
 /// What the kernel says about this network namespace at one moment.
@@ -207,6 +217,7 @@ fn interface(message: &LinkMessage) -> Interface {
         index: message.header.index,
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         mtu: 0,
+        received: 0,
         hardware: None,
         xdp: None,
     };
@@ -215,6 +226,8 @@ fn interface(message: &LinkMessage) -> Interface {
             interface.name.clone_from(name);
         } else if let LinkAttribute::Mtu(mtu) = attribute {
             interface.mtu = *mtu;
+        } else if let LinkAttribute::Stats64(stats) = attribute {
+            interface.received = stats.rx_packets;
         } else if let LinkAttribute::PermAddress(bytes) = attribute {
             let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             interface.hardware = Some(digits.join(":"));

@@ -53,9 +53,27 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     change_lines(out, status)?;
     for interface in &status.interfaces {
         match interface.mode {
-            Some(mode) if interface.replies => {
-                writeln!(out, "Interface: {} ({})", interface.name, mode.label())?;
-            }
+            Some(mode) if interface.replies => match (&interface.fault, &interface.why_generic) {
+                (Some(fault), _) => {
+                    writeln!(
+                        out,
+                        "Interface: {} ({}) {fault}",
+                        interface.name,
+                        mode.label()
+                    )?;
+                }
+                (None, Some(why)) => {
+                    writeln!(
+                        out,
+                        "Interface: {} ({}: {why})",
+                        interface.name,
+                        mode.label()
+                    )?;
+                }
+                (None, None) => {
+                    writeln!(out, "Interface: {} ({})", interface.name, mode.label())?;
+                }
+            },
             Some(mode) => writeln!(
                 out,
                 "Interface: {} ({}) REPLIES ARE NOT RECOGNISED (`guardctl reload` puts the program \

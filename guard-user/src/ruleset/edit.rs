@@ -4,13 +4,13 @@
 //! Texts are cut and joined at the places the TOML parser reports, because re-printing a document
 //! would reformat what the operator wrote.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     address::{self, AddressItem},
     describe::{self, same_rule},
     files::Overlay,
-    model::{DefaultAction, Rule},
+    model::{DefaultAction, ModeChoice, Rule},
     shadow,
     source::{Document, Loaded, Source},
 };
@@ -223,6 +223,30 @@ pub fn set_interfaces(
         return Ok(Outcome::Unchanged);
     }
     set_key(source, loaded, "interfaces", &toml_text::list(interfaces))
+}
+
+/// Sets where the program shall run on interfaces.
+pub fn set_modes(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    modes: &BTreeMap<String, ModeChoice>,
+) -> Result<Outcome, EditError> {
+    if loaded.policy.modes == *modes {
+        return Ok(Outcome::Unchanged);
+    }
+    let mut documents = loaded.documents.iter();
+    let is_inline =
+        |document: &Document| layout(document).is_ok_and(|layout| layout.has("xdp-mode"));
+    if !loaded.policy.modes.is_empty() && !documents.any(is_inline) {
+        // Below a line [xdp-mode], or with dots.
+        let first = loaded.documents.first();
+        let path = first.map(|document| document.path.to_path_buf());
+        return Err(EditError::Layout {
+            path: path.unwrap_or_default(),
+        });
+    }
+    let words = modes.iter().map(|(name, mode)| (name, mode.word()));
+    set_key(source, loaded, "xdp-mode", &toml_text::words(words))
 }
 
 /// Puts an address, a prefix or a set on the never list.

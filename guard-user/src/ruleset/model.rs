@@ -1,9 +1,10 @@
 //! What a policy means, free of files and of kernels: the input of the compiler and of every
 //! listing. Values here are valid by construction of `source` and `words`; nothing is resolved later.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
 
 use super::ceiling::Ceiling;
 use super::limit::{Limit, SourcePrefixes};
@@ -27,6 +28,34 @@ impl RuleAction {
         match self {
             Self::Allow | Self::Limit(_) => true,
             Self::Deny => false,
+        }
+    }
+}
+
+/// Where the program shall run on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModeChoice {
+    /// In the driver where that works, else in the kernel's receive path.
+    #[default]
+    Auto,
+    /// In the driver.
+    Native,
+    /// In the kernel's receive path.
+    Generic,
+}
+
+impl ModeChoice {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Native, Self::Generic];
+
+    /// Word of files and commands.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Generic => "generic",
         }
     }
 }
@@ -133,6 +162,8 @@ pub struct Rule {
 pub struct Policy {
     /// Interfaces to protect; empty = those that carry the default routes.
     pub interfaces: Vec<String>,
+    /// Where the program shall run on them; those that are not named: [`ModeChoice::Auto`].
+    pub modes: BTreeMap<String, ModeChoice>,
     /// What happens when no rule matches.
     pub default: DefaultAction,
     /// Rules, first match wins.

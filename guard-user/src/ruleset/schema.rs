@@ -1,7 +1,7 @@
 //! One policy file: TOML text to a [`Draft`] in which every value has its place. Names of sets are
 //! not resolved here; they are shared by all files.
 
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
 use ipnetwork::IpNetwork;
 use serde_spanned::Spanned;
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     address::{self, AddressItem},
     diagnostic::{Diagnostic, Diagnostics, LineIndex, Position},
-    model::{DefaultAction, RuleAction, Traffic},
+    model::{DefaultAction, ModeChoice, RuleAction, Traffic},
     names::Names,
     value::{self, BadValue, quoted},
 };
@@ -19,6 +19,7 @@ use crate::bans::settings::Settings;
 mod bans;
 mod keys;
 mod limits;
+mod modes;
 mod rule;
 
 pub(super) use bans::FeedDraft;
@@ -36,6 +37,7 @@ pub(super) struct Located<T> {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) interfaces: Option<Located<Vec<String>>>,
+    pub(super) modes: Option<Located<BTreeMap<String, ModeChoice>>>,
     pub(super) default: Option<Located<DefaultAction>>,
     pub(super) never: Vec<Located<AddressItem>>,
     pub(super) sets: Vec<SetDraft>,
@@ -137,6 +139,7 @@ impl Reader<'_, '_> {
         for (key, value) in root.iter() {
             match key.get_ref().as_ref() {
                 "interfaces" => draft.interfaces = self.interfaces(value),
+                "xdp-mode" => draft.modes = self.modes(value),
                 "default" => draft.default = self.default(value),
                 "never" => draft.never = self.addresses(value).unwrap_or_default(),
                 "sets" => draft.sets = self.sets(value),

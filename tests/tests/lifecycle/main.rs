@@ -2,6 +2,7 @@
 //! it is not, `status` says so and the daemon tells.
 
 mod clsact;
+mod mode;
 mod pulse;
 mod scene;
 

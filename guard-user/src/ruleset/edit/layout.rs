@@ -97,7 +97,8 @@ impl<'t> Layout<'t> {
                         elements: array.iter().map(|element| element.span()).collect(),
                     });
                 }
-                (_, DeValue::Table(_)) => {}
+                // Inline tables are values like others.
+                (_, DeValue::Table(_)) if !text[value.span()].starts_with('{') => {}
                 (name, content) => {
                     let elements = content.as_array().map(|array| {
                         let text =

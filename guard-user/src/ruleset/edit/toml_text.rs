@@ -29,6 +29,14 @@ pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
+/// Words by name, as an inline table.
+pub(super) fn words<'t>(words: impl Iterator<Item = (&'t String, &'t str)>) -> String {
+    let pairs: Vec<String> = words
+        .map(|(name, word)| format!("{} = {}", string(name), string(word)))
+        .collect();
+    format!("{{ {} }}", pairs.join(", "))
+}
+
 /// A rule as a table of its own, with a closing line end.
 pub(super) fn table(rule: &Rule) -> String {
     let mut text = String::from("[[rule]]\n");

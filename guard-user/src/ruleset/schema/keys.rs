@@ -6,8 +6,9 @@ use crate::ruleset::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 8] = [
+pub(super) const ROOT_KEYS: [&str; 9] = [
     "interfaces",
+    "xdp-mode",
     "default",
     "never",
     "sets",
@@ -31,7 +32,9 @@ const RULE_KEYS: [&str; 9] = [
 const LIMIT_KEYS: [&str; 3] = ["ipv4-prefix", "ipv6-prefix", "ceiling"];
 
 /// Words of other firewalls at the top of a file, and ours.
-const ROOT_SYNONYMS: [(&str, &str); 12] = [
+const ROOT_SYNONYMS: [(&str, &str); 14] = [
+    ("mode", "xdp-mode"),
+    ("xdp", "xdp-mode"),
     ("iface", "interfaces"),
     ("interface", "interfaces"),
     ("nic", "interfaces"),
@@ -67,6 +70,10 @@ const RULE_SYNONYMS: [(&str, &str); 18] = [
     ("target", "action"),
 ];
 
+/// How the mode of an interface is written.
+pub(super) const XDP_MODE_HELP: &str =
+    "write xdp-mode = { eth0 = \"generic\" }; the modes are auto, native and generic";
+
 pub(super) fn unknown_root(key: &str) -> BadValue {
     if let Some(near) = near(key, &ROOT_SYNONYMS, &ROOT_KEYS) {
         let bad = unknown(key, Some(near));
@@ -78,6 +85,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             "limits" => {
                 bad.help("ipv4-prefix, ipv6-prefix and ceiling stand below a line [limits]")
             }
+            "xdp-mode" => bad.help(XDP_MODE_HELP),
             _ => bad.help(format!("write {near} = …")),
         };
     }
@@ -90,7 +98,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             .help("write [limits] on a line above it");
     }
     unknown(key, None).help(
-        "a file has interfaces, default, never, [sets], [limits], [bans], [[feed]] and [[rule]]",
+        "a file has interfaces, xdp-mode, default, never, [sets], [limits], [bans], [[feed]] and [[rule]]",
     )
 }
 

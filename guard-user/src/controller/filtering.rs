@@ -1,0 +1,165 @@
+//! Proof that what is attached filters: an interface whose program sees no packets gets it in generic
+//! mode instead, and if that does not help, is told to be open.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Controller, Fault, Lock};
+use crate::{
+    dataplane::{
+        attach::{Attached, Attempt, Target, WhyGeneric},
+        attachments::Attachments,
+        filtering::{self, Sight},
+        heal::{self, Spare},
+        pins,
+    },
+    failure::{Failure, from_io},
+    host::{Network, neighbours},
+};
+
+/// How long `enable` waits for proof that something is filtered.
+const PROOF_WITHIN: Duration = Duration::from_secs(2);
+/// Between two looks at the counts meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+impl Controller {
+    /// Waits, for two seconds at most, until each of these interfaces is seen to be filtered. One whose
+    /// neighbours are not known receives nothing that could be waited for, and is left to the daemon and
+    /// to `status`. What must be told of the others.
+    pub(super) fn prove_filtering(&self, names: &[String]) -> Result<Vec<String>, Failure> {
+        let mut told = Vec::new();
+        for name in names {
+            if self.see(name)? != Sight::Blind {
+                continue;
+            }
+            match self.take_generic(name, &mut None)? {
+                Some(attached) => told.push(format!(
+                    "{name}: the program saw none of the packets that it received in native mode; it \
+                     runs in {} mode now",
+                    attached.mode.label()
+                )),
+                None => told.push(format!("{name}: NOT FILTERED: the program sees no packets")),
+            }
+            if self.see(name)? == Sight::Blind {
+                self.note_blind(name)?;
+                told.push(format!(
+                    "{name}: NOT FILTERED: the program sees no packets in generic mode either"
+                ));
+            }
+        }
+        Ok(told)
+    }
+
+    fn see(&self, name: &str) -> Result<Sight, Failure> {
+        let deadline = Instant::now() + PROOF_WITHIN;
+        let mut is_asked = false;
+        loop {
+            let network = self.network_without_routes()?;
+            let Some(interface) = network.interface(name) else {
+                return Ok(Sight::Unknown);
+            };
+            let Some(running) = pins::open(&self.layout)? else {
+                return Ok(Sight::Unknown);
+            };
+            let known = Attachments::read(&self.layout);
+            let Some(since) = known.of(name).and_then(|known| known.since) else {
+                return Ok(Sight::Unknown);
+            };
+            let sight = filtering::judge(since, filtering::counts(&running, interface));
+            if sight == Sight::Proven || Instant::now() > deadline {
+                return Ok(sight);
+            }
+            if !is_asked {
+                is_asked = true;
+                let asked = neighbours::ask(interface.index).unwrap_or(0);
+                if asked == 0 && sight == Sight::Unknown {
+                    return Ok(sight);
+                }
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Puts the program on an interface in generic mode, because it sees no packets where it is. `None`
+    /// when it is in generic mode already, or not there.
+    ///
+    /// # Errors
+    /// When generic mode cannot be had.
+    pub fn fall_back(
+        &self,
+        name: &str,
+        spare: &mut Option<Spare>,
+    ) -> Result<Option<Attached>, Failure> {
+        let _lock = Lock::acquire(&self.layout)?;
+        self.take_generic(name, spare)
+    }
+
+    fn take_generic(
+        &self,
+        name: &str,
+        spare: &mut Option<Spare>,
+    ) -> Result<Option<Attached>, Failure> {
+        let network = self.network_without_routes()?;
+        let Some(interface) = network.interface(name).filter(|found| found.is_native()) else {
+            return Ok(None);
+        };
+        let target = Target {
+            interface,
+            attempt: Attempt::Generic(WhyGeneric::Blind),
+        };
+        let healed = heal::heal(&self.layout, &[target], &network, spare)?;
+        if let Some((_, failure)) = healed.failed.into_iter().next() {
+            return Err(failure);
+        }
+        Ok(healed.attached.into_iter().next())
+    }
+
+    /// Has `status` say that nothing is filtered on an interface, until that changes.
+    ///
+    /// # Errors
+    /// When the run folder is not writable.
+    pub fn note_blind(&self, name: &str) -> Result<(), Failure> {
+        let mut known = Attachments::read(&self.layout);
+        if let Some(attachment) = known.of_mut(name) {
+            attachment.is_blind = true;
+        }
+        known.save(&self.layout)
+    }
+
+    /// What the counts of an interface said is over.
+    ///
+    /// # Errors
+    /// When the run folder is not writable.
+    pub fn note_seeing(&self, name: &str) -> Result<(), Failure> {
+        let mut known = Attachments::read(&self.layout);
+        if let Some(attachment) = known.of_mut(name) {
+            attachment.is_blind = false;
+        }
+        known.save(&self.layout)
+    }
+
+    /// The same for every interface whose counts say so, before a command that can mend it.
+    pub(super) fn note_all_blind(&self, network: &Network) -> Result<(), Failure> {
+        let links = pins::links(&self.layout)?;
+        // Of several, each may have received what another one's program has counted: the daemon tells
+        // them apart by looking often.
+        let [link] = links.as_slice() else {
+            return Ok(());
+        };
+        let Some(interface) = network.by_index(link.ifindex) else {
+            return Ok(());
+        };
+        let known = Attachments::read(&self.layout);
+        match self.fault(interface, known.of(&interface.name), true) {
+            Some(Fault::Blind) => self.note_blind(&interface.name),
+            Some(Fault::MtuRaised { .. } | Fault::Closed) | None => Ok(()),
+        }
+    }
+
+    fn network_without_routes(&self) -> Result<Network, Failure> {
+        Network::read_without_routes()
+            .map_err(|error| from_io("cannot read the interfaces", &error))
+    }
+}

@@ -1,0 +1,45 @@
+//! Which mode the program is put on each interface in.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    dataplane::{
+        attach::{Attempt, Target},
+        attachments::Attachments,
+    },
+    host::{Interface, Network},
+    layout::Layout,
+    ruleset::model::ModeChoice,
+};
+
+/// As the operator chose, who is there to be told what is refused.
+pub(super) fn afresh<'n>(
+    interfaces: &[&'n Interface],
+    modes: &BTreeMap<String, ModeChoice>,
+) -> Vec<Target<'n>> {
+    let target = |interface: &&'n Interface| Target {
+        interface,
+        attempt: Attempt::afresh(choice(modes, &interface.name)),
+    };
+    interfaces.iter().map(target).collect()
+}
+
+/// For those of these names that exist, with nobody there: what is known not to work is not tried again.
+pub(super) fn unattended<'n>(
+    layout: &Layout,
+    network: &'n Network,
+    names: &[String],
+    modes: &BTreeMap<String, ModeChoice>,
+) -> Vec<Target<'n>> {
+    let known = Attachments::read(layout);
+    let interfaces = names.iter().filter_map(|name| network.interface(name));
+    let target = |interface: &'n Interface| Target {
+        interface,
+        attempt: Attempt::unattended(choice(modes, &interface.name), interface, &known),
+    };
+    interfaces.map(target).collect()
+}
+
+fn choice(modes: &BTreeMap<String, ModeChoice>, name: &str) -> ModeChoice {
+    modes.get(name).copied().unwrap_or_default()
+}

@@ -1,0 +1,207 @@
+//! Watches that the interfaces which have the program are filtered: compares, window by window, what they
+//! received with what guard counted.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    control::Level,
+    controller::Controller,
+    dataplane::{
+        filtering::{Sight, judge_all},
+        heal::Spare,
+    },
+    host::{Interface, neighbours},
+};
+
+/// Shortest time that is judged.
+const WINDOW: Duration = Duration::from_millis(900);
+/// Windows in a row that make a verdict where something was counted: drivers add up now and then. Where
+/// nothing was, one is enough.
+const IN_A_ROW: u32 = 2;
+/// Between two questions to the neighbours of an interface that receives nothing.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+/// Questions to the neighbours of an interface that has been seen to be filtered are rare.
+const ASK_PROVEN_EVERY: Duration = Duration::from_secs(60);
+
+/// What is known of one interface.
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    index: u32,
+    /// It has been seen to be filtered.
+    is_proven: bool,
+    /// Windows in a row in which it was not.
+    blind_windows: u32,
+    next_question: Instant,
+    /// Generic mode did not help either, and this was told.
+    is_given_up: bool,
+}
+
+impl Watched {
+    fn new(index: u32, now: Instant) -> Self {
+        Self {
+            index,
+            is_proven: false,
+            blind_windows: 0,
+            next_question: now,
+            is_given_up: false,
+        }
+    }
+}
+
+/// The counts at the beginning of a window.
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    received: BTreeMap<String, u64>,
+    counted: u64,
+}
+
+/// What guard counted before and after the interfaces were read: what comes in between is never missing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub(super) before: u64,
+    pub(super) after: u64,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct FilteringWatch {
+    window: Option<Window>,
+    watched: BTreeMap<String, Watched>,
+}
+
+impl FilteringWatch {
+    /// Judges the time since the last look, and acts: what is to be told.
+    pub(super) fn look(
+        &mut self,
+        controller: &Controller,
+        counted: Counted,
+        protected: &[&Interface],
+        spare: &mut Option<Spare>,
+    ) -> Vec<(Level, String)> {
+        let now = Instant::now();
+        self.forget_others(protected, now);
+        let is_due = |window: &Window| now.duration_since(window.since) >= WINDOW;
+        if !self.window.as_ref().is_none_or(is_due) {
+            return Vec::new();
+        }
+        let received = protected.iter();
+        let window = Window {
+            since: now,
+            received: received
+                .map(|interface| (interface.name.clone(), interface.received))
+                .collect(),
+            counted: counted.before,
+        };
+        let Some(before) = self.window.replace(window) else {
+            return Vec::new();
+        };
+        let counted = counted.after.saturating_sub(before.counted);
+        // Of an interface that came meanwhile nothing is known yet.
+        let (known, received): (Vec<&Interface>, Vec<u64>) = protected
+            .iter()
+            .filter_map(|interface| {
+                let from = before.received.get(&interface.name)?;
+                Some((*interface, interface.received.saturating_sub(*from)))
+            })
+            .unzip();
+        let needed = if counted == 0 { 1 } else { IN_A_ROW };
+        let mut told = Vec::new();
+        for (interface, sight) in known.iter().zip(judge_all(&received, counted)) {
+            told.extend(self.act(controller, interface, sight, needed, spare));
+        }
+        told
+    }
+
+    /// An interface has the program anew: what it received before was not filtered.
+    pub(super) fn begin_anew(&mut self) {
+        self.window = None;
+    }
+
+    fn forget_others(&mut self, protected: &[&Interface], now: Instant) {
+        self.watched
+            .retain(|name, _| protected.iter().any(|interface| interface.name == *name));
+        for interface in protected {
+            let fresh = Watched::new(interface.index, now);
+            let watched = self.watched.entry(interface.name.clone()).or_insert(fresh);
+            if watched.index != interface.index {
+                *watched = fresh;
+            }
+        }
+    }
+
+    fn act(
+        &mut self,
+        controller: &Controller,
+        interface: &Interface,
+        sight: Sight,
+        needed: u32,
+        spare: &mut Option<Spare>,
+    ) -> Vec<(Level, String)> {
+        let name = &interface.name;
+        let Some(watched) = self.watched.get_mut(name) else {
+            return Vec::new();
+        };
+        match sight {
+            Sight::Proven => {
+                watched.blind_windows = 0;
+                watched.is_proven = true;
+                if !std::mem::take(&mut watched.is_given_up) {
+                    return Vec::new();
+                }
+                controller.note_seeing(name).ok();
+                vec![(Level::Info, format!("{name}: filtered again"))]
+            }
+            Sight::Unknown => {
+                let now = Instant::now();
+                if now >= watched.next_question {
+                    let pause = if watched.is_proven {
+                        ASK_PROVEN_EVERY
+                    } else {
+                        ASK_EVERY
+                    };
+                    watched.next_question = now + pause;
+                    // What comes of it is judged at the next look.
+                    neighbours::ask(interface.index).ok();
+                }
+                Vec::new()
+            }
+            Sight::Blind => {
+                watched.blind_windows += 1;
+                if watched.blind_windows < needed || watched.is_given_up {
+                    return Vec::new();
+                }
+                watched.blind_windows = 0;
+                watched.is_proven = false;
+                self.window = None;
+                match controller.fall_back(name, spare) {
+                    Ok(Some(_)) => vec![(
+                        Level::Warning,
+                        format!(
+                            "{name}: the program saw none of the packets that it received in native \
+                             mode; it runs in generic mode now"
+                        ),
+                    )],
+                    Ok(None) => {
+                        watched.is_given_up = true;
+                        controller.note_blind(name).ok();
+                        vec![(
+                            Level::Error,
+                            format!(
+                                "{name}: NOT FILTERED: it receives packets that the program does not \
+                                 see"
+                            ),
+                        )]
+                    }
+                    Err(failure) => vec![(
+                        Level::Error,
+                        format!("{name}: NOT FILTERED: {}", failure.message),
+                    )],
+                }
+            }
+        }
+    }
+}
