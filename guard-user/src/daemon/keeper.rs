@@ -104,6 +104,7 @@ pub(super) struct Keeper {
     spare: Option<Spare>,
     states: BTreeMap<String, State>,
     strays: BTreeSet<String>,
+    renamed: Vec<Renamed>,
     /// After a failed `load`.
     next_load: Option<Instant>,
     /// Why guard is not in force although it should be.
@@ -124,6 +125,7 @@ impl Keeper {
             spare: None,
             states: BTreeMap::new(),
             strays: BTreeSet::new(),
+            renamed: Vec::new(),
             next_load: None,
             absence: None,
             next_sessions: Instant::now() + SESSIONS,
@@ -368,18 +370,34 @@ impl Keeper {
         may_try && (known.retry.is_some() || known.names.iter().any(is_bare) || has_joined)
     }
 
-    /// What healing did, beside what it means for an interface.
-    fn tell_of(&mut self, healing: &Healing, protected: &BTreeSet<String>, started: Instant) {
-        for Renamed { from, to } in &healing.renamed {
-            // Told once: after that its state stands under its own name.
-            if let Some(state) = self.states.remove(from) {
-                self.tell(
-                    Level::Info,
-                    format!("{from} is called {to} now, and stays protected"),
-                );
-                self.states.insert(to.clone(), state);
+    /// Which interfaces have other names than at the last look. Their state goes with them.
+    fn tell_of_names(&mut self, healing: &Healing) {
+        let before = mem::replace(&mut self.renamed, healing.renamed.clone());
+        let of = |from: &str, all: &[Renamed]| {
+            let found = all.iter().find(|renamed| renamed.from == from);
+            found.map_or_else(|| from.to_owned(), |renamed| renamed.to.clone())
+        };
+        let meant: BTreeSet<&String> = before
+            .iter()
+            .chain(&healing.renamed)
+            .map(|renamed| &renamed.from)
+            .collect();
+        for from in meant {
+            let (was, is) = (of(from, &before), of(from, &healing.renamed));
+            if was == is || !healing.names.contains(&is) {
+                continue;
+            }
+            let message = format!("{was} is called {is} now, and stays protected");
+            self.tell(Level::Info, message);
+            if let Some(state) = self.states.remove(&was) {
+                self.states.insert(is, state);
             }
         }
+    }
+
+    /// What healing did, beside what it means for an interface.
+    fn tell_of(&mut self, healing: &Healing, protected: &BTreeSet<String>, started: Instant) {
+        self.tell_of_names(healing);
         for name in &healing.joined {
             self.tell(
                 Level::Info,
