@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[&str] = &[
     "openssh-server",
     "openssh-client",
     "nginx-light",
+    "apache2-bin",
     "busybox-static",
     "e2fsprogs",
     "util-linux",

@@ -52,7 +52,10 @@ pub(super) fn import(
     let taken = taken(&layout.etc.join(FOLDER))?;
     let surroundings = Surroundings {
         taken: &taken,
-        check_filter: &|spec: &Spec| catalog.load(spec).map(drop),
+        check_filter: &|spec: &Spec| {
+            let filter = catalog.load(spec)?;
+            Ok(filter.definition().warnings.clone())
+        },
     };
     let done = import::import(from, &surroundings).map_err(Problem::failure)?;
     read_back(&done)?;

@@ -16,7 +16,8 @@ use crate::{
     control::{JailsReport, Request, Response, client, unexpected},
     controller::Controller,
     failure::{Exit, Failure},
-    jails::{JournalUse, Settings, span},
+    filters::Catalog,
+    jails::{JournalUse, Settings, forgeable, span},
     output::Output,
 };
 
@@ -131,12 +132,16 @@ fn list(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
         output.warnings(&[message]);
     }
     let report = report.ok();
-    let rows = show::rows(&jails, report.as_ref(), &records);
+    let catalog = Catalog::new(controller.layout());
+    let rows = show::rows(&jails, &catalog, report.as_ref(), &records);
     output.show(
         |out| show::table(out, &rows),
         || json!({"jails": rows.iter().map(show::row_json).collect::<Vec<_>>(), "daemon": report.is_some()}),
     );
     output.warnings(&show::problems(&jails, report.as_ref()));
+    for row in &rows {
+        output.warnings(&row.warnings);
+    }
     let is_right = rows.iter().all(|row| row.broken.is_none());
     Ok(if is_right { Exit::Ok } else { Exit::Partial })
 }
@@ -154,7 +159,8 @@ fn status(
     }
     let report = asked(controller)?;
     let (records, now) = banned(controller)?;
-    let mut rows = show::rows(&jails, Some(&report), &records);
+    let catalog = Catalog::new(controller.layout());
+    let mut rows = show::rows(&jails, &catalog, Some(&report), &records);
     rows.retain(|row| name.is_none_or(|name| row.name == name));
     output.show(
         |out| {
@@ -197,6 +203,15 @@ pub(super) fn change(
                 .to_owned(),
         ]);
     }
+    let catalog = Catalog::new(controller.layout());
+    let of_logs = controller
+        .jail(jail)
+        .ok()
+        .filter(|settings| settings.is_enabled);
+    let of_logs = of_logs.map_or_else(Vec::new, |settings| {
+        forgeable::warnings(&settings, &catalog)
+    });
+    output.warnings(&of_logs);
     output.show(
         |out| writeln!(out, "{}: {key} of jail {jail}: {said}", done.file.display()),
         || {
@@ -207,6 +222,7 @@ pub(super) fn change(
                 "changed": done.has_changed && !global.dry_run,
                 "taken": done.is_taken,
                 "dry_run": global.dry_run,
+                "warnings": of_logs,
             })
         },
     );

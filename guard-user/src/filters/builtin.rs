@@ -53,3 +53,6 @@ pub(crate) fn text(path: &Path) -> Option<&'static str> {
     let found = FILES.iter().find(|(known, _)| *known == name);
     found.map(|(_, text)| *text)
 }
+
+#[cfg(test)]
+mod tests;

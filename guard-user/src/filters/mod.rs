@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod config;
 mod dates;
 mod engine;
+pub mod forgeable;
 mod pattern;
 
 pub use catalog::{Catalog, Spec};

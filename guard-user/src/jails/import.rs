@@ -32,8 +32,8 @@ pub const FILE: &str = "fail2ban.toml";
 pub struct Surroundings<'a> {
     /// Jails that other files of `jails.d` have already, and which.
     pub taken: &'a BTreeMap<String, PathBuf>,
-    /// Can guard use this filter?
-    pub check_filter: &'a dyn Fn(&Spec) -> Result<(), Problem>,
+    /// Can guard use this filter? What is odd about it, if it can.
+    pub check_filter: &'a dyn Fn(&Spec) -> Result<Vec<Problem>, Problem>,
 }
 
 /// What became of fail2ban's jails.

@@ -3,6 +3,7 @@
 //! times are given to it, and it answers.
 
 pub mod edit;
+pub mod forgeable;
 pub mod growth;
 pub mod import;
 pub mod jail;

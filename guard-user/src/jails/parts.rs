@@ -48,7 +48,15 @@ impl Parts {
             .collect();
         if !matches.is_empty() {
             parts.for_journal = Some((matches, filter));
-        } else if !has_files {
+        } else if has_files {
+            let Settings { name, filter, .. } = settings;
+            let problem = Problem::new(format!(
+                "the jail {name} reads the journal, and the filter {filter} does not say what of it"
+            ));
+            return Err(problem.help(format!(
+                "`guardctl jail set {name} journal _SYSTEMD_UNIT=NAME.service`, or journal false for the files alone"
+            )));
+        } else {
             let Settings { name, filter, .. } = settings;
             let problem = Problem::new(format!(
                 "the jail {name} has nothing to read: no logpath, no container, and the filter {filter} does not say \

@@ -15,7 +15,7 @@ const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/ssh
 const JOURNALD: &str = "/run/systemd/journal";
 /// Where programs write, by filter, on Debian and on Red Hat. The first are those that journald has as well,
 /// and that have files only without it.
-const LOGS: [(&[&str], IsJournaled, &[&str]); 6] = [
+const LOGS: [(&[&str], IsJournaled, &[&str]); 5] = [
     (
         &["sshd"],
         IsJournaled::Yes,
@@ -27,12 +27,12 @@ const LOGS: [(&[&str], IsJournaled, &[&str]); 6] = [
         &["/var/log/mail.log", "/var/log/maillog"],
     ),
     (
-        &["nginx-http-auth", "nginx-limit-req"],
-        IsJournaled::No,
-        &["/var/log/nginx/error.log"],
-    ),
-    (
-        &["nginx-botsearch", "nginx-bad-request"],
+        &[
+            "nginx-http-auth",
+            "nginx-limit-req",
+            "nginx-botsearch",
+            "nginx-bad-request",
+        ],
         IsJournaled::No,
         &["/var/log/nginx/access.log"],
     ),
@@ -82,12 +82,10 @@ fn add_logs(settings: &mut Settings, has_journald: bool) {
     let Some((_, is_journaled, files)) = known else {
         return;
     };
-    if *is_journaled == IsJournaled::Yes {
-        if has_journald {
-            return;
-        }
-        settings.journal = JournalUse::No;
+    if *is_journaled == IsJournaled::Yes && has_journald {
+        return;
     }
+    settings.journal = JournalUse::No;
     settings.files = files.iter().map(|file| (*file).to_owned()).collect();
 }
 
@@ -116,8 +114,8 @@ mod tests {
             (
                 "nginx-http-auth",
                 true,
-                &["/var/log/nginx/error.log"],
-                JournalUse::OfFilter,
+                &["/var/log/nginx/access.log"],
+                JournalUse::No,
             ),
             ("mine", false, &[], JournalUse::OfFilter),
         ] {

@@ -3,6 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use nix::unistd::User;
+
+/// The user of a process, which journald asks the kernel for.
+const USER: &str = "_UID";
+
 /// Terms of which one must hold: `_SYSTEMD_UNIT=ssh.service _PID=7 + _COMM=sshd`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Matches(Vec<Term>);
@@ -28,7 +33,10 @@ impl Matches {
                 return None;
             }
             let values = terms.last_mut()?.entry(field.to_owned()).or_default();
-            values.push(value.to_owned());
+            values.push(match field {
+                USER => number_of(value),
+                _ => value.to_owned(),
+            });
         }
         let is_whole = terms.iter().all(|term| !term.is_empty());
         is_whole.then_some(Self(terms))
@@ -76,6 +84,17 @@ impl Matches {
                 .all(|(field, values)| values.iter().any(|value| has(field, value)))
         })
     }
+}
+
+/// The number of a user who is named. The journal knows numbers, and the number of a daemon's user differs from host to
+/// host; a user that this host does not have wrote nothing.
+fn number_of(user: &str) -> String {
+    let is_number = user.bytes().all(|byte| byte.is_ascii_digit());
+    let known = match is_number {
+        true => None,
+        false => User::from_name(user).ok().flatten(),
+    };
+    known.map_or_else(|| user.to_owned(), |user| user.uid.to_string())
 }
 
 /// Words of a text, with quotation marks as a shell knows them.
@@ -147,6 +166,15 @@ mod tests {
             Matches::arguments([&Matches::unit("a.socket")]),
             ["_SYSTEMD_UNIT=a.socket"]
         );
+    }
+
+    #[test]
+    fn a_user_may_be_named() {
+        let arguments = |text| Matches::arguments([&Matches::parse(text).unwrap()]);
+        assert_eq!(arguments("_UID=root"), ["_UID=0"]);
+        assert_eq!(arguments("_UID=1000"), ["_UID=1000"]);
+        assert_eq!(arguments("_UID=no-such-user"), ["_UID=no-such-user"]);
+        assert_eq!(arguments("_COMM=root"), ["_COMM=root"]);
     }
 
     #[test]

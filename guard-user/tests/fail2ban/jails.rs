@@ -60,7 +60,7 @@ impl Copy {
         let catalog = Catalog::new(&layout);
         let surroundings = Surroundings {
             taken: &BTreeMap::new(),
-            check_filter: &|spec: &Spec| catalog.load(spec).map(drop),
+            check_filter: &|spec: &Spec| catalog.load(spec).map(|_| Vec::new()),
         };
         let import = import(self.path(), &surroundings).unwrap();
         let etc = tempfile::tempdir().unwrap();
@@ -215,9 +215,15 @@ fn compared(case: &str, copy: &Copy) -> usize {
             .map(|path| path.unwrap().display().to_string())
             .collect();
         let logs = dump.all(name, "addlogpath");
-        let mut logs: Vec<String> = logs.into_iter().map(|words| words[0].clone()).collect();
+        // Into nginx's error log clients write whole lines: guard reads the access log in its place.
+        let here = |file: &String| match jail.filter.starts_with("nginx-") {
+            true => file.replace("/nginx/error.log", "/nginx/access.log"),
+            false => file.clone(),
+        };
+        let mut logs: Vec<String> = logs.iter().map(|words| here(&words[0])).collect();
         followed.sort();
         logs.sort();
+        logs.dedup();
         assert_eq!(followed, logs, "{at}");
     }
     found.len()

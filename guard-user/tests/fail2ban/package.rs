@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use guard_user::filters::builtin;
+use guard_user::filters::{Given, builtin};
 
 const TESTS: &str = "/usr/lib/python3/dist-packages/fail2ban/tests";
 const FILTERS: &str = "/etc/fail2ban/filter.d";
@@ -22,6 +22,8 @@ pub(crate) struct Package {
 pub(crate) struct FilterFile {
     pub(crate) name: String,
     pub(crate) file: PathBuf,
+    /// Options besides those that a sample asks for.
+    pub(crate) given: Given,
 }
 
 impl Package {
@@ -61,7 +63,8 @@ impl Package {
                 let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
                 if is_filter && !name.ends_with("common") {
                     assert!(self.logs.join(&name).is_file(), "{name} has no sample log");
-                    found.push(FilterFile { name, file });
+                    let given = Given::new();
+                    found.push(FilterFile { name, file, given });
                 }
             }
         }
@@ -75,6 +78,13 @@ pub(crate) fn builtin() -> Vec<FilterFile> {
     let named = |name: &'static str| FilterFile {
         name: name.to_owned(),
         file: builtin::file(name).unwrap(),
+        // The samples of nginx are lines of its error log.
+        given: match name {
+            "nginx-http-auth" | "nginx-botsearch" | "nginx-limit-req" => {
+                Given::from([("log".to_owned(), "error".to_owned())])
+            }
+            _ => Given::new(),
+        },
     };
     builtin::names().map(named).collect()
 }

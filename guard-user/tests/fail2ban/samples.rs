@@ -103,11 +103,13 @@ fn trial(filter: &FilterFile, known: &mut Vec<Trial>, options: Options) -> usize
     if let Some(there) = known.iter().position(|trial| trial.options == options) {
         return there;
     }
-    let given: Given = options
-        .iter()
-        .filter(|(name, _)| !name.starts_with("test."))
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
-        .collect();
+    let mut given: Given = filter.given.clone();
+    given.extend(
+        options
+            .iter()
+            .filter(|(name, _)| !name.starts_with("test."))
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())),
+    );
     let compiled = Definition::read(&filter.file, &given)
         .and_then(|definition| Filter::new(definition, TimeZone::posix(ZONE).unwrap()));
     match compiled {

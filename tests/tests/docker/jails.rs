@@ -23,8 +23,8 @@ const WITH_SETTINGS: &str = "mkdir -p /etc/docker && mount -t tmpfs settings /et
 /// A shell's command that writes three failed logins of a source, as nginx in a container does.
 fn fails(source: &str) -> String {
     format!(
-        "for n in 1 2 3; do echo \"$(date '+%Y/%m/%d %H:%M:%S') [error] 7#7: *$n user \\\"admin\\\" was not found in \
-         \\\"/etc/nginx/passwords\\\", client: {source}, server: _, request: \\\"GET / HTTP/1.1\\\", host: \\\"shop\\\"\" >&2; done"
+        "for n in 1 2 3; do echo \"{source} - admin [$(date '+%d/%b/%Y:%H:%M:%S %z')] \\\"GET / HTTP/1.1\\\" 401 $n \
+         \\\"-\\\" \\\"curl\\\"\"; done"
     )
 }
 

@@ -61,7 +61,7 @@ fn a_jail_is_made_by_the_name_of_its_filter() {
     let _ = scene
         .guardctl("jail list")
         .ok()
-        .says("/var/log/nginx/error.log");
+        .says("/var/log/nginx/access.log");
     let file = scene.guard.etc().join("jails.d/nginx-http-auth.toml");
     let text = fs::read_to_string(file).expect("a file of its own");
     assert_eq!(text, "[jail.nginx-http-auth]\nenabled = true\n");

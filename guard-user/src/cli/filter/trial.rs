@@ -1,6 +1,7 @@
 //! `filter test`: reads a log with a filter and reports.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, Read as _},
@@ -69,10 +70,10 @@ pub(super) fn run(
     output.show(
         |out| {
             for (host, line) in &report.matched_lines {
-                writeln!(out, "{host}\t{line}")?;
+                writeln!(out, "{}\t{}", printable(host), printable(line))?;
             }
             for line in &report.missed_lines {
-                writeln!(out, "missed\t{line}")?;
+                writeln!(out, "missed\t{}", printable(line))?;
             }
             writeln!(
                 out,
@@ -86,7 +87,7 @@ pub(super) fn run(
             let mut hosts: Vec<(&String, &u64)> = report.hosts.iter().collect();
             hosts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             for (host, count) in hosts.iter().take(HOSTS_SHOWN) {
-                writeln!(out, "{count:8}  {host}")?;
+                writeln!(out, "{count:8}  {}", printable(host))?;
             }
             if hosts.len() > HOSTS_SHOWN {
                 writeln!(out, "          and {} more", hosts.len() - HOSTS_SHOWN)?;
@@ -264,6 +265,25 @@ fn named(failure: &LoginFailure) -> String {
     }
 }
 
+/// What a terminal shows and does not obey: clients write into logs, and some letters turn the direction of others.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_hidden = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    for letter in text.chars() {
+        match is_hidden(letter) {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
+    Cow::Owned(shown)
+}
+
 fn shortened(pattern: &str) -> String {
     let mut letters = pattern.chars();
     let start: String = letters.by_ref().take(100).collect();
@@ -315,6 +335,18 @@ mod tests {
         );
         assert_eq!(report.matched_lines.len(), 1);
         assert!(report.missed_lines[0].ends_with("connect from a[203.0.113.7]"));
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        for (text, shown) in [
+            ("a\u{1b}[2Kb\rc", "a\\u{1b}[2Kb\\rc"),
+            ("tab\there\u{7}\u{9b}31m", "tab\\there\\u{7}\\u{9b}31m"),
+            ("\u{202e}moor", "\\u{202e}moor"),
+            ("Grüße \\x22 \"q\"", "Grüße \\x22 \"q\""),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::{
         store::{Now, Record},
     },
     control::{JailReport, JailsReport, SourceReport},
-    jails::{Jails, Settings, span},
+    filters::Catalog,
+    jails::{Jails, Settings, forgeable, span},
 };
 
 /// Bans of one jail that are listed; `bans list` shows all.
@@ -27,6 +28,8 @@ pub(super) struct Row {
     pub(super) report: Option<JailReport>,
     pub(super) broken: Option<String>,
     pub(super) banned: usize,
+    /// What an operator must know of its logs.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Row {
@@ -46,7 +49,12 @@ impl Row {
     }
 }
 
-pub(super) fn rows(jails: &Jails, report: Option<&JailsReport>, records: &[Record]) -> Vec<Row> {
+pub(super) fn rows(
+    jails: &Jails,
+    catalog: &Catalog,
+    report: Option<&JailsReport>,
+    records: &[Record],
+) -> Vec<Row> {
     let mut names: Vec<&String> = jails.jails.keys().chain(&jails.broken).collect();
     names.sort_unstable();
     names.dedup();
@@ -58,8 +66,12 @@ pub(super) fn rows(jails: &Jails, report: Option<&JailsReport>, records: &[Recor
             let why = "its settings are wrong; it goes on with those it had, if it had any";
             let broken = report.as_ref().and_then(|report| report.broken.clone());
             let is_wrong = jails.broken.contains(name);
+            let settings = jails.jails.get(name).cloned();
+            let enabled = settings.as_ref().filter(|settings| settings.is_enabled);
             Row {
-                settings: jails.jails.get(name).cloned(),
+                warnings: enabled
+                    .map_or_else(Vec::new, |settings| forgeable::warnings(settings, catalog)),
+                settings,
                 broken: broken.or_else(|| is_wrong.then(|| why.to_owned())),
                 banned: records.iter().filter(|record| is_of(record, name)).count(),
                 name: name.clone(),
@@ -142,6 +154,7 @@ pub(super) fn row_json(row: &Row) -> Value {
         "state": row.state().to_lowercase(),
         "enabled": row.is_enabled(),
         "broken": row.broken,
+        "warnings": row.warnings,
         "banned": row.banned,
         "failures": row.report.as_ref().map(|report| report.counts.failures),
         "suspects": row.report.as_ref().map(|report| report.counts.suspects),
@@ -215,6 +228,9 @@ pub(super) fn whole(
         write!(out, ", {} refused: protected", counts.refused)?;
     }
     writeln!(out)?;
+    for warning in &row.warnings {
+        writeln!(out, "  WARNING   {warning}")?;
+    }
     let mine = records.iter().filter(|record| is_of(record, &row.name));
     for record in mine.take(MOST_LISTED) {
         let left = match record.end.left(now) {
@@ -273,6 +289,7 @@ pub(super) fn whole_json(row: &Row, report: &JailsReport, records: &[Record], no
         "jail": row.name,
         "state": row.state().to_lowercase(),
         "broken": row.broken,
+        "warnings": row.warnings,
         "filter": jail.map(|jail| &jail.filter),
         "logs": jail.map(|jail| sources(jail, report).collect::<Vec<_>>()),
         "counts": jail.map(|jail| jail.counts),

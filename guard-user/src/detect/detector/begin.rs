@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{Detector, Due, JOURNALCTL, wall_ms};
 use crate::{
+    control::Level,
     detect::{
         Listener,
         journal::SharedJournal,
@@ -64,6 +65,15 @@ impl<L: Listener> Detector<L> {
             Some(format!("jail {}: {why}", running.jail.settings().name))
         });
         let broken: Vec<String> = broken.collect();
+        let forgeable: Vec<String> = self
+            .running
+            .iter()
+            .filter(|running| running.broken.is_none())
+            .flat_map(|running| jails::forgeable::warnings(running.jail.settings(), &catalog))
+            .collect();
+        let forgeable = (!forgeable.is_empty()).then(|| (Level::Warning, forgeable.join("\n")));
+        self.listener
+            .standing("detect logs that can be forged".to_owned(), forgeable);
         self.standing("filters", (!broken.is_empty()).then(|| broken.join("\n")));
         self.begin_journal();
         self.bench.forget();

@@ -12,7 +12,7 @@ use super::{
     problem::{Place, Problem},
     values::{Given, Values, fill_tags},
 };
-use crate::ruleset::nearest::nearest;
+use crate::{filters::forgeable, ruleset::nearest::nearest};
 
 /// Options that fail2ban reads from a filter.
 const OPTIONS: &[&str] = &[
@@ -25,7 +25,9 @@ const OPTIONS: &[&str] = &[
     "journalmatch",
 ];
 /// Options that mean something although nothing in the file asks for them.
-const WORDS: &[&str] = &["mode", "logtype", "publickey"];
+const WORDS: &[&str] = &["mode", "logtype"];
+/// What jails of fail2ban give to every filter.
+const USUAL_MODE: &str = "normal";
 const SECTIONS: &[&str] = &["Definition", "Init", "INCLUDES", DEFAULT];
 /// Most lines that a pattern may span; the largest filter known wants 10.
 const MAX_LINES: usize = 100;
@@ -75,6 +77,8 @@ pub struct Definition {
     pub is_for_journal: bool,
     /// How many lines a pattern may span.
     pub max_lines: usize,
+    /// Are some of its patterns for a log that a client can forge whole?
+    pub is_forgeable: bool,
     /// The files that were read.
     pub files: Vec<Arc<PathBuf>>,
     /// What is odd but does not keep the filter from working.
@@ -171,6 +175,7 @@ impl Definition {
             max_lines: max_lines(values, all)?,
             files: merged.files.clone(),
             warnings: unused(merged, values, given)?,
+            is_forgeable: false,
         };
         if definition.failures.is_empty() {
             let first = merged.files.last().map(|file| Place::new(file, 1));
@@ -180,12 +185,28 @@ impl Definition {
             };
             return Err(problem.help("write `failregex = …` in [Definition]"));
         }
+        let definition = definition.with_forgeable_told();
         for expression in definition.failures.iter().chain(&definition.prefix) {
             if let Some(problem) = choice_unknown(merged, expression) {
                 return Err(problem);
             }
         }
         Ok(definition)
+    }
+}
+
+impl Definition {
+    fn with_forgeable_told(mut self) -> Self {
+        self.is_forgeable = forgeable::are_for_it(&self.failures);
+        if self.is_forgeable {
+            let problem = Problem::new(
+                "it is for nginx's error log, in which what clients send stands as it is, line feeds included: \
+                 whoever connects can have anybody banned",
+            );
+            let help = "take a filter that reads the access log, as those built in do";
+            self.warnings.push(problem.help(help));
+        }
+        self
     }
 }
 
@@ -229,11 +250,14 @@ fn unused(merged: &Merged, values: &Values<'_>, given: &Given) -> Result<Vec<Pro
         .filter_map(|name| Some(name.split_once('-')?.0))
         .collect();
     let mut warnings = Vec::new();
-    for name in given.keys() {
-        let is_known = OPTIONS.contains(&name.as_str()) || WORDS.contains(&name.as_str());
+    for (name, value) in given {
+        // The kind of log is not given by operators alone.
+        let is_usual = name == "logtype" || name == "mode" && value == USUAL_MODE;
+        let is_known = OPTIONS.contains(&name.as_str()) || is_usual;
         if !is_known && !used.contains(name) {
-            let message = format!("the option `{name}` is given, and nothing asks for it");
-            warnings.push(Problem::new(message));
+            let message =
+                format!("the option `{name}` is given, and has no effect: nothing asks for it");
+            warnings.push(Problem::new(message).help("leave it out, or correct its name"));
         }
     }
     let names: BTreeSet<(&str, &String)> = ["Definition", "Init"]
@@ -248,7 +272,7 @@ fn unused(merged: &Merged, values: &Values<'_>, given: &Given) -> Result<Vec<Pro
             .is_some_and(|(stem, _)| chosen.contains(stem));
         // Names with an underscore are the file's own; another mode may want them.
         let is_own = name.starts_with('_');
-        if is_known || is_choice || is_own || used.contains(name) {
+        if is_known || is_choice || is_own || used.contains(name) || is_asked_for(merged, name) {
             continue;
         }
         let problem = values.problem(
@@ -262,6 +286,16 @@ fn unused(merged: &Merged, values: &Values<'_>, given: &Given) -> Result<Vec<Pro
         }
     }
     Ok(warnings)
+}
+
+/// Does any option ask for it, be it one that another choice would take?
+fn is_asked_for(merged: &Merged, name: &str) -> bool {
+    let (tag, reference) = (format!("<{name}>"), format!("%({name})s"));
+    let mut options = merged
+        .sections
+        .values()
+        .flat_map(|section| section.values());
+    options.any(|raw| raw.text.contains(&tag) || raw.text.contains(&reference))
 }
 
 /// `<mdre-agressive>`, left over because `mode` names no choice that the filter has.

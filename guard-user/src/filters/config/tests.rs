@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::*;
+use crate::filters::{Spec, builtin};
 
 /// Files in a folder that goes away with the value.
 struct Files(PathBuf);
@@ -192,7 +193,7 @@ fn an_option_that_nothing_asks_for_is_worth_a_word() {
         "[Definition]\nfailregex = ^<HOST>$\nfrobnicate = 1\n",
     )]);
 
-    let definition = files.read(&[("mod", "x"), ("mode", "x")]).unwrap();
+    let definition = files.read(&[("mod", "x"), ("mode", "normal")]).unwrap();
 
     let warnings: Vec<String> = definition
         .warnings
@@ -204,4 +205,37 @@ fn an_option_that_nothing_asks_for_is_worth_a_word() {
         warnings[1].contains("a.conf:3: unknown option `frobnicate`"),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn an_option_without_effect_is_told() {
+    let told = |spec: &str| {
+        let spec = Spec::parse(spec).unwrap();
+        let file = builtin::file(&spec.name).unwrap();
+        let definition = Definition::read(&file, &spec.given).unwrap();
+        let messages = definition
+            .warnings
+            .into_iter()
+            .map(|warning| warning.message);
+        messages.collect::<Vec<_>>().join("\n")
+    };
+    for (spec, option) in [
+        ("sshd[publickey=any]", "publickey"),
+        ("nginx-bad-request[mode=aggressive]", "mode"),
+        ("nginx-limit-req[zones=one]", "zones"),
+        ("postfix[colour=red]", "colour"),
+    ] {
+        assert!(
+            told(spec).contains(&format!("`{option}` is given")),
+            "{spec}"
+        );
+    }
+    for spec in [
+        "sshd[mode=aggressive]",
+        "nginx-bad-request[mode=normal]",
+        "nginx-limit-req[status=503]",
+        "postfix[logtype=journal]",
+    ] {
+        assert_eq!(told(spec), "", "{spec}");
+    }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use smallvec::SmallVec;
 
+use super::port;
 use crate::filters::pattern::{Matcher, Spans};
 
 /// Names that mean something to the engine, by their number.
@@ -71,10 +72,12 @@ impl Names {
 pub(super) struct Named {
     /// Group and name, and the name that it gives a value to if that has none.
     groups: Vec<(usize, u16, Option<u16>)>,
+    /// May a port follow the address, and be missing?
+    has_optional_port: bool,
 }
 
 impl Named {
-    pub(super) fn of(matcher: &Matcher, names: &mut Names) -> Self {
+    pub(super) fn of(matcher: &Matcher, text: &str, names: &mut Names) -> Self {
         let mut groups = Vec::new();
         for (group, name) in matcher.names().iter().enumerate() {
             let Some(name) = name else { continue };
@@ -85,7 +88,10 @@ impl Named {
                 groups.push((group, number, other));
             }
         }
-        Self { groups }
+        Self {
+            groups,
+            has_optional_port: port::may_be_missing(text),
+        }
     }
 }
 
@@ -156,7 +162,13 @@ impl Groups {
             match spans.get(*group) {
                 Some((start, end)) => {
                     has_others |= other.is_some();
-                    self.set(*name, &text[start..end]);
+                    let value = &text[start..end];
+                    let is_bare = !text[..start].ends_with('[') && !text[end..].starts_with(':');
+                    let address = match *name == IP6 && named.has_optional_port && is_bare {
+                        true => port::without_port(value),
+                        false => None,
+                    };
+                    self.set(*name, address.unwrap_or(value));
                 }
                 None => self.remove(*name),
             }

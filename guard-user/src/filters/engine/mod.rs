@@ -3,6 +3,7 @@
 mod connections;
 mod found;
 mod lines;
+mod port;
 mod starts;
 mod verdict;
 
@@ -12,7 +13,7 @@ use jiff::tz::TimeZone;
 use regex_automata::PatternSet;
 
 use super::{
-    config::{Definition, Given, problem::Problem},
+    config::{Definition, Given, definition::Expression, problem::Problem},
     dates::{Cut, Detector},
     pattern::{Lines, Outlines, Pattern, Spans, Text},
 };
@@ -139,12 +140,13 @@ impl Filter {
             (Some(_), Lines::Several) | (None, _) => None,
         };
         let mut names = Names::default();
-        let mut named = |pattern: Pattern| {
-            let named = Named::of(&pattern.matcher, &mut names);
+        let mut named = |(pattern, expression): (Pattern, &Expression)| {
+            let named = Named::of(&pattern.matcher, &expression.text, &mut names);
             (pattern, named)
         };
-        let prefix = prefix.map(&mut named);
-        let failures: Vec<_> = failures.into_iter().map(&mut named).collect();
+        let prefix = prefix.zip(definition.prefix.as_ref()).map(&mut named);
+        let failures = failures.into_iter().zip(&definition.failures);
+        let failures: Vec<_> = failures.map(&mut named).collect();
         Ok(Self {
             dates,
             groups: Groups::new(&Arc::new(names)),

@@ -8,7 +8,10 @@ use super::{STOCK, Surroundings, actions, config::Options, time, warnings::Warni
 use crate::{
     bans::term::LONGEST,
     filters::{Problem, Spec, builtin},
-    jails::settings::{MOST_RETRIES, RECIDIVE},
+    jails::{
+        forgeable,
+        settings::{MOST_RETRIES, RECIDIVE, Watched},
+    },
     logs::matches::Matches,
     ruleset::address,
 };
@@ -78,9 +81,10 @@ pub(super) fn carry(
         is_off,
         stock_filter: None,
     };
-    let is_recidive = filter(from, options, surroundings, &mut carried)?;
-    if !is_recidive {
-        sources(options, &mut carried, warnings)?;
+    let Filter { watched, logs } = filter(from, options, surroundings, &mut carried, warnings)?;
+    match watched {
+        Watched::Bans => {}
+        Watched::Lines => sources(options, logs, &mut carried, warnings)?,
     }
     counts(options, &mut carried, warnings)?;
     growth(options, &mut carried, warnings)?;
@@ -89,13 +93,29 @@ pub(super) fn carry(
     Ok(carried)
 }
 
-/// The filter, its options and its mode. Says whether it is recidive, which is fed with bans.
+/// What is read with a filter.
+struct Filter {
+    watched: Watched,
+    logs: Logs,
+}
+
+/// The logs that a filter knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logs {
+    /// nginx's access log, where fail2ban's filter of the same name reads the error log, which can be forged.
+    AccessOfNginx,
+    /// Those that the jail names.
+    AsNamed,
+}
+
+/// The filter, its options and its mode.
 fn filter(
     from: &Path,
     options: &Options<'_>,
     surroundings: &Surroundings<'_>,
     carried: &mut Carried,
-) -> Result<bool, Problem> {
+    warnings: &mut Warnings,
+) -> Result<Filter, Problem> {
     let wrong = |problem: Problem| options.at("filter", problem);
     let Some(text) = options.get("filter")? else {
         return Err(wrong(Problem::new("it has no filter").help(
@@ -105,7 +125,10 @@ fn filter(
     let mut spec = Spec::parse(&text).map_err(wrong)?;
     if spec.name == RECIDIVE {
         carried.set("filter", RECIDIVE);
-        return Ok(true);
+        return Ok(Filter {
+            watched: Watched::Bans,
+            logs: Logs::AsNamed,
+        });
     }
     for name in OF_FILTER {
         if let Some(value) = options.get(name)? {
@@ -125,21 +148,38 @@ fn filter(
     if let Some(mode) = &mode {
         checked.given.insert("mode".to_owned(), mode.clone());
     }
-    (surroundings.check_filter)(&checked).map_err(|problem| {
+    let odd = (surroundings.check_filter)(&checked).map_err(|problem| {
         let help = problem
             .help
             .clone()
             .unwrap_or_else(|| "`guardctl filter check` tells more".to_owned());
         wrong(Problem::new(format!("its filter cannot be used: {problem}")).help(help))
     })?;
-    if builtin::file(&spec.name).is_none() {
+    for problem in odd {
+        let jail = options.jail;
+        let mut told = Problem::new(format!(
+            "the filter {name} of the jail {jail}: {}",
+            problem.message
+        ));
+        told.help = problem.help;
+        warnings.add(wrong(told));
+    }
+    let is_builtin = builtin::file(&spec.name).is_some();
+    if !is_builtin {
         carried.stock_filter = Some(name);
     }
+    let logs = match is_builtin && spec.name.starts_with("nginx-") {
+        true => Logs::AccessOfNginx,
+        false => Logs::AsNamed,
+    };
     carried.set("filter", text);
     if let Some(mode) = mode {
         carried.set("mode", mode);
     }
-    Ok(false)
+    Ok(Filter {
+        watched: Watched::Lines,
+        logs,
+    })
 }
 
 /// The name by which guard finds the filter that fail2ban means: what somebody changed goes before
@@ -181,6 +221,7 @@ fn written(spec: &Spec) -> Option<String> {
 /// Files or the journal.
 fn sources(
     options: &Options<'_>,
+    logs: Logs,
     carried: &mut Carried,
     warnings: &mut Warnings,
 ) -> Result<(), Problem> {
@@ -198,7 +239,17 @@ fn sources(
             } else if file.contains("**") || glob::Pattern::new(file).is_err() {
                 "is a pattern that guard does not know"
             } else {
-                files.push(file.to_owned());
+                let file = match logs {
+                    Logs::AccessOfNginx if forgeable::is_error_log(file) => {
+                        let access = forgeable::access_log(file);
+                        warnings.add(options.at("logpath", unforged(options.jail, file, &access)));
+                        access
+                    }
+                    Logs::AccessOfNginx | Logs::AsNamed => file.to_owned(),
+                };
+                if !files.contains(&file) {
+                    files.push(file);
+                }
                 continue;
             };
             let problem = Problem::new(format!("logpath {file} {wrong}"))
@@ -238,6 +289,15 @@ fn sources(
         carried.set("journal", matches);
     }
     Ok(())
+}
+
+/// Why a jail reads another log here.
+fn unforged(jail: &str, error: &str, access: &str) -> Problem {
+    Problem::new(format!(
+        "the jail {jail} reads {access} instead of {error}: into the error log of nginx whoever connects can write \
+         whole lines, and have anybody banned"
+    ))
+    .help("see that nginx writes that access log in its usual format (combined)")
 }
 
 /// How many failures in what time are a ban for how long.

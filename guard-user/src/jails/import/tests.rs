@@ -28,7 +28,7 @@ fn imported(files: &[(&str, &str)], taken: &[&str]) -> Result<Import, Problem> {
             taken: &taken.collect(),
             check_filter: &|spec| match spec.name.as_str() {
                 "broken" => Err(Problem::new("it is broken")),
-                _ => Ok(()),
+                _ => Ok(Vec::new()),
             },
         },
     )

@@ -38,7 +38,12 @@ impl File<'_, '_> {
             return false;
         };
         let before = self.problems.error_count();
-        for (key, value) in table.iter() {
+        // A file that is named is the file that is wanted, unless the jail says of the journal, wherever it says it.
+        let is_of_journal = |key: &str| key == "journal";
+        let (journal, others): (Vec<_>, Vec<_>) = table
+            .iter()
+            .partition(|(key, _)| is_of_journal(key.get_ref().as_ref()));
+        for (key, value) in others.into_iter().chain(journal) {
             let word = key.get_ref().as_ref();
             if level == Level::Default && ["filter", "mode", "logpath", "container"].contains(&word)
             {
@@ -247,7 +252,7 @@ impl File<'_, '_> {
             }
         }
         into.files = files;
-        // Whoever names a file wants that file; both are possible if he says so.
+        // Both are possible if the jail says so: what it says of the journal comes later.
         if into.journal == JournalUse::OfFilter {
             into.journal = JournalUse::No;
         }

@@ -103,6 +103,8 @@ fn some_things_can_be_written_in_more_than_one_way() {
         ("journal = false", JournalUse::No),
         ("", JournalUse::OfFilter),
         ("logpath = \"/a\"", JournalUse::No),
+        ("journal = true\nlogpath = \"/a\"", JournalUse::OfFilter),
+        ("logpath = \"/a\"\njournal = true", JournalUse::OfFilter),
         (
             "logpath = \"/a\"\njournal = [\"_COMM=a\", \"_COMM=b\"]",
             JournalUse::Matches(vec!["_COMM=a".to_owned(), "_COMM=b".to_owned()]),
