@@ -42,6 +42,7 @@ pub(super) enum Cause {
 struct Facts {
     interfaces: BTreeSet<(String, u32)>,
     addresses: BTreeSet<(IpAddr, u32)>,
+    on_loopback: BTreeSet<IpAddr>,
 }
 
 impl Facts {
@@ -50,6 +51,7 @@ impl Facts {
         Self {
             interfaces: interfaces.map(|i| (i.name.clone(), i.index)).collect(),
             addresses: network.addresses.iter().copied().collect(),
+            on_loopback: network.on_loopback.iter().copied().collect(),
         }
     }
 }
