@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::lines::Lines;
+use super::{lines::Lines, rails::Breadth};
 
 /// Of a hundred lines so many may be wrong; a file with more is one of another kind, or half written.
 const MOST_WRONG_PERCENT: usize = 10;
@@ -57,6 +57,9 @@ pub struct FeedStatus {
     pub name: String,
     /// Its file.
     pub file: PathBuf,
+    /// How much of the world it might name when it was read.
+    #[serde(default)]
+    pub breadth: Breadth,
     /// The version of the file that was looked at last.
     pub fingerprint: Option<Fingerprint>,
     /// Networks that are banned because of it.
@@ -78,6 +81,7 @@ impl FeedStatus {
         Self {
             name: name.to_owned(),
             file: file.to_owned(),
+            breadth: Breadth::Usual,
             fingerprint: None,
             entries: 0,
             wrong: 0,
@@ -118,11 +122,11 @@ impl fmt::Display for FeedStatus {
     }
 }
 
-/// Reads a file that a feed names.
+/// Reads a file that a feed names, but no further than `most` networks.
 ///
 /// # Errors
-/// Why it cannot be believed, in words: the networks of before are kept then.
-pub fn read(file: &Path, entries_before: u64) -> Result<Lines, String> {
+/// Why it cannot be read, in words: the networks of before are kept then.
+pub fn read(file: &Path, most: u64) -> Result<Lines, String> {
     let metadata = fs::metadata(file).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is no regular file".to_owned());
@@ -131,11 +135,21 @@ pub fn read(file: &Path, entries_before: u64) -> Result<Lines, String> {
         return Err(format!("it is larger than {} MB", LARGEST >> 20));
     }
     let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    believe(Lines::read(&bytes), entries_before)
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let lines = Lines::read_up_to(&bytes, most);
+    if lines.is_cut {
+        return Err(format!(
+            "it names more than {most} networks, all that [bans] has room for"
+        ));
+    }
+    Ok(lines)
 }
 
 /// Is this what the feed says, or is the file broken?
-fn believe(lines: Lines, entries_before: u64) -> Result<Lines, String> {
+///
+/// # Errors
+/// Why it cannot be believed, in words.
+pub fn believe(lines: Lines, entries_before: u64) -> Result<Lines, String> {
     let said = lines.said();
     if lines.entries.is_empty() && entries_before > 0 {
         return Err(format!(

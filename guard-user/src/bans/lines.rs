@@ -30,6 +30,8 @@ pub struct Lines {
     pub aggregated: usize,
     /// IPv4 addresses in IPv6 notation.
     pub unmapped: usize,
+    /// There are more lines, which were not read.
+    pub is_cut: bool,
 }
 
 /// A line that can be used.
@@ -65,12 +67,22 @@ impl Lines {
     /// Reads a whole list. Wrong lines are part of the answer.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
+        Self::read_up_to(bytes, usize::MAX)
+    }
+
+    /// The same, but no further than `most` lines that can be used.
+    #[must_use]
+    pub fn read_up_to(bytes: &[u8], most: usize) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut lines = Self::default();
         for (index, raw) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
             match read_line(raw) {
                 Ok(None) => {}
+                Ok(Some(_)) if lines.entries.len() == most => {
+                    lines.is_cut = true;
+                    break;
+                }
                 Ok(Some((target, options))) => {
                     lines.aggregated += usize::from(target.reading == Reading::Aggregated);
                     lines.unmapped += usize::from(target.reading == Reading::Unmapped);

@@ -19,6 +19,8 @@ pub enum Why {
     Resolver,
     /// Where the session comes from that the command was given in.
     Caller,
+    /// Somebody is logged in from there.
+    Operator,
     /// The never list of the policy.
     Never,
     /// A jail trusts it to say for whom it asks.
@@ -34,6 +36,7 @@ impl Why {
             Self::Gateway => "a gateway of this host",
             Self::Resolver => "a name server of this host",
             Self::Caller => "where your own SSH session comes from",
+            Self::Operator => "where somebody is logged in from",
             Self::Never => "on the never list",
             Self::Proxy => "a trusted proxy",
             Self::Special(what) => what,
@@ -47,6 +50,9 @@ impl Why {
             }
             Self::Caller => {
                 "give the command from the console of this host, or from another address"
+            }
+            Self::Operator => {
+                "end that session first, or add --force, which shuts its operator out"
             }
             Self::Proxy => "`proxies` of the jails name it",
             Self::Never => {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::term::Term;
+use super::{rails::Breadth, term::Term};
 
 /// How many bans there may be, by the table that holds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,14 @@ pub struct Capacity {
     pub ipv6: u32,
     /// All other prefixes.
     pub cidrs: u32,
+}
+
+impl Capacity {
+    /// Of all tables together.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        u64::from(self.ipv4) + u64::from(self.ipv6) + u64::from(self.cidrs)
+    }
 }
 
 impl Default for Capacity {
@@ -41,4 +49,6 @@ pub struct Feed {
     pub name: String,
     /// The file.
     pub file: PathBuf,
+    /// How much of the world it may name.
+    pub breadth: Breadth,
 }

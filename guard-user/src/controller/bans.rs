@@ -17,17 +17,16 @@ use guard_common::abi::ban::Sizes;
 use super::{Consent, Controller};
 use crate::{
     bans::{
-        Complaint, Prefix, Target, Term,
+        Breadth, Complaint, Prefix, Target, Term,
         store::{Added, Now, Origin, Record},
         table::Memory as _,
-        target::refuse_wide,
     },
     dataplane::{clock, pins},
     failure::{Exit, Failure},
     host::clock as host_clock,
 };
 
-pub(super) use frame::Frame;
+pub(super) use frame::{Frame, Logins};
 pub use import::Imported;
 pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
 pub(super) use session::Session;
@@ -76,6 +75,15 @@ pub struct Lifting {
     pub warnings: Vec<String>,
     /// Nothing was done.
     pub dry_run: bool,
+}
+
+/// How much a command may ban.
+fn breadth(consent: Consent) -> Breadth {
+    if consent.force {
+        Breadth::Any
+    } else {
+        Breadth::Usual
+    }
 }
 
 impl Controller {
@@ -131,14 +139,14 @@ impl Controller {
         reason: &str,
         consent: Consent,
     ) -> Result<Banning, Failure> {
-        let frame = self.ban_frame()?;
+        let frame = self.ban_frame(Logins::of(consent))?;
         let mut warnings = frame.warnings;
         let mut prefixes = Vec::new();
         for text in sources {
             let target = Target::parse(text).map_err(Complaint::failure)?;
-            if !consent.force {
-                refuse_wide(target.prefix).map_err(Complaint::failure)?;
-            }
+            breadth(consent)
+                .check(target.prefix)
+                .map_err(Complaint::failure)?;
             let allowed = frame.protected.check(&target);
             let allowed = allowed.map_err(Complaint::failure)?;
             let is_narrowed = allowed.prefix != target.prefix;

@@ -151,9 +151,8 @@ mod tests {
             index,
             is_ethernet: true,
             mtu: 1500,
-            received: 0,
             hardware: hardware.map(str::to_owned),
-            xdp: None,
+            ..Interface::default()
         }
     }
 

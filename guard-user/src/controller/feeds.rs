@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{
     Controller,
-    bans::{Frame, Session},
+    bans::{Frame, Logins, Session},
     texts::stage_failure,
 };
 use crate::{
     bans::{
-        Prefix, Term,
+        Breadth, Lines, Prefix, Term,
         feed::{self, FeedError, FeedStatus, Fingerprint},
         settings::Feed,
         store::Origin,
@@ -65,7 +65,17 @@ impl Controller {
         if gone.is_empty() && due.is_empty() {
             return Ok(Vec::new());
         }
-        let frame = self.ban_frame()?;
+        let frame = self.ban_frame(Logins::Protected)?;
+        // Files are read before others have to wait: a large one takes seconds.
+        let most = frame.settings.capacity.total();
+        let read: Vec<(&Feed, Option<Fingerprint>, Result<Lines, String>)> = due
+            .into_iter()
+            .map(|feed| {
+                // Of before it is read: a change meanwhile is seen the next time.
+                let fingerprint = Fingerprint::of(&feed.file).ok();
+                (feed, fingerprint, feed::read(&feed.file, most))
+            })
+            .collect();
         let mut session = self.ban_session()?;
         let mut told = Vec::new();
         for gone in gone {
@@ -80,13 +90,11 @@ impl Controller {
         }
         let mut statuses: Vec<FeedStatus> =
             feeds.iter().map(|feed| status_of(feed, &known)).collect();
-        for feed in due {
+        for (feed, fingerprint, lines) in read {
             let Some(status) = statuses.iter_mut().find(|status| status.name == feed.name) else {
                 continue;
             };
-            // Of before it is read: a change meanwhile is seen the next time.
-            let fingerprint = Fingerprint::of(&feed.file).ok();
-            if let Err(failure) = session.swap(self, &frame, status) {
+            if let Err(failure) = session.swap(self, &frame, feed.breadth, lines, status) {
                 status.kept_because = Some(failure.message);
             }
             status.fingerprint = fingerprint;
@@ -138,27 +146,22 @@ impl Session {
         &mut self,
         controller: &Controller,
         frame: &Frame,
+        breadth: Breadth,
+        lines: Result<Lines, String>,
         status: &mut FeedStatus,
     ) -> Result<(), Failure> {
         let origin = Origin::Feed(status.name.clone());
         let old = self.named_by(&origin)?;
-        let mut lines = match feed::read(&status.file, old.len() as u64) {
-            Ok(lines) => lines,
+        let believed = lines.and_then(|lines| feed::believe(lines, old.len() as u64));
+        let named = believed.and_then(|lines| permitted(lines, frame, breadth));
+        let (lines, new) = match named {
+            Ok(named) => named,
             Err(why) => {
                 status.kept_because = Some(why);
                 status.entries = old.len() as u64;
                 return Ok(());
             }
         };
-        let mut new = BTreeSet::new();
-        for entry in std::mem::take(&mut lines.entries) {
-            match frame.protected.check(&entry.target) {
-                Ok(allowed) => {
-                    new.insert(allowed.prefix);
-                }
-                Err(complaint) => lines.refuse(entry.line, complaint.message),
-            }
-        }
         let added: Vec<(Prefix, Term, &str)> = new
             .difference(&old)
             .map(|prefix| (*prefix, Term::Permanent, ""))
@@ -187,16 +190,44 @@ impl Session {
     }
 }
 
+/// The networks of a file that may be banned; the others become wrong lines.
+fn permitted(
+    mut lines: Lines,
+    frame: &Frame,
+    breadth: Breadth,
+) -> Result<(Lines, BTreeSet<Prefix>), String> {
+    let mut new = BTreeSet::new();
+    for entry in std::mem::take(&mut lines.entries) {
+        let allowed = frame.protected.check(&entry.target);
+        match allowed.and_then(|allowed| breadth.check(allowed.prefix).map(|()| allowed)) {
+            Ok(allowed) => {
+                new.insert(allowed.prefix);
+            }
+            Err(complaint) => lines.refuse(entry.line, complaint.message),
+        }
+    }
+    breadth
+        .check_all(new.iter().copied())
+        .map_err(|why| format!("{why} (`wide = true` below [[feed]] takes it all the same)"))?;
+    Ok((lines, new))
+}
+
 fn status_of(feed: &Feed, known: &[FeedStatus]) -> FeedStatus {
     let same = |status: &&FeedStatus| status.name == feed.name;
     match known.iter().find(same) {
-        Some(status) if status.file == feed.file => status.clone(),
-        // The networks of before stay until the other file was read.
+        Some(status) if status.file == feed.file && status.breadth == feed.breadth => {
+            status.clone()
+        }
+        // The networks of before stay until the file was read anew.
         Some(status) => FeedStatus {
             file: feed.file.clone(),
+            breadth: feed.breadth,
             fingerprint: None,
             ..status.clone()
         },
-        None => FeedStatus::new(&feed.name, Path::new(&feed.file)),
+        None => FeedStatus {
+            breadth: feed.breadth,
+            ..FeedStatus::new(&feed.name, Path::new(&feed.file))
+        },
     }
 }

@@ -48,6 +48,7 @@ struct Facts {
     /// Name, index and MTU.
     interfaces: BTreeSet<(String, u32, u32)>,
     addresses: BTreeSet<(IpAddr, u32)>,
+    on_loopback: BTreeSet<IpAddr>,
 }
 
 impl Facts {
@@ -58,6 +59,7 @@ impl Facts {
                 .map(|i| (i.name.clone(), i.index, i.mtu))
                 .collect(),
             addresses: network.addresses.iter().copied().collect(),
+            on_loopback: network.on_loopback.iter().copied().collect(),
         }
     }
 }

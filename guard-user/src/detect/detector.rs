@@ -258,8 +258,7 @@ impl<L: Listener> Detector<L> {
             self.due.own_ms = now_ms + SAVE_MS;
             if let Ok(network) = self.controller.network() {
                 for running in &mut self.running {
-                    let own = network.addresses.iter().map(|(address, _)| *address);
-                    running.jail.set_own(own);
+                    running.jail.set_own(network.own());
                 }
             }
         }

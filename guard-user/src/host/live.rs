@@ -40,7 +40,7 @@ impl Live {
     /// # Errors
     /// When the connection table cannot be read.
     pub fn read(network: &Network) -> io::Result<Self> {
-        let own: BTreeSet<_> = network.addresses.iter().map(|(ip, _)| *ip).collect();
+        let own: BTreeSet<_> = network.own().collect();
         let is_own = |address: &SocketAddr| own.contains(&address.ip());
         let mut flows: BTreeSet<LiveFlow> = conntrack::tracked()?
             .iter()

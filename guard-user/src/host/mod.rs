@@ -4,16 +4,22 @@
 pub mod clock;
 pub mod conntrack;
 pub mod containers;
+mod dump;
 pub mod essential;
 pub mod filters;
+pub mod link_kind;
 pub mod listeners;
 pub mod live;
+mod logins;
 pub mod mtu;
 pub mod neighbours;
 pub mod network;
+mod routes;
 pub mod sessions;
+mod sock_diag;
 pub mod sockets;
 pub mod syn_cookies;
+mod units;
 pub mod watch;
 
 pub use live::{Live, LiveFlow};

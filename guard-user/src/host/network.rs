@@ -3,13 +3,17 @@
 use std::{collections::BTreeSet, io, net::IpAddr};
 
 use futures_util::TryStreamExt as _;
+use ipnetwork::IpNetwork;
 use netlink_packet_route::{
-    address::AddressAttribute,
-    link::{LinkAttribute, LinkLayerType, LinkMessage, LinkXdp, XdpAttached},
-    route::{RouteAttribute, RouteMessage},
+    address::{AddressAttribute, AddressMessage},
+    link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage, LinkXdp, XdpAttached},
 };
-use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
+use rtnetlink::{Handle, new_connection};
 
+use super::{
+    link_kind::LinkKind,
+    routes::{self, MAIN},
+};
 use crate::ruleset::compile::{Host, Jiffy};
 
 /// How an XDP program sits on an interface.
@@ -45,7 +49,7 @@ pub struct XdpAttachment {
 }
 
 /// A network interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
     /// Name.
     pub name: String,
@@ -62,6 +66,14 @@ pub struct Interface {
     pub hardware: Option<String>,
     /// The XDP program on it.
     pub xdp: Option<XdpAttachment>,
+    /// What it is.
+    pub kind: LinkKind,
+    /// Is it switched on?
+    pub is_up: bool,
+    /// The bridge, bond or routing domain that it is part of.
+    pub controller: Option<u32>,
+    /// The interface whose frames it shares; only of [`LinkKind::Upon`].
+    pub below: Option<u32>,
 }
 
 impl Interface {
@@ -79,8 +91,14 @@ pub struct Network {
     pub interfaces: Vec<Interface>,
     /// Addresses of all interfaces but loopback, with the interface's index.
     pub addresses: Vec<(IpAddr, u32)>,
+    /// Addresses of the loopback interface by which others may know this host.
+    pub on_loopback: Vec<IpAddr>,
+    /// Networks whose hosts are reached without a router, with the interface's index.
+    pub on_link: Vec<(IpNetwork, u32)>,
     /// Indices of the interfaces that carry default routes.
     pub default_routes: BTreeSet<u32>,
+    /// The same of every table that a rule of routing uses, and routes to a large part of the world.
+    pub routed: BTreeSet<u32>,
 }
 
 impl Network {
@@ -127,6 +145,46 @@ impl Network {
             .find(|interface| interface.index == index)
     }
 
+    /// Every address of this host by which others may know it.
+    pub fn own(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let others = self.addresses.iter().map(|(ip, _)| *ip);
+        others.chain(self.on_loopback.iter().copied())
+    }
+
+    /// An interface and those whose frames become its own: ports of a bridge, cards of a bond, what a VLAN is on.
+    #[must_use]
+    pub fn stack(&self, index: u32) -> BTreeSet<u32> {
+        let mut stack = BTreeSet::from([index]);
+        let mut left = vec![index];
+        while let Some(index) = left.pop() {
+            let beneath = self.beneath(index);
+            left.extend(beneath.into_iter().filter(|index| stack.insert(*index)));
+        }
+        stack
+    }
+
+    /// The interfaces directly beneath one.
+    #[must_use]
+    pub fn beneath(&self, index: u32) -> Vec<u32> {
+        let Some(interface) = self.by_index(index) else {
+            return Vec::new();
+        };
+        let ports = || {
+            let parts = self.interfaces.iter();
+            let parts = parts.filter(move |part| part.controller == Some(index));
+            parts.map(|part| part.index)
+        };
+        match interface.kind {
+            LinkKind::Bridge | LinkKind::Bond | LinkKind::Vrf => ports().collect(),
+            LinkKind::Upon => interface.below.into_iter().collect(),
+            LinkKind::Card
+            | LinkKind::Veth
+            | LinkKind::Tap
+            | LinkKind::Tunnel
+            | LinkKind::Dummy => Vec::new(),
+        }
+    }
+
     /// What the policy compiler must know.
     #[must_use]
     pub fn host(&self) -> Host {
@@ -136,7 +194,7 @@ impl Network {
                 .iter()
                 .map(|interface| (interface.name.clone(), interface.index))
                 .collect(),
-            own: self.addresses.iter().map(|(ip, _)| *ip).collect(),
+            own: self.own().collect(),
             jiffy: Jiffy(super::clock::jiffy_ns()),
         }
     }
@@ -174,41 +232,43 @@ async fn read(handle: &Handle, routes: Routes) -> Result<Network, rtnetlink::Err
 
     let mut addresses = handle.address().get().execute();
     while let Some(message) = addresses.try_next().await? {
-        if loopback.contains(&message.header.index) {
+        let Some((own, on_link)) = address(&message) else {
             continue;
+        };
+        let index = message.header.index;
+        if !loopback.contains(&index) {
+            network.addresses.push((own, index));
+            network.on_link.extend(on_link.map(|net| (net, index)));
+        } else if !own.is_loopback() {
+            network.on_loopback.push(own);
         }
-        // IFA_LOCAL is ours; on point-to-point links IFA_ADDRESS is the other end.
-        let local = message.attributes.iter().find_map(|attribute| {
-            if let AddressAttribute::Local(ip) = attribute {
-                Some(*ip)
-            } else {
-                None
-            }
-        });
-        let address = message.attributes.iter().find_map(|attribute| {
-            if let AddressAttribute::Address(ip) = attribute {
-                Some(*ip)
-            } else {
-                None
-            }
-        });
-        network
-            .addresses
-            .extend(local.or(address).map(|ip| (ip, message.header.index)));
     }
 
     if routes == Routes::Leave {
         return Ok(network);
     }
-    let v4 = RouteMessageBuilder::<std::net::Ipv4Addr>::new().build();
-    let v6 = RouteMessageBuilder::<std::net::Ipv6Addr>::new().build();
-    for query in [v4, v6] {
-        let mut routes = handle.route().get(query).execute();
-        while let Some(route) = routes.try_next().await? {
-            network.default_routes.extend(default_route(&route));
+    for way in routes::wide(handle).await? {
+        if way.table == MAIN && way.prefix_length == 0 {
+            network.default_routes.insert(way.interface);
         }
+        network.routed.insert(way.interface);
     }
     Ok(network)
+}
+
+/// An address of this host, and the network that it makes known.
+fn address(message: &AddressMessage) -> Option<(IpAddr, Option<IpNetwork>)> {
+    let (mut local, mut other) = (None, None);
+    for attribute in &message.attributes {
+        if let AddressAttribute::Local(ip) = attribute {
+            local = Some(*ip);
+        } else if let AddressAttribute::Address(ip) = attribute {
+            other = Some(*ip);
+        }
+    }
+    // IFA_LOCAL is ours; on point-to-point links IFA_ADDRESS is the other end.
+    let on_link = other.and_then(|ip| IpNetwork::new(ip, message.header.prefix_len).ok());
+    Some((local.or(other)?, on_link))
 }
 
 fn interface(message: &LinkMessage) -> Interface {
@@ -220,6 +280,10 @@ fn interface(message: &LinkMessage) -> Interface {
         received: 0,
         hardware: None,
         xdp: None,
+        kind: LinkKind::of(&message.attributes),
+        is_up: message.header.flags.contains(LinkFlags::Up),
+        controller: None,
+        below: None,
     };
     for attribute in &message.attributes {
         if let LinkAttribute::IfName(name) = attribute {
@@ -233,6 +297,11 @@ fn interface(message: &LinkMessage) -> Interface {
             interface.hardware = Some(digits.join(":"));
         } else if let LinkAttribute::Xdp(parts) = attribute {
             interface.xdp = attachment(parts);
+        } else if let LinkAttribute::Controller(index) = attribute {
+            interface.controller = Some(*index);
+        } else if let LinkAttribute::Link(index) = attribute {
+            // Of a tunnel it is where the outer packets go, of a virtual cable the other end.
+            interface.below = (interface.kind == LinkKind::Upon).then_some(*index);
         }
     }
     interface
@@ -265,26 +334,4 @@ fn mode_of(attached: &XdpAttached) -> Option<XdpMode> {
         XdpAttached::Hardware => Some(XdpMode::Offloaded),
         _ => None,
     }
-}
-
-/// Indices of the interfaces that a default route leaves by.
-fn default_route(route: &RouteMessage) -> Vec<u32> {
-    // The kernel's main table; others serve policy routing.
-    const MAIN: u8 = 254;
-    const UNICAST: u8 = 1;
-    let is_default = route.header.destination_prefix_length == 0
-        && route.header.table == MAIN
-        && u8::from(route.header.kind) == UNICAST;
-    if !is_default {
-        return Vec::new();
-    }
-    let mut indices = Vec::new();
-    for attribute in &route.attributes {
-        if let RouteAttribute::Oif(index) = attribute {
-            indices.push(*index);
-        } else if let RouteAttribute::MultiPath(hops) = attribute {
-            indices.extend(hops.iter().map(|hop| hop.interface_index));
-        }
-    }
-    indices
 }

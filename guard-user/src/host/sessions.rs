@@ -8,12 +8,14 @@ use std::{
     path::PathBuf,
 };
 
-use procfs::{
-    net::{TcpNetEntry, TcpState},
-    process::{FDTarget, Process, all_processes},
-};
+use procfs::process::{FDTarget, Process, all_processes};
 
-use super::sockets::{self, plain};
+use super::{
+    logins,
+    sock_diag::{self, TcpSocket},
+    sockets::plain,
+    units::{self, Serves},
+};
 
 /// A TCP session of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +24,17 @@ pub struct Session {
     pub remote: SocketAddr,
     /// Where he arrives.
     pub local: SocketAddr,
+    /// How sure it is that it is an operator's.
+    pub evidence: Evidence,
+}
+
+/// How a session was found to be an operator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Evidence {
+    /// A server of logins has it, or this command came by it.
+    Server,
+    /// Root serves it, and this process may not see which program that is.
+    Unidentified,
 }
 
 /// Programs that serve remote logins.
@@ -32,36 +45,59 @@ const MOST_ANCESTORS: usize = 64;
 const INIT: i32 = 1;
 /// Where they listen when nobody can be asked.
 const SSH_PORT: u16 = 22;
+/// With this capability no process hides what it holds.
+const CAP_SYS_PTRACE: u32 = 19;
 
 /// Every established session of an SSH server in this network namespace, the one that a process above
 /// this command serves, and the one that this command was started from. `sudo` drops
-/// `SSH_CONNECTION` and tmux hides the ancestors, so the kernel's tables are what counts.
+/// `SSH_CONNECTION` and tmux hides the ancestors, so the kernel's tables are what counts. Who may not look into
+/// other processes takes every session of root's servers for one, unless their unit of systemd says that they
+/// serve something else.
 #[must_use]
 pub fn operators() -> BTreeSet<Session> {
-    let entries = sockets::tcp();
+    let sockets = sock_diag::tcp();
     let servers = server_inodes();
-    let above = served_by(&sockets_above(), &entries);
-    let mut ports: BTreeSet<u16> = listening(&entries)
-        .filter(|entry| servers.contains(&entry.inode) || port_of(entry) == SSH_PORT)
+    let above = served_by(&sockets_above(), &sockets);
+    let from_environment = from_environment();
+    let mut ports: BTreeSet<u16> = listening(&sockets)
+        .filter(|socket| servers.contains(&socket.inode) || port_of(socket) == SSH_PORT)
         .map(port_of)
         .collect();
-    let mut sessions: BTreeSet<Session> = from_environment().into_iter().collect();
-    ports.extend(sessions.iter().map(|session| session.local.port()));
-    let established = entries
-        .iter()
-        .filter(|entry| entry.state == TcpState::Established)
-        .filter(|entry| {
-            above.contains(&entry.inode)
-                || servers.contains(&entry.inode)
-                || ports.contains(&port_of(entry))
-        })
-        .map(|entry| Session {
-            remote: plain(entry.remote_address),
-            local: plain(entry.local_address),
+    ports.extend(from_environment.iter().map(|session| session.local.port()));
+    let mut unidentified = BTreeSet::new();
+    if !sees_all_processes() {
+        for listener in listening(&sockets) {
+            match units::serves(listener.uid, listener.cgroup) {
+                Serves::Logins => ports.insert(port_of(listener)),
+                Serves::Unknown => unidentified.insert(port_of(listener)),
+                Serves::Others => continue,
+            };
+        }
+    }
+    let evidence = |socket: &TcpSocket| {
+        let is_known = above.contains(&socket.inode)
+            || servers.contains(&socket.inode)
+            || ports.contains(&port_of(socket));
+        let is_possible = unidentified.contains(&port_of(socket));
+        match (is_known, is_possible) {
+            (true, _) => Some(Evidence::Server),
+            (false, true) => Some(Evidence::Unidentified),
+            (false, false) => None,
+        }
+    };
+    let established = sockets.iter().filter(|socket| !socket.is_listener);
+    let mut sessions: BTreeSet<Session> = established
+        .filter_map(|socket| {
+            Some(Session {
+                remote: socket.remote,
+                local: socket.local,
+                evidence: evidence(socket)?,
+            })
         })
         // A login from this host to itself does not pass the network card.
-        .filter(|session| session.remote.ip() != session.local.ip());
-    sessions.extend(established);
+        .filter(|session| session.remote.ip() != session.local.ip())
+        .collect();
+    sessions.extend(from_environment);
     sessions.retain(|session| !session.remote.ip().is_loopback());
     sessions
 }
@@ -79,15 +115,46 @@ pub fn callers() -> BTreeSet<IpAddr> {
         // The tables of all sockets are long to read, and none of them would be one of theirs.
         return callers;
     }
-    let entries = sockets::tcp();
-    let above = served_by(&above, &entries);
-    let served = entries
+    let sockets = sock_diag::tcp();
+    let above = served_by(&above, &sockets);
+    let served = sockets
         .iter()
-        .filter(|entry| above.contains(&entry.inode))
-        .filter(|entry| entry.state == TcpState::Established)
-        .map(|entry| plain(entry.remote_address).ip());
+        .filter(|socket| above.contains(&socket.inode) && !socket.is_listener)
+        .map(|socket| socket.remote.ip());
     callers.extend(served);
     callers
+}
+
+/// From where somebody is logged in. Who has not proven yet who he is, as every guesser of passwords, does not
+/// count.
+#[must_use]
+pub fn logged_in() -> BTreeSet<IpAddr> {
+    let mut addresses = logins::recorded().unwrap_or_default();
+    if !sees_all_processes() {
+        if logins::recorded().is_none() {
+            // Nothing says who is past the question for a password.
+            addresses.extend(operators().iter().map(|session| session.remote.ip()));
+        }
+        return addresses;
+    }
+    let authenticated = authenticated_inodes();
+    if authenticated.is_empty() {
+        return addresses;
+    }
+    let sockets = sock_diag::tcp();
+    let sessions = sockets
+        .iter()
+        .filter(|socket| !socket.is_listener && authenticated.contains(&socket.inode))
+        .map(|socket| socket.remote.ip())
+        .filter(|ip| !ip.is_loopback());
+    addresses.extend(sessions);
+    addresses
+}
+
+/// May this process see which sockets every other one holds?
+fn sees_all_processes() -> bool {
+    let status = Process::myself().and_then(|process| process.status());
+    status.is_ok_and(|status| status.capeff >> CAP_SYS_PTRACE & 1 == 1)
 }
 
 /// Inodes of the sockets of each process above this one that has any.
@@ -101,27 +168,26 @@ fn sockets_above() -> Vec<BTreeSet<u64>> {
 
 /// Those of these processes' sockets that serve one session each: accepted on a port where somebody
 /// else listens. Who listens himself serves many, and who listens nowhere went out.
-fn served_by(above: &[BTreeSet<u64>], entries: &[TcpNetEntry]) -> BTreeSet<u64> {
+fn served_by(above: &[BTreeSet<u64>], sockets: &[TcpSocket]) -> BTreeSet<u64> {
     let mut served = BTreeSet::new();
     for held in above {
-        let accepted = entries.iter().filter(|entry| {
-            let mut listeners = listening(entries).filter(|other| port_of(other) == port_of(entry));
+        let accepted = sockets.iter().filter(|socket| {
+            let mut listeners =
+                listening(sockets).filter(|other| port_of(other) == port_of(socket));
             let is_server = listeners.clone().any(|other| held.contains(&other.inode));
-            held.contains(&entry.inode) && listeners.next().is_some() && !is_server
+            held.contains(&socket.inode) && listeners.next().is_some() && !is_server
         });
-        served.extend(accepted.map(|entry| entry.inode));
+        served.extend(accepted.map(|socket| socket.inode));
     }
     served
 }
 
-fn listening(entries: &[TcpNetEntry]) -> impl Iterator<Item = &TcpNetEntry> + Clone {
-    entries
-        .iter()
-        .filter(|entry| entry.state == TcpState::Listen)
+fn listening(sockets: &[TcpSocket]) -> impl Iterator<Item = &TcpSocket> + Clone {
+    sockets.iter().filter(|socket| socket.is_listener)
 }
 
-fn port_of(entry: &TcpNetEntry) -> u16 {
-    entry.local_address.port()
+fn port_of(socket: &TcpSocket) -> u16 {
+    socket.local.port()
 }
 
 /// Did this command come by SSH into this network namespace? `SSH_CONNECTION` says so, or a process
@@ -173,6 +239,24 @@ fn server_inodes() -> BTreeSet<u64> {
         .collect()
 }
 
+/// Inodes of the sockets of those SSH servers' processes whose user has proven who he is.
+fn authenticated_inodes() -> BTreeSet<u64> {
+    let Ok(processes) = all_processes() else {
+        return BTreeSet::new();
+    };
+    let (mut after, mut before) = (BTreeSet::new(), BTreeSet::new());
+    for process in processes.flatten().filter(serves_logins) {
+        let title = process.cmdline().unwrap_or_default().join(" ");
+        let inodes = socket_inodes(&process);
+        match logins::stage(&title) {
+            logins::Stage::Before => before.extend(inodes),
+            logins::Stage::After => after.extend(inodes),
+        }
+    }
+    // Until the user has proven it, a second process without rights has the socket as well.
+    &after - &before
+}
+
 /// Inodes of the sockets that a process holds.
 fn socket_inodes(process: &Process) -> Vec<u64> {
     process
@@ -205,6 +289,7 @@ fn parse_connection(text: &str) -> Option<Session> {
     Some(Session {
         remote: address()?,
         local: address()?,
+        evidence: Evidence::Server,
     })
 }
 

@@ -66,11 +66,15 @@ fn heard_by(
     with
 }
 
+/// Where it listens unless told otherwise.
+const SSH: u16 = 22;
+
 /// OpenSSH's server on port 22, which lets root in by a key that [`Sshd::client`] has.
 #[derive(Debug)]
 pub struct Sshd {
     server: Background,
     folder: Folder,
+    port: u16,
 }
 
 impl Sshd {
@@ -80,7 +84,16 @@ impl Sshd {
     /// When it does not start.
     #[must_use]
     pub fn start(namespace: &Namespace) -> Self {
-        Self::with(namespace, None)
+        Self::with(namespace, None, SSH)
+    }
+
+    /// The same on another port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn on_port(namespace: &Namespace, port: u16) -> Self {
+        Self::with(namespace, None, port)
     }
 
     /// The same with a log that somebody else writes, and with a question for a password that is never right.
@@ -89,10 +102,10 @@ impl Sshd {
     /// When it does not start.
     #[must_use]
     pub fn logging(namespace: &Namespace, syslog: &dyn LogDaemon) -> Self {
-        Self::with(namespace, Some(syslog))
+        Self::with(namespace, Some(syslog), SSH)
     }
 
-    fn with(namespace: &Namespace, syslog: Option<&dyn LogDaemon>) -> Self {
+    fn with(namespace: &Namespace, syslog: Option<&dyn LogDaemon>, port: u16) -> Self {
         let folder = Folder::new();
         for key in ["host", "user"] {
             let mut keygen = Command::new("ssh-keygen");
@@ -105,7 +118,7 @@ impl Sshd {
         let configuration = folder.write(
             "sshd_config",
             &format!(
-                "Port 22\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nPidFile none\n\
+                "Port {port}\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nPidFile none\n\
                  PermitRootLogin yes\nPasswordAuthentication {}\nKbdInteractiveAuthentication no\n\
                  StrictModes no\nUsePAM no\nUseDNS no\nPermitUserRC no\nPrintLastLog no\n\
                  MaxStartups 200\n",
@@ -127,7 +140,11 @@ impl Sshd {
             let said = syslog.map_or_else(|| server.said(), LogDaemon::said);
             said.contains("Server listening on 0.0.0.0")
         });
-        Self { server, folder }
+        Self {
+            server,
+            folder,
+            port,
+        }
     }
 
     /// Tries to log in with a password, which is wrong.
@@ -176,7 +193,7 @@ impl Sshd {
     #[must_use]
     pub fn client(&self, from: &Namespace, to: IpAddr) -> Command {
         let mut ssh = from.command("ssh");
-        ssh.args(["-F", "none", "-T", "-i"])
+        ssh.args(["-F", "none", "-T", "-p", &self.port.to_string(), "-i"])
             .arg(self.folder.join("user"));
         for option in [
             "BatchMode=yes",

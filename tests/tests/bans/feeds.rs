@@ -102,6 +102,58 @@ fn a_broken_feed_keeps_what_was_there_and_says_so() {
     assert_eq!(status(&scene)["current"], true);
 }
 
+/// What `bans import` refuses unasked, a feed does not take either.
+#[test]
+fn a_feed_shuts_out_no_large_part_of_the_world_unless_the_policy_says_so() {
+    let Some(scene) = scene("203.0.113.66\n11.0.0.0/8\n2a00::/20\n") else {
+        return;
+    };
+    let ran = scene.guardctl(&["feeds", "reload"]).ok();
+    let _ = ran.says("drop.txt:2: 11.0.0.0/8 is wider than /16");
+    assert_eq!(scene.sources(), ["203.0.113.66"]);
+
+    // Many narrow ones come to the same.
+    let networks = |count: u32| -> String {
+        let network = |n: u32| format!("{}.{}.0.0/16\n", 11 + n / 256, n % 256);
+        (0..count).map(network).collect()
+    };
+    write(&scene, &networks(4097));
+    let ran = scene.guardctl(&["feeds", "reload"]).exit(8);
+    let _ = ran.says("6.3 % of all IPv4 addresses, more than one in 16");
+    assert_eq!(scene.sources(), ["203.0.113.66"]);
+    let (code, said) = scene.guardctl_reads(&["bans", "import", "-"], &networks(4097));
+    assert!(code == Some(7) && said.contains("--force"), "{said}");
+
+    let wide = format!("{}wide = true\n", scene.guard.policy());
+    scene.guard.write_policy(&wide);
+    let _ = scene.guardctl(&["reload"]).ok();
+    assert_eq!(scene.sources().len(), 4097);
+    write(&scene, "11.0.0.0/8\n");
+    let _ = scene.guardctl(&["feeds", "reload"]).ok();
+    assert_eq!(scene.sources(), ["11.0.0.0/8"]);
+}
+
+/// The lines behind the last that fits are not read, and nothing is changed.
+#[test]
+fn a_feed_that_does_not_fit_is_read_no_further_than_that() {
+    let policy = "[bans]\nipv4 = 100\nipv6 = 100\ncidrs = 100\n";
+    let Some(scene) = scene("203.0.113.66\n") else {
+        return;
+    };
+    scene
+        .guard
+        .write_policy(&format!("{}\n{policy}", scene.guard.policy()));
+    let _ = scene.guardctl(&["reload"]).ok();
+    let _ = scene.guardctl(&["feeds", "reload"]).ok();
+    let lines: String = (0..300_000u32)
+        .map(|n| format!("11.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255))
+        .collect();
+    write(&scene, &lines);
+    let ran = scene.guardctl(&["feeds", "reload"]).exit(8);
+    let _ = ran.says("more than 300 networks");
+    assert_eq!(scene.sources(), ["203.0.113.66"]);
+}
+
 #[test]
 fn the_daemon_reads_a_feed_again_when_it_changes() {
     let Some(scene) = scene("198.18.0.1\n") else {

@@ -5,6 +5,7 @@ mod copy;
 mod feeds;
 mod force;
 mod import;
+mod operators;
 mod protected;
 mod scale;
 mod scene;

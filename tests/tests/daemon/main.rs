@@ -2,6 +2,7 @@
 //! commands know within seconds.
 
 mod death;
+mod lockout;
 mod protocol;
 mod scene;
 mod signals;

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    net::{TcpListener, TcpStream},
+    net::{IpAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
     process::{Command, Stdio},
     time::Duration,
@@ -197,6 +197,65 @@ fn a_session_that_a_process_above_serves_counts_whatever_its_name() {
         let cause = format!("you could not log in again from {}: ", from.ip());
         assert!(told.contains(&cause), "{told}");
     }
+}
+
+/// The server's second card, which guard is not on, and an address on its loopback interface; the friend reaches
+/// both by the first card.
+fn add_other_addresses(scene: &Scene) -> [IpAddr; 2] {
+    let srv = &scene.lab.srv;
+    srv.ip_batch(
+        "link add eth1 type veth peer name eth1-other\n\
+         addr add 10.77.0.1/24 dev eth1\n\
+         link set eth1 up\n\
+         link set eth1-other up\n\
+         addr add 192.0.2.77/32 dev lo\n",
+    );
+    scene.lab.wan.ip("route add 10.77.0.0/24 via 192.0.2.1");
+    ["192.0.2.77", "10.77.0.1"].map(|text| text.parse().expect("an address"))
+}
+
+#[test]
+fn a_session_to_an_address_that_the_guarded_interface_does_not_have_counts() {
+    if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let addresses = add_other_addresses(&scene);
+    let sshd = Sshd::start(&scene.lab.srv);
+    drop(scene.guard.guardctl(&["allow", "22/tcp"]).ok());
+    drop(scene.guard.guardctl(&ENABLE).ok());
+    for address in addresses {
+        let mut session = sshd.session(&scene.lab.friend, address);
+        let cause = format!("(session 198.51.100.10:");
+
+        let words = ["delete", "allow", "22/tcp"];
+        scene.refuses(&[], &words, 7, &cause, "--force");
+
+        assert!(session.answers(), "{address}");
+    }
+}
+
+#[test]
+fn a_session_that_surely_comes_by_another_card_holds_nothing_up() {
+    if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let scene = Scene::new();
+    let srv = &scene.lab.srv;
+    let friend = &scene.lab.friend;
+    srv.ip_batch(&format!(
+        "link add eth1 type veth peer name eth1 netns {}\n\
+         addr add 10.77.0.1/24 dev eth1\n\
+         link set eth1 up\n",
+        friend.name()
+    ));
+    friend.ip_batch("addr add 10.77.0.2/24 dev eth1\nlink set eth1 up\n");
+    let sshd = Sshd::start(srv);
+    let mut session = sshd.session(friend, "10.77.0.1".parse().expect("an address"));
+
+    drop(scene.guard.guardctl(&ENABLE).ok());
+
+    assert!(session.answers());
 }
 
 /// Runs `enable` with a terminal as its input, on which `answer` was typed; its exit code.

@@ -1,13 +1,15 @@
 //! Lists of what is to be banned: what can be is, in one change, and the rest is told line by line.
 
-use super::super::{Consent, Controller};
+use super::{
+    super::{Consent, Controller},
+    Logins,
+};
 use crate::{
     bans::{
         Lines, Prefix, Term,
         store::{Added, Origin},
-        target::refuse_wide,
     },
-    failure::Failure,
+    failure::{Exit, Failure},
 };
 
 /// What `bans import` did.
@@ -42,7 +44,7 @@ impl Controller {
         consent: Consent,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported, Failure> {
-        let frame = self.ban_frame()?;
+        let frame = self.ban_frame(Logins::of(consent))?;
         let mut warnings = frame.warnings;
         if lines.aggregated > 0 {
             warnings.push(format!(
@@ -56,15 +58,12 @@ impl Controller {
                 lines.unmapped
             ));
         }
+        let breadth = super::breadth(consent);
         let term = term.unwrap_or(frame.settings.default);
         let entries = std::mem::take(&mut lines.entries);
         let mut new: Vec<(Prefix, Term, &str)> = Vec::with_capacity(entries.len());
         for entry in &entries {
-            let wide = if consent.force {
-                Ok(())
-            } else {
-                refuse_wide(entry.target.prefix)
-            };
+            let wide = breadth.check(entry.target.prefix);
             match wide.and_then(|()| frame.protected.check(&entry.target)) {
                 Ok(allowed) => new.push((
                     allowed.prefix,
@@ -79,6 +78,11 @@ impl Controller {
         // In order of the store, the longest first; duplicates are one ban.
         new.sort_by(|(a, a_term, _), (b, b_term, _)| a.cmp(b).then(b_term.cmp(a_term)));
         new.dedup_by_key(|(prefix, ..)| *prefix);
+        let prefixes = new.iter().map(|(prefix, ..)| *prefix);
+        breadth.check_all(prefixes).map_err(|why| {
+            Failure::new(Exit::Refused, format!("the list is not taken: {why}"))
+                .help("add --force if that is what you want")
+        })?;
         let mut done = Imported {
             new: 0,
             longer: 0,

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, fs};
 
-use super::{Frame, Session};
+use super::{Frame, Logins, Session};
 use crate::{
     bans::{
-        Prefix, Store, Target, Term,
+        Breadth, Prefix, Store, Target, Term,
         protected::Why,
         store::{Added, Origin},
         target::Reading,
@@ -58,7 +58,7 @@ impl Controller {
         proxies: impl IntoIterator<Item = Prefix>,
     ) -> Result<JailFrame, Failure> {
         let proxies = proxies.into_iter().map(|prefix| (prefix, Why::Proxy));
-        Ok(JailFrame(self.ban_frame_with(proxies)?))
+        Ok(JailFrame(self.ban_frame_with(Logins::Ignored, proxies)?))
     }
 
     /// Bans what jails ask for, but for what is protected.
@@ -92,7 +92,10 @@ impl Controller {
                 address: Some(ban.address),
                 reading: Reading::Literal,
             };
-            outcomes.push(match frame.protected.check(&target) {
+            let allowed = Breadth::Usual
+                .check(target.prefix)
+                .and_then(|()| frame.protected.check(&target));
+            outcomes.push(match allowed {
                 Ok(allowed) => {
                     let prefixes = by_jail.entry(jail).or_default();
                     prefixes.push((index, allowed.prefix));

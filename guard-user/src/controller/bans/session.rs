@@ -147,6 +147,8 @@ impl Session {
             for (index, (prefix, term, reason)) in new.iter().enumerate() {
                 outcomes.push(change.add(*prefix, number, *term, reason)?);
                 if index % STEP == 0 {
+                    // What does not fit is not carried to its end while others wait.
+                    refuse_full(before, change.counts(), settings)?;
                     progress(index as u64 / 2);
                 }
             }

@@ -69,9 +69,7 @@ mod tests {
             index: 2,
             is_ethernet: true,
             mtu,
-            received: 0,
-            hardware: None,
-            xdp: None,
+            ..Interface::default()
         }
     }
 

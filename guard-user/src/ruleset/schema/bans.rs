@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Located, Reader, Value, keys};
 use crate::{
-    bans::{settings::Settings, term::Term},
+    bans::{rails::Breadth, settings::Settings, term::Term},
     ruleset::value::{self, BadValue, quoted},
 };
 
@@ -13,6 +13,7 @@ use crate::{
 pub(in crate::ruleset) struct FeedDraft {
     pub(in crate::ruleset) name: Located<String>,
     pub(in crate::ruleset) file: String,
+    pub(in crate::ruleset) breadth: Breadth,
 }
 
 /// Largest capacity of a table: 2^24 entries.
@@ -88,6 +89,7 @@ impl Reader<'_, '_> {
 
     fn feed(&mut self, table: &DeTable<'_>, whole: std::ops::Range<usize>) -> Option<FeedDraft> {
         let (mut name, mut file) = (None, None);
+        let mut breadth = Breadth::Usual;
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "name" => {
@@ -101,6 +103,17 @@ impl Reader<'_, '_> {
                     }
                 }
                 "file" => file = Some(self.string(value, "the name of a file")?.to_owned()),
+                "wide" => {
+                    let DeValue::Boolean(is_wide) = value.get_ref() else {
+                        self.wrong_type(value, "true or false");
+                        return None;
+                    };
+                    breadth = if *is_wide {
+                        Breadth::Any
+                    } else {
+                        Breadth::Usual
+                    };
+                }
                 unknown => {
                     self.error(key.span(), keys::unknown_in_feed(unknown));
                     return None;
@@ -108,7 +121,11 @@ impl Reader<'_, '_> {
             }
         }
         match (name, file.filter(|file| !file.is_empty())) {
-            (Some(name), Some(file)) => Some(FeedDraft { name, file }),
+            (Some(name), Some(file)) => Some(FeedDraft {
+                name,
+                file,
+                breadth,
+            }),
             (None, _) | (_, None) => {
                 let bad = BadValue::new("a feed has a name and a file");
                 let help = "write name = \"drop\" and file = \"feeds/drop.txt\"";

@@ -23,7 +23,7 @@ pub(super) const HEADED: [&str; 3] = ["bans", "feed", "limits"];
 /// Keys of `[bans]`.
 const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
-const FEED_KEYS: [&str; 2] = ["name", "file"];
+const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 9] = [
     "action", "port", "proto", "from", "to", "on", "rate", "burst", "comment",
@@ -156,7 +156,7 @@ pub(super) fn unknown_in_feed(key: &str) -> BadValue {
         return misplaced(key, "[[feed]]");
     }
     let near = near(key, &[("path", "file"), ("url", "file")], &FEED_KEYS);
-    unknown(key, near).help("a feed has name and file; something else fetches the file")
+    unknown(key, near).help("a feed has name, file and wide; something else fetches the file")
 }
 
 pub(super) fn unknown_in_set(key: &str) -> BadValue {

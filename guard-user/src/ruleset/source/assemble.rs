@@ -114,7 +114,12 @@ impl Reading<'_> {
         let mut feeds = Vec::<Feed>::new();
         for (file, draft) in drafts {
             let folder = file.parent().unwrap_or(Path::new(""));
-            for FeedDraft { name, file: path } in std::mem::take(&mut draft.feeds) {
+            for draft in std::mem::take(&mut draft.feeds) {
+                let FeedDraft {
+                    name,
+                    file: path,
+                    breadth,
+                } = draft;
                 if feeds.iter().any(|feed| feed.name == name.value) {
                     let bad = BadValue::new(format!("feed \"{}\" is defined twice", name.value))
                         .help("rename one of the two; feeds are shared by all files");
@@ -124,6 +129,7 @@ impl Reading<'_> {
                 feeds.push(Feed {
                     name: name.value,
                     file: folder.join(path),
+                    breadth,
                 });
             }
         }

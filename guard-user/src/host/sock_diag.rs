@@ -1,0 +1,184 @@
+//! TCP sockets of this network namespace as sock_diag tells them: beside the addresses, who made a socket and in
+//! which control group. It needs no capability, and hides nothing from a process that may not look into others.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use procfs::net::TcpState;
+
+use super::{
+    dump::dump,
+    sockets::{self, plain},
+};
+
+/// A TCP socket that listens, or has a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TcpSocket {
+    /// Does it listen? Otherwise its connection is established.
+    pub is_listener: bool,
+    /// Its end. IPv4 seen through an IPv6 socket is IPv4.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// Its number, by which a process holds it.
+    pub inode: u64,
+    /// The user who made it.
+    pub uid: u32,
+    /// Its control group in the unified hierarchy; one that was accepted has the listener's. `None` before Linux
+    /// 5.8.
+    pub cgroup: Option<u64>,
+}
+
+/// `SOCK_DIAG_BY_FAMILY`.
+const BY_FAMILY: u16 = 20;
+/// `INET_DIAG_CGROUP_ID`.
+const CGROUP_ID: u16 = 21;
+const ESTABLISHED: u8 = 1;
+const LISTEN: u8 = 10;
+/// `struct inet_diag_req_v2`.
+const REQUEST_BYTES: usize = 56;
+/// `struct inet_diag_msg`.
+const MESSAGE_BYTES: usize = 72;
+
+/// Listeners and established connections of both families, of the calling thread's network namespace. Where the
+/// kernel has no sock_diag, as procfs knows them; empty when neither can be read.
+#[must_use]
+pub(super) fn tcp() -> Vec<TcpSocket> {
+    let told = [libc::AF_INET, libc::AF_INET6].map(of_family);
+    if let [Ok(v4), Ok(v6)] = told {
+        return v4.into_iter().chain(v6).collect();
+    }
+    sockets::tcp()
+        .into_iter()
+        .filter(|entry| [TcpState::Listen, TcpState::Established].contains(&entry.state))
+        .map(|entry| TcpSocket {
+            is_listener: entry.state == TcpState::Listen,
+            local: plain(entry.local_address),
+            remote: plain(entry.remote_address),
+            inode: entry.inode,
+            uid: entry.uid,
+            cgroup: None,
+        })
+        .collect()
+}
+
+fn of_family(family: libc::c_int) -> io::Result<Vec<TcpSocket>> {
+    let mut request = [0; REQUEST_BYTES];
+    request[0] = u8::try_from(family).expect("a small number");
+    request[1] = u8::try_from(libc::IPPROTO_TCP).expect("a small number");
+    let states: u32 = 1 << ESTABLISHED | 1 << LISTEN;
+    request[4..8].copy_from_slice(&states.to_ne_bytes());
+    let mut found = Vec::new();
+    dump(NETLINK_SOCK_DIAG, BY_FAMILY, &request, |message| {
+        found.extend(read(message));
+    })?;
+    Ok(found)
+}
+
+/// `struct inet_diag_msg` and its attributes.
+fn read(message: &[u8]) -> Option<TcpSocket> {
+    let (head, attributes) = message.split_at_checked(MESSAGE_BYTES)?;
+    let address = |at: usize, port: usize| -> Option<SocketAddr> {
+        let ip: IpAddr = if i32::from(head[0]) == libc::AF_INET {
+            let octets: [u8; 4] = head.get(at..at + 4)?.try_into().ok()?;
+            Ipv4Addr::from(octets).into()
+        } else {
+            let octets: [u8; 16] = head.get(at..at + 16)?.try_into().ok()?;
+            Ipv6Addr::from(octets).into()
+        };
+        let port = u16::from_be_bytes(head.get(port..port + 2)?.try_into().ok()?);
+        Some(plain(SocketAddr::new(ip, port)))
+    };
+    let number = |at: usize| -> Option<u32> {
+        Some(u32::from_ne_bytes(head.get(at..at + 4)?.try_into().ok()?))
+    };
+    Some(TcpSocket {
+        is_listener: head[1] == LISTEN,
+        local: address(8, 4)?,
+        remote: address(24, 6)?,
+        inode: number(68)?.into(),
+        uid: number(64)?,
+        cgroup: attributes_of(attributes).get(&CGROUP_ID).copied(),
+    })
+}
+
+/// Those that are numbers of eight bytes.
+fn attributes_of(mut bytes: &[u8]) -> BTreeMap<u16, u64> {
+    let mut found = BTreeMap::new();
+    while let Some((head, _)) = bytes.split_at_checked(4) {
+        let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
+        let kind = u16::from_ne_bytes([head[2], head[3]]);
+        let value = bytes.get(4..length).and_then(|value| value.try_into().ok());
+        found.extend(value.map(|value| (kind, u64::from_ne_bytes(value))));
+        bytes = bytes
+            .get(length.max(4).next_multiple_of(4)..)
+            .unwrap_or_default();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, TcpStream},
+        os::fd::AsRawFd as _,
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_listens_and_what_is_connected_is_told_with_its_number_and_its_user() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else {
+                // A machine without IPv6.
+                assert!(address.starts_with('['), "{address}");
+                continue;
+            };
+            let local = listener.local_addr().unwrap();
+            let client = TcpStream::connect(local).unwrap();
+            let link = format!("/proc/self/fd/{}", client.as_raw_fd());
+            let link = std::fs::read_link(link).unwrap();
+
+            let found = tcp();
+
+            let listening = found.iter().find(|s| s.is_listener && s.local == local);
+            // SAFETY: the call takes nothing and touches no memory.
+            let uid = unsafe { libc::getuid() };
+            assert_eq!(listening.expect("a listener").uid, uid);
+            let from = client.local_addr().unwrap();
+            let connected = found.iter().find(|s| s.local == from).expect("a client");
+            assert_eq!((connected.is_listener, connected.remote), (false, local));
+            assert_eq!(
+                format!("socket:[{}]", connected.inode),
+                link.to_str().unwrap()
+            );
+        }
+    }
+
+    #[test]
+    fn a_control_group_is_found_behind_other_attributes_and_broken_ones_end_the_search() {
+        let attribute = |kind: u16, value: &[u8]| {
+            let mut bytes = u16::try_from(value.len() + 4)
+                .unwrap()
+                .to_ne_bytes()
+                .to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        };
+        let bytes = [
+            attribute(8, &[7]),
+            attribute(CGROUP_ID, &99u64.to_ne_bytes()),
+        ]
+        .concat();
+        assert_eq!(attributes_of(&bytes).get(&CGROUP_ID), Some(&99));
+        for broken in [&bytes[..5], &[0, 0, 21, 0, 1][..], &[255, 255, 21, 0, 1]] {
+            assert_eq!(attributes_of(broken).get(&CGROUP_ID), None);
+        }
+    }
+}
