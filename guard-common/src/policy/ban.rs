@@ -63,7 +63,8 @@ fn may_be_banned<T: Tables>(tables: &T, source: Addr) -> bool {
         return has(tables, FilterBits::v4_address(source))
             || has(tables, FilterBits::v4_network(source));
     }
-    has(tables, FilterBits::long_v6(source)) || has(tables, FilterBits::short_v6(source))
+    let key = |index| tables.flow_key(index);
+    has(tables, FilterBits::long_v6(source, key)) || has(tables, FilterBits::short_v6(source, key))
 }
 
 #[inline(always)]

@@ -8,7 +8,8 @@
 //! IPv4 networks: a word per /16 (0.5 MB), of which a /24 has two bits, one of each half.
 //!
 //! IPv6: a hashed bit, of 64 K for prefixes before /64 by their first 32 bits, of 4 M for all others by
-//! their first 64.
+//! their first 64. The hash has a key of this boot, or whoever is banned could choose sources that meet his
+//! own bit, and make each packet of them pay for the look-up behind the filter.
 //!
 //! What is read for every packet is as small as this because a CPU of a small server has few MB of cache, and the
 //! front of the addresses ([`super::FrontBucket`]) needs them too.
@@ -32,6 +33,16 @@ const SHORT_FIRST: u32 = NETWORK_FIRST + NETWORK_WORDS;
 const LONG_FIRST: u32 = SHORT_FIRST + (1 << SHORT_BITS) / 64;
 /// All words.
 pub(super) const WORDS: u32 = LONG_FIRST + (1 << LONG_BITS) / 64;
+
+/// The key of the hashed bits, of those that the flow hash has.
+const KEY: usize = 4;
+
+/// Universal: two values that somebody chooses without the key meet in the highest n bits with a
+/// probability of 2^(1-n) at most (Dietzfelbinger et al., 1997).
+#[inline(always)]
+const fn multiply_shift(value: u64, key: u64) -> u64 {
+    value.wrapping_mul(key | 1)
+}
 
 /// Bits of a word of the filter, all of which must be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,16 +87,16 @@ impl FilterBits {
     /// Of an IPv6 address, for bans before /64. A wider ban than /32 sets those of every /32 in it.
     #[inline(always)]
     #[must_use]
-    pub const fn short_v6(addr: Addr) -> Self {
-        let hash = ((addr.hi() >> 32) as u32).wrapping_mul(0x9e37_79b1) >> (32 - SHORT_BITS);
-        Self::hashed(SHORT_FIRST, hash)
+    pub fn short_v6(addr: Addr, key: impl Fn(usize) -> u64) -> Self {
+        let hash = multiply_shift(addr.hi() >> 32, key(KEY)) >> (64 - SHORT_BITS);
+        Self::hashed(SHORT_FIRST, hash as u32)
     }
 
     /// Of an IPv6 address, for bans of /64 and longer.
     #[inline(always)]
     #[must_use]
-    pub const fn long_v6(addr: Addr) -> Self {
-        let hash = addr.hi().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - LONG_BITS);
+    pub fn long_v6(addr: Addr, key: impl Fn(usize) -> u64) -> Self {
+        let hash = multiply_shift(addr.hi(), key(KEY)) >> (64 - LONG_BITS);
         Self::hashed(LONG_FIRST, hash as u32)
     }
 
@@ -115,8 +126,13 @@ mod tests {
             let addr = Addr::from_halves(bits, bits);
             assert!(FilterBits::v4_address(addr).word < NETWORK_FIRST);
             assert!((NETWORK_FIRST..SHORT_FIRST).contains(&FilterBits::v4_network(addr).word));
-            assert!((SHORT_FIRST..LONG_FIRST).contains(&FilterBits::short_v6(addr).word));
-            assert!((LONG_FIRST..WORDS).contains(&FilterBits::long_v6(addr).word));
+            let key = |_| u64::MAX;
+            let (short, long) = (
+                FilterBits::short_v6(addr, key),
+                FilterBits::long_v6(addr, key),
+            );
+            assert!((SHORT_FIRST..LONG_FIRST).contains(&short.word));
+            assert!((LONG_FIRST..WORDS).contains(&long.word));
         }
     }
 
@@ -140,6 +156,32 @@ mod tests {
         for third in 0..256 {
             let alike = (0..256).filter(|other| nets(*other) == nets(third));
             assert_eq!(alike.count(), 1, "{third}");
+        }
+    }
+
+    /// With a number that everybody can read in the place of the key, all of these meet.
+    #[test]
+    fn nobody_chooses_ipv6_sources_that_meet_a_banned_one() {
+        const SOURCES: u64 = 10_000;
+        let of = |hi: u64, key: u64| FilterBits::long_v6(Addr::from_halves(hi, 0), |_| key);
+        // The inverse of an odd number, by Newton's iteration: five steps from three right bits.
+        let inverse = |odd: u64| {
+            (0..5).fold(odd, |guess, _| {
+                guess.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(guess)))
+            })
+        };
+        let known = 0x9e37_79b9_7f4a_7c15u64;
+        let banned = 0x2001_0db8_0066_0000;
+        let image = multiply_shift(banned, known) >> (64 - LONG_BITS) << (64 - LONG_BITS);
+        let chosen = |n: u64| (image | n).wrapping_mul(inverse(known));
+        let meets = |key| {
+            let sources = (0..SOURCES).filter(|n| of(chosen(*n), key) == of(banned, key));
+            sources.count()
+        };
+        assert_eq!(meets(known), SOURCES as usize);
+        for seed in 1..20 {
+            let met = meets(crate::abi::flow::keys(seed)[KEY]);
+            assert!(met < 5, "seed {seed}: {met}");
         }
     }
 

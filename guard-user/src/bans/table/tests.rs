@@ -125,7 +125,8 @@ impl World {
         let may = if addr.is_v4() {
             has(FilterBits::v4_address(addr)) || has(FilterBits::v4_network(addr))
         } else {
-            has(FilterBits::long_v6(addr)) || has(FilterBits::short_v6(addr))
+            let key = |index| self.tables.flow_key(index);
+            has(FilterBits::long_v6(addr, key)) || has(FilterBits::short_v6(addr, key))
         };
         may && self.is_banned(bits)
     }

@@ -282,10 +282,12 @@ impl<M: Memory> Writer<M> {
             mask: levels,
         });
         for cell in cells(prefix) {
+            let keys = self.keys;
+            let key = |index: usize| keys[index];
             self.set_bits(if level < LEVEL_SUBNET_V6 {
-                FilterBits::short_v6(cell.addr())
+                FilterBits::short_v6(cell.addr(), key)
             } else {
-                FilterBits::long_v6(cell.addr())
+                FilterBits::long_v6(cell.addr(), key)
             });
         }
     }
