@@ -392,6 +392,32 @@ fn sessions_from_before_give_way_to_nothing() {
 }
 
 #[test]
+fn a_session_from_before_that_is_not_listed_any_more_gives_way_like_any_other() {
+    let Some(mut guard) = closed() else { return };
+    for ends in both_families() {
+        let bucket = of_one_bucket(&guard, &ends, WAYS + 1);
+        let kept: Vec<Tuple> = bucket[..WAYS]
+            .iter()
+            .map(|(ends, protocol)| ends.tuple(*protocol))
+            .collect();
+        for tuple in &kept {
+            assert!(guard.adopts(*tuple, Phase::Open));
+        }
+        let newcomer = begin(&mut guard, &bucket[WAYS]);
+        assert!(!guard.knows(&newcomer), "no room");
+
+        assert_eq!(guard.lets_go_but(&kept[1..]), 1);
+        assert_eq!(guard.lets_go_but(&kept[1..]), 0, "once");
+
+        assert!(guard.knows(&kept[0]), "it lives on");
+        let newcomer = begin(&mut guard, &bucket[WAYS]);
+        assert!(guard.knows(&newcomer) && !guard.knows(&kept[0]));
+        assert!(kept[1..].iter().all(|tuple| guard.knows(tuple)));
+        guard.forget_flows();
+    }
+}
+
+#[test]
 fn an_ended_session_from_before_is_over_like_any_other() {
     let Some(mut guard) = closed() else { return };
     for ends in both_families() {

@@ -103,6 +103,16 @@ impl Addr {
 }
 
 #[cfg(feature = "std")]
+impl From<Addr> for std::net::IpAddr {
+    fn from(addr: Addr) -> Self {
+        if addr.is_v4() {
+            return std::net::Ipv4Addr::from_bits(addr.v4()).into();
+        }
+        std::net::Ipv6Addr::from_bits(u128::from(addr.hi()) << 64 | u128::from(addr.lo())).into()
+    }
+}
+
+#[cfg(feature = "std")]
 impl From<std::net::IpAddr> for Addr {
     fn from(ip: std::net::IpAddr) -> Self {
         match ip {

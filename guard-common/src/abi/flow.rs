@@ -286,6 +286,12 @@ impl FlowState {
         Self(self.0 | KEPT)
     }
 
+    /// The same for a session that is not known to go on any more: it lives on as any other flow.
+    #[must_use]
+    pub const fn let_go(self) -> Self {
+        Self(self.0 & !KEPT)
+    }
+
     /// As stored.
     #[inline(always)]
     #[must_use]

@@ -23,6 +23,7 @@ use crate::{
     dataplane::{
         attach::WhyGeneric,
         attachments::Attachments,
+        clock,
         pins::{self, Running},
     },
     failure::{Exit, Failure},
@@ -280,6 +281,7 @@ impl Controller {
             let renamed = self.renamed(&loaded.policy.interfaces, &network)?;
             warnings.extend(renamed.iter().map(renamed_warning));
         }
+        warnings.extend(self.full_flow_table());
         let applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
@@ -319,6 +321,21 @@ impl Controller {
             warnings,
             pending,
             reverted,
+        })
+    }
+
+    /// Said before answers to new conversations are missing.
+    fn full_flow_table(&self) -> Option<String> {
+        /// Of a hundred places, from which on it is told.
+        const MANY: usize = 80;
+        let running = pins::open(&self.layout).ok().flatten()?;
+        let tick = clock::pinned_ticks(&self.layout.clock()).ok()?;
+        let percent = running.flows.percent_full(tick);
+        (percent >= MANY).then(|| {
+            format!(
+                "{percent} % of the flow table are taken: when it is full, idle conversations give way \
+                 (`guardctl stats` counts them)"
+            )
         })
     }
 

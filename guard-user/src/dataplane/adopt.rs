@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     FlowTable, MeterTable, clock,
+    crossing::Guarded,
     held::{self, Watched},
     pins,
 };
@@ -35,6 +36,7 @@ pub(super) fn adopt(
     meters: &MeterTable,
     now: u32,
     network: &Network,
+    guarded: &Guarded,
     image: &Image,
     watched: Option<&mut Watched>,
 ) -> Result<usize, Failure> {
@@ -46,6 +48,8 @@ pub(super) fn adopt(
     }
     let model = Model::new(image);
     let limited = limited_sessions(&live, &model, network);
+    // Whoever looks from time to time also lets go of what has ended.
+    let looks_again = watched.is_some();
     let holding = match watched {
         Some(watched) => watched.lasting(limited, Instant::now()),
         None => limited,
@@ -53,13 +57,23 @@ pub(super) fn adopt(
     for session in holding {
         meters.hold(held::scale(image), session.remote, session.local_port, now);
     }
+    if looks_again {
+        flows.let_go_but(live.flows.iter().map(|flow| &flow.tuple));
+    }
     let without_room = live
         .flows
         .iter()
+        .filter(|flow| guarded.sees(network, flow.tuple.remote.into()))
         .filter(|flow| !model.lets_in(&flow.tuple))
         .filter(|flow| !flows.knows(&flow.tuple, tick) && !flows.adopt(flow, tick))
         .count();
     Ok(without_room)
+}
+
+/// The interfaces that have a link of ours.
+fn guarded(layout: &Layout) -> Result<Guarded, Failure> {
+    let links = pins::links(layout)?;
+    Ok(Guarded(links.iter().map(|link| link.ifindex).collect()))
 }
 
 /// TCP sessions with services whose rules limit new connections.
@@ -101,6 +115,7 @@ fn adopt_into(
             &running.meters,
             now,
             network,
+            &guarded(layout)?,
             image,
             watched,
         ),

@@ -1,6 +1,8 @@
 //! The flow table as user space sees it: counting what lives, and putting in sessions that began
 //! before guard.
 
+use std::collections::HashSet;
+
 use guard_common::{
     abi::flow::{self, BUCKET_WORDS, BUCKETS, FlowState, KEYS, Tuple, WAYS, port_place},
     policy::{Bucket, find_place},
@@ -31,12 +33,7 @@ impl FlowTable {
     pub fn living(&self, tick: u32) -> usize {
         (0..BUCKETS)
             .map(|index| self.bucket(index))
-            .map(|bucket| {
-                (0..WAYS)
-                    .filter(|way| bucket.tag(*way) != 0)
-                    .filter(|way| !FlowState::from_word(bucket.state(*way)).is_expired(tick))
-                    .count()
-            })
+            .map(|bucket| living(&bucket, tick))
             .sum()
     }
 
@@ -66,6 +63,36 @@ impl FlowTable {
         true
     }
 
+    /// Lets go of every kept session that is none of these: each lives on as any other flow, and gives way
+    /// as they do. How many there were.
+    pub fn let_go_but<'l>(&self, listed: impl Iterator<Item = &'l Tuple>) -> usize {
+        let listed: HashSet<u64> = listed
+            .map(|tuple| tuple.tag(|index| self.keys[index]).bits())
+            .collect();
+        let mut gone = 0;
+        for index in 0..BUCKETS {
+            let bucket = self.bucket(index);
+            for way in 0..WAYS {
+                let state = FlowState::from_word(bucket.state(way));
+                if state.is_kept() && !listed.contains(&bucket.tag(way)) {
+                    // A packet that passes at this moment renews it again at the next.
+                    bucket.set_state(way, state.let_go().to_word());
+                    gone += 1;
+                }
+            }
+        }
+        gone
+    }
+
+    /// How many of a hundred places are taken at this tick, of every sixteenth bucket.
+    #[must_use]
+    pub fn percent_full(&self, tick: u32) -> usize {
+        const EVERY: usize = 16;
+        let buckets = || (0..BUCKETS).step_by(EVERY).map(|index| self.bucket(index));
+        let taken: usize = buckets().map(|bucket| living(&bucket, tick)).sum();
+        taken * 100 / (buckets().count() * WAYS)
+    }
+
     /// Remembers that a TCP port of this host has sessions.
     pub fn mark_sessions(&self, port: u16) {
         self.mark(port, flow::HAS_SESSIONS);
@@ -86,6 +113,14 @@ impl FlowTable {
             at: index as usize * BUCKET_WORDS,
         }
     }
+}
+
+/// Flows of a bucket that live at this tick.
+fn living(bucket: &SharedBucket<'_>, tick: u32) -> usize {
+    (0..WAYS)
+        .filter(|way| bucket.tag(*way) != 0)
+        .filter(|way| !FlowState::from_word(bucket.state(*way)).is_expired(tick))
+        .count()
 }
 
 /// A bucket in shared memory.

@@ -23,7 +23,9 @@ use super::{
     adopt::{adopt, adopt_before},
     attach::{Attached, Target, attach},
     attachments::Attachments,
-    clock, egress,
+    clock,
+    crossing::Guarded,
+    egress,
     heal::Spare,
     object::LoadError,
     pins::{self, link_name},
@@ -220,7 +222,13 @@ fn install_first(
     let flows = object.flows().map_err(load_failure)?;
     let now = clock::now(object.clock().map_err(load_failure)?).map_err(clock_failure)?;
     let meters = object.meters().map_err(load_failure)?;
-    adopt(&flows, &meters, now, network, image, None)?;
+    let guarded = Guarded(
+        targets
+            .iter()
+            .map(|target| target.interface.index)
+            .collect(),
+    );
+    adopt(&flows, &meters, now, network, &guarded, image, None)?;
     if !targets.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
@@ -229,7 +237,7 @@ fn install_first(
         .iter()
         .map(|target| attach(program, target, &layout.links()))
         .collect::<Result<Vec<_>, _>>()?;
-    adopt(&flows, &meters, now, network, image, None)?;
+    adopt(&flows, &meters, now, network, &guarded, image, None)?;
     // Only `status` and the next boot want to know it.
     Attachments::record(layout, &attached).ok();
     let changes = attached.into_iter().map(Change::Attached).collect();

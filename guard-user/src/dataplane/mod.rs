@@ -10,6 +10,7 @@ pub mod ceilings;
 pub mod clock;
 pub mod closed;
 pub mod counters;
+mod crossing;
 pub mod detach;
 pub mod egress;
 mod enlarge;

@@ -274,6 +274,13 @@ impl Harness {
         is_in
     }
 
+    /// Lets go of the sessions from before that are none of these; how many there were.
+    pub fn lets_go_but(&mut self, listed: &[Tuple]) -> usize {
+        let gone = self.flows.let_go_but(listed.iter());
+        self.model.set_flow_words(&words(&self.flow_words));
+        gone
+    }
+
     /// Forgets every flow and every port with sessions, in kernel and model.
     pub fn forget_flows(&mut self) {
         for mapping in [&self.flow_words, &self.port_words] {

@@ -69,6 +69,20 @@ impl Scene {
         hosts.into_iter().map(resets).sum()
     }
 
+    /// So many connections of the server with its own container.
+    pub(crate) fn talk_with_own_container(&self, count: usize) -> Vec<TcpStream> {
+        let listed = self.container.ip("-4 -o addr show dev eth0");
+        let words: Vec<&str> = listed.split_whitespace().collect();
+        let at = words
+            .iter()
+            .position(|word| *word == "inet")
+            .expect("an address");
+        let address = words[at + 1].split('/').next().expect("an address");
+        let to = SocketAddr::new(address.parse().expect("an address"), 80);
+        let connect = || TcpStream::connect_timeout(&to, STALL).expect("the container");
+        (0..count).map(|_| self.lab.srv.run(connect)).collect()
+    }
+
     /// One session of each kind, over one family.
     pub(crate) fn sessions(&self, is_v4: bool) -> Sessions {
         let address = |host: &Host| if is_v4 { host.v4 } else { host.v6 };

@@ -51,6 +51,24 @@ fn enabling_cuts_no_session_that_lives() {
 }
 
 #[test]
+fn conversations_with_own_containers_take_no_place_in_the_flow_table() {
+    const MANY: usize = 60;
+    let Some(scene) = Scene::new() else { return };
+    let streams = scene.talk_with_own_container(MANY);
+    // The session that must be there, so that the number means something.
+    let mut sessions = [scene.sessions(true)];
+
+    guardctl(&scene, ENABLE);
+    guardctl(&scene, &["reload", "--force"]);
+
+    let live = scene.guard.counted().flows("live");
+    println!("{live} flows beside {MANY} connections of our own");
+    assert!((1..MANY as u64 / 2).contains(&live), "{live}");
+    watch(&mut sessions, BRIEFLY);
+    drop(streams);
+}
+
+#[test]
 fn every_later_change_cuts_no_session_that_lives() {
     let Some(scene) = Scene::new() else { return };
     let mut sessions = [scene.sessions(true), scene.sessions(false)];
