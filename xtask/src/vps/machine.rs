@@ -128,6 +128,14 @@ impl Machine {
         Ok(())
     }
 
+    /// Fails when qemu has ended.
+    pub(super) fn is_on(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the guest went off (qemu: {status})"),
+        }
+    }
+
     /// For people.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
