@@ -60,6 +60,7 @@ pub(crate) const VPS: &[&str] = &[
     "dnsmasq-base",
     "tcpdump",
     "hping3",
+    "procps",
 ];
 
 /// Services in the lists above: they must not run just because a test needs the program.

@@ -1,10 +1,15 @@
 //! A device that has just appeared, or been renamed: udev asks for it before it tells anybody else.
 
+use std::time::Duration;
+
 use super::{Applied, Controller, boot};
 use crate::{
     dataplane::{heal, pins},
     failure::{Exit, Failure},
 };
+
+/// How long a `load` may take on a slow machine; udev itself gives up after three minutes.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What became of a device that appeared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +55,7 @@ impl Controller {
             return Ok(Appeared::Protected { name });
         }
         // A `load` that is at work has the lock, and may have looked before the device was there.
-        let Some(healing) = self.heal(&mut None)? else {
+        let Some(healing) = self.heal_within(PATIENCE, &mut None)? else {
             return Ok(Appeared::NotInForce);
         };
         if let Some((_, failure)) = healing

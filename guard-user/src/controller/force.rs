@@ -178,6 +178,7 @@ impl Controller {
         };
         let kernel = |term| {
             self.note_all_blind(&network)?;
+            let modes = self.modes_now(&modes, &network)?;
             let targets = targets::unattended(&self.layout, &network, &interfaces, &modes);
             self.put_into_kernel(&image, &network, &targets, term)
         };
@@ -339,6 +340,25 @@ impl Controller {
         Ok(current_names(names, &renamed))
     }
 
+    /// Modes of the policy by the names that the devices have.
+    ///
+    /// # Errors
+    /// When the pins cannot be read.
+    pub(super) fn modes_now(
+        &self,
+        modes: &BTreeMap<String, ModeChoice>,
+        network: &Network,
+    ) -> Result<BTreeMap<String, ModeChoice>, Failure> {
+        let names: Vec<String> = modes.keys().cloned().collect();
+        let mut now = modes.clone();
+        for Renamed { from, to } in self.renamed(&names, network)? {
+            if let Some(mode) = modes.get(&from) {
+                now.insert(to, *mode);
+            }
+        }
+        Ok(now)
+    }
+
     /// Which of these names belong to devices that are called something else.
     ///
     /// # Errors
@@ -362,13 +382,18 @@ impl Controller {
         protected: &[String],
         network: &Network,
     ) -> Result<(), Failure> {
-        let names = if policy.interfaces.is_empty() {
-            protected
+        let mut names = if policy.interfaces.is_empty() {
+            protected.to_vec()
         } else {
-            &policy.interfaces
+            policy.interfaces.clone()
         };
-        let renamed = self.renamed(names, network)?;
-        Devices::read(&self.layout).remember(names, &renamed, network, &self.layout)
+        for name in policy.modes.keys() {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let renamed = self.renamed(&names, network)?;
+        Devices::read(&self.layout).remember(&names, &renamed, network, &self.layout)
     }
 
     /// The interfaces to protect: those of the policy, else those with default routes, else those

@@ -1,7 +1,7 @@
 //! Keeping the policy that is in force on every interface that it is meant for: interfaces come
 //! and go, and the host's addresses change. No policy is changed and no pending one confirmed.
 
-use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _, time::Duration};
 
 use guard_common::abi::names;
 
@@ -77,6 +77,29 @@ pub struct Healing {
     pub problems: Vec<Failure>,
 }
 
+impl Healing {
+    pub(super) fn nothing(in_force: InForce) -> Self {
+        Self {
+            in_force,
+            names: Vec::new(),
+            follows_routes: false,
+            renamed: Vec::new(),
+            joined: Vec::new(),
+            attached: Vec::new(),
+            way_out: Vec::new(),
+            failed: Vec::new(),
+            strays: Vec::new(),
+            refresh: Refresh::NotNow,
+            problems: Vec::new(),
+        }
+    }
+}
+
+/// How long the lock is waited for before an open interface is seen to without it.
+const SHORTLY: Duration = Duration::from_millis(500);
+/// How long it is waited for where nothing is in force that could be attached.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Controller {
     /// The policy in force; `None` when guard is off.
     ///
@@ -86,7 +109,7 @@ impl Controller {
         Ok(pins::open(&self.layout)?.map(|running| self.name_of(&running)))
     }
 
-    fn name_of(&self, running: &Running) -> InForce {
+    pub(super) fn name_of(&self, running: &Running) -> InForce {
         let pin = self.layout.maps().join(names::POLICY);
         InForce {
             generation: running.slots.generation(),
@@ -125,13 +148,40 @@ impl Controller {
     }
 
     /// Puts the program onto every interface that should have it and has not, and the host's present
-    /// addresses into the policy in force. `None` when guard is off. A daemon keeps the spare.
+    /// addresses into the policy in force. `None` when guard is off. A daemon keeps the spare. While
+    /// another command has the lock, only interfaces that are open are seen to.
     ///
     /// # Errors
     /// When the lock, the pins or the network cannot be read. What goes wrong with one interface is
     /// part of the answer.
     pub fn heal(&self, spare: &mut Option<Spare>) -> Result<Option<Healing>, Failure> {
-        let _lock = Lock::acquire(&self.layout)?;
+        self.heal_within(PATIENCE, spare)
+    }
+
+    /// The same for whoever has more time for a command that puts guard in force.
+    ///
+    /// # Errors
+    /// As [`Controller::heal`].
+    pub(super) fn heal_within(
+        &self,
+        patience: Duration,
+        spare: &mut Option<Spare>,
+    ) -> Result<Option<Healing>, Failure> {
+        if let Some(lock) = Lock::wait(&self.layout, SHORTLY)? {
+            return self.heal_under(&lock, spare);
+        }
+        if let Some(healing) = self.attach_meanwhile(spare)? {
+            return Ok(Some(healing));
+        }
+        let lock = Lock::acquire_within(&self.layout, patience)?;
+        self.heal_under(&lock, spare)
+    }
+
+    fn heal_under(
+        &self,
+        _lock: &Lock,
+        spare: &mut Option<Spare>,
+    ) -> Result<Option<Healing>, Failure> {
         if self
             .in_force()?
             .is_some_and(|in_force| in_force.has_returned)
@@ -152,19 +202,7 @@ impl Controller {
             .load()
             .ok()
             .filter(|loaded| !is_pending && loaded.digest == in_force.digest);
-        let mut healing = Healing {
-            in_force,
-            names: Vec::new(),
-            follows_routes: false,
-            renamed: Vec::new(),
-            joined: Vec::new(),
-            attached: Vec::new(),
-            way_out: Vec::new(),
-            failed: Vec::new(),
-            strays: Vec::new(),
-            refresh: Refresh::NotNow,
-            problems: Vec::new(),
-        };
+        let mut healing = Healing::nothing(in_force);
         self.names(settled.as_ref(), &network, &mut healing)?;
         if healing.names.is_empty() {
             healing.names = self.protected(&network)?.into_iter().collect();
@@ -175,6 +213,7 @@ impl Controller {
                 .map(|applied| applied.modes)
                 .unwrap_or_default(),
         };
+        let modes = self.modes_now(&modes, &network)?;
         let wanted = targets::unattended(&self.layout, &network, &healing.names, &modes);
         // Before anything else: what is open is closed.
         match heal::heal(&self.layout, &wanted, &network, spare) {

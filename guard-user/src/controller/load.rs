@@ -96,7 +96,8 @@ impl Controller {
         // First the policy, then one interface after the other: what one of them cannot do must
         // not leave the others open.
         let spare = installation::install_bare(&self.layout, &image, &network)?;
-        let targets = targets::unattended(&self.layout, &network, &names, &loaded.policy.modes);
+        let modes = self.modes_now(&loaded.policy.modes, &network)?;
+        let targets = targets::unattended(&self.layout, &network, &names, &modes);
         let healed = heal::heal(&self.layout, &targets, &network, &mut Some(spare))?;
         let unprotected = unprotected(&names, healed.failed, &network);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();

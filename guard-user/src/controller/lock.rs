@@ -44,6 +44,29 @@ impl Lock {
     /// # Errors
     /// When it cannot be had within ten seconds.
     pub fn acquire(layout: &Layout) -> Result<Self, Failure> {
+        Self::acquire_within(layout, PATIENCE)
+    }
+
+    /// Waits for the lock as long as that.
+    ///
+    /// # Errors
+    /// When it cannot be had in time.
+    pub(super) fn acquire_within(layout: &Layout, patience: Duration) -> Result<Self, Failure> {
+        Self::wait(layout, patience)?.ok_or_else(|| {
+            let path = layout.lock();
+            Failure::new(
+                Exit::Failed,
+                format!("{}: another guardctl is changing something", path.display()),
+            )
+            .help("wait for it to finish; `fuser` on the file shows who it is")
+        })
+    }
+
+    /// The lock, or `None` when somebody else has it all that time.
+    ///
+    /// # Errors
+    /// When there can be no lock.
+    pub(super) fn wait(layout: &Layout, patience: Duration) -> Result<Option<Self>, Failure> {
         let path = layout.lock();
         fs::create_dir_all(&layout.run)
             .map_err(|error| from_io(format!("cannot create {}", layout.run.display()), &error))?;
@@ -55,7 +78,7 @@ impl Lock {
             .open(&path)
             .map_err(|error| from_io(format!("cannot lock {}", path.display()), &error))?;
         if take(&file, Waits::No) {
-            return Ok(Self { _file: file });
+            return Ok(Some(Self { _file: file }));
         }
         // The kernel serves those who wait in their order, which asking again and again would not; but it
         // knows no deadline. Whoever comes to the lock too late drops it.
@@ -66,14 +89,8 @@ impl Lock {
             }
         });
         waiter.map_err(|error| from_io("cannot wait for the lock", &error))?;
-        match waited.recv_timeout(PATIENCE) {
-            Ok(file) => Ok(Self { _file: file }),
-            Err(_) => Err(Failure::new(
-                Exit::Failed,
-                format!("{}: another guardctl is changing something", path.display()),
-            )
-            .help("wait for it to finish; `fuser` on the file shows who it is")),
-        }
+        let taken = waited.recv_timeout(patience).ok();
+        Ok(taken.map(|file| Self { _file: file }))
     }
 }
 

@@ -25,6 +25,7 @@ mod journal;
 mod load;
 mod lock;
 mod lockout;
+mod meanwhile;
 mod plan;
 mod power;
 mod recover;

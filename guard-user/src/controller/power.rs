@@ -180,7 +180,8 @@ impl Controller {
         };
         let kernel = |term| {
             bpffs::prepare(&self.layout)?;
-            let targets = targets::afresh(&targets, &loaded.policy.modes);
+            let modes = self.modes_now(&loaded.policy.modes, &network)?;
+            let targets = targets::afresh(&targets, &modes);
             installation::install(&self.layout, &image, &targets, &network, term)
         };
         let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;

@@ -386,7 +386,9 @@ impl Keeper {
             .collect();
         for from in meant {
             let (was, is) = (of(from, &before), of(from, &healing.renamed));
-            if was == is || !healing.names.contains(&is) {
+            // Another device may have taken the name that one gave up.
+            let is_another = healing.strays.contains(&was);
+            if was == is || is_another || !healing.names.contains(&is) {
                 continue;
             }
             let message = format!("{was} is called {is} now, and stays protected");

@@ -10,6 +10,7 @@ use super::{
     attach::{Attached, Target, attach},
     attachments::Attachments,
     bpffs, closed, egress,
+    enlarge::is_enlarging,
     held::Watched,
     installation::{is_interrupted, load_failure, pin_of_link, remove_if_there},
     pins, preflight, reattach,
@@ -88,6 +89,28 @@ pub struct Healed {
     pub failed: Vec<(String, Failure)>,
     /// Sessions that go on could not be looked up.
     pub problem: Option<Failure>,
+}
+
+/// What tells the tables in place from others; `None` while a command exchanges them, or when there
+/// are none.
+///
+/// # Errors
+/// When the pins cannot be read.
+pub fn tables_in_place(layout: &Layout) -> Result<Option<Vec<u64>>, Failure> {
+    let maps = layout.maps();
+    if !maps.join(names::POLICY).exists() || is_interrupted(&maps) || is_enlarging(&maps) {
+        return Ok(None);
+    }
+    map_numbers(layout).map(Some)
+}
+
+/// Takes the program off an interface again.
+///
+/// # Errors
+/// When a pin cannot be removed.
+pub fn let_go(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
+    remove_if_there(&pin_of_link(layout, ifindex))?;
+    remove_if_there(&layout.links().join(egress::link_name(ifindex)))
 }
 
 /// Indices of the interfaces that run the program of one of our links.

@@ -127,3 +127,37 @@ fn what_appears_is_protected_when_udev_asks_and_only_what_the_policy_means() {
         silent(&["attach", &index("eth0")]);
     }
 }
+
+#[test]
+fn an_open_interface_does_not_wait_for_another_command() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    let guard = &machine.guard;
+    drop(guard.guardctl(&["enable"]).ok());
+    let lock = std::fs::File::open(guard.run().join("lock")).expect("the lock of commands");
+    lock.lock().expect("the lock of commands");
+    machine.lab.replace_server_interface();
+    let shown = machine.lab.srv.ip("-o link show dev eth0");
+    let index = shown.split(':').next().expect("an index");
+
+    drop(
+        guard
+            .guardctl(&["attach", index])
+            .ok()
+            .says("eth0: protected"),
+    );
+
+    machine.assert_filters();
+    let daemon = GuardDaemon::start(guard);
+    daemon.says("eth0: protected");
+    machine.lab.replace_server_interface();
+    daemon.says("eth0: protected again after");
+    machine.assert_filters();
+    // What else there is to do is done when the lock is free.
+    lock.unlock().expect("the lock of commands");
+    drop(guard.guardctl(&["daemon", "--reconcile"]).ok());
+    drop(guard.guardctl(&["status"]).ok());
+    machine.assert_filters();
+}

@@ -134,7 +134,7 @@ fn a_flap_and_a_change_of_the_mtu_open_nothing() {
 }
 
 #[test]
-fn a_renamed_interface_stays_protected_and_the_name_is_missed() {
+fn a_renamed_interface_stays_protected_under_its_new_name() {
     if !require::root() {
         return;
     }
@@ -145,17 +145,20 @@ fn a_renamed_interface_stays_protected_and_the_name_is_missed() {
 
     scene
         .daemon
-        .says("eth0: unprotected: there is no such interface");
-    scene
-        .daemon
-        .says("wan0: runs the program, but the policy does not name it");
-    let status = scene.guard.guardctl(&["status"]).exit(8);
-    drop(status.says("eth0 UNPROTECTED"));
+        .says("eth0 is called wan0 now, and stays protected");
+    let status = scene.guard.guardctl(&["status"]).ok();
+    drop(
+        status
+            .says("Interface: wan0 (")
+            .says("`guardctl enable --iface wan0`"),
+    );
     scene.assert_filters();
 
     scene.rename("wan0", "eth0");
 
-    scene.daemon.says("eth0: protected again after");
+    scene
+        .daemon
+        .says("wan0 is called eth0 now, and stays protected");
     drop(scene.guard.guardctl(&["status"]).ok());
     scene.assert_filters();
     assert_eq!(pulse.stop(), [], "answers of a closed port");
@@ -168,15 +171,16 @@ fn an_interface_that_takes_the_name_is_protected_within_a_second() {
     }
     let scene = Scene::new();
     scene.rename("eth0", "old0");
-    scene.daemon.says("eth0: unprotected");
+    scene.daemon.says("eth0 is called old0 now");
     scene.lab.srv.ip("link add new0 type veth peer name new1");
-    drop(scene.guard.guardctl(&["status"]).exit(8));
+    drop(scene.guard.guardctl(&["status"]).ok().says("old0 ("));
 
     let there = Instant::now();
     scene.lab.srv.ip("link set new0 name eth0");
 
-    until("the status to be right again", || {
-        scene.guard.guardctl(&["status"]).code == Some(0)
+    until("the new eth0 to be protected", || {
+        let status = scene.guard.guardctl(&["status"]);
+        status.code == Some(0) && status.stdout.contains("Interface: eth0 (")
     });
     assert!(there.elapsed() < HEALED, "{:?}", there.elapsed());
     let link = scene.lab.srv.ip("-d link show dev eth0");
@@ -186,6 +190,10 @@ fn an_interface_that_takes_the_name_is_protected_within_a_second() {
         old.contains("prog/xdp"),
         "never taken off in silence: {old}"
     );
+    scene
+        .daemon
+        .says("old0: runs the program, but the policy does not name it");
+    assert!(!scene.daemon.said().contains("old0 is called"));
 }
 
 #[test]

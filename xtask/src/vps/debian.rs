@@ -58,6 +58,9 @@ pub(super) const NIC: &str = "ens3";
 /// answer that the peer gets has passed a host without protection.
 pub(super) const CLOSED: u16 = 9999;
 
+/// Words for the kernel that keep the NIC's driver out until `late-nic.service` loads it by name.
+pub(super) const LATE_DRIVER: &str = "modprobe.blacklist=virtio_net";
+
 /// Plain files of the server.
 fn files() -> Vec<(&'static str, u32, String)> {
     vec![
@@ -88,6 +91,13 @@ fn files() -> Vec<(&'static str, u32, String)> {
             ),
         ),
         (
+            "etc/systemd/system/late-nic.service",
+            0o644,
+            format!(
+                "[Unit]\nDefaultDependencies=no\nAfter=guard-load.service\nConditionKernelCommandLine={LATE_DRIVER}\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/sbin/modprobe virtio_net\n[Install]\nWantedBy=sysinit.target\n"
+            ),
+        ),
+        (
             "etc/systemd/system/closed@.service",
             0o644,
             "[Service]\nExecStart=/bin/true\n".to_owned(),
@@ -96,7 +106,7 @@ fn files() -> Vec<(&'static str, u32, String)> {
 }
 
 /// Units that are started at boot.
-const ENABLED: &[&str] = &["vps-agent.service", "closed.socket"];
+const ENABLED: &[&str] = &["vps-agent.service", "closed.socket", "late-nic.service"];
 
 /// Something to boot.
 #[derive(Clone, Debug)]

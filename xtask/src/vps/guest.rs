@@ -161,12 +161,13 @@ impl<'b> Guest<'b> {
 
     /// Waits for something that the peer can see.
     pub(super) fn until_network(
-        &self,
+        &mut self,
         what: &str,
         is_so: impl Fn(&Network) -> Result<bool>,
     ) -> Result<()> {
         let deadline = Instant::now() + self.bench.patience;
         while !is_so(&self.network)? {
+            self.machine.is_on()?;
             if Instant::now() >= deadline {
                 bail!("waited {} s: {what}", self.bench.patience.as_secs());
             }

@@ -16,6 +16,8 @@ use super::{agent, debian::System, network::Network};
 pub(super) struct Hardware {
     /// More properties of the NIC, as qemu takes them: `mrg_rxbuf=off,mq=on`.
     pub(super) nic: &'static str,
+    /// More words for the kernel.
+    pub(super) kernel: &'static str,
 }
 
 /// Does the disk remember what was written after the computer is gone?
@@ -24,6 +26,9 @@ pub(super) enum Disk {
     Kept,
     Snapshot,
 }
+
+/// Words for every kernel.
+const KERNEL: &str = "root=LABEL=vps rw console=ttyS0 quiet mitigations=off random.trust_cpu=on tsc=reliable panic=-1";
 
 /// The MAC address of the NIC.
 pub(super) const MAC: &str = "52:54:00:00:00:10";
@@ -70,7 +75,8 @@ impl Machine {
             .arg(&system.kernel)
             .arg("-initrd")
             .arg(&system.initrd)
-            .args(["-append", "root=LABEL=vps rw console=ttyS0 quiet mitigations=off random.trust_cpu=on tsc=reliable panic=-1"])
+            .arg("-append")
+            .arg(format!("{KERNEL} {}", hardware.kernel))
             .args(["-device", "virtio-rng-pci"])
             .arg("-drive")
             .arg(format!(
@@ -78,14 +84,25 @@ impl Machine {
                 system.disk.display()
             ))
             .arg("-drive")
-            .arg(format!("file={},format=raw,if=virtio,readonly=on", payload.display()))
+            .arg(format!(
+                "file={},format=raw,if=virtio,readonly=on",
+                payload.display()
+            ))
             .arg("-netdev")
-            .arg(format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", network.tap()))
+            .arg(format!(
+                "tap,id=net,ifname={},script=no,downscript=no,vhost=off",
+                network.tap()
+            ))
             .arg("-device")
-            .arg(format!("virtio-net-pci,netdev=net,mac={MAC},addr=0x3{more}"))
+            .arg(format!(
+                "virtio-net-pci,netdev=net,mac={MAC},addr=0x3{more}"
+            ))
             .args(["-device", "virtio-serial-pci"])
             .arg("-chardev")
-            .arg(format!("socket,id=agent,path={},server=on,wait=off", socket.display()))
+            .arg(format!(
+                "socket,id=agent,path={},server=on,wait=off",
+                socket.display()
+            ))
             .arg("-device")
             .arg(format!("virtserialport,chardev=agent,name={}", agent::PORT))
             .stdin(Stdio::null());
@@ -109,6 +126,14 @@ impl Machine {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// Fails when qemu has ended.
+    pub(super) fn is_on(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the guest went off (qemu: {status})"),
+        }
     }
 
     /// For people.

@@ -14,8 +14,9 @@ use crate::sh;
 /// Address that DHCP gives to the guest.
 pub(super) const GUEST: &str = "198.51.100.10";
 /// Address of the peer.
-pub(super) const PEER: &str = "198.51.100.20";
-const ROUTER: &str = "198.51.100.1";
+const PEER: &str = "198.51.100.20";
+/// Address of the switch, which is where the guest's default route goes.
+pub(super) const ROUTER: &str = "198.51.100.1";
 
 /// Namespaces and the DHCP server; gone when dropped.
 pub(super) struct Network {
@@ -97,6 +98,9 @@ impl Network {
         for step in steps {
             ip(step)?;
         }
+        // For a guest that knows no neighbours but its gateway.
+        let mut forward = exec(&switch, "sysctl", ["-qw", "net.ipv4.ip_forward=1"]);
+        sh::output(&mut forward)?;
         // XDP reads the checksum that the wire carries.
         for (namespace, device) in [(&switch, "peer"), (&peer, "eth0")] {
             let mut ethtool = exec(namespace, "ethtool", ["-K", device, "tx", "off"]);

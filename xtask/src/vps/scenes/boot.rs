@@ -18,7 +18,7 @@ pub(super) fn reboot(guest: &mut Guest<'_>) -> Result<()> {
 }
 
 /// All that was there when guard was installed is there.
-fn is_whole(guest: &mut Guest<'_>) -> Result<()> {
+pub(super) fn is_whole(guest: &mut Guest<'_>) -> Result<()> {
     guest.until("guardctl status >/dev/null")?;
     let failed = guest.must("systemctl --failed --no-legend --plain")?;
     if !failed.trim().is_empty() {

@@ -4,11 +4,12 @@
 mod boot;
 mod driver;
 mod load;
+mod managers;
 mod nic;
 
 use anyhow::Result;
 
-use super::{guest::Guest, machine::Hardware};
+use super::{debian::LATE_DRIVER, guest::Guest, machine::Hardware};
 
 /// One scene.
 pub(super) struct Scene {
@@ -29,10 +30,21 @@ enum Set {
     ByName,
 }
 
-const VIRTIO: Hardware = Hardware { nic: "" };
+const VIRTIO: Hardware = Hardware {
+    nic: "",
+    kernel: "",
+};
+
 /// As some hosts of VPS offer it: without mergeable buffers, and with large packets from the host.
 const BIG_PACKETS: Hardware = Hardware {
     nic: "mrg_rxbuf=off",
+    kernel: "",
+};
+
+/// The NIC has no driver until `late-nic.service` loads it.
+const LATE: Hardware = Hardware {
+    nic: "",
+    kernel: LATE_DRIVER,
 };
 
 /// All of them, in the order in which they are played.
@@ -92,6 +104,34 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: BIG_PACKETS,
         set: Set::Short,
         play: driver::blind,
+    },
+    Scene {
+        name: "networkd",
+        about: "systemd-networkd configures nothing before guard is there",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: managers::networkd,
+    },
+    Scene {
+        name: "static",
+        about: "a static /32 with a gateway outside it",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: managers::static_address,
+    },
+    Scene {
+        name: "renamed-at-boot",
+        about: "a NIC that comes back from a reboot with another name is known by its hardware",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: managers::renamed_at_boot,
+    },
+    Scene {
+        name: "late-driver",
+        about: "a NIC whose driver comes after guard was loaded is protected before it is configured",
+        hardware: LATE,
+        set: Set::ByName,
+        play: managers::late_driver,
     },
 ];
 

@@ -2,7 +2,11 @@
 
 use anyhow::Result;
 
-use crate::vps::{debian::NIC, guest::Guest};
+use crate::vps::{
+    debian::NIC,
+    guest::Guest,
+    network::{GUEST, ROUTER},
+};
 
 /// The driver lets go of the NIC and takes it again: for the kernel it is a new one.
 pub(super) fn anew(guest: &mut Guest<'_>) -> Result<()> {
@@ -23,6 +27,10 @@ echo $device >bind"
 
 /// The NIC gets another name under a running guard, and its old one back.
 pub(super) fn renamed(guest: &mut Guest<'_>) -> Result<()> {
+    // Debian's scripts would take the address away from what is not called as they know it.
+    guest.must(&format!(
+        "systemctl stop ifup@{NIC}; pkill dhclient || true"
+    ))?;
     for (from, to) in [(NIC, "wan0"), ("wan0", NIC)] {
         guest.must(&format!(
             "set -e
@@ -31,8 +39,8 @@ ip link set {from} down
 ip link property del dev {from} altname {to} 2>/dev/null || true
 ip link set {from} name {to}
 ip link set {to} up
-ip address show dev {to} | grep -q 'inet ' || ip address add 198.51.100.10/24 dev {to}
-ip route replace default via 198.51.100.1 dev {to}"
+ip address replace {GUEST}/24 dev {to}
+ip route replace default via {ROUTER} dev {to}"
         ))?;
         guest.until_network("SSH answers on the renamed NIC", |network| {
             network.answers(22)
