@@ -1,7 +1,5 @@
 //! What is in force, in words, beside the image in the kernel: the files may have changed since.
 
-use std::fs;
-
 use serde::{Deserialize, Serialize};
 
 use super::texts::stage_failure;
@@ -13,6 +11,7 @@ use crate::{
         model::{DefaultAction, Policy, Rule},
         staged::Staged,
     },
+    state_file,
 };
 
 /// The policy that the kernel runs.
@@ -95,7 +94,7 @@ impl Applied {
     /// What was saved last; `None` when there is nothing or it cannot be read.
     #[must_use]
     pub fn read(layout: &Layout) -> Option<Self> {
-        serde_json::from_slice(&fs::read(layout.applied()).ok()?).ok()
+        serde_json::from_slice(&state_file::read(&layout.applied()).ok()?).ok()
     }
 
     /// On disk, but not in place yet.

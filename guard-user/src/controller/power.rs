@@ -184,6 +184,16 @@ impl Controller {
                 .warnings
                 .extend(banned.err().map(|failure| failure.message));
         }
+        let exposures = self.network().and_then(|network| self.exposures(&network));
+        if let Ok(exposures) = exposures {
+            let texts = exposures.iter().map(|exposure| {
+                format!(
+                    "{exposure} (`guardctl enable --iface {}` guards it, if it carries Ethernet frames)",
+                    exposure.interface
+                )
+            });
+            enabled.warnings.extend(texts);
+        }
         enabled.changes = changes;
         enabled.pending = pending;
         Ok(enabled)

@@ -1,6 +1,7 @@
 //! What is in force, and whether it is in force everywhere.
 
 use std::{
+    collections::BTreeSet,
     thread,
     time::{Duration, Instant},
 };
@@ -8,6 +9,7 @@ use std::{
 use super::{
     Applied, Controller, Floods, Pending, RuleView,
     applied::default_word,
+    boot,
     history::{self, Outcome},
     journal::{Journal, Stage},
 };
@@ -20,7 +22,7 @@ use guard_common::abi::{
 use crate::{
     dataplane::pins::{self, Running},
     failure::{Exit, Failure},
-    host::XdpMode,
+    host::{XdpMode, exposure::Exposure},
     ruleset::{address, source::Loaded},
 };
 
@@ -33,18 +35,6 @@ pub enum Protection {
     Active,
     /// Some interface is not.
     Partial,
-}
-
-impl Protection {
-    /// Exit code of `status`.
-    #[must_use]
-    pub fn exit(self) -> Exit {
-        match self {
-            Self::Inactive => Exit::Inactive,
-            Self::Active => Exit::Ok,
-            Self::Partial => Exit::Partial,
-        }
-    }
 }
 
 /// An interface that should be protected.
@@ -90,6 +80,10 @@ pub struct Status {
     pub pending: Option<Pending>,
     /// The last change, if it was not confirmed.
     pub reverted: Option<Reverted>,
+    /// Why the policy in force is a copy of the last one, and not what the files say.
+    pub fallback: Option<String>,
+    /// Interfaces without guard by which strangers can come.
+    pub exposures: BTreeSet<Exposure>,
 }
 
 /// A change that was not confirmed in time.
@@ -102,6 +96,16 @@ pub struct Reverted {
 }
 
 impl Status {
+    /// Exit code of `status`.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self.protection {
+            Protection::Inactive => Exit::Inactive,
+            Protection::Active if self.fallback.is_none() && self.exposures.is_empty() => Exit::Ok,
+            Protection::Active | Protection::Partial => Exit::Partial,
+        }
+    }
+
     /// Does guard only count what it would drop?
     #[must_use]
     pub fn is_monitor(&self) -> bool {
@@ -231,13 +235,17 @@ impl Controller {
                 warnings,
                 pending: None,
                 reverted,
+                fallback: None,
+                exposures: BTreeSet::new(),
             });
         };
         let InForce {
             generation, digest, ..
         } = in_force;
+        let fallback = self.fallback(digest);
         if loaded
             .as_ref()
+            .filter(|_| fallback.is_none())
             .is_some_and(|loaded| !in_force.is_of(loaded.digest))
         {
             warnings.push(
@@ -246,12 +254,20 @@ impl Controller {
                     .to_owned(),
             );
         }
+        // Where the state folder could not be written.
+        let kept = boot::last_good(&self.layout).ok().flatten();
+        let kept = kept.filter(|kept| applied.is_none() && kept.digest == digest);
         let applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
                 let network = self.network()?;
                 let interfaces = self.interfaces(&loaded.policy, &network)?;
                 Applied::new(&loaded.policy, generation, interfaces)
+            }
+            (None, _) if kept.is_some() => {
+                let policy = kept.map(|kept| kept.policy).unwrap_or_default();
+                let interfaces = self.linked_interfaces()?;
+                Applied::new(&policy, generation, interfaces)
             }
             (None, _) => {
                 warnings.push(
@@ -283,6 +299,8 @@ impl Controller {
             warnings,
             pending,
             reverted,
+            fallback,
+            exposures: self.exposures(&self.network()?)?,
         })
     }
 
