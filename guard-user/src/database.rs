@@ -12,9 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redb::{Builder, Database, Error};
+use redb::{Builder, Database, Error, StorageBackend as _, backends::InMemoryBackend};
 
-use crate::failure::{Failure, from_io};
+use crate::{
+    failure::{Failure, from_io},
+    state_file::{self, Found},
+};
 
 /// A program that is being started holds for a moment what its parent had open, locks too.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,8 +50,8 @@ impl<E: Into<Error>> From<E> for Fault {
 /// What became of a file that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantine {
-    /// Where it is now.
-    pub aside: PathBuf,
+    /// Where it is now; `None` when it was not there at all, only its copy.
+    pub aside: Option<PathBuf>,
     /// How old the copy was that took its place; without one it begins empty.
     pub copy: Option<Duration>,
 }
@@ -72,7 +75,7 @@ pub(crate) fn open<T>(
         fs::create_dir_all(folder).map_err(|error| from_io(folder.display(), &error))?;
     }
     let mut quarantine = None;
-    if is_suspected(path) {
+    if is_suspected(path) || is_lost(path, copy) {
         quarantine = Some(replace(path, copy, wall_s)?);
     }
     let once = || -> Result<T, Fault> {
@@ -102,8 +105,11 @@ pub(crate) fn open<T>(
                 copy: Some(_),
             }) => {
                 // The copy is no better.
-                put_aside(path, wall_s)?;
-                Quarantine { aside, copy: None }
+                let copy = put_aside(path, wall_s)?;
+                Quarantine {
+                    aside: aside.or(Some(copy)),
+                    copy: None,
+                }
             }
             Some(Quarantine { copy: None, .. }) => return Err(broken(&why)),
         });
@@ -171,19 +177,88 @@ fn suspicion(path: &Path) -> PathBuf {
     path.with_extension("suspect")
 }
 
-/// Puts a file aside that cannot be used, and its copy in its place.
-fn replace(path: &Path, copy: Option<&Path>, wall_s: u64) -> Result<Quarantine, Failure> {
-    let aside = put_aside(path, wall_s)?;
-    let age = |copy: &Path| {
-        let written = fs::metadata(copy)?.modified()?;
-        Ok::<_, io::Error>(written.elapsed().unwrap_or_default())
+/// Reads a database, or else its copy, without writing to either: what `take` changes is changed in memory. With
+/// the file that was read; `None` when there is no file that can be used.
+pub(crate) fn detached<T>(
+    path: &Path,
+    copy: &Path,
+    take: impl Fn(Database) -> Result<T, Fault>,
+) -> Option<(T, PathBuf)> {
+    [path, copy].into_iter().find_map(|path| {
+        let bytes = state_file::read(path)
+            .ok()
+            .filter(|bytes| !bytes.is_empty())?;
+        let taken = guarded(|| -> Result<T, Fault> {
+            let memory = InMemoryBackend::new();
+            memory.set_len(bytes.len() as u64).map_err(Error::Io)?;
+            memory.write(0, &bytes).map_err(Error::Io)?;
+            let mut builder = Builder::new();
+            builder.set_check_integrity_on_open(true);
+            take(builder.create_with_backend(memory)?)
+        });
+        Some((taken.ok()?, path.to_owned()))
+    })
+}
+
+/// Is there something else where the database should be, or nothing although it has a copy? A file is never without
+/// content once it was made.
+fn is_lost(path: &Path, copy: Option<&Path>) -> bool {
+    let has_copy = || {
+        let found = copy.map(state_file::found);
+        matches!(found, Some(Found::File { bytes: 1.. }))
     };
-    let copy = copy.and_then(|copy| {
-        let age = age(copy).ok()?;
-        fs::copy(copy, path).ok()?;
-        Some(age)
-    });
-    Ok(Quarantine { aside, copy })
+    match state_file::found(path) {
+        Found::Other(_) => true,
+        Found::Nothing | Found::File { bytes: 0 } => has_copy(),
+        Found::File { bytes: 1.. } => false,
+    }
+}
+
+/// Puts a file aside that cannot be used, and its copy in its place. A copy that cannot be put there, because the disk
+/// is full, stays the only one: then there is no database until that is mended, and never an empty one.
+fn replace(path: &Path, copy: Option<&Path>, wall_s: u64) -> Result<Quarantine, Failure> {
+    let aside = match path.symlink_metadata() {
+        Ok(_) => Some(put_aside(path, wall_s)?),
+        Err(_) => None,
+    };
+    let Some(copy) = copy else {
+        return Ok(Quarantine { aside, copy: None });
+    };
+    match state_file::found(copy) {
+        Found::Nothing | Found::File { bytes: 0 } => Ok(Quarantine { aside, copy: None }),
+        Found::Other(_) => {
+            put_aside(copy, wall_s)?;
+            Ok(Quarantine { aside, copy: None })
+        }
+        Found::File { bytes: 1.. } => {
+            let next = path.with_extension("restored");
+            let restored = restore(copy, &next).and_then(|age| {
+                fs::rename(&next, path)?;
+                Ok(age)
+            });
+            let age = restored.map_err(|error| {
+                fs::remove_file(&next).ok();
+                from_io(path.display(), &error).help(format!(
+                    "{} could not take its place; is the disk full?",
+                    copy.display()
+                ))
+            })?;
+            Ok(Quarantine {
+                aside,
+                copy: Some(age),
+            })
+        }
+    }
+}
+
+/// Copies the copy, and answers with its age.
+fn restore(copy: &Path, next: &Path) -> io::Result<Duration> {
+    let written = fs::metadata(copy)?.modified()?;
+    // Whatever somebody has put there is not written into.
+    fs::remove_file(next).ok();
+    fs::copy(copy, next)?;
+    fs::File::open(next)?.sync_all()?;
+    Ok(written.elapsed().unwrap_or_default())
 }
 
 /// Renames a file that cannot be used, so that somebody can look at it.

@@ -180,6 +180,12 @@ impl Layout {
         self.run.join("bans.lifted")
     }
 
+    /// Exists when the policy was loaded from its copy at boot.
+    #[must_use]
+    pub fn fallback(&self) -> PathBuf {
+        self.run.join("fallback")
+    }
+
     /// What jails remember.
     #[must_use]
     pub fn jails(&self) -> PathBuf {

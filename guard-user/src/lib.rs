@@ -17,3 +17,4 @@ pub mod layout;
 pub mod logs;
 pub mod output;
 pub mod ruleset;
+mod state_file;

@@ -109,6 +109,21 @@ impl Store {
         Self::open_with(path, copy, now, Care::Much)
     }
 
+    /// The store, or its copy, as it is on a disk that cannot be written: what is changed is changed in memory alone.
+    /// With the file that was read; `None` when there is none that can be used.
+    #[must_use]
+    pub fn detached(path: &Path, copy: &Path, now: &Now) -> Option<(Self, PathBuf)> {
+        let take = |database| {
+            let store = Self {
+                database,
+                path: path.to_owned(),
+            };
+            store.adjust(now)?;
+            Ok(store)
+        };
+        database::detached(path, copy, take)
+    }
+
     fn open_with(path: &Path, copy: &Path, now: &Now, care: Care) -> Result<Opened, Failure> {
         let failed = |error: &dyn std::fmt::Display| broken(path, error);
         let take = |database| {

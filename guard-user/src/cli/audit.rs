@@ -81,6 +81,7 @@ fn world(world: World) -> String {
         World::Open => "OPEN".to_owned(),
         World::OpenOver(family) => format!("OPEN {family}"),
         World::Closed => "closed".to_owned(),
+        World::PastGuard => "PAST GUARD".to_owned(),
         World::Local => "local only".to_owned(),
         World::Unfiltered => "no guard".to_owned(),
     }
@@ -101,6 +102,7 @@ fn audit_json(audit: &Audit) -> serde_json::Value {
                     World::OpenOver("IPv4") => "open-ipv4",
                     World::OpenOver(_) => "open-ipv6",
                     World::Closed => "closed",
+                    World::PastGuard => "past-guard",
                     World::Local => "local",
                     World::Unfiltered => "unfiltered",
                 },

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     controller::Controller,
-    explain::{self, Answer, WayIn},
+    explain::{self, Answer, Explained, WayIn},
     failure::{Exit, Failure},
     output::Output,
     ruleset::names::Names,
@@ -20,7 +20,37 @@ pub(super) fn explain(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let question = explain::parse(words, Names::system())?;
-    let answer = controller.explain(&question, file)?;
+    match controller.explain(&question, file)? {
+        Explained::Judged(answer) => judged(&answer, output),
+        Explained::Unfiltered { packet, interface } => unfiltered(&packet, &interface, output),
+    }
+    Ok(Exit::Ok)
+}
+
+fn unfiltered(packet: &str, interface: &str, output: &mut Output) {
+    const WHY: &str = "nothing is filtered here: guard is not on this interface";
+    output.show(
+        |out| {
+            writeln!(out, "{packet} on {interface}")?;
+            writeln!(out, "passes: {WHY}")
+        },
+        || {
+            json!({
+                "packet": packet,
+                "interface": interface,
+                "action": Action::Pass.label(),
+                "reason": "unguarded",
+                "would_drop": false,
+                "rule": null,
+                "rule_words": null,
+                "limit_left": null,
+                "way_in": null,
+            })
+        },
+    );
+}
+
+fn judged(answer: &Answer, output: &mut Output) {
     output.show(
         |out| {
             if answer.interface.is_empty() {
@@ -31,7 +61,7 @@ pub(super) fn explain(
             writeln!(
                 out,
                 "{}: {} ({})",
-                action_word(&answer),
+                action_word(answer),
                 answer.reason.label(),
                 answer.reason.hint()
             )?;
@@ -56,7 +86,7 @@ pub(super) fn explain(
                 "interface": answer.interface,
                 "action": answer.action.label(),
                 "reason": answer.reason.label(),
-                "would_drop": would_drop(&answer),
+                "would_drop": would_drop(answer),
                 "rule": answer.rule,
                 "rule_words": answer.rule_words,
                 "limit_left": answer.left.map(|left| json!({"now": left.now, "at_most": left.at_most})),
@@ -67,7 +97,6 @@ pub(super) fn explain(
             })
         },
     );
-    Ok(Exit::Ok)
 }
 
 /// Does it pass only because of monitor mode?

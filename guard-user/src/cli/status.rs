@@ -38,7 +38,7 @@ pub(super) fn status(
             value
         },
     );
-    Ok(status.protection.exit())
+    Ok(status.exit())
 }
 
 /// Bytes of each table of bans.
@@ -90,6 +90,10 @@ fn status_json(status: &Status) -> serde_json::Value {
         "warnings": status.warnings,
         "mode": if status.is_monitor() { "monitor" } else { "enforce" },
         "pending": deadline::pending_json(status.pending.as_ref()),
+        "fallback": status.fallback,
+        "exposed": status.exposures.iter().map(|exposure| {
+            json!({"name": exposure.interface, "why": exposure.why.to_string()})
+        }).collect::<Vec<_>>(),
         "reverted": status.reverted.as_ref().map(|reverted| {
             json!({"command": reverted.command, "when": reverted.when})
         }),

@@ -1,6 +1,6 @@
 //! What is in force, in words, beside the image in the kernel: the files may have changed since.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use crate::{
         model::{DefaultAction, ModeChoice, Policy, Rule},
         staged::Staged,
     },
+    state_file,
 };
 
 /// The policy that the kernel runs.
@@ -99,7 +100,7 @@ impl Applied {
     /// What was saved last; `None` when there is nothing or it cannot be read.
     #[must_use]
     pub fn read(layout: &Layout) -> Option<Self> {
-        serde_json::from_slice(&fs::read(layout.applied()).ok()?).ok()
+        serde_json::from_slice(&state_file::read(&layout.applied()).ok()?).ok()
     }
 
     /// On disk, but not in place yet.

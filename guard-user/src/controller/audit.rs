@@ -15,7 +15,7 @@ use guard_common::{
     policy::Arrival,
 };
 
-use super::{Applied, Controller};
+use super::Controller;
 use crate::{
     dataplane::pins,
     explain::{Transport, build},
@@ -23,6 +23,7 @@ use crate::{
     host::{
         Network,
         containers::{self, Published},
+        exposure::{Exposure, Reach},
         listeners::{self, Listener, PortProtocol},
     },
     ruleset::{address, model::Policy},
@@ -40,6 +41,8 @@ pub enum World {
     OpenOver(&'static str),
     /// Nobody whom no rule names.
     Closed,
+    /// The policy lets nobody in, but strangers can come by interfaces that guard is not on.
+    PastGuard,
     /// It listens on this host's own loopback only.
     Local,
     /// guard is off: whatever else there is decides.
@@ -82,7 +85,8 @@ pub struct Audit {
 struct InForce {
     tables: MemTables,
     policy: Policy,
-    protected: Vec<(String, u32)>,
+    protected: BTreeSet<u32>,
+    exposures: BTreeSet<Exposure>,
 }
 
 type Key = (PortProtocol, u16, String);
@@ -138,21 +142,15 @@ impl Controller {
                 Policy::default()
             }
         };
-        let names = match Applied::read(self.layout()) {
-            Some(applied) => applied.interfaces,
-            None => network.default_interfaces(),
-        };
-        let protected = names
-            .into_iter()
-            .filter_map(|name| {
-                let interface = network.interface(&name)?;
-                interface.xdp.map(|_| (name, interface.index))
-            })
-            .collect();
+        let protected = self.protected(network)?;
+        let protected = protected.iter().filter_map(|name| network.interface(name));
+        let exposures = self.exposures(network)?;
+        warnings.extend(exposures.iter().map(ToString::to_string));
         Ok(Some(InForce {
             tables: MemTables::with_policy(running.slots.active_image()),
             policy,
-            protected,
+            protected: protected.map(|interface| interface.index).collect(),
+            exposures,
         }))
     }
 }
@@ -212,11 +210,28 @@ fn audited(
         audited.world = World::Local;
         return audited;
     }
-    let protected = in_force.map_or(&[][..], |in_force| &in_force.protected);
+    let none = BTreeSet::new();
+    let protected = in_force.map_or(&none, |in_force| &in_force.protected);
     audited.unprotected = unprotected(&audited.addresses, protected, network);
     let Some(in_force) = in_force else {
         return audited;
     };
+    // Any interface takes packets to any address of this host.
+    let reached = in_force
+        .exposures
+        .iter()
+        .filter(|exposure| match exposure.why {
+            Reach::Route | Reach::Address => true,
+            // The host itself is behind the bridge.
+            Reach::Guests => false,
+        });
+    for exposure in reached {
+        if !audited.unprotected.contains(&exposure.interface) {
+            audited.unprotected.push(exposure.interface.clone());
+        }
+    }
+    let is_past = |exposure: &Exposure| audited.unprotected.contains(&exposure.interface);
+    let is_reached = in_force.exposures.iter().any(is_past);
     let ask = |source: IpAddr| in_force.ask(&audited, source, network);
     let strangers = in_force.strangers();
     let open: Vec<(bool, RuleRef)> = strangers
@@ -234,6 +249,7 @@ fn audited(
         })
         .count();
     let (world, rule) = match open.as_slice() {
+        [] if is_reached => (World::PastGuard, None),
         [] => (World::Closed, None),
         [(is_v4, rule)] if families > 1 => (
             World::OpenOver(if *is_v4 { "IPv4" } else { "IPv6" }),
@@ -255,7 +271,7 @@ fn audited(
 /// Interfaces, other than loopback and the protected ones, that carry one of these addresses.
 fn unprotected(
     addresses: &BTreeSet<IpAddr>,
-    protected: &[(String, u32)],
+    protected: &BTreeSet<u32>,
     network: &Network,
 ) -> Vec<String> {
     let is_wildcard = addresses.iter().any(IpAddr::is_unspecified);
@@ -265,7 +281,7 @@ fn unprotected(
         .filter(|(ip, _)| is_wildcard || addresses.contains(ip))
         .map(|(_, index)| *index)
         .collect();
-    indices.retain(|index| protected.iter().all(|(_, known)| known != index));
+    indices.retain(|index| network.stack(*index).is_disjoint(protected));
     indices
         .into_iter()
         .filter_map(|index| network.by_index(index))
@@ -288,7 +304,8 @@ impl InForce {
         Some(judgement.verdict)
     }
 
-    /// An address that the port listens on, of the source's family, on a protected interface.
+    /// An address that the port listens on, of the source's family, and the protected interface that takes packets to
+    /// it: the one that has it, or what is beneath that, else any.
     fn destination(
         &self,
         addresses: &BTreeSet<IpAddr>,
@@ -301,15 +318,17 @@ impl InForce {
                 || addresses.contains(&IpAddr::V6(Ipv6Addr::UNSPECIFIED))
                 || ip.is_ipv4() && addresses.contains(&IpAddr::V4(Ipv4Addr::UNSPECIFIED))
         };
-        network
-            .addresses
-            .iter()
-            .filter(|(ip, index)| {
-                ip.is_ipv4() == source.is_ipv4()
-                    && self.protected.iter().any(|(_, known)| known == index)
-            })
-            .find(|(ip, _)| takes(ip))
-            .map(|(ip, index)| (*index, *ip))
+        let of_family = |ip: &IpAddr| ip.is_ipv4() == source.is_ipv4() && takes(ip);
+        let mut held = network.addresses.iter().filter(|(ip, _)| of_family(ip));
+        let at_its_own = held.find_map(|(ip, index)| {
+            let stack = network.stack(*index);
+            Some((*stack.intersection(&self.protected).next()?, *ip))
+        });
+        let elsewhere = || {
+            let any = *self.protected.first()?;
+            Some((any, network.own().find(of_family)?))
+        };
+        at_its_own.or_else(elsewhere)
     }
 
     /// An address of each family that no rule names.

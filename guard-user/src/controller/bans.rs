@@ -294,7 +294,7 @@ impl Controller {
     /// # Errors
     /// As [`Controller::bans`].
     pub fn rewrite_bans(&self) -> Result<(), Failure> {
-        if !self.layout.bans().exists() {
+        if !self.has_store_of_bans() {
             return Ok(());
         }
         self.ban_session()?.rewrite(self)
@@ -305,7 +305,7 @@ impl Controller {
     /// # Errors
     /// When the store or the tables cannot be read.
     pub fn sweep_bans(&self) -> Result<(), Failure> {
-        if !self.layout.bans().exists() {
+        if !self.has_store_of_bans() {
             return Ok(());
         }
         let mut session = self.ban_session()?;

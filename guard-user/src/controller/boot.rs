@@ -1,7 +1,10 @@
 //! What must survive a reboot beside the policy files: that guard was on, and the texts of the
 //! last policy that was in force, for the day on which the files are broken.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,7 @@ use crate::{
         source::{Loaded, Source},
         staged::Staged,
     },
+    state_file,
 };
 
 /// A copy of the policy files.
@@ -126,8 +130,26 @@ pub(super) fn last_good(layout: &Layout) -> Result<Option<Loaded>, Failure> {
     loaded.map(Some).map_err(bad_configuration)
 }
 
+/// A file of the last policy in force that is gone or has lost its text, as one does whose blocks were never written
+/// before the power went. `None` also when nothing is kept, or when the files are what was in force.
+#[must_use]
+pub(super) fn lost_file(layout: &Layout, files: &Loaded) -> Option<PathBuf> {
+    let saved = read(layout).filter(|saved| saved.digest != files.digest)?;
+    let is_blank = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
+    let with_text = saved
+        .files
+        .iter()
+        .filter(|file| !is_blank(file.text.as_bytes()));
+    // An absolute path stays one.
+    let mut paths = with_text.map(|file| layout.etc.join(&file.path));
+    paths.find(|path| match state_file::read(path) {
+        Ok(bytes) => is_blank(&bytes),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    })
+}
+
 fn read(layout: &Layout) -> Option<LastGood> {
-    serde_json::from_slice(&fs::read(layout.last_good()).ok()?).ok()
+    serde_json::from_slice(&state_file::read(&layout.last_good()).ok()?).ok()
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -155,13 +155,15 @@ impl Controller {
 
     /// A policy that replaces the files as a whole would throw away what somebody wrote by hand.
     pub(super) fn refuse_unapplied_files(&self, running: &Running) -> Result<(), Failure> {
-        let loaded = self.load();
-        if loaded.is_ok_and(|loaded| loaded.digest == running.slots.digest()) {
-            return Ok(());
+        match self.load() {
+            Ok(loaded) if loaded.digest == running.slots.digest() => Ok(()),
+            Ok(_) => Err(self
+                .unapplied()
+                .help("`guardctl diff` shows how; --force overwrites them")),
+            Err(_) => Err(self
+                .unapplied()
+                .help("`guardctl check` shows what is wrong with them; --force overwrites them")),
         }
-        Err(self
-            .unapplied()
-            .help("`guardctl diff` shows how; --force overwrites them"))
     }
 
     fn unapplied(&self) -> Failure {

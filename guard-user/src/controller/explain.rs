@@ -25,7 +25,7 @@ use crate::{
         self, clock,
         pins::{self, Running},
     },
-    explain::{Answer, Left, Question, WayIn, answer, build},
+    explain::{Answer, Explained, Left, Question, WayIn, answer, build},
     failure::{Exit, Failure},
     host::Network,
     ruleset::{compile::Stamp, describe, source},
@@ -52,14 +52,17 @@ impl Controller {
     /// # Errors
     /// Exit 3 when guard is not active, 4 without root (neither for a file), 5 for a wrong file, 6
     /// for an unknown interface.
-    pub fn explain(&self, question: &Question, file: Option<&Path>) -> Result<Answer, Failure> {
+    pub fn explain(&self, question: &Question, file: Option<&Path>) -> Result<Explained, Failure> {
         match file {
-            Some(file) => explain_file(question, file),
+            Some(file) => {
+                let answer = explain_file(question, file)?;
+                Ok(Explained::Judged(Box::new(answer)))
+            }
             None => self.explain_running(question),
         }
     }
 
-    fn explain_running(&self, question: &Question) -> Result<Answer, Failure> {
+    fn explain_running(&self, question: &Question) -> Result<Explained, Failure> {
         let network = self.network()?;
         let names = match Applied::read(self.layout()) {
             Some(applied) => applied.interfaces,
@@ -71,6 +74,17 @@ impl Controller {
             .map_or(0, |interface| interface.index);
         let destination = destination(question, &network, index)?;
         let frame = build(question.source, destination, question.transport);
+        let index = if pins::open(self.layout())?.is_none() {
+            // Which is said by whoever is asked.
+            index
+        } else if let Some(judged_on) = self.judged_on(&network, index)? {
+            judged_on
+        } else {
+            return Ok(Explained::Unfiltered {
+                packet: answer::in_words(question.source, destination, question.transport),
+                interface,
+            });
+        };
         let (reason, rule) = dataplane::explain::ask(self.layout(), index, &frame)?;
         // A change that waits for its confirmation has words of its own.
         let running = pins::open(self.layout())?;
@@ -95,7 +109,8 @@ impl Controller {
             rule,
             is_monitored,
         };
-        Ok(found.answer(question, destination, interface, words))
+        let answer = found.answer(question, destination, interface, words);
+        Ok(Explained::Judged(Box::new(answer)))
     }
 
     /// What the limit of a rule leaves to a source now; `None` if the rule has none for it, or the clock

@@ -1,7 +1,7 @@
 //! Feeds into bans: what a file names anew is banned first, then what it no longer names is let in, so
 //! that no packet meets neither.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     Controller,
@@ -17,6 +17,7 @@ use crate::{
     },
     failure::{Exit, Failure},
     ruleset::staged::Staged,
+    state_file,
 };
 
 /// Which files to read.
@@ -113,7 +114,7 @@ impl Controller {
     }
 
     fn known_feeds(&self) -> Vec<FeedStatus> {
-        let text = fs::read(self.layout.feeds()).ok();
+        let text = state_file::read(&self.layout.feeds()).ok();
         // Whatever else it says, the files are read again.
         text.and_then(|text| serde_json::from_slice(&text).ok())
             .unwrap_or_default()

@@ -22,6 +22,7 @@ use crate::{
         source::{DROP_IN_FOLDER, Loaded, MAIN_FILE},
         staged::write_atomically,
     },
+    state_file,
 };
 
 /// How many entries are kept.
@@ -154,7 +155,7 @@ pub(super) fn entries(layout: &Layout) -> Vec<Entry> {
         .flatten()
         .map(|file| file.path())
         .filter(|path| path.extension().is_some_and(|end| end == "json"))
-        .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
+        .filter_map(|path| serde_json::from_slice(&state_file::read(&path).ok()?).ok())
         .collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.number));
     entries

@@ -2,8 +2,6 @@
 //! completed or forgotten by the next one, and a change with a deadline waits here for its
 //! confirmation. One file, so that it is there as a whole or not at all.
 
-use std::fs;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,6 +13,7 @@ use crate::{
     failure::{Exit, Failure},
     layout::Layout,
     ruleset::staged::write_atomically,
+    state_file,
 };
 
 /// A change that is under way.
@@ -47,7 +46,7 @@ pub(super) enum Stage {
 impl Journal {
     /// What was written last; `None` when there is nothing or it cannot be read.
     pub(super) fn read(layout: &Layout) -> Option<Self> {
-        serde_json::from_slice(&fs::read(layout.journal()).ok()?).ok()
+        serde_json::from_slice(&state_file::read(&layout.journal()).ok()?).ok()
     }
 
     /// Generation of the new policy.

@@ -2,7 +2,7 @@
 //! session is there to be cut, and what was not confirmed is not loaded.
 
 use super::{
-    Applied, Controller, Lock, absence, boot, force::image, targets, texts::stage_failure,
+    Applied, Controller, Fallback, Lock, absence, boot, force::image, targets, texts::stage_failure,
 };
 use crate::{
     dataplane::{attach::Attached, bpffs, heal, installation, pins, preflight},
@@ -75,8 +75,9 @@ impl Controller {
         if !boot::is_enabled(&self.layout) {
             return Ok(Loading::Off);
         }
-        self.recover()?;
+        let recovered = self.recover();
         if pins::open(&self.layout)?.is_some() {
+            recovered?;
             drop(lock);
             return self.already_loaded();
         }
@@ -101,6 +102,12 @@ impl Controller {
         let healed = heal::heal(&self.layout, &targets, &network, &mut Some(spare))?;
         let unprotected = unprotected(&names, healed.failed, &network);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        // A change that was under way and cannot be put in order must not leave the host open.
+        warnings.extend(recovered.err().map(|failure| failure.message));
+        if let Origin::LastGood { why } = &origin {
+            let noted = Fallback::note(&self.layout, loaded.digest, why);
+            warnings.extend(noted.err().map(|failure| failure.message));
+        }
         let banned = self.restore_bans(&mut warnings);
         warnings.extend(banned.err().map(|failure| failure.message));
         let remembered = self.remember_devices(&loaded.policy, &names, &network);
@@ -142,22 +149,21 @@ impl Controller {
         })
     }
 
-    /// The files; when they are broken, or guard.toml is gone, the last policy that was in force.
+    /// The files; when they are broken, or one of them has lost its text, the last policy that was in force. Who
+    /// empties a file and applies that gets what he wrote: then the empty one was in force last.
     fn usable_policy(&self) -> Result<(Loaded, Origin), Failure> {
-        let main = self.source().main_file();
         let broken = match self.load() {
-            Ok(loaded) if main.exists() => return Ok((loaded, Origin::Files)),
-            Ok(loaded) => {
-                // An empty policy is a valid one, but not when there was another.
-                let gone = Failure::new(
-                    Exit::BadConfiguration,
-                    format!("{}: does not exist", main.display()),
-                );
-                match boot::last_good(&self.layout)? {
-                    Some(kept) if kept.digest != loaded.digest => return Ok((kept, why(&gone))),
-                    Some(_) | None => return Ok((loaded, Origin::Files)),
+            Ok(loaded) => match boot::lost_file(&self.layout, &loaded) {
+                None => return Ok((loaded, Origin::Files)),
+                Some(file) => {
+                    let how = match file.exists() {
+                        true => "is empty, and was not when it was applied",
+                        false => "does not exist",
+                    };
+                    let message = format!("{}: {how}", file.display());
+                    Failure::new(Exit::BadConfiguration, message)
                 }
-            }
+            },
             Err(broken) => broken,
         };
         match boot::last_good(&self.layout) {

@@ -207,6 +207,16 @@ impl Controller {
             Err(failure) => enabled.warnings.push(failure.message),
         }
         absence::forget(&self.layout);
+        let exposures = self.network().and_then(|network| self.exposures(&network));
+        if let Ok(exposures) = exposures {
+            let texts = exposures.iter().map(|exposure| {
+                format!(
+                    "{exposure} (`guardctl enable --iface {}` guards it, if it carries Ethernet frames)",
+                    exposure.interface
+                )
+            });
+            enabled.warnings.extend(texts);
+        }
         enabled.changes = changes;
         enabled.pending = pending;
         Ok(enabled)

@@ -1,6 +1,7 @@
 //! What is in force, and whether it is in force everywhere.
 
 use std::{
+    collections::BTreeSet,
     thread,
     time::{Duration, Instant},
 };
@@ -27,7 +28,7 @@ use crate::{
         pins::{self, Running},
     },
     failure::{Exit, Failure},
-    host::{Network, XdpMode},
+    host::{Network, XdpMode, exposure::Exposure},
     ruleset::{address, source::Loaded},
 };
 
@@ -51,16 +52,6 @@ impl Protection {
         match self {
             Self::Inactive | Self::Absent => false,
             Self::Active | Self::Partial => true,
-        }
-    }
-
-    /// Exit code of `status`.
-    #[must_use]
-    pub fn exit(self) -> Exit {
-        match self {
-            Self::Inactive => Exit::Inactive,
-            Self::Active => Exit::Ok,
-            Self::Partial | Self::Absent => Exit::Partial,
         }
     }
 }
@@ -114,6 +105,10 @@ pub struct Status {
     pub pending: Option<Pending>,
     /// The last change, if it was not confirmed.
     pub reverted: Option<Reverted>,
+    /// Why the policy in force is a copy of the last one, and not what the files say.
+    pub fallback: Option<String>,
+    /// Interfaces without guard by which strangers can come.
+    pub exposures: BTreeSet<Exposure>,
 }
 
 /// A change that was not confirmed in time.
@@ -126,6 +121,16 @@ pub struct Reverted {
 }
 
 impl Status {
+    /// Exit code of `status`.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self.protection {
+            Protection::Inactive => Exit::Inactive,
+            Protection::Active if self.fallback.is_none() && self.exposures.is_empty() => Exit::Ok,
+            Protection::Active | Protection::Partial | Protection::Absent => Exit::Partial,
+        }
+    }
+
     /// Does guard only count what it would drop?
     #[must_use]
     pub fn is_monitor(&self) -> bool {
@@ -261,13 +266,17 @@ impl Controller {
                 warnings,
                 pending: None,
                 reverted,
+                fallback: None,
+                exposures: BTreeSet::new(),
             });
         };
         let InForce {
             generation, digest, ..
         } = in_force;
+        let fallback = self.fallback(digest);
         if loaded
             .as_ref()
+            .filter(|_| fallback.is_none())
             .is_some_and(|loaded| !in_force.is_of(loaded.digest))
         {
             warnings.push(
@@ -282,11 +291,19 @@ impl Controller {
             warnings.extend(renamed.iter().map(renamed_warning));
         }
         warnings.extend(self.full_flow_table());
+        // Where the state folder could not be written.
+        let kept = boot::last_good(&self.layout).ok().flatten();
+        let kept = kept.filter(|kept| applied.is_none() && kept.digest == digest);
         let applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
                 let interfaces = self.interfaces(&loaded.policy, &network)?;
                 Applied::new(&loaded.policy, generation, interfaces)
+            }
+            (None, _) if kept.is_some() => {
+                let policy = kept.map(|kept| kept.policy).unwrap_or_default();
+                let interfaces = self.linked_interfaces()?;
+                Applied::new(&policy, generation, interfaces)
             }
             (None, _) => {
                 warnings.push(
@@ -321,6 +338,8 @@ impl Controller {
             warnings,
             pending,
             reverted,
+            fallback,
+            exposures: self.exposures(&self.network()?)?,
         })
     }
 

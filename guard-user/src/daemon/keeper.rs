@@ -184,11 +184,21 @@ impl Keeper {
                 None => "guard is off".to_owned(),
             },
             Some(_) if !lost.is_empty() => format!("UNPROTECTED: {}", lost.join(", ")),
-            Some(known) => format!(
-                "generation {} on {}",
-                known.in_force.generation,
-                known.names.join(", ")
-            ),
+            Some(known) => {
+                let on = format!(
+                    "generation {} on {}",
+                    known.in_force.generation,
+                    known.names.join(", ")
+                );
+                match self.controller.fallback(known.in_force.digest) {
+                    Some(why) => {
+                        format!(
+                            "ON THE COPY OF THE LAST POLICY, the files were not usable: {why}; {on}"
+                        )
+                    }
+                    None => on,
+                }
+            }
         }
     }
 

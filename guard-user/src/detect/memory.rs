@@ -69,7 +69,8 @@ impl Memory {
             path: path.to_owned(),
             database: Some(database),
         };
-        let told = aside.map(|file| quarantined(path, &file.aside));
+        let told = aside.and_then(|file| file.aside);
+        let told = told.map(|aside| quarantined(path, &aside));
         Ok((memory, remembered, told))
     }
 
@@ -86,7 +87,8 @@ impl Memory {
             Some(database) => database,
             None => {
                 let ((database, _), aside) = opened(&self.path, now)?;
-                told = aside.map(|file| quarantined(&self.path, &file.aside));
+                let aside = aside.and_then(|file| file.aside);
+                told = aside.map(|aside| quarantined(&self.path, &aside));
                 database
             }
         };

@@ -6,6 +6,20 @@ use guard_common::abi::reason::{Action, Reason};
 
 use super::question::Transport;
 
+/// What guard says of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Explained {
+    /// What becomes of it.
+    Judged(Box<Answer>),
+    /// It never meets guard.
+    Unfiltered {
+        /// The packet in words.
+        packet: String,
+        /// The interface that it arrives on.
+        interface: String,
+    },
+}
+
 /// What becomes of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

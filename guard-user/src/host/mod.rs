@@ -6,6 +6,7 @@ pub mod conntrack;
 pub mod containers;
 mod dump;
 pub mod essential;
+pub mod exposure;
 pub mod filters;
 pub mod link_kind;
 pub mod listeners;

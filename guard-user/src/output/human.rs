@@ -84,6 +84,9 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
             None => writeln!(out, "Interface: {} UNPROTECTED", interface.name)?,
         }
     }
+    for exposure in &status.exposures {
+        writeln!(out, "Interface: {exposure}")?;
+    }
     if status.protection.is_in_force() {
         writeln!(out, "Default: {} (incoming)", status.default)?;
         writeln!(out, "Generation: {}", status.generation)?;
@@ -142,6 +145,13 @@ fn change_lines(out: &mut dyn Write, status: &Status) -> io::Result<()> {
         writeln!(
             out,
             "MONITOR MODE: NOTHING IS DROPPED, only counted (`guardctl default deny` enforces)"
+        )?;
+    }
+    if let Some(why) = &status.fallback {
+        writeln!(
+            out,
+            "THE POLICY FILES WERE NOT USABLE AT BOOT: the last policy that was in force is (`guardctl reload` applies the \
+             files once they are right): {why}"
         )?;
     }
     if let Some(pending) = &status.pending {

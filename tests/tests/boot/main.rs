@@ -1,6 +1,7 @@
 //! After a reboot: the policy that was in force is in force before anything else, or the operator
 //! is told in no uncertain terms.
 
+mod bans;
 mod machine;
 mod names;
 mod service;
@@ -58,7 +59,36 @@ fn a_policy_whose_files_are_broken_gives_way_to_the_last_that_was_in_force() {
         return;
     }
     type Damage = (&'static str, fn(&Machine), &'static str);
-    let damages: [Damage; 5] = [
+    let damages: [Damage; 10] = [
+        (
+            "an empty file",
+            |machine| machine.guard.write_policy(""),
+            "guard.toml: is empty, and was not",
+        ),
+        (
+            "blanks",
+            |machine| machine.guard.write_policy("\n \n"),
+            "guard.toml: is empty, and was not",
+        ),
+        (
+            "an empty set",
+            |machine| std::fs::write(machine.guard.etc().join("friends.txt"), "").unwrap(),
+            "friends.txt: is empty, and was not",
+        ),
+        (
+            "a pipe",
+            |machine| put_a_pipe(&machine.guard.etc().join("guard.toml")),
+            "guard.toml: is not a regular file",
+        ),
+        (
+            "a link to nothing",
+            |machine| {
+                let path = machine.guard.etc().join("guard.toml");
+                std::fs::remove_file(&path).unwrap();
+                std::os::unix::fs::symlink("/nonexistent", path).unwrap();
+            },
+            "guard.toml: is a symbolic link to nothing",
+        ),
         (
             "half a file",
             |machine| machine.guard.write_policy("interfaces = [\"eth"),
@@ -100,7 +130,10 @@ fn a_policy_whose_files_are_broken_gives_way_to_the_last_that_was_in_force() {
         let ran = ran.says("THE POLICY FILES ARE NOT USABLE").says(named);
         println!("{case}: {ran}");
         machine.assert_filters();
-        drop(machine.guard.guardctl(&["status"]).ok());
+        // Monitoring shall see it, and the words of what is in force are known.
+        let status = machine.guard.guardctl(&["status"]).exit(8);
+        let status = status.says("NOT USABLE AT BOOT").says(named);
+        drop(status.says("1000"));
         let json = machine.guard.guardctl(&["load", "--json"]).ok().json();
         assert_eq!(json["origin"], "kernel", "{case}");
         drop(machine.guard.guardctl(&["disable"]).ok());
@@ -108,6 +141,66 @@ fn a_policy_whose_files_are_broken_gives_way_to_the_last_that_was_in_force() {
             std::fs::remove_dir_all(machine.guard.etc()).unwrap();
         }
     }
+}
+
+fn put_a_pipe(path: &std::path::Path) {
+    std::fs::remove_file(path).ok();
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("mkfifo").success());
+}
+
+/// Who empties the file and applies that means it.
+#[test]
+fn a_policy_that_was_emptied_and_applied_is_what_comes_back() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    drop(machine.guard.guardctl(&["enable"]).ok());
+    machine.guard.write_policy("");
+    drop(machine.guard.guardctl(&["reload"]).ok());
+    machine.reboot();
+
+    drop(machine.guard.guardctl(&["load"]).ok());
+
+    assert_eq!(machine.ask(OPEN), Answer::Silence);
+    drop(machine.guard.guardctl(&["status"]).ok());
+}
+
+#[test]
+fn on_the_copy_status_and_the_daemon_say_so_until_the_files_are_applied() {
+    if !require::root() {
+        return;
+    }
+    let machine = Machine::with(POLICY);
+    let guard = &machine.guard;
+    drop(guard.guardctl(&["enable"]).ok());
+    drop(guard.guardctl(&["allow", "3000"]).ok());
+    machine.reboot();
+    guard.write_policy("broken");
+    drop(guard.guardctl(&["load"]).ok());
+    let json = guard.guardctl(&["status", "--json"]).exit(8).json();
+    let why = json["fallback"].as_str().expect("a reason");
+    assert!(why.contains("guard.toml:1"), "{json}");
+
+    let socket = guard.folder().join("notify");
+    let heard = std::os::unix::net::UnixDatagram::bind(&socket).expect("a socket");
+    heard.set_nonblocking(true).expect("a mode");
+    let mut command = guard.command(&["daemon"]);
+    command.env("NOTIFY_SOCKET", &socket);
+    let _daemon = GuardDaemon::start_as(guard, &mut command);
+    until("systemd to hear of it", || {
+        let mut text = [0; 4096];
+        let length = heard.recv(&mut text).unwrap_or_default();
+        String::from_utf8_lossy(&text[..length]).contains("ON THE COPY OF THE LAST POLICY")
+    });
+
+    // What leads on works.
+    let ran = guard.guardctl(&["rollback", "1"]).exit(1);
+    drop(ran.says("`guardctl check`"));
+    drop(guard.guardctl(&["rollback", "1", "--force"]).ok());
+    let json = guard.guardctl(&["status", "--json"]).ok().json();
+    assert!(json["fallback"].is_null(), "{json}");
 }
 
 #[test]

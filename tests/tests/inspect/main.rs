@@ -3,6 +3,7 @@
 
 mod audit;
 mod errors;
+mod exposed;
 mod live;
 mod opens;
 mod quiet;

@@ -227,7 +227,8 @@ fn a_damaged_file_is_put_aside_and_not_lost() {
     ] {
         fs::write(folder.file(), &damage).expect("written");
         let opened = Store::open(&folder.file(), &folder.copy(), &at(0)).expect("opened");
-        let aside = opened.quarantine.expect("put aside").aside;
+        let aside = opened.quarantine.and_then(|file| file.aside);
+        let aside = aside.expect("put aside");
         assert_eq!(fs::read(&aside).expect("kept"), damage);
         assert_eq!(listed(&opened.store, &at(0)), []);
         drop(opened.store);
@@ -396,7 +397,8 @@ fn a_store_of_a_later_version_is_put_aside() {
 
     let opened = Store::open(&folder.file(), &folder.copy(), &at(0)).expect("opened");
 
-    let aside = opened.quarantine.expect("put aside").aside;
+    let aside = opened.quarantine.and_then(|file| file.aside);
+    let aside = aside.expect("put aside");
     assert!(aside.exists() && listed(&opened.store, &at(0)).is_empty());
 }
 
@@ -419,7 +421,7 @@ fn a_copy_takes_the_place_of_a_damaged_file_unless_it_is_no_better() {
 
         let quarantine = opened.quarantine.expect("put aside");
         assert_eq!(quarantine.copy.is_some(), is_copy_good);
-        let aside = fs::read(quarantine.aside).expect("kept");
+        let aside = fs::read(quarantine.aside.expect("put aside")).expect("kept");
         assert_eq!(aside, b"no database");
         assert_eq!(listed(&opened.store, &at(0)).len(), kept);
         drop(opened.store);

@@ -71,6 +71,8 @@ fn write_copy(store: &Path, copy: &Path, bytes: u64) -> Result<(), Failure> {
         ));
     }
     let next = copy.with_extension("next");
+    // Whatever somebody has put there is not written into.
+    fs::remove_file(&next).ok();
     let written = fs::copy(store, &next)
         .and_then(|_| fs::set_permissions(&next, fs::Permissions::from_mode(0o600)))
         .and_then(|()| {

@@ -53,20 +53,41 @@ impl Controller {
         &self,
         warnings: &mut Vec<String>,
     ) -> Result<(), Failure> {
-        if !self.layout.bans().exists() {
+        if !self.has_store_of_bans() {
             return Ok(());
         }
         let now = now()?;
-        let opened = Store::open_with_care(&self.layout.bans(), &self.layout.bans_copy(), &now)?;
-        let capacity = self.capacity();
-        let tables = BanTables::open(&self.layout, &now, capacity)?;
-        if let Some(quarantine) = &opened.quarantine {
-            warnings.push(self.note_quarantine(quarantine)?);
-        }
-        if let Some(mut tables) = tables {
-            settle(self, &opened.store, &now, &mut tables)?;
-        }
+        let (path, copy) = (self.layout.bans(), self.layout.bans_copy());
+        let mut tables = BanTables::open(&self.layout, &now, self.capacity())?;
+        let mut restore = |store: &Store| match &mut tables {
+            Some(tables) => settle(self, store, &now, tables),
+            None => Ok(()),
+        };
+        let restored = Store::open_with_care(&path, &copy, &now).and_then(|opened| {
+            if let Some(quarantine) = &opened.quarantine {
+                warnings.push(self.note_quarantine(quarantine)?);
+            }
+            restore(&opened.store)
+        });
+        let Err(failure) = restored else {
+            return Ok(());
+        };
+        let Some((store, from)) = Store::detached(&path, &copy, &now) else {
+            return Err(failure);
+        };
+        restore(&store)?;
+        warnings.push(format!(
+            "{}; the bans of {} are in force, and none can be added or lifted until it can be written",
+            failure.message,
+            from.display()
+        ));
         Ok(())
+    }
+
+    /// Is there anything that bans may be read from, whatever has become of it?
+    pub(super) fn has_store_of_bans(&self) -> bool {
+        let paths = [self.layout.bans(), self.layout.bans_copy()];
+        paths.iter().any(|path| path.symlink_metadata().is_ok())
     }
 
     /// The lock, the store and the tables; what a killed command left is put in order.
@@ -423,10 +444,13 @@ fn quarantined(quarantine: &Quarantine) -> String {
         ),
         None => String::new(),
     };
+    let fate = match &quarantine.aside {
+        Some(aside) => format!("could not be read and is now {}", aside.display()),
+        None => "was gone".to_owned(),
+    };
     format!(
-        "the store of bans could not be read and is now {}{copy}; bans that are in force stay until they \
-         end or are lifted, or guard is turned off",
-        quarantine.aside.display()
+        "the store of bans {fate}{copy}; bans that are in force stay until they end or are lifted, or guard is \
+         turned off"
     )
 }
 
