@@ -3,8 +3,11 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use super::{Settings, Watched};
-use crate::filters::{Catalog, builtin, forgeable};
+use super::{JournalUse, Settings, Watched};
+use crate::{
+    filters::{Catalog, builtin, forgeable},
+    logs::Matches,
+};
 
 /// Files of one pattern that are looked at.
 const MOST_FILES: usize = 100;
@@ -40,7 +43,25 @@ pub fn warnings(settings: &Settings, catalog: &Catalog) -> Vec<String> {
              (a filter of the same purpose that reads the access log: `guardctl filter list`)"
         ));
     }
+    warnings.extend(of_journal(settings, catalog));
     warnings
+}
+
+/// What is to be said of what the jail reads of the journal.
+fn of_journal(settings: &Settings, catalog: &Catalog) -> Option<String> {
+    let texts = match &settings.journal {
+        JournalUse::No => return None,
+        JournalUse::Matches(texts) => texts.clone(),
+        JournalUse::OfFilter => catalog.definition(&settings.spec(true).ok()?).ok()?.journal,
+    };
+    let text = texts
+        .iter()
+        .find(|text| Matches::parse(text).is_some_and(|matches| matches.can_be_forged()))?;
+    let name = &settings.name;
+    Some(format!(
+        "the jail {name} believes {text} in the journal, and what a process is called any process can choose, so whoever \
+         may log in here can have anybody banned (add _UID=0 to each part: `guardctl jail set {name} journal …`)"
+    ))
 }
 
 /// What a filter makes of an error log.
@@ -156,6 +177,19 @@ mod tests {
         assert!(
             other[0].ends_with("logpath /var/log/nginx/shop.access.log`)"),
             "{other:?}"
+        );
+    }
+
+    #[test]
+    fn a_jail_that_believes_the_name_of_a_process_is_told() {
+        let catalog = Catalog::new(&Layout::from_environment());
+        let mut settings = Settings::new("sshd");
+        assert!(warnings(&settings, &catalog).is_empty());
+        settings.journal = JournalUse::Matches(vec!["_COMM=sshd".to_owned()]);
+        let told = warnings(&settings, &catalog);
+        assert!(
+            told.len() == 1 && told[0].contains("_COMM=sshd"),
+            "{told:?}"
         );
     }
 

@@ -69,3 +69,33 @@ impl Parts {
         Ok(parts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Layout;
+
+    #[test]
+    fn a_jail_with_files_reads_the_journal_as_well_or_says_that_it_cannot() {
+        let catalog = Catalog::new(&Layout::from_environment());
+        let mut settings = Settings::new("web");
+        settings.files = vec!["/var/log/x.log".to_owned()];
+        settings.filter = "builtin:sshd".to_owned();
+        let parts = Parts::load(&settings, &catalog).unwrap();
+        assert!(parts.for_files.is_some() && parts.for_journal.is_some());
+
+        settings.filter = "builtin:nginx-http-auth".to_owned();
+        let problem = Parts::load(&settings, &catalog).unwrap_err();
+        assert!(
+            problem.message.contains("does not say what of it"),
+            "{problem}"
+        );
+        settings.journal = JournalUse::No;
+        assert!(
+            Parts::load(&settings, &catalog)
+                .unwrap()
+                .for_journal
+                .is_none()
+        );
+    }
+}
