@@ -5,7 +5,7 @@ use std::{fs::File, io::Read as _, path::Path};
 
 use super::{JournalUse, Settings, Watched};
 use crate::{
-    filters::{Catalog, builtin, forgeable},
+    filters::{Catalog, Problem, builtin, forgeable},
     logs::Matches,
 };
 
@@ -26,7 +26,7 @@ pub fn warnings(settings: &Settings, catalog: &Catalog) -> Vec<String> {
         .map(|file| {
             let consequence = match reader {
                 Reader::Believes => "so whoever connects can have anybody banned",
-                Reader::KnowsOthers => "so nothing in it counts for the filter of this jail, which knows the access log",
+                Reader::KnowsOthers => "so the jail, whose filter knows the access log, does not read it",
                 Reader::Other => "so whoever connects can write what the filter of this jail looks for",
             };
             format!(
@@ -45,6 +45,27 @@ pub fn warnings(settings: &Settings, catalog: &Catalog) -> Vec<String> {
     }
     warnings.extend(of_journal(settings, catalog));
     warnings
+}
+
+/// Why a jail of a filter that knows nginx's access log is refused: in the error log clients can write lines of the
+/// access log as well.
+pub(in crate::jails) fn refusal(settings: &Settings, catalog: &Catalog) -> Option<Problem> {
+    if Reader::of(settings, catalog)? != Reader::KnowsOthers {
+        return None;
+    }
+    let file = settings
+        .files
+        .iter()
+        .flat_map(|pattern| error_logs(pattern))
+        .next()?;
+    let problem = Problem::new(format!(
+        "{file}: an error log of nginx, which can be forged by whoever connects"
+    ));
+    Some(problem.help(format!(
+        "`guardctl jail set {} logpath {}`",
+        settings.name,
+        access_log(&file)
+    )))
 }
 
 /// What is to be said of what the jail reads of the journal.
@@ -156,7 +177,7 @@ mod tests {
             (
                 "nginx-http-auth",
                 "/var/log/nginx/error.log",
-                "nothing in it counts",
+                "does not read it",
             ),
             (
                 "nginx-http-auth[log=error]",
@@ -164,7 +185,7 @@ mod tests {
                 "anybody banned",
             ),
             ("nginx-botsearch[log=error]", own, "anybody banned"),
-            ("nginx-limit-req", own, "nothing in it counts"),
+            ("nginx-limit-req", own, "does not read it"),
         ] {
             let told = told(filter, &[file]);
             assert!(
