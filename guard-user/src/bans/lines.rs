@@ -1,5 +1,8 @@
 //! Lists of networks as they are handed around: one per line with comments, Spamhaus' DROP
-//! (`1.2.3.0/24 ; SBL123`), `ipset save` (`add NAME 1.2.3.4 timeout 600`) and what `bans export` writes.
+//! (`1.2.3.0/24 ; SBL123`), `ipset save` (`add NAME 1.2.3.4 timeout 600`), what `bans export` writes, and the forms
+//! of `forms`.
+
+mod forms;
 
 use std::time::Duration;
 
@@ -77,26 +80,53 @@ impl Lines {
         let mut lines = Self::default();
         for (index, raw) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            match read_line(raw) {
-                Ok(None) => {}
-                Ok(Some(_)) if lines.entries.len() == most => {
-                    lines.is_cut = true;
-                    break;
-                }
-                Ok(Some((target, options))) => {
-                    lines.aggregated += usize::from(target.reading == Reading::Aggregated);
-                    lines.unmapped += usize::from(target.reading == Reading::Unmapped);
-                    lines.entries.push(Entry {
-                        line: number,
-                        target,
-                        term: options.term,
-                        reason: options.reason,
-                    });
-                }
-                Err(message) => lines.refuse(number, message),
+            let text = std::str::from_utf8(raw)
+                .ok()
+                .filter(|_| raw.len() <= LONGEST_LINE);
+            let is_first = lines.said() == 0;
+            match text.and_then(|text| forms::networks(text, is_first)) {
+                Some(named) => lines.take_named(number, named),
+                None => match read_line(raw) {
+                    Ok(None) => {}
+                    Ok(Some((target, options))) => lines.take(number, target, options),
+                    Err(message) => lines.refuse(number, message),
+                },
+            }
+            if lines.entries.len() > most {
+                lines.entries.truncate(most);
+                lines.is_cut = true;
+                break;
             }
         }
         lines
+    }
+
+    /// All that a line names; of one that names something else, nothing.
+    fn take_named(&mut self, line: u32, named: Result<Vec<String>, String>) {
+        let targets = named.and_then(|texts| {
+            let targets = texts.iter().map(|text| Target::parse(text));
+            let targets: Result<Vec<Target>, _> = targets.collect();
+            targets.map_err(|complaint| complaint.message)
+        });
+        match targets {
+            Ok(targets) => {
+                for target in targets {
+                    self.take(line, target, Options::default());
+                }
+            }
+            Err(message) => self.refuse(line, message),
+        }
+    }
+
+    fn take(&mut self, line: u32, target: Target, options: Options) {
+        self.aggregated += usize::from(target.reading == Reading::Aggregated);
+        self.unmapped += usize::from(target.reading == Reading::Unmapped);
+        self.entries.push(Entry {
+            line,
+            target,
+            term: options.term,
+            reason: options.reason,
+        });
     }
 
     /// Adds a line that turned out to be wrong.

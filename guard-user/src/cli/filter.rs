@@ -22,7 +22,7 @@ brackets as jails write them: 'sshd[mode=aggressive]', './mine.conf[logtype=jour
 #[derive(Debug, Subcommand)]
 pub(super) enum Filters {
     /// Show every filter and where it comes from; /etc/guard/filter.d goes before those built in,
-    /// and these before fail2ban's
+    /// and these before fail2ban's, unless the installed fail2ban is newer than what they follow
     List,
     /// Look for mistakes in filters; without a name, in all of them. Exit 5 if there are any
     #[command(after_help = NAMES)]
@@ -104,13 +104,24 @@ fn list(catalog: &Catalog, output: &mut Output) -> Exit {
         |out| {
             for entry in &entries {
                 let file = entry.file.display();
-                writeln!(out, "{:width$}  {:8}  {file}", entry.name, entry.origin.label())?;
+                let follows = entry.follows.as_deref().unwrap_or("-");
+                writeln!(
+                    out,
+                    "{:width$}  {:8}  {follows:19}  {file}",
+                    entry.name,
+                    entry.origin.label()
+                )?;
             }
             Ok(())
         },
         || {
             let one = |entry: &crate::filters::catalog::Entry| {
-                json!({"name": entry.name, "origin": entry.origin.label(), "file": entry.file})
+                json!({
+                    "name": entry.name,
+                    "origin": entry.origin.label(),
+                    "follows": entry.follows,
+                    "file": entry.file,
+                })
             };
             json!({"filters": entries.iter().map(one).collect::<Vec<_>>()})
         },

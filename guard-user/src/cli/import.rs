@@ -1,4 +1,6 @@
-//! `import fail2ban`: its jails into one file of `jails.d`.
+//! `import fail2ban`: its jails into one file of `jails.d`, and its running bans among guard's.
+
+mod running;
 
 use std::{
     collections::BTreeMap,
@@ -11,22 +13,24 @@ use serde_json::json;
 
 use super::args::Global;
 use crate::{
+    controller::Controller,
     failure::{Exit, Failure, from_io},
     filters::{Catalog, Problem, Spec},
     jails::{
         self, FOLDER,
-        import::{self, FILE, Import, STOCK, Surroundings, is_untouched},
+        import::{self, CheckedFilter, FILE, Import, Package, STOCK, Surroundings, is_untouched},
     },
-    layout::Layout,
     output::Output,
     ruleset::staged::write_atomically,
 };
 
 /// Below `import fail2ban --help`.
 const HELP: &str = "\
-Writes the enabled jails into jails.d/fail2ban.toml. fail2ban's files stay as they are, and its filters
-are read where they stand. What cannot be carried over is told with its place and with what to do
+Writes the enabled jails into jails.d/fail2ban.toml, and bans whom they have banned for the time that is left.
+fail2ban's files stay as they are, and its filters are read where they stand. What cannot be carried over is told with its place and with what to do
 instead; exit 8 if a jail is left out or not enabled, 6 if there is no fail2ban, 5 if its files cannot be read.";
+
+use running::CarriedBans;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Imports {
@@ -40,29 +44,39 @@ pub(super) enum Imports {
 }
 
 pub(super) fn import(
+    controller: &Controller,
     global: &Global,
     what: &Imports,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let Imports::Fail2ban { from } = what;
-    let layout = Layout::from_environment();
+    let layout = controller.layout();
     let target = layout.etc.join(FOLDER).join(FILE);
     refuse_edited(&target, global.force)?;
-    let catalog = Catalog::new(&layout);
+    let catalog = Catalog::new(layout);
     let taken = taken(&layout.etc.join(FOLDER))?;
+    let package = Package::installed();
     let surroundings = Surroundings {
         taken: &taken,
         check_filter: &|spec: &Spec| {
-            let filter = catalog.load(spec)?;
-            Ok(filter.definition().warnings.clone())
+            let mut spec = spec.clone();
+            let filter = catalog.load(&spec)?;
+            spec.given
+                .insert("logtype".to_owned(), "journal".to_owned());
+            Ok(CheckedFilter {
+                knows_journal: !catalog.definition(&spec)?.journal.is_empty(),
+                warnings: filter.definition().warnings.clone(),
+            })
         },
+        is_edited: &|file| package.is_edited(file),
     };
     let done = import::import(from, &surroundings).map_err(Problem::failure)?;
     read_back(&done)?;
     if !global.dry_run {
         write_atomically(&target, &done.text).map_err(|error| error.failure())?;
     }
-    tell(global, &target, &done, output);
+    let bans = running::carry(controller, global, from, &done)?;
+    tell(global, &target, &done, &bans, output);
     Ok(match done.left_out.is_empty() && done.off.is_empty() {
         true => Exit::Ok,
         false => Exit::Partial,
@@ -130,8 +144,8 @@ fn read_back(done: &Import) -> Result<(), Failure> {
     .help("this is a mistake of guard's: write the jails by hand, and report it"))
 }
 
-fn tell(global: &Global, target: &Path, done: &Import, output: &mut Output) {
-    let warnings: Vec<String> = done
+fn tell(global: &Global, target: &Path, done: &Import, bans: &CarriedBans, output: &mut Output) {
+    let mut warnings: Vec<String> = done
         .warnings
         .iter()
         .map(|problem| match &problem.help {
@@ -139,17 +153,28 @@ fn tell(global: &Global, target: &Path, done: &Import, output: &mut Output) {
             None => problem.to_string(),
         })
         .collect();
+    warnings.extend(bans.warnings.iter().cloned());
     output.warnings(&warnings);
     output.show(
         |out| {
             if global.dry_run {
                 writeln!(out, "would write {}:\n\n{}", target.display(), done.text)?;
+                if bans.number > 0 {
+                    writeln!(out, "would carry over {} running bans", bans.number)?;
+                }
                 return Ok(());
             }
             let number = done.jails.len();
             let noun = if number == 1 { "jail" } else { "jails" };
             let names = done.jails.join(", ");
             writeln!(out, "wrote {}: {number} {noun} ({names})", target.display())?;
+            if bans.number > 0 {
+                writeln!(
+                    out,
+                    "carried over {} running bans, with the time that is left",
+                    bans.number
+                )?;
+            }
             for (what, jails) in [("left out", &done.left_out), ("not enabled", &done.off)] {
                 if !jails.is_empty() {
                     writeln!(out, "{what}: {}", jails.join(", "))?;
@@ -174,6 +199,7 @@ fn tell(global: &Global, target: &Path, done: &Import, output: &mut Output) {
                 "left_out": done.left_out,
                 "stock_filters": done.stock_filters,
                 "warnings": warnings,
+                "bans": bans.number,
                 "text": done.text,
             })
         },

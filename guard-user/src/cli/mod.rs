@@ -159,7 +159,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Jail { action } => jail::jail(&controller, global, action.as_ref(), output),
         Command::F2b { words } => f2b::f2b(&controller, global, words, output),
         Command::Filter { action } => filter::filter(action, output),
-        Command::Import { what } => import::import(global, what, output),
+        Command::Import { what } => import::import(&controller, global, what, output),
         Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
         Command::Apply { file, deadline } => {
             edit::apply(&controller, global, file.as_deref(), *deadline, output)

@@ -31,7 +31,7 @@ impl Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Interface, LinkKind};
+    use crate::host::{Interface, link_kind::LinkKind};
 
     #[test]
     fn a_neighbour_on_another_interface_is_not_seen() {

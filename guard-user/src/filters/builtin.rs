@@ -6,34 +6,75 @@ use std::path::{Path, PathBuf};
 /// What stands before the name of such a filter's file.
 pub(crate) const FOLDER: &str = "builtin:";
 
-/// Files by name; those that are no filters themselves are only included.
-const FILES: &[(&str, &str)] = &[
-    ("apache-auth", include_str!("builtin/apache-auth.conf")),
-    ("dovecot", include_str!("builtin/dovecot.conf")),
-    (
-        "nginx-bad-request",
-        include_str!("builtin/nginx-bad-request.conf"),
-    ),
-    (
-        "nginx-botsearch",
-        include_str!("builtin/nginx-botsearch.conf"),
-    ),
-    (
-        "nginx-http-auth",
-        include_str!("builtin/nginx-http-auth.conf"),
-    ),
-    (
-        "nginx-limit-req",
-        include_str!("builtin/nginx-limit-req.conf"),
-    ),
-    ("postfix", include_str!("builtin/postfix.conf")),
-    ("sshd", include_str!("builtin/sshd.conf")),
-];
-const SYSLOG: &str = include_str!("builtin/syslog.conf");
+/// A filter inside guard.
+#[derive(Clone, Copy, Debug)]
+pub struct Builtin {
+    /// Its name.
+    pub name: &'static str,
+    /// The newest program whose lines it knows.
+    pub follows: &'static str,
+    text: &'static str,
+}
 
+/// The version of fail2ban whose filters of the same names these know the lines of, and more.
+pub const AS_NEW_AS: [u32; 3] = [1, 1, 0];
+
+const FILES: &[Builtin] = &[
+    Builtin {
+        name: "apache-auth",
+        follows: "Apache 2.4.67",
+        text: include_str!("builtin/apache-auth.conf"),
+    },
+    Builtin {
+        name: "dovecot",
+        follows: "Dovecot 2.3 and 2.4",
+        text: include_str!("builtin/dovecot.conf"),
+    },
+    Builtin {
+        name: "nginx-bad-request",
+        follows: "nginx 1.28",
+        text: include_str!("builtin/nginx-bad-request.conf"),
+    },
+    Builtin {
+        name: "nginx-botsearch",
+        follows: "nginx 1.28",
+        text: include_str!("builtin/nginx-botsearch.conf"),
+    },
+    Builtin {
+        name: "nginx-http-auth",
+        follows: "nginx 1.28",
+        text: include_str!("builtin/nginx-http-auth.conf"),
+    },
+    Builtin {
+        name: "nginx-limit-req",
+        follows: "nginx 1.28",
+        text: include_str!("builtin/nginx-limit-req.conf"),
+    },
+    Builtin {
+        name: "postfix",
+        follows: "Postfix 3.10",
+        text: include_str!("builtin/postfix.conf"),
+    },
+    Builtin {
+        name: "sshd",
+        follows: "OpenSSH 10.2",
+        text: include_str!("builtin/sshd.conf"),
+    },
+];
+/// Files that are only included, as fail2ban's filters name them.
+const INCLUDED: [(&str, &str); 2] = [
+    ("common", include_str!("builtin/common.conf")),
+    ("syslog", include_str!("builtin/syslog.conf")),
+];
 /// The names of the built-in filters, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    FILES.iter().map(|(name, _)| *name)
+    FILES.iter().map(|builtin| builtin.name)
+}
+
+/// A built-in filter, if there is one of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Builtin> {
+    FILES.iter().find(|builtin| builtin.name == name)
 }
 
 /// The file of a built-in filter, if there is one of that name.
@@ -47,11 +88,9 @@ pub fn file(name: &str) -> Option<PathBuf> {
 pub(crate) fn text(path: &Path) -> Option<&'static str> {
     let name = path.strip_prefix(FOLDER).ok()?.to_str()?;
     let name = name.strip_suffix(".conf")?;
-    if name == "syslog" {
-        return Some(SYSLOG);
-    }
-    let found = FILES.iter().find(|(known, _)| *known == name);
-    found.map(|(_, text)| *text)
+    let included = INCLUDED.iter().find(|(known, _)| *known == name);
+    let filter = named(name).map(|builtin| builtin.text);
+    included.map(|(_, text)| *text).or(filter)
 }
 
 #[cfg(test)]

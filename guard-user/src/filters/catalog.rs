@@ -10,6 +10,7 @@ use super::{
     builtin,
     config::{Definition, Given, problem::Problem},
     engine::Filter,
+    version::{self, Version},
 };
 use crate::{layout::Layout, ruleset::nearest::nearest};
 
@@ -113,6 +114,8 @@ pub struct Entry {
     pub origin: Origin,
     /// Its file.
     pub file: PathBuf,
+    /// The program, or the fail2ban, whose lines it knows; none of the administrator's own.
+    pub follows: Option<String>,
 }
 
 /// The places where filters are.
@@ -120,6 +123,8 @@ pub struct Entry {
 pub struct Catalog {
     own: PathBuf,
     stock: PathBuf,
+    /// Of the fail2ban that is installed.
+    stock_version: Option<Version>,
 }
 
 impl Catalog {
@@ -129,40 +134,58 @@ impl Catalog {
         Self {
             own: layout.etc.join("filter.d"),
             stock: PathBuf::from(STOCK),
+            stock_version: version::installed(),
         }
     }
 
-    /// Every filter by name; the administrator's own goes before guard's, and that before fail2ban's.
+    /// Every filter by name; the administrator's own goes before guard's, and that before fail2ban's, unless the
+    /// installed fail2ban is newer than what guard's follow.
     /// Files that others include (`common.conf`) are not among them.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         let mut found: BTreeMap<String, Entry> = BTreeMap::new();
-        for (folder, origin) in [(&self.stock, Origin::Stock), (&self.own, Origin::Own)] {
-            for file in filters_in(folder) {
-                let Some(name) = file.file_stem().and_then(|name| name.to_str()) else {
-                    continue;
-                };
-                let name = name.to_owned();
-                found.insert(name.clone(), Entry { name, origin, file });
-            }
-            if origin == Origin::Stock {
-                for name in builtin::names() {
-                    let Some(file) = builtin::file(name) else {
-                        continue;
-                    };
-                    let name = name.to_owned();
-                    found.insert(
-                        name.clone(),
-                        Entry {
-                            name,
-                            origin: Origin::Builtin,
-                            file,
-                        },
-                    );
-                }
+        let mut add = |name: &str, origin, file, follows| {
+            let name = name.to_owned();
+            let entry = Entry {
+                name: name.clone(),
+                origin,
+                file,
+                follows,
+            };
+            found.insert(name, entry);
+        };
+        let version = self
+            .stock_version
+            .map(|version| format!("fail2ban {version}"));
+        for (name, file) in filters_in(&self.stock) {
+            add(&name, Origin::Stock, file, version.clone());
+        }
+        for name in builtin::names().filter(|name| !self.is_outdated(name)) {
+            if let (Some(file), Some(builtin)) = (builtin::file(name), builtin::named(name)) {
+                add(
+                    name,
+                    Origin::Builtin,
+                    file,
+                    Some(builtin.follows.to_owned()),
+                );
             }
         }
+        for (name, file) in filters_in(&self.own) {
+            add(&name, Origin::Own, file, None);
+        }
         found.into_values().collect()
+    }
+
+    /// Is the installed fail2ban's filter of this name newer than guard's? One that believes a log that can be forged
+    /// is no better for being newer.
+    fn is_outdated(&self, name: &str) -> bool {
+        let is_newer = self
+            .stock_version
+            .is_some_and(|version| version > Version(builtin::AS_NEW_AS));
+        let file = self.stock.join(format!("{name}.conf"));
+        is_newer
+            && Definition::read(&file, &Given::new())
+                .is_ok_and(|definition| !definition.is_forgeable)
     }
 
     /// The file that a name means: a path (with a slash or `.conf`), `builtin:NAME`, `fail2ban:NAME`,
@@ -182,7 +205,11 @@ impl Catalog {
         let found = if let Some(name) = name.strip_prefix("builtin:") {
             builtin::file(name)
         } else if let Some(name) = name.strip_prefix("fail2ban:") {
-            Some(self.stock.join(format!("{name}.conf"))).filter(|file| file.is_file())
+            let stock = filters_in(&self.stock).into_iter();
+            stock
+                .filter(|(known, _)| known == name)
+                .map(|(_, file)| file)
+                .next()
         } else {
             let entries = self.entries();
             let entry = entries.into_iter().find(|entry| entry.name == name);
@@ -216,18 +243,31 @@ impl Catalog {
     }
 }
 
-fn filters_in(folder: &Path) -> Vec<PathBuf> {
+/// The filters of a folder by name: `NAME.conf`, or `NAME.local` where there is no such.
+fn filters_in(folder: &Path) -> BTreeMap<String, PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
+        return BTreeMap::new();
     };
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|end| end == "conf"))
-        .filter(|path| {
-            let name = path.file_stem().and_then(|name| name.to_str());
-            name.is_some_and(|name| !name.ends_with("common"))
-        })
-        .collect()
+    let mut found = BTreeMap::new();
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let end = path.extension().and_then(|end| end.to_str());
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if name.ends_with("common") {
+            continue;
+        }
+        match end {
+            Some("conf") => {
+                found.insert(name.to_owned(), path);
+            }
+            Some("local") => {
+                found.entry(name.to_owned()).or_insert(path);
+            }
+            Some(_) | None => {}
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -259,6 +299,83 @@ mod tests {
         for text in ["a[b=1", "a[b]", "a[b=\"1]", "a[b=\"1\" c=2]"] {
             assert!(Spec::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_newer_of_fail2bans_and_the_built_in_filter_is_meant() {
+        let stock = tempfile::tempdir().unwrap();
+        let write = |name: &str, pattern: &str| {
+            let text = format!("[Definition]\nfailregex = {pattern}\n");
+            fs::write(stock.path().join(format!("{name}.conf")), text).unwrap();
+        };
+        write("dovecot", "^<HOST>$");
+        write(
+            "nginx-http-auth",
+            r"\[error\] \d+#\d+: \*\d+ user, client: <HOST>,",
+        );
+        let mut layout = Layout::from_environment();
+        layout.etc = stock.path().join("none");
+        let mut catalog = Catalog::new(&layout);
+        catalog.stock = stock.path().to_owned();
+        for (version, dovecot) in [
+            (None, Origin::Builtin),
+            (Some(Version([1, 0, 2])), Origin::Builtin),
+            (Some(Version([1, 1, 0])), Origin::Builtin),
+            (Some(Version([1, 2, 0])), Origin::Stock),
+        ] {
+            catalog.stock_version = version;
+            let entries = catalog.entries();
+            let origin = |name: &str| {
+                entries
+                    .iter()
+                    .find(|entry| entry.name == name)
+                    .unwrap()
+                    .origin
+            };
+            assert_eq!(origin("dovecot"), dovecot, "{version:?}");
+            // It believes a log that can be forged.
+            assert_eq!(origin("nginx-http-auth"), Origin::Builtin, "{version:?}");
+            let sshd = entries.iter().find(|entry| entry.name == "sshd").unwrap();
+            assert!(sshd.follows.as_deref().unwrap().starts_with("OpenSSH 10"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_a_filter_needs_no_copy_of_it() {
+        let etc = tempfile::tempdir().unwrap();
+        let folder = etc.path().join("filter.d");
+        fs::create_dir_all(&folder).unwrap();
+        let mut layout = Layout::from_environment();
+        layout.etc = etc.path().to_owned();
+        let catalog = Catalog::new(&layout);
+        fs::write(folder.join("sshd.local"), "[Definition]\nmode = ddos\n").unwrap();
+        fs::write(
+            folder.join("mine.local"),
+            "[Definition]\nfailregex = ^mine <HOST>$\n",
+        )
+        .unwrap();
+        fs::write(
+            folder.join("web.conf"),
+            "[INCLUDES]\nbefore = common.conf\n[Definition]\n_daemon = web\nfailregex = ^%(__prefix_line)sno <HOST>$\n",
+        )
+        .unwrap();
+
+        let definition = |name: &str| catalog.definition(&Spec::parse(name).unwrap()).unwrap();
+        assert_eq!(catalog.file("sshd").unwrap(), folder.join("sshd.local"));
+        let all = definition("sshd").failures.into_iter().map(|one| one.text);
+        let all = all.collect::<Vec<_>>().join("\n");
+        assert!(
+            all.contains("Failed publickey") && all.contains("Timeout before"),
+            "{all}"
+        );
+        assert_eq!(definition("mine").failures.len(), 1);
+        let mut web = catalog.load(&Spec::parse("web").unwrap()).unwrap();
+        let line = b"Nov 28 10:57:25 srv web[7]: no 203.0.113.7";
+        let outcome = web.line(line, crate::filters::Stamp::InText, 1_795_863_600_000);
+        assert!(
+            matches!(outcome, crate::filters::Outcome::Failure(_)),
+            "{outcome:?}"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod dates;
 mod engine;
 pub mod forgeable;
 mod pattern;
+mod version;
 
 pub use catalog::{Catalog, Spec};
 pub use config::{Definition, Given, problem::Problem};

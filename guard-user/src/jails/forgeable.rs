@@ -3,8 +3,11 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use super::{Settings, Watched};
-use crate::filters::{Catalog, builtin, forgeable};
+use super::{JournalUse, Settings, Watched};
+use crate::{
+    filters::{Catalog, Problem, builtin, forgeable},
+    logs::Matches,
+};
 
 /// Files of one pattern that are looked at.
 const MOST_FILES: usize = 100;
@@ -23,7 +26,7 @@ pub fn warnings(settings: &Settings, catalog: &Catalog) -> Vec<String> {
         .map(|file| {
             let consequence = match reader {
                 Reader::Believes => "so whoever connects can have anybody banned",
-                Reader::KnowsOthers => "so nothing in it counts for the filter of this jail, which knows the access log",
+                Reader::KnowsOthers => "so the jail, whose filter knows the access log, does not read it",
                 Reader::Other => "so whoever connects can write what the filter of this jail looks for",
             };
             format!(
@@ -40,7 +43,46 @@ pub fn warnings(settings: &Settings, catalog: &Catalog) -> Vec<String> {
              (a filter of the same purpose that reads the access log: `guardctl filter list`)"
         ));
     }
+    warnings.extend(of_journal(settings, catalog));
     warnings
+}
+
+/// Why a jail of a filter that knows nginx's access log is refused: in the error log clients can write lines of the
+/// access log as well.
+pub(in crate::jails) fn refusal(settings: &Settings, catalog: &Catalog) -> Option<Problem> {
+    if Reader::of(settings, catalog)? != Reader::KnowsOthers {
+        return None;
+    }
+    let file = settings
+        .files
+        .iter()
+        .flat_map(|pattern| error_logs(pattern))
+        .next()?;
+    let problem = Problem::new(format!(
+        "{file}: an error log of nginx, which can be forged by whoever connects"
+    ));
+    Some(problem.help(format!(
+        "`guardctl jail set {} logpath {}`",
+        settings.name,
+        access_log(&file)
+    )))
+}
+
+/// What is to be said of what the jail reads of the journal.
+fn of_journal(settings: &Settings, catalog: &Catalog) -> Option<String> {
+    let texts = match &settings.journal {
+        JournalUse::No => return None,
+        JournalUse::Matches(texts) => texts.clone(),
+        JournalUse::OfFilter => catalog.definition(&settings.spec(true).ok()?).ok()?.journal,
+    };
+    let text = texts
+        .iter()
+        .find(|text| Matches::parse(text).is_some_and(|matches| matches.can_be_forged()))?;
+    let name = &settings.name;
+    Some(format!(
+        "the jail {name} believes {text} in the journal, and what a process is called any process can choose, so whoever \
+         may log in here can have anybody banned (add _UID=0 to each part: `guardctl jail set {name} journal …`)"
+    ))
 }
 
 /// What a filter makes of an error log.
@@ -135,7 +177,7 @@ mod tests {
             (
                 "nginx-http-auth",
                 "/var/log/nginx/error.log",
-                "nothing in it counts",
+                "does not read it",
             ),
             (
                 "nginx-http-auth[log=error]",
@@ -143,7 +185,7 @@ mod tests {
                 "anybody banned",
             ),
             ("nginx-botsearch[log=error]", own, "anybody banned"),
-            ("nginx-limit-req", own, "nothing in it counts"),
+            ("nginx-limit-req", own, "does not read it"),
         ] {
             let told = told(filter, &[file]);
             assert!(
@@ -156,6 +198,19 @@ mod tests {
         assert!(
             other[0].ends_with("logpath /var/log/nginx/shop.access.log`)"),
             "{other:?}"
+        );
+    }
+
+    #[test]
+    fn a_jail_that_believes_the_name_of_a_process_is_told() {
+        let catalog = Catalog::new(&Layout::from_environment());
+        let mut settings = Settings::new("sshd");
+        assert!(warnings(&settings, &catalog).is_empty());
+        settings.journal = JournalUse::Matches(vec!["_COMM=sshd".to_owned()]);
+        let told = warnings(&settings, &catalog);
+        assert!(
+            told.len() == 1 && told[0].contains("_COMM=sshd"),
+            "{told:?}"
         );
     }
 

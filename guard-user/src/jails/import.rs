@@ -5,6 +5,8 @@ mod actions;
 mod config;
 mod jail;
 mod mark;
+mod package;
+mod running;
 mod time;
 mod warnings;
 
@@ -22,6 +24,8 @@ use config::Config;
 use warnings::Warnings;
 
 pub use mark::is_untouched;
+pub use package::Package;
+pub use running::{RunningBan, running_bans};
 
 /// Where the fail2ban package has its files.
 pub const STOCK: &str = "/etc/fail2ban";
@@ -32,8 +36,19 @@ pub const FILE: &str = "fail2ban.toml";
 pub struct Surroundings<'a> {
     /// Jails that other files of `jails.d` have already, and which.
     pub taken: &'a BTreeMap<String, PathBuf>,
-    /// Can guard use this filter? What is odd about it, if it can.
-    pub check_filter: &'a dyn Fn(&Spec) -> Result<Vec<Problem>, Problem>,
+    /// Can guard use this filter, and what of it must be known?
+    pub check_filter: &'a dyn Fn(&Spec) -> Result<CheckedFilter, Problem>,
+    /// Has an administrator edited this file of fail2ban's?
+    pub is_edited: &'a dyn Fn(&Path) -> bool,
+}
+
+/// A filter that guard can use.
+#[derive(Debug, Default)]
+pub struct CheckedFilter {
+    /// What is odd about it.
+    pub warnings: Vec<Problem>,
+    /// Does it say what of the journal it is for?
+    pub knows_journal: bool,
 }
 
 /// What became of fail2ban's jails.
@@ -116,17 +131,23 @@ pub fn import(from: &Path, surroundings: &Surroundings<'_>) -> Result<Import, Pr
     Ok(import)
 }
 
+/// What a jail of fail2ban's is called here.
+#[must_use]
+pub fn plain_name(section: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    section
+        .chars()
+        .map(|letter| if is_plain(letter) { letter } else { '-' })
+        .collect()
+}
+
 /// The name of a jail here, if it can have one.
 fn name_for(
     section: &str,
     surroundings: &Surroundings<'_>,
     others: &[String],
 ) -> Result<String, Problem> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-    let name: String = section
-        .chars()
-        .map(|letter| if plain(letter) { letter } else { '-' })
-        .collect();
+    let name = plain_name(section);
     if !is_name(&name) {
         return Err(
             Problem::new("its name is longer than 64 characters").help("give it a shorter name")

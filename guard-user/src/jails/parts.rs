@@ -1,6 +1,9 @@
 //! What a jail reads with: its filter, once for each kind of log, because their lines differ.
 
-use super::settings::{JournalUse, Settings, Watched};
+use super::{
+    forgeable,
+    settings::{JournalUse, Settings, Watched},
+};
 use crate::{
     filters::{Catalog, Filter, Problem},
     logs::Matches,
@@ -26,6 +29,9 @@ impl Parts {
         let mut parts = Self::default();
         if settings.watched() == Watched::Bans {
             return Ok(parts);
+        }
+        if let Some(problem) = forgeable::refusal(settings, catalog) {
+            return Err(problem);
         }
         if !settings.files.is_empty() {
             parts.for_files = Some(catalog.load(&settings.spec(false)?)?);
@@ -67,5 +73,61 @@ impl Parts {
             )));
         }
         Ok(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Layout;
+
+    #[test]
+    fn a_built_in_filter_reads_no_error_log_of_nginx() {
+        let catalog = Catalog::new(&Layout::from_environment());
+        let mut settings = Settings::new("web");
+        settings.journal = JournalUse::No;
+        settings.filter = "builtin:nginx-http-auth".to_owned();
+        settings.files = vec!["/var/log/nginx/shop.error.log".to_owned()];
+        let problem = Parts::load(&settings, &catalog).unwrap_err();
+        assert!(problem.message.contains("can be forged"), "{problem}");
+        assert!(
+            problem
+                .help
+                .unwrap()
+                .contains("logpath /var/log/nginx/shop.access.log")
+        );
+
+        settings.files = vec!["/var/log/nginx/shop.access.log".to_owned()];
+        assert!(Parts::load(&settings, &catalog).is_ok());
+        settings.filter = "builtin:nginx-http-auth[log=error]".to_owned();
+        settings.files = vec!["/var/log/nginx/shop.error.log".to_owned()];
+        assert!(
+            Parts::load(&settings, &catalog).is_ok(),
+            "it was told to believe it"
+        );
+    }
+
+    #[test]
+    fn a_jail_with_files_reads_the_journal_as_well_or_says_that_it_cannot() {
+        let catalog = Catalog::new(&Layout::from_environment());
+        let mut settings = Settings::new("web");
+        settings.files = vec!["/var/log/x.log".to_owned()];
+        settings.filter = "builtin:sshd".to_owned();
+        let parts = Parts::load(&settings, &catalog).unwrap();
+        assert!(parts.for_files.is_some() && parts.for_journal.is_some());
+
+        settings.filter = "builtin:nginx-http-auth".to_owned();
+        let problem = Parts::load(&settings, &catalog).unwrap_err();
+        assert!(
+            problem.message.contains("does not say what of it"),
+            "{problem}"
+        );
+        settings.journal = JournalUse::No;
+        assert!(
+            Parts::load(&settings, &catalog)
+                .unwrap()
+                .for_journal
+                .is_none()
+        );
     }
 }

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 
 use nix::unistd::User;
 
+/// What journald says of a process and the process has no say in. A program's name is what its file is called.
+const ATTESTED: [&str; 5] = [
+    USER,
+    "_EXE",
+    "_SYSTEMD_UNIT",
+    "_SYSTEMD_CGROUP",
+    "_SYSTEMD_SLICE",
+];
 /// The user of a process, which journald asks the kernel for.
 const USER: &str = "_UID";
 
@@ -59,6 +67,13 @@ impl Matches {
         self.0
             .iter()
             .flat_map(|term| term.keys().map(String::as_str))
+    }
+
+    /// Can any process write what is meant, because only names are asked for that it gives itself?
+    #[must_use]
+    pub fn can_be_forged(&self) -> bool {
+        let is_attested = |term: &Term| ATTESTED.iter().any(|field| term.contains_key(*field));
+        self.0.iter().any(|term| !is_attested(term))
     }
 
     /// As arguments of `journalctl`; those of several follow each other with `+`.
@@ -166,6 +181,24 @@ mod tests {
             Matches::arguments([&Matches::unit("a.socket")]),
             ["_SYSTEMD_UNIT=a.socket"]
         );
+    }
+
+    #[test]
+    fn a_name_that_a_process_gives_itself_can_be_forged() {
+        for (text, can_be) in [
+            ("_COMM=sshd", true),
+            ("SYSLOG_IDENTIFIER=sshd", true),
+            ("_SYSTEMD_UNIT=ssh.service + _COMM=sshd", true),
+            ("_SYSTEMD_UNIT=ssh.service", false),
+            ("_UID=0 _COMM=sshd + _SYSTEMD_UNIT=ssh.service", false),
+            ("_EXE=/usr/sbin/sshd", false),
+        ] {
+            assert_eq!(
+                Matches::parse(text).unwrap().can_be_forged(),
+                can_be,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use guard_user::{
     filters::{Catalog, Spec},
     jails::{
         self, FOLDER, Settings, Watched,
-        import::{FILE, Import, STOCK, Surroundings, import},
+        import::{CheckedFilter, FILE, Import, STOCK, Surroundings, import},
     },
     layout::Layout,
     ruleset::address,
@@ -60,7 +60,19 @@ impl Copy {
         let catalog = Catalog::new(&layout);
         let surroundings = Surroundings {
             taken: &BTreeMap::new(),
-            check_filter: &|spec: &Spec| catalog.load(spec).map(|_| Vec::new()),
+            is_edited: &|file| {
+                !Path::new(STOCK)
+                    .join("filter.d")
+                    .join(file.file_name().unwrap())
+                    .exists()
+            },
+            check_filter: &|spec: &Spec| {
+                let filter = catalog.load(spec)?;
+                Ok(CheckedFilter {
+                    knows_journal: !filter.definition().journal.is_empty(),
+                    ..CheckedFilter::default()
+                })
+            },
         };
         let import = import(self.path(), &surroundings).unwrap();
         let etc = tempfile::tempdir().unwrap();

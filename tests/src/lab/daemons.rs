@@ -318,6 +318,41 @@ impl Nginx {
         Self::on_ports(namespace, &[80])
     }
 
+    /// Starts it on port 80 with a password before everything but `/open`, and with its logs in its folder:
+    /// `access.log` and `error.log`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn with_password(namespace: &Namespace) -> Self {
+        let folder = Folder::new();
+        let at = folder.path().display().to_string();
+        folder.write("passwords", "alice:{PLAIN}secret\n");
+        let configuration = folder.write(
+            "nginx.conf",
+            &format!(
+                "daemon off;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log {at}/error.log;\n\
+                 events {{ worker_connections 1024; }}\n\
+                 http {{\n access_log {at}/access.log combined;\n\
+                  server {{ listen 80; listen [::]:80; root {at}/www;\n\
+                  location / {{ auth_basic x; auth_basic_user_file {at}/passwords; }}\n\
+                  location /open {{ }} }}\n}}\n"
+            ),
+        );
+        for log in ["access.log", "error.log"] {
+            folder.write(log, "");
+        }
+        std::fs::create_dir(folder.join("www")).expect("a folder");
+        let mut command = privately(namespace, &folder, "nginx");
+        command.arg("-c").arg(configuration);
+        let mut server = Background::start(&mut command, folder.join("nginx.log"));
+        until("nginx to listen", || {
+            server.assert_alive();
+            namespace.run(|| TcpStream::connect(("127.0.0.1", 80)).is_ok())
+        });
+        Self { server, folder }
+    }
+
     /// Starts it on these ports.
     ///
     /// # Panics

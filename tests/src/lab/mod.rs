@@ -5,6 +5,7 @@
 //! What is declared last is dropped first: make the [`Topology`] first, then the servers and the
 //! [`Instance`].
 
+mod apache;
 mod background;
 mod capture;
 mod conversation;
@@ -38,6 +39,7 @@ mod until;
 mod wall_clock;
 mod wire;
 
+pub use apache::Apache;
 pub use background::Background;
 pub use capture::{Capture, Seen};
 pub use conversation::{Conversation, Report};

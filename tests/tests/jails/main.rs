@@ -3,6 +3,7 @@
 
 mod clock;
 mod commands;
+mod forged;
 mod guilty;
 mod journald;
 mod logins;

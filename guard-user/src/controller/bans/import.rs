@@ -38,6 +38,22 @@ impl Controller {
     /// As [`Controller::ban`], but not for single lines.
     pub fn import_bans(
         &self,
+        lines: Lines,
+        term: Option<Term>,
+        reason: &str,
+        consent: Consent,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Imported, Failure> {
+        self.import_bans_as(&Origin::Operator, lines, term, reason, consent, progress)
+    }
+
+    /// The same in another name than the operator's.
+    ///
+    /// # Errors
+    /// As [`Controller::import_bans`].
+    pub fn import_bans_as(
+        &self,
+        origin: &Origin,
         mut lines: Lines,
         term: Option<Term>,
         reason: &str,
@@ -98,7 +114,7 @@ impl Controller {
             return Ok(done);
         }
         let mut session = self.ban_session()?;
-        let outcomes = session.add(self, &Origin::Operator, &new, frame.settings, progress)?;
+        let outcomes = session.add(self, origin, &new, frame.settings, progress)?;
         for added in outcomes {
             match added {
                 Added::New => done.new += 1,

@@ -68,7 +68,6 @@ impl<L: Listener> Detector<L> {
         let forgeable: Vec<String> = self
             .running
             .iter()
-            .filter(|running| running.broken.is_none())
             .flat_map(|running| jails::forgeable::warnings(running.jail.settings(), &catalog))
             .collect();
         let forgeable = (!forgeable.is_empty()).then(|| (Level::Warning, forgeable.join("\n")));

@@ -12,7 +12,7 @@ use super::{
     ini::{self, DEFAULT, Ini, Section},
     problem::{Place, Problem},
 };
-use crate::filters::builtin;
+use crate::filters::{builtin, catalog::STOCK};
 
 /// What `%(known/NAME)s` asks: the options of a section that a later file replaced.
 pub(super) const KNOWN: &str = "KNOWN/";
@@ -58,6 +58,12 @@ fn read_all(
 ) -> Result<Merged, Problem> {
     let mut reader = Reader::default();
     let base = first.with_extension("");
+    // What stands alone as NAME.local changes the filter of that name that is elsewhere.
+    if first.extension().is_some_and(|end| end == "local")
+        && let Some(changed) = changed_by(first)
+    {
+        reader.include(&changed, None, &mut Vec::new())?;
+    }
     if !reader.include(first, None, &mut Vec::new())? {
         on_missing()?;
     }
@@ -71,6 +77,34 @@ fn read_all(
         reader.include(name, None, &mut Vec::new())?;
     }
     Ok(reader.merged)
+}
+
+/// The filter that a file of the name NAME.local is about: beside it, inside guard, or fail2ban's.
+fn changed_by(local: &Path) -> Option<PathBuf> {
+    let beside = local.with_extension("conf");
+    if beside.is_file() {
+        return Some(beside);
+    }
+    let stock = Path::new(STOCK).join(beside.file_name()?);
+    builtin::file(beside.file_stem()?.to_str()?)
+        .or_else(|| Some(stock).filter(|file| file.is_file()))
+}
+
+/// The file that an include means: beside the file that includes it, else among those of fail2ban, else inside guard.
+fn sought(folder: &Path, name: &str) -> PathBuf {
+    let beside = folder.join(name);
+    if beside.exists() || name.contains('/') || builtin::text(&beside).is_some() {
+        return beside;
+    }
+    let inside = Path::new(builtin::FOLDER).join(name);
+    let stock = Path::new(STOCK).join(name);
+    if stock.is_file() {
+        stock
+    } else if builtin::text(&inside).is_some() {
+        inside
+    } else {
+        beside
+    }
 }
 
 fn folder(path: &Path, extension: &str) -> Result<Vec<PathBuf>, Problem> {
@@ -160,7 +194,7 @@ impl Reader {
         };
         let folder = path.parent().unwrap_or(Path::new(""));
         for name in raw.text.lines().filter(|name| !name.is_empty()) {
-            let target = folder.join(name);
+            let target = sought(folder, name);
             let found = self.include(&target, Some(&raw.place), above)?;
             let has_local = target.extension().is_some_and(|end| end == "local");
             if !found && !has_local && option == "before" {
@@ -168,7 +202,7 @@ impl Reader {
                     &raw.place,
                     format!("{} is included and does not exist", target.display()),
                 )
-                .help("correct the name; it counts from the folder of this file"));
+                .help("correct the name; it is sought beside this file, then in fail2ban's filter.d, then inside guard"));
             }
             if !has_local {
                 self.include(&target.with_extension("local"), Some(&raw.place), above)?;

@@ -229,10 +229,10 @@ impl Groups {
     }
 
     /// Replaces what is here by everything that `newer` has, and leaves these groups out. The texts that nothing
-    /// names any more go, or a long connection would grow without end. Who a newer line names is the peer alone:
-    /// process numbers are used again, by peers of other families.
+    /// names any more go, or a long connection would grow without end. Whose address a newer line has is the peer alone:
+    /// process numbers are used again, by peers of other families. A name is of the peer whose address is known.
     pub(super) fn update(&mut self, newer: &Self, left_out: &[u16], spare: &mut String) {
-        let names_a_peer = [IP4, IP6, DNS].iter().any(|name| newer.holds(*name));
+        let has_address = [IP4, IP6].iter().any(|name| newer.holds(*name));
         spare.clear();
         // Both are shorter than 4 GB together: lines are.
         let mut moved = |text: &str| {
@@ -242,7 +242,7 @@ impl Groups {
         };
         let text = &self.text;
         self.entries.retain(|(name, start, end)| {
-            let is_former_peer = names_a_peer && [IP4, IP6, DNS, CIDR].contains(name);
+            let is_former_peer = has_address && [IP4, IP6, DNS, CIDR].contains(name);
             let is_kept = newer.get(*name).is_none() && !is_former_peer && !left_out.contains(name);
             if is_kept {
                 (*start, *end) = moved(&text[*start as usize..*end as usize]);

@@ -352,7 +352,9 @@ impl Filter {
             return Judged::Nothing;
         }
         // With few of them it is cheaper to ask them first, thinks fail2ban; what they see differs.
-        let is_early = self.ignored.len() + 2 < self.failures.len();
+        // Of several lines only those that a failure is made of are asked: others are of other clients.
+        let is_alone = self.definition.max_lines == 1;
+        let is_early = is_alone && self.ignored.len() + 2 < self.failures.len();
         if is_early && !self.ignored.is_empty() && self.is_ignored(message) {
             return Judged::Ignored;
         }
@@ -405,7 +407,7 @@ impl Filter {
                 }
             }
             self.note_groups(number, message, content);
-            if !self.buffer.spans_lines() && !self.ignored.is_empty() && self.is_ignored(content) {
+            if is_alone && !self.ignored.is_empty() && self.is_ignored(content) {
                 return Judged::Ignored;
             }
             return Judged::Matched {

@@ -438,3 +438,54 @@ fn a_port_that_may_be_missing_is_no_part_of_the_address() {
         );
     }
 }
+
+#[test]
+fn one_ignored_event_hides_no_later_failure_of_several_lines() {
+    let mut filter = filter_of(
+        "ignored-event",
+        "[Definition]\nfailregex = ^.*rsyncd\\[(?P<pid>\\d+)\\]: connect from .+ \\(<HOST>\\)$<SKIPLINES>^.+ \
+         rsyncd\\[(?P=pid)\\]: rsync error: .*$\nignoreregex = Received SIGINT\nmaxlines = 100\n",
+    );
+    let connects = |n: u8| format!("connect from host.example (203.0.113.{n})");
+    let ends = "rsync error: auth failed (code 5)".to_owned();
+    let mut told = Vec::new();
+    for (process, message) in [
+        (1, connects(1)),
+        (2, connects(2)),
+        (2, "rsync error: Received SIGINT (code 20)".to_owned()),
+        (1, ends.clone()),
+        (3, connects(3)),
+        (3, ends),
+    ] {
+        let line = format!("Nov 28 10:57:25 srv rsyncd[{process}]: {message}");
+        told.extend(host(&mut filter, line.as_bytes()));
+    }
+    assert_eq!(told, ["203.0.113.1", "203.0.113.3"]);
+}
+
+#[test]
+fn a_failure_that_gives_a_name_is_of_the_address_that_its_connection_has() {
+    let mut filter = filter_of(
+        "known-address",
+        "[Definition]\nprefregex = ^\\s*\\S+ <F-MLFID>d\\[\\d+\\]</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$\n\
+         failregex = ^<F-NOFAIL>connection from</F-NOFAIL> <ADDR>$\n  ^login failed for <HOST>$\n",
+    );
+    let mut tell = |process: u8, message: &str| {
+        let line = format!("Nov 28 10:57:25 srv d[{process}]: {message}");
+        host(&mut filter, line.as_bytes())
+    };
+    assert_eq!(tell(1, "connection from 203.0.113.7"), None);
+    assert_eq!(
+        tell(1, "login failed for host.example").as_deref(),
+        Some("203.0.113.7")
+    );
+    assert_eq!(
+        tell(2, "login failed for host.example").as_deref(),
+        Some("host.example")
+    );
+    assert_eq!(tell(2, "connection from 2001:db8::7"), None);
+    assert_eq!(
+        tell(2, "login failed for 203.0.113.8").as_deref(),
+        Some("203.0.113.8")
+    );
+}

@@ -53,6 +53,15 @@ impl Config {
         })
     }
 
+    /// The file in which fail2ban keeps its bans, as fail2ban.conf and the files beside it say.
+    pub(super) fn database(from: &Path) -> Option<String> {
+        let merged = files::read_existing(&from.join("fail2ban.conf")).ok()?;
+        let given = Given::new();
+        let values = Values::new(&merged, &given);
+        let file = values.get("Definition", "dbfile").ok()??;
+        Some(file.trim().to_owned()).filter(|file| file.starts_with('/'))
+    }
+
     /// The names of the jails, enabled or not.
     pub(super) fn jails(&self) -> impl Iterator<Item = &str> {
         let sections = self.merged.sections.keys().map(String::as_str);

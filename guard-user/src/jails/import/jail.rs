@@ -81,10 +81,14 @@ pub(super) fn carry(
         is_off,
         stock_filter: None,
     };
-    let Filter { watched, logs } = filter(from, options, surroundings, &mut carried, warnings)?;
+    let Filter {
+        watched,
+        logs,
+        journal,
+    } = filter(from, options, surroundings, &mut carried, warnings)?;
     match watched {
         Watched::Bans => {}
-        Watched::Lines => sources(options, logs, &mut carried, warnings)?,
+        Watched::Lines => sources(options, logs, journal, &mut carried, warnings)?,
     }
     counts(options, &mut carried, warnings)?;
     growth(options, &mut carried, warnings)?;
@@ -97,6 +101,14 @@ pub(super) fn carry(
 struct Filter {
     watched: Watched,
     logs: Logs,
+    journal: JournalMatch,
+}
+
+/// Does a filter say what of the journal it is for?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum JournalMatch {
+    Said,
+    Unsaid,
 }
 
 /// The logs that a filter knows.
@@ -128,6 +140,7 @@ fn filter(
         return Ok(Filter {
             watched: Watched::Bans,
             logs: Logs::AsNamed,
+            journal: JournalMatch::Unsaid,
         });
     }
     for name in OF_FILTER {
@@ -137,7 +150,7 @@ fn filter(
     }
     let mode = spec.given.remove("mode");
     let name = spec.name.clone();
-    spec.name = place_of(from, &name);
+    spec.name = place_of(from, &name, surroundings.is_edited);
     let text = written(&spec).ok_or_else(|| {
         wrong(
             Problem::new("an option of its filter has both kinds of quotation marks")
@@ -148,14 +161,23 @@ fn filter(
     if let Some(mode) = &mode {
         checked.given.insert("mode".to_owned(), mode.clone());
     }
-    let odd = (surroundings.check_filter)(&checked).map_err(|problem| {
+    let usable = (surroundings.check_filter)(&checked).map_err(|problem| {
         let help = problem
             .help
             .clone()
             .unwrap_or_else(|| "`guardctl filter check` tells more".to_owned());
         wrong(Problem::new(format!("its filter cannot be used: {problem}")).help(help))
     })?;
-    for problem in odd {
+    if spec.name != name && builtin::file(&name).is_some() {
+        let jail = options.jail;
+        warnings.add(wrong(
+            Problem::new(format!(
+                "the filter {name} of the jail {jail} is not as the package has it: it is kept, in the place of the one built in"
+            ))
+            .help(format!("write filter = \"{name}\" into the jail for the one built in")),
+        ));
+    }
+    for problem in usable.warnings {
         let jail = options.jail;
         let mut told = Problem::new(format!(
             "the filter {name} of the jail {jail}: {}",
@@ -179,20 +201,28 @@ fn filter(
     Ok(Filter {
         watched: Watched::Lines,
         logs,
+        journal: match usable.knows_journal {
+            true => JournalMatch::Said,
+            false => JournalMatch::Unsaid,
+        },
     })
 }
 
 /// The name by which guard finds the filter that fail2ban means: what somebody changed goes before
 /// the one that is built in.
-fn place_of(from: &Path, name: &str) -> String {
+fn place_of(from: &Path, name: &str, is_edited: &dyn Fn(&Path) -> bool) -> String {
     let folder = from.join("filter.d");
     let real = |path: &Path| fs::canonicalize(path).ok();
     let is_stock = real(from).is_some_and(|from| Some(from) == real(Path::new(STOCK)));
-    let is_changed = ["local", "d"]
-        .iter()
-        .any(|end| folder.join(format!("{name}.{end}")).exists());
     let file = folder.join(format!("{name}.conf"));
     let is_builtin = builtin::file(name).is_some();
+    let has_additions = ["local", "d"]
+        .iter()
+        .any(|end| folder.join(format!("{name}.{end}")).exists());
+    let is_changed = has_additions
+        || file.exists()
+            && is_builtin
+            && (folder.join("common.local").exists() || is_edited(&file));
     match (is_stock, is_changed) {
         (true, true) => format!("fail2ban:{name}"),
         (false, _) if file.exists() && (is_changed || !is_builtin) => {
@@ -222,6 +252,7 @@ fn written(spec: &Spec) -> Option<String> {
 fn sources(
     options: &Options<'_>,
     logs: Logs,
+    journal: JournalMatch,
     carried: &mut Carried,
     warnings: &mut Warnings,
 ) -> Result<(), Problem> {
@@ -282,6 +313,13 @@ fn sources(
         let problem = Problem::new(format!("journalmatch {line} is no match of journalctl"))
             .help("write journal = \"_SYSTEMD_UNIT=NAME.service\" into the jail");
         warnings.add(options.at("journalmatch", problem));
+    }
+    if matches.is_empty() && journal == JournalMatch::Unsaid {
+        let problem = Problem::new(
+            "neither the jail nor its filter says what of the journal it is for, and in the whole of it every user can write",
+        )
+        .help("write journalmatch = _SYSTEMD_UNIT=NAME.service into the jail there, and import again");
+        return Err(options.at("backend", problem));
     }
     if matches.is_empty() {
         carried.set("journal", true);

@@ -28,8 +28,13 @@ fn imported(files: &[(&str, &str)], taken: &[&str]) -> Result<Import, Problem> {
             taken: &taken.collect(),
             check_filter: &|spec| match spec.name.as_str() {
                 "broken" => Err(Problem::new("it is broken")),
-                _ => Ok(Vec::new()),
+                "no-journal" => Ok(CheckedFilter::default()),
+                _ => Ok(CheckedFilter {
+                    knows_journal: true,
+                    ..CheckedFilter::default()
+                }),
             },
+            is_edited: &|file| fs::read_to_string(file).unwrap().contains("edited"),
         },
     )
 }
@@ -376,4 +381,70 @@ fn where_there_is_no_fail2ban_that_is_told_apart_from_files_that_are_wrong() {
     let wrong = imported(&[("jail.local", "[x]\nenabled\n")], &[]).unwrap_err();
     assert!(!wrong.is_missing);
     assert!(wrong.to_string().contains("jail.local:2:"), "{wrong}");
+}
+
+#[test]
+fn a_filter_that_somebody_edited_is_kept() {
+    let local = "[x]\nenabled = true\nfilter = sshd\n";
+    let filter = "[Definition]\nfailregex = ^<HOST>$\n";
+    let of = |files: &[(&str, &str)]| {
+        let all = [&[("jail.conf", DEFAULTS), ("jail.local", local)], files].concat();
+        let import = imported(&all, &[]).unwrap();
+        let told = import.warnings.iter().any(|problem| {
+            problem
+                .message
+                .contains("the filter sshd of the jail x is not as the package has it")
+        });
+        (read_back(&import)["x"].filter.clone(), told)
+    };
+    let edited = format!("# edited\n{filter}");
+
+    assert_eq!(
+        of(&[("filter.d/sshd.conf", filter)]),
+        ("sshd".to_owned(), false)
+    );
+    for files in [
+        &[("filter.d/sshd.conf", edited.as_str())][..],
+        &[
+            ("filter.d/sshd.conf", filter),
+            ("filter.d/sshd.local", filter),
+        ],
+        &[
+            ("filter.d/sshd.conf", filter),
+            ("filter.d/common.local", "[DEFAULT]\n"),
+        ],
+    ] {
+        let (kept, told) = of(files);
+        assert!(kept.ends_with("filter.d/sshd.conf") && told, "{kept}");
+    }
+}
+
+#[test]
+fn a_jail_that_would_read_the_whole_journal_is_left_out() {
+    let import = |options: &str| {
+        let local = format!("[x]\nenabled = true\nbackend = systemd\n{options}");
+        imported(&[("jail.conf", DEFAULTS), ("jail.local", &local)], &[]).unwrap()
+    };
+    let left_out = import("filter = no-journal\n");
+    assert_eq!(left_out.left_out, ["x"]);
+    let told = &left_out.warnings[0];
+    assert!(
+        told.message.contains("what of the journal") && told.help.is_some(),
+        "{told}"
+    );
+
+    let matched = import("filter = no-journal\njournalmatch = _SYSTEMD_UNIT=x.service\n");
+    assert_eq!(matched.jails, ["x"]);
+    assert_eq!(import("filter = sshd\n").jails, ["x"]);
+}
+
+#[test]
+fn a_jail_of_nginx_reads_the_log_that_cannot_be_forged() {
+    let (settings, warnings) =
+        jail("filter = nginx-http-auth\nlogpath = /var/log/nginx/shop.error.log\n");
+    assert_eq!(settings.files, ["/var/log/nginx/shop.access.log"]);
+    let told = warnings
+        .iter()
+        .find(|problem| problem.message.contains("have anybody banned"));
+    assert!(told.is_some_and(|problem| problem.message.contains("/var/log/nginx/shop.error.log")));
 }

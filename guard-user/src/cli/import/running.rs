@@ -1,0 +1,84 @@
+//! The bans that fail2ban's jails have running, as bans of the same jails here.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::super::args::Global;
+use crate::{
+    bans::{Lines, lines::Entry, store::Origin, target::Target},
+    controller::{Confirm, Consent, Controller},
+    failure::Failure,
+    jails::import::{Import, plain_name, running_bans},
+};
+
+/// What became of them.
+#[derive(Debug, Default)]
+pub(super) struct CarriedBans {
+    pub(super) number: u64,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Bans whom the jails that were carried over have banned, for the time that is left.
+///
+/// # Errors
+/// The store of bans cannot be written.
+pub(super) fn carry(
+    controller: &Controller,
+    global: &Global,
+    from: &Path,
+    done: &Import,
+) -> Result<CarriedBans, Failure> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.map_or(0, |since| since.as_secs());
+    let mut carried = CarriedBans::default();
+    let found = match running_bans(from, i64::try_from(now).unwrap_or(i64::MAX)) {
+        Ok(found) => found,
+        Err(why) => {
+            let help =
+                "while it runs, `fail2ban-client banned` shows them, and `guardctl ban` takes them";
+            carried.warnings.push(format!(
+                "running bans are not carried over: {why}\n  help: {help}"
+            ));
+            return Ok(carried);
+        }
+    };
+    let mut by_jail: BTreeMap<String, Lines> = BTreeMap::new();
+    for ban in found {
+        let jail = plain_name(&ban.jail);
+        let Ok(target) = Target::parse(&ban.source.to_string()) else {
+            continue;
+        };
+        if done.jails.contains(&jail) {
+            let lines = by_jail.entry(jail).or_default();
+            let line = u32::try_from(lines.entries.len() + 1).unwrap_or(u32::MAX);
+            lines.entries.push(Entry {
+                line,
+                target,
+                term: Some(ban.left),
+                reason: None,
+            });
+        }
+    }
+    for (jail, lines) in by_jail {
+        let consent = Consent {
+            force: global.force,
+            dry_run: global.dry_run,
+            confirm: Confirm::default(),
+        };
+        let reason = "by fail2ban";
+        let origin = Origin::Jail(jail.clone());
+        let done = controller.import_bans_as(&origin, lines, None, reason, consent, &mut |_| {})?;
+        carried.number += done.new + done.longer;
+        let refused = done.lines.wrong.iter();
+        carried.warnings.extend(refused.map(|wrong| {
+            format!(
+                "a ban of the jail {jail} is not carried over: {}",
+                wrong.message
+            )
+        }));
+    }
+    Ok(carried)
+}
