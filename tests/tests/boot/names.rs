@@ -150,8 +150,10 @@ fn an_open_interface_does_not_wait_for_another_command() {
     );
 
     machine.assert_filters();
+    lock.unlock().expect("the lock of commands");
     let daemon = GuardDaemon::start(guard);
     daemon.says("eth0: protected");
+    lock.lock().expect("the lock of commands");
     machine.lab.replace_server_interface();
     daemon.says("eth0: protected again after");
     machine.assert_filters();
