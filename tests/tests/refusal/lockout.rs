@@ -226,10 +226,10 @@ fn a_session_to_an_address_that_the_guarded_interface_does_not_have_counts() {
     drop(scene.guard.guardctl(&ENABLE).ok());
     for address in addresses {
         let mut session = sshd.session(&scene.lab.friend, address);
-        let cause = format!("(session 198.51.100.10:");
+        let cause = "(session 198.51.100.10:";
 
         let words = ["delete", "allow", "22/tcp"];
-        scene.refuses(&[], &words, 7, &cause, "--force");
+        scene.refuses(&[], &words, 7, cause, "--force");
 
         assert!(session.answers(), "{address}");
     }
