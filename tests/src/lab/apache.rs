@@ -49,7 +49,7 @@ impl Apache {
         );
         let program =
             require::find("apache2").unwrap_or_else(|| panic!("apache2 is not installed"));
-        let mut command = namespace.command(&program.display().to_string());
+        let mut command = namespace.command(program);
         command.arg("-DFOREGROUND").arg("-f").arg(configuration);
         let mut server = Background::start(&mut command, folder.join("apache.log"));
         until("apache to listen", || {
