@@ -201,11 +201,11 @@ mod tests {
             index: *index,
             is_ethernet: true,
             mtu: 1500,
-            xdp: None,
             kind: *kind,
             is_up: true,
             controller: *controller,
             below: *below,
+            ..Interface::default()
         };
         let address = |(ip, index): &(&str, u32)| (ip.parse().expect("an address"), *index);
         Network {
