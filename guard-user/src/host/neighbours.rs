@@ -90,7 +90,9 @@ fn way_to_ask(state: NeighbourState) -> Way {
         | NeighbourState::Delay
         | NeighbourState::Probe => Way::Again,
         NeighbourState::Failed | NeighbourState::Incomplete | NeighbourState::None => Way::Afresh,
-        _ => Way::Never,
+        NeighbourState::Permanent | NeighbourState::Noarp | NeighbourState::Other(_) | _ => {
+            Way::Never
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::sh;
 /// Address that DHCP gives to the guest.
 pub(super) const GUEST: &str = "198.51.100.10";
 /// Address of the peer.
-const PEER: &str = "198.51.100.20";
+pub(super) const PEER: &str = "198.51.100.20";
 /// Address of the switch, which is where the guest's default route goes.
 pub(super) const ROUTER: &str = "198.51.100.1";
 
