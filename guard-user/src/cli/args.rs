@@ -191,7 +191,7 @@ pub(super) enum Command {
         /// deny (as it should be), allow, or monitor (drop nothing, count what would be dropped)
         #[arg(value_enum)]
         action: DefaultWord,
-        /// `incoming`, as ufw writes it
+        /// `incoming` or `input`, as ufw writes it
         direction: Option<String>,
         #[command(flatten)]
         deadline: Deadline,
@@ -417,7 +417,6 @@ pub(super) enum View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum DefaultWord {
     /// Let it in
-    #[value(alias = "accept")]
     Allow,
     /// Drop it
     #[value(alias = "drop")]

@@ -112,6 +112,11 @@ fn refuse_no_rule(words: &[String]) -> Result<(), Failure> {
     if ["allow", "deny", "limit"].contains(&first.to_lowercase().as_str()) {
         return Ok(());
     }
+    if first.eq_ignore_ascii_case("reject") {
+        // Its words may be ufw's own (`log`), which no rule of ours has.
+        return Err(super::refused::unknown(words)
+            .help("no rule rejects; `guardctl status numbered` lists the rules that there are"));
+    }
     Err(Failure::new(
         Exit::Usage,
         format!(
@@ -135,9 +140,9 @@ pub(super) fn default(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     match (direction, action) {
-        (None | Some("incoming"), _) => {}
+        (None | Some("incoming" | "input"), _) => {}
         // What ufw's guides say, and what guard does anyway.
-        (Some("outgoing"), DefaultWord::Allow) => {
+        (Some("outgoing" | "output"), DefaultWord::Allow) => {
             output.show(
                 |out| {
                     writeln!(

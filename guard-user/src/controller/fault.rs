@@ -85,6 +85,10 @@ impl Controller {
         let (Some(since), Ok(Some(running))) = (known.since, pins::open(&self.layout)) else {
             return false;
         };
-        filtering::judge(since, filtering::counts(&running, interface)) == Sight::Blind
+        let Some(xdp) = interface.xdp else {
+            return false;
+        };
+        let now = filtering::counts(&running, interface);
+        filtering::judge(xdp.mode, since, now) == Sight::Blind
     }
 }

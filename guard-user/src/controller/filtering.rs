@@ -67,7 +67,11 @@ impl Controller {
             let Some(since) = known.of(name).and_then(|known| known.since) else {
                 return Ok(Sight::Unknown);
             };
-            let sight = filtering::judge(since, filtering::counts(&running, interface));
+            let Some(xdp) = interface.xdp else {
+                return Ok(Sight::Unknown);
+            };
+            let now = filtering::counts(&running, interface);
+            let sight = filtering::judge(xdp.mode, since, now);
             if sight == Sight::Proven || Instant::now() > deadline {
                 return Ok(sight);
             }

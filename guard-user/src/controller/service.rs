@@ -1,6 +1,8 @@
 //! The units that put guard in force at boot and keep it on every interface, and the rule of udev for
 //! NICs that appear later: written to their folders, removed from them, and asked for.
 
+mod program;
+
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
@@ -87,10 +89,14 @@ impl Controller {
     /// Writes the units for this program and these folders, and has systemd use them if it runs.
     ///
     /// # Errors
-    /// When the folder is not writable, or systemd refuses.
+    /// Exit 7 for a program that others may exchange or that units do not see; when the folder is not
+    /// writable, or systemd refuses.
     pub fn install_service(&self) -> Result<ServiceChange, Failure> {
         let program = env::current_exe()
             .map_err(|error| from_io("cannot find the path of this program", &error))?;
+        if self.is_systemds() {
+            program::refuse_unfit(&program)?;
+        }
         let mut files = Vec::new();
         let units = UNITS.iter().map(|unit| {
             let path = self.layout.units.join(unit.name);

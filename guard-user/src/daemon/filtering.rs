@@ -10,7 +10,7 @@ use crate::{
     control::Level,
     controller::Controller,
     dataplane::{
-        filtering::{Sight, judge_all},
+        filtering::{Received, Sight, judge_all},
         heal::Spare,
     },
     host::{Interface, neighbours},
@@ -101,11 +101,15 @@ impl FilteringWatch {
         };
         let counted = counted.after.saturating_sub(before.counted);
         // Of an interface that came meanwhile nothing is known yet.
-        let (known, received): (Vec<&Interface>, Vec<u64>) = protected
+        let (known, received): (Vec<&Interface>, Vec<Received>) = protected
             .iter()
             .filter_map(|interface| {
                 let from = before.received.get(&interface.name)?;
-                Some((*interface, interface.received.saturating_sub(*from)))
+                let received = Received {
+                    frames: interface.received.saturating_sub(*from),
+                    mode: interface.xdp?.mode,
+                };
+                Some((*interface, received))
             })
             .unzip();
         let needed = if counted == 0 { 1 } else { IN_A_ROW };

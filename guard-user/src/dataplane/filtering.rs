@@ -2,12 +2,13 @@
 //! hands it packets. What the interface has received must have been counted by the program.
 
 use super::{attachments::Counts, pins::Running};
-use crate::host::Interface;
+use crate::host::{Interface, XdpMode};
 
 /// Frames without any being counted that are no accident: one may have been received while the program
 /// was being put there.
 const FEW: u64 = 3;
-/// Frames of which half must have been counted: drivers add up what they received now and then.
+/// Frames of which half must have been counted in native mode: drivers add up what they received now and
+/// then. In generic mode a CPU that cannot keep up drops frames before the program (its backlog is full).
 const MANY: u64 = 16;
 
 /// What the counts of an interface say.
@@ -33,31 +34,42 @@ pub fn counts(running: &Running, interface: &Interface) -> Counts {
     }
 }
 
+/// What an interface has received in some time.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// Frames.
+    pub frames: u64,
+    /// Where the program runs.
+    pub mode: XdpMode,
+}
+
 /// What the counts of an interface that is the only one say, since `since`.
 #[must_use]
-pub fn judge(since: Counts, now: Counts) -> Sight {
+pub fn judge(mode: XdpMode, since: Counts, now: Counts) -> Sight {
     let counted = now.counted.saturating_sub(since.counted);
-    let received = now.received.saturating_sub(since.received);
-    judge_all(&[received], counted)[0]
+    let frames = now.received.saturating_sub(since.received);
+    judge_all(&[Received { frames, mode }], counted)[0]
 }
 
 /// What the counts of all guarded interfaces say: frames that each received, and that guard counted on
 /// all of them, in the same time.
 #[must_use]
-pub fn judge_all(received: &[u64], counted: u64) -> Vec<Sight> {
-    let missing = received.iter().sum::<u64>().saturating_sub(counted);
-    let is_suspect = |received: u64| {
-        let is_nothing_seen = counted == 0 && received >= FEW;
-        is_nothing_seen || (received >= MANY && missing > received / 2)
+pub fn judge_all(received: &[Received], counted: u64) -> Vec<Sight> {
+    let sum: u64 = received.iter().map(|received| received.frames).sum();
+    let missing = sum.saturating_sub(counted);
+    let is_nothing_seen = |received: Received| counted == 0 && received.frames >= FEW;
+    let is_suspect = |received: Received| {
+        let is_half_missing = received.frames >= MANY && missing > received.frames / 2;
+        is_nothing_seen(received) || (received.mode == XdpMode::Native && is_half_missing)
     };
     // Of several that would explain what is missing, the one whose number is nearest to it.
     let suspect = (0..received.len())
         .filter(|at| is_suspect(received[*at]))
-        .min_by_key(|at| received[*at].abs_diff(missing));
+        .min_by_key(|at| received[*at].frames.abs_diff(missing));
     let sight = received.iter().enumerate().map(|(at, received)| {
-        if counted == 0 && *received >= FEW || suspect == Some(at) {
+        if is_nothing_seen(*received) || suspect == Some(at) {
             Sight::Blind
-        } else if suspect.is_none() && *received > 0 && counted > 0 {
+        } else if suspect.is_none() && received.frames > 0 && counted > 0 {
             Sight::Proven
         } else {
             Sight::Unknown
@@ -70,6 +82,13 @@ pub fn judge_all(received: &[u64], counted: u64) -> Vec<Sight> {
 mod tests {
     use super::*;
     use Sight::{Blind, Proven, Unknown};
+
+    fn native(frames: u64) -> Received {
+        Received {
+            frames,
+            mode: XdpMode::Native,
+        }
+    }
 
     #[test]
     fn what_was_received_and_not_counted_is_not_filtered() {
@@ -93,8 +112,23 @@ mod tests {
         ];
         for (received, counted, expected) in cases {
             let case = format!("{received:?} received, {counted} counted");
-            assert_eq!(judge_all(received, counted), expected, "{case}");
+            let received: Vec<Received> = received.iter().map(|frames| native(*frames)).collect();
+            assert_eq!(judge_all(&received, counted), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn in_generic_mode_a_busy_cpu_loses_frames_before_the_program() {
+        let generic = |frames| Received {
+            frames,
+            mode: XdpMode::Generic,
+        };
+        assert_eq!(judge_all(&[generic(1000)], 10), [Proven]);
+        assert_eq!(judge_all(&[generic(1000)], 0), [Blind]);
+        assert_eq!(
+            judge_all(&[generic(1000), native(20)], 10),
+            [Unknown, Blind]
+        );
     }
 
     #[test]
@@ -107,6 +141,6 @@ mod tests {
             received: 3,
             counted: 1000,
         };
-        assert_eq!(judge(since, now), Unknown);
+        assert_eq!(judge(XdpMode::Native, since, now), Unknown);
     }
 }

@@ -5,6 +5,7 @@ use crate::host::Host;
 /// The habit, guard's line, and the rules in force afterwards.
 const HABITS: &[(&str, &str, &[&str])] = &[
     ("ufw default deny incoming", "default deny incoming", &[]),
+    ("ufw default deny input", "default deny input", &[]),
     ("ufw default allow outgoing", "default allow outgoing", &[]),
     ("iptables -P INPUT DROP", "default drop", &[]),
     ("ufw allow 22", "allow 22", &["allow 22"]),

@@ -23,6 +23,7 @@ const VERBS: &[(&str, &str)] = &[
     ("drop 25", "guardctl deny"),
     ("save", "every change is saved"),
     ("RESET", "guardctl disable"),
+    ("delete reject log 23", "guardctl status numbered"),
 ];
 
 #[test]
