@@ -52,6 +52,16 @@ const NAMED: &[(&str, u8, Option<Reason>)] = &[
         FIN | PSH,
         Some(Reason::TcpBareFin),
     ),
+    (
+        "FIN and RST without ACK",
+        FIN | RST,
+        Some(Reason::TcpBareFin),
+    ),
+    (
+        "an xmas scan with RST",
+        FIN | PSH | URG | RST,
+        Some(Reason::TcpXmas),
+    ),
     ("data without ACK", PSH, Some(Reason::TcpNoAck)),
     ("urgent data without ACK", URG, Some(Reason::TcpNoAck)),
     ("a SYN", SYN, None),
@@ -110,7 +120,7 @@ fn every_value_of_the_flags_byte_has_exactly_one_of_two_fates() {
             let possible = if has(SYN) {
                 !has(FIN) && !has(RST)
             } else {
-                has(ACK) || has(RST)
+                has(ACK) || has(RST) && !has(FIN)
             };
             let run = guard.run(&base.clone().tcp(22, flags).build());
             let passed = run.counted == [Reason::RuleAllow];

@@ -52,8 +52,10 @@ pub(super) const fn impossible(flags: TcpFlags) -> Option<Reason> {
         }
         return None;
     }
-    // Behind the handshake every segment but a reset acknowledges something (RFC 9293, 3.10.7).
-    if flags.has_any(TcpFlags::ACK | TcpFlags::RST) {
+    // Behind the handshake every segment but a reset acknowledges something (RFC 9293, 3.10.7), and a reset
+    // does not end a stream in order.
+    let is_reset = flags.has_any(TcpFlags::RST) && !flags.has_any(TcpFlags::FIN);
+    if flags.has_any(TcpFlags::ACK) || is_reset {
         return None;
     }
     Some(

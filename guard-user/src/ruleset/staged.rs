@@ -1,6 +1,8 @@
 //! Replacing a file so that a crash leaves the old text or the new one, never half of either. The
 //! two steps are apart because the kernel switches between them.
 
+mod leftovers;
+
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
@@ -150,6 +152,7 @@ fn folder_of(path: &Path) -> &Path {
 fn create_beside(target: &Path) -> Result<(PathBuf, File), StageError> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = target.file_name().unwrap_or_default().to_string_lossy();
+    leftovers::remove(folder_of(target), &name);
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = folder_of(target).join(format!(".{name}.{}.{count}.tmp", std::process::id()));
