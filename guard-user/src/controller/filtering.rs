@@ -21,6 +21,11 @@ use crate::{
 
 /// How long `enable` waits for proof that something is filtered.
 const PROOF_WITHIN: Duration = Duration::from_secs(2);
+/// How long it waits for the answer of a neighbour, where nothing else comes. On a link that is a matter of
+/// milliseconds.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// Between two questions to neighbours: one frame is no evidence.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Between two looks at the counts meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -53,8 +58,8 @@ impl Controller {
     }
 
     fn see(&self, name: &str) -> Result<Sight, Failure> {
-        let deadline = Instant::now() + PROOF_WITHIN;
-        let mut is_asked = false;
+        let started = Instant::now();
+        let mut next_question = started;
         loop {
             let network = self.network_without_routes()?;
             let Some(interface) = network.interface(name) else {
@@ -72,11 +77,17 @@ impl Controller {
             };
             let now = filtering::counts(&running, interface);
             let sight = filtering::judge(xdp.mode, since, now);
-            if sight == Sight::Proven || Instant::now() > deadline {
+            let patience = match sight {
+                Sight::Proven => Duration::ZERO,
+                Sight::Unknown => ANSWER_WITHIN,
+                // So that one frame in flight is no verdict.
+                Sight::Blind => PROOF_WITHIN,
+            };
+            if started.elapsed() >= patience {
                 return Ok(sight);
             }
-            if !is_asked {
-                is_asked = true;
+            if Instant::now() >= next_question {
+                next_question += ASK_EVERY;
                 let asked = neighbours::ask(interface.index).unwrap_or(0);
                 if asked == 0 && sight == Sight::Unknown {
                     return Ok(sight);

@@ -21,10 +21,15 @@ const WINDOW: Duration = Duration::from_millis(900);
 /// Windows in a row that make a verdict where something was counted: drivers add up now and then. Where
 /// nothing was, one is enough.
 const IN_A_ROW: u32 = 2;
+/// Longest window, where hardly anything is received.
+const LONGEST_WINDOW: Duration = Duration::from_secs(300);
 /// Between two questions to the neighbours of an interface that receives nothing.
-const ASK_EVERY: Duration = Duration::from_secs(10);
-/// Questions to the neighbours of an interface that has been seen to be filtered are rare.
-const ASK_PROVEN_EVERY: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Questions after which it is asked as seldom as one that has been seen to be filtered: a router has a
+/// million routes to look through.
+const MANY_QUESTIONS: u32 = 10;
+/// Between two questions then.
+const ASK_SELDOM_EVERY: Duration = Duration::from_secs(60);
 
 /// What is known of one interface.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,8 @@ struct Watched {
     /// Windows in a row in which it was not.
     blind_windows: u32,
     next_question: Instant,
+    /// Questions so far.
+    questions: u32,
     /// Generic mode did not help either, and this was told.
     is_given_up: bool,
 }
@@ -46,6 +53,7 @@ impl Watched {
             is_proven: false,
             blind_windows: 0,
             next_question: now,
+            questions: 0,
             is_given_up: false,
         }
     }
@@ -96,7 +104,8 @@ impl FilteringWatch {
                 .collect(),
             counted: counted.before,
         };
-        let Some(before) = self.window.replace(window) else {
+        let Some(before) = self.window.take() else {
+            self.window = Some(window);
             return Vec::new();
         };
         let counted = counted.after.saturating_sub(before.counted);
@@ -112,9 +121,14 @@ impl FilteringWatch {
                 Some((*interface, received))
             })
             .unzip();
+        let sights = judge_all(&received, counted);
+        let is_enough = sights.iter().any(|sight| *sight != Sight::Unknown)
+            || known.len() != protected.len()
+            || now.duration_since(before.since) > LONGEST_WINDOW;
+        self.window = Some(if is_enough { window } else { before });
         let needed = if counted == 0 { 1 } else { IN_A_ROW };
         let mut told = Vec::new();
-        for (interface, sight) in known.iter().zip(judge_all(&received, counted)) {
+        for (interface, sight) in known.iter().zip(sights) {
             told.extend(self.act(controller, interface, sight, needed, spare));
         }
         told
@@ -162,8 +176,10 @@ impl FilteringWatch {
             Sight::Unknown => {
                 let now = Instant::now();
                 if now >= watched.next_question {
-                    let pause = if watched.is_proven {
-                        ASK_PROVEN_EVERY
+                    watched.questions += 1;
+                    let is_enough = watched.is_proven || watched.questions >= MANY_QUESTIONS;
+                    let pause = if is_enough {
+                        ASK_SELDOM_EVERY
                     } else {
                         ASK_EVERY
                     };
