@@ -24,6 +24,20 @@ impl Controller {
         Ok(exposure::exposures(network, &guarded))
     }
 
+    /// Those of them that the policy does not leave without guard on purpose.
+    ///
+    /// # Errors
+    /// As [`Controller::exposures`].
+    pub(super) fn unwanted_exposures(
+        &self,
+        network: &Network,
+        unguarded: &[String],
+    ) -> Result<BTreeSet<Exposure>, Failure> {
+        let mut found = self.exposures(network)?;
+        found.retain(|exposure| !unguarded.contains(&exposure.interface));
+        Ok(found)
+    }
+
     /// On which guarded interface the packets of another one are judged: on itself, or on one beneath it.
     ///
     /// # Errors

@@ -207,11 +207,14 @@ impl Controller {
             Err(failure) => enabled.warnings.push(failure.message),
         }
         absence::forget(&self.layout);
-        let exposures = self.network().and_then(|network| self.exposures(&network));
+        let exposures = self
+            .network()
+            .and_then(|network| self.unwanted_exposures(&network, &loaded.policy.unguarded));
         if let Ok(exposures) = exposures {
             let texts = exposures.iter().map(|exposure| {
                 format!(
-                    "{exposure} (`guardctl enable --iface {}` guards it, if it carries Ethernet frames)",
+                    "{exposure} (`guardctl enable --iface {}` guards it, if it carries Ethernet frames; `unguarded` in guard.toml \
+                     accepts it)",
                     exposure.interface
                 )
             });

@@ -286,6 +286,10 @@ impl Controller {
             );
         }
         let network = self.network()?;
+        let unguarded = loaded
+            .as_ref()
+            .map(|loaded| loaded.policy.unguarded.clone());
+        let unguarded = unguarded.unwrap_or_default();
         if let Some(loaded) = &loaded {
             let renamed = self.renamed(&loaded.policy.interfaces, &network)?;
             warnings.extend(renamed.iter().map(renamed_warning));
@@ -339,7 +343,7 @@ impl Controller {
             pending,
             reverted,
             fallback,
-            exposures: self.exposures(&self.network()?)?,
+            exposures: self.unwanted_exposures(&network, &unguarded)?,
         })
     }
 

@@ -162,6 +162,8 @@ pub struct Rule {
 pub struct Policy {
     /// Interfaces to protect; empty = those that carry the default routes.
     pub interfaces: Vec<String>,
+    /// Interfaces that are left without guard on purpose, although strangers can come by them.
+    pub unguarded: Vec<String>,
     /// Where the program shall run on them; those that are not named: [`ModeChoice::Auto`].
     pub modes: BTreeMap<String, ModeChoice>,
     /// What happens when no rule matches.

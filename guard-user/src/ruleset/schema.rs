@@ -37,6 +37,7 @@ pub(super) struct Located<T> {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) interfaces: Option<Located<Vec<String>>>,
+    pub(super) unguarded: Option<Located<Vec<String>>>,
     pub(super) modes: Option<Located<BTreeMap<String, ModeChoice>>>,
     pub(super) default: Option<Located<DefaultAction>>,
     pub(super) never: Vec<Located<AddressItem>>,
@@ -139,6 +140,7 @@ impl Reader<'_, '_> {
         for (key, value) in root.iter() {
             match key.get_ref().as_ref() {
                 "interfaces" => draft.interfaces = self.interfaces(value),
+                "unguarded" => draft.unguarded = self.interfaces(value),
                 "xdp-mode" => draft.modes = self.modes(value),
                 "default" => draft.default = self.default(value),
                 "never" => draft.never = self.addresses(value).unwrap_or_default(),

@@ -128,3 +128,21 @@ fn a_guarded_card_that_becomes_the_port_of_a_bridge_is_judged_as_the_bridge() {
     assert_eq!(world(&scene, crate::scene::OPEN), "open");
     assert_eq!(scene.explain("203.0.113.66 3000 on br0")["action"], "drop");
 }
+
+#[test]
+fn an_interface_that_is_left_without_guard_on_purpose_is_accepted_and_still_told_by_audit() {
+    let Some(scene) = Scene::off() else {
+        return;
+    };
+    scene.lab.srv.ip_batch(SECOND);
+    scene.lab.srv.ip("addr add 198.51.99.1/24 dev eth1");
+    scene
+        .guard
+        .write_policy(&format!("unguarded = [\"eth1\"]\n{HEAD}{RULES}"));
+
+    drop(scene.guard.guardctl(&["enable"]).ok());
+
+    drop(scene.guard.guardctl(&["status"]).ok());
+    assert_eq!(exposed(&scene), [""; 0]);
+    assert_eq!(world(&scene, CLOSED), "past-guard");
+}

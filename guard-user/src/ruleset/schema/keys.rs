@@ -6,8 +6,9 @@ use crate::ruleset::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 9] = [
+pub(super) const ROOT_KEYS: [&str; 10] = [
     "interfaces",
+    "unguarded",
     "xdp-mode",
     "default",
     "never",
@@ -98,7 +99,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             .help("write [limits] on a line above it");
     }
     unknown(key, None).help(
-        "a file has interfaces, xdp-mode, default, never, [sets], [limits], [bans], [[feed]] and [[rule]]",
+        "a file has interfaces, unguarded, xdp-mode, default, never, [sets], [limits], [bans], [[feed]] and [[rule]]",
     )
 }
 

@@ -31,6 +31,7 @@ impl Reading<'_> {
         let mut drafts = std::mem::take(&mut self.drafts);
         let sets = self.sets(&mut drafts);
         let interfaces = self.single("interfaces", &mut drafts, |draft| draft.interfaces.take());
+        let unguarded = self.single("unguarded", &mut drafts, |draft| draft.unguarded.take());
         let modes = self.single("xdp-mode", &mut drafts, |draft| draft.modes.take());
         let limits = self.single("[limits]", &mut drafts, |draft| draft.limits.take());
         let limits = limits.unwrap_or_default();
@@ -38,6 +39,7 @@ impl Reading<'_> {
         let bans = self.single("[bans]", &mut drafts, |draft| draft.bans.take());
         let mut policy = Policy {
             interfaces: interfaces.unwrap_or_default(),
+            unguarded: unguarded.unwrap_or_default(),
             modes: modes.unwrap_or_default(),
             default: default.unwrap_or_default(),
             bans: bans.unwrap_or_default(),
