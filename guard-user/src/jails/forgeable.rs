@@ -22,7 +22,7 @@ pub fn warnings(settings: &Settings, catalog: &Catalog) -> Vec<String> {
     let mut warnings: Vec<String> = settings
         .files
         .iter()
-        .flat_map(|pattern| error_logs(pattern))
+        .flat_map(|pattern| error_logs(&settings.filter, pattern))
         .map(|file| {
             let consequence = match reader {
                 Reader::Believes => "so whoever connects can have anybody banned",
@@ -56,7 +56,7 @@ pub(in crate::jails) fn refusal(settings: &Settings, catalog: &Catalog) -> Optio
     let file = settings
         .files
         .iter()
-        .flat_map(|pattern| error_logs(pattern))
+        .flat_map(|pattern| error_logs(&settings.filter, pattern))
         .next()?;
     let problem = Problem::new(format!(
         "{file}: an error log of nginx, which can be forged by whoever connects"
@@ -115,9 +115,14 @@ impl Reader {
     }
 }
 
-/// The files of a pattern that are error logs of nginx by their name, or by what stands in them.
-fn error_logs(pattern: &str) -> Vec<String> {
-    let is_named_so = |name: &str| name.contains("nginx") && name.contains("error");
+/// The files of a pattern that are error logs of nginx by their name, or by what stands in them. Where the
+/// filter is one for nginx, the word "error" in the name of a file is enough: the log may be empty yet.
+fn error_logs(filter: &str, pattern: &str) -> Vec<String> {
+    let is_for_nginx = filter.contains("nginx");
+    let is_named_so = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        name.contains("error") && (is_for_nginx || path.contains("nginx"))
+    };
     let mut found: Vec<String> = glob::glob(pattern)
         .into_iter()
         .flatten()
@@ -140,7 +145,7 @@ fn begins_so(file: &Path) -> bool {
 
 /// Is it an error log of nginx?
 pub(in crate::jails) fn is_error_log(file: &str) -> bool {
-    !error_logs(file).is_empty()
+    !error_logs("", file).is_empty()
 }
 
 /// The access log beside an error log, as it is usually called.
@@ -186,6 +191,8 @@ mod tests {
             ),
             ("nginx-botsearch[log=error]", own, "anybody banned"),
             ("nginx-limit-req", own, "does not read it"),
+            // Wherever it stands, and with nothing in it yet.
+            ("nginx-limit-req", "/srv/logs/error.log", "does not read it"),
         ] {
             let told = told(filter, &[file]);
             assert!(

@@ -58,7 +58,14 @@ fn parallel_edits_lose_no_update() {
     assert_eq!(Host::entries(&host.guard.etc()), ["guard.toml"]);
     assert_eq!(
         Host::entries(&host.guard.state()),
-        ["applied.json", "enabled", "history", "last-good.json"]
+        [
+            "applied.json",
+            "attachments.json",
+            "devices.json",
+            "enabled",
+            "history",
+            "last-good.json"
+        ]
     );
 }
 

@@ -52,7 +52,7 @@ fn answers() -> Vec<(&'static str, i32, Value)> {
         (
             "status",
             0,
-            json!({"active": true, "protected": true, "generation": 1, "interfaces": [{"name": "eth0", "mode": "native", "protected": true, "replies": true}]}),
+            json!({"active": true, "protected": true, "generation": 1, "interfaces": [{"name": "eth0", "mode": "native", "why_generic": null, "fault": null, "protected": true, "replies": true}]}),
         ),
         (
             "status numbered",
