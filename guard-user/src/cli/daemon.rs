@@ -24,7 +24,11 @@ pub(super) fn daemon(
         let Response::Status(report) = response else {
             return Err(unexpected(response));
         };
-        let absence = controller.absence().ok().flatten();
+        // The daemon knows what is in force; whoever may only look cannot see the pins.
+        let absence = match report.generation {
+            Some(_) => None,
+            None => controller.absence().ok().flatten(),
+        };
         return Ok(status(&report, absence.as_deref(), output));
     }
     let (request, said) = match asked {
