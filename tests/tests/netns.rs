@@ -225,7 +225,9 @@ fn generic_mode_filters_where_the_driver_refuses_native_mode() {
 
     assert!(enabled.stdout.contains("generic mode"), "{enabled}");
     assert!(
-        enabled.stdout.contains("the driver refuses native mode: "),
+        enabled
+            .stdout
+            .contains("slower than native: the MTU at the other end of its cable"),
         "{enabled}"
     );
     let status = scene.guard.guardctl(&["status", "--json"]).ok().json();
@@ -235,7 +237,7 @@ fn generic_mode_filters_where_the_driver_refuses_native_mode() {
             .guard
             .guardctl(&["status"])
             .ok()
-            .says("eth0 (generic)"),
+            .says("eth0 (generic: the MTU at the other end of its cable"),
     );
     for host in [&scene.lab.attacker, &scene.lab.friend] {
         scene.expect_tcp(host, 9000, Echo);

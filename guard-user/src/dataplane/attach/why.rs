@@ -39,6 +39,10 @@ impl WhyGeneric {
             Some(libc::ENOSPC | libc::ENOMEM) => {
                 "its driver has no room for it; fewer queues may help (`ethtool -L`)".to_owned()
             }
+            // veth, of the other end.
+            Some(libc::ERANGE) => {
+                "the MTU at the other end of its cable is more than it takes with XDP".to_owned()
+            }
             Some(_) | None => format!("its driver refuses it: {refused}"),
         })
     }
