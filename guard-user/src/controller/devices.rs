@@ -9,8 +9,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::texts::stage_failure;
+use super::texts::{remove, stage_failure};
 use crate::{
+    dataplane::attachments::Attachments,
     failure::{Exit, Failure},
     host::{Interface, Network},
     layout::Layout,
@@ -33,6 +34,15 @@ impl Device {
             hardware: interface.hardware.clone(),
         }
     }
+}
+
+/// Guard is off: what was known of interfaces is of no use to anybody.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub(super) fn forget_interfaces(layout: &Layout) -> Result<(), Failure> {
+    Attachments::forget(layout)?;
+    remove(&layout.devices())
 }
 
 /// Names that the policy means, and the devices that had them last.

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Applied, AtRisk, Changed, Confirm, Consent, Controller, Pending, Renamed, RuleView,
     bad_configuration,
-    devices::{Devices, current_names},
+    devices::{Devices, current_names, forget_interfaces},
     history::{self, Outcome},
     journal::{Journal, Stage},
     targets,
@@ -223,6 +223,7 @@ impl Controller {
                 installation::undo(layout, before)?;
             } else if layout.pins().exists() {
                 pins::remove(layout)?;
+                forget_interfaces(layout)?;
             }
             Journal::remove(layout)
         };

@@ -1,7 +1,9 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock, Pending, absence, boot, edit_failure,
+    Applied, AtRisk, Consent, Controller, Lock, Pending, absence, boot,
+    devices::forget_interfaces,
+    edit_failure,
     floods::COOKIES_ARE_OFF,
     force::{Step, image},
     history::Outcome,
@@ -240,6 +242,7 @@ impl Controller {
         let mut taken_off = TakenOff::new();
         if was_active && !consent.dry_run {
             taken_off = pins::remove(&self.layout)?;
+            forget_interfaces(&self.layout)?;
             self.forget(Outcome::RolledBack)?;
             remove(&self.layout.applied())?;
         }

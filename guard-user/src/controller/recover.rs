@@ -3,6 +3,7 @@
 
 use super::{
     Consent, Controller, Lock,
+    devices::forget_interfaces,
     history::{self, Outcome},
     journal::{Journal, Stage},
     texts::{StagedTexts, remove},
@@ -110,6 +111,7 @@ impl Controller {
         }
         // There was no policy before the first one: guard goes off, as it was.
         pins::remove(&self.layout)?;
+        forget_interfaces(&self.layout)?;
         remove(&self.layout.applied())
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attach::{Attached, WhyGeneric},
+    installation::remove_if_there,
     pins,
 };
 use crate::{
@@ -118,6 +119,15 @@ impl Attachments {
             all.0.insert(attached.interface.clone(), attachment);
         }
         all.save(layout)
+    }
+
+    /// Guard is off: nothing is known any more.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn forget(layout: &Layout) -> Result<(), Failure> {
+        remove_if_there(&layout.attachments())?;
+        remove_if_there(&layout.last_attachments())
     }
 
     /// What is known of an interface of this name.
