@@ -10,6 +10,11 @@ use crate::vps::{
     network::{GUEST, ROUTER},
 };
 
+/// What the scene of systemd-networkd may have left, undone: ifupdown configures the NIC.
+const BY_IFUPDOWN: &str = "systemctl disable systemd-networkd.service
+systemctl unmask networking.service
+rm -f /etc/systemd/network/50-*.network";
+
 /// systemd-networkd asks for an address.
 pub(super) fn networkd(guest: &mut Guest<'_>) -> Result<()> {
     after_reboot(
@@ -29,7 +34,8 @@ pub(super) fn static_address(guest: &mut Guest<'_>) -> Result<()> {
     after_reboot(
         guest,
         &format!(
-            "cat >/etc/network/interfaces <<end
+            "{BY_IFUPDOWN}
+cat >/etc/network/interfaces <<end
 auto lo
 iface lo inet loopback
 auto {NIC}
@@ -40,7 +46,12 @@ iface {NIC} inet static
 end"
         ),
         "a static /32",
-    )
+    )?;
+    guest
+        .must(&format!(
+            "ip -4 address show dev {NIC} | grep -w {GUEST}/32"
+        ))
+        .map(drop)
 }
 
 /// The NIC that guard knows as one name has another after the next boot, given by udev while guard loads.
@@ -48,8 +59,14 @@ pub(super) fn renamed_at_boot(guest: &mut Guest<'_>) -> Result<()> {
     after_reboot(
         guest,
         &format!(
-            "printf '[Match]\\nPermanentMACAddress={MAC}\\n[Link]\\nName=wan0\\n' >/etc/systemd/network/10-wan.link
-sed -i s/{NIC}/wan0/ /etc/network/interfaces"
+            "{BY_IFUPDOWN}
+printf '[Match]\\nPermanentMACAddress={MAC}\\n[Link]\\nName=wan0\\n' >/etc/systemd/network/10-wan.link
+cat >/etc/network/interfaces <<end
+auto lo
+iface lo inet loopback
+auto wan0
+iface wan0 inet dhcp
+end"
         ),
         "a NIC with another name than before",
     )?;
