@@ -23,7 +23,7 @@ use super::{
     adopt::{adopt, adopt_before},
     attach::{Attached, Target, attach},
     attachments::Attachments,
-    clock,
+    clock, closed,
     crossing::Guarded,
     egress,
     heal::Spare,
@@ -84,6 +84,7 @@ pub fn install(
         install_first(layout, image, targets, network, term).map(|(_, changes)| changes)
     } else {
         exchange(layout, image, Some(targets), network, term)
+            .and_then(|changes| closed::open_all(layout).map(|()| changes))
     };
     if is_first && result.is_err() {
         pins::remove(layout)?;
@@ -103,7 +104,9 @@ pub fn apply(layout: &Layout, image: &Image, network: &Network, term: Term) -> R
     if !is_interrupted(&layout.maps()) && image.words.len() <= running.slots.capacity() {
         // What goes on behind NAT may be let in by a rule that is about to go.
         keep_sessions(layout, network, image);
-        return switch(&running.slots, image, term);
+        switch(&running.slots, image, term)?;
+        // What a killed command has left closed.
+        return closed::open_all(layout);
     }
     exchange(layout, image, None, network, term).map(|_| ())
 }

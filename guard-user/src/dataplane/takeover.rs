@@ -55,6 +55,17 @@ pub(super) fn take_over(
             changes.push(Change::Detached(interface.name.clone()));
             continue;
         };
+        let runs = interface.xdp.is_some_and(|xdp| link.runs(xdp.program));
+        if !runs {
+            // A command was killed while it took the program off: only the pin is left.
+            drop(link);
+            remove_if_there(&pin_of_link(layout, interface.index))?;
+            let program = object.ingress().map_err(load_failure)?;
+            let attached = attach(program, &target, &layout.links())?;
+            covered.insert(interface.index);
+            changes.push(Change::Attached(attached));
+            continue;
+        }
         covered.insert(link.ifindex);
         if reattach::is_needed(&target, &known) {
             drop(link);
