@@ -403,15 +403,15 @@ fn a_session_from_before_that_is_not_listed_any_more_gives_way_like_any_other() 
         for tuple in &kept {
             assert!(guard.adopts(*tuple, Phase::Open));
         }
-        let newcomer = begin(&mut guard, &bucket[WAYS]);
-        assert!(!guard.knows(&newcomer), "no room");
+        let late = begin(&mut guard, &bucket[WAYS]);
+        assert!(!guard.knows(&late), "no room");
 
         assert_eq!(guard.lets_go_but(&kept[1..]), 1);
         assert_eq!(guard.lets_go_but(&kept[1..]), 0, "once");
 
         assert!(guard.knows(&kept[0]), "it lives on");
-        let newcomer = begin(&mut guard, &bucket[WAYS]);
-        assert!(guard.knows(&newcomer) && !guard.knows(&kept[0]));
+        let late = begin(&mut guard, &bucket[WAYS]);
+        assert!(guard.knows(&late) && !guard.knows(&kept[0]));
         assert!(kept[1..].iter().all(|tuple| guard.knows(tuple)));
         guard.forget_flows();
     }

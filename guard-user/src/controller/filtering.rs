@@ -149,8 +149,9 @@ impl Controller {
     /// When the run folder is not writable.
     pub fn note_seeing(&self, name: &str) -> Result<(), Failure> {
         let mut known = Attachments::read(&self.layout);
-        if let Some(attachment) = known.of_mut(name) {
-            attachment.is_blind = false;
+        match known.of_mut(name) {
+            Some(attachment) if attachment.is_blind => attachment.is_blind = false,
+            Some(_) | None => return Ok(()),
         }
         known.save(&self.layout)
     }

@@ -166,11 +166,14 @@ impl FilteringWatch {
         match sight {
             Sight::Proven => {
                 watched.blind_windows = 0;
+                // What a daemon before this one has noted is over, too.
+                if !watched.is_proven || watched.is_given_up {
+                    controller.note_seeing(name).ok();
+                }
                 watched.is_proven = true;
                 if !std::mem::take(&mut watched.is_given_up) {
                     return Vec::new();
                 }
-                controller.note_seeing(name).ok();
                 vec![(Level::Info, format!("{name}: filtered again"))]
             }
             Sight::Unknown => {
