@@ -220,13 +220,14 @@ fn of_one_bucket(guard: &Harness, ends: &Ends, count: usize) -> Vec<(Ends, u8)> 
             .clone()
             .filter(move |other| guard.bucket(&other.tuple(protocol)) == wanted)
             .map(move |other| (other, protocol))
-            .take(count / 2)
+            .take(count.div_ceil(2))
             .collect::<Vec<_>>()
     };
     let found: Vec<_> = of_protocol(TCP)
         .into_iter()
         .zip(of_protocol(UDP))
         .flat_map(|(tcp, udp)| [tcp, udp])
+        .take(count)
         .collect();
     assert_eq!(found.len(), count);
     found
