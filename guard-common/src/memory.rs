@@ -20,8 +20,11 @@ use crate::{
         meter,
         switch::{SlotState, SwitchWord},
     },
-    packet::{self, Frame, PacketReader, Transport},
-    policy::{BanBucket, BanWords, Bucket, Entries, Headers, Listener, Tables},
+    packet::{self, Frame, Packet, PacketReader, Transport},
+    policy::{
+        BanBucket, BanWords, Bucket, Entries, Listener, Scratch, Searches, Subject, Tables,
+        tuple_of,
+    },
 };
 
 /// Tables in memory, for tests, parity and `guardctl explain --file`.
@@ -338,9 +341,9 @@ impl Tables for MemTables {
         *self.ports.borrow_mut().entry(port).or_insert(0) |= mark;
     }
 
-    fn has_socket(&self, tuple: &Tuple, _: Headers) -> bool {
+    fn has_socket(&self, scratch: &Scratch, subject: Subject) -> bool {
         self.count(counters::Event::SocketAsked);
-        self.sockets.contains(tuple)
+        tuple_of(scratch.subject(subject)).is_some_and(|tuple| self.sockets.contains(&tuple))
     }
 
     fn jiffy_us(&self) -> u64 {
@@ -363,28 +366,19 @@ impl Tables for MemTables {
     }
 
     fn listener<R: PacketReader + ?Sized>(&self, reader: &R) -> Listener {
-        let Ok(Frame::Ip(packet)) = packet::parse(reader) else {
-            return Listener::None;
-        };
-        let Transport::Tcp {
-            source_port: remote_port,
-            destination_port: local_port,
-            ..
-        } = packet.transport()
+        let packet = Packet::default();
+        let (Ok(Frame::Ip), Transport::Tcp { .. }) =
+            (packet::parse(reader, &packet), packet.transport())
         else {
             return Listener::None;
         };
-        let tuple = Tuple {
-            remote: packet.source,
-            local: packet.destination,
-            remote_port,
-            local_port,
-            protocol: packet.protocol(),
+        let Some(tuple) = tuple_of(&packet) else {
+            return Listener::None;
         };
         if self.sockets.contains(&tuple) {
             return Listener::Ready;
         }
-        let place = (packet.destination, local_port);
+        let place = (tuple.local, tuple.local_port);
         self.listeners
             .get(&place)
             .copied()
@@ -457,3 +451,5 @@ impl Tables for MemTables {
         counter.set(counter.get() + 1);
     }
 }
+
+impl Searches for MemTables {}

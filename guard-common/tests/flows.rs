@@ -13,7 +13,7 @@ use guard_common::{
     judge,
     memory::MemTables,
     packet::TcpFlags,
-    policy::{Arrival, Bucket, Found, QuotedPart, RulesAnswer, Tables, note_outgoing},
+    policy::{Arrival, Bucket, Found, RulesAnswer, Searches, Tables as _, note_outgoing},
     testing::{Breaks, Broken, PacketBuilder, packet, packet_v6},
 };
 
@@ -98,7 +98,7 @@ impl Breaks for Wrong {
         }
     }
 
-    fn find_flow<T: Tables>(&self, tables: &T, tag: Tag, event: Event) -> Found {
+    fn find_flow<T: Searches>(&self, tables: &T, tag: Tag, event: Event) -> Found {
         let event = match (self.fault, event) {
             (Fault::KnowsEverything, _) => return Found::Living,
             (Fault::KnowsNothing, _) => return Found::Nothing,
@@ -134,11 +134,11 @@ impl Breaks for Wrong {
         }
     }
 
-    fn quoted(&self, part: QuotedPart, right: u64) -> u64 {
-        match (self.fault, part) {
-            (Fault::QuotesDestination, QuotedPart::LocalHigh) => self.told.hi(),
-            (Fault::QuotesDestination, QuotedPart::LocalLow) => self.told.lo(),
-            _ => right,
+    fn quoted_sender(&self, right: Addr) -> Addr {
+        if self.fault == Fault::QuotesDestination {
+            self.told
+        } else {
+            right
         }
     }
 }

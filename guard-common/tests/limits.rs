@@ -12,7 +12,7 @@ use guard_common::{
         rule::RuleRef,
     },
     memory::MemTables,
-    policy::{Entries, Newcomer, Tables, Way, answer, held, may_enter, put},
+    policy::{Entries, Newcomer, Searches, Tables, Way, answer, held, may_enter, put},
     testing::{Breaks, Broken, random::Random},
 };
 
@@ -132,7 +132,7 @@ fn v4(number: u32) -> Addr {
     Addr::from_v4(number)
 }
 
-fn syn<T: Tables>(tables: &T, rule: RuleRef, source: Addr) -> bool {
+fn syn<T: Searches>(tables: &T, rule: RuleRef, source: Addr) -> bool {
     let newcomer = Newcomer {
         base: 0,
         rule,
@@ -143,7 +143,7 @@ fn syn<T: Tables>(tables: &T, rule: RuleRef, source: Addr) -> bool {
     may_enter(tables, newcomer)
 }
 
-fn datagram<T: Tables>(tables: &T, rule: RuleRef, source: Addr, port: u16) -> bool {
+fn datagram<T: Searches>(tables: &T, rule: RuleRef, source: Addr, port: u16) -> bool {
     let newcomer = Newcomer {
         base: 0,
         rule,

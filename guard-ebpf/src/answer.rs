@@ -14,7 +14,9 @@ use aya_ebpf::{
 };
 use guard_common::{
     abi::ceiling,
-    packet::{Cookie, PacketReader as _, Syn, SynAckV4, SynAckV6},
+    packet::{
+        Cookie, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, PacketReader as _, SynAckV4, SynAckV6, TCP_LEN, Tcp,
+    },
     policy::{Opening, Tables as _, is_monitor},
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -24,7 +26,7 @@ use crate::{
     maps, opening,
     reader::{FrameReader, FrameWriter, opaque},
     socket::LISTEN,
-    tables::BpfTables,
+    tables::{BpfTables, forget},
 };
 
 /// No listener.
@@ -39,36 +41,14 @@ const USUAL_MTU: u32 = 1500;
 /// The least that every host takes (RFC 9293, 3.7.1).
 const LEAST_MSS: u16 = 536;
 
-/// Headers of a SYN as they stand in its frame; `A` is an address.
+/// Headers of a SYN as they stand in its frame.
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
-struct HeadersV4 {
-    before: [u8; 12],
-    addresses: [[u8; 4]; 2],
+struct Headers<I> {
+    ip: I,
     tcp: Tcp,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
-struct HeadersV6 {
-    before: [u8; 8],
-    addresses: [[[u8; 4]; 4]; 2],
-    tcp: Tcp,
-}
-
-/// A TCP header without its options.
-#[repr(C)]
-#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Tcp {
-    syn: Syn,
-    acknowledgement: [u8; 4],
-    data_offset: u8,
-    rest: [u8; 7],
-}
-
-const TCP_LEN: usize = size_of::<Tcp>();
-const IPV4_LEN: usize = size_of::<HeadersV4>() - TCP_LEN;
-const IPV6_LEN: usize = size_of::<HeadersV6>() - TCP_LEN;
 /// Words of 64 bits that hold the longest header.
 const TCP_WORDS64: usize = 11;
 /// A mask that any length of options fits, and that keeps what is read within those words.
@@ -90,10 +70,10 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
         record = opening::under_ceiling(ctx, record);
     } else if listener & FULL != 0 && turn_around(ctx, opening, listener) {
         BpfTables::without_packet().add_to_ceiling(ceiling::answered(record.port()), 1);
-        count::record(Record::answered(), len);
+        count::record(Record::answered(), count::cpu(), len);
         return xdp_action::XDP_TX;
     }
-    count::record(record, len);
+    count::record(record, count::cpu(), len);
     if record.passes() {
         xdp_action::XDP_PASS
     } else {
@@ -111,18 +91,18 @@ fn turn_around(ctx: &XdpContext, opening: Opening, listener: u64) -> bool {
     // Shorter by options and padding, or longer than a SYN without options.
     let change = opening.answer_len() as i32 - reader.frame_len() as i32;
     if opening.is_v4() {
-        let Some(syn) = reader.read::<HeadersV4>(there(at)) else {
+        let Some(syn) = reader.read::<Headers<Ipv4>>(there(at)) else {
             return false;
         };
         let mss = mss(ctx, cookie_mss, SynAckV4::HEADERS);
-        let answer = SynAckV4::new(syn.addresses, syn.tcp.syn, Cookie { sequence, mss });
+        let answer = SynAckV4::new(syn.ip, syn.tcp, Cookie { sequence, mss });
         resize(ctx, change) && FrameWriter::of(ctx).turn_around(at, answer)
     } else {
-        let Some(syn) = reader.read::<HeadersV6>(there(at)) else {
+        let Some(syn) = reader.read::<Headers<Ipv6>>(there(at)) else {
             return false;
         };
         let mss = mss(ctx, cookie_mss, SynAckV6::HEADERS);
-        let answer = SynAckV6::new(syn.addresses, syn.tcp.syn, Cookie { sequence, mss });
+        let answer = SynAckV6::new(syn.ip, syn.tcp, Cookie { sequence, mss });
         resize(ctx, change) && FrameWriter::of(ctx).turn_around(at, answer)
     }
 }
@@ -161,7 +141,7 @@ fn mss(ctx: &XdpContext, cookie: u16, headers: u16) -> u16 {
 #[unsafe(no_mangle)]
 extern "C" fn guard_listener(ctx: *mut xdp_md, opening: u32) -> u64 {
     let ctx = &XdpContext::new(ctx);
-    let opening = Opening::from_bits(FrameReader::forget(u64::from(opening)) as u8);
+    let opening = Opening::from_bits(forget(u64::from(opening)) as u8);
     let reader = &FrameReader::arriving(ctx);
     let at = opening.network_at();
     let found = if opening.is_v4() {
@@ -234,7 +214,7 @@ fn ask<const WORDS: usize>(
 /// The same place. What is compared must be what is read at (see `packet::quoted`).
 #[inline(always)]
 fn there(at: usize) -> usize {
-    FrameReader::forget(at as u64) as usize
+    forget(at as u64) as usize
 }
 
 /// A whole TCP header, and its length in bytes. (A length that varies cannot be told of a packet.)

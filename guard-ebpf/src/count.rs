@@ -124,8 +124,8 @@ const FIRST_REASON: u32 = reason_row(Reason::DefaultDrop);
 
 /// Counts a frame by reason and, where it asked for a service, by service and action.
 #[inline(always)]
-pub(crate) fn record(record: Record, bytes: u64) {
-    let shard = shard();
+pub(crate) fn record(record: Record, cpu: u32, bytes: u64) {
+    let shard = shard(cpu);
     let (first, service) = (
         shard + FIRST_REASON + (record.0 as u32 & 0xffff),
         (record.0 >> Record::SERVICE_SHIFT) as u32,
@@ -147,7 +147,7 @@ pub(crate) fn record(record: Record, bytes: u64) {
 /// Counts what is no frame.
 #[inline(always)]
 pub(crate) fn event(event: Event) {
-    let row = shard() + event_row(event);
+    let row = shard(cpu()) + event_row(event);
     if maps::own_shard() == 1 {
         add(row, 0, increment);
     } else {
@@ -155,12 +155,17 @@ pub(crate) fn event(event: Event) {
     }
 }
 
-/// First row of this CPU's shard.
+/// Number of this CPU.
 #[inline(always)]
-fn shard() -> u32 {
+pub(crate) fn cpu() -> u32 {
     // SAFETY: the helper has no arguments and no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    (cpu as u32 & (maps::shards() - 1)) * SHARD_ROWS
+    unsafe { bpf_get_smp_processor_id() as u32 }
+}
+
+/// First row of a CPU's shard.
+#[inline(always)]
+fn shard(cpu: u32) -> u32 {
+    (cpu & (maps::shards() - 1)) * SHARD_ROWS
 }
 
 #[inline(always)]

@@ -1,15 +1,32 @@
 //! tc egress: takes note of what this host starts, and lets everything go.
 
-use aya_ebpf::programs::TcContext;
-use guard_common::policy::{Arrival, note_outgoing};
+use aya_ebpf::{bindings::__sk_buff, programs::TcContext};
+use guard_common::policy::{self, Arrival};
 
-use crate::{reader::FrameReader, tables::BpfTables};
+use crate::{count, maps, reader::FrameReader, tables::BpfTables};
 
 /// Takes note of a frame.
 #[inline(always)]
 pub(crate) fn note(ctx: &TcContext) {
+    let cpu = count::cpu();
+    if guard_read_out(ctx.skb.skb, cpu) == 0 {
+        return;
+    }
+    let Some(scratch) = maps::scratch_out(cpu) else {
+        return;
+    };
     // SAFETY: the kernel hands every tc program a valid __sk_buff.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
-    let reader = FrameReader::leaving(ctx);
-    note_outgoing(&reader, &BpfTables::leaving(ctx), Arrival { ifindex });
+    policy::note_packet(&BpfTables::leaving(ctx, cpu), Arrival { ifindex }, scratch);
+}
+
+/// Reads the frame into the scratch. 1 if it is an IP packet.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_read_out(skb: *mut __sk_buff, cpu: u32) -> u32 {
+    let ctx = TcContext::new(skb);
+    let Some(scratch) = maps::scratch_out(cpu) else {
+        return 0;
+    };
+    u32::from(policy::read(&FrameReader::leaving(&ctx), scratch).is_none())
 }

@@ -54,7 +54,7 @@ fn bench_floor(ctx: XdpContext) -> u32 {
         service: Some(Service::tcp(port)),
         opening: Opening::NONE,
     };
-    count::record(Record::of(&judgement), (end - start) as u64);
+    count::record(Record::of(&judgement), count::cpu(), (end - start) as u64);
     xdp_action::XDP_DROP
 }
 

@@ -5,8 +5,8 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use guard_common::{
-    abi::explain,
-    policy::{Arrival, Glance, Plain, glance, judge_plain, weigh},
+    abi::{explain, reason::Reason},
+    policy::{self, Arrival, Glance, Judgement, Plain, glance, judge_plain},
 };
 
 use crate::{
@@ -20,13 +20,15 @@ use crate::{
 /// counted here once.
 #[inline(always)]
 pub(crate) fn judge(ctx: &XdpContext) -> u32 {
+    let cpu = count::cpu();
     if maps::explain() != 0 {
-        return guard_weigh(ctx.ctx) as u32;
+        return weigh(ctx, cpu) as u32;
     }
-    let mut record = match glance(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx)) {
+    let mut record = match glance(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx, cpu)) {
         Glance::Told(record) => record,
         Glance::Plain(plain) => Record::from_bits(guard_at_once(
             ctx.ctx,
+            cpu,
             plain.source,
             plain.asked,
             plain.policy,
@@ -34,12 +36,12 @@ pub(crate) fn judge(ctx: &XdpContext) -> u32 {
         Glance::Nothing => Record::NONE,
     };
     if record.is_none() {
-        record = Record::from_bits(guard_weigh(ctx.ctx));
+        record = Record::from_bits(weigh(ctx, cpu));
     }
     if !record.opening().is_none() {
         record = opening::settle(ctx, record);
     }
-    count::record(record, FrameReader::arriving(ctx).frame_len());
+    count::record(record, cpu, FrameReader::arriving(ctx).frame_len());
     if record.passes() {
         xdp_action::XDP_PASS
     } else {
@@ -52,35 +54,79 @@ pub(crate) fn judge(ctx: &XdpContext) -> u32 {
 /// costs.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_at_once(ctx: *mut xdp_md, source: u32, asked: u32, policy: u32) -> u64 {
+extern "C" fn guard_at_once(
+    ctx: *mut xdp_md,
+    cpu: u32,
+    source: u32,
+    asked: u32,
+    policy: u32,
+) -> u64 {
     let ctx = XdpContext::new(ctx);
-    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx));
+    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
     let plain = Plain {
         source,
         asked,
         policy,
     };
-    match judge_plain(&reader, &tables, plain) {
+    let Some(scratch) = maps::scratch(cpu) else {
+        return Record::NONE.bits();
+    };
+    match judge_plain(&reader, &tables, scratch, plain) {
         Some(judgement) => Record::of(&judgement).bits(),
         None => Record::NONE.bits(),
     }
 }
 
 /// The whole way; of an explained frame the reason.
+#[inline(always)]
+fn weigh(ctx: &XdpContext, cpu: u32) -> u64 {
+    let told = guard_read(ctx.ctx, cpu);
+    if Record::from_bits(told).is_none() {
+        guard_decide(ctx.ctx, cpu)
+    } else {
+        told
+    }
+}
+
+/// Reads the frame into the scratch. What is not told by that is an IP packet: [`Record::NONE`].
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_weigh(ctx: *mut xdp_md) -> u64 {
+extern "C" fn guard_read(ctx: *mut xdp_md, cpu: u32) -> u64 {
+    let reader = FrameReader::arriving(&XdpContext::new(ctx));
+    let reason = match maps::scratch(cpu) {
+        Some(scratch) => policy::read(&reader, scratch),
+        None => Some(Reason::NotIp),
+    };
+    match reason {
+        Some(reason) => told(&policy::by_frame(&BpfTables::without_packet(), reason)),
+        None => Record::NONE.bits(),
+    }
+}
+
+/// Judges the packet in the scratch.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_decide(ctx: *mut xdp_md, cpu: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
-    let tables = BpfTables::arriving(&ctx);
-    let judgement = weigh(&FrameReader::arriving(&ctx), &tables, arrival(&ctx));
+    let tables = BpfTables::arriving(&ctx, cpu);
+    let Some(scratch) = maps::scratch(cpu) else {
+        return told(&policy::by_frame(&tables, Reason::NotIp));
+    };
+    let reader = FrameReader::arriving(&ctx);
+    told(&policy::decide(&reader, &tables, arrival(&ctx), scratch))
+}
+
+/// What is counted; of an explained frame the reason.
+#[inline(always)]
+fn told(judgement: &Judgement) -> u64 {
     if maps::explain() != 0 {
         return u64::from(explain::pack(judgement.verdict));
     }
-    Record::of(&judgement).bits()
+    Record::of(judgement).bits()
 }
 
 #[inline(always)]
-fn arrival(ctx: &XdpContext) -> Arrival {
+pub(crate) fn arrival(ctx: &XdpContext) -> Arrival {
     if maps::explain() != 0 {
         return Arrival {
             ifindex: maps::explain_ifindex(),

@@ -5,14 +5,17 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, PerCpuArray, ProgramArray},
 };
-use guard_common::abi::{
-    ban, ceiling,
-    counters::{Counter, SHARD_ROWS},
-    flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
-    fragment::CELLS,
-    image::FIXED_WORDS,
-    meter,
-    switch::{self, SLOTS},
+use guard_common::{
+    abi::{
+        ban, ceiling,
+        counters::{Counter, SHARD_ROWS},
+        flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
+        fragment::CELLS,
+        image::FIXED_WORDS,
+        meter,
+        switch::{self, SLOTS},
+    },
+    policy::Scratch,
 };
 
 /// User space reads and writes these arrays through shared memory: one store is one store, and a
@@ -46,6 +49,18 @@ pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 /// What one program hands over to the other, which takes it up at once.
 #[map(name = "handover")]
 static HANDOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// As the kernel has it: [`Scratch`].
+type ScratchWords = [u64; size_of::<Scratch>() / 8];
+
+/// What is noted of a frame while it is judged, by CPU; of this instance alone. The frames that arrive and
+/// those that leave have one each. Shared with nobody, but then it begins on a page.
+#[map(name = "scratch")]
+static SCRATCH: Array<ScratchWords> = Array::with_max_entries(1, MMAPABLE);
+
+/// See [`SCRATCH`].
+#[map(name = "scratch_out")]
+static SCRATCH_OUT: Array<ScratchWords> = Array::with_max_entries(1, MMAPABLE);
 
 /// 1 where the address that this CPU asked about last is banned.
 #[map(name = "last_banned")]
@@ -205,4 +220,22 @@ pub(crate) fn handed_over() -> u64 {
         Some(place) => unsafe { place.read() },
         None => 0,
     }
+}
+
+/// What this CPU notes of a frame that arrives. The CPU's number is asked once per frame and handed on.
+#[inline(always)]
+pub(crate) fn scratch(cpu: u32) -> Option<&'static Scratch> {
+    // SAFETY: a live element that only this CPU uses, in words that may change; every bit pattern is one.
+    SCRATCH
+        .get_ptr(cpu)
+        .map(|scratch| unsafe { &*scratch.cast() })
+}
+
+/// The same of a frame that leaves.
+#[inline(always)]
+pub(crate) fn scratch_out(cpu: u32) -> Option<&'static Scratch> {
+    // SAFETY: as above.
+    SCRATCH_OUT
+        .get_ptr(cpu)
+        .map(|scratch| unsafe { &*scratch.cast() })
 }

@@ -110,24 +110,10 @@ impl PacketReader for FrameReader {
     }
 
     #[inline(always)]
-    fn blur(&self, value: u64) -> u64 {
-        // To the verifier the length can be any number, and so can what is mixed with it.
-        let len = self.len as u64;
-        opaque(value ^ len) ^ len
+    fn forget_words() {
+        // SAFETY: does nothing, but the compiler does not know.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) 0u64 => _, options(nostack)) };
     }
-
-    #[inline(always)]
-    fn forget(value: u64) -> u64 {
-        guard_forget(value)
-    }
-}
-
-/// A global function: the verifier checks it once, alone, and knows nothing of what it returns
-/// (kernel commit 51c39bb1d5d1, 5.6).
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_forget(value: u64) -> u64 {
-    opaque(value)
 }
 
 /// The same value, of which the compiler knows nothing.

@@ -10,70 +10,53 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use core::ffi::c_void;
-use guard_common::{packet::PacketReader as _, policy::Headers};
+use guard_common::{
+    abi::addr::Addr,
+    packet::{Packet, Transport},
+    policy::Subject,
+};
 
-use crate::reader::FrameReader;
+use crate::maps;
 
 /// `TCP_LISTEN` (net/tcp_states.h). The helper returns listeners too, and a listener is no session.
 pub(crate) const LISTEN: u32 = 10;
-/// Where source and destination stand in an IP header.
-const ADDRESSES_V4: usize = 12;
-const ADDRESSES_V6: usize = 8;
 
-/// The kernel's table of TCP sockets; `ports` is the remote port (high half) and the local one.
+/// Is there a socket that is more than a listener, and that a packet in the scratch would arrive at?
 #[inline(never)]
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn guard_socket(
-    ctx: *mut xdp_md,
-    at: u32,
-    ports: u32,
-    is_v4: u32,
-    is_quoted: u32,
-) -> u32 {
-    let ctx = XdpContext::new(ctx);
-    let reader = FrameReader::arriving(&ctx);
-    let headers = Headers {
-        at,
-        is_quoted: is_quoted != 0,
+pub(crate) extern "C" fn guard_socket(ctx: *mut xdp_md, cpu: u32, subject: u32) -> u32 {
+    let Some(scratch) = maps::scratch(cpu) else {
+        return 0;
     };
-    u32::from(is_known(ctx.as_ptr(), &reader, headers, is_v4 != 0, ports))
+    let ctx = XdpContext::new(ctx);
+    let packet = scratch.subject(Subject::from_number(subject));
+    u32::from(is_known(ctx.as_ptr(), packet))
 }
 
-/// Is there a socket with the addresses of these headers and these ports (remote port in the high
-/// half) that is more than a listener? `ctx` is the program's context.
 #[inline(always)]
-fn is_known(
-    ctx: *mut c_void,
-    reader: &FrameReader,
-    headers: Headers,
-    is_v4: bool,
-    ports: u32,
-) -> bool {
-    let (sport, dport) = (((ports >> 16) as u16).to_be(), (ports as u16).to_be());
-    // What is compared must be what is read at (see `packet::quoted`).
-    let behind =
-        |offset: usize| FrameReader::forget(u64::from(headers.at) + offset as u64) as usize;
-    // The bytes stay in network order.
-    if is_v4 {
-        let Some(addresses) = reader.read::<[[u8; 4]; 2]>(behind(ADDRESSES_V4)) else {
-            return false;
-        };
-        let [remote, local] = in_order(addresses, headers);
+fn is_known(ctx: *mut c_void, packet: &Packet) -> bool {
+    let Transport::Tcp {
+        source_port,
+        destination_port,
+        ..
+    } = packet.transport()
+    else {
+        return false;
+    };
+    let (remote, local) = (packet.source(), packet.destination());
+    let (sport, dport) = (source_port.to_be(), destination_port.to_be());
+    if packet.is_v4() {
         let mut asked = TupleV4 {
-            saddr: u32::from_ne_bytes(remote),
-            daddr: u32::from_ne_bytes(local),
+            saddr: remote.v4().to_be(),
+            daddr: local.v4().to_be(),
             sport,
             dport,
         };
         ask(ctx, (&raw mut asked).cast(), size_of::<TupleV4>())
     } else {
-        let Some(addresses) = reader.read::<[[[u8; 4]; 4]; 2]>(behind(ADDRESSES_V6)) else {
-            return false;
-        };
-        let [remote, local] = in_order(addresses, headers);
         let mut asked = TupleV6 {
-            saddr: remote.map(u32::from_ne_bytes),
-            daddr: local.map(u32::from_ne_bytes),
+            saddr: words(remote),
+            daddr: words(local),
             sport,
             dport,
         };
@@ -81,14 +64,11 @@ fn is_known(
     }
 }
 
-/// Remote end first.
+/// In network order.
 #[inline(always)]
-fn in_order<T>([source, destination]: [T; 2], headers: Headers) -> [T; 2] {
-    if headers.is_quoted {
-        [destination, source]
-    } else {
-        [source, destination]
-    }
+fn words(addr: Addr) -> [u32; 4] {
+    let (hi, lo) = (addr.hi(), addr.lo());
+    [hi >> 32, hi, lo >> 32, lo].map(|word| (word as u32).to_be())
 }
 
 #[inline(always)]

@@ -13,17 +13,17 @@ use guard_common::{
         addr::Addr,
         ban::{self, Cell},
         ceiling, counters,
-        flow::{BucketWords, Event, FlowState, Tag, Tuple, WAYS, port_place},
+        flow::{BucketWords, Event, FlowState, Tag, WAYS, port_place},
         image::Tree,
         meter,
         switch::{self, SwitchWord},
     },
-    packet::PacketReader,
+    packet::{PacketReader, quoted},
     policy::{
-        BanBucket, BanWords, Bucket, Entries, Found, Headers, Newcomer, Place, Quotation,
-        QuotedPart, RulesAnswer, SpentPlace, Tables, Way, begin_flow, find_ban, find_flow,
-        interface_class, is_banned, is_in_banned_prefix, is_on_never_list, longest_prefix,
-        quoted_part, weigh_rules,
+        BanBucket, BanWords, Bucket, Entries, Found, Known, Newcomer, Place, RulesAnswer, Scratch,
+        Searches, SpentPlace, Subject, Tables, Way, begin_flow, find_ban, find_flow,
+        interface_class, is_banned, is_in_banned_prefix, is_on_never_list, known, longest_prefix,
+        weigh_rules,
     },
 };
 
@@ -36,19 +36,22 @@ use crate::{
 /// Stands for the maps of this program, and for the packet on whose behalf sockets are looked up.
 pub(crate) struct BpfTables {
     ctx: *mut c_void,
+    cpu: u32,
 }
 
 impl BpfTables {
     /// On behalf of a frame that arrives.
     #[inline(always)]
-    pub(crate) fn arriving(ctx: &XdpContext) -> Self {
-        Self { ctx: ctx.as_ptr() }
+    pub(crate) fn arriving(ctx: &XdpContext, cpu: u32) -> Self {
+        let ctx = ctx.as_ptr();
+        Self { ctx, cpu }
     }
 
     /// On behalf of a frame that leaves.
     #[inline(always)]
-    pub(crate) fn leaving(ctx: &TcContext) -> Self {
-        Self { ctx: ctx.as_ptr() }
+    pub(crate) fn leaving(ctx: &TcContext, cpu: u32) -> Self {
+        let ctx = ctx.as_ptr();
+        Self { ctx, cpu }
     }
 
     /// For what asks no socket.
@@ -56,6 +59,7 @@ impl BpfTables {
     pub(crate) fn without_packet() -> Self {
         Self {
             ctx: core::ptr::null_mut(),
+            cpu: 0,
         }
     }
 }
@@ -102,11 +106,6 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
-        guard_prefix(addr.hi(), addr.lo(), base, tree as u32, default)
-    }
-
-    #[inline(always)]
     fn seed(&self) -> u64 {
         maps::seed()
     }
@@ -138,16 +137,6 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn find_flow(&self, tag: Tag, event: Event) -> Found {
-        Found::from_number(guard_find_flow(tag.bits(), event.number()))
-    }
-
-    #[inline(always)]
-    fn begin_flow(&self, tag: Tag, event: Event, local_port: u16) {
-        guard_begin_flow(tag.bits(), event.number(), u32::from(local_port));
-    }
-
-    #[inline(always)]
     fn port_marks(&self, port: u16) -> u8 {
         match port_byte(port) {
             // SAFETY: a byte of a live element.
@@ -170,47 +159,9 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
+    fn has_socket(&self, _: &Scratch, subject: Subject) -> bool {
         self.count(counters::Event::SocketAsked);
-        let ports = u32::from(tuple.remote_port) << 16 | u32::from(tuple.local_port);
-        let is_v4 = u32::from(tuple.remote.is_v4());
-        let is_quoted = u32::from(headers.is_quoted);
-        socket::guard_socket(self.ctx.cast(), headers.at, ports, is_v4, is_quoted) != 0
-    }
-
-    #[inline(always)]
-    fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
-        guard_interface(base, ifindex)
-    }
-
-    #[inline(always)]
-    fn is_on_never_list(&self, base: u32, flags: u32, source: Addr) -> bool {
-        guard_never(source.hi(), source.lo(), base, flags) != 0
-    }
-
-    #[inline(always)]
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
-        RulesAnswer::from_bits(guard_rules(
-            place.base,
-            place.flags | place.group << 16,
-            place.class,
-            place.scopes,
-            place.scope,
-        ))
-    }
-
-    #[inline(always)]
-    fn quoted_part<R>(&self, _: &R, quotation: Quotation, part: QuotedPart) -> u64
-    where
-        R: PacketReader + ?Sized,
-    {
-        guard_quoted(
-            self.ctx.cast(),
-            quotation.at,
-            quotation.end,
-            u32::from(quotation.is_v4),
-            part as u32,
-        )
+        socket::guard_socket(self.ctx.cast(), self.cpu, subject as u32) != 0
     }
 
     #[inline(always)]
@@ -230,16 +181,6 @@ impl Tables for BpfTables {
             return 0;
         }
         self.ceiling(ceiling::spent(port))
-    }
-
-    #[inline(always)]
-    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
-        opening::is_spent(place, source)
-    }
-
-    #[inline(always)]
-    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        opening::is_prefix_spent(base, prefix, port)
     }
 
     #[inline(always)]
@@ -283,21 +224,6 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
-        meters::find(place, now)
-    }
-
-    #[inline(always)]
-    fn may_enter(&self, newcomer: Newcomer) -> bool {
-        meters::may_enter(newcomer)
-    }
-
-    #[inline(always)]
-    fn answer(&self, base: u32, remote: Addr, ports: u32) {
-        meters::answer(base, remote, ports);
-    }
-
-    #[inline(always)]
     fn ban_filter(&self, index: u32) -> u64 {
         word(&maps::BAN_FILTER, index)
     }
@@ -320,11 +246,6 @@ impl Tables for BpfTables {
     #[inline(always)]
     fn ban_bucket(&self, index: u32) -> impl BanBucket {
         BpfBanWords(maps::BAN_SET.get_ptr(index))
-    }
-
-    #[inline(always)]
-    fn find_ban(&self, prefix: Addr, level: u32) -> Cell {
-        Cell::from_bits(guard_find_ban(prefix.hi(), prefix.lo(), level))
     }
 
     #[inline(always)]
@@ -360,6 +281,91 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
+    fn count(&self, event: counters::Event) {
+        if maps::explain() == 0 {
+            count::event(event);
+        }
+    }
+}
+
+impl Searches for BpfTables {
+    #[inline(always)]
+    fn known<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> Known {
+        Known::from_number(guard_known(self.ctx.cast(), self.cpu))
+    }
+
+    #[inline(always)]
+    fn quoted<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> bool {
+        guard_quoted(self.ctx.cast(), self.cpu) != 0
+    }
+
+    #[inline(always)]
+    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
+        guard_prefix(addr.hi(), addr.lo(), base, tree as u32, default)
+    }
+
+    #[inline(always)]
+    fn find_flow(&self, tag: Tag, event: Event) -> Found {
+        Found::from_number(guard_find_flow(tag.bits(), event.number()))
+    }
+
+    #[inline(always)]
+    fn begin_flow(&self, tag: Tag, event: Event, local_port: u16) {
+        guard_begin_flow(tag.bits(), event.number(), u32::from(local_port));
+    }
+
+    #[inline(always)]
+    fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
+        guard_interface(base, ifindex)
+    }
+
+    #[inline(always)]
+    fn is_on_never_list(&self, base: u32, flags: u32, source: Addr) -> bool {
+        guard_never(source.hi(), source.lo(), base, flags) != 0
+    }
+
+    #[inline(always)]
+    fn weigh_rules(&self, place: Place) -> RulesAnswer {
+        RulesAnswer::from_bits(guard_rules(
+            place.base,
+            place.flags | place.group << 16,
+            place.class,
+            place.scopes,
+            place.scope,
+        ))
+    }
+
+    #[inline(always)]
+    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
+        opening::is_spent(place, source)
+    }
+
+    #[inline(always)]
+    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
+        opening::is_prefix_spent(base, prefix, port)
+    }
+
+    #[inline(always)]
+    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+        meters::find(place, now)
+    }
+
+    #[inline(always)]
+    fn may_enter(&self, newcomer: Newcomer) -> bool {
+        meters::may_enter(newcomer)
+    }
+
+    #[inline(always)]
+    fn answer(&self, base: u32, remote: Addr, ports: u32) {
+        meters::answer(base, remote, ports);
+    }
+
+    #[inline(always)]
+    fn find_ban(&self, prefix: Addr, level: u32) -> Cell {
+        Cell::from_bits(guard_find_ban(prefix.hi(), prefix.lo(), level))
+    }
+
+    #[inline(always)]
     fn is_banned(&self, source: Addr) -> bool {
         guard_is_banned(source.hi(), source.lo()) != 0
     }
@@ -367,13 +373,6 @@ impl Tables for BpfTables {
     #[inline(always)]
     fn is_in_banned_prefix(&self, source: Addr) -> bool {
         guard_is_in_banned_prefix(source.hi(), source.lo()) != 0
-    }
-
-    #[inline(always)]
-    fn count(&self, event: counters::Event) {
-        if maps::explain() == 0 {
-            count::event(event);
-        }
     }
 }
 
@@ -445,7 +444,7 @@ impl Bucket for BpfBucket {
 
     #[inline(always)]
     fn forget(value: u64) -> u64 {
-        FrameReader::forget(value)
+        forget(value)
     }
 }
 
@@ -527,6 +526,20 @@ extern "C" fn guard_find_flow(tag: u64, event: u32) -> u32 {
     find_flow(&tables, Tag::from_bits(tag), Event::from_number(event)) as u32
 }
 
+/// The same value, of which the verifier knows nothing any more.
+#[inline(always)]
+pub(crate) fn forget(value: u64) -> u64 {
+    guard_forget(value)
+}
+
+/// A global function: the verifier checks it once, alone, and knows nothing of what it returns
+/// (kernel commit 51c39bb1d5d1, 5.6).
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_forget(value: u64) -> u64 {
+    opaque(value)
+}
+
 /// What the loss of a flow costs.
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -577,14 +590,24 @@ extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope
 /// What an ICMP error quotes.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_quoted(ctx: *mut xdp_md, at: u32, end: u32, is_v4: u32, part: u32) -> u64 {
+extern "C" fn guard_quoted(ctx: *mut xdp_md, cpu: u32) -> u32 {
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let quotation = Quotation {
-        at,
-        end,
-        is_v4: is_v4 != 0,
+    let Some(scratch) = maps::scratch(cpu) else {
+        return 0;
     };
-    quoted_part(&reader, quotation, QuotedPart::from_number(part))
+    u32::from(quoted(&reader, &scratch.packet, &scratch.answer))
+}
+
+/// What the packet in the scratch is part of.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_known(ctx: *mut xdp_md, cpu: u32) -> u32 {
+    let Some(scratch) = maps::scratch(cpu) else {
+        return Known::Nothing as u32;
+    };
+    let ctx = XdpContext::new(ctx);
+    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
+    known(&reader, &tables, scratch) as u32
 }
 
 /// An element, read whole and once; 0 when there is none.

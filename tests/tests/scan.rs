@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use guard_common::packet::{Frame, TcpFlags, Transport, parse};
+use guard_common::packet::{Frame, Packet, TcpFlags, Transport, parse};
 use guard_tests::{
     lab::{Capture, Counted, Instance, Seen, TcpEcho, Topology, UdpEcho, finish},
     require,
@@ -216,9 +216,10 @@ fn assert_none(what: &str, verb: &str, frames: &[Seen], is_allowed: impl Fn(&See
 /// Address resolution and multicast membership, which guard always lets through.
 fn is_essential(seen: &Seen) -> bool {
     const IGMP: u8 = 2;
-    match parse(seen.frame.as_slice()) {
+    let packet = Packet::default();
+    match parse(seen.frame.as_slice(), &packet) {
         Ok(Frame::Arp) => true,
-        Ok(Frame::Ip(packet)) => {
+        Ok(Frame::Ip) => {
             let is_from_link = packet.hop_limit() == 255 || packet.hop_limit() == 1;
             match packet.transport() {
                 Transport::Icmpv6 { kind, .. } => is_from_link && matches!(kind, 133..=136 | 143),

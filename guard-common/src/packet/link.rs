@@ -1,8 +1,6 @@
 //! Ethernet and up to two VLAN tags.
 
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
-
-use super::{PacketReader, ParseError};
+use super::{ETHERNET_LEN, PacketReader, ParseError, TAG_LEN};
 
 pub(super) const IPV4: u16 = 0x0800;
 pub(super) const ARP: u16 = 0x0806;
@@ -16,26 +14,18 @@ const SERVICE_VLAN: u16 = 0x88a8;
 /// Tags that guard looks behind: one customer and one service tag (802.1ad).
 pub const MAX_VLAN_TAGS: usize = 2;
 
-const ETHERNET_LEN: usize = 14;
-const TAG_LEN: usize = 4;
-
-/// The two bytes of an EtherType.
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct EtherType([u8; 2]);
-
 /// The EtherType behind the tags and the offset of what it announces.
 #[inline(always)]
 pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R) -> Result<(u16, usize), ParseError> {
     // Nearly every frame is untagged IPv4: a constant offset here saves the bookkeeping of a loop.
-    let field: EtherType = reader.read(ETHERNET_LEN - 2).ok_or(ParseError::Truncated)?;
-    if u16::from_be_bytes(field.0) == IPV4 {
+    let field: [u8; 2] = reader.read(ETHERNET_LEN - 2).ok_or(ParseError::Truncated)?;
+    if u16::from_be_bytes(field) == IPV4 {
         return Ok((IPV4, ETHERNET_LEN));
     }
     let mut at = ETHERNET_LEN;
     for _ in 0..=MAX_VLAN_TAGS {
-        let field: EtherType = reader.read(at - 2).ok_or(ParseError::Truncated)?;
-        let ether_type = u16::from_be_bytes(field.0);
+        let field: [u8; 2] = reader.read(at - 2).ok_or(ParseError::Truncated)?;
+        let ether_type = u16::from_be_bytes(field);
         if ether_type != VLAN && ether_type != SERVICE_VLAN {
             return Ok((ether_type, at));
         }

@@ -1,9 +1,9 @@
 //! The answer to a SYN that asks for a cookie: IP and TCP header with the one option that a cookie
 //! can remember, checksums included.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{Immutable, IntoBytes, Unaligned};
 
-use super::TcpFlags;
+use super::{IPV4_LEN, IPV4_PLAIN, IPV6_LEN, Ipv4, Ipv6, TCP_LEN, Tcp, TcpFlags};
 use crate::abi::service::protocol;
 
 /// TTL or hop limit of an answer.
@@ -12,20 +12,10 @@ const HOP_LIMIT: u8 = 64;
 const WINDOW: u16 = 64_240;
 /// Kind and length of the MSS option.
 const MSS_OPTION: [u8; 2] = [2, 4];
-const TCP_WORDS: u8 = 6;
-const TCP_LEN: u16 = TCP_WORDS as u16 * 4;
-
-/// What of a SYN goes into its answer, as it stands in the frame.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, FromBytes, Immutable, KnownLayout, Unaligned)]
-pub struct Syn {
-    /// Source port.
-    pub source_port: [u8; 2],
-    /// Destination port.
-    pub destination_port: [u8; 2],
-    /// Sequence number.
-    pub sequence: [u8; 4],
-}
+const WORDS: u8 = 6;
+/// Bytes of the segment.
+const SEGMENT_LEN: u16 = WORDS as u16 * 4;
+const _: () = assert!(SEGMENT_LEN as usize == TCP_LEN + 4);
 
 /// What the answer says beside that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,18 +26,11 @@ pub struct Cookie {
     pub mss: u16,
 }
 
+/// The TCP header of an answer and its one option.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable, Unaligned)]
-struct Tcp {
-    source_port: [u8; 2],
-    destination_port: [u8; 2],
-    sequence: [u8; 4],
-    acknowledgement: [u8; 4],
-    data_offset: u8,
-    flags: u8,
-    window: [u8; 2],
-    checksum: [u8; 2],
-    urgent: [u8; 2],
+struct Segment {
+    tcp: Tcp,
     option: [u8; 2],
     mss: [u8; 2],
 }
@@ -56,61 +39,49 @@ struct Tcp {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable, Unaligned)]
 pub struct SynAckV4 {
-    version: u8,
-    service: u8,
-    total_len: [u8; 2],
-    id: [u8; 2],
-    fragment: [u8; 2],
-    ttl: u8,
-    protocol: u8,
-    checksum: [u8; 2],
-    source: [u8; 4],
-    destination: [u8; 4],
-    tcp: Tcp,
+    ip: Ipv4,
+    segment: Segment,
 }
 
 /// The answer over IPv6.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable, Unaligned)]
 pub struct SynAckV6 {
-    version: [u8; 4],
-    payload_len: [u8; 2],
-    next_header: u8,
-    hop_limit: u8,
-    source: [[u8; 4]; 4],
-    destination: [[u8; 4]; 4],
-    tcp: Tcp,
+    ip: Ipv6,
+    segment: Segment,
 }
 
 impl SynAckV4 {
     /// Length in bytes.
     pub const LEN: usize = size_of::<Self>();
     /// Bytes of header before the TCP options of a segment that fills an MTU.
-    pub const HEADERS: u16 = 40;
+    pub const HEADERS: u16 = (IPV4_LEN + TCP_LEN) as u16;
 
-    /// The answer to a SYN with these addresses, source first.
+    /// The answer to a SYN with these headers.
     #[inline(always)]
     #[must_use]
-    pub fn new([source, destination]: [[u8; 4]; 2], syn: Syn, cookie: Cookie) -> Self {
+    pub fn new(ip: Ipv4, syn: Tcp, cookie: Cookie) -> Self {
         const DONT_FRAGMENT: u16 = 0x4000;
-        let addresses = quad(source) + quad(destination);
-        let constant = 0x4500
+        let addresses = quad(ip.source) + quad(ip.destination);
+        let constant = ((IPV4_PLAIN as u64) << 8)
             + Self::LEN as u64
             + DONT_FRAGMENT as u64
             + (u64::from(HOP_LIMIT) << 8)
             + protocol::TCP as u64;
         Self {
-            version: 0x45,
-            service: 0,
-            total_len: (Self::LEN as u16).to_be_bytes(),
-            id: [0; 2],
-            fragment: DONT_FRAGMENT.to_be_bytes(),
-            ttl: HOP_LIMIT,
-            protocol: protocol::TCP,
-            checksum: checksum(addresses + constant),
-            source: destination,
-            destination: source,
-            tcp: Tcp::new(addresses, syn, cookie),
+            ip: Ipv4 {
+                version_ihl: IPV4_PLAIN,
+                service: 0,
+                total_len: (Self::LEN as u16).to_be_bytes(),
+                id: [0; 2],
+                fragment: DONT_FRAGMENT.to_be_bytes(),
+                ttl: HOP_LIMIT,
+                protocol: protocol::TCP,
+                checksum: checksum(addresses + constant),
+                source: ip.destination,
+                destination: ip.source,
+            },
+            segment: Segment::new(addresses, syn, cookie),
         }
     }
 }
@@ -119,55 +90,71 @@ impl SynAckV6 {
     /// Length in bytes.
     pub const LEN: usize = size_of::<Self>();
     /// As [`SynAckV4::HEADERS`].
-    pub const HEADERS: u16 = 60;
+    pub const HEADERS: u16 = (IPV6_LEN + TCP_LEN) as u16;
 
-    /// The answer to a SYN with these addresses, source first.
+    /// The answer to a SYN with these headers.
     #[inline(always)]
     #[must_use]
-    pub fn new([source, destination]: [[[u8; 4]; 4]; 2], syn: Syn, cookie: Cookie) -> Self {
-        let half = |[a, b, c, d]: [[u8; 4]; 4]| quad(a) + quad(b) + quad(c) + quad(d);
+    pub fn new(ip: Ipv6, syn: Tcp, cookie: Cookie) -> Self {
+        let addresses = half(ip.source_hi)
+            + half(ip.source_lo)
+            + half(ip.destination_hi)
+            + half(ip.destination_lo);
         Self {
-            version: [0x60, 0, 0, 0],
-            payload_len: TCP_LEN.to_be_bytes(),
-            next_header: protocol::TCP,
-            hop_limit: HOP_LIMIT,
-            source: destination,
-            destination: source,
-            tcp: Tcp::new(half(source) + half(destination), syn, cookie),
+            ip: Ipv6 {
+                version_class_flow: [0x60, 0, 0, 0],
+                payload_len: SEGMENT_LEN.to_be_bytes(),
+                next_header: protocol::TCP,
+                hop_limit: HOP_LIMIT,
+                source_hi: ip.destination_hi,
+                source_lo: ip.destination_lo,
+                destination_hi: ip.source_hi,
+                destination_lo: ip.source_lo,
+            },
+            segment: Segment::new(addresses, syn, cookie),
         }
     }
 }
 
-impl Tcp {
+impl Segment {
     #[inline(always)]
-    fn new(addresses: u64, syn: Syn, cookie: Cookie) -> Self {
+    fn new(addresses: u64, syn: Tcp, cookie: Cookie) -> Self {
         const FLAGS: u8 = TcpFlags::SYN | TcpFlags::ACK;
         let acknowledgement = u32::from_be_bytes(syn.sequence).wrapping_add(1);
         let sum = addresses
             + u64::from(protocol::TCP)
-            + u64::from(TCP_LEN)
+            + u64::from(SEGMENT_LEN)
             + pair(syn.source_port)
             + pair(syn.destination_port)
             + u64::from(cookie.sequence)
             + u64::from(acknowledgement)
-            + (u64::from(TCP_WORDS) << 12 | u64::from(FLAGS))
+            + (u64::from(WORDS) << 12 | u64::from(FLAGS))
             + u64::from(WINDOW)
             + pair(MSS_OPTION)
             + u64::from(cookie.mss);
         Self {
-            source_port: syn.destination_port,
-            destination_port: syn.source_port,
-            sequence: cookie.sequence.to_be_bytes(),
-            acknowledgement: acknowledgement.to_be_bytes(),
-            data_offset: TCP_WORDS << 4,
-            flags: FLAGS,
-            window: WINDOW.to_be_bytes(),
-            checksum: checksum(sum),
-            urgent: [0; 2],
+            tcp: Tcp {
+                source_port: syn.destination_port,
+                destination_port: syn.source_port,
+                sequence: cookie.sequence.to_be_bytes(),
+                acknowledgement: acknowledgement.to_be_bytes(),
+                data_offset: WORDS << 4,
+                flags: FLAGS,
+                window: WINDOW.to_be_bytes(),
+                checksum: checksum(sum),
+                urgent: [0; 2],
+            },
             option: MSS_OPTION,
             mss: cookie.mss.to_be_bytes(),
         }
     }
+}
+
+/// Half an address of IPv6 as a sum of 32-bit words.
+#[inline(always)]
+const fn half(bytes: [u8; 8]) -> u64 {
+    let half = u64::from_be_bytes(bytes);
+    (half >> 32) + (half & 0xffff_ffff)
 }
 
 #[inline(always)]
@@ -210,29 +197,57 @@ mod tests {
         sum
     }
 
-    const SYN: Syn = Syn {
+    const SYN: Tcp = Tcp {
         source_port: [0xfe, 0xdc],
         destination_port: [0, 80],
         sequence: [0xff; 4],
+        acknowledgement: [0; 4],
+        data_offset: 0x50,
+        flags: TcpFlags::SYN,
+        window: [0xff; 2],
+        checksum: [1; 2],
+        urgent: [0; 2],
     };
     const COOKIE: Cookie = Cookie {
         sequence: 0xdead_beef,
         mss: 1460,
     };
 
+    fn v4(source: [u8; 4], destination: [u8; 4]) -> Ipv4 {
+        Ipv4 {
+            version_ihl: IPV4_PLAIN,
+            service: 0xff,
+            total_len: [0, 40],
+            id: [0xff; 2],
+            fragment: [0; 2],
+            ttl: 3,
+            protocol: protocol::TCP,
+            checksum: [2; 2],
+            source,
+            destination,
+        }
+    }
+
     #[test]
     fn checksums_are_right_whatever_the_numbers() {
         for last in [0, 1, 0x7f, 0xff] {
-            let v4 = [[198, 51, 100, last], [192, 0, 2, last]];
-            let answer = SynAckV4::new(v4, SYN, COOKIE);
+            let answer = SynAckV4::new(v4([198, 51, 100, last], [192, 0, 2, last]), SYN, COOKIE);
             let answer = answer.as_bytes();
             assert_eq!(answer.len(), 44);
             assert_eq!(folded(sum(&answer[..20])), 0xffff, "IPv4 header");
             let pseudo = sum(&answer[12..20]) + 6 + 24;
             assert_eq!(folded(pseudo + sum(&answer[20..])), 0xffff, "TCP");
 
-            let mut v6 = [[[0x20, 1, 0xd, 0xb8]; 4], [[0xff, 0xff, last, 1]; 4]];
-            v6[0][3] = [last; 4];
+            let v6 = Ipv6 {
+                version_class_flow: [0x6f, 0xff, 0xff, 0xff],
+                payload_len: [0, 20],
+                next_header: protocol::TCP,
+                hop_limit: 3,
+                source_hi: [0x20, 1, 0xd, 0xb8, last, 0xff, last, 1],
+                source_lo: [last; 8],
+                destination_hi: [0xff, 0xff, last, 1, 0xff, 0xff, last, 1],
+                destination_lo: [0xff, 0xff, last, 1, 0, 0, 0, last],
+            };
             let answer = SynAckV6::new(v6, SYN, COOKIE);
             let answer = answer.as_bytes();
             assert_eq!(answer.len(), 64);
@@ -243,12 +258,12 @@ mod tests {
 
     #[test]
     fn the_answer_goes_back_and_acknowledges_the_syn() {
-        let answer = SynAckV4::new([[1, 2, 3, 4], [5, 6, 7, 8]], SYN, COOKIE);
+        let answer = SynAckV4::new(v4([1, 2, 3, 4], [5, 6, 7, 8]), SYN, COOKIE);
         assert_eq!(
-            (answer.source, answer.destination),
+            (answer.ip.source, answer.ip.destination),
             ([5, 6, 7, 8], [1, 2, 3, 4])
         );
-        let tcp = answer.tcp;
+        let tcp = answer.segment.tcp;
         assert_eq!(
             (tcp.source_port, tcp.destination_port),
             ([0, 80], [0xfe, 0xdc])
@@ -256,6 +271,7 @@ mod tests {
         assert_eq!(tcp.sequence, 0xdead_beef_u32.to_be_bytes());
         assert_eq!(tcp.acknowledgement, [0; 4], "wraps behind 2^32 - 1");
         assert_eq!((tcp.flags, tcp.data_offset), (0x12, 0x60));
-        assert_eq!((tcp.option, tcp.mss), ([2, 4], 1460u16.to_be_bytes()));
+        let option = (answer.segment.option, answer.segment.mss);
+        assert_eq!(option, ([2, 4], 1460u16.to_be_bytes()));
     }
 }

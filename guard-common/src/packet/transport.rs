@@ -1,8 +1,8 @@
 //! TCP, UDP and ICMP: the few fields that a decision needs.
 
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
-
-use super::{Fragment, PacketReader, ParseError, read_within};
+use super::{
+    Fragment, Icmp, Packet, PacketReader, ParseError, TCP_LEN, Tcp, UDP_LEN, Udp, read_within,
+};
 use crate::abi::service::protocol;
 
 /// The TCP flags byte.
@@ -144,111 +144,69 @@ impl Transport {
     }
 }
 
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct TcpHeader {
-    source_port: [u8; 2],
-    destination_port: [u8; 2],
-    sequence: [u8; 4],
-    acknowledgement: [u8; 4],
-    data_offset: u8,
-    flags: u8,
-    window: [u8; 2],
-    checksum: [u8; 2],
-    urgent: [u8; 2],
-}
-
-const TCP_LEN: usize = 20;
-const _: () = assert!(size_of::<TcpHeader>() == TCP_LEN);
-
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct UdpHeader {
-    source_port: [u8; 2],
-    destination_port: [u8; 2],
-    len: [u8; 2],
-    checksum: [u8; 2],
-}
-
-const UDP_LEN: usize = 8;
-const _: () = assert!(size_of::<UdpHeader>() == UDP_LEN);
-
-/// The first eight bytes, which every ICMP and ICMPv6 message has.
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct IcmpHeader {
-    kind: u8,
-    code: u8,
-    checksum: [u8; 2],
-    id: [u8; 2],
-    rest: [u8; 2],
-}
-
-/// Reads the header of `protocol`, as [`Transport::to_word`], at `at`, in a packet that ends at `end`.
+/// Reads the transport header of a packet whose IP headers were read.
 #[inline(always)]
 pub(super) fn parse<R: PacketReader + ?Sized>(
     reader: &R,
-    protocol: u8,
-    at: usize,
-    end: usize,
-    fragment: Fragment,
-) -> Result<u64, ParseError> {
-    let too_short = match fragment {
-        Fragment::Later(_) => return Ok(Transport::None.to_word()),
+    packet: &Packet,
+) -> Result<(), ParseError> {
+    let (at, end) = (packet.transport_at() as usize, packet.end() as usize);
+    let too_short = match packet.fragment() {
+        Fragment::Later(_) => {
+            packet.set_transport(Transport::None);
+            return Ok(());
+        }
         Fragment::First(_) => ParseError::TinyFragment,
         Fragment::Whole => ParseError::Truncated,
     };
-    match protocol {
+    packet.set_transport(match packet.protocol() {
         protocol::TCP => {
-            let header: TcpHeader = read_within(reader, at, end).ok_or(too_short)?;
-            let header_len = usize::from(header.data_offset >> 4) * 4;
+            let header: Tcp = read_within(reader, at, end).ok_or(too_short)?;
+            let header_len = header.header_len();
             if header_len < TCP_LEN {
                 return Err(ParseError::BadTcpHeader);
             }
             if at + header_len > end {
-                return Err(if fragment == Fragment::Whole {
+                return Err(if packet.is_whole() {
                     ParseError::BadTcpHeader
                 } else {
                     ParseError::TinyFragment
                 });
             }
-            Ok(Transport::Tcp {
+            Transport::Tcp {
                 source_port: u16::from_be_bytes(header.source_port),
                 destination_port: u16::from_be_bytes(header.destination_port),
                 flags: TcpFlags(header.flags),
             }
-            .to_word())
         }
         protocol::UDP => {
-            let header: UdpHeader = read_within(reader, at, end).ok_or(too_short)?;
+            let header: Udp = read_within(reader, at, end).ok_or(too_short)?;
             let len = usize::from(u16::from_be_bytes(header.len));
-            if len < UDP_LEN || fragment == Fragment::Whole && at + len > end {
+            if len < UDP_LEN || packet.is_whole() && at + len > end {
                 return Err(ParseError::BadUdpLength);
             }
-            Ok(Transport::Udp {
+            Transport::Udp {
                 source_port: u16::from_be_bytes(header.source_port),
                 destination_port: u16::from_be_bytes(header.destination_port),
             }
-            .to_word())
         }
         protocol::ICMP => {
-            let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
-            Ok(Transport::Icmp {
+            let header: Icmp = read_within(reader, at, end).ok_or(too_short)?;
+            Transport::Icmp {
                 kind: header.kind,
                 id: u16::from_be_bytes(header.id),
             }
-            .to_word())
         }
         protocol::ICMPV6 => {
-            let header: IcmpHeader = read_within(reader, at, end).ok_or(too_short)?;
-            Ok(Transport::Icmpv6 {
+            let header: Icmp = read_within(reader, at, end).ok_or(too_short)?;
+            Transport::Icmpv6 {
                 kind: header.kind,
                 id: u16::from_be_bytes(header.id),
             }
-            .to_word())
         }
         // An extension header claimed more than the packet has.
-        _ if at > end => Err(too_short),
-        _ => Ok(Transport::Other.to_word()),
-    }
+        _ if at > end => return Err(too_short),
+        _ => Transport::Other,
+    });
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Bans: is this source banned at this moment? A filter answers for nearly everybody.
 
-use super::{Tables, rules, slot::Slot};
+use super::{Searches, rules, slot::Slot};
 use crate::abi::{
     addr::Addr,
     ban::{
@@ -14,7 +14,7 @@ use crate::abi::{
 
 /// Is this source banned, and not on the never list?
 #[inline(always)]
-pub(super) fn cuts<T: Tables>(tables: &T, state: SlotState, source: Addr) -> bool {
+pub(super) fn cuts<T: Searches>(tables: &T, state: SlotState, source: Addr) -> bool {
     may_be_banned(tables, source)
         && tables.is_banned(source)
         && !rules::is_never(&Slot::of(tables, state), state.flags(), source)
@@ -22,7 +22,7 @@ pub(super) fn cuts<T: Tables>(tables: &T, state: SlotState, source: Addr) -> boo
 
 /// The same of an IPv4 source, without a call where it is banned by itself.
 #[inline(always)]
-pub(super) fn cuts_v4<T: Tables>(tables: &T, state: SlotState, source: u32) -> bool {
+pub(super) fn cuts_v4<T: Searches>(tables: &T, state: SlotState, source: u32) -> bool {
     // Made anew for those who call: else the compiler keeps it from the beginning on.
     let addr = || Addr::from_v4(T::hide(u64::from(source)) as u32);
     let source = Addr::from_v4(source);
@@ -36,7 +36,7 @@ pub(super) fn cuts_v4<T: Tables>(tables: &T, state: SlotState, source: u32) -> b
 /// sources come one after the other, filter and front would share what cache there is, and the filter says
 /// nothing that the front does not say: so behind a source that was banned, the front is asked first.
 #[inline(always)]
-fn is_listed<T: Tables>(tables: &T, source: Addr) -> bool {
+fn is_listed<T: Searches>(tables: &T, source: Addr) -> bool {
     let has_front = tables.has_ban_front();
     let is_front_first = has_front && tables.came_banned();
     if !is_front_first && !has(tables, FilterBits::v4_address(source)) {
@@ -58,7 +58,7 @@ fn is_listed<T: Tables>(tables: &T, source: Addr) -> bool {
 
 /// Does some ban touch the neighbourhood of this source?
 #[inline(always)]
-fn may_be_banned<T: Tables>(tables: &T, source: Addr) -> bool {
+fn may_be_banned<T: Searches>(tables: &T, source: Addr) -> bool {
     if source.is_v4() {
         return has(tables, FilterBits::v4_address(source))
             || has(tables, FilterBits::v4_network(source));
@@ -68,13 +68,13 @@ fn may_be_banned<T: Tables>(tables: &T, source: Addr) -> bool {
 }
 
 #[inline(always)]
-fn has<T: Tables>(tables: &T, bits: FilterBits) -> bool {
+fn has<T: Searches>(tables: &T, bits: FilterBits) -> bool {
     bits.are_in(tables.ban_filter(bits.word))
 }
 
 /// Is a ban of this source in force?
 #[inline(always)]
-pub fn is_banned<T: Tables>(tables: &T, source: Addr) -> bool {
+pub fn is_banned<T: Searches>(tables: &T, source: Addr) -> bool {
     source.is_v4() && is_banned_address(tables, source) || tables.is_in_banned_prefix(source)
 }
 
@@ -91,7 +91,7 @@ pub enum Front {
 
 /// Asks the front about an IPv4 address. What it says is what the table would say.
 #[inline(always)]
-pub fn ask_front<T: Tables>(tables: &T, source: Addr) -> Front {
+pub fn ask_front<T: Searches>(tables: &T, source: Addr) -> Front {
     if !tables.has_ban_front() {
         return Front::Open;
     }
@@ -123,7 +123,7 @@ pub fn ask_front<T: Tables>(tables: &T, source: Addr) -> Front {
 
 /// Is a ban of exactly this IPv4 address in force?
 #[inline(always)]
-fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
+fn is_banned_address<T: Searches>(tables: &T, source: Addr) -> bool {
     match ask_front(tables, source) {
         Front::Banned => true,
         Front::NotBanned => false,
@@ -133,7 +133,7 @@ fn is_banned_address<T: Tables>(tables: &T, source: Addr) -> bool {
 
 /// Does the table of addresses have a ban of this one that is in force?
 #[inline(always)]
-fn is_in_table<T: Tables>(tables: &T, source: Addr) -> bool {
+fn is_in_table<T: Searches>(tables: &T, source: Addr) -> bool {
     let mask = tables.ban_address_mask();
     let address = source.v4();
     let bucket = first_bucket(address, mask, |index| tables.flow_key(index));
@@ -151,7 +151,7 @@ fn is_in_table<T: Tables>(tables: &T, source: Addr) -> bool {
 
 /// Asks the clock where that matters.
 #[inline(always)]
-fn is_live<T: Tables>(tables: &T, end: Expiry) -> bool {
+fn is_live<T: Searches>(tables: &T, end: Expiry) -> bool {
     end == Expiry::NEVER || end != Expiry::NONE && end.is_live(tables.eighths())
 }
 
@@ -181,7 +181,7 @@ fn look_into<B: BanWords>(bucket: &B, address: u32) -> (Expiry, bool) {
 
 /// Is a ban in force of a prefix that holds this source? An IPv4 address by itself is none here.
 #[inline(always)]
-pub fn is_in_banned_prefix<T: Tables>(tables: &T, source: Addr) -> bool {
+pub fn is_in_banned_prefix<T: Searches>(tables: &T, source: Addr) -> bool {
     let now = tables.eighths();
     if source.is_v4() {
         is_in_banned_prefix_v4(tables, source, now)
@@ -191,7 +191,7 @@ pub fn is_in_banned_prefix<T: Tables>(tables: &T, source: Addr) -> bool {
 }
 
 #[inline(always)]
-fn is_in_banned_prefix_v4<T: Tables>(tables: &T, source: Addr, now: u32) -> bool {
+fn is_in_banned_prefix_v4<T: Searches>(tables: &T, source: Addr, now: u32) -> bool {
     let top = Top::from_word(tables.ban_top(Top::at(source)));
     if top.cell.expiry().is_live(now) {
         return true;
@@ -212,7 +212,7 @@ fn is_in_banned_prefix_v4<T: Tables>(tables: &T, source: Addr, now: u32) -> bool
 }
 
 #[inline(always)]
-fn is_in_banned_prefix_v6<T: Tables>(tables: &T, source: Addr, now: u32) -> bool {
+fn is_in_banned_prefix_v6<T: Searches>(tables: &T, source: Addr, now: u32) -> bool {
     let levels = tables.ban_filter(LEVELS_WORD);
     let mut level = FIRST_V6;
     while level <= LEVEL_ADDRESS {
@@ -232,7 +232,7 @@ fn is_in_banned_prefix_v6<T: Tables>(tables: &T, source: Addr, now: u32) -> bool
 
 /// The cell of exactly this prefix in the set.
 #[inline(always)]
-pub fn find_ban<T: Tables>(tables: &T, prefix: Addr, level: u32) -> Cell {
+pub fn find_ban<T: Searches>(tables: &T, prefix: Addr, level: u32) -> Cell {
     let tag = BanTag::new(prefix, level, |index| tables.flow_key(index));
     for bucket in tag.buckets(tables.ban_mask()) {
         let bucket = tables.ban_bucket(bucket);

@@ -3,7 +3,7 @@
 //! answer to the renewal of a lease does, is under none.
 
 use super::{
-    Found, Opening, Slot, Tables, classify,
+    Found, Opening, Searches, Slot, classify,
     essential::{DHCP_CLIENT, DHCP_SERVER},
     flow, slot,
 };
@@ -36,7 +36,7 @@ pub enum Headroom {
 pub fn under_ceiling<R, T>(reader: &R, tables: &T, opening: Opening, port: u16) -> Headroom
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);
@@ -99,7 +99,7 @@ where
 
 /// Is an answer of DHCP one to what this host has sent to that server?
 #[inline(always)]
-fn is_awaited<T: Tables>(tables: &T, remote: Addr, local: Addr) -> bool {
+fn is_awaited<T: Searches>(tables: &T, remote: Addr, local: Addr) -> bool {
     let tuple = Tuple {
         remote,
         local,
@@ -132,7 +132,7 @@ pub struct SpentPlace {
 /// another one was in this very jiffy? Only the never list lets anybody in then, and whoever may be
 /// on it takes the long way. It is counted as refused.
 #[inline(always)]
-pub fn is_spent<T: Tables>(tables: &T, place: SpentPlace, source: Addr) -> bool {
+pub fn is_spent<T: Searches>(tables: &T, place: SpentPlace, source: Addr) -> bool {
     let SpentPlace {
         base,
         flags,
@@ -159,7 +159,7 @@ pub fn is_spent<T: Tables>(tables: &T, place: SpentPlace, source: Addr) -> bool 
 
 /// Has a source prefix used its part of the ceiling of a port?
 #[inline(always)]
-pub fn is_prefix_spent<T: Tables>(tables: &T, base: u32, prefix: u64, port: u16) -> bool {
+pub fn is_prefix_spent<T: Searches>(tables: &T, base: u32, prefix: u64, port: u16) -> bool {
     let ceiling = Ceiling::from_word(Slot::at(tables, base).word(HEADER_CEILING));
     let part = ceiling.of_prefix();
     let now = tables.jiffies().wrapping_mul(tables.jiffy_us());
@@ -170,7 +170,7 @@ pub fn is_prefix_spent<T: Tables>(tables: &T, base: u32, prefix: u64, port: u16)
 
 /// A meter that is behind the clock begins at the clock.
 #[inline(always)]
-fn charge<T: Tables>(tables: &T, meter: u32, debt: u64, now: u64, interval: u64) {
+fn charge<T: Searches>(tables: &T, meter: u32, debt: u64, now: u64, interval: u64) {
     if debt == 0 {
         tables.set_ceiling(meter, now.wrapping_add(interval));
     } else {

@@ -14,13 +14,13 @@ use crate::{
             PrefixKey, TREE_LEVELS, TableRef, Tree, TreeNode, filter_bit,
         },
     },
-    policy::Tables,
+    policy::Searches,
 };
 
 /// Class of a source. Sources that no prefix can hold, which is nearly every source of a flood, are
 /// told by one bit.
 #[inline(always)]
-pub(super) fn source<T: Tables>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
+pub(super) fn source<T: Searches>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
     if !may_be_named(policy, addr) {
         return default;
     }
@@ -34,7 +34,7 @@ pub(super) fn source<T: Tables>(policy: &Slot<'_, T>, addr: Addr, default: u32) 
 
 /// Can a prefix hold this source?
 #[inline(always)]
-pub(super) fn may_be_named<T: Tables>(policy: &Slot<'_, T>, addr: Addr) -> bool {
+pub(super) fn may_be_named<T: Searches>(policy: &Slot<'_, T>, addr: Addr) -> bool {
     let filter = if addr.is_v4() {
         FILTERS
     } else {
@@ -46,7 +46,7 @@ pub(super) fn may_be_named<T: Tables>(policy: &Slot<'_, T>, addr: Addr) -> bool 
 
 /// Class of a destination.
 #[inline(always)]
-pub(super) fn destination<T: Tables>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
+pub(super) fn destination<T: Searches>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
     let tree = if addr.is_v4() {
         Tree::DestinationV4
     } else {
@@ -58,7 +58,7 @@ pub(super) fn destination<T: Tables>(policy: &Slot<'_, T>, addr: Addr, default: 
 /// The class of the longest prefix of `tree` that holds `addr`;
 /// `default` when there is none. `base` is the first word of the policy's slot.
 #[inline(always)]
-pub fn longest_prefix<T: Tables>(
+pub fn longest_prefix<T: Searches>(
     tables: &T,
     base: u32,
     addr: Addr,
@@ -94,7 +94,7 @@ const NOT_FOUND: u32 = u32::MAX;
 
 /// Class of exactly this prefix.
 #[inline(always)]
-fn find<T: Tables>(policy: &Slot<'_, T>, table: TableRef, key: PrefixKey) -> u32 {
+fn find<T: Searches>(policy: &Slot<'_, T>, table: TableRef, key: PrefixKey) -> u32 {
     let (start, wanted) = (key.hash(table.seed()), key.entry(0));
     let mut probe = 0;
     while probe < MAX_PROBES {
@@ -116,7 +116,7 @@ fn find<T: Tables>(policy: &Slot<'_, T>, table: TableRef, key: PrefixKey) -> u32
 
 /// Does the wide table hold this prefix there?
 #[inline(always)]
-fn is_wide_entry<T: Tables>(policy: &Slot<'_, T>, place: u32, prefix: Addr) -> bool {
+fn is_wide_entry<T: Searches>(policy: &Slot<'_, T>, place: u32, prefix: Addr) -> bool {
     let at = (policy.word(HEADER_WIDE) as u32).wrapping_add(place.wrapping_mul(2));
     policy.word(at) == prefix.hi() && policy.word(at.wrapping_add(1)) == prefix.lo()
 }

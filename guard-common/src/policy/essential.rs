@@ -25,18 +25,18 @@ pub(super) fn classify(packet: &Packet) -> Option<Reason> {
         Transport::Udp {
             source_port: DHCP_SERVER,
             destination_port: DHCP_CLIENT,
-        } if packet.source.is_v4() => Some(Reason::Dhcpv4),
+        } if packet.is_v4() => Some(Reason::Dhcpv4),
         Transport::Udp {
             source_port: 547,
             destination_port: 546,
-        } if packet.source.is_link_local_v6() => Some(Reason::Dhcpv6),
+        } if packet.source().is_link_local_v6() => Some(Reason::Dhcpv6),
         Transport::Udp { .. } => None,
         Transport::Icmp {
             kind: REDIRECT_V4, ..
         } => Some(Reason::IcmpRedirect),
         Transport::Icmp { .. } => None,
         // In an IPv4 packet it is a number like any other.
-        Transport::Icmpv6 { .. } if packet.source.is_v4() => None,
+        Transport::Icmpv6 { .. } if packet.is_v4() => None,
         Transport::Icmpv6 { kind, .. } => icmpv6(packet, kind),
         Transport::Other => igmp(packet),
     }
@@ -61,7 +61,7 @@ fn icmpv6(packet: &Packet, kind: u8) -> Option<Reason> {
             let from_link = packet.has_router_alert()
                 && packet.hop_limit() == 1
                 && packet.is_whole()
-                && (packet.source.is_link_local_v6() || packet.source.is_unspecified_v6());
+                && (packet.source().is_link_local_v6() || packet.source().is_unspecified_v6());
             if from_link { Some(Reason::Mld) } else { None }
         }
         _ => None,
@@ -72,9 +72,9 @@ fn icmpv6(packet: &Packet, kind: u8) -> Option<Reason> {
 #[inline(always)]
 fn igmp(packet: &Packet) -> Option<Reason> {
     let is_report = packet.protocol() == protocol::IGMP
-        && packet.source.is_v4()
+        && packet.is_v4()
         && packet.hop_limit() == 1
         && packet.is_whole()
-        && packet.destination.v4() >> 28 == MULTICAST_V4;
+        && packet.destination().v4() >> 28 == MULTICAST_V4;
     if is_report { Some(Reason::Igmp) } else { None }
 }

@@ -1,7 +1,7 @@
 //! Known flows: answers to what this host or its containers started, and TCP sessions that the
 //! kernel's own socket table vouches for. Nothing that arrives makes an entry.
 
-use super::{Bucket, Tables};
+use super::{Bucket, Scratch, Searches, Subject};
 use crate::{
     abi::{
         counters,
@@ -13,16 +13,6 @@ use crate::{
 
 const ECHO_REPLY: u8 = 0;
 const ECHO_REPLY_V6: u8 = 129;
-
-/// Where the addresses of a tuple stand in a frame. (In the kernel, reading them a second time costs
-/// less than keeping them on the stack for the few packets that need them.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Headers {
-    /// First byte of the IP header.
-    pub at: u32,
-    /// The source of that header is this host: a quotation of what it sent.
-    pub is_quoted: bool,
-}
 
 /// What the table has of a tuple.
 #[repr(u8)]
@@ -57,7 +47,7 @@ pub(super) const fn may_have_any(protocol: u8, marks: u8) -> bool {
 
 /// Looks a tuple up. A port that no flow began from has none.
 #[inline(always)]
-pub(super) fn find<T: Tables>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {
+pub(super) fn find<T: Searches>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {
     if marks & flow_mark(tuple.protocol) == 0 {
         return Found::Nothing;
     }
@@ -66,61 +56,58 @@ pub(super) fn find<T: Tables>(tables: &T, tuple: &Tuple, marks: u8, event: Event
 
 /// The same without a call between BPF functions.
 #[inline(always)]
-pub(super) fn find_here<T: Tables>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {
+pub(super) fn find_here<T: Searches>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {
     if marks & flow_mark(tuple.protocol) == 0 {
         return Found::Nothing;
     }
     find_flow(tables, tuple.tag(|index| tables.flow_key(index)), event)
 }
 
-/// Does the kernel's socket table vouch for a tuple that the flow table does not know? It is asked only
+/// Does the kernel's socket table vouch for a packet whose flow the table does not know? It is asked only
 /// about TCP, and only for ports that had sessions, so that a flood of segments to other ports does
 /// not pay for it.
 #[inline(always)]
-pub(super) fn has_session<T: Tables>(
+pub(super) fn has_session<T: Searches>(
     tables: &T,
-    tuple: &Tuple,
-    headers: Headers,
+    scratch: &Scratch,
+    subject: Subject,
     marks: u8,
     found: Found,
 ) -> bool {
-    tuple.protocol == protocol::TCP
+    scratch.subject(subject).protocol() == protocol::TCP
         && (matches!(found, Found::Expired) || marks & HAS_SESSIONS != 0)
-        && tables.has_socket(tuple, headers)
+        && tables.has_socket(scratch, subject)
 }
 
-/// The tuple of a packet that may be an answer. A SYN is none.
+/// The conversation that a packet would be part of, if it is an answer: no message of ICMP is but an echo
+/// reply.
 #[inline(always)]
-pub(super) fn arriving(packet: &Packet) -> Option<Tuple> {
+#[must_use]
+pub fn tuple_of(packet: &Packet) -> Option<Tuple> {
     let (remote_port, local_port) = match packet.transport() {
         Transport::Tcp {
             source_port,
             destination_port,
-            flags,
-        } if !flags.opens() => (source_port, destination_port),
-        Transport::Udp {
+            ..
+        }
+        | Transport::Udp {
             source_port,
             destination_port,
         } => (source_port, destination_port),
         Transport::Icmp {
             kind: ECHO_REPLY,
             id,
-            ..
-        } if packet.source.is_v4() => (0, id),
+        } if packet.is_v4() => (0, id),
         Transport::Icmpv6 {
             kind: ECHO_REPLY_V6,
             id,
-            ..
-        } if !packet.source.is_v4() => (0, id),
-        Transport::Tcp { .. }
-        | Transport::Icmp { .. }
-        | Transport::Icmpv6 { .. }
-        | Transport::Other
-        | Transport::None => return None,
+        } if !packet.is_v4() => (0, id),
+        Transport::Other => (0, 0),
+        Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::None => return None,
     };
     Some(Tuple {
-        remote: packet.source,
-        local: packet.destination,
+        remote: packet.source(),
+        local: packet.destination(),
         remote_port,
         local_port,
         protocol: packet.protocol(),
@@ -129,7 +116,7 @@ pub(super) fn arriving(packet: &Packet) -> Option<Tuple> {
 
 /// Looks a flow up and lets the event happen to it.
 #[inline(always)]
-pub fn find_flow<T: Tables>(tables: &T, tag: Tag, event: Event) -> Found {
+pub fn find_flow<T: Searches>(tables: &T, tag: Tag, event: Event) -> Found {
     let bucket = tables.flow_bucket(tag.bucket());
     for way in 0..WAYS {
         if bucket.tag(way) != tag.bits() {
@@ -178,7 +165,7 @@ pub fn find_place<B: Bucket>(bucket: &B, tag: Tag, now: u32) -> Option<usize> {
 /// Makes an entry for a flow that the table does not know as a living one. `event` is one that begins
 /// flows.
 #[inline(always)]
-pub fn begin_flow<T: Tables>(tables: &T, tag: Tag, event: Event, local_port: u16) {
+pub fn begin_flow<T: Searches>(tables: &T, tag: Tag, event: Event, local_port: u16) {
     let Some(phase) = event.begins() else { return };
     let now = tables.ticks();
     let bucket = tables.flow_bucket(tag.bucket());

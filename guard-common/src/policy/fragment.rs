@@ -1,7 +1,7 @@
 //! The rest of a fragmented datagram follows its accepted first part. TCP is never continued: a
 //! later part could overwrite the flags that were judged, and no stack of today fragments TCP.
 
-use super::Tables;
+use super::Searches;
 use crate::{
     abi::{fragment::FragmentKey, reason::Reason, service::protocol},
     packet::{Fragment, Packet},
@@ -9,7 +9,7 @@ use crate::{
 
 /// Stamps the datagram of an accepted first fragment.
 #[inline(always)]
-pub(super) fn remember<T: Tables>(tables: &T, packet: &Packet) {
+pub(super) fn remember<T: Searches>(tables: &T, packet: &Packet) {
     if let Fragment::First(id) = packet.fragment()
         && packet.protocol() != protocol::TCP
     {
@@ -20,7 +20,7 @@ pub(super) fn remember<T: Tables>(tables: &T, packet: &Packet) {
 
 /// Whether a later fragment belongs to an accepted datagram.
 #[inline(always)]
-pub(super) fn continues<T: Tables>(tables: &T, packet: &Packet) -> Reason {
+pub(super) fn continues<T: Searches>(tables: &T, packet: &Packet) -> Reason {
     let (Fragment::Later(id) | Fragment::First(id)) = packet.fragment() else {
         return Reason::Fragment;
     };
@@ -36,10 +36,10 @@ pub(super) fn continues<T: Tables>(tables: &T, packet: &Packet) -> Reason {
 }
 
 #[inline(always)]
-fn key<T: Tables>(tables: &T, packet: &Packet, id: u32) -> FragmentKey {
+fn key<T: Searches>(tables: &T, packet: &Packet, id: u32) -> FragmentKey {
     FragmentKey::new(
-        packet.source,
-        packet.destination,
+        packet.source(),
+        packet.destination(),
         id,
         packet.protocol(),
         tables.seed(),

@@ -6,7 +6,7 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Judgement, Opening, Slot, SpentPlace, Tables, ban, classify,
+    Judgement, Opening, Searches, Slot, SpentPlace, ban, classify,
     essential::DHCP_CLIENT,
     flow, is_spent,
     rules::{self, ServiceEntry},
@@ -176,7 +176,7 @@ impl Asked {
 
     /// Of one that is let in.
     #[inline(always)]
-    pub(super) fn opening<T: Tables>(self, tables: &T) -> Opening {
+    pub(super) fn opening<T: Searches>(self, tables: &T) -> Opening {
         if self.opens() {
             Opening::plain_v4(tables.port_marks(self.port()))
         } else {
@@ -213,7 +213,7 @@ impl Ends {
 pub(super) fn glance<R, T, O>(reader: &R, tables: &T, state: SlotState) -> Glance<O>
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
     O: Outcome,
 {
     let Some(headers) = reader.read::<Headers>(0) else {
@@ -322,7 +322,7 @@ where
 }
 
 #[inline(always)]
-fn hidden<T: Tables>(asked: Asked) -> Asked {
+fn hidden<T: Searches>(asked: Asked) -> Asked {
     Asked(T::hide(u64::from(asked.0)) as u32)
 }
 

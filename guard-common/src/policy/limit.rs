@@ -8,7 +8,7 @@
 //! then get a packet per CPU for the price of one.
 
 use super::{
-    Tables,
+    Searches,
     slot::{Slot, split},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub struct Newcomer {
 
 /// What becomes of the verdict when the limit of its rule is asked.
 #[inline(always)]
-pub(super) fn within<T: Tables>(
+pub(super) fn within<T: Searches>(
     tables: &T,
     base: u32,
     packet: &Packet,
@@ -86,7 +86,7 @@ pub(super) fn within<T: Tables>(
     let newcomer = Newcomer {
         base,
         rule: verdict.rule,
-        source: packet.source,
+        source: packet.source(),
         ports,
         opens,
     };
@@ -106,7 +106,7 @@ pub(super) const fn pair(theirs: u16, ours: u16) -> u32 {
 
 /// May this packet pass, which a rule with a limit lets in? Charges its source.
 #[inline(always)]
-pub fn may_enter<T: Tables>(tables: &T, newcomer: Newcomer) -> bool {
+pub fn may_enter<T: Searches>(tables: &T, newcomer: Newcomer) -> bool {
     let policy = &Slot::at(tables, newcomer.base);
     let scale = Scale::from_word(policy.word(HEADER_LIMITS));
     let now = meter::time(tables.jiffies());
@@ -140,7 +140,7 @@ pub fn may_enter<T: Tables>(tables: &T, newcomer: Newcomer) -> bool {
 /// Takes note of a datagram on its way out, whose answers a rule with a limit lets in: they are part of a
 /// conversation that this host has.
 #[inline(always)]
-pub fn answer<T: Tables>(tables: &T, base: u32, remote: Addr, ports: u32) {
+pub fn answer<T: Searches>(tables: &T, base: u32, remote: Addr, ports: u32) {
     let policy = &Slot::at(tables, base);
     let second = Scale::from_word(policy.word(HEADER_LIMITS)).second();
     let now = meter::time(tables.jiffies());
@@ -152,7 +152,7 @@ pub fn answer<T: Tables>(tables: &T, base: u32, remote: Addr, ports: u32) {
 
 /// The meter of a rule.
 #[inline(always)]
-fn meter<T: Tables>(policy: &Slot<'_, T>, rule: RuleRef) -> Meter {
+fn meter<T: Searches>(policy: &Slot<'_, T>, rule: RuleRef) -> Meter {
     let (first, _) = split(policy.word(HEADER_METERS));
     let at = first.wrapping_add(rule.index().wrapping_mul(Meter::WORDS));
     Meter::from_words(policy.word(at), policy.word(at.wrapping_add(1)))
@@ -160,7 +160,7 @@ fn meter<T: Tables>(policy: &Slot<'_, T>, rule: RuleRef) -> Meter {
 
 /// Does a source owe little enough to open one more? If so, it owes one more.
 #[inline(always)]
-fn charge<T: Tables>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
+fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
     let place = key.place(|index| tables.flow_key(index));
     let bucket = tables.meter_bucket(place.bucket);
     let found = tables.find_entry(place, now);
@@ -185,7 +185,7 @@ fn charge<T: Tables>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
 
 /// Does a conversation go on? Then it is renewed, unless it was lately.
 #[inline(always)]
-fn goes_on<T: Tables>(tables: &T, remote: Addr, ports: u32, now: u64, lifetime: u64) -> bool {
+fn goes_on<T: Searches>(tables: &T, remote: Addr, ports: u32, now: u64, lifetime: u64) -> bool {
     let place = conversation(remote, ports).place(|index| tables.flow_key(index));
     let bucket = tables.meter_bucket(place.bucket);
     let found = tables.find_entry(place, now);
@@ -214,7 +214,7 @@ fn conversation(remote: Addr, ports: u32) -> Key {
 
 /// Is there a session of this source with this port of ours?
 #[inline(always)]
-fn is_held<T: Tables>(tables: &T, source: Addr, port: u16, now: u64) -> bool {
+fn is_held<T: Searches>(tables: &T, source: Addr, port: u16, now: u64) -> bool {
     let place = held(source, port).place(|index| tables.flow_key(index));
     let found = tables.find_entry(place, now);
     let word = tables.meter_bucket(place.bucket).load(found.way());
@@ -234,7 +234,7 @@ pub const fn held(source: Addr, port: u16) -> Key {
 
 /// Writes the word of a key, in the place of the one that says least.
 #[inline(always)]
-fn write<T: Tables>(tables: &T, key: Key, now: u64, ahead: u64) {
+fn write<T: Searches>(tables: &T, key: Key, now: u64, ahead: u64) {
     let place = key.place(|index| tables.flow_key(index));
     let found = tables.find_entry(place, now);
     let entry = Entry::new(place.tag, now, ahead);

@@ -29,6 +29,8 @@ mod opening;
 mod outgoing;
 mod related;
 mod rules;
+mod scratch;
+mod searches;
 mod shortcut;
 mod slot;
 mod source;
@@ -38,14 +40,15 @@ mod tcp;
 pub use ban::{BanBucket, BanWords, Front, ask_front, find_ban, is_banned, is_in_banned_prefix};
 pub use ceiling::{Headroom, SpentPlace, is_prefix_spent, is_spent, under_ceiling};
 pub use classify::longest_prefix;
-pub use flow::{Found, Headers, begin_flow, find_flow, find_place};
+pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use glance::{Glance, Outcome, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
 pub use opening::{Listener, Opening, is_monitor};
-pub use outgoing::note_outgoing;
-pub use related::{Quotation, QuotedPart, quoted_part};
+pub use outgoing::{note_outgoing, note_packet};
 pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
 use rules::{Question, ask_rules};
+pub use scratch::{Scratch, Subject};
+pub use searches::Searches;
 use slot::Slot;
 pub use tables::{Bucket, Tables};
 
@@ -84,7 +87,7 @@ pub struct Arrival {
 pub fn judge<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
     let judgement = weigh(reader, tables, arrival);
     if judgement.opening.is_none() {
@@ -99,11 +102,11 @@ where
 pub fn judge_at_once<R, T>(reader: &R, tables: &T) -> Option<Judgement>
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
     match glance(reader, tables) {
         Glance::Told(judgement) => Some(judgement),
-        Glance::Plain(plain) => judge_plain(reader, tables, plain),
+        Glance::Plain(plain) => judge_plain(reader, tables, &Scratch::default(), plain),
         Glance::Nothing => None,
     }
 }
@@ -113,7 +116,7 @@ where
 pub fn glance<R, T, O>(reader: &R, tables: &T) -> Glance<O>
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
     O: Outcome,
 {
     let state = slot::in_force(tables);
@@ -124,12 +127,17 @@ where
 
 /// The rest of it.
 #[inline(always)]
-pub fn judge_plain<R, T>(reader: &R, tables: &T, plain: Plain) -> Option<Judgement>
+pub fn judge_plain<R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: &Scratch,
+    plain: Plain,
+) -> Option<Judgement>
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
-    let judgement = shortcut::judge(reader, tables, plain)?;
+    let judgement = shortcut::judge(reader, tables, scratch, plain)?;
     Some(in_mode(plain.state(), judgement))
 }
 
@@ -138,10 +146,38 @@ where
 pub fn weigh<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
-    let state = slot::in_force(tables);
-    in_mode(state, go_through(reader, tables, state, arrival))
+    let scratch = &Scratch::default();
+    match read(reader, scratch) {
+        Some(reason) => by_frame(tables, reason),
+        None => decide(reader, tables, arrival, scratch),
+    }
+}
+
+/// Reads a frame into the scratch. What is no IP packet, or none that can be believed, is told by that:
+/// the reason.
+#[inline(always)]
+pub fn read<R: PacketReader + ?Sized>(reader: &R, scratch: &Scratch) -> Option<Reason> {
+    match packet::parse(reader, &scratch.packet) {
+        Ok(Frame::Ip) => None,
+        Ok(Frame::Arp) => Some(Reason::Arp),
+        Ok(Frame::SlowProtocol) => Some(Reason::SlowProtocol),
+        Ok(Frame::Lldp) => Some(Reason::Lldp),
+        Ok(Frame::Eapol) => Some(Reason::Eapol),
+        Err(error) => Some(error.reason()),
+    }
+}
+
+/// What becomes of a frame for a reason of its own.
+#[inline(always)]
+pub fn by_frame<T: Searches>(tables: &T, reason: Reason) -> Judgement {
+    let judgement = Judgement {
+        verdict: Verdict::of(reason),
+        service: None,
+        opening: Opening::NONE,
+    };
+    in_mode(slot::in_force(tables), judgement)
 }
 
 /// In monitor mode everything passes.
@@ -153,63 +189,56 @@ fn in_mode(state: SlotState, mut judgement: Judgement) -> Judgement {
     judgement
 }
 
-/// The whole way, stage by stage.
+/// What becomes of the IP packet in the scratch.
 #[inline(always)]
-fn go_through<R, T>(reader: &R, tables: &T, state: SlotState, arrival: Arrival) -> Judgement
+pub fn decide<R, T>(reader: &R, tables: &T, arrival: Arrival, scratch: &Scratch) -> Judgement
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
-    match packet::parse(reader) {
-        Ok(Frame::Ip(packet)) => {
-            let packet = packet.blurred(reader);
-            let mut service = service_of(&packet);
-            let verdict = decide(reader, tables, state, arrival, &packet, service);
-            if let Reason::Reply = verdict.reason {
-                // Its port is one of our own choosing and stands for no service.
-                service = None;
-            }
-            if let Action::Pass = verdict.action {
-                fragment::remember(tables, &packet);
-            }
-            Judgement {
-                verdict,
-                service,
-                opening: Opening::of(tables, &packet, verdict),
-            }
-        }
-        Ok(Frame::Arp) => without_service(Reason::Arp),
-        Ok(Frame::SlowProtocol) => without_service(Reason::SlowProtocol),
-        Ok(Frame::Lldp) => without_service(Reason::Lldp),
-        Ok(Frame::Eapol) => without_service(Reason::Eapol),
-        Err(error) => without_service(error.reason()),
+    let state = slot::in_force(tables);
+    let packet = &scratch.packet;
+    let verdict = go_through(reader, tables, state, arrival, scratch);
+    if let Action::Pass = verdict.action {
+        fragment::remember(tables, packet);
     }
+    let judgement = Judgement {
+        verdict,
+        service: if let Reason::Reply = verdict.reason {
+            // Its port is one of our own choosing and stands for no service.
+            None
+        } else {
+            service_of(packet)
+        },
+        opening: Opening::of(tables, packet, verdict),
+    };
+    in_mode(state, judgement)
 }
 
-/// The decision about an IP packet.
+/// The stages, one by one.
 #[inline(always)]
-fn decide<R, T>(
+fn go_through<R, T>(
     reader: &R,
     tables: &T,
     state: SlotState,
     arrival: Arrival,
-    packet: &Packet,
-    service: Option<Service>,
+    scratch: &Scratch,
 ) -> Verdict
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
+    let packet = &scratch.packet;
     if let Some(verdict) = by_form(packet) {
         return verdict;
     }
-    let Some(service) = service else {
-        if ban::cuts(tables, state, packet.source) {
+    let Some(service) = service_of(packet) else {
+        if ban::cuts(tables, state, packet.source()) {
             return Verdict::of(Reason::Banned);
         }
         return Verdict::of(fragment::continues(tables, packet));
     };
-    let question = question(state, arrival, packet, service);
+    let question = question(state, arrival, packet);
     let policy = &Slot::of(tables, state);
     let group = rules::group_number(policy, service);
     // 5. Rules, 7. default. A SYN is no reply, and what no rule names may be one: flows are asked
@@ -223,14 +252,14 @@ where
             base: policy.base(),
             flags: state.flags(),
             port: service.row() as u16,
-            local: fold(packet.destination),
+            local: fold(packet.destination()),
         };
-        if tables.is_spent(place, packet.source) {
+        if tables.is_spent(place, packet.source()) {
             return Verdict::of(Reason::Ceiling);
         }
     }
     // 3. Bans.
-    if ban::cuts(tables, state, packet.source) {
+    if ban::cuts(tables, state, packet.source()) {
         return Verdict::of(Reason::Banned);
     }
     if !is_closed {
@@ -241,22 +270,26 @@ where
         }
     }
     // 4. Known flows.
-    let is_error = related::is_error(packet);
-    let known = known(reader, tables, state, arrival, packet, is_error);
+    let mut known = tables.known(reader, scratch);
     if let Known::Reply = known {
         return Verdict::of(Reason::Reply);
     }
-    let known = Known::from_number(R::forget(known as u64));
-    let is_error = R::forget(u64::from(is_error)) != 0;
-    let group = R::forget(u64::from(group)) as u32;
+    if let Known::Answer = known {
+        let rules = outgoing::ask_about_answer(tables, state, arrival, &scratch.answer);
+        known = if rules.is_allowed_by_rule() {
+            Known::Related
+        } else {
+            Known::Nothing
+        };
+    }
     let verdict = ask_rules(policy, question, group).verdict();
     match known {
         // No flow has an address of ours at its other end, but a socket may.
         Known::Session | Known::Related if !may_be_known(verdict) => verdict,
         Known::Session => Verdict::of(Reason::LiveSession),
         Known::Related => Verdict::of(Reason::IcmpRelated),
-        Known::Reply | Known::Nothing => {
-            if is_error && matches!(verdict.reason, Reason::DefaultDrop) {
+        Known::Reply | Known::Answer | Known::Nothing => {
+            if matches!(verdict.reason, Reason::DefaultDrop) && related::is_error(packet) {
                 Verdict::of(Reason::IcmpUnrelated)
             } else {
                 verdict
@@ -268,7 +301,7 @@ where
 /// What a packet is part of.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
+pub enum Known {
     /// Nothing.
     Nothing = 0,
     /// A flow.
@@ -277,15 +310,20 @@ enum Known {
     Session = 2,
     /// An error about either.
     Related = 3,
+    /// An error about a packet of ours that neither vouches for: it may be an answer that a rule lets out.
+    Answer = 4,
 }
 
 impl Known {
+    /// The inverse of `as u32`; for calls between BPF functions.
     #[inline(always)]
-    const fn from_number(number: u64) -> Self {
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
         match number {
             1 => Self::Reply,
             2 => Self::Session,
             3 => Self::Related,
+            4 => Self::Answer,
             _ => Self::Nothing,
         }
     }
@@ -298,37 +336,36 @@ fn may_be_known(verdict: Verdict) -> bool {
 }
 
 #[inline(always)]
-fn question(state: SlotState, arrival: Arrival, packet: &Packet, service: Service) -> Question {
+fn question(state: SlotState, arrival: Arrival, packet: &Packet) -> Question<'_> {
     Question {
-        source: packet.source,
-        destination: packet.destination,
+        packet,
         ifindex: arrival.ifindex,
-        service,
         opens: tcp::opens_connection(packet),
         state,
     }
 }
 
-/// Stage 4: what a packet is part of.
+/// Stage 4: what the packet in the scratch is part of. A SYN is part of nothing.
 #[inline(always)]
-fn known<R, T>(
-    reader: &R,
-    tables: &T,
-    state: SlotState,
-    arrival: Arrival,
-    packet: &Packet,
-    is_error: bool,
-) -> Known
+pub fn known<R, T>(reader: &R, tables: &T, scratch: &Scratch) -> Known
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
-    let (tuple, event) = if is_error {
-        (related::quoted_tuple(reader, tables, packet), Event::Quoted)
+    let is_error = related::is_error(&scratch.packet);
+    let (subject, event) = if is_error {
+        // Whoever is told is whoever sent it: an error to another address of ours than the quoted one is none.
+        if !tables.quoted(reader, scratch)
+            || scratch.answer.destination() != scratch.packet.destination()
+        {
+            return Known::Nothing;
+        }
+        (Subject::Answer, Event::Quoted)
     } else {
-        (flow::arriving(packet), Event::Arrives)
+        (Subject::Packet, Event::Arrives)
     };
-    let Some(tuple) = tuple else {
+    let packet = scratch.subject(subject);
+    let Some(tuple) = tuple_of(packet) else {
         return Known::Nothing;
     };
     let marks = tables.port_marks(tuple.local_port);
@@ -340,40 +377,24 @@ where
             Known::Reply
         };
     }
-    if is_error && outgoing::admits_answer(tables, state, arrival, &tuple) {
-        return Known::Related;
-    }
-    let headers = Headers {
-        at: if is_error {
-            packet.transport_at() + packet::ICMP_LEN as u32
-        } else {
-            packet.network_at()
-        },
-        is_quoted: is_error,
-    };
-    if flow::has_session(tables, &tuple, headers, marks, found) {
+    if flow::has_session(tables, scratch, subject, marks, found) {
         return if is_error {
             Known::Related
         } else {
             Known::Session
         };
     }
-    Known::Nothing
-}
-
-#[inline(always)]
-const fn without_service(reason: Reason) -> Judgement {
-    Judgement {
-        verdict: Verdict::of(reason),
-        service: None,
-        opening: Opening::NONE,
+    if is_error {
+        Known::Answer
+    } else {
+        Known::Nothing
     }
 }
 
 /// The decision about an IP packet by its headers and the policy in force alone, as if there were no
 /// flows: what becomes of a stranger.
 #[inline(always)]
-pub fn evaluate<T: Tables>(
+pub fn evaluate<T: Searches>(
     tables: &T,
     arrival: Arrival,
     packet: &Packet,
@@ -386,7 +407,7 @@ pub fn evaluate<T: Tables>(
         (None, Some(service)) => {
             let policy = &Slot::of(tables, state);
             let group = rules::group_number(policy, service);
-            let question = question(state, arrival, packet, service);
+            let question = question(state, arrival, packet);
             ask_rules(policy, question, group).verdict()
         }
     };
@@ -427,11 +448,11 @@ fn service_of(packet: &Packet) -> Option<Service> {
         } => Some(Service::udp(destination_port)),
         Transport::Icmp {
             kind: ECHO_REQUEST, ..
-        } if packet.source.is_v4() => Some(Service::PING_V4),
+        } if packet.is_v4() => Some(Service::PING_V4),
         Transport::Icmpv6 {
             kind: ECHO_REQUEST_V6,
             ..
-        } if !packet.source.is_v4() => Some(Service::PING_V6),
+        } if !packet.is_v4() => Some(Service::PING_V6),
         Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::Other => {
             Some(Service::protocol(packet.protocol()))
         }

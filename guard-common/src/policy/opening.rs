@@ -4,7 +4,7 @@
 //! An answer of DHCP, which passes without a rule, is bounded likewise.
 
 use super::{
-    Judgement, Tables,
+    Judgement, Searches,
     ceiling::{Headroom, under_ceiling},
     slot, tcp,
 };
@@ -41,7 +41,7 @@ impl Opening {
 
     /// What a packet that passes with this verdict is.
     #[inline(always)]
-    pub(super) fn of<T: Tables>(tables: &T, packet: &Packet, verdict: Verdict) -> Self {
+    pub(super) fn of<T: Searches>(tables: &T, packet: &Packet, verdict: Verdict) -> Self {
         let tags = packet.network_at().wrapping_sub(ETHERNET_LEN) / TAG_LEN;
         let tags = (tags as u8 & 3) << Self::TAGS_SHIFT;
         let Transport::Tcp {
@@ -56,7 +56,7 @@ impl Opening {
         if !matches!(verdict.action, Action::Pass) || !tcp::opens_connection(packet) {
             return Self::NONE;
         }
-        let is_v4 = packet.source.is_v4();
+        let is_v4 = packet.is_v4();
         let header = if is_v4 { IPV4_LEN } else { IPV6_LEN };
         // An answer is written over the SYN, which must be of the plainest form for that.
         let is_plain = packet.transport_at() == packet.network_at() + header && packet.is_whole();
@@ -167,7 +167,7 @@ pub enum Listener {
 
 /// Does everything pass?
 #[inline(always)]
-pub fn is_monitor<T: Tables>(tables: &T) -> bool {
+pub fn is_monitor<T: Searches>(tables: &T) -> bool {
     slot::in_force(tables).flags() & MONITOR != 0
 }
 
@@ -176,7 +176,7 @@ pub fn is_monitor<T: Tables>(tables: &T) -> bool {
 pub(super) fn settle<R, T>(reader: &R, tables: &T, judgement: Judgement) -> Judgement
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
     let opening = judgement.opening;
     let kind = judgement.service.map(|service| service.kind());

@@ -5,13 +5,16 @@
 //! of TCP services only note that their port has sessions.
 
 use super::{
-    Arrival, Question, RulesAnswer, Slot, Tables, ask_rules, flow::Found, limit,
-    rules::group_number, slot,
+    Arrival, Question, RulesAnswer, Scratch, Searches, Slot, ask_rules,
+    flow::{Found, tuple_of},
+    limit,
+    rules::group_number,
+    service_of, slot,
 };
 use crate::{
     abi::{
         addr::Addr,
-        flow::{Event, HAS_SESSIONS, IS_FORWARDED, Tuple, flow_mark},
+        flow::{Event, HAS_SESSIONS, IS_FORWARDED, flow_mark},
         service::{Service, protocol},
         switch::SlotState,
     },
@@ -26,48 +29,58 @@ const ECHO_REQUEST_V6: u8 = 128;
 pub fn note_outgoing<R, T>(reader: &R, tables: &T, interface: Arrival)
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
-    let Ok(Frame::Ip(packet)) = packet::parse(reader) else {
+    let scratch = &Scratch::default();
+    if let Ok(Frame::Ip) = packet::parse(reader, &scratch.packet) {
+        note_packet(tables, interface, scratch);
+    }
+}
+
+/// Takes note of the packet in the scratch.
+#[inline(always)]
+pub fn note_packet<T: Searches>(tables: &T, interface: Arrival, scratch: &Scratch) {
+    let (packet, answer) = (&scratch.packet, &scratch.answer);
+    let Some(event) = leaving(tables, packet) else {
         return;
     };
-    let Some((event, tuple)) = leaving(tables, &packet) else {
+    packet::answered(packet, answer);
+    let Some(tuple) = tuple_of(answer) else {
         return;
     };
     let tag = tuple.tag(|index| tables.flow_key(index));
+    let (local_port, protocol) = (tuple.local_port, tuple.protocol);
     if let Found::Living = tables.find_flow(tag, event) {
         // Another CPU may have written over the mark.
-        tables.mark_port(tuple.local_port, flow_mark(tuple.protocol));
+        tables.mark_port(local_port, flow_mark(protocol));
         return;
     }
-    if event.begins().is_none() || is_to_many(packet.destination) {
+    if event.begins().is_none() || is_to_many(packet.destination()) {
         return;
     }
     let state = slot::in_force(tables);
-    let answer = ask_about_answer(tables, state, interface, &tuple);
-    if answer.is_own_source() {
+    let rules = ask_about_answer(tables, state, interface, answer);
+    if rules.is_own_source() {
         return;
     }
-    if answer.is_allowed_by_rule() {
-        if tuple.protocol == protocol::TCP {
-            tables.mark_port(tuple.local_port, HAS_SESSIONS);
-        } else if tuple.protocol == protocol::UDP && answer.is_limited() {
-            let ports = limit::pair(tuple.remote_port, tuple.local_port);
-            tables.answer(Slot::of(tables, state).base(), tuple.remote, ports);
+    if rules.is_allowed_by_rule() {
+        if protocol == protocol::TCP {
+            tables.mark_port(local_port, HAS_SESSIONS);
+        } else if protocol == protocol::UDP && rules.is_limited() {
+            let ports = limit::pair(tuple.remote_port, local_port);
+            tables.answer(Slot::of(tables, state).base(), answer.source(), ports);
         }
         return;
     }
-    tables.begin_flow(tag, event, tuple.local_port);
+    tables.begin_flow(tag, event, local_port);
 }
 
-/// What the packet does to which flow; `None` for what concerns none.
+/// What the packet does to its flow; `None` for what concerns none.
 #[inline(always)]
-fn leaving<T: Tables>(tables: &T, packet: &Packet) -> Option<(Event, Tuple)> {
-    let (event, local_port, remote_port) = match packet.transport() {
+fn leaving<T: Searches>(tables: &T, packet: &Packet) -> Option<Event> {
+    match packet.transport() {
         Transport::Tcp {
-            source_port,
-            destination_port,
-            flags,
+            source_port, flags, ..
         } => {
             if flags.has(TcpFlags::SYN | TcpFlags::ACK) {
                 tables.mark_port(source_port, HAS_SESSIONS);
@@ -78,43 +91,26 @@ fn leaving<T: Tables>(tables: &T, packet: &Packet) -> Option<(Event, Tuple)> {
                 }
                 return None;
             }
-            let event = if flags.has_any(TcpFlags::SYN) {
+            Some(if flags.has_any(TcpFlags::SYN) {
                 Event::Opens
             } else if flags.has_any(TcpFlags::FIN | TcpFlags::RST) {
                 Event::Ends
             } else {
                 Event::Continues
-            };
-            (event, source_port, destination_port)
+            })
         }
-        Transport::Udp {
-            source_port,
-            destination_port,
-        } => (Event::Datagram, source_port, destination_port),
+        Transport::Udp { .. } => Some(Event::Datagram),
         Transport::Icmp {
-            kind: ECHO_REQUEST,
-            id,
-            ..
+            kind: ECHO_REQUEST, ..
         }
         | Transport::Icmpv6 {
             kind: ECHO_REQUEST_V6,
-            id,
             ..
-        } => (Event::Echo, id, 0),
+        } => Some(Event::Echo),
         Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::Other | Transport::None => {
-            return None;
+            None
         }
-    };
-    Some((
-        event,
-        Tuple {
-            remote: packet.destination,
-            local: packet.source,
-            remote_port,
-            local_port,
-            protocol: packet.protocol(),
-        },
-    ))
+    }
 }
 
 /// Multicast and limited broadcast: nobody answers from such an address.
@@ -127,35 +123,18 @@ fn is_to_many(destination: Addr) -> bool {
     }
 }
 
-/// Does a rule (not the default) let the other direction of a flow in?
+/// What the rules say of the answer to a packet of this host.
 #[inline(always)]
-pub(super) fn admits_answer<T: Tables>(
+pub(super) fn ask_about_answer<T: Searches>(
     tables: &T,
     state: SlotState,
     interface: Arrival,
-    tuple: &Tuple,
-) -> bool {
-    ask_about_answer(tables, state, interface, tuple).is_allowed_by_rule()
-}
-
-/// What the rules say of the other direction of a flow.
-#[inline(always)]
-fn ask_about_answer<T: Tables>(
-    tables: &T,
-    state: SlotState,
-    interface: Arrival,
-    tuple: &Tuple,
+    answer: &Packet,
 ) -> RulesAnswer {
-    let service = match tuple.protocol {
-        protocol::TCP => Service::tcp(tuple.local_port),
-        protocol::UDP => Service::udp(tuple.local_port),
-        other => Service::protocol(other),
-    };
+    let service = service_of(answer).unwrap_or(Service::protocol(answer.protocol()));
     let question = Question {
-        source: tuple.remote,
-        destination: tuple.local,
+        packet: answer,
         ifindex: interface.ifindex,
-        service,
         opens: false,
         state,
     };

@@ -3,7 +3,7 @@
 //! class" and "this service from this class" decides. The price does not grow with the rules.
 
 use super::{
-    Tables, classify,
+    Searches, classify,
     slot::{Slot, split},
 };
 use crate::abi::{
@@ -19,18 +19,15 @@ use crate::abi::{
     service::Service,
     switch::SlotState,
 };
+use crate::packet::Packet;
 
 /// What the rules are asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Question {
-    /// Where from.
-    pub source: Addr,
-    /// Where to.
-    pub destination: Addr,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question<'a> {
+    /// The packet that arrives, or would.
+    pub packet: &'a Packet,
     /// Index of the interface that it arrives on.
     pub ifindex: u32,
-    /// What for.
-    pub service: Service,
     /// Is it the first segment of a TCP connection?
     pub opens: bool,
     /// The policy to ask.
@@ -155,9 +152,9 @@ impl RulesAnswer {
 
 /// Stages 5 to 7 for a service of this group.
 #[inline(always)]
-pub(super) fn ask_rules<T: Tables>(
+pub(super) fn ask_rules<T: Searches>(
     policy: &Slot<'_, T>,
-    question: Question,
+    question: Question<'_>,
     group: u32,
 ) -> RulesAnswer {
     let flags = question.state.flags();
@@ -168,9 +165,14 @@ pub(super) fn ask_rules<T: Tables>(
     let (scopes, scope) = if flags & (BY_INTERFACE | BY_DESTINATION) == 0 {
         (1, 0)
     } else {
-        scope(policy, flags, question.ifindex, question.destination)
+        scope(
+            policy,
+            flags,
+            question.ifindex,
+            question.packet.destination(),
+        )
     };
-    let class = class(policy, flags, question.source);
+    let class = class(policy, flags, question.packet.source());
     if class == 0 && flags & ANY_FROM_ANYWHERE == 0 {
         // A stranger: only rules without a source can match, and of those the first of the group.
         let rule = if group == 0 {
@@ -196,7 +198,7 @@ pub(super) const NOT_SIMPLE: u32 =
 
 /// What the rules of such a policy say of a source that none of them names.
 #[inline(always)]
-pub(super) fn of_stranger<T: Tables>(
+pub(super) fn of_stranger<T: Searches>(
     policy: &Slot<'_, T>,
     flags: u32,
     entry: ServiceEntry,
@@ -214,7 +216,7 @@ pub(super) fn of_stranger<T: Tables>(
 
 /// The first of the rules that a place leads to, or the default.
 #[inline(always)]
-pub fn weigh_rules<T: Tables>(tables: &T, place: Place) -> RulesAnswer {
+pub fn weigh_rules<T: Searches>(tables: &T, place: Place) -> RulesAnswer {
     let policy = &Slot::at(tables, place.base);
     let Place {
         flags,
@@ -260,7 +262,7 @@ pub(super) struct ServiceEntry(u32);
 
 impl ServiceEntry {
     #[inline(always)]
-    pub(super) fn of<T: Tables>(policy: &Slot<'_, T>, service: Service) -> Self {
+    pub(super) fn of<T: Searches>(policy: &Slot<'_, T>, service: Service) -> Self {
         let row = service.row();
         Self((policy.word(SERVICES + (row >> 2)) >> ((row & 3) * 16)) as u32 & 0xffff)
     }
@@ -298,24 +300,24 @@ impl ServiceEntry {
 
 /// Which group of rules a service belongs to; 0 = no rule names it.
 #[inline(always)]
-pub(super) fn group_number<T: Tables>(policy: &Slot<'_, T>, service: Service) -> u32 {
+pub(super) fn group_number<T: Searches>(policy: &Slot<'_, T>, service: Service) -> u32 {
     ServiceEntry::of(policy, service).group()
 }
 
 /// Is this source on the never list?
 #[inline(always)]
-pub(super) fn is_never<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
+pub(super) fn is_never<T: Searches>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
     flags & HAS_NEVER != 0 && on_never_list(policy, flags, source)
 }
 
 /// Is this source on the never list of the policy whose slot begins at `base`?
 #[inline(always)]
-pub fn is_on_never_list<T: Tables>(tables: &T, base: u32, flags: u32, source: Addr) -> bool {
+pub fn is_on_never_list<T: Searches>(tables: &T, base: u32, flags: u32, source: Addr) -> bool {
     on_never_list(&Slot::at(tables, base), flags, source)
 }
 
 #[inline(always)]
-fn on_never_list<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
+fn on_never_list<T: Searches>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
     let class = class(policy, flags, source);
     if class == 0 {
         return false;
@@ -327,7 +329,7 @@ fn on_never_list<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> b
 
 /// Class of the packet's source; 0 = no prefix of the policy holds it.
 #[inline(always)]
-fn class<T: Tables>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> u32 {
+fn class<T: Searches>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> u32 {
     if flags & BY_SOURCE == 0 {
         return 0;
     }
@@ -348,7 +350,7 @@ const fn of_family(word: u64, addr: Addr) -> u32 {
 
 /// Number of scopes, and the packet's.
 #[inline(always)]
-fn scope<T: Tables>(
+fn scope<T: Searches>(
     policy: &Slot<'_, T>,
     flags: u32,
     ifindex: u32,
@@ -372,7 +374,7 @@ fn scope<T: Tables>(
 
 /// Class of the interface with this index, 0 = no rule names it.
 #[inline(always)]
-pub fn interface_class<T: Tables>(tables: &T, base: u32, ifindex: u32) -> u32 {
+pub fn interface_class<T: Searches>(tables: &T, base: u32, ifindex: u32) -> u32 {
     let policy = Slot::at(tables, base);
     for place in 0..MAX_INTERFACES {
         let (known, class) = split(policy.word(INTERFACES + place));
@@ -385,7 +387,7 @@ pub fn interface_class<T: Tables>(tables: &T, base: u32, ifindex: u32) -> u32 {
 
 /// The first rule of a group that matches sources of this class.
 #[inline(always)]
-fn rule_of<T: Tables>(policy: &Slot<'_, T>, group: Group, class: u32) -> RuleRef {
+fn rule_of<T: Searches>(policy: &Slot<'_, T>, group: Group, class: u32) -> RuleRef {
     if group.list == 0 || class == 0 {
         return group.fallback;
     }

@@ -4,8 +4,8 @@
 //! simple, nothing is said.
 
 use super::{
-    Found, Judgement, Newcomer, Place, Slot, Tables, flow,
-    glance::{Asked, ETHERNET_LEN, Ends, Plain, judgement},
+    Found, Judgement, Newcomer, Place, Scratch, Searches, Slot, Subject, flow,
+    glance::{Ends, Plain, judgement},
     limit,
     rules::{self, RulesAnswer},
 };
@@ -21,10 +21,15 @@ use crate::{
 
 /// What becomes of a plain packet, if that is told at once; without the number of a rule.
 #[inline(always)]
-pub(super) fn judge<R, T>(reader: &R, tables: &T, plain: Plain) -> Option<Judgement>
+pub(super) fn judge<R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: &Scratch,
+    plain: Plain,
+) -> Option<Judgement>
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
     let policy = &Slot::of(tables, plain.state());
     let source = Addr::from_v4(plain.source);
@@ -44,7 +49,7 @@ where
         return if asked.opens() {
             Some(judgement(verdict.reason, service))
         } else {
-            by_flow(reader, tables, source, asked, verdict.reason)
+            by_flow(reader, tables, scratch, plain, verdict.reason)
         };
     }
     if answer.is_limited() && asked.is_charged() {
@@ -74,7 +79,7 @@ fn is_closed(plain: Plain) -> bool {
 
 /// What the rules say, where none names an interface or a destination.
 #[inline(always)]
-fn ask_rules<T: Tables>(
+fn ask_rules<T: Searches>(
     tables: &T,
     policy: &Slot<'_, T>,
     plain: Plain,
@@ -103,17 +108,18 @@ fn ask_rules<T: Tables>(
 fn by_flow<R, T>(
     reader: &R,
     tables: &T,
-    source: Addr,
-    asked: Asked,
+    scratch: &Scratch,
+    plain: Plain,
     else_for: Reason,
 ) -> Option<Judgement>
 where
     R: PacketReader + ?Sized,
-    T: Tables,
+    T: Searches,
 {
     let ends = Ends::read(reader)?;
+    let asked = plain.asked();
     let tuple = Tuple {
-        remote: source,
+        remote: Addr::from_v4(plain.source),
         local: Addr::from_v4(ends.destination),
         remote_port: ends.source_port,
         local_port: asked.port(),
@@ -121,16 +127,16 @@ where
     };
     let service = Some(asked.service());
     let marks = tables.port_marks(tuple.local_port);
-    let headers = flow::Headers {
-        at: ETHERNET_LEN as u32,
-        is_quoted: false,
-    };
     let found = flow::find_here(tables, &tuple, marks, Event::Arrives);
-    Some(if let Found::Living = found {
-        judgement(Reason::Reply, None)
-    } else if flow::has_session(tables, &tuple, headers, marks, found) {
-        judgement(Reason::LiveSession, service)
-    } else {
-        judgement(else_for, service)
-    })
+    if let Found::Living = found {
+        return Some(judgement(Reason::Reply, None));
+    }
+    scratch.packet.set_tuple(&tuple);
+    Some(
+        if flow::has_session(tables, scratch, Subject::Packet, marks, found) {
+            judgement(Reason::LiveSession, service)
+        } else {
+            judgement(else_for, service)
+        },
+    )
 }

@@ -1,6 +1,6 @@
 //! One slot of the policy array: where the words of the policy in force lie.
 
-use super::{Place, RulesAnswer, Tables};
+use super::{Place, RulesAnswer, Searches};
 use crate::abi::{addr::Addr, image::Tree, switch::SlotState};
 
 /// A slot, and the way to its words.
@@ -9,7 +9,7 @@ pub(super) struct Slot<'a, T> {
     base: u32,
 }
 
-impl<'a, T: Tables> Slot<'a, T> {
+impl<'a, T: Searches> Slot<'a, T> {
     #[inline(always)]
     pub(super) fn of(tables: &'a T, state: SlotState) -> Self {
         Self::at(tables, state.slot().wrapping_mul(tables.slot_words()))
@@ -54,7 +54,7 @@ impl<'a, T: Tables> Slot<'a, T> {
 
 /// The policy in force: asked once per packet.
 #[inline(always)]
-pub(super) fn in_force<T: Tables>(tables: &T) -> SlotState {
+pub(super) fn in_force<T: Searches>(tables: &T) -> SlotState {
     let switch = tables.switch();
     let now_ns = if switch.has_deadline() {
         tables.now_ns()

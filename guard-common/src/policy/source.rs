@@ -12,16 +12,16 @@ const NEIGHBOUR_SOLICITATION: u8 = 135;
 /// and IGMP may come from 0.0.0.0, MLD and neighbour solicitations from `::`.
 #[inline(always)]
 pub(super) fn martian(packet: &Packet, essential: Option<Reason>) -> Option<Reason> {
-    let is_martian = if packet.source.is_v4() {
-        match packet.source.v4() >> 24 {
+    let is_martian = if packet.is_v4() {
+        match packet.source().v4() >> 24 {
             0 => !matches!(essential, Some(Reason::Dhcpv4 | Reason::Igmp)),
             127 | 224..=255 => true,
             _ => false,
         }
-    } else if packet.source.hi() >> 56 == 0xff {
+    } else if packet.source().hi() >> 56 == 0xff {
         true
-    } else if packet.source.hi() == 0 {
-        match packet.source.lo() {
+    } else if packet.source().hi() == 0 {
+        match packet.source().lo() {
             0 => !(is_solicitation(packet) || matches!(essential, Some(Reason::Mld))),
             1 => true,
             _ => false,

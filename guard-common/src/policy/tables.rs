@@ -1,19 +1,10 @@
 //! What a stage may look up. The kernel answers from BPF maps, the model from memory.
 
-use crate::abi::{
-    addr::Addr,
-    ban::Cell,
-    clock, counters,
-    flow::{Event, FlowState, Tag, Tuple},
-    image::Tree,
-    meter,
+use super::{BanBucket, BanWords, Entries, Listener, Scratch, Subject};
+use crate::{
+    abi::{clock, counters, flow::FlowState},
+    packet::PacketReader,
 };
-
-use super::{
-    BanBucket, BanWords, Entries, Found, Headers, Listener, Newcomer, Place, Quotation, QuotedPart,
-    RulesAnswer, SpentPlace, Way,
-};
-use crate::packet::PacketReader;
 
 /// State outside the packet. Every look-up is total: what is not there reads as 0.
 pub trait Tables {
@@ -57,16 +48,6 @@ pub trait Tables {
     /// Word `index` of the policy array.
     fn policy_word(&self, index: u32) -> u64;
 
-    /// [`super::longest_prefix`]. The kernel's implementation puts it behind a call of its own, so
-    /// that its verifier follows the search once and not once per way that leads there.
-    #[inline(always)]
-    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32
-    where
-        Self: Sized,
-    {
-        super::longest_prefix(self, base, addr, tree, default)
-    }
-
     /// Random number of this boot.
     fn seed(&self) -> u64;
 
@@ -82,70 +63,14 @@ pub trait Tables {
     /// Bucket `index` of the flow table.
     fn flow_bucket(&self, index: u32) -> impl Bucket;
 
-    /// [`super::find_flow`], behind a call of its own like [`Tables::longest_prefix`].
-    #[inline(always)]
-    fn find_flow(&self, tag: Tag, event: Event) -> Found
-    where
-        Self: Sized,
-    {
-        super::find_flow(self, tag, event)
-    }
-
-    /// [`super::begin_flow`], likewise.
-    #[inline(always)]
-    fn begin_flow(&self, tag: Tag, event: Event, local_port: u16)
-    where
-        Self: Sized,
-    {
-        super::begin_flow(self, tag, event, local_port);
-    }
-
     /// Marks of a local port: [`crate::abi::flow::HAS_SESSIONS`] and those beside it.
     fn port_marks(&self, port: u16) -> u8;
 
     /// Adds a mark.
     fn mark_port(&self, port: u16, mark: u8);
 
-    /// Does the kernel have a TCP socket, other than a listening one, with this tuple? `headers` is
-    /// where the tuple's addresses stand in the frame.
-    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool;
-
-    /// [`super::interface_class`], likewise.
-    #[inline(always)]
-    fn interface_class(&self, base: u32, ifindex: u32) -> u32
-    where
-        Self: Sized,
-    {
-        super::interface_class(self, base, ifindex)
-    }
-
-    /// [`super::is_on_never_list`], likewise.
-    #[inline(always)]
-    fn is_on_never_list(&self, base: u32, flags: u32, source: Addr) -> bool
-    where
-        Self: Sized,
-    {
-        super::is_on_never_list(self, base, flags, source)
-    }
-
-    /// [`super::weigh_rules`], likewise.
-    #[inline(always)]
-    fn weigh_rules(&self, place: Place) -> RulesAnswer
-    where
-        Self: Sized,
-    {
-        super::weigh_rules(self, place)
-    }
-
-    /// [`super::quoted_part`], likewise.
-    #[inline(always)]
-    fn quoted_part<R>(&self, reader: &R, quotation: Quotation, part: QuotedPart) -> u64
-    where
-        R: PacketReader + ?Sized,
-        Self: Sized,
-    {
-        super::quoted_part(reader, quotation, part)
-    }
+    /// Does the kernel have a TCP socket, other than a listening one, that this packet would arrive at?
+    fn has_socket(&self, scratch: &Scratch, subject: Subject) -> bool;
 
     /// Microseconds of a jiffy.
     fn jiffy_us(&self) -> u64;
@@ -157,24 +82,6 @@ pub trait Tables {
     #[inline(always)]
     fn spent_mark(&self, port: u16) -> u64 {
         self.ceiling(crate::abi::ceiling::spent(port))
-    }
-
-    /// [`super::is_spent`], behind a call of its own like [`Tables::longest_prefix`].
-    #[inline(always)]
-    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool
-    where
-        Self: Sized,
-    {
-        super::is_spent(self, place, source)
-    }
-
-    /// [`super::is_prefix_spent`], likewise.
-    #[inline(always)]
-    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool
-    where
-        Self: Sized,
-    {
-        super::is_prefix_spent(self, base, prefix, port)
     }
 
     /// Writes it.
@@ -201,33 +108,6 @@ pub trait Tables {
 
     /// Bucket `index` of the table of meters.
     fn meter_bucket(&self, index: u32) -> impl Entries;
-
-    /// [`super::find_entry`], likewise.
-    #[inline(always)]
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way
-    where
-        Self: Sized,
-    {
-        super::find_entry(&self.meter_bucket(place.bucket), place.tag, now)
-    }
-
-    /// [`super::may_enter`], likewise.
-    #[inline(always)]
-    fn may_enter(&self, newcomer: Newcomer) -> bool
-    where
-        Self: Sized,
-    {
-        super::may_enter(self, newcomer)
-    }
-
-    /// [`super::answer`], likewise.
-    #[inline(always)]
-    fn answer(&self, base: u32, remote: Addr, ports: u32)
-    where
-        Self: Sized,
-    {
-        super::answer(self, base, remote, ports);
-    }
 
     /// Word `index` of [`crate::abi::ban::BanMap::Filter`].
     fn ban_filter(&self, index: u32) -> u64;
@@ -262,33 +142,6 @@ pub trait Tables {
     /// Keeps that for the next packet.
     fn note_banned(&self, is_banned: bool);
 
-    /// [`super::find_ban`], likewise.
-    #[inline(always)]
-    fn find_ban(&self, prefix: Addr, level: u32) -> Cell
-    where
-        Self: Sized,
-    {
-        super::find_ban(self, prefix, level)
-    }
-
-    /// [`super::is_banned`], likewise.
-    #[inline(always)]
-    fn is_banned(&self, source: Addr) -> bool
-    where
-        Self: Sized,
-    {
-        super::is_banned(self, source)
-    }
-
-    /// [`super::is_in_banned_prefix`], likewise.
-    #[inline(always)]
-    fn is_in_banned_prefix(&self, source: Addr) -> bool
-    where
-        Self: Sized,
-    {
-        super::is_in_banned_prefix(self, source)
-    }
-
     /// Counts what is no packet.
     fn count(&self, event: counters::Event);
 }
@@ -310,7 +163,7 @@ pub trait Bucket {
         state.worth(now)
     }
 
-    /// As [`PacketReader::forget`].
+    /// The same value, of which the kernel's verifier knows nothing any more.
     #[inline(always)]
     fn forget(value: u64) -> u64 {
         value

@@ -4,16 +4,16 @@ use crate::{
     abi::{
         addr::Addr,
         counters,
-        flow::{Event, Tag, Tuple},
+        flow::{Event, Tag},
         image::Tree,
         meter,
         switch::SwitchWord,
     },
     memory::MemTables,
-    packet::PacketReader,
+    packet::{self, PacketReader},
     policy::{
-        self, BanBucket, BanWords, Bucket, Entries, Found, Headers, Place, Quotation, QuotedPart,
-        RulesAnswer, Tables, Way,
+        self, BanBucket, BanWords, Bucket, Entries, Found, Place, RulesAnswer, Scratch, Searches,
+        Subject, Tables, Way,
     },
 };
 
@@ -50,7 +50,7 @@ pub trait Breaks {
     }
 
     /// The search for a flow.
-    fn find_flow<T: Tables>(&self, tables: &T, tag: Tag, event: Event) -> Found {
+    fn find_flow<T: Searches>(&self, tables: &T, tag: Tag, event: Event) -> Found {
         policy::find_flow(tables, tag, event)
     }
 
@@ -69,8 +69,8 @@ pub trait Breaks {
         right
     }
 
-    /// A part of the packet that an ICMP error quotes.
-    fn quoted(&self, _part: QuotedPart, right: u64) -> u64 {
+    /// Who sent the packet that an ICMP error quotes.
+    fn quoted_sender(&self, right: Addr) -> Addr {
         right
     }
 
@@ -140,15 +140,6 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.fault.policy_word(index, self.right.policy_word(index))
     }
 
-    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
-        let right = policy::longest_prefix(self, base, addr, tree, default);
-        self.fault.class(tree, right)
-    }
-
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
-        self.fault.rules(policy::weigh_rules(self, place))
-    }
-
     fn seed(&self) -> u64 {
         self.right.seed()
     }
@@ -172,10 +163,6 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         }
     }
 
-    fn find_flow(&self, tag: Tag, event: Event) -> Found {
-        self.fault.find_flow(self, tag, event)
-    }
-
     fn port_marks(&self, port: u16) -> u8 {
         self.fault.port_marks(self.right.port_marks(port))
     }
@@ -188,16 +175,9 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.right.unmark_port(port, mark);
     }
 
-    fn has_socket(&self, tuple: &Tuple, headers: Headers) -> bool {
-        self.fault.has_socket(self.right.has_socket(tuple, headers))
-    }
-
-    fn quoted_part<R>(&self, reader: &R, quotation: Quotation, part: QuotedPart) -> u64
-    where
-        R: PacketReader + ?Sized,
-    {
-        let right = policy::quoted_part(reader, quotation, part);
-        self.fault.quoted(part, right)
+    fn has_socket(&self, scratch: &Scratch, subject: Subject) -> bool {
+        self.fault
+            .has_socket(self.right.has_socket(scratch, subject))
     }
 
     fn ceiling(&self, index: u32) -> u64 {
@@ -217,12 +197,6 @@ impl<B: Breaks> Tables for Broken<'_, B> {
             right: self.right.meter_bucket(index),
             fault: &self.fault,
         }
-    }
-
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
-        let bucket = self.meter_bucket(place.bucket);
-        let right = policy::find_entry(&bucket, place.tag, now);
-        self.fault.entry(&bucket, now, right)
     }
 
     fn ban_filter(&self, index: u32) -> u64 {
@@ -271,6 +245,35 @@ impl<B: Breaks> Tables for Broken<'_, B> {
 
     fn count(&self, event: counters::Event) {
         self.right.count(event);
+    }
+}
+
+impl<B: Breaks> Searches for Broken<'_, B> {
+    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
+        let right = policy::longest_prefix(self, base, addr, tree, default);
+        self.fault.class(tree, right)
+    }
+
+    fn weigh_rules(&self, place: Place) -> RulesAnswer {
+        self.fault.rules(policy::weigh_rules(self, place))
+    }
+
+    fn find_flow(&self, tag: Tag, event: Event) -> Found {
+        self.fault.find_flow(self, tag, event)
+    }
+
+    fn quoted<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> bool {
+        let is_quoted = packet::quoted(reader, &scratch.packet, &scratch.answer);
+        let sender = self.fault.quoted_sender(scratch.answer.destination());
+        let answer = &scratch.answer;
+        answer.set_addresses(answer.source(), sender);
+        is_quoted
+    }
+
+    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+        let bucket = self.meter_bucket(place.bucket);
+        let right = policy::find_entry(&bucket, place.tag, now);
+        self.fault.entry(&bucket, now, right)
     }
 }
 

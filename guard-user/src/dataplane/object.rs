@@ -18,7 +18,7 @@ use guard_common::abi::{
 
 use super::{
     Ceilings, Counters, FlowTable, MeterTable, PolicySlots, answer, bans::Shared, clock,
-    mapping::Mapping,
+    mapping::Mapping, pins,
 };
 use crate::failure::{Exit, Failure};
 
@@ -29,6 +29,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gu
 #[cfg(feature = "bench")]
 pub static BENCH_OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard-bench"));
+
+/// The most CPUs that a kernel has (`CONFIG_NR_CPUS` of x86): where their number cannot be read, each has its
+/// place all the same.
+const MAX_CPUS: u32 = 8192;
 
 /// What the loader decides about an instance of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +113,7 @@ impl Object {
         let jiffy_us = clock::jiffy_us();
         let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
         let asks_mtu = u32::from(answer::can_ask_mtu());
+        let scratches = pins::possible_cpus().min(MAX_CPUS);
         loader
             .override_global(names::FIXED_CLOCK, &fixed_clock, true)
             .override_global(names::JIFFY_US, &jiffy_us, true)
@@ -125,6 +130,8 @@ impl Object {
             .override_global(names::SHARDS, &parameters.shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
             .override_global(names::SEED, &parameters.seed, true)
+            .map_max_entries(names::SCRATCH, scratches)
+            .map_max_entries(names::SCRATCH_OUT, scratches)
             .map_max_entries(names::BAN_CHUNKS, bans.chunks * CHUNK_WORDS)
             .map_max_entries(names::BAN_SET, bans.buckets)
             .map_max_entries(names::BAN_ADDRESSES, bans.addresses)

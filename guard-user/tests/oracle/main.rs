@@ -10,7 +10,7 @@ use std::{net::IpAddr, time::Instant};
 use guard_common::{
     abi::reason::{Action, Reason, Verdict},
     memory::MemTables,
-    policy::{Arrival, Judgement, Tables, judge_at_once},
+    policy::{Arrival, Judgement, Searches, judge_at_once},
     testing::random::Random,
 };
 use guard_user::ruleset::{
@@ -53,7 +53,7 @@ fn image(policy: &Policy) -> Vec<u64> {
 }
 
 /// The model's verdict in the oracle's words.
-fn verdict<T: Tables>(tables: &T, packet: &Described) -> Answer {
+fn verdict<T: Searches>(tables: &T, packet: &Described) -> Answer {
     let arrival = Arrival {
         ifindex: packet.interface.1,
     };
@@ -77,7 +77,7 @@ fn verdict<T: Tables>(tables: &T, packet: &Described) -> Answer {
 }
 
 /// Does the kernel's short way say the same, where there is one?
-fn ways_agree<T: Tables>(tables: &T, packet: &Described) -> bool {
+fn ways_agree<T: Searches>(tables: &T, packet: &Described) -> bool {
     let arrival = Arrival {
         ifindex: packet.interface.1,
     };
@@ -93,7 +93,7 @@ fn ways_agree<T: Tables>(tables: &T, packet: &Described) -> bool {
     said(short) == said(whole)
 }
 
-fn assert_first_match<T: Tables>(tables: &T, policy: &Policy, packet: &Described) {
+fn assert_first_match<T: Searches>(tables: &T, policy: &Policy, packet: &Described) {
     assert_eq!(
         verdict(tables, packet),
         answer(policy, &own(), packet),

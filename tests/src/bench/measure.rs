@@ -1,6 +1,6 @@
 //! Running a row: bare drop, generator and guard in turn, round after round.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, ProgramArray},
@@ -120,6 +120,7 @@ impl Case {
     fn load(&self, image: &[u64]) -> Result<Ebpf> {
         let slot_words = image.len() as u32;
         let (shards, own_shard) = (2u32, 1u32);
+        let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))? as u32;
         let flow_keys = flow::keys(SEED);
         let paired = u32::from(self.draw.is_paired);
         let mut loader = EbpfLoader::new();
@@ -136,6 +137,8 @@ impl Case {
             .override_global("FIRST_PORT", &self.draw.first_port, true)
             .override_global("PAIRED", &paired, true)
             .map_max_entries(names::POLICY, SLOTS * slot_words)
+            .map_max_entries(names::SCRATCH, cpus)
+            .map_max_entries(names::SCRATCH_OUT, cpus)
             .map_max_entries(names::COUNTERS, shards * SHARD_ROWS);
         (self.before.size)(&mut loader);
         let mut object = loader.load(BENCH_OBJECT)?;

@@ -35,8 +35,9 @@ impl Seen {
     /// The IP packet inside, if it is one that can be read.
     #[must_use]
     pub fn packet(&self) -> Option<Packet> {
-        match parse(self.frame.as_slice()) {
-            Ok(Frame::Ip(packet)) => Some(packet),
+        let packet = Packet::default();
+        match parse(self.frame.as_slice(), &packet) {
+            Ok(Frame::Ip) => Some(packet),
             Ok(_) | Err(_) => None,
         }
     }
@@ -44,7 +45,7 @@ impl Seen {
     /// Who sent it, if it is an IP packet.
     #[must_use]
     pub fn source(&self) -> Option<IpAddr> {
-        let source = self.packet()?.source;
+        let source = self.packet()?.source();
         let bits = u128::from(source.hi()) << 64 | u128::from(source.lo());
         Some(IpAddr::V6(bits.into()).to_canonical())
     }

@@ -1,0 +1,113 @@
+//! Searches that the kernel puts behind a call of their own: its verifier follows each of them once, alone,
+//! and not once per way that leads there. The model has no reason to do so.
+
+use crate::abi::{
+    addr::Addr,
+    ban::Cell,
+    flow::{Event, Tag},
+    image::Tree,
+    meter,
+};
+
+use super::{Found, Known, Newcomer, Place, RulesAnswer, Scratch, SpentPlace, Tables, Way};
+use crate::packet::PacketReader;
+
+/// Searches in [`Tables`]. Whatever an implementation puts around them, they answer as these do.
+pub trait Searches: Tables + Sized {
+    /// [`super::known`].
+    #[inline(always)]
+    fn known<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> Known {
+        super::known(reader, self, scratch)
+    }
+
+    /// [`crate::packet::quoted`].
+    #[inline(always)]
+    fn quoted<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> bool {
+        crate::packet::quoted(reader, &scratch.packet, &scratch.answer)
+    }
+
+    /// [`super::longest_prefix`]. The kernel's implementation puts it behind a call of its own, so
+    /// that its verifier follows the search once and not once per way that leads there.
+    #[inline(always)]
+    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
+        super::longest_prefix(self, base, addr, tree, default)
+    }
+
+    /// [`super::find_flow`].
+    #[inline(always)]
+    fn find_flow(&self, tag: Tag, event: Event) -> Found {
+        super::find_flow(self, tag, event)
+    }
+
+    /// [`super::begin_flow`].
+    #[inline(always)]
+    fn begin_flow(&self, tag: Tag, event: Event, local_port: u16) {
+        super::begin_flow(self, tag, event, local_port);
+    }
+
+    /// [`super::interface_class`].
+    #[inline(always)]
+    fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
+        super::interface_class(self, base, ifindex)
+    }
+
+    /// [`super::is_on_never_list`].
+    #[inline(always)]
+    fn is_on_never_list(&self, base: u32, flags: u32, source: Addr) -> bool {
+        super::is_on_never_list(self, base, flags, source)
+    }
+
+    /// [`super::weigh_rules`].
+    #[inline(always)]
+    fn weigh_rules(&self, place: Place) -> RulesAnswer {
+        super::weigh_rules(self, place)
+    }
+
+    /// [`super::is_spent`].
+    #[inline(always)]
+    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
+        super::is_spent(self, place, source)
+    }
+
+    /// [`super::is_prefix_spent`].
+    #[inline(always)]
+    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
+        super::is_prefix_spent(self, base, prefix, port)
+    }
+
+    /// [`super::find_entry`].
+    #[inline(always)]
+    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+        super::find_entry(&self.meter_bucket(place.bucket), place.tag, now)
+    }
+
+    /// [`super::may_enter`].
+    #[inline(always)]
+    fn may_enter(&self, newcomer: Newcomer) -> bool {
+        super::may_enter(self, newcomer)
+    }
+
+    /// [`super::answer`].
+    #[inline(always)]
+    fn answer(&self, base: u32, remote: Addr, ports: u32) {
+        super::answer(self, base, remote, ports);
+    }
+
+    /// [`super::find_ban`].
+    #[inline(always)]
+    fn find_ban(&self, prefix: Addr, level: u32) -> Cell {
+        super::find_ban(self, prefix, level)
+    }
+
+    /// [`super::is_banned`].
+    #[inline(always)]
+    fn is_banned(&self, source: Addr) -> bool {
+        super::is_banned(self, source)
+    }
+
+    /// [`super::is_in_banned_prefix`].
+    #[inline(always)]
+    fn is_in_banned_prefix(&self, source: Addr) -> bool {
+        super::is_in_banned_prefix(self, source)
+    }
+}
