@@ -46,6 +46,8 @@ pub struct MemTables {
     pub tick_shift: u32,
     /// Microseconds of a jiffy.
     pub jiffy_us: u64,
+    /// Whether what leaves is of another host or a container.
+    pub forwards: bool,
     /// Who is banned.
     pub bans: MemBans,
     /// TCP sockets of this host.
@@ -84,6 +86,7 @@ impl MemTables {
             jiffies: 1_000_000 << TICK_SHIFT,
             tick_shift: TICK_SHIFT,
             jiffy_us: JIFFY_US,
+            forwards: false,
             bans: MemBans::default(),
             sockets: BTreeSet::new(),
             listeners: BTreeMap::new(),
@@ -383,6 +386,10 @@ impl Tables for MemTables {
             .get(&place)
             .copied()
             .unwrap_or(Listener::None)
+    }
+
+    fn is_forwarding(&self) -> bool {
+        self.forwards
     }
 
     fn unmark_port(&self, port: u16, mark: u8) {

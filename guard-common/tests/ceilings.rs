@@ -9,7 +9,9 @@ use guard_common::{
     },
     memory::MemTables,
     packet::TcpFlags,
-    policy::{Arrival, Headroom, Judgement, Opening, Tables as _, judge, under_ceiling},
+    policy::{
+        Arrival, Headroom, Judgement, Opening, Tables as _, judge, note_outgoing, under_ceiling,
+    },
     testing::packet,
 };
 
@@ -20,7 +22,7 @@ const HZ: u64 = 250;
 /// SYNs of the flood in each of them: a hundred thousand per second.
 const FLOOD: usize = 400;
 /// An IPv4 SYN that a listener may answer, untagged.
-const OPENING: Opening = Opening::from_bits(7);
+const OPENING: Opening = Opening::from_bits(13);
 
 fn tables() -> MemTables {
     let mut words = vec![0; FIXED_WORDS as usize];
@@ -119,7 +121,10 @@ fn answers_of_dhcp_above_the_ceiling_are_no_syns_of_a_port() {
     let frames = (FLOODED..FLOODED + 4000).map(|network| {
         let [_, a, b, c] = network.to_be_bytes();
         let from = packet().from(&format!("{a}.{b}.{c}.9"));
-        from.udp_between(67, 68).payload(300).build()
+        from.to("255.255.255.255")
+            .udp_between(67, 68)
+            .payload(300)
+            .build()
     });
     let judged: Vec<Judgement> = frames
         .map(|frame| judge(frame.as_slice(), &tables, arrival))
@@ -130,4 +135,62 @@ fn answers_of_dhcp_above_the_ceiling_are_no_syns_of_a_port() {
     assert!(judged.iter().all(|judgement| judgement.service == service));
     assert_eq!(tables.ceiling(ceiling::refused(68)), 0);
     assert_eq!(tables.ceiling(ceiling::spent(68)), 0);
+}
+
+/// A SYN or a segment of the service behind this host, on its way out.
+fn leaves(tables: &MemTables, to: &str, flags: u8, payload: usize) {
+    let out = packet().from("192.0.2.1").to(to);
+    let segment = out
+        .tcp_between(PORT, 40_000, flags)
+        .payload(payload)
+        .build();
+    note_outgoing(segment.as_slice(), tables, Arrival { ifindex: 1 });
+}
+
+/// A flood spends the ceiling of a port that a container has; three clients try meanwhile, one of a prefix that
+/// has been served before.
+fn tries(prepare: impl Fn(&MemTables)) -> usize {
+    let mut tables = tables();
+    tables.forwards = true;
+    prepare(&tables);
+    let client = syn(FLOODED + 5);
+    let mut passed = 0;
+    for jiffy in 0..10 * HZ {
+        tables.jiffies += 1;
+        for number in 0..40 {
+            let stranger = (100 << 16) + (jiffy as u32 * 40 + number);
+            fits(&tables, &syn(stranger));
+        }
+        if jiffy % 25 == 0 {
+            passed += usize::from(fits(&tables, &client));
+        }
+    }
+    passed
+}
+
+#[test]
+fn prefixes_that_have_completed_a_handshake_have_a_share_of_their_own() {
+    const CLIENT: &str = "11.1.6.77";
+    assert_eq!(syn(FLOODED + 5)[26..29], [11, 1, 6]);
+    let data = TcpFlags::PSH | TcpFlags::ACK;
+    let without = tries(|_| {});
+    assert!(without < 30, "{without} of 100: the flood does shut out");
+    let with = tries(|tables| leaves(tables, CLIENT, data, 100));
+    assert_eq!(with, 100);
+    for (what, flags, payload) in [
+        (
+            "a SYN+ACK, which any forged SYN provokes",
+            TcpFlags::SYN | TcpFlags::ACK,
+            0,
+        ),
+        (
+            "a bare acknowledgement, which a forged segment provokes",
+            TcpFlags::ACK,
+            0,
+        ),
+        ("a reset", TcpFlags::RST | TcpFlags::ACK, 0),
+    ] {
+        let provoked = tries(|tables| leaves(tables, CLIENT, flags, payload));
+        assert!(provoked < 30, "{what}: {provoked} of 100");
+    }
 }

@@ -285,15 +285,19 @@ fn time_may_wrap_and_what_was_long_ago_is_no_debt() {
 }
 
 #[test]
-fn whoever_has_a_session_is_not_shut_out_and_owes_nothing() {
+fn whoever_has_a_session_may_open_four_times_as_many_beside_its_limit() {
     let mut tables = tables();
     let now = meter::time(tables.jiffies());
     let place = held(v4(1), 22).place(|index| tables.flow_key(index));
     put(&tables.meter_bucket(place.bucket), place, now, 60 * SECOND);
     let passed =
         |tables: &MemTables, source| (0..50).filter(|_| syn(tables, SLOW, v4(source))).count();
-    assert_eq!(passed(&tables, 1), 50);
+    // As many as everybody, and four times as many.
+    assert_eq!(passed(&tables, 1), 6 + 4 * 6);
     assert_eq!(passed(&tables, 2), 6);
+    // What is used up comes back at four times the rate: he who has the session is not shut out.
+    tables.jiffies += 10 * HZ;
+    assert!(passed(&tables, 1) > passed(&tables, 2));
     // For another port it is a source like any other.
     let elsewhere = Newcomer {
         base: 0,

@@ -59,6 +59,7 @@ const MOST_OPTIONS: u64 = 0x3c;
 pub(crate) fn answer(ctx: &XdpContext) -> u32 {
     let mut record = Record::from_bits(maps::handed_over());
     let opening = record.opening();
+    let cpu = count::cpu();
     let len = FrameReader::arriving(ctx).frame_len();
     let bits = u32::from(opening.bits());
     let listener = if opening.is_answerable() {
@@ -67,13 +68,13 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
         NOBODY
     };
     if listener == NOBODY {
-        record = opening::under_ceiling(ctx, record);
+        record = opening::under_ceiling(ctx, cpu, record);
     } else if listener & FULL != 0 && turn_around(ctx, opening, listener) {
         BpfTables::without_packet().add_to_ceiling(ceiling::answered(record.port()), 1);
-        count::record(Record::answered(), count::cpu(), len);
+        count::record(Record::answered(), cpu, len);
         return xdp_action::XDP_TX;
     }
-    count::record(record, count::cpu(), len);
+    count::record(record, cpu, len);
     if record.passes() {
         xdp_action::XDP_PASS
     } else {

@@ -7,16 +7,15 @@ use guard_common::{
             Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row,
             monitored_row, passed_row, reason_row,
         },
-        reason::{Action, Reason, Verdict},
-        rule::RuleRef,
+        reason::{Action, Reason},
         service::Service,
     },
-    policy::{Judgement, Opening, Outcome},
+    policy::{Headroom, Judgement, Opening, Outcome},
 };
 
 use crate::maps;
 
-/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | opening (5) | row of
+/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | opening (6) | row of
 /// the service + 1, 0 = none (the upper half)`. Without undefined halves, which old verifiers refuse to
 /// see moved.
 #[derive(Clone, Copy)]
@@ -57,23 +56,27 @@ impl Record {
         Self((reason_row(Reason::SynCookie) - FIRST_REASON) as u64)
     }
 
-    /// The same packet with the verdict that it is above the ceiling of its port.
+    /// The same packet, dropped (or let go in monitor mode) because it is above a ceiling: [`Headroom::number`].
     #[inline(always)]
-    pub(crate) fn above_ceiling(self, is_monitored: bool) -> Self {
-        let service = self.opening().service(self.port());
-        Self::of(&Judgement {
-            verdict: Verdict {
-                action: if is_monitored {
-                    Action::Pass
-                } else {
-                    Action::Drop
-                },
-                reason: Reason::Ceiling,
-                rule: RuleRef::NONE,
-            },
-            service: Some(service),
-            opening: Opening::NONE,
-        })
+    pub(crate) const fn above_ceiling(self, number: u32) -> Self {
+        let service = self.0 >> Self::SERVICE_SHIFT;
+        // Rows of services lie alike whatever became of a packet, and this one counted as passed.
+        let passed = (passed_row(Service::tcp(0)) + 1) as u64;
+        let (first, row, passes) = if Headroom::passes(number) {
+            (
+                MONITORED_FIRST + (number & 0xff),
+                monitored_row(Service::tcp(0)) + 1,
+                Self::PASSES,
+            )
+        } else {
+            (number & 0xff, dropped_row(Service::tcp(0)) + 1, 0)
+        };
+        let service = if service == 0 {
+            0
+        } else {
+            service.wrapping_sub(passed).wrapping_add(row as u64)
+        };
+        Self(first as u64 | passes | service << Self::SERVICE_SHIFT)
     }
 
     /// Is it what has a ceiling: a connection's first segment, which the rules let in, or an answer of DHCP?
@@ -118,6 +121,9 @@ impl Outcome for Record {
         Self::of(&Judgement::told(reason, service, opening, is_monitor))
     }
 }
+
+/// Distance of the rows of monitor mode from those of reasons.
+const MONITORED_FIRST: u32 = monitored_reason_row(Reason::DefaultDrop) - FIRST_REASON;
 
 /// Row of the first reason.
 const FIRST_REASON: u32 = reason_row(Reason::DefaultDrop);

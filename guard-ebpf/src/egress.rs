@@ -28,5 +28,11 @@ extern "C" fn guard_read_out(skb: *mut __sk_buff, cpu: u32) -> u32 {
     let Some(scratch) = maps::scratch_out(cpu) else {
         return 0;
     };
-    u32::from(policy::read(&FrameReader::leaving(&ctx), scratch).is_none())
+    let reader = FrameReader::leaving(&ctx);
+    if policy::read(&reader, scratch).is_some() {
+        return 0;
+    }
+    let tables = BpfTables::leaving(&ctx, cpu);
+    policy::note_question(&reader, &tables, &scratch.packet);
+    1
 }

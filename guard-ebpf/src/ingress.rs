@@ -39,7 +39,7 @@ pub(crate) fn judge(ctx: &XdpContext) -> u32 {
         record = Record::from_bits(weigh(ctx, cpu));
     }
     if !record.opening().is_none() {
-        record = opening::settle(ctx, record);
+        record = opening::settle(ctx, cpu, record);
     }
     count::record(record, cpu, FrameReader::arriving(ctx).frame_len());
     if record.passes() {

@@ -9,38 +9,38 @@ use guard_common::{
 
 use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 
-const FITS: u32 = Headroom::Fits as u32;
-const MONITORED: u32 = Headroom::Monitored as u32;
-
 /// What becomes of it. Does not return when the other program takes it over, which then counts it.
 #[inline(always)]
-pub(crate) fn settle(ctx: &XdpContext, record: Record) -> Record {
-    if maps::answers() != 0 {
+pub(crate) fn settle(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
+    if maps::answers() != 0 && record.opening().is_answerable() {
         maps::hand_over(record.bits());
         // SAFETY: nothing here must be dropped. Without a program in that place, what follows does.
         unsafe { maps::PROGRAMS.tail_call(ctx, 0) };
     }
-    under_ceiling(ctx, record)
+    under_ceiling(ctx, cpu, record)
 }
 
-/// Drops it if the port has too many.
+/// Drops it if there are too many.
 #[inline(always)]
-pub(crate) fn under_ceiling(ctx: &XdpContext, record: Record) -> Record {
+pub(crate) fn under_ceiling(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
     let opening = u32::from(record.opening().bits());
-    match guard_ceiling(ctx.as_ptr().cast(), opening, u32::from(record.port())) {
-        FITS => record,
-        above => record.above_ceiling(above == MONITORED),
+    match guard_ceiling(ctx.as_ptr().cast(), cpu, opening, u32::from(record.port())) {
+        0 => record,
+        above => record.above_ceiling(above),
     }
 }
 
-/// [`policy::under_ceiling`], in a number.
+/// [`policy::is_under_ceiling`], in a number.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_ceiling(ctx: *mut xdp_md, opening: u32, port: u32) -> u32 {
+extern "C" fn guard_ceiling(ctx: *mut xdp_md, cpu: u32, opening: u32, port: u32) -> u32 {
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
     let opening = Opening::from_bits(opening as u8);
     let tables = BpfTables::without_packet();
-    policy::under_ceiling(&reader, &tables, opening, port as u16) as u32
+    let Some(scratch) = maps::scratch(cpu) else {
+        return Headroom::Fits.number();
+    };
+    policy::is_under_ceiling(&reader, &tables, scratch, opening, port as u16).number()
 }
 
 /// [`policy::is_spent`], behind a call.
@@ -54,6 +54,20 @@ pub(crate) fn is_spent(place: SpentPlace, source: Addr) -> bool {
 #[inline(always)]
 pub(crate) fn is_prefix_spent(base: u32, prefix: u64, port: u16) -> bool {
     guard_prefix_spent(prefix, base, u32::from(port)) != 0
+}
+
+/// [`policy::is_known`], likewise.
+#[inline(always)]
+pub(crate) fn is_known(source: Addr) -> bool {
+    guard_is_known(source.hi(), source.lo()) != 0
+}
+
+/// A prefix of which somebody has completed a handshake.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_is_known(hi: u64, lo: u64) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(policy::is_known(&tables, Addr::from_halves(hi, lo)))
 }
 
 /// A ceiling that is spent.

@@ -341,6 +341,11 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
+    fn is_known(&self, source: Addr) -> bool {
+        opening::is_known(source)
+    }
+
+    #[inline(always)]
     fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
         opening::is_prefix_spent(base, prefix, port)
     }

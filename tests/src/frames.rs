@@ -140,12 +140,24 @@ fn protocol(random: &mut Random, palette: &Palette) -> Vec<u8> {
 fn link(random: &mut Random, _: &Palette) -> Vec<u8> {
     let base = base(random).0;
     let known = [0x0806, 0x8809, 0x88cc, 0x888e];
+    if random.once_in(5) {
+        return bridge(random);
+    }
     let number = if random.once_in(5) {
         random.number() as u16
     } else {
         random.pick(&known)
     };
     base.ether_type(number).build()
+}
+
+/// A bridge protocol data unit, or nearly.
+fn bridge(random: &mut Random) -> Vec<u8> {
+    let to = [0x01, 0x80, 0xc2, 0, 0, random.pick(&[0, 0, 0, 1])];
+    let len = random.pick(&[38, 38, 38, 0x600u16]).to_be_bytes();
+    let control = random.pick(&[[0x42, 0x42, 3], [0x42, 0x42, 3], [0xaa, 0xaa, 3]]);
+    let head = [&to[..], &[2, 0, 0, 0, 0, 2], &len, &control].concat();
+    [head, vec![0; 43]].concat()
 }
 
 fn neighbour(random: &mut Random, _: &Palette) -> Vec<u8> {
@@ -185,7 +197,12 @@ fn members(random: &mut Random, _: &Palette) -> Vec<u8> {
 
 fn address(random: &mut Random, _: &Palette) -> Vec<u8> {
     let (base, v4) = base(random);
-    let base = if v4 { base } else { base.from("fe80::1") };
+    let base = match (v4, random.once_in(2)) {
+        (true, true) => base.to("255.255.255.255"),
+        (false, true) => base.to("fe80::9"),
+        (true, false) => base,
+        (false, false) => base.from("fe80::1"),
+    };
     let ports = [(67, 68), (67, 67), (547, 546), (546, 547)];
     let expected = if v4 { ports[0] } else { ports[2] };
     let (from, to) = if random.once_in(4) {

@@ -43,6 +43,38 @@ fn mld(kind: u8) -> PacketBuilder {
         .payload(20)
 }
 
+/// The ports of a bridge tell each other of loops in frames of 802.2.
+#[test]
+fn spanning_tree_passes_to_the_group_of_bridges_alone() {
+    const BRIDGES: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0];
+    const LLC: [u8; 3] = [0x42, 0x42, 0x03];
+    if !require::root() {
+        return;
+    }
+    let mut guard = Harness::new(&Policy::default());
+    let frame = |to: [u8; 6], len: u16, control: [u8; 3]| {
+        let head = [&to[..], &[2, 0, 0, 0, 0, 2], &len.to_be_bytes(), &control];
+        [head.concat(), vec![0; 43]].concat()
+    };
+    let others = [0x01, 0x80, 0xc2, 0, 0, 1];
+    for (case, frame, reason) in [
+        (
+            "a bridge protocol data unit",
+            frame(BRIDGES, 38, LLC),
+            SpanningTree,
+        ),
+        ("to another group", frame(others, 38, LLC), NotIp),
+        (
+            "another protocol",
+            frame(BRIDGES, 38, [0xaa, 0xaa, 3]),
+            NotIp,
+        ),
+        ("an EtherType", frame(BRIDGES, 0x600, LLC), NotIp),
+    ] {
+        guard.expect(case, &frame, reason);
+    }
+}
+
 #[test]
 fn what_a_link_needs_is_told_by_its_ether_type() {
     if !require::root() {

@@ -6,7 +6,11 @@ use guard_common::{
     packet::TcpFlags,
     testing::{PacketBuilder, packet, packet_v6},
 };
-use guard_tests::{harness::Harness, require};
+use guard_tests::{
+    harness::Harness,
+    peers::{Ends, both_families},
+    require,
+};
 use guard_user::ruleset::sample::{allow, deny, policy};
 
 fn guard() -> Option<Harness> {
@@ -229,4 +233,103 @@ fn an_atomic_fragment_is_a_whole_packet() {
         &rest(&packet_v6(), 1, false, 8).build(),
         Fragment,
     );
+}
+
+/// What the kernel keeps for 30 s while it waits for the rest is bounded (`ipfrag_high_thresh`).
+#[test]
+fn first_fragments_that_nobody_asked_for_pass_as_far_as_a_ceiling() {
+    const BURST: usize = 400;
+    let Some(mut guard) = guard() else { return };
+    for (base, is_v4) in bases().into_iter().zip([true, false]) {
+        let sources = (0..1000).map(|number: u32| {
+            let [_, a, b, c] = (number << 8).to_be_bytes();
+            if is_v4 {
+                format!("203.{a}.{b}.{c}")
+            } else {
+                format!("2001:db8:{:x}::1", number + 0x1000)
+            }
+        });
+        let firsts = sources.map(|source| {
+            let first = base.clone().from(&source).udp(53).payload(1400);
+            first.fragment(0, true, 5).build()
+        });
+        let passed = guard.passing_but(firsts, RuleAllow, FragmentCeiling);
+        assert_eq!(
+            passed,
+            if is_v4 { BURST } else { 0 },
+            "one for both families"
+        );
+        // What is above it is not remembered: the rest does not follow.
+        let above = if is_v4 {
+            "203.3.231.0"
+        } else {
+            "2001:db8:13e7::1"
+        };
+        let later = rest(&base, 176, false, 5).from(above);
+        guard.expect("the rest", &later.build(), Fragment);
+        guard.expect("what is whole", &base.clone().udp(53).build(), RuleAllow);
+    }
+    guard.wait_ticks(1);
+    let base = packet().from("203.9.9.9").udp(53).payload(1400);
+    guard.expect(
+        "a second later",
+        &base.fragment(0, true, 6).build(),
+        RuleAllow,
+    );
+    guard.assert_identical();
+}
+
+#[test]
+fn replies_in_fragments_are_under_no_ceiling() {
+    let Some(mut guard) = guard() else { return };
+    for ends in both_families() {
+        guard.sends(&ends.udp_out());
+        let back = ends.back().udp_between(ends.peer_port, ends.own_port);
+        for id in 0..1000 {
+            let first = back.clone().payload(1400).fragment(0, true, id);
+            guard.expect("a reply", &first.build(), Reply);
+        }
+    }
+}
+
+/// Some hosts send the last part first. (What is held back until the first has come would be held in memory that
+/// anybody could fill.)
+#[test]
+fn fragments_ahead_of_the_first_pass_from_whom_this_host_has_sent_to() {
+    let Some(mut guard) = guard() else { return };
+    for ends in both_families() {
+        let early = |from: &Ends, id| {
+            let part = from.back().protocol(17, &[0xee; 64]);
+            part.fragment(176, false, id).build()
+        };
+        guard.expect("before it has", &early(&ends, 1), Fragment);
+        guard.sends(&ends.udp_out());
+        guard.expect("the last part", &early(&ends, 1), FragmentEarly);
+        let back = ends.back().udp_between(ends.peer_port, ends.own_port);
+        let first = back.payload(1400).fragment(0, true, 1);
+        guard.expect("the first part", &first.build(), Reply);
+        guard.expect("the last part again", &early(&ends, 1), FragmentRest);
+        let other = Ends {
+            peer: ends.other_peer(),
+            ..ends
+        };
+        guard.expect("of somebody else", &early(&other, 1), Fragment);
+        let of_tcp = ends.back().protocol(6, &[0xee; 64]);
+        guard.expect("of TCP", &of_tcp.fragment(176, false, 1).build(), Fragment);
+    }
+    let ends = both_families()[0];
+    let flood = (0..1000).map(|id| {
+        let part = ends.back().protocol(17, &[0xee; 64]);
+        part.fragment(176, false, 100 + id).build()
+    });
+    let passed = guard.passing_but(flood, FragmentEarly, FragmentCeiling);
+    // Half of the burst, and the part of a prefix.
+    assert!((190..=260).contains(&passed), "{passed}");
+    guard.wait_ticks(181);
+    let part = ends
+        .back()
+        .protocol(17, &[0xee; 64])
+        .fragment(176, false, 9);
+    guard.expect("three minutes later", &part.build(), Fragment);
+    guard.assert_identical();
 }

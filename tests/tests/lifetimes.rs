@@ -124,12 +124,10 @@ fn a_packet_is_noted_once_in_an_eighth_of_the_lifetime() {
                 Phase::Echo => ends.echo_out(),
             };
             let due = phase.lifetime() / 8;
-            // What arrives keeps no half-open connection and no ping alive, and makes of a
-            // one-way flow one of both ways, which is noted at once.
+            // What arrives keeps nothing alive but sessions of TCP, whose segments this end answers.
             let by_arrival = match phase {
-                Phase::Open | Phase::Closing | Phase::BothWays => [due, 0],
-                Phase::SynSent | Phase::Echo => [due, due + 1],
-                Phase::OneWay => [0, 0],
+                Phase::Open | Phase::Closing => [due, 0],
+                Phase::SynSent | Phase::Echo | Phase::OneWay | Phase::BothWays => [due, due + 1],
             };
             for (case, frame, is_sent, ages) in [
                 ("out", &leaves, true, [due, 0]),
@@ -151,6 +149,24 @@ fn a_packet_is_noted_once_in_an_eighth_of_the_lifetime() {
                 }
             }
         }
+    }
+}
+
+/// Whoever forges a resolver would keep its flow open as long as he likes.
+#[test]
+fn a_flood_of_forged_answers_ends_three_minutes_after_the_last_question() {
+    let Some(mut guard) = closed() else { return };
+    for ends in both_families() {
+        guard.sends(&ends.udp_out());
+        for second in 0..180 {
+            guard.expect(&format!("{second} s"), &ends.udp_in(), Reply);
+            guard.wait_ticks(1);
+        }
+        guard.expect("three minutes", &ends.udp_in(), Reply);
+        guard.wait_ticks(1);
+        guard.expect("a second more", &ends.udp_in(), DefaultDrop);
+        guard.sends(&ends.udp_out());
+        guard.expect("it asks again", &ends.udp_in(), Reply);
     }
 }
 

@@ -79,9 +79,7 @@ fn an_error_about_a_flow_passes_whoever_sends_it() {
                 guard.expect("of the peer", &of_peer.build(), IcmpRelated);
                 let tagged = error.clone().vlan(0x8100).vlan(0x8100);
                 guard.expect("in two VLANs", &tagged.build(), IcmpRelated);
-                let behind = error
-                    .options(&[1; 12])
-                    .extension(60, &[0, 1, 4, 0, 0, 0, 0]);
+                let behind = error.options(&[1; 12]);
                 guard.expect("behind options", &behind.build(), IcmpRelated);
             }
         }
@@ -166,6 +164,7 @@ fn an_error_about_an_answer_of_an_open_service_passes() {
     for ends in both_families() {
         let error = |ends: &Ends, about: &[u8]| ends.error(too_big(ends), about, WHOLE).build();
         guard.expect("TCP", &error(&ends, &ends.tcp_out(DATA)), IcmpRelated);
+        guard.sends(&ends.udp_out());
         guard.expect("UDP", &error(&ends, &ends.udp_out()), IcmpRelated);
         let other = Ends {
             peer: ends.other_peer(),
@@ -382,4 +381,60 @@ fn a_source_that_no_sender_has_tells_nothing() {
             guard.expect("from an address of ours", &forged.build(), OwnSource);
         }
     }
+}
+
+/// Whoever told of a small path to a peer that this host never sent to would set the size of packets to there.
+#[test]
+fn an_error_about_an_open_udp_port_needs_a_peer_that_this_host_has_sent_to() {
+    const OPEN: u16 = 5353;
+    let Some(mut guard) = guard_with(&policy([allow().udp(OPEN)])) else {
+        return;
+    };
+    for ends in both_families() {
+        let ends = Ends {
+            own_port: OPEN,
+            ..ends
+        };
+        let answer = ends.udp_out();
+        let error = ends.error(too_big(&ends), &answer, WHOLE);
+        guard.expect("never sent to", &error.build(), IcmpUnrelated);
+        guard.sends(&answer);
+        let error = ends.error(too_big(&ends), &answer, WHOLE);
+        guard.expect("sent to", &error.build(), IcmpRelated);
+        let other = Ends {
+            peer: ends.other_peer(),
+            ..ends
+        };
+        let error = other.error(too_big(&ends), &other.udp_out(), WHOLE);
+        guard.expect("somebody else", &error.build(), IcmpUnrelated);
+        guard.wait_ticks(181);
+        let error = ends.error(too_big(&ends), &answer, WHOLE);
+        guard.expect("three minutes later", &error.build(), IcmpUnrelated);
+    }
+}
+
+#[test]
+fn a_flood_of_errors_is_looked_into_as_far_as_a_ceiling() {
+    const BURST: usize = 2000;
+    let Some(mut guard) = closed() else { return };
+    let ends = both_families()[0];
+    guard.sends(&ends.udp_out());
+    let error = ends.error(too_big(&ends), &ends.udp_out(), WHOLE).build();
+    let flood = std::iter::repeat_n(error.clone(), 3000);
+    let passed = guard.passing_but(flood, IcmpRelated, IcmpCeiling);
+    assert_eq!(passed, BURST);
+    guard.wait_ticks(1);
+    guard.expect("a second later", &error, IcmpRelated);
+    guard.assert_identical();
+}
+
+#[test]
+fn an_error_behind_extension_headers_is_none() {
+    let Some(mut guard) = closed() else { return };
+    let ends = both_families()[1];
+    guard.sends(&ends.udp_out());
+    let error = ends.error(too_big(&ends), &ends.udp_out(), WHOLE);
+    guard.expect("the plainest", &error.clone().build(), IcmpRelated);
+    let behind = error.extension(60, &[0, 1, 4, 0, 0, 0, 0]);
+    guard.expect("behind options", &behind.build(), IcmpUnrelated);
 }

@@ -6,7 +6,7 @@
 //! connection puts it an interval further, and what is too far ahead of the clock is too much. Time
 //! is in microseconds made of jiffies.
 
-use super::addr::Addr;
+use super::{addr::Addr, peers};
 
 /// First word of the meters of ports.
 pub const PORTS_FIRST: u32 = 0;
@@ -18,8 +18,16 @@ pub const ANSWERED_FIRST: u32 = PREFIXES_FIRST + PREFIXES;
 pub const REFUSED_FIRST: u32 = ANSWERED_FIRST + PORTS;
 /// First word of the marks of ports whose ceiling is spent ([`spent`]).
 pub const SPENT_FIRST: u32 = REFUSED_FIRST + PORTS;
-/// Words of the map: 2.2 MB.
-pub const WORDS: u32 = SPENT_FIRST + PORTS;
+/// First word of the meters of ports for sources that have completed a handshake there.
+pub const KNOWN_FIRST: u32 = SPENT_FIRST + PORTS;
+/// Meter of the fragments that nothing vouches for, of all sources together.
+pub const FRAGMENTS: u32 = KNOWN_FIRST + PORTS;
+/// Meter of ICMP errors.
+pub const ERRORS: u32 = FRAGMENTS + 1;
+/// First word of the marks of peers.
+pub const PEERS_FIRST: u32 = ERRORS + 1;
+/// Words of the map: 3 MB.
+pub const WORDS: u32 = PEERS_FIRST + peers::WORDS;
 
 const PORTS: u32 = 1 << 16;
 const PREFIXES: u32 = 1 << 14;
@@ -48,6 +56,13 @@ impl Ceiling {
     /// Answers of DHCP. Not what the policy says for ports: with one in a minute, the answers to others on a
     /// link would keep this host without an address.
     pub const DHCP: Self = Self::DEFAULT;
+    /// First fragments that rules let in and that are no replies, and fragments ahead of their first one. What is
+    /// not put together within 30 s (`ipfrag_time`) fills the kernel's memory for reassembly (`ipfrag_high_thresh`,
+    /// 4 MB, of which a fragment takes up to 2.3 KB): 58 per second fill it.
+    pub const OF_FRAGMENTS: Self = Self::new(1_000_000 / 40, 400);
+    /// ICMP errors: each is read to the ends of the conversation that it quotes. The kernel itself sends no more
+    /// than 1000 per second (`icmp_msgs_per_sec`).
+    pub const OF_ERRORS: Self = Self::new(1_000_000 / 1000, 2000);
 
     /// A connection per this many microseconds (not 0), and so many at once.
     #[must_use]
@@ -170,6 +185,13 @@ pub const fn prefix_meters(prefix: u64, port: u16, seed: u64) -> [u32; 2] {
     ]
 }
 
+/// Word of a port's meter for sources of whose prefix somebody has completed a handshake.
+#[inline(always)]
+#[must_use]
+pub const fn known_meter(port: u16) -> u32 {
+    KNOWN_FIRST + port as u32
+}
+
 /// Word of the number of SYNs to a port that were answered with a cookie.
 #[inline(always)]
 #[must_use]
@@ -256,6 +278,11 @@ mod tests {
         }
         assert_eq!(answered(u16::MAX) + 1, refused(0));
         assert_eq!(refused(u16::MAX) + 1, spent(0));
-        assert_eq!(spent(u16::MAX) + 1, WORDS);
+        assert_eq!(spent(u16::MAX) + 1, known_meter(0));
+        assert_eq!(known_meter(u16::MAX) + 1, FRAGMENTS);
+        assert_eq!(
+            (ERRORS + 1, PEERS_FIRST + peers::WORDS),
+            (PEERS_FIRST, WORDS)
+        );
     }
 }

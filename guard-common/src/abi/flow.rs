@@ -236,14 +236,17 @@ impl Phase {
         }
     }
 
-    /// Does this event keep a flow of this phase alive?
+    /// Does this event keep a flow of this phase alive? Of datagrams only those that this end sends: whoever
+    /// forges the other end would keep the flow open for ever. (A session of TCP is kept by what arrives, too:
+    /// a forged segment makes this end answer.)
     #[inline(always)]
     #[must_use]
     pub const fn is_renewed_by(self, event: Event) -> bool {
-        !matches!(
-            (self, event),
-            (_, Event::Quoted) | (Self::SynSent | Self::Echo, Event::Arrives)
-        )
+        match event {
+            Event::Quoted => false,
+            Event::Arrives => matches!(self, Self::Open | Self::Closing),
+            Event::Opens | Event::Continues | Event::Ends | Event::Datagram | Event::Echo => true,
+        }
     }
 
     #[inline(always)]
@@ -360,13 +363,20 @@ impl FlowState {
     pub const fn after(self, event: Event, now: u32) -> Option<Self> {
         let phase = self.phase().after(event);
         let is_due = self.phase().is_renewed_by(event) && self.age(now) > self.lifetime() / 8;
-        if phase as u8 == self.phase() as u8 && !is_due {
+        let is_same = phase as u8 == self.phase() as u8;
+        if is_same && !is_due {
             return None;
         }
-        const REST: u64 = !(0xffff_ffff | 0xff << PHASE_SHIFT);
-        Some(Self(
-            self.0 & REST | now as u64 | (phase as u64) << PHASE_SHIFT,
-        ))
+        const PHASE: u64 = 0xff << PHASE_SHIFT;
+        const TICK: u64 = 0xffff_ffff;
+        let after = self.0 & !PHASE | (phase as u64) << PHASE_SHIFT;
+        // What only changes the phase leaves the time of the last packet that counted.
+        let is_renewed = is_due || self.phase().is_renewed_by(event);
+        Some(Self(if is_renewed {
+            after & !TICK | now as u64
+        } else {
+            after
+        }))
     }
 
     /// How much would be lost with it, for the choice of a victim: half-open and one-way flows go

@@ -15,6 +15,7 @@ pub mod fragment;
 pub mod image;
 pub mod meter;
 pub mod names;
+pub mod peers;
 pub mod reason;
 pub mod rule;
 pub mod service;
@@ -22,4 +23,4 @@ pub mod switch;
 
 /// Version of every layout in this module. Pins live below a directory with this number, so a
 /// program never meets the maps of another version.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;

@@ -23,7 +23,8 @@ pub const FRAGMENTS: &str = "fragments";
 pub const FLOWS: &str = "flows";
 /// Array of [`super::flow::PORT_ROWS`] rows of bytes: what is known of local ports.
 pub const PORTS: &str = "ports";
-/// Array of [`super::ceiling::WORDS`] words: meters and numbers of ports.
+/// Array of [`super::ceiling::WORDS`] words: meters and numbers of ports, and marks of peers
+/// ([`super::peers`]).
 pub const CEILINGS: &str = "ceilings";
 /// The programs that the XDP program jumps to: [`ANSWER`]. Pinned, because it is empty as soon as
 /// nobody but programs holds it.

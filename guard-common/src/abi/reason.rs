@@ -128,8 +128,8 @@ reasons! {
     SourceRoute = 19, Drop, "source-route", "IPv4 source routing";
     /// IPv6 routing header of type 0.
     RoutingHeader0 = 20, Drop, "routing-header-0", "IPv6 routing header type 0 (RFC 5095)";
-    /// More extension headers than guard walks, or a forbidden order.
-    BadExtensionChain = 21, Drop, "bad-extension-chain", "IPv6 extension headers too many or out of order";
+    /// Extension headers in a forbidden order.
+    BadExtensionChain = 21, Drop, "bad-extension-chain", "IPv6 extension headers out of order, or longer than any host sends";
     /// A first fragment without the whole transport header.
     TinyFragment = 22, Drop, "tiny-fragment", "first fragment without its transport header";
     /// A later fragment of a datagram whose first fragment was not accepted.
@@ -178,6 +178,18 @@ reasons! {
     SynCookie = 44, Answer, "syn-cookie", "a SYN answered with a cookie: the listener's queue is full";
     /// A SYN, or an answer of DHCP, above the ceiling of its port.
     Ceiling = 45, Drop, "ceiling", "more new connections than the port's ceiling (`[limits] ceiling` raises it), or a flood of DHCP answers";
+    /// More extension headers than guard steps over.
+    TooManyExtensions = 46, Drop, "too-many-extensions", "more than four IPv6 extension headers";
+    /// A bridge protocol data unit of the spanning tree.
+    SpanningTree = 47, Pass, "spanning-tree", "spanning tree of bridges (STP), always passed";
+    /// A later fragment that came before the first one, of a peer that this host has sent to.
+    FragmentEarly = 48, Pass, "fragment-early", "a fragment ahead of its first one, from a peer that this host has sent to";
+    /// A first or early fragment above the ceiling of fragments.
+    FragmentCeiling = 49, Drop, "fragment-ceiling", "more unasked fragments than the kernel has memory to put together";
+    /// An ICMP error above the ceiling of errors.
+    IcmpCeiling = 50, Drop, "icmp-ceiling", "a flood of ICMP errors";
+    /// An answer of DHCP to a question that this host has not asked, and not for one of its addresses.
+    DhcpUnasked = 51, Drop, "dhcp-unasked", "an answer of DHCP that this host did not ask for, to another address";
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ const PROTOCOL_SHIFT: u32 = 8;
 const EXTENDED: u64 = 1 << 16;
 const ROUTER_ALERT: u64 = 1 << 17;
 const FRAGMENT_HEADER: u64 = 1 << 18;
+const PAYLOAD: u64 = 1 << 19;
 
 const PLACE_BITS: u32 = 20;
 const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
@@ -265,6 +266,18 @@ impl Packet {
     #[inline(always)]
     pub(super) fn has_fragment_header(&self) -> bool {
         self.header.get() & FRAGMENT_HEADER != 0
+    }
+
+    /// Does a segment of TCP carry data? Only a completed handshake leads to that.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_payload(&self) -> bool {
+        self.header.get() & PAYLOAD != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn set_payload(&self) {
+        self.header.set(self.header.get() | PAYLOAD);
     }
 
     #[inline(always)]

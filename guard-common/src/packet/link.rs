@@ -14,6 +14,21 @@ const SERVICE_VLAN: u16 = 0x88a8;
 /// Tags that guard looks behind: one customer and one service tag (802.1ad).
 pub const MAX_VLAN_TAGS: usize = 2;
 
+/// Below this the field is the length of a frame of 802.3.
+const FIRST_ETHER_TYPE: u16 = 0x600;
+/// The group of bridges (802.1D, 7.12.3).
+const BRIDGE_GROUP: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0];
+/// Destination and source service access point of bridges, unnumbered information.
+const BRIDGE_LLC: [u8; 3] = [0x42, 0x42, 0x03];
+
+/// Does an untagged frame with this length field carry a bridge protocol data unit?
+#[inline(always)]
+pub(super) fn is_spanning_tree<R: PacketReader + ?Sized>(reader: &R, len: u16) -> bool {
+    len < FIRST_ETHER_TYPE
+        && reader.read(0) == Some(BRIDGE_GROUP)
+        && reader.read(ETHERNET_LEN) == Some(BRIDGE_LLC)
+}
+
 /// The EtherType behind the tags and the offset of what it announces.
 #[inline(always)]
 pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R) -> Result<(u16, usize), ParseError> {

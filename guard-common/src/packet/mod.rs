@@ -84,8 +84,10 @@ pub enum ParseError {
     SourceRoute,
     /// Routing header of type 0.
     RoutingHeader0,
-    /// Too many or misplaced extension headers.
+    /// Misplaced extension headers, or such that end too far behind.
     BadExtensionChain,
+    /// More than [`ipv6::MAX_EXTENSION_HEADERS`].
+    TooManyExtensions,
     /// First fragment without the whole transport header.
     TinyFragment,
     /// TCP data offset is wrong.
@@ -111,6 +113,7 @@ impl ParseError {
             Self::SourceRoute => Reason::SourceRoute,
             Self::RoutingHeader0 => Reason::RoutingHeader0,
             Self::BadExtensionChain => Reason::BadExtensionChain,
+            Self::TooManyExtensions => Reason::TooManyExtensions,
             Self::TinyFragment => Reason::TinyFragment,
             Self::BadTcpHeader => Reason::BadTcpHeader,
             Self::BadUdpLength => Reason::BadUdpLength,
@@ -130,6 +133,8 @@ pub enum Frame {
     Lldp,
     /// EAPOL (0x888e).
     Eapol,
+    /// A bridge protocol data unit (802.1D), in a frame of 802.2 to the group of bridges.
+    SpanningTree,
     /// An IP packet.
     Ip,
 }
@@ -148,6 +153,7 @@ pub fn parse<R: PacketReader + ?Sized>(reader: &R, packet: &Packet) -> Result<Fr
         link::SLOW_PROTOCOL => Ok(Frame::SlowProtocol),
         link::LLDP => Ok(Frame::Lldp),
         link::EAPOL => Ok(Frame::Eapol),
+        len if link::is_spanning_tree(reader, len) => Ok(Frame::SpanningTree),
         _ => Err(ParseError::NotIp),
     }
 }

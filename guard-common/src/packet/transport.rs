@@ -173,6 +173,9 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
                     ParseError::TinyFragment
                 });
             }
+            if at + header_len < end {
+                packet.set_payload();
+            }
             Transport::Tcp {
                 source_port: u16::from_be_bytes(header.source_port),
                 destination_port: u16::from_be_bytes(header.destination_port),

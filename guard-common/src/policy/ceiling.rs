@@ -3,9 +3,9 @@
 //! answer to the renewal of a lease does, is under none.
 
 use super::{
-    Found, Opening, Searches, Slot, classify,
+    Found, Kind, Opening, Scratch, Searches, Slot, classify,
     essential::{DHCP_CLIENT, DHCP_SERVER},
-    flow, slot,
+    flow, fragment, peer, rules, slot,
 };
 use crate::{
     abi::{
@@ -13,25 +13,70 @@ use crate::{
         ceiling::{self, Ceiling},
         flow::{Event, IS_FORWARDED, Tuple},
         image::{FAMILY_CLASSES, HAS_NEVER, HEADER_CEILING, MONITOR},
+        peers::Peer,
+        reason::Reason,
         service::protocol,
     },
-    packet::PacketReader,
+    packet::{IPV4_LEN, IPV6_LEN, PacketReader},
 };
 
-/// What the ceiling of a port says of one more connection, or one more answer of DHCP.
-#[repr(u8)]
+/// What a ceiling says of one packet more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Headroom {
     /// It fits, or there is no ceiling for it.
-    Fits = 0,
-    /// It is one too many.
-    Above = 1,
+    Fits,
+    /// It is one too many, for this reason.
+    Above(Reason),
     /// It is one too many, but monitor mode lets it go.
-    Monitored = 2,
+    Monitored(Reason),
 }
 
-/// Is one more connection to this port, or one more answer of DHCP, too much? Charges it if not. A source on
-/// the never list is under no ceiling.
+impl Headroom {
+    const MONITORED: u32 = 1 << 8;
+
+    /// In one number, 0 = it fits; for calls between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Fits => 0,
+            Self::Above(reason) => reason as u32,
+            Self::Monitored(reason) => reason as u32 | Self::MONITORED,
+        }
+    }
+
+    /// Does it go on according to this number?
+    #[inline(always)]
+    #[must_use]
+    pub const fn passes(number: u32) -> bool {
+        number == 0 || number & Self::MONITORED != 0
+    }
+}
+
+/// [`under_ceiling`], for the packet in the scratch: the rest of a datagram may follow a fragment that fits.
+#[inline(always)]
+pub fn is_under_ceiling<R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: &Scratch,
+    opening: Opening,
+    port: u16,
+) -> Headroom
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let headroom = under_ceiling(reader, tables, opening, port);
+    if let Kind::Fragment = opening.kind()
+        && !matches!(headroom, Headroom::Above(_))
+    {
+        fragment::remember(tables, &scratch.packet);
+    }
+    headroom
+}
+
+/// Is one more connection to this port, one more answer of DHCP or one more fragment too much? Charges it if
+/// not. A source on the never list is under no ceiling.
 #[inline(always)]
 pub fn under_ceiling<R, T>(reader: &R, tables: &T, opening: Opening, port: u16) -> Headroom
 where
@@ -40,8 +85,9 @@ where
 {
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);
-    let mut ceiling = Ceiling::from_word(policy.word(HEADER_CEILING));
-    if ceiling.is_none() {
+    let of_ports = Ceiling::from_word(policy.word(HEADER_CEILING));
+    let kind = opening.kind();
+    if of_ports.is_none() {
         return Headroom::Fits;
     }
     let Some([source, local]) = addresses(reader, opening) else {
@@ -51,55 +97,173 @@ where
     if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
         return Headroom::Fits;
     }
-    if !opening.is_syn() {
-        if is_awaited(tables, source, local) {
+    let above = |reason| {
+        if flags & MONITOR != 0 {
+            Headroom::Monitored(reason)
+        } else {
+            Headroom::Above(reason)
+        }
+    };
+    let mut charge = Charge {
+        ceiling: of_ports,
+        meter: ceiling::port_meter(port),
+        port,
+    };
+    match kind {
+        Kind::Dhcp => {
+            if is_awaited(reader, tables, opening, source, local) {
+                return Headroom::Fits;
+            }
+            if !may_be_for_us(policy, flags, local) {
+                return above(Reason::DhcpUnasked);
+            }
+            charge.ceiling = Ceiling::DHCP;
+        }
+        Kind::Fragment => {
+            charge = Charge {
+                ceiling: Ceiling::OF_FRAGMENTS,
+                meter: ceiling::FRAGMENTS,
+                port: 0,
+            };
+        }
+        Kind::Syn | Kind::None => {}
+    }
+    let room = charge.one(tables, source);
+    if let Room::Some = room {
+        return Headroom::Fits;
+    }
+    if let Kind::Fragment = kind {
+        return above(Reason::FragmentCeiling);
+    }
+    if let Kind::Dhcp = kind {
+        return above(Reason::Ceiling);
+    }
+    if tables.is_known(source) {
+        let known = Charge {
+            meter: ceiling::known_meter(port),
+            ..charge
+        };
+        if known.whole(tables) {
             return Headroom::Fits;
         }
-        ceiling = Ceiling::DHCP;
     }
-    let jiffies = tables.jiffies();
-    let now = jiffies.wrapping_mul(tables.jiffy_us());
-    let (whole, part) = (ceiling.of_port(), ceiling.of_prefix());
-    let port_meter = ceiling::port_meter(port);
-    let [first, second] = ceiling::prefix_meters(prefix(source), port, tables.seed());
-    let debt = whole.debt(tables.ceiling(port_meter), now);
-    let first_debt = part.debt(tables.ceiling(first), now);
-    let second_debt = part.debt(tables.ceiling(second), now);
-    let is_within_part = part.admits(first_debt) || part.admits(second_debt);
-    if whole.admits(debt) && (is_within_part || !whole.is_tight(debt)) {
-        charge(tables, port_meter, debt, now, whole.interval);
+    if flags & MONITOR != 0 {
+        return Headroom::Monitored(Reason::Ceiling);
+    }
+    // A SYN that no listener is asked about says nothing of the others.
+    let is_of_all = opening.is_answerable() || tables.port_marks(port) & IS_FORWARDED != 0;
+    if is_of_all {
+        let by_prefix = if let Room::Part = room {
+            ceiling::SPENT_BY_PREFIX
+        } else {
+            0
+        };
+        let mark = ceiling::spent_mark(tables.jiffies(), ceiling::fold(local)) | by_prefix;
+        tables.set_ceiling(ceiling::spent(port), mark);
+    }
+    tables.add_to_ceiling(ceiling::refused(port), 1);
+    Headroom::Above(Reason::Ceiling)
+}
+
+/// Is there room for one more?
+enum Room {
+    Some,
+    /// Only for prefixes that have used less.
+    Part,
+    None,
+}
+
+/// What one more is charged to.
+#[derive(Clone, Copy)]
+struct Charge {
+    ceiling: Ceiling,
+    /// Meter of all sources together.
+    meter: u32,
+    /// Beside the prefix, what the meters of a prefix are chosen by.
+    port: u16,
+}
+
+impl Charge {
+    /// Charges the meter of all and those of the source's prefix, if there is room.
+    #[inline(always)]
+    fn one<T: Searches>(self, tables: &T, source: Addr) -> Room {
+        let now = now_us(tables);
+        let (whole, part) = (self.ceiling.of_port(), self.ceiling.of_prefix());
+        let [first, second] = ceiling::prefix_meters(prefix(source), self.port, tables.seed());
+        let debt = whole.debt(tables.ceiling(self.meter), now);
+        let first_debt = part.debt(tables.ceiling(first), now);
+        let second_debt = part.debt(tables.ceiling(second), now);
+        let is_within_part = part.admits(first_debt) || part.admits(second_debt);
+        if !whole.admits(debt) {
+            return Room::None;
+        }
+        if !is_within_part && whole.is_tight(debt) {
+            return Room::Part;
+        }
+        charge(tables, self.meter, debt, now, whole.interval);
         for (meter, debt) in [(first, first_debt), (second, second_debt)] {
             if !part.is_full(debt) {
                 charge(tables, meter, debt, now, part.interval);
             }
         }
-        return Headroom::Fits;
+        Room::Some
     }
-    if flags & MONITOR != 0 {
-        return Headroom::Monitored;
+
+    /// Charges the meter of all alone, if there is room.
+    #[inline(always)]
+    fn whole<T: Searches>(self, tables: &T) -> bool {
+        let (now, whole) = (now_us(tables), self.ceiling.of_port());
+        let debt = whole.debt(tables.ceiling(self.meter), now);
+        let fits = whole.admits(debt);
+        if fits {
+            charge(tables, self.meter, debt, now, whole.interval);
+        }
+        fits
     }
-    // What is noted here is about connections.
-    if !opening.is_syn() {
-        return Headroom::Above;
-    }
-    // A SYN that no listener is asked about says nothing of the others.
-    let is_of_all = opening.is_answerable() || tables.port_marks(port) & IS_FORWARDED != 0;
-    if is_of_all {
-        let by_prefix = if whole.admits(debt) {
-            ceiling::SPENT_BY_PREFIX
-        } else {
-            0
-        };
-        let mark = ceiling::spent_mark(jiffies, ceiling::fold(local)) | by_prefix;
-        tables.set_ceiling(ceiling::spent(port), mark);
-    }
-    tables.add_to_ceiling(ceiling::refused(port), 1);
-    Headroom::Above
 }
 
-/// Is an answer of DHCP one to what this host has sent to that server?
+/// Is one more ICMP error too much? Charges it if not.
 #[inline(always)]
-fn is_awaited<T: Searches>(tables: &T, remote: Addr, local: Addr) -> bool {
+pub(super) fn is_error_above<T: Searches>(tables: &T) -> bool {
+    let errors = Charge {
+        ceiling: Ceiling::OF_ERRORS,
+        meter: ceiling::ERRORS,
+        port: 0,
+    };
+    !errors.whole(tables)
+}
+
+#[inline(always)]
+fn now_us<T: Searches>(tables: &T) -> u64 {
+    tables.jiffies().wrapping_mul(tables.jiffy_us())
+}
+
+/// Has somebody of the source's prefix completed a handshake with a service behind this host?
+#[inline(always)]
+pub fn is_known<T: Searches>(tables: &T, source: Addr) -> bool {
+    peer::is_marked(tables, Peer::ShookHands(source))
+}
+
+/// Is an answer of DHCP one to what this host has asked, that is, of a transaction that it has begun or of the
+/// server that it has sent to?
+#[inline(always)]
+fn is_awaited<R, T>(reader: &R, tables: &T, opening: Opening, remote: Addr, local: Addr) -> bool
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let at = opening.network_at();
+    let transaction = if opening.is_v4() {
+        peer::transaction(reader, at + IPV4_LEN, true)
+    } else {
+        peer::transaction(reader, at + IPV6_LEN, false)
+    };
+    if transaction.is_some_and(|transaction| peer::is_marked(tables, transaction)) {
+        return true;
+    }
+    if !opening.is_v4() {
+        return false;
+    }
     let tuple = Tuple {
         remote,
         local,
@@ -112,6 +276,14 @@ fn is_awaited<T: Searches>(tables: &T, remote: Addr, local: Addr) -> bool {
         flow::find(tables, &tuple, marks, Event::Arrives),
         Found::Living
     )
+}
+
+/// May an answer to this address be for this host? Before it has one, answers go to all.
+#[inline(always)]
+fn may_be_for_us<T: Searches>(policy: &Slot<'_, T>, flags: u32, local: Addr) -> bool {
+    local == Addr::from_v4(u32::MAX)
+        || local.is_link_local_v6()
+        || rules::is_own(policy, flags, local)
 }
 
 /// What is asked about the ceiling of a port ahead of everything else, in numbers that fit a call between BPF
@@ -151,6 +323,9 @@ pub fn is_spent<T: Searches>(tables: &T, place: SpentPlace, source: Addr) -> boo
         return false;
     }
     if difference != 0 && !tables.is_prefix_spent(base, prefix(source), port) {
+        return false;
+    }
+    if tables.is_known(source) {
         return false;
     }
     tables.add_to_ceiling(ceiling::refused(port), 1);

@@ -12,6 +12,9 @@ const ON_LINK: u8 = 255;
 /// Ports of DHCP for IPv4 (RFC 2131, 4.1).
 pub(super) const DHCP_SERVER: u16 = 67;
 pub(super) const DHCP_CLIENT: u16 = 68;
+/// Ports of DHCP for IPv6 (RFC 8415, 7.2).
+pub(super) const DHCPV6_SERVER: u16 = 547;
+pub(super) const DHCPV6_CLIENT: u16 = 546;
 
 const REDIRECT_V4: u8 = 5;
 const REDIRECT_V6: u8 = 137;
@@ -27,9 +30,11 @@ pub(super) fn classify(packet: &Packet) -> Option<Reason> {
             destination_port: DHCP_CLIENT,
         } if packet.is_v4() => Some(Reason::Dhcpv4),
         Transport::Udp {
-            source_port: 547,
-            destination_port: 546,
-        } if packet.source().is_link_local_v6() => Some(Reason::Dhcpv6),
+            source_port: DHCPV6_SERVER,
+            destination_port: DHCPV6_CLIENT,
+        } if packet.source().is_link_local_v6() || packet.destination().is_link_local_v6() => {
+            Some(Reason::Dhcpv6)
+        }
         Transport::Udp { .. } => None,
         Transport::Icmp {
             kind: REDIRECT_V4, ..

@@ -1,9 +1,9 @@
 //! The rest of a fragmented datagram follows its accepted first part. TCP is never continued: a
 //! later part could overwrite the flags that were judged, and no stack of today fragments TCP.
 
-use super::Searches;
+use super::{Searches, peer};
 use crate::{
-    abi::{fragment::FragmentKey, reason::Reason, service::protocol},
+    abi::{fragment::FragmentKey, peers::Peer, reason::Reason, service::protocol},
     packet::{Fragment, Packet},
 };
 
@@ -30,6 +30,9 @@ pub(super) fn continues<T: Searches>(tables: &T, packet: &Packet) -> Reason {
     let key = key(tables, packet, id);
     if key.is_vouched_by(tables.fragment_stamp(key.cell()), tables.now_ns()) {
         Reason::FragmentRest
+    } else if peer::is_marked(tables, Peer::SentTo(packet.source())) {
+        // Some hosts send the last part first. The first one decides: what is never put together is forgotten.
+        Reason::FragmentEarly
     } else {
         Reason::Fragment
     }

@@ -127,15 +127,29 @@ pub fn may_enter<T: Searches>(tables: &T, newcomer: Newcomer) -> bool {
         }
         return true;
     }
-    // Whoever has a session here may open more, for it is not he who floods in his name.
+    // Whoever has a session here may open more, for it is not he who floods in his name; but whoever shares an
+    // address with him, or forges it, may not open as many as he likes.
+    let source = scale.source(newcomer.source);
+    let more = Key {
+        part: Part::Debts,
+        source,
+        about: !meter.number,
+    };
+    // At the fastest rate a connection still costs a few units.
+    let interval = meter.interval.div_ceil(HELD_SHARE);
+    let share = Meter {
+        interval,
+        tolerance: meter.tolerance + u64::from(interval * (HELD_SHARE - 1)),
+        ..meter
+    };
     newcomer.opens
-        && is_held(
-            tables,
-            scale.source(newcomer.source),
-            newcomer.ports as u16,
-            now,
-        )
+        && is_held(tables, source, newcomer.ports as u16, now)
+        && charge(tables, more, share, now)
 }
+
+/// How many times its limit, burst and rate, a source that has a session may open beside it: what an office behind
+/// one address loses at once comes back soon, and a flood in its name stays a trickle.
+const HELD_SHARE: u32 = 4;
 
 /// Takes note of a datagram on its way out, whose answers a rule with a limit lets in: they are part of a
 /// conversation that this host has.

@@ -27,6 +27,7 @@ mod glance;
 mod limit;
 mod opening;
 mod outgoing;
+mod peer;
 mod related;
 mod rules;
 mod scratch;
@@ -38,13 +39,16 @@ mod tables;
 mod tcp;
 
 pub use ban::{BanBucket, BanWords, Front, ask_front, find_ban, is_banned, is_in_banned_prefix};
-pub use ceiling::{Headroom, SpentPlace, is_prefix_spent, is_spent, under_ceiling};
+pub use ceiling::{
+    Headroom, SpentPlace, is_known, is_prefix_spent, is_spent, is_under_ceiling, under_ceiling,
+};
 pub use classify::longest_prefix;
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use glance::{Glance, Outcome, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
-pub use opening::{Listener, Opening, is_monitor};
+pub use opening::{Kind, Listener, Opening, is_monitor};
 pub use outgoing::{note_outgoing, note_packet};
+pub use peer::note_question;
 pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
 use rules::{Question, ask_rules};
 pub use scratch::{Scratch, Subject};
@@ -57,8 +61,9 @@ use crate::{
         ceiling::fold,
         flow::Event,
         image::{ANY_ALLOWS, DEFAULT_ALLOW, MONITOR},
+        peers::Peer,
         reason::{Action, Reason, Verdict},
-        service::Service,
+        service::{Service, protocol},
         switch::SlotState,
     },
     packet::{self, Frame, Packet, PacketReader, Transport},
@@ -89,11 +94,12 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let judgement = weigh(reader, tables, arrival);
+    let scratch = &Scratch::default();
+    let judgement = weigh_in(reader, tables, arrival, scratch);
     if judgement.opening.is_none() {
         return judgement;
     }
-    opening::settle(reader, tables, judgement)
+    opening::settle(reader, tables, scratch, judgement)
 }
 
 /// The short way, which the kernel tries first: what [`weigh`] says, but for the number of the rule;
@@ -148,7 +154,15 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let scratch = &Scratch::default();
+    weigh_in(reader, tables, arrival, &Scratch::default())
+}
+
+#[inline(always)]
+fn weigh_in<R, T>(reader: &R, tables: &T, arrival: Arrival, scratch: &Scratch) -> Judgement
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
     match read(reader, scratch) {
         Some(reason) => by_frame(tables, reason),
         None => decide(reader, tables, arrival, scratch),
@@ -165,6 +179,7 @@ pub fn read<R: PacketReader + ?Sized>(reader: &R, scratch: &Scratch) -> Option<R
         Ok(Frame::SlowProtocol) => Some(Reason::SlowProtocol),
         Ok(Frame::Lldp) => Some(Reason::Lldp),
         Ok(Frame::Eapol) => Some(Reason::Eapol),
+        Ok(Frame::SpanningTree) => Some(Reason::SpanningTree),
         Err(error) => Some(error.reason()),
     }
 }
@@ -199,7 +214,9 @@ where
     let state = slot::in_force(tables);
     let packet = &scratch.packet;
     let verdict = go_through(reader, tables, state, arrival, scratch);
-    if let Action::Pass = verdict.action {
+    let opening = Opening::of(tables, packet, verdict);
+    // What is under a ceiling is remembered when it fits.
+    if matches!(verdict.action, Action::Pass) && opening.is_none() {
         fragment::remember(tables, packet);
     }
     let judgement = Judgement {
@@ -210,7 +227,7 @@ where
         } else {
             service_of(packet)
         },
-        opening: Opening::of(tables, packet, verdict),
+        opening,
     };
     in_mode(state, judgement)
 }
@@ -274,6 +291,9 @@ where
     if let Known::Reply = known {
         return Verdict::of(Reason::Reply);
     }
+    if let Known::Flood = known {
+        return Verdict::of(Reason::IcmpCeiling);
+    }
     if let Known::Answer = known {
         let rules = outgoing::ask_about_answer(tables, state, arrival, &scratch.answer);
         known = if rules.is_allowed_by_rule() {
@@ -288,7 +308,7 @@ where
         Known::Session | Known::Related if !may_be_known(verdict) => verdict,
         Known::Session => Verdict::of(Reason::LiveSession),
         Known::Related => Verdict::of(Reason::IcmpRelated),
-        Known::Reply | Known::Answer | Known::Nothing => {
+        Known::Reply | Known::Answer | Known::Flood | Known::Nothing => {
             if matches!(verdict.reason, Reason::DefaultDrop) && related::is_error(packet) {
                 Verdict::of(Reason::IcmpUnrelated)
             } else {
@@ -312,6 +332,8 @@ pub enum Known {
     Related = 3,
     /// An error about a packet of ours that neither vouches for: it may be an answer that a rule lets out.
     Answer = 4,
+    /// One error more than can be looked into.
+    Flood = 5,
 }
 
 impl Known {
@@ -324,6 +346,7 @@ impl Known {
             2 => Self::Session,
             3 => Self::Related,
             4 => Self::Answer,
+            5 => Self::Flood,
             _ => Self::Nothing,
         }
     }
@@ -354,6 +377,13 @@ where
 {
     let is_error = related::is_error(&scratch.packet);
     let (subject, event) = if is_error {
+        if scratch.packet.is_extended() {
+            // Nobody has a reason to send one like that.
+            return Known::Nothing;
+        }
+        if ceiling::is_error_above(tables) {
+            return Known::Flood;
+        }
         // Whoever is told is whoever sent it: an error to another address of ours than the quoted one is none.
         if !tables.quoted(reader, scratch)
             || scratch.answer.destination() != scratch.packet.destination()
@@ -384,7 +414,12 @@ where
             Known::Session
         };
     }
-    if is_error {
+    // Datagrams name no session: whoever told of one to a peer that this host never sent to would set the size of
+    // packets to there.
+    let is_answer = is_error
+        && (packet.protocol() != protocol::UDP
+            || peer::is_marked(tables, Peer::SentTo(packet.source())));
+    if is_answer {
         Known::Answer
     } else {
         Known::Nothing

@@ -1,12 +1,13 @@
 //! The first segment of a connection that the rules let in. A listener of this host whose queue is full
 //! answers it with a cookie, which costs no memory; where there is no listener (the port belongs to
 //! a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
-//! An answer of DHCP, which passes without a rule, is bounded likewise.
+//! An answer of DHCP, which passes without a rule, is bounded likewise, and so are fragments that nothing vouches
+//! for, which the kernel must keep until the rest has come.
 
 use super::{
-    Judgement, Searches,
-    ceiling::{Headroom, under_ceiling},
-    slot, tcp,
+    Judgement, Scratch, Searches,
+    ceiling::{Headroom, is_under_ceiling},
+    slot,
 };
 use crate::{
     abi::{
@@ -16,58 +17,89 @@ use crate::{
         reason::{Action, Reason, Verdict},
         service::{Service, ServiceKind},
     },
-    packet::{Packet, PacketReader, SynAckV4, SynAckV6, Transport},
+    packet::{
+        ETHERNET_LEN, Fragment, IPV4_LEN, IPV6_LEN, Packet, PacketReader, SynAckV4, SynAckV6,
+        TAG_LEN, Transport,
+    },
 };
 
-const ETHERNET_LEN: u32 = 14;
-const TAG_LEN: u32 = 4;
-/// Headers without options and extensions.
-const IPV4_LEN: u32 = 20;
-const IPV6_LEN: u32 = 40;
-
-/// Whether a packet is one, or an answer of DHCP, and how it stands in its frame, in five bits.
+/// Whether a packet passes below a ceiling only, which one, and how the packet stands in its frame, in six bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening(u8);
+
+/// What a ceiling is for.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// None: any other packet.
+    None = 0,
+    /// The first segment of a connection.
+    Syn = 1,
+    /// An answer of DHCP.
+    Dhcp = 2,
+    /// A fragment that nothing vouches for: a first one that is no reply, or one ahead of its first one.
+    Fragment = 3,
+}
 
 impl Opening {
     /// Any other packet.
     pub const NONE: Self = Self(0);
     /// Bits of the number.
-    pub const BITS: u32 = 5;
-    const OPENS: u8 = 1;
-    const IS_V4: u8 = 2;
-    const ANSWERABLE: u8 = 4;
-    const TAGS_SHIFT: u8 = 3;
+    pub const BITS: u32 = 6;
+    const KIND: u8 = 3;
+    const IS_V4: u8 = 4;
+    const ANSWERABLE: u8 = 8;
+    const TAGS_SHIFT: u8 = 4;
+
+    #[inline(always)]
+    const fn new(kind: Kind, is_v4: bool, network_at: u32) -> Self {
+        let tags = network_at.wrapping_sub(ETHERNET_LEN as u32) / TAG_LEN as u32;
+        let family = if is_v4 { Self::IS_V4 } else { 0 };
+        Self(kind as u8 | family | (tags as u8 & 3) << Self::TAGS_SHIFT)
+    }
 
     /// What a packet that passes with this verdict is.
     #[inline(always)]
     pub(super) fn of<T: Searches>(tables: &T, packet: &Packet, verdict: Verdict) -> Self {
-        let tags = packet.network_at().wrapping_sub(ETHERNET_LEN) / TAG_LEN;
-        let tags = (tags as u8 & 3) << Self::TAGS_SHIFT;
-        let Transport::Tcp {
-            destination_port, ..
-        } = packet.transport()
-        else {
-            // Without a jump, which verifiers would follow both ways for all that came before.
-            let difference = verdict.reason as u32 ^ Reason::Dhcpv4 as u32;
-            let is_dhcp = T::hide(u64::from(difference.wrapping_sub(1) >> 31));
-            return Self((Self::IS_V4 | tags) & 0u8.wrapping_sub(is_dhcp as u8));
-        };
-        if !matches!(verdict.action, Action::Pass) || !tcp::opens_connection(packet) {
+        if !matches!(verdict.action, Action::Pass) {
             return Self::NONE;
         }
         let is_v4 = packet.is_v4();
-        let header = if is_v4 { IPV4_LEN } else { IPV6_LEN };
-        // An answer is written over the SYN, which must be of the plainest form for that.
-        let is_plain = packet.transport_at() == packet.network_at() + header && packet.is_whole();
-        let mut bits = Self::OPENS;
-        if is_v4 {
-            bits |= Self::IS_V4;
+        let of_kind = |kind| Self::new(kind, is_v4, packet.network_at());
+        match verdict.reason {
+            Reason::Dhcpv4 => of_kind(Kind::Dhcp),
+            // A server on the link needs no ceiling: nobody else can be one there.
+            Reason::Dhcpv6 if !packet.source().is_link_local_v6() => of_kind(Kind::Dhcp),
+            Reason::FragmentEarly => of_kind(Kind::Fragment),
+            Reason::RuleAllow | Reason::DefaultAllow => {
+                if let Fragment::First(_) = packet.fragment() {
+                    return of_kind(Kind::Fragment);
+                }
+                let Transport::Tcp {
+                    destination_port,
+                    flags,
+                    ..
+                } = packet.transport()
+                else {
+                    return Self::NONE;
+                };
+                if !flags.opens() {
+                    return Self::NONE;
+                }
+                let header = if is_v4 { IPV4_LEN } else { IPV6_LEN } as u32;
+                // An answer is written over the SYN, which must be of the plainest form for that.
+                let is_plain = packet.transport_at() == packet.network_at() + header;
+                let is_answerable =
+                    is_plain && tables.port_marks(destination_port) & IS_FORWARDED == 0;
+                let bits = of_kind(Kind::Syn).0;
+                Self(if is_answerable {
+                    bits | Self::ANSWERABLE
+                } else {
+                    bits
+                })
+            }
+            _ => Self::NONE,
         }
-        if is_plain && tables.port_marks(destination_port) & IS_FORWARDED == 0 {
-            bits |= Self::ANSWERABLE;
-        }
-        Self(bits | tags)
     }
 
     /// A SYN over untagged IPv4 without options.
@@ -78,7 +110,7 @@ impl Opening {
         } else {
             0
         };
-        Self(Self::OPENS | Self::IS_V4 | answerable)
+        Self(Kind::Syn as u8 | Self::IS_V4 | answerable)
     }
 
     /// The inverse of [`Opening::bits`].
@@ -99,24 +131,18 @@ impl Opening {
     #[inline(always)]
     #[must_use]
     pub const fn is_none(self) -> bool {
-        self.0 == 0
+        self.0 & Self::KIND == 0
     }
 
-    /// Is it a SYN?
+    /// What the ceiling is for.
     #[inline(always)]
     #[must_use]
-    pub const fn is_syn(self) -> bool {
-        self.0 & Self::OPENS != 0
-    }
-
-    /// What it asks for.
-    #[inline(always)]
-    #[must_use]
-    pub const fn service(self, port: u16) -> Service {
-        if self.is_syn() {
-            Service::tcp(port)
-        } else {
-            Service::udp(port)
+    pub const fn kind(self) -> Kind {
+        match self.0 & Self::KIND {
+            1 => Kind::Syn,
+            2 => Kind::Dhcp,
+            3 => Kind::Fragment,
+            _ => Kind::None,
         }
     }
 
@@ -138,7 +164,7 @@ impl Opening {
     #[inline(always)]
     #[must_use]
     pub const fn network_at(self) -> usize {
-        (ETHERNET_LEN + (self.0 >> Self::TAGS_SHIFT & 3) as u32 * TAG_LEN) as usize
+        ETHERNET_LEN + (self.0 >> Self::TAGS_SHIFT & 3) as usize * TAG_LEN
     }
 
     /// Length of the frame that answers it.
@@ -173,16 +199,18 @@ pub fn is_monitor<T: Searches>(tables: &T) -> bool {
 
 /// What becomes of an opening. In the kernel a program of its own does this.
 #[inline(always)]
-pub(super) fn settle<R, T>(reader: &R, tables: &T, judgement: Judgement) -> Judgement
+pub(super) fn settle<R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: &Scratch,
+    judgement: Judgement,
+) -> Judgement
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
     let opening = judgement.opening;
-    let kind = judgement.service.map(|service| service.kind());
-    let Some(ServiceKind::Tcp(port) | ServiceKind::Udp(port)) = kind else {
-        return judgement;
-    };
+    let port = port_of(judgement.service);
     let listener = if opening.is_answerable() {
         tables.listener(reader)
     } else {
@@ -201,16 +229,27 @@ where
             }
         }
         Listener::None => {
-            let mut verdict = Verdict::of(Reason::Ceiling);
-            match under_ceiling(reader, tables, opening, port) {
-                Headroom::Fits => return judgement,
-                Headroom::Above => {}
-                Headroom::Monitored => verdict.action = Action::Pass,
+            let headroom = is_under_ceiling(reader, tables, scratch, opening, port);
+            let (Headroom::Above(reason) | Headroom::Monitored(reason)) = headroom else {
+                return judgement;
+            };
+            let mut verdict = Verdict::of(reason);
+            if let Headroom::Monitored(_) = headroom {
+                verdict.action = Action::Pass;
             }
             Judgement {
                 verdict,
                 ..judgement
             }
         }
+    }
+}
+
+/// The port that a service is asked for at; 0 where there is none.
+#[inline(always)]
+fn port_of(service: Option<Service>) -> u16 {
+    match service.map(|service| service.kind()) {
+        Some(ServiceKind::Tcp(port) | ServiceKind::Udp(port)) => port,
+        _ => 0,
     }
 }

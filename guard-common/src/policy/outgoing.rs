@@ -7,7 +7,7 @@
 use super::{
     Arrival, Question, RulesAnswer, Scratch, Searches, Slot, ask_rules,
     flow::{Found, tuple_of},
-    limit,
+    limit, note_question, peer,
     rules::group_number,
     service_of, slot,
 };
@@ -15,6 +15,7 @@ use crate::{
     abi::{
         addr::Addr,
         flow::{Event, HAS_SESSIONS, IS_FORWARDED, flow_mark},
+        peers::Peer,
         service::{Service, protocol},
         switch::SlotState,
     },
@@ -33,6 +34,7 @@ where
 {
     let scratch = &Scratch::default();
     if let Ok(Frame::Ip) = packet::parse(reader, &scratch.packet) {
+        note_question(reader, tables, &scratch.packet);
         note_packet(tables, interface, scratch);
     }
 }
@@ -63,6 +65,9 @@ pub fn note_packet<T: Searches>(tables: &T, interface: Arrival, scratch: &Scratc
     if rules.is_own_source() {
         return;
     }
+    if protocol == protocol::UDP {
+        peer::mark(tables, Peer::SentTo(answer.source()));
+    }
     if rules.is_allowed_by_rule() {
         if protocol == protocol::TCP {
             tables.mark_port(local_port, HAS_SESSIONS);
@@ -90,6 +95,10 @@ fn leaving<T: Searches>(tables: &T, packet: &Packet) -> Option<Event> {
                     tables.unmark_port(source_port, IS_FORWARDED);
                 }
                 return None;
+            }
+            if packet.has_payload() && tables.is_forwarding() {
+                // Data proves a handshake; a bare acknowledgement does not, for a forged segment provokes one.
+                peer::mark(tables, Peer::ShookHands(packet.destination()));
             }
             Some(if flags.has_any(TcpFlags::SYN) {
                 Event::Opens

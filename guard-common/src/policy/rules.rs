@@ -327,6 +327,17 @@ fn on_never_list<T: Searches>(policy: &Slot<'_, T>, flags: u32, source: Addr) ->
     Class::from_word(policy.word(cell(classes, class, scopes, 0))).never
 }
 
+/// Is this an address of this host?
+#[inline(always)]
+pub(super) fn is_own<T: Searches>(policy: &Slot<'_, T>, flags: u32, addr: Addr) -> bool {
+    let class = class(policy, flags, addr);
+    if class == 0 {
+        return false;
+    }
+    let (classes, scopes) = split(policy.word(HEADER_CLASSES));
+    Class::from_word(policy.word(cell(classes, class, scopes, 0))).own
+}
+
 /// Class of the packet's source; 0 = no prefix of the policy holds it.
 #[inline(always)]
 fn class<T: Searches>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> u32 {

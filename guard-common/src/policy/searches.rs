@@ -69,6 +69,12 @@ pub trait Searches: Tables + Sized {
         super::is_spent(self, place, source)
     }
 
+    /// [`super::is_known`].
+    #[inline(always)]
+    fn is_known(&self, source: Addr) -> bool {
+        super::is_known(self, source)
+    }
+
     /// [`super::is_prefix_spent`].
     #[inline(always)]
     fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {

@@ -1,6 +1,7 @@
 //! Sources that no sender can have. There is no list of bogons: private and documentation ranges
 //! are legitimate behind cloud gateways.
 
+use super::essential::{DHCP_CLIENT, DHCP_SERVER};
 use crate::{
     abi::{reason::Reason, service::protocol},
     packet::{Packet, Transport},
@@ -9,12 +10,15 @@ use crate::{
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 
 /// The reason to drop a packet for its source. `essential` is what the packet would pass as: DHCP
-/// and IGMP may come from 0.0.0.0, MLD and neighbour solicitations from `::`.
+/// (both ways) and IGMP may come from 0.0.0.0, MLD and neighbour solicitations from `::`.
 #[inline(always)]
 pub(super) fn martian(packet: &Packet, essential: Option<Reason>) -> Option<Reason> {
     let is_martian = if packet.is_v4() {
         match packet.source().v4() >> 24 {
-            0 => !matches!(essential, Some(Reason::Dhcpv4 | Reason::Igmp)),
+            0 => {
+                !(matches!(essential, Some(Reason::Dhcpv4 | Reason::Igmp))
+                    || is_dhcp_request(packet))
+            }
             127 | 224..=255 => true,
             _ => false,
         }
@@ -34,6 +38,20 @@ pub(super) fn martian(packet: &Packet, essential: Option<Reason>) -> Option<Reas
     } else {
         None
     }
+}
+
+/// Whoever has no address yet asks a server for one from 0.0.0.0 (RFC 2131, 4.1); whether it may, rules say.
+#[inline(always)]
+fn is_dhcp_request(packet: &Packet) -> bool {
+    packet.source().v4() == 0
+        && packet.destination().v4() == u32::MAX
+        && matches!(
+            packet.transport(),
+            Transport::Udp {
+                source_port: DHCP_CLIENT,
+                destination_port: DHCP_SERVER,
+            }
+        )
 }
 
 /// Duplicate address detection asks from `::`.

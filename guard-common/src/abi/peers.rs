@@ -1,0 +1,156 @@
+//! Whom this host has dealt with: marks that only what leaves it can make. Words of the map of ceilings in three
+//! parts, each of fixed size: nothing is allocated, so nothing can be exhausted. A mark that gives way to another one
+//! costs its peer what a stranger has, and no more.
+
+use super::{addr::Addr, ceiling::PEERS_FIRST, flow::Tuple};
+
+/// First word of the marks of addresses that this host has sent to.
+const SENT_TO_FIRST: u32 = PEERS_FIRST;
+/// First word of the marks of source prefixes of which somebody has completed a handshake with a service that
+/// is behind this host.
+const SHOOK_HANDS_FIRST: u32 = SENT_TO_FIRST + MARKS;
+/// First word of the transactions of DHCP.
+const TRANSACTIONS_FIRST: u32 = SHOOK_HANDS_FIRST + MARKS;
+/// Words in all.
+pub const WORDS: u32 = 2 * MARKS + TRANSACTIONS;
+
+const MARKS: u32 = 1 << 14;
+const TRANSACTIONS: u32 = 1 << 6;
+
+/// Ticks for which a mark counts: as long as a conversation of datagrams that went both ways.
+pub const LIFETIME: u32 = 180;
+
+/// What is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address that this host has sent a datagram to.
+    SentTo(Addr),
+    /// A source prefix (/24 or /48) of which somebody has completed a handshake.
+    ShookHands(Addr),
+    /// A transaction of DHCP for IPv4 that this host has begun.
+    Transaction(u32),
+    /// The same of IPv6.
+    TransactionV6(u32),
+}
+
+/// Where a mark stands, and what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Word of the map of ceilings.
+    pub at: u32,
+    tag: u32,
+}
+
+impl Peer {
+    /// The mark of this one. `key` gives the keys of the flow hash.
+    #[inline(always)]
+    #[must_use]
+    pub fn mark(self, key: impl Fn(usize) -> u64) -> Mark {
+        let (first, words, addr, id) = match self {
+            Self::SentTo(addr) => (SENT_TO_FIRST, MARKS, addr, 0),
+            Self::ShookHands(addr) => (SHOOK_HANDS_FIRST, MARKS, prefix(addr), 0),
+            Self::Transaction(id) => (TRANSACTIONS_FIRST, TRANSACTIONS, Addr::from_v4(id), 1),
+            Self::TransactionV6(id) => (TRANSACTIONS_FIRST, TRANSACTIONS, Addr::from_v4(id), 2),
+        };
+        let tuple = Tuple {
+            remote: addr,
+            local: if addr.is_v4() {
+                Addr::from_v4(0)
+            } else {
+                Addr::from_halves(0, 0)
+            },
+            remote_port: 0,
+            local_port: id,
+            protocol: 0,
+        };
+        let hash = tuple.tag(key).bits();
+        Mark {
+            at: first + (hash as u32 & (words - 1)),
+            tag: (hash >> 32) as u32,
+        }
+    }
+}
+
+impl Mark {
+    /// The word that says "at this tick".
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self, tick: u32) -> u64 {
+        (self.tag as u64) << 32 | tick as u64
+    }
+
+    /// Does this word say so of the peer, and is that not too long ago?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_in(self, word: u64, tick: u32) -> bool {
+        self.is_within(word, tick, LIFETIME)
+    }
+
+    /// Is it time to write the mark again? A busy peer's is read and not written.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_due(self, word: u64, tick: u32) -> bool {
+        !self.is_within(word, tick, LIFETIME / 8)
+    }
+
+    #[inline(always)]
+    const fn is_within(self, word: u64, tick: u32, ticks: u32) -> bool {
+        let age = tick.wrapping_sub(word as u32);
+        // A tick from the future (another CPU was ahead) is no age.
+        word != 0 && (word >> 32) as u32 == self.tag && (age <= ticks || age > i32::MAX as u32)
+    }
+}
+
+/// The /24 or /48 that shares a mark.
+#[inline(always)]
+const fn prefix(addr: Addr) -> Addr {
+    if addr.is_v4() {
+        addr.masked(120)
+    } else {
+        addr.masked(48)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::flow::keys;
+
+    fn mark(peer: Peer) -> Mark {
+        let keys = keys(7);
+        peer.mark(|index| keys[index])
+    }
+
+    #[test]
+    fn a_mark_counts_for_its_own_peer_and_its_lifetime() {
+        let [one, other] = [1, 2].map(|last| mark(Peer::SentTo(Addr::from_v4(last))));
+        let word = one.word(1000);
+        assert!(one.is_in(word, 1000) && one.is_in(word, 1000 + LIFETIME));
+        assert!(one.is_in(word, 999), "another CPU was ahead");
+        assert!(!one.is_in(word, 1001 + LIFETIME) && !other.is_in(word, 1000));
+        assert!(!one.is_in(0, 0));
+        assert!(!one.is_due(word, 1000 + LIFETIME / 8) && one.is_due(word, 1001 + LIFETIME / 8));
+    }
+
+    #[test]
+    fn a_prefix_shares_its_mark_and_parts_do_not_overlap() {
+        let v4 = |last: u32| mark(Peer::ShookHands(Addr::from_v4(0xc633_6400 + last)));
+        assert_eq!(v4(1), v4(200));
+        assert_ne!(v4(1), v4(256));
+        let v6 = |low| {
+            mark(Peer::ShookHands(Addr::from_halves(
+                0x2001_0db8_0001_0000,
+                low,
+            )))
+        };
+        assert_eq!(v6(1), v6(2));
+        for number in 0..5000 {
+            let at = mark(Peer::SentTo(Addr::from_v4(number))).at;
+            assert!((SENT_TO_FIRST..SHOOK_HANDS_FIRST).contains(&at));
+            let at = mark(Peer::ShookHands(Addr::from_v4(number << 8))).at;
+            assert!((SHOOK_HANDS_FIRST..TRANSACTIONS_FIRST).contains(&at));
+            let at = mark(Peer::Transaction(number)).at;
+            assert!((TRANSACTIONS_FIRST..PEERS_FIRST + WORDS).contains(&at));
+        }
+    }
+}
