@@ -2,6 +2,7 @@
 //! libFuzzer (`main.rs`) and the ordinary tests (`tests/corpus.rs`) call the same functions.
 
 mod ban_list;
+mod verdicts;
 
 /// Something that takes whatever a stranger writes.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +14,16 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: &[Target] = &[Target {
-    name: "ban-list",
-    run: ban_list::run,
-}];
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "verdicts",
+        run: verdicts::run,
+    },
+    Target {
+        name: "ban-list",
+        run: ban_list::run,
+    },
+];
 
 /// The target of this name.
 #[must_use]

@@ -175,6 +175,30 @@ impl MemTables {
         self.ceilings.borrow().clone()
     }
 
+    /// The first table that packets write and that is not the same in both. Which source came banned is a
+    /// hint, and no part of this.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        let counts = |tables: &Self| tables.events.each_ref().map(Cell::get);
+        let tables = [
+            ("flows", are_same(&self.flows, &other.flows)),
+            ("ports", self.marks() == other.marks()),
+            ("meters", are_same(&self.meters, &other.meters)),
+            ("fragments", self.fragments == other.fragments),
+            ("ceilings", self.ceilings == other.ceilings),
+            ("events", counts(self) == counts(other)),
+        ];
+        let different = tables.iter().find(|(_, is_same)| !is_same);
+        different.map(|(table, _)| *table)
+    }
+
+    /// Ports that have any mark.
+    fn marks(&self) -> BTreeMap<u16, u8> {
+        let mut marks = self.marked_ports();
+        marks.retain(|_, marks| *marks != 0);
+        marks
+    }
+
     fn word(&self, index: usize) -> u64 {
         self.flows.borrow().get(index).map_or(0, Cell::get)
     }
@@ -187,6 +211,17 @@ impl MemTables {
         if let Some(word) = flows.get(index) {
             word.set(value);
         }
+    }
+}
+
+/// Are these words the same? What was never written is all 0.
+fn are_same(one: &RefCell<Vec<Cell<u64>>>, other: &RefCell<Vec<Cell<u64>>>) -> bool {
+    let (one, other) = (one.borrow(), other.borrow());
+    let is_empty = |words: &[Cell<u64>]| words.iter().all(|word| word.get() == 0);
+    match (one.is_empty(), other.is_empty()) {
+        (true, _) => is_empty(&other),
+        (_, true) => is_empty(&one),
+        (false, false) => *one == *other,
     }
 }
 

@@ -3,13 +3,14 @@
 
 use std::net::IpAddr;
 
-use guard_common::{
+use super::{PacketBuilder, packet};
+use crate::{
     abi::{addr::Addr, flow::Tuple, service::protocol},
     packet::TcpFlags,
-    testing::{PacketBuilder, packet},
 };
 
-use crate::harness::OWN;
+/// Addresses of the host under test.
+pub const OWN: [&str; 2] = ["192.0.2.1", "2001:db8:2::1"];
 
 /// Answer to a SYN.
 pub const SYN_ACK: u8 = TcpFlags::SYN | TcpFlags::ACK;

@@ -6,14 +6,20 @@ use guard_common::{
     packet::TcpFlags,
     testing::{packet, random::Random},
 };
-use guard_user::ruleset::sample::Palette;
 use ipnetwork::IpNetwork;
+
+use super::Palette;
 
 /// What a packet asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub enum Asked {
     /// A TCP port, by a SYN or by a later segment.
-    Tcp { port: u16, is_syn: bool },
+    Tcp {
+        /// The port.
+        port: u16,
+        /// Does it open a connection?
+        is_syn: bool,
+    },
     /// A UDP port.
     Udp(u16),
     /// An echo request of its family.
@@ -24,20 +30,24 @@ pub(crate) enum Asked {
 
 /// A packet, as far as rules can tell it from another.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Described {
-    pub(crate) asked: Asked,
-    pub(crate) source: IpAddr,
-    pub(crate) destination: IpAddr,
+pub struct Described {
+    /// The service.
+    pub asked: Asked,
+    /// Its sender.
+    pub source: IpAddr,
+    /// Where it goes.
+    pub destination: IpAddr,
     /// Name of the interface, and its index.
-    pub(crate) interface: (&'static str, u32),
+    pub interface: (&'static str, u32),
 }
 
 /// Interfaces of the host that the policies are compiled for.
-pub(crate) const INTERFACES: [(&str, u32); 4] = [("lo", 1), ("eth0", 2), ("eth1", 9), ("eth2", 77)];
+pub const INTERFACES: [(&str, u32); 4] = [("lo", 1), ("eth0", 2), ("eth1", 9), ("eth2", 77)];
 
 impl Described {
     /// A packet that is likely to meet a rule made of the same palette.
-    pub(crate) fn random(random: &mut Random, palette: &Palette) -> Self {
+    #[must_use]
+    pub fn random(random: &mut Random, palette: &Palette) -> Self {
         let v4 = random.once_in(2);
         let source = address(random, palette.sources, v4);
         Self {
@@ -53,7 +63,8 @@ impl Described {
     }
 
     /// Its frame.
-    pub(crate) fn frame(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn frame(&self) -> Vec<u8> {
         let base = packet().from_ip(self.source).to_ip(self.destination);
         match self.asked {
             Asked::Tcp { port, is_syn: true } => base.tcp(port, TcpFlags::SYN),

@@ -1,13 +1,17 @@
 //! Random traffic in both directions: few conversations, so that answers, errors and segments of
 //! sessions often meet what went out before.
 
-use guard_common::{packet::TcpFlags, testing::random::Random};
-use guard_user::ruleset::sample::Palette;
+use guard_common::{
+    packet::TcpFlags,
+    testing::{
+        peers::{DATA, ETHERNET, Ends, FIN_ACK, OWN, SYN_ACK, address},
+        random::Random,
+    },
+};
 
-use crate::{
+use super::{
+    Palette,
     frames::{SOURCES_V4, SOURCES_V6, random_frame},
-    harness::OWN,
-    peers::{DATA, ETHERNET, Ends, FIN_ACK, SYN_ACK, address},
 };
 
 /// A frame and its direction.

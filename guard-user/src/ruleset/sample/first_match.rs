@@ -3,25 +3,31 @@
 
 use std::net::IpAddr;
 
-use guard_user::ruleset::model::{
-    DefaultAction, Policy, Prefixes, Rule, RuleAction, Traffic, Transport,
-};
-
-use crate::described::{Asked, Described};
+use super::described::{Asked, Described};
+use crate::ruleset::model::{DefaultAction, Policy, Prefixes, Rule, Traffic, Transport};
 
 /// What becomes of a packet, and the place of the rule that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// The source is an address of the host.
     Own,
     /// A rule decides.
-    Rule { ordinal: u32, allows: bool },
+    Rule {
+        /// Its place, from 0.
+        ordinal: u32,
+        /// Does it let the packet in?
+        allows: bool,
+    },
     /// No rule matches.
-    Default { allows: bool },
+    Default {
+        /// Does the default let the packet in?
+        allows: bool,
+    },
 }
 
 /// What the policy says about the packet.
-pub(crate) fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> Answer {
+#[must_use]
+pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> Answer {
     // A SYN to a TCP port that nothing can open is dropped before anything else is asked.
     if packet_is_syn(packet) && !can_be_opened(policy, packet) {
         return Answer::Default { allows: false };
@@ -33,7 +39,7 @@ pub(crate) fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> Ans
         if matches(rule, packet) {
             return Answer::Rule {
                 ordinal: ordinal as u32,
-                allows: rule.action == RuleAction::Allow,
+                allows: rule.action.allows(),
             };
         }
     }
@@ -49,7 +55,7 @@ fn packet_is_syn(packet: &Described) -> bool {
 fn can_be_opened(policy: &Policy, packet: &Described) -> bool {
     policy.default == DefaultAction::Allow
         || policy.rules.iter().any(|rule| match rule.traffic {
-            Traffic::Any => rule.action == RuleAction::Allow,
+            Traffic::Any => rule.action.allows(),
             Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping => {
                 covers(&rule.traffic, packet)
             }

@@ -3,11 +3,13 @@
 
 use guard_common::{
     packet::TcpFlags,
-    testing::{PacketBuilder, packet, random::Random},
+    testing::{PacketBuilder, packet, peers::OWN, random::Random},
 };
-use guard_user::ruleset::sample::Palette;
 
-use crate::harness::{MIN_FRAME, OWN};
+use super::Palette;
+
+/// Shortest frame that the kernel accepts for a test run: an Ethernet header.
+pub const MIN_FRAME: usize = 14;
 
 /// Sources of random IPv4 packets.
 pub const SOURCES_V4: [&str; 8] = [
