@@ -13,23 +13,22 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use arbitrary::Unstructured;
 use guard_common::{
-    abi::{
-        ban::Expiry,
-        reason::Verdict,
-        flow::HAS_SESSIONS,
-    },
+    abi::{ban::Expiry, flow::HAS_SESSIONS, reason::Verdict},
     memory::MemTables,
     policy::{Arrival, Judgement, Tables as _, judge, judge_at_once, note_outgoing, weigh},
 };
 use guard_user::{
     bans::{Prefix, table::Writer},
-    ruleset::{compile::{Stamp, compile}, model::Policy},
+    ruleset::{
+        compile::{Stamp, compile},
+        model::Policy,
+    },
 };
 
 use oracle::Oracle;
 use scene::{Event, Step};
 
-pub use policy::HEADER_BYTES;
+use policy::HEADER_BYTES;
 
 /// Steps of one input.
 const MOST_STEPS: usize = 48;

@@ -118,10 +118,7 @@ impl<'p> Oracle<'p> {
 }
 
 /// The source of an IP packet, and what rules can tell of it, if that is told by this frame alone.
-fn describe(
-    frame: &[u8],
-    interface: (&'static str, u32),
-) -> Option<(IpAddr, Option<Described>)> {
+fn describe(frame: &[u8], interface: (&'static str, u32)) -> Option<(IpAddr, Option<Described>)> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let (source, destination, payload) = match &packet.net {
         Some(NetSlice::Ipv4(ipv4)) => {

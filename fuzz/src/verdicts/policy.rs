@@ -10,7 +10,7 @@ use guard_user::ruleset::{
 };
 
 /// Bytes of an input that are its policy.
-pub const HEADER_BYTES: usize = 96;
+pub(super) const HEADER_BYTES: usize = 96;
 /// Rules of a policy.
 const MOST_RULES: u8 = 10;
 

@@ -22,7 +22,6 @@ use guard_user::ruleset::{
     },
 };
 
-
 const OWN: [&str; 4] = [
     "192.0.2.1",
     "10.1.2.131",
