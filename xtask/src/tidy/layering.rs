@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "guard-ebpf",
     "guard-user",
     "guard-tests",
+    "guard-fuzz",
     "xtask",
 ];
 
