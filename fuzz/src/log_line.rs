@@ -6,7 +6,7 @@ use guard_user::filters::{Definition, Filter, Given, Host, Outcome, Stamp, built
 use jiff::tz::TimeZone;
 
 /// Lines of one input.
-const MOST_LINES: usize = 16;
+const MOST_LINES: usize = 6;
 /// 2026-11-21 10:00:00 UTC.
 const NOW_MS: i64 = 1_795_255_200_000;
 
