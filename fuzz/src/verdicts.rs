@@ -33,7 +33,7 @@ use policy::HEADER_BYTES;
 /// Steps of one input.
 const MOST_STEPS: usize = 48;
 /// Compiled policies that are kept: most inputs differ in their frames.
-const MOST_POLICIES: usize = 32;
+const MOST_POLICIES: usize = 256;
 const SEED: u64 = 0x6775_6172_6421;
 
 /// A policy and its tables before the first frame.

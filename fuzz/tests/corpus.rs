@@ -18,7 +18,9 @@ fn corpus() -> PathBuf {
 fn inputs(target: &Target) -> Vec<PathBuf> {
     let folder = corpus().join(target.name);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    let mut inputs: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let mut inputs: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     inputs.sort();
     inputs
 }
@@ -40,15 +42,26 @@ fn every_kept_input_keeps_every_promise() {
 fn a_folder_of_the_corpus_is_a_target_and_every_target_has_one() {
     let folders = fs::read_dir(corpus()).expect("the corpus");
     let folders: BTreeSet<String> = folders
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
-    let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    let targets: BTreeSet<String> = TARGETS
+        .iter()
+        .map(|target| target.name.to_owned())
+        .collect();
     assert_eq!(folders, targets);
 }
 
 #[test]
 fn the_corpus_stays_small() {
     let sizes = TARGETS.iter().flat_map(inputs);
-    let bytes: u64 = sizes.map(|input| fs::metadata(input).expect("an input").len()).sum();
+    let bytes: u64 = sizes
+        .map(|input| fs::metadata(input).expect("an input").len())
+        .sum();
     assert!(bytes < MOST_BYTES, "{bytes} bytes; keep less");
 }
