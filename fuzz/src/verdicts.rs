@@ -32,6 +32,8 @@ use policy::HEADER_BYTES;
 
 /// Steps of one input.
 const MOST_STEPS: usize = 48;
+/// Bans of one input: each looks through the tables.
+const MOST_BANS: usize = 3;
 /// Compiled policies that are kept: most inputs differ in their frames.
 const MOST_POLICIES: usize = 256;
 const SEED: u64 = 0x6775_6172_6421;
@@ -176,6 +178,9 @@ impl<'b> Game<'b> {
     }
 
     fn ban(&mut self, prefix: Prefix, eighths: u32) {
+        if self.oracle.bans() >= MOST_BANS {
+            return;
+        }
         let now = self.full.eighths();
         let end = Expiry::after(now, eighths);
         let mut is_held = true;
@@ -185,6 +190,8 @@ impl<'b> Game<'b> {
         }
         if is_held {
             self.oracle.ban(prefix, end);
+        } else {
+            self.oracle.ban_in_part(prefix, end);
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Oracle<'p> {
     policy: &'p Policy,
     own: Vec<IpAddr>,
     bans: Vec<(Prefix, Expiry)>,
+    /// Those for which a table was too full: some of their cells may be written.
+    partial: Vec<(Prefix, Expiry)>,
 }
 
 impl<'p> Oracle<'p> {
@@ -41,6 +43,7 @@ impl<'p> Oracle<'p> {
             policy,
             own: scene::own(),
             bans: Vec::new(),
+            partial: Vec::new(),
         }
     }
 
@@ -48,8 +51,17 @@ impl<'p> Oracle<'p> {
         self.policy
     }
 
+    /// How many there were.
+    pub(super) fn bans(&self) -> usize {
+        self.bans.len() + self.partial.len()
+    }
+
     pub(super) fn ban(&mut self, prefix: Prefix, end: Expiry) {
         self.bans.push((prefix, end));
+    }
+
+    pub(super) fn ban_in_part(&mut self, prefix: Prefix, end: Expiry) {
+        self.partial.push((prefix, end));
     }
 
     /// Is this verdict right? Says nothing of frames that rules and bans are not asked about.
@@ -63,9 +75,9 @@ impl<'p> Oracle<'p> {
         let Some((source, described)) = describe(frame, interface) else {
             return Ok(());
         };
-        let is_banned = self.bans(source, now);
+        let is_banned = self.has_ban(&self.bans, source, now);
         if verdict.reason == Reason::Banned {
-            return match is_banned {
+            return match is_banned || self.has_ban(&self.partial, source, now) {
                 true => Ok(()),
                 false => Err(format!("nobody banned {source}")),
             };
@@ -109,10 +121,10 @@ impl<'p> Oracle<'p> {
         Ok(())
     }
 
-    fn bans(&self, source: IpAddr, now: u32) -> bool {
+    fn has_ban(&self, bans: &[(Prefix, Expiry)], source: IpAddr, now: u32) -> bool {
         let single = Prefix::single(source);
-        let mut bans = self.bans.iter();
-        bans.any(|(prefix, end)| prefix.covers(single) && end.is_live(now))
+        bans.iter()
+            .any(|(prefix, end)| prefix.covers(single) && end.is_live(now))
             && !self.policy.never.iter().any(|never| never.contains(source))
     }
 }

@@ -28,7 +28,7 @@ const MOST_FRAME_BYTES: u16 = 256;
 const PEER_PORTS: [u16; 3] = [53, 443, 40_002];
 /// Lengths of bans, of each family: every level, and between levels.
 const LENGTHS_V4: [u8; 8] = [128, 124, 122, 120, 115, 112, 108, 104];
-const LENGTHS_V6: [u8; 8] = [128, 120, 64, 56, 48, 36, 32, 20];
+const LENGTHS_V6: [u8; 8] = [128, 120, 64, 56, 48, 36, 32, 26];
 
 /// Something that happens, and the interface where it does.
 #[derive(Clone, Debug)]
