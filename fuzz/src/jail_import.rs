@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, fs};
 
-use guard_user::jails::{
-    self, FOLDER,
-    import::{CheckedFilter, FILE, Surroundings, import},
+use guard_user::{
+    filters::Problem,
+    jails::{
+        self, FOLDER,
+        import::{CheckedFilter, FILE, Surroundings, import},
+    },
 };
 
 use crate::scratch;
@@ -25,11 +28,12 @@ pub(crate) fn run(input: &[u8]) {
         fs::write(from.join("jail.conf"), text).expect("a file");
         let surroundings = Surroundings {
             taken: &BTreeMap::new(),
-            check_filter: &|_| {
-                Ok(CheckedFilter {
+            check_filter: &|spec| match is_name(&spec.name) {
+                true => Ok(CheckedFilter {
                     knows_journal: true,
                     ..CheckedFilter::default()
-                })
+                }),
+                false => Err(Problem::new("there is no such filter")),
             },
             is_edited: &|_| false,
         };
@@ -48,4 +52,10 @@ pub(crate) fn run(input: &[u8]) {
         names.sort();
         assert!(read.jails.keys().eq(&names), "{}", import.text);
     });
+}
+
+/// Could a filter have this name? All of those are there, and no others.
+fn is_name(name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !name.is_empty() && name.chars().all(is_letter)
 }
