@@ -49,7 +49,7 @@ fn judge(filter: &mut Filter, lines: &[&[u8]], stamp: Stamp) {
         // A connection's address may stand in a line before.
         let stands = |line: &&[u8]| names(&String::from_utf8_lossy(line), address);
         assert!(
-            lines[..=number].iter().any(|line| stands(line)),
+            lines[..=number].iter().any(stands),
             "{address} stands in none of {}",
             lines[..=number].join(&b"\n"[..]).escape_ascii()
         );

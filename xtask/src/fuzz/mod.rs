@@ -204,7 +204,7 @@ fn told(log: &str, target: &str, path: &Path) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let begin = lines
         .iter()
-        .position(|line| is_message(&line))
+        .position(is_message)
         .unwrap_or_else(|| lines.len().saturating_sub(20));
     let message = lines[begin..].iter().take(20).map(|line| {
         let cut = line
