@@ -1,9 +1,11 @@
 //! The tables of the model: the same words that the kernel reads, in a vector.
 
 mod bans;
+mod sparse;
 
 pub use bans::MemBans;
 
+use sparse::Sparse;
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -54,14 +56,12 @@ pub struct MemTables {
     pub sockets: BTreeSet<Tuple>,
     /// Listening TCP sockets of this host, by address and port.
     pub listeners: BTreeMap<(Addr, u16), Listener>,
-    ceilings: RefCell<BTreeMap<u32, u64>>,
+    ceilings: Sparse,
     fragments: RefCell<Vec<u64>>,
     flow_keys: [u64; KEYS],
-    /// Made when the first flow begins.
-    flows: RefCell<Vec<Cell<u64>>>,
+    flows: Sparse,
     ports: RefCell<BTreeMap<u16, u8>>,
-    /// Made when the first meter runs.
-    meters: RefCell<Vec<Cell<u64>>>,
+    meters: Sparse,
     /// What [`Tables::note_banned`] was told.
     came_banned: Cell<bool>,
     events: [Cell<u64>; counters::Event::ALL.len()],
@@ -90,12 +90,12 @@ impl MemTables {
             bans: MemBans::default(),
             sockets: BTreeSet::new(),
             listeners: BTreeMap::new(),
-            ceilings: RefCell::default(),
+            ceilings: Sparse::default(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
             flow_keys: flow::keys(0),
-            flows: RefCell::default(),
+            flows: Sparse::default(),
             ports: RefCell::default(),
-            meters: RefCell::default(),
+            meters: Sparse::default(),
             came_banned: Cell::new(false),
             events: Default::default(),
         }
@@ -123,36 +123,28 @@ impl MemTables {
     /// The flow table as it lies in the map, bucket after bucket.
     #[must_use]
     pub fn flow_words(&self) -> Vec<u64> {
-        let mut words: Vec<u64> = self.flows.borrow().iter().map(Cell::get).collect();
-        words.resize(BUCKETS as usize * BUCKET_WORDS, 0);
-        words
+        self.flows.words(BUCKETS as usize * BUCKET_WORDS)
     }
 
     /// Puts another flow table in the place of this one; missing words are 0.
     pub fn set_flow_words(&self, words: &[u64]) {
-        let mut flows = self.flows.borrow_mut();
-        *flows = words.iter().copied().map(Cell::new).collect();
-        flows.resize(BUCKETS as usize * BUCKET_WORDS, Cell::new(0));
+        self.flows.replace(words);
     }
 
     /// The table of meters as it lies in the map, bucket after bucket.
     #[must_use]
     pub fn meter_words(&self) -> Vec<u64> {
-        let mut words: Vec<u64> = self.meters.borrow().iter().map(Cell::get).collect();
-        words.resize(meter::BUCKETS as usize * meter::WAYS, 0);
-        words
+        self.meters.words(meter::BUCKETS as usize * meter::WAYS)
     }
 
     /// Puts another table of meters in the place of this one; missing words are 0.
     pub fn set_meter_words(&self, words: &[u64]) {
-        let mut meters = self.meters.borrow_mut();
-        *meters = words.iter().copied().map(Cell::new).collect();
-        meters.resize(meter::BUCKETS as usize * meter::WAYS, Cell::new(0));
+        self.meters.replace(words);
     }
 
     /// Forgets what every source owes, every conversation and every source that is held.
     pub fn clear_meters(&self) {
-        self.meters.borrow_mut().clear();
+        self.meters.replace(&[]);
     }
 
     /// Ports that have marks, and which.
@@ -168,75 +160,78 @@ impl MemTables {
 
     /// Forgets every flow.
     pub fn clear_flows(&self) {
-        self.flows.borrow_mut().clear();
+        self.flows.replace(&[]);
         self.ports.borrow_mut().clear();
     }
 
     /// Every word of [`crate::abi::ceiling`] that is not 0.
     #[must_use]
     pub fn ceilings(&self) -> BTreeMap<u32, u64> {
-        self.ceilings.borrow().clone()
+        self.ceilings.taken()
     }
 
-    fn word(&self, index: usize) -> u64 {
-        self.flows.borrow().get(index).map_or(0, Cell::get)
+    /// The first table that packets write and that is not the same in both. Which source came banned is a
+    /// hint, and no part of this.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        let counts = |tables: &Self| tables.events.each_ref().map(Cell::get);
+        let tables = [
+            ("flows", self.flows == other.flows),
+            ("ports", self.marks() == other.marks()),
+            ("meters", self.meters == other.meters),
+            ("fragments", self.fragments == other.fragments),
+            ("ceilings", self.ceilings == other.ceilings),
+            ("events", counts(self) == counts(other)),
+        ];
+        let different = tables.iter().find(|(_, is_same)| !is_same);
+        different.map(|(table, _)| *table)
     }
 
-    fn set_word(&self, index: usize, value: u64) {
-        let mut flows = self.flows.borrow_mut();
-        if flows.is_empty() {
-            flows.resize(BUCKETS as usize * BUCKET_WORDS, Cell::new(0));
-        }
-        if let Some(word) = flows.get(index) {
-            word.set(value);
-        }
+    /// Ports that have any mark.
+    fn marks(&self) -> BTreeMap<u16, u8> {
+        let mut marks = self.marked_ports();
+        marks.retain(|_, marks| *marks != 0);
+        marks
     }
 }
 
 /// A bucket of the model's flow table.
 struct MemBucket<'a> {
-    tables: &'a MemTables,
+    flows: &'a Sparse,
     at: usize,
 }
 
 impl Bucket for MemBucket<'_> {
     fn tag(&self, way: usize) -> u64 {
-        self.tables.word(self.at + way % WAYS)
+        self.flows.load(self.at + way % WAYS)
     }
 
     fn state(&self, way: usize) -> u64 {
-        self.tables.word(self.at + WAYS + way % WAYS)
+        self.flows.load(self.at + WAYS + way % WAYS)
     }
 
     fn set_tag(&self, way: usize, tag: u64) {
-        self.tables.set_word(self.at + way % WAYS, tag);
+        self.flows.store(self.at + way % WAYS, tag);
     }
 
     fn set_state(&self, way: usize, state: u64) {
-        self.tables.set_word(self.at + WAYS + way % WAYS, state);
+        self.flows.store(self.at + WAYS + way % WAYS, state);
     }
 }
 
 /// A bucket of the model's meters.
 struct MemEntries<'a> {
-    meters: &'a RefCell<Vec<Cell<u64>>>,
+    meters: &'a Sparse,
     at: usize,
 }
 
 impl Entries for MemEntries<'_> {
     fn load(&self, way: usize) -> u64 {
-        let at = self.at + way % meter::WAYS;
-        self.meters.borrow().get(at).map_or(0, Cell::get)
+        self.meters.load(self.at + way % meter::WAYS)
     }
 
     fn store(&self, way: usize, word: u64) {
-        let mut meters = self.meters.borrow_mut();
-        if meters.is_empty() {
-            meters.resize(meter::BUCKETS as usize * meter::WAYS, Cell::new(0));
-        }
-        if let Some(cell) = meters.get(self.at + way % meter::WAYS) {
-            cell.set(word);
-        }
+        self.meters.store(self.at + way % meter::WAYS, word);
     }
 
     fn add(&self, way: usize, amount: u64) {
@@ -324,7 +319,7 @@ impl Tables for MemTables {
 
     fn flow_bucket(&self, index: u32) -> impl Bucket {
         MemBucket {
-            tables: self,
+            flows: &self.flows,
             at: index as usize * BUCKET_WORDS,
         }
     }
@@ -354,18 +349,17 @@ impl Tables for MemTables {
     }
 
     fn ceiling(&self, index: u32) -> u64 {
-        let words = self.ceilings.borrow();
-        words.get(&index).copied().unwrap_or(0)
+        self.ceilings.load(index as usize)
     }
 
     fn set_ceiling(&self, index: u32, value: u64) {
-        self.ceilings.borrow_mut().insert(index, value);
+        self.ceilings.store(index as usize, value);
     }
 
     fn add_to_ceiling(&self, index: u32, value: u64) {
-        let mut words = self.ceilings.borrow_mut();
-        let word = words.entry(index).or_insert(0);
-        *word = word.wrapping_add(value);
+        let index = index as usize;
+        self.ceilings
+            .store(index, self.ceilings.load(index).wrapping_add(value));
     }
 
     fn listener<R: PacketReader + ?Sized>(&self, reader: &R) -> Listener {

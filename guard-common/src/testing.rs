@@ -2,6 +2,7 @@
 //! on purpose; what is not touched is right, checksums included.
 
 mod broken;
+pub mod peers;
 pub mod random;
 
 pub use broken::{Breaks, Broken};

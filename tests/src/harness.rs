@@ -5,6 +5,8 @@
 mod openings;
 mod state;
 
+pub use guard_common::testing::peers::OWN;
+pub use guard_user::ruleset::sample::frames::MIN_FRAME;
 pub use state::Snapshot;
 
 use anyhow::{Context as _, Result, bail};
@@ -37,14 +39,10 @@ use guard_user::{
     },
 };
 
-/// Shortest frame that the kernel accepts for a test run: an Ethernet header.
-pub const MIN_FRAME: usize = 14;
 /// A test run's frame arrives on the loopback device of this network namespace.
 pub const TEST_IFINDEX: u32 = 1;
 /// What the tests call the interface with that index.
 pub const TEST_INTERFACE: &str = "lo";
-/// Addresses of the host under test.
-pub const OWN: [&str; 2] = ["192.0.2.1", "2001:db8:2::1"];
 
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;

@@ -5,11 +5,11 @@
 
 pub mod bench;
 pub mod demo;
-pub mod frames;
 pub mod harness;
 pub mod lab;
 pub mod local_net;
-pub mod peers;
 pub mod require;
 pub mod sshd_log;
-pub mod traffic;
+
+pub use guard_common::testing::peers;
+pub use guard_user::ruleset::sample::{frames, traffic};

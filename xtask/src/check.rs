@@ -35,7 +35,16 @@ pub(crate) fn lint(ladder: &mut Ladder) {
 
 /// The tests that need neither root nor a kernel.
 pub(crate) fn unit(tally: &mut Tally, filter: &[String]) -> Result<()> {
-    let packages = ["-p", "guard-common", "-p", "guard-user", "-p", "xtask"];
+    let packages = [
+        "-p",
+        "guard-common",
+        "-p",
+        "guard-user",
+        "-p",
+        "guard-fuzz",
+        "-p",
+        "xtask",
+    ];
     let mut cargo = sh::cargo(["test", "--no-fail-fast"].into_iter().chain(packages));
     cargo.arg("--").args(filter);
     counted(&mut cargo, tally)

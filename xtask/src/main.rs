@@ -7,6 +7,7 @@ mod artifacts;
 mod build;
 mod check;
 mod deny;
+mod fuzz;
 mod packages;
 mod rungs;
 mod setup;
@@ -61,6 +62,8 @@ enum Command {
     Vm(vm::Args),
     /// Boot a Debian server with guard in a VM and count what gets in from outside (root)
     Vps(vps::Args),
+    /// Let libFuzzer make up what strangers write, and compare what must be the same
+    Fuzz(fuzz::Args),
     /// Check licences, sources, duplicates and advisories of the dependencies
     Deny,
     /// Watch guard defend a server in a network namespace (root)
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Vm(args) => vm::run(&args),
         Command::Vps(args) => vps::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Deny => deny::run(),
         Command::Demo { args } => showcase::run(Showcase::Demo, &args),
         Command::Bench { args } => showcase::run(Showcase::Bench, &args),

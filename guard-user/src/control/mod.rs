@@ -6,6 +6,8 @@ mod frame;
 pub mod jails;
 mod peer;
 pub mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::{net::IpAddr, time::Duration};
 

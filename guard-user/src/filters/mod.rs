@@ -13,3 +13,5 @@ mod version;
 pub use catalog::{Catalog, Spec};
 pub use config::{Definition, Given, problem::Problem};
 pub use engine::{Counts, Failure, Filter, Groups, Host, Outcome, Stamp};
+#[cfg(feature = "testing")]
+pub use pattern::testing;

@@ -10,6 +10,8 @@ pub mod journal;
 mod line;
 pub mod matches;
 mod open;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod watch;
 
 pub use checkpoint::Checkpoint;

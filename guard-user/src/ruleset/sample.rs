@@ -1,6 +1,11 @@
 //! Rules as expressions, and random policies that provoke every way in which rules overlap: few
 //! prefixes, nested in one another, few ports, ranges across each other, both families.
 
+pub mod described;
+pub mod first_match;
+pub mod frames;
+pub mod traffic;
+
 use guard_common::testing::random::Random;
 use ipnetwork::IpNetwork;
 

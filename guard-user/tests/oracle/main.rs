@@ -2,8 +2,6 @@
 //! rule. And a check that these tests would notice tables that are wrong.
 
 mod broken;
-mod described;
-mod first_match;
 
 use std::{net::IpAddr, time::Instant};
 
@@ -16,11 +14,13 @@ use guard_common::{
 use guard_user::ruleset::{
     compile::{Host, Stamp, compile},
     model::Policy,
-    sample::{NESTED, Palette, Shape, allow, deny, policy, random_policy},
+    sample::{
+        NESTED, Palette, Shape, allow, deny,
+        described::{Asked, Described, INTERFACES},
+        first_match::{Answer, answer},
+        policy, random_policy,
+    },
 };
-
-use described::{Asked, Described, INTERFACES};
-use first_match::{Answer, answer};
 
 const OWN: [&str; 4] = [
     "192.0.2.1",

@@ -10,7 +10,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("guard-user", &["guard-common", "guard-ebpf"]),
     // Its integration tests name their own library.
     ("tests", &["guard-common", "guard-user", "guard-tests"]),
-    ("fuzz", &["guard-common", "guard-user"]),
+    ("fuzz", &["guard-common", "guard-user", "guard-fuzz"]),
     ("xtask", &[]),
 ];
 
@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "guard-ebpf",
     "guard-user",
     "guard-tests",
+    "guard-fuzz",
     "xtask",
 ];
 

@@ -42,7 +42,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// Without a place or a way out.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
             place: None,
             message: message.into(),

@@ -5,8 +5,7 @@ use std::{cell::RefCell, ops::Range, sync::OnceLock};
 
 use jiff::tz::TimeZone;
 use regex_automata::{
-    Input, meta,
-    util::captures::{Captures, GroupInfo},
+    Anchored, Input, Match, PatternID, meta, nfa::thompson::WhichCaptures, util::captures::Captures,
 };
 
 use super::{
@@ -125,22 +124,46 @@ struct Several {
     full: OnceLock<Option<Compiled>>,
 }
 
+/// All templates tell which of them matches and where, and that one alone where its groups are: an engine
+/// that looks for the groups of all of them takes room for each group in each of its states, 200 MB for the
+/// default templates in Unicode.
 #[derive(Debug)]
 struct Compiled {
+    regex: meta::Regex,
+    alphabet: Alphabet,
+    each: Vec<OnceLock<Option<Groups>>>,
+}
+
+/// The groups of one template.
+#[derive(Debug)]
+struct Groups {
     regex: meta::Regex,
     found: RefCell<Captures>,
 }
 
 impl Compiled {
     fn new(patterns: &[String], alphabet: Alphabet) -> Result<Self, String> {
-        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
-        let regex = linear(&patterns, alphabet, Lines::One, meta::Config::new())?;
-        let found = RefCell::new(regex.create_captures());
-        Ok(Self { regex, found })
+        let texts: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let config = meta::Config::new().which_captures(WhichCaptures::Implicit);
+        let regex = linear(&texts, alphabet, Lines::One, config)?;
+        Ok(Self {
+            regex,
+            alphabet,
+            each: patterns.iter().map(|_| OnceLock::new()).collect(),
+        })
     }
 
-    fn info(&self) -> &GroupInfo {
-        self.regex.group_info()
+    /// The groups of the template of this number, whose pattern this is.
+    fn groups(&self, number: PatternID, pattern: &str) -> Option<&Groups> {
+        let compile = || {
+            let regex = linear(&[pattern], self.alphabet, Lines::One, meta::Config::new()).ok()?;
+            let found = RefCell::new(regex.create_captures());
+            Some(Groups { regex, found })
+        };
+        self.each
+            .get(number.as_usize())?
+            .get_or_init(compile)
+            .as_ref()
     }
 }
 
@@ -177,28 +200,35 @@ impl Several {
         full.as_ref()
     }
 
-    fn find(&self, line: Text<'_>) -> Option<Range<usize>> {
+    /// The template that matches, and where its groups are.
+    fn search(&self, line: Text<'_>) -> Option<(PatternID, &Groups)> {
         let compiled = self.compiled(line)?;
-        let mut found = compiled.found.borrow_mut();
-        compiled
-            .regex
-            .search_captures(&Input::new(line.text), &mut found);
-        found.pattern()?;
+        let matched: Match = compiled.regex.search(&Input::new(line.text))?;
+        let pattern = self.patterns.get(matched.pattern().as_usize())?;
+        let groups = compiled.groups(matched.pattern(), pattern)?;
+        let input = Input::new(line.text)
+            .span(matched.span())
+            .anchored(Anchored::Yes);
+        let mut found = groups.found.borrow_mut();
+        groups.regex.search_captures(&input, &mut found);
+        found.is_match().then_some((matched.pattern(), groups))
+    }
+
+    fn find(&self, line: Text<'_>) -> Option<Range<usize>> {
+        let (_, groups) = self.search(line)?;
+        let found = groups.found.borrow();
         found.get_group(1).map(|span| span.range())
     }
 
     fn time(&self, line: Text<'_>, now_ms: i64, zone: &TimeZone) -> Option<i64> {
-        let compiled = self.compiled(line)?;
-        let mut found = compiled.found.borrow_mut();
-        compiled
-            .regex
-            .search_captures(&Input::new(line.text), &mut found);
-        let pattern = found.pattern()?;
+        let (pattern, groups) = self.search(line)?;
+        let found = groups.found.borrow();
+        let names = groups.regex.group_info().pattern_names(PatternID::ZERO);
         let group = |number: usize| found.get_group(number).map(|span| &line.text[span.range()]);
         match self.templates[pattern.as_usize()].kind {
             Kind::Calendar => {
                 let mut said = Said::default();
-                for (number, name) in compiled.info().pattern_names(pattern).enumerate() {
+                for (number, name) in names.enumerate() {
                     let Some(field) = name.and_then(Field::of_group) else {
                         continue;
                     };

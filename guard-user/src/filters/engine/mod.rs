@@ -181,6 +181,15 @@ impl Filter {
         self.definition.is_for_journal
     }
 
+    /// Forgets all lines, as if it were compiled anew.
+    #[cfg(feature = "testing")]
+    pub fn forget(&mut self) {
+        self.connections = Connections::default();
+        self.buffer = Buffer::new(self.definition.max_lines);
+        self.last_ms = None;
+        self.counts = Counts::default();
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -6,6 +6,8 @@ mod outlines;
 mod quick;
 mod syntax;
 mod tags;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod write;
 
 use crate::filters::config::{definition::Expression, problem::Problem};

@@ -1,0 +1,101 @@
+//! First match over the rules as they are written: one rule after the other, every condition by
+//! itself. Shares nothing with the compiler or the classifier.
+
+use std::net::IpAddr;
+
+use super::described::{Asked, Described};
+use crate::ruleset::model::{DefaultAction, Policy, Prefixes, Rule, Traffic, Transport};
+
+/// What becomes of a packet, and the place of the rule that decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The source is an address of the host.
+    Own,
+    /// A rule decides.
+    Rule {
+        /// Its place, from 0.
+        ordinal: u32,
+        /// Does it let the packet in?
+        allows: bool,
+    },
+    /// No rule matches.
+    Default {
+        /// Does the default let the packet in?
+        allows: bool,
+    },
+}
+
+/// What the policy says about the packet.
+#[must_use]
+pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> Answer {
+    // A SYN to a TCP port that nothing can open is dropped before anything else is asked.
+    if packet_is_syn(packet) && !can_be_opened(policy, packet) {
+        return Answer::Default { allows: false };
+    }
+    if own.contains(&packet.source) {
+        return Answer::Own;
+    }
+    for (ordinal, rule) in policy.rules.iter().enumerate() {
+        if matches(rule, packet) {
+            return Answer::Rule {
+                ordinal: ordinal as u32,
+                allows: rule.action.allows(),
+            };
+        }
+    }
+    Answer::Default {
+        allows: policy.default == DefaultAction::Allow,
+    }
+}
+
+fn packet_is_syn(packet: &Described) -> bool {
+    matches!(packet.asked, Asked::Tcp { is_syn: true, .. })
+}
+
+fn can_be_opened(policy: &Policy, packet: &Described) -> bool {
+    policy.default == DefaultAction::Allow
+        || policy.rules.iter().any(|rule| match rule.traffic {
+            Traffic::Any => rule.action.allows(),
+            Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping => {
+                covers(&rule.traffic, packet)
+            }
+        })
+}
+
+fn matches(rule: &Rule, packet: &Described) -> bool {
+    let on = rule.interface.as_deref();
+    covers(&rule.traffic, packet)
+        && holds(&rule.source, packet.source)
+        && holds(&rule.destination, packet.destination)
+        && on.is_none_or(|name| name == packet.interface.0)
+}
+
+fn covers(traffic: &Traffic, packet: &Described) -> bool {
+    let number = match packet.asked {
+        Asked::Tcp { .. } => 6,
+        Asked::Udp(_) => 17,
+        Asked::Ping if packet.source.is_ipv4() => 1,
+        Asked::Ping => 58,
+        Asked::Protocol(number) => number,
+    };
+    match traffic {
+        Traffic::Any => true,
+        Traffic::Ping => packet.asked == Asked::Ping,
+        Traffic::Protocol(wanted) => *wanted == number,
+        Traffic::Ports(transport, ranges) => {
+            let port = match (packet.asked, transport) {
+                (Asked::Tcp { port, .. }, Transport::Tcp | Transport::Both)
+                | (Asked::Udp(port), Transport::Udp | Transport::Both) => port,
+                _ => return false,
+            };
+            ranges
+                .iter()
+                .any(|range| range.first <= port && port <= range.last)
+        }
+    }
+}
+
+fn holds(prefixes: &Prefixes, ip: IpAddr) -> bool {
+    let is_any = prefixes.prefixes.is_empty() && prefixes.sets.is_empty();
+    is_any || prefixes.prefixes.iter().any(|prefix| prefix.contains(ip))
+}
