@@ -57,7 +57,7 @@ pub use appear::Appeared;
 pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
 pub use bans::{
-    Banned, Banning, FromStore, Imported, JailBan, JailFrame, JailOutcome, Lifting, Unban,
+    Banned, Banning, FromStore, Imported, JailBan, JailFrame, JailOutcome, Lifting, List, Unban,
 };
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
