@@ -14,7 +14,7 @@ use super::{
     frequent,
     template::{self, Kind, Template},
 };
-use crate::filters::pattern::{Alphabet, Lines, Text, linear};
+use crate::filters::pattern::{Alphabet, Lines, Text, linear, longest};
 
 /// Where a date is in a line, and how to read it.
 #[derive(Clone, Debug)]
@@ -128,6 +128,8 @@ struct Several {
 #[derive(Debug)]
 struct Compiled {
     regex: meta::Regex,
+    /// How much of a line is looked at.
+    longest: usize,
     found: RefCell<Captures>,
 }
 
@@ -136,7 +138,18 @@ impl Compiled {
         let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
         let regex = linear(&patterns, alphabet, Lines::One, meta::Config::new())?;
         let found = RefCell::new(regex.create_captures());
-        Ok(Self { regex, found })
+        let longest = longest(&patterns, alphabet, Lines::One);
+        Ok(Self {
+            regex,
+            longest,
+            found,
+        })
+    }
+
+    /// The line, as far as dates are looked for.
+    fn input<'t>(&self, line: Text<'t>) -> Input<'t> {
+        let end = line.text.floor_char_boundary(self.longest);
+        Input::new(&line.text[..end])
     }
 
     fn info(&self) -> &GroupInfo {
@@ -182,7 +195,7 @@ impl Several {
         let mut found = compiled.found.borrow_mut();
         compiled
             .regex
-            .search_captures(&Input::new(line.text), &mut found);
+            .search_captures(&compiled.input(line), &mut found);
         found.pattern()?;
         found.get_group(1).map(|span| span.range())
     }
@@ -192,7 +205,7 @@ impl Several {
         let mut found = compiled.found.borrow_mut();
         compiled
             .regex
-            .search_captures(&Input::new(line.text), &mut found);
+            .search_captures(&compiled.input(line), &mut found);
         let pattern = found.pattern()?;
         let group = |number: usize| found.get_group(number).map(|span| &line.text[span.range()]);
         match self.templates[pattern.as_usize()].kind {

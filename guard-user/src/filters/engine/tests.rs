@@ -66,6 +66,11 @@ fn every_built_in_filter_and_every_mode_of_it_is_right() {
                 let filter = Filter::load(&file, &given).unwrap_or_else(|wrong| panic!("{wrong}"));
 
                 assert_eq!(filter.backtracking(), 0, "{name} {mode:?}");
+                assert!(filter.remarks().is_empty(), "{name} {mode:?}");
+                let patterns = filter.failures.iter().chain(&filter.prefix);
+                for (pattern, _) in patterns {
+                    assert!(pattern.matcher.longest() >= 64 << 10, "{name}: {pattern:?}");
+                }
                 assert!(filter.definition().warnings.is_empty(), "{name} {mode:?}");
                 // What nginx writes into the journal is its error log.
                 let is_journaled = !name.starts_with("nginx-");
