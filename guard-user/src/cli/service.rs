@@ -4,7 +4,10 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
 use serde_json::json;
 
-use super::args::{Global, ServiceWord};
+use super::{
+    args::{Global, ServiceWord},
+    papers,
+};
 use crate::{
     controller::{Controller, Protection, ServiceChange, Status},
     failure::{Exit, Failure},
@@ -18,7 +21,8 @@ pub(super) fn service(
 ) -> Result<Exit, Failure> {
     match action {
         ServiceWord::Install => {
-            let change = controller.install_service()?;
+            let change = controller.install_service(&papers::pages()?)?;
+            output.warnings(&change.warnings);
             tell(
                 &change,
                 "installed",
@@ -103,8 +107,12 @@ pub(super) fn offer(controller: &Controller, global: &Global, output: &mut Outpu
         output.warnings(&[HINT.to_owned()]);
         return;
     }
-    let told = match controller.install_service() {
-        Ok(_) => return,
+    let installed = papers::pages().and_then(|pages| controller.install_service(&pages));
+    let told = match installed {
+        Ok(change) => {
+            output.warnings(&change.warnings);
+            return;
+        }
         Err(failure) => format!("{HINT} ({})", failure.message),
     };
     output.warnings(&[told]);

@@ -75,7 +75,7 @@ pub use load::{Loading, Origin};
 pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use power::{Disabled, Enabled, Enabling, Preset};
-pub use service::{ServiceChange, ServiceStatus};
+pub use service::{Page, ServiceChange, ServiceStatus};
 pub use status::{InterfaceStatus, Protection, Reverted, Status};
 pub use unified::{Against, Unified};
 

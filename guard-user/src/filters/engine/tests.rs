@@ -69,7 +69,8 @@ fn every_built_in_filter_and_every_mode_of_it_is_right() {
                 assert!(filter.remarks().is_empty(), "{name} {mode:?}");
                 let patterns = filter.failures.iter().chain(&filter.prefix);
                 for (pattern, _) in patterns {
-                    assert!(pattern.matcher.longest() >= 64 << 10, "{name}: {pattern:?}");
+                    let longest = pattern.matcher.longest();
+                    assert!(longest >= 64 << 10, "{name} {mode:?}: {longest}");
                 }
                 assert!(filter.definition().warnings.is_empty(), "{name} {mode:?}");
                 // What nginx writes into the journal is its error log.

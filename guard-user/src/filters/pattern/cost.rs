@@ -8,7 +8,7 @@ use super::matcher::{Alphabet, Lines, SIZE_LIMIT_BYTES, syntax};
 
 /// Steps that one pattern may take for one text. A step takes 10 to 25 ns where a line leaves all states possible, and
 /// hardly any where it does not.
-const MOST_STEPS: usize = 32_000_000;
+const MOST_STEPS: usize = 48_000_000;
 /// The same for a pattern that may be tried at each place of a text, as often as the engine that backtracks may: it looks
 /// ahead as far as the text goes.
 const LONGEST_BACKTRACKED: usize = 16 << 10;
