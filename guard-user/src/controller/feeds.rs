@@ -17,7 +17,7 @@ use crate::{
         store::Origin,
     },
     failure::{Exit, Failure},
-    ruleset::staged::Staged,
+    ruleset::staged::write_state,
     state_file,
 };
 
@@ -193,9 +193,7 @@ impl Controller {
     fn save_feeds(&self, statuses: &[FeedStatus]) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(statuses)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        Staged::write(&self.layout.feeds(), &text)
-            .and_then(Staged::commit)
-            .map_err(|error| stage_failure(&error))
+        write_state(&self.layout.feeds(), &text).map_err(|error| stage_failure(&error))
     }
 }
 
