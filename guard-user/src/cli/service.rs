@@ -1,6 +1,9 @@
 //! `service`, and what `enable` and `status` say about reboots.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write},
+    path::PathBuf,
+};
 
 use serde_json::json;
 
@@ -83,7 +86,13 @@ fn tell(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output) 
             if change.files.is_empty() {
                 return writeln!(out, "{nothing}");
             }
-            for file in &change.files {
+            let is_page = |file: &&PathBuf| file.extension().is_some_and(|end| end == "1");
+            let (pages, others): (Vec<_>, Vec<_>) = change.files.iter().partition(is_page);
+            if let Some(folder) = pages.first().and_then(|page| page.parent()) {
+                let folder = folder.display();
+                writeln!(out, "{done} the manual, {} pages in {folder}", pages.len())?;
+            }
+            for file in others {
                 writeln!(out, "{done} {}", file.display())?;
             }
             if !change.told_systemd {

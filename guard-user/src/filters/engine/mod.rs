@@ -25,7 +25,7 @@ use starts::Starts;
 pub use verdict::{Failure, Host, Outcome};
 
 /// Lines of services are seldom longer.
-const USUAL_BYTES: usize = 8 << 10;
+const USUAL_BYTES: usize = 16 << 10;
 
 /// A line without a date belongs to the date before it for this long.
 const SAME_EVENT_MS: i64 = 60_000;

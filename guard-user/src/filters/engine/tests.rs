@@ -495,3 +495,25 @@ fn a_failure_that_gives_a_name_is_of_the_address_that_its_connection_has() {
         Some("203.0.113.8")
     );
 }
+
+#[test]
+fn a_pattern_that_is_too_large_for_long_lines_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("big.conf");
+    let text = "[Definition]\nfailregex = ^a from <HOST>$\n    ^.*a[ab]{3000}c from <HOST>$\n";
+    std::fs::write(&file, text).unwrap();
+    let mut filter = Filter::load(&file, &Given::new()).unwrap();
+
+    let remarks = filter.remarks();
+
+    assert_eq!(remarks.len(), 1);
+    let told = remarks[0].to_string();
+    assert!(
+        told.contains("failregex 2") && told.contains("lines longer than"),
+        "{told}"
+    );
+    let long = format!("{}c from 203.0.113.7", "ab".repeat(20_000));
+    let judged = filter.line(long.as_bytes(), Stamp::Known(0), 0);
+    assert_eq!(judged, Outcome::None);
+    assert_eq!(filter.counts().too_long, 1);
+}
