@@ -19,6 +19,8 @@ use crate::{
     state_file::{self, Found},
 };
 
+/// Pages that are kept in memory: what the library keeps unless it is told is more than a small server has.
+const CACHE_BYTES: usize = 32 << 20;
 /// A program that is being started holds for a moment what its parent had open, locks too.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(1);
@@ -81,6 +83,7 @@ pub(crate) fn open<T>(
     let once = || -> Result<T, Fault> {
         let mut builder = Builder::new();
         builder.set_check_integrity_on_open(care == Care::Much);
+        builder.set_cache_size(CACHE_BYTES);
         let deadline = Instant::now() + PATIENCE;
         loop {
             match guarded(|| take(builder.create(path)?)) {

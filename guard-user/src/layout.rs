@@ -204,6 +204,12 @@ impl Layout {
         self.run.join("daemon.lock")
     }
 
+    /// Held by whoever reads feeds.
+    #[must_use]
+    pub fn feeds_lock(&self) -> PathBuf {
+        self.run.join("feeds.lock")
+    }
+
     /// Held by whoever changes something.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -63,12 +63,69 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text of a regular file.
+///
+/// # Errors
+/// As [`read`], and `InvalidData` for what is no text.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Removes a file, if there is one. A folder in its place is put aside: who knows what is in it.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => put_folder_aside(path).map_err(|_| error),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Renames a folder that stands where a file should be, so that somebody can look at it.
+///
+/// # Errors
+/// When it is none, or cannot be renamed.
+pub(crate) fn put_folder_aside(path: &Path) -> io::Result<()> {
+    if !path.symlink_metadata()?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut numbers = 1u32..;
+    let aside = numbers.find_map(|number| {
+        let aside = path.with_file_name(format!("{name}.folder-{number}"));
+        aside.symlink_metadata().is_err().then_some(aside)
+    });
+    fs::rename(path, aside.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
     use crate::ruleset::testing::Folder;
+
+    #[test]
+    fn a_folder_in_the_place_of_a_file_makes_way_and_is_kept() {
+        let folder = Folder::new();
+        let path = folder.path().join("applied.json");
+        for number in 1..3 {
+            fs::create_dir(&path).expect("a folder");
+            fs::write(path.join("x"), "x").expect("a file in it");
+            remove(&path).expect("put aside");
+            assert_eq!(found(&path), Found::Nothing);
+            let aside = folder.path().join(format!("applied.json.folder-{number}"));
+            assert_eq!(fs::read_to_string(aside.join("x")).expect("kept"), "x");
+        }
+        remove(&path).expect("nothing to remove");
+        fs::write(&path, "text").expect("a file");
+        remove(&path).expect("removed");
+        assert_eq!(found(&path), Found::Nothing);
+        assert!(put_folder_aside(&path).is_err());
+    }
 
     #[test]
     fn only_regular_files_are_read_and_nobody_is_waited_for() {

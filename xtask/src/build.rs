@@ -1,6 +1,6 @@
 //! `cargo xtask build`: guardctl with the BPF object inside, ready to copy to a server.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -15,6 +15,9 @@ pub(crate) fn run() -> Result<PathBuf> {
     let guardctl = built.executable("guardctl")?;
     let object = built.out_dir("guard-user")?.join("guard");
     println!("guardctl:   {} ({})", guardctl.display(), size(&guardctl)?);
+    let pages = guardctl.with_file_name("man");
+    sh::run(Command::new(&guardctl).arg("man").arg(&pages))?;
+    println!("manual:     {}", pages.display());
     println!("BPF object: {}, inside guardctl", size(&object)?);
     Ok(guardctl)
 }

@@ -2,8 +2,10 @@
 //! when a file is too broken to be believed.
 
 use std::{
-    fmt, fs, io,
-    os::unix::fs::MetadataExt as _,
+    fmt,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -13,9 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{lines::Lines, rails::Breadth};
 
 /// Of a hundred lines so many may be wrong; a file with more is one of another kind, or half written.
-const MOST_WRONG_PERCENT: usize = 10;
-/// Largest file in bytes: ten million lines.
-const LARGEST: u64 = 512 << 20;
+const MOST_WRONG_PERCENT: u64 = 10;
 
 /// What tells one version of a file from another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,56 +122,55 @@ impl fmt::Display for FeedStatus {
     }
 }
 
-/// Reads a file that a feed names, but no further than `most` networks.
+/// Opens a file that a feed names.
 ///
 /// # Errors
 /// Why it cannot be read, in words: the networks of before are kept then.
-pub fn read(file: &Path, most: u64) -> Result<Lines, String> {
-    let metadata = fs::metadata(file).map_err(|error| error.to_string())?;
+pub fn open(file: &Path) -> Result<File, String> {
+    // Without O_NONBLOCK, opening a pipe would wait for a writer.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(file)
+        .map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is no regular file".to_owned());
     }
-    if metadata.len() > LARGEST {
-        return Err(format!("it is larger than {} MB", LARGEST >> 20));
-    }
-    let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let lines = Lines::read_up_to(&bytes, most);
-    if lines.is_cut {
-        return Err(format!(
-            "it names more than {most} networks, all that [bans] has room for"
-        ));
-    }
-    Ok(lines)
+    Ok(file)
 }
 
 /// Is this what the feed says, or is the file broken?
 ///
 /// # Errors
 /// Why it cannot be believed, in words.
-pub fn believe(lines: Lines, entries_before: u64) -> Result<Lines, String> {
+pub fn believe(lines: &Lines, entries_before: u64) -> Result<(), String> {
     let said = lines.said();
-    if lines.entries.is_empty() && entries_before > 0 {
+    let broken = (lines.wrong_count - lines.protected) as u64;
+    if said == broken && entries_before > 0 {
         return Err(format!(
             "it names nothing, and named {entries_before} networks before"
         ));
     }
-    if lines.wrong_count * 100 > said * MOST_WRONG_PERCENT {
+    if broken * 100 > said * MOST_WRONG_PERCENT {
         let first = lines.wrong.first();
         let first = first.map_or_else(String::new, |wrong| {
             format!("; line {}: {}", wrong.line, wrong.message)
         });
-        return Err(format!(
-            "{} of {said} lines cannot be used{first}",
-            lines.wrong_count
-        ));
+        return Err(format!("{broken} of {said} lines cannot be used{first}"));
     }
-    Ok(lines)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bans::lines::Entry;
+
+    fn read(text: &str) -> Lines {
+        let mut take = |_: Entry<'_>| Ok::<_, std::convert::Infallible>(None);
+        Lines::read(text.as_bytes(), &mut take).expect("bytes")
+    }
 
     #[test]
     fn a_broken_file_is_not_believed() {
@@ -185,10 +184,10 @@ mod tests {
             ("# nothing today\n".to_owned(), 1, false),
             (String::new(), 7, false),
         ] {
-            let believed = believe(Lines::read(text.as_bytes()), before);
+            let believed = believe(&read(&text), before);
             assert_eq!(believed.is_ok(), is_believed, "{text:.40} {before}");
         }
-        let why = believe(Lines::read(b"<html>"), 0).expect_err("broken");
+        let why = believe(&read("<html>"), 0).expect_err("broken");
         assert!(why.contains("1 of 1") && why.contains("line 1"), "{why}");
     }
 }

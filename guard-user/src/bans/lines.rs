@@ -4,9 +4,13 @@
 
 mod forms;
 
-use std::time::Duration;
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 use super::{
+    list::{LONGEST_LINE, Raw, RawLines},
     prefix::Prefix,
     target::{Reading, Target},
     term::{LONGEST, Term},
@@ -15,39 +19,47 @@ use crate::ruleset::value::quoted;
 
 /// Wrong lines that are told one by one; a file of another kind has one per line.
 pub const MOST_TOLD: usize = 20;
-/// Longest line in bytes.
-const LONGEST_LINE: usize = 4096;
 /// Longest reason in bytes: `ipset`'s own limit for a comment.
 pub const LONGEST_REASON: usize = 255;
 
-/// What a list says.
+/// What a list says beside its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
-    /// Every line that can be used, in order.
-    pub entries: Vec<Entry>,
+    /// Sources that can be used.
+    pub named: u64,
     /// The first wrong lines, [`MOST_TOLD`] at most.
     pub wrong: Vec<WrongLine>,
     /// How many lines are wrong.
     pub wrong_count: usize,
+    /// How many of them name what must not be banned.
+    pub protected: usize,
     /// IPv6 addresses that were taken for their /64.
     pub aggregated: usize,
     /// IPv4 addresses in IPv6 notation.
     pub unmapped: usize,
-    /// There are more lines, which were not read.
-    pub is_cut: bool,
+}
+
+/// Where entries go. What it says is wrong with one makes a wrong line of it.
+pub type Take<'t, E> = dyn FnMut(Entry<'_>) -> Result<Option<String>, E> + 't;
+
+/// Why a list was not read to its end.
+#[derive(Debug)]
+pub enum Stopped<E> {
+    /// It could not be read.
+    Unreadable(io::Error),
+    /// Whoever takes the entries wants no more.
+    Left(E),
 }
 
 /// A line that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// From 1.
-    pub line: u32,
+pub struct Entry<'l> {
     /// What it names.
     pub target: Target,
     /// For how long, if the line says so.
     pub term: Option<Term>,
     /// Why, if the line says so.
-    pub reason: Option<Box<str>>,
+    pub reason: Option<&'l str>,
 }
 
 /// A line that cannot be used.
@@ -61,76 +73,93 @@ pub struct WrongLine {
 
 /// Words of an entry beside its network.
 #[derive(Default)]
-struct Options {
+struct Options<'l> {
     term: Option<Term>,
-    reason: Option<Box<str>>,
+    reason: Option<&'l str>,
 }
 
 impl Lines {
-    /// Reads a whole list. Wrong lines are part of the answer.
-    #[must_use]
-    pub fn read(bytes: &[u8]) -> Self {
-        Self::read_up_to(bytes, usize::MAX)
-    }
-
-    /// The same, but no further than `most` lines that can be used.
-    #[must_use]
-    pub fn read_up_to(bytes: &[u8], most: usize) -> Self {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    /// Reads a list to its end. Wrong lines are part of the answer.
+    ///
+    /// # Errors
+    /// When it cannot be read, or `take` wants no more of it.
+    pub fn read<E>(source: impl Read, take: &mut Take<'_, E>) -> Result<Self, Stopped<E>> {
+        let mut raw_lines = RawLines::new(source);
         let mut lines = Self::default();
-        for (index, raw) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            let text = std::str::from_utf8(raw)
-                .ok()
-                .filter(|_| raw.len() <= LONGEST_LINE);
-            let is_first = lines.said() == 0;
-            match text.and_then(|text| forms::networks(text, is_first)) {
-                Some(named) => lines.take_named(number, named),
-                None => match read_line(raw) {
-                    Ok(None) => {}
-                    Ok(Some((target, options))) => lines.take(number, target, options),
-                    Err(message) => lines.refuse(number, message),
-                },
-            }
-            if lines.entries.len() > most {
-                lines.entries.truncate(most);
-                lines.is_cut = true;
-                break;
-            }
-        }
-        lines
-    }
-
-    /// All that a line names; of one that names something else, nothing.
-    fn take_named(&mut self, line: u32, named: Result<Vec<String>, String>) {
-        let targets = named.and_then(|texts| {
-            let targets = texts.iter().map(|text| Target::parse(text));
-            let targets: Result<Vec<Target>, _> = targets.collect();
-            targets.map_err(|complaint| complaint.message)
-        });
-        match targets {
-            Ok(targets) => {
-                for target in targets {
-                    self.take(line, target, Options::default());
+        let mut number = 0u32;
+        while let Some(raw) = raw_lines.next_line().map_err(Stopped::Unreadable)? {
+            number = number.saturating_add(1);
+            let text = match raw {
+                Raw::Line(line) => {
+                    std::str::from_utf8(line).map_err(|_| "the line is not UTF-8 text".to_owned())
                 }
+                Raw::TooLong => Err(format!("the line is longer than {LONGEST_LINE} bytes")),
+            };
+            match text {
+                Ok(text) => lines.line(number, text, take).map_err(Stopped::Left)?,
+                Err(message) => lines.refuse(number, message),
             }
-            Err(message) => self.refuse(line, message),
+        }
+        Ok(lines)
+    }
+
+    fn line<E>(&mut self, number: u32, text: &str, take: &mut Take<'_, E>) -> Result<(), E> {
+        let read = match forms::networks(text, self.said() == 0) {
+            // All that such a line names; of one that names something else, nothing.
+            Some(named) => named.and_then(|texts| {
+                let targets = texts.iter().map(|text| Target::parse(text));
+                let targets: Result<Vec<Target>, _> = targets.collect();
+                targets.map_err(|complaint| complaint.message)
+            }),
+            None => match read_line(text) {
+                Ok(None) => return Ok(()),
+                Ok(Some((target, options))) => {
+                    return self.take(number, target, &options, take);
+                }
+                Err(message) => Err(message),
+            },
+        };
+        match read {
+            Ok(targets) => targets
+                .into_iter()
+                .try_for_each(|target| self.take(number, target, &Options::default(), take)),
+            Err(message) => {
+                self.refuse(number, message);
+                Ok(())
+            }
         }
     }
 
-    fn take(&mut self, line: u32, target: Target, options: Options) {
-        self.aggregated += usize::from(target.reading == Reading::Aggregated);
-        self.unmapped += usize::from(target.reading == Reading::Unmapped);
-        self.entries.push(Entry {
-            line,
+    fn take<E>(
+        &mut self,
+        number: u32,
+        target: Target,
+        options: &Options<'_>,
+        take: &mut Take<'_, E>,
+    ) -> Result<(), E> {
+        let refused = take(Entry {
             target,
             term: options.term,
             reason: options.reason,
-        });
+        })?;
+        match refused {
+            Some(message) => {
+                self.protected += 1;
+                self.refuse(number, message);
+            }
+            None => self.note(target.reading),
+        }
+        Ok(())
     }
 
-    /// Adds a line that turned out to be wrong.
-    pub fn refuse(&mut self, line: u32, message: String) {
+    /// Counts a source that is taken.
+    fn note(&mut self, reading: Reading) {
+        self.named += 1;
+        self.aggregated += usize::from(reading == Reading::Aggregated);
+        self.unmapped += usize::from(reading == Reading::Unmapped);
+    }
+
+    fn refuse(&mut self, line: u32, message: String) {
         self.wrong_count += 1;
         if self.wrong.len() < MOST_TOLD {
             self.wrong.push(WrongLine { line, message });
@@ -139,8 +168,8 @@ impl Lines {
 
     /// Lines that say something.
     #[must_use]
-    pub fn said(&self) -> usize {
-        self.entries.len() + self.wrong_count
+    pub fn said(&self) -> u64 {
+        self.named + self.wrong_count as u64
     }
 }
 
@@ -169,13 +198,7 @@ fn harmless(c: char) -> char {
     }
 }
 
-fn read_line(raw: &[u8]) -> Result<Option<(Target, Options)>, String> {
-    if raw.len() > LONGEST_LINE {
-        return Err(format!("the line is longer than {LONGEST_LINE} bytes"));
-    }
-    let Ok(line) = std::str::from_utf8(raw) else {
-        return Err("the line is not UTF-8 text".to_owned());
-    };
+fn read_line(line: &str) -> Result<Option<(Target, Options<'_>)>, String> {
     let mut rest = line.trim();
     let mut word = next_word(&mut rest);
     match word {
@@ -202,7 +225,7 @@ fn read_line(raw: &[u8]) -> Result<Option<(Target, Options)>, String> {
     Ok(Some((target, options)))
 }
 
-fn options(rest: &mut &str) -> Result<Options, String> {
+fn options<'l>(rest: &mut &'l str) -> Result<Options<'l>, String> {
     let mut options = Options::default();
     loop {
         match next_word(rest) {
@@ -239,7 +262,7 @@ fn timeout(word: &str) -> Result<Term, String> {
     }
 }
 
-fn comment(rest: &mut &str) -> Result<Box<str>, String> {
+fn comment<'l>(rest: &mut &'l str) -> Result<&'l str, String> {
     let text = rest.trim_start();
     let Some((inner, behind)) = text.strip_prefix('"').and_then(|open| open.split_once('"')) else {
         return Err("`comment` takes a text in quotes".to_owned());
@@ -248,7 +271,7 @@ fn comment(rest: &mut &str) -> Result<Box<str>, String> {
     if inner.len() > LONGEST_REASON {
         return Err(format!("the comment is longer than {LONGEST_REASON} bytes"));
     }
-    Ok(inner.into())
+    Ok(inner)
 }
 
 /// The next word; empty at the end and where a comment begins.
@@ -266,11 +289,32 @@ fn next_word<'t>(rest: &mut &'t str) -> &'t str {
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> Entry {
-        let lines = Lines::read(text.as_bytes());
+    /// An entry, as it stays when its line is gone.
+    struct Owned {
+        target: Target,
+        term: Option<Term>,
+        reason: Option<String>,
+    }
+
+    fn read(text: &[u8]) -> (Lines, Vec<Owned>) {
+        let mut entries = Vec::new();
+        let mut take = |entry: Entry<'_>| -> Result<Option<String>, std::convert::Infallible> {
+            entries.push(Owned {
+                target: entry.target,
+                term: entry.term,
+                reason: entry.reason.map(str::to_owned),
+            });
+            Ok(None)
+        };
+        let lines = Lines::read(text, &mut take).expect("bytes");
+        (lines, entries)
+    }
+
+    fn one(text: &str) -> Owned {
+        let (lines, mut entries) = read(text.as_bytes());
         assert_eq!(lines.wrong, [], "{text}");
-        assert_eq!(lines.entries.len(), 1, "{text}");
-        lines.entries.into_iter().next().expect("one")
+        assert_eq!(entries.len(), 1, "{text}");
+        entries.remove(0)
     }
 
     #[test]
@@ -318,14 +362,14 @@ mod tests {
     #[test]
     fn lines_that_say_nothing_are_no_mistakes() {
         let text = "# a list\n\n; more\n   \ncreate bad hash:ip family inet timeout 300\n";
-        assert_eq!(Lines::read(text.as_bytes()), Lines::default());
+        assert_eq!(read(text.as_bytes()).0, Lines::default());
     }
 
     #[test]
     fn garbage_is_reported_by_line_and_the_rest_is_read() {
         let text = b"1.2.3.4\n<html>\n5.6.7.8/8\n\xff\xfe\nadd\nadd x\n9.9.9.9 x\n\
             1.1.1.1 timeout soon\n1.1.1.1 comment x\nadd x 1.1.1.1 nomatch\n2.2.2.2";
-        let lines = Lines::read(text);
+        let (lines, entries) = read(text);
         let found: Vec<(u32, &str)> = lines
             .wrong
             .iter()
@@ -345,20 +389,17 @@ mod tests {
             assert_eq!(*line, expected, "{message}");
             assert!(message.contains(part), "{line}: {message}");
         }
-        assert_eq!((lines.wrong_count, lines.entries.len()), (9, 2));
-        assert_eq!(lines.entries.last().map(|entry| entry.line), Some(11));
+        assert_eq!((lines.wrong_count, lines.named), (9, 2));
+        let last = entries.last().map(|entry| entry.target.prefix.to_string());
+        assert_eq!(last.as_deref(), Some("2.2.2.2"));
     }
 
     #[test]
     fn a_file_of_another_kind_is_not_told_line_by_line() {
-        let lines = Lines::read("<html>\n".repeat(100_000).as_bytes());
+        let (lines, _) = read("<html>\n".repeat(100_000).as_bytes());
         assert_eq!((lines.wrong.len(), lines.wrong_count), (MOST_TOLD, 100_000));
         let long = "1".repeat(LONGEST_LINE + 1);
-        assert!(
-            Lines::read(long.as_bytes()).wrong[0]
-                .message
-                .contains("longer")
-        );
+        assert!(read(long.as_bytes()).0.wrong[0].message.contains("longer"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 pub mod feed;
 pub mod lines;
+pub mod list;
+pub mod overfull;
 pub mod prefix;
 pub mod protected;
 pub mod rails;
@@ -11,11 +13,14 @@ pub mod store;
 pub mod table;
 pub mod target;
 pub mod term;
+pub mod wanted;
 
 pub use lines::Lines;
+pub use overfull::Overfull;
 pub use prefix::Prefix;
 pub use protected::Protected;
 pub use rails::Breadth;
 pub use store::Store;
 pub use target::{Complaint, Target};
 pub use term::Term;
+pub use wanted::Wanted;

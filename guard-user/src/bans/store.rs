@@ -61,7 +61,7 @@ impl Counts {
         self.ipv4 + self.ipv6 + self.cidrs
     }
 
-    fn of(&mut self, prefix: Prefix) -> &mut u64 {
+    pub(super) fn of(&mut self, prefix: Prefix) -> &mut u64 {
         match (prefix.is_v4(), prefix.length()) {
             (true, 128) => &mut self.ipv4,
             (false, 64 | 128) => &mut self.ipv6,
@@ -189,6 +189,37 @@ impl Store {
                 }
                 if !each(record) {
                     return Ok(());
+                }
+            }
+            Ok(())
+        };
+        database::guarded(read).map_err(|error| self.failed(&error))
+    }
+
+    /// The prefixes that an origin has banned and that are banned still, in order.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn each_of(
+        &self,
+        origin: &Origin,
+        now: &Now,
+        mut each: impl FnMut(Prefix),
+    ) -> Result<(), Failure> {
+        let name = origin.name();
+        let read = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let origins = read_origins(&transaction.open_table(ORIGINS)?)?;
+            let Some(number) = origins.iter().find(|(_, known)| **known == name) else {
+                return Ok(());
+            };
+            for entry in transaction.open_table(BANS)?.iter()? {
+                let (key, value) = entry?;
+                if let Some((prefix, of)) = record::parse_key(key.value())
+                    && of == *number.0
+                    && !record::end(value.value()).is_over(now)
+                {
+                    each(prefix);
                 }
             }
             Ok(())

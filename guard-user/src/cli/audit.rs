@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     controller::{Audit, Audited, Controller, World},
     failure::{Exit, Failure},
+    host::exposure::Guests,
     output::Output,
 };
 
@@ -26,6 +27,12 @@ fn table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
             out,
             "guard is off: what listens is reachable as far as others let it be.\n"
         )?;
+    }
+    for guests in &audit.guests {
+        writeln!(out, "{}", guests_told(guests, audit.active))?;
+    }
+    if !audit.guests.is_empty() {
+        writeln!(out)?;
     }
     if audit.ports.is_empty() {
         return writeln!(out, "Nothing listens, and no container publishes a port.");
@@ -48,6 +55,20 @@ fn table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Guests have addresses of their own, so no list of what listens here can say what listens there.
+fn guests_told(guests: &Guests, is_active: bool) -> String {
+    let who = format!(
+        "Guests behind bridge {}: {} (what listens there is not listed)",
+        guests.bridge,
+        guests.ports.join(", ")
+    );
+    match guests.past.as_slice() {
+        _ if !is_active => format!("{who}; no guard"),
+        [] => format!("{who}; the rules hold for them as for this host"),
+        past => format!("{who}; reachable PAST GUARD by {}", past.join(", ")),
+    }
 }
 
 /// Who gets in, in words.
@@ -116,5 +137,16 @@ fn audit_json(audit: &Audit) -> serde_json::Value {
             })
         })
         .collect();
-    json!({"active": audit.active, "ports": ports, "warnings": audit.warnings})
+    let guests: Vec<_> = audit
+        .guests
+        .iter()
+        .map(|guests| {
+            json!({
+                "bridge": guests.bridge,
+                "ports": guests.ports,
+                "past_guard": guests.past,
+            })
+        })
+        .collect();
+    json!({"active": audit.active, "ports": ports, "guests": guests, "warnings": audit.warnings})
 }

@@ -1,8 +1,7 @@
 //! `ban`, `unban` and `bans`: sources that are shut out.
 
 use std::{
-    fs,
-    io::{self, IsTerminal as _, Read as _},
+    io::{self, IsTerminal as _, Read},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -14,11 +13,12 @@ use serde_json::{Value, json};
 use super::args::Global;
 use crate::{
     bans::{
-        Lines, Term,
+        Term,
         lines::{LONGEST_REASON, write_line},
-        store::{Added, Now, Record},
+        list,
+        store::{Added, Now, Origin, Record},
     },
-    controller::{Banned, Controller, Imported, Unban},
+    controller::{Banned, Controller, Imported, List, Unban},
     failure::{Exit, Failure, from_io},
     output::Output,
 };
@@ -299,13 +299,22 @@ fn import(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let reason = sentence.reason()?;
-    let lines = Lines::read(&read(file)?);
-    let bar = progress(global, lines.entries.len() as u64);
+    let bar = progress(global);
     let consent = super::deadline::plain(global);
-    let done = controller.import_bans(lines, sentence.term(), reason, consent, &mut |done| {
+    let list = List {
+        origin: &Origin::Operator,
+        term: sentence.term(),
+        reason,
+    };
+    let done = controller.import_bans(list, open(file)?, consent, &mut |done, of| {
+        bar.set_length(of);
         bar.set_position(done);
     });
     bar.finish_and_clear();
+    let done = done.map_err(|failure| match file == Path::new("-") {
+        true => failure.context("standard input"),
+        false => failure.context(file.display()),
+    });
     let done = done?;
     output.warnings(&done.warnings);
     output.show(
@@ -321,14 +330,11 @@ fn import(
     Ok(Exit::Partial)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
+fn open(file: &Path) -> Result<Box<dyn Read>, Failure> {
     if file == Path::new("-") {
-        let read = io::stdin().lock().read_to_end(&mut bytes);
-        read.map_err(|error| from_io("standard input", &error))?;
-        return Ok(bytes);
+        return Ok(Box::new(io::stdin().lock()));
     }
-    fs::read(file).map_err(|error| {
+    list::open(file).map_err(|error| {
         if error.kind() != io::ErrorKind::NotFound {
             return from_io(file.display(), &error);
         }
@@ -338,11 +344,11 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// On a terminal only.
-fn progress(global: &Global, length: u64) -> ProgressBar {
+fn progress(global: &Global) -> ProgressBar {
     if global.json || global.quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     match ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} ({eta})") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

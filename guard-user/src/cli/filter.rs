@@ -163,7 +163,8 @@ fn check(catalog: &Catalog, names: &[String], output: &mut Output) -> Result<Exi
                 match loaded {
                     Ok(filter) => {
                         writeln!(out, "{name}: {}", summary(filter))?;
-                        for warning in &filter.definition().warnings {
+                        for warning in filter.definition().warnings.iter().chain(&filter.remarks())
+                        {
                             writeln!(out, "  warning: {warning}")?;
                         }
                     }
@@ -224,7 +225,7 @@ fn checked_json((name, loaded): &(String, Result<Filter, Problem>)) -> Value {
                 "max_lines": definition.max_lines,
                 "journal": definition.journal,
                 "files": definition.files.iter().map(|file| file.as_ref()).collect::<Vec<_>>(),
-                "warnings": definition.warnings.iter().map(problem).collect::<Vec<_>>(),
+                "warnings": definition.warnings.iter().chain(&filter.remarks()).map(problem).collect::<Vec<_>>(),
             })
         }
         Err(wrong) => json!({"filter": name, "right": false, "problem": problem(wrong)}),

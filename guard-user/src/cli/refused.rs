@@ -41,8 +41,8 @@ const VERBS: &[(&str, &str, &str)] = &[
     ),
     (
         "app",
-        "`app` is not in guard: it has no application profiles",
-        "write the ports or service names: `guardctl allow 80,443/tcp`, `guardctl allow http`",
+        "`app` is not in guard: it takes the application profiles of ufw as they are installed",
+        "use their names as ufw does: `guardctl allow 'Nginx Full'`; /etc/ufw/applications.d has them",
     ),
     (
         "out",

@@ -1,10 +1,16 @@
 //! `service`, and what `enable` and `status` say about reboots.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write},
+    path::PathBuf,
+};
 
 use serde_json::json;
 
-use super::args::{Global, ServiceWord};
+use super::{
+    args::{Global, ServiceWord},
+    papers,
+};
 use crate::{
     controller::{Controller, Protection, ServiceChange, Status},
     failure::{Exit, Failure},
@@ -18,7 +24,8 @@ pub(super) fn service(
 ) -> Result<Exit, Failure> {
     match action {
         ServiceWord::Install => {
-            let change = controller.install_service()?;
+            let change = controller.install_service(&papers::pages()?)?;
+            output.warnings(&change.warnings);
             tell(
                 &change,
                 "installed",
@@ -79,7 +86,13 @@ fn tell(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output) 
             if change.files.is_empty() {
                 return writeln!(out, "{nothing}");
             }
-            for file in &change.files {
+            let is_page = |file: &&PathBuf| file.extension().is_some_and(|end| end == "1");
+            let (pages, others): (Vec<_>, Vec<_>) = change.files.iter().partition(is_page);
+            if let Some(folder) = pages.first().and_then(|page| page.parent()) {
+                let folder = folder.display();
+                writeln!(out, "{done} the manual, {} pages in {folder}", pages.len())?;
+            }
+            for file in others {
                 writeln!(out, "{done} {}", file.display())?;
             }
             if !change.told_systemd {
@@ -103,8 +116,12 @@ pub(super) fn offer(controller: &Controller, global: &Global, output: &mut Outpu
         output.warnings(&[HINT.to_owned()]);
         return;
     }
-    let told = match controller.install_service() {
-        Ok(_) => return,
+    let installed = papers::pages().and_then(|pages| controller.install_service(&pages));
+    let told = match installed {
+        Ok(change) => {
+            output.warnings(&change.warnings);
+            return;
+        }
         Err(failure) => format!("{HINT} ({})", failure.message),
     };
     output.warnings(&[told]);

@@ -7,6 +7,7 @@ use crate::{
     dataplane::pins,
     failure::{Exit, Failure, from_io},
     layout::Layout,
+    state_file,
 };
 
 /// What is said where nothing else is known.
@@ -28,7 +29,7 @@ impl Controller {
 
 /// The reason of the last `load` that failed.
 pub(super) fn why(layout: &Layout) -> String {
-    let kept = fs::read_to_string(layout.load_failure());
+    let kept = state_file::read_text(&layout.load_failure());
     kept.unwrap_or_else(|_| UNKNOWN.to_owned())
 }
 

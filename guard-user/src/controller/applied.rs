@@ -107,6 +107,7 @@ impl Applied {
     pub(super) fn stage(&self, layout: &Layout) -> Result<Staged, Failure> {
         let text = serde_json::to_string(self)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        state_file::put_folder_aside(&layout.applied()).unwrap_or_default();
         Staged::write(&layout.applied(), &text).map_err(|error| stage_failure(&error))
     }
 }

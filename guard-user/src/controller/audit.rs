@@ -23,7 +23,7 @@ use crate::{
     host::{
         Network,
         containers::{self, Published},
-        exposure::{Exposure, Reach},
+        exposure::{self, Exposure, Guests, Reach},
         listeners::{self, Listener, PortProtocol},
     },
     ruleset::{address, model::Policy},
@@ -77,6 +77,8 @@ pub struct Audit {
     pub active: bool,
     /// Every port, in order.
     pub ports: Vec<Audited>,
+    /// Who is behind bridges: what listens there is not known here.
+    pub guests: Vec<Guests>,
     /// What the operator should look at.
     pub warnings: Vec<String>,
 }
@@ -111,9 +113,12 @@ impl Controller {
             .into_iter()
             .map(|(key, addresses)| audited(key, addresses, in_force.as_ref(), &network))
             .collect();
+        let none = BTreeSet::new();
+        let guarded = in_force.as_ref().map_or(&none, |known| &known.protected);
         Ok(Audit {
             active: in_force.is_some(),
             ports,
+            guests: exposure::guests(&network, guarded),
             warnings,
         })
     }

@@ -3,6 +3,7 @@
 
 mod copy;
 mod frame;
+mod gradual;
 mod import;
 mod jails;
 mod session;
@@ -27,9 +28,10 @@ use crate::{
 };
 
 pub(super) use frame::{Frame, Logins};
-pub use import::Imported;
+pub(super) use gradual::PackedPrefix;
+pub use import::{Imported, List};
 pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
-pub(super) use session::Session;
+pub(super) use session::{Session, now};
 
 /// A source that was banned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +181,7 @@ impl Controller {
             .iter()
             .map(|prefix| (*prefix, term, reason))
             .collect();
-        let outcomes = session.add(self, origin, &new, frame.settings, &mut |_| {})?;
+        let outcomes = session.add(self, origin, &new, frame.settings)?;
         let mut banned = planned(Added::New);
         for (banned, added) in banned.iter_mut().zip(outcomes) {
             banned.added = added;

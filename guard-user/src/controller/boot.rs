@@ -2,7 +2,7 @@
 //! last policy that was in force, for the day on which the files are broken.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     ruleset::{
         Overlay,
         source::{Loaded, Source},
-        staged::Staged,
+        staged::write_state,
     },
     state_file,
 };
@@ -49,7 +49,8 @@ impl Controller {
 /// Was guard turned on and not off since?
 #[must_use]
 pub fn is_enabled(layout: &Layout) -> bool {
-    layout.enabled().exists()
+    // Whatever has become of it: a link to nothing is no command to be off.
+    layout.enabled().symlink_metadata().is_ok()
 }
 
 /// Remembers that guard is on.
@@ -71,12 +72,8 @@ pub fn mark_enabled(layout: &Layout) -> Result<(), Failure> {
 /// # Errors
 /// When the state folder is not writable.
 pub fn mark_disabled(layout: &Layout) -> Result<(), Failure> {
-    match fs::remove_file(layout.enabled()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(from_io(layout.enabled().display(), &error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    let path = layout.enabled();
+    state_file::remove(&path).map_err(|error| from_io(path.display(), &error))
 }
 
 /// Keeps the texts of a policy that is in force and confirmed. Does nothing when they are kept
@@ -94,7 +91,7 @@ pub fn save_last_good(layout: &Layout, loaded: &Loaded) -> Result<(), Failure> {
         let text = match document {
             Some(document) => document.text.clone(),
             // The file of a set.
-            None => fs::read_to_string(path).map_err(|error| from_io(path.display(), &error))?,
+            None => state_file::read_text(path).map_err(|error| from_io(path.display(), &error))?,
         };
         let name = path.strip_prefix(&layout.etc).unwrap_or(path);
         files.push(Saved {
@@ -153,13 +150,13 @@ fn read(layout: &Layout) -> Option<LastGood> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    Staged::write(path, text)
-        .and_then(Staged::commit)
-        .map_err(|error| stage_failure(&error))
+    write_state(path, text).map_err(|error| stage_failure(&error))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::controller::RuleView;
     use crate::ruleset::{source, testing::Folder};

@@ -2,10 +2,7 @@
 //! was renamed since. A device is known again by the link that our program hangs on, and after a
 //! reboot by the address of its hardware.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +12,8 @@ use crate::{
     failure::{Exit, Failure},
     host::{Interface, Network},
     layout::Layout,
-    ruleset::staged::Staged,
+    ruleset::staged::write_state,
+    state_file,
 };
 
 /// What is known of a device beside its name.
@@ -61,7 +59,7 @@ pub struct Renamed {
 impl Devices {
     /// What was saved last; nothing, when it cannot be read.
     pub(super) fn read(layout: &Layout) -> Self {
-        let saved = fs::read(layout.devices()).ok();
+        let saved = state_file::read(&layout.devices()).ok();
         saved
             .and_then(|saved| serde_json::from_slice(&saved).ok())
             .unwrap_or_default()
@@ -127,9 +125,7 @@ impl Devices {
         }
         let text = serde_json::to_string(&devices)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        Staged::write(&layout.devices(), &text)
-            .and_then(Staged::commit)
-            .map_err(|error| stage_failure(&error))
+        write_state(&layout.devices(), &text).map_err(|error| stage_failure(&error))
     }
 }
 

@@ -38,6 +38,15 @@ impl Controller {
         Ok(found)
     }
 
+    /// The same of the network and the policy as they are.
+    ///
+    /// # Errors
+    /// When the links or the policy files cannot be read.
+    pub fn unwanted_exposures_now(&self) -> Result<BTreeSet<Exposure>, Failure> {
+        let unguarded = self.load()?.policy.unguarded;
+        self.unwanted_exposures(&self.network()?, &unguarded)
+    }
+
     /// On which guarded interface the packets of another one are judged: on itself, or on one beneath it.
     ///
     /// # Errors

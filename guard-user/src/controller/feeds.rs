@@ -1,22 +1,23 @@
 //! Feeds into bans: what a file names anew is banned first, then what it no longer names is let in, so
 //! that no packet meets neither.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use super::{
-    Controller,
-    bans::{Frame, Logins, Session},
+    Controller, Lock,
+    bans::{Frame, Logins, PackedPrefix, now},
     texts::stage_failure,
 };
 use crate::{
     bans::{
-        Breadth, Lines, Prefix, Term,
+        Lines, Overfull, Prefix, Term, Wanted,
         feed::{self, FeedError, FeedStatus, Fingerprint},
+        lines::{Entry, Stopped},
         settings::Feed,
         store::Origin,
     },
     failure::{Exit, Failure},
-    ruleset::staged::Staged,
+    ruleset::staged::write_state,
     state_file,
 };
 
@@ -66,23 +67,13 @@ impl Controller {
         if gone.is_empty() && due.is_empty() {
             return Ok(Vec::new());
         }
+        // What is read here and what is banned are compared in between, without the lock of commands.
+        let _reading = Lock::of_feeds(&self.layout)?;
         let frame = self.ban_frame(Logins::Protected)?;
-        // Files are read before others have to wait: a large one takes seconds.
-        let most = frame.settings.capacity.total();
-        let read: Vec<(&Feed, Option<Fingerprint>, Result<Lines, String>)> = due
-            .into_iter()
-            .map(|feed| {
-                // Of before it is read: a change meanwhile is seen the next time.
-                let fingerprint = Fingerprint::of(&feed.file).ok();
-                (feed, fingerprint, feed::read(&feed.file, most))
-            })
-            .collect();
-        let mut session = self.ban_session()?;
         let mut told = Vec::new();
         for gone in gone {
             let origin = Origin::Feed(gone.name.clone());
-            let old = session.named_by(&origin)?;
-            session.remove(self, &origin, &old.into_iter().collect::<Vec<_>>())?;
+            self.unban_gradually(&origin, &self.no_longer(&origin, None)?)?;
             told.push(FeedStatus {
                 entries: 0,
                 kept_because: Some("it is gone from the policy".to_owned()),
@@ -91,11 +82,13 @@ impl Controller {
         }
         let mut statuses: Vec<FeedStatus> =
             feeds.iter().map(|feed| status_of(feed, &known)).collect();
-        for (feed, fingerprint, lines) in read {
+        for feed in due {
             let Some(status) = statuses.iter_mut().find(|status| status.name == feed.name) else {
                 continue;
             };
-            if let Err(failure) = session.swap(self, &frame, feed.breadth, lines, status) {
+            // Of before it is read: a change meanwhile is seen the next time.
+            let fingerprint = Fingerprint::of(&feed.file).ok();
+            if let Err(failure) = self.swap(&frame, feed, status) {
                 status.kept_because = Some(failure.message);
             }
             status.fingerprint = fingerprint;
@@ -113,6 +106,83 @@ impl Controller {
         known.any(|feed| feed.fingerprint != Fingerprint::of(&feed.file).ok())
     }
 
+    /// How many networks an origin has banned.
+    fn count(&self, origin: &Origin) -> Result<u64, Failure> {
+        let session = self.ban_session()?;
+        let mut count = 0;
+        session
+            .store
+            .each_of(origin, &session.now, |_| count += 1)?;
+        Ok(count)
+    }
+
+    /// What an origin has banned and is not wanted any more. What is banned already leaves what is wanted.
+    fn no_longer(
+        &self,
+        origin: &Origin,
+        wanted: Option<&mut Wanted>,
+    ) -> Result<Vec<PackedPrefix>, Failure> {
+        let session = self.ban_session()?;
+        let mut gone = Vec::new();
+        let each = |each: &mut dyn FnMut(Prefix)| {
+            let store = &session.store;
+            store.each_of(origin, &session.now, each)
+        };
+        match wanted {
+            Some(wanted) => {
+                let mut compared = wanted.compare();
+                each(&mut |prefix| {
+                    if !compared.meets(prefix) {
+                        gone.push(prefix.to_bytes());
+                    }
+                })?;
+                compared.keep_new();
+            }
+            None => each(&mut |prefix| gone.push(prefix.to_bytes()))?,
+        }
+        Ok(gone)
+    }
+
+    /// The file of a feed becomes what is banned because of it.
+    fn swap(&self, frame: &Frame, feed: &Feed, status: &mut FeedStatus) -> Result<(), Failure> {
+        let origin = Origin::Feed(feed.name.clone());
+        let old = self.count(&origin)?;
+        let believed = read(frame, feed).and_then(|(lines, wanted)| {
+            feed::believe(&lines, old)?;
+            let share = feed.breadth.check_all(wanted.prefixes());
+            share.map_err(|why| {
+                format!("{why} (`wide = true` below [[feed]] takes it all the same)")
+            })?;
+            Ok((lines, wanted))
+        });
+        let (lines, mut wanted) = match believed {
+            Ok(believed) => believed,
+            Err(why) => {
+                status.kept_because = Some(why);
+                status.entries = old;
+                return Ok(());
+            }
+        };
+        let named = wanted.len() as u64;
+        let gone = self.no_longer(&origin, Some(&mut wanted))?;
+        if !wanted.is_empty() {
+            self.ban_gradually(&origin, &wanted, frame.settings, &mut |_, _| {})?;
+        }
+        self.unban_gradually(&origin, &gone)?;
+        status.entries = named;
+        status.wrong = lines.wrong_count as u64;
+        let errors = lines.wrong.into_iter();
+        status.errors = errors
+            .map(|wrong| FeedError {
+                line: wrong.line,
+                message: wrong.message,
+            })
+            .collect();
+        status.read_at = Some(now()?.wall_s);
+        status.kept_because = None;
+        Ok(())
+    }
+
     fn known_feeds(&self) -> Vec<FeedStatus> {
         let text = state_file::read(&self.layout.feeds()).ok();
         // Whatever else it says, the files are read again.
@@ -123,94 +193,38 @@ impl Controller {
     fn save_feeds(&self, statuses: &[FeedStatus]) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(statuses)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        Staged::write(&self.layout.feeds(), &text)
-            .and_then(Staged::commit)
-            .map_err(|error| stage_failure(&error))
+        write_state(&self.layout.feeds(), &text).map_err(|error| stage_failure(&error))
     }
 }
 
-impl Session {
-    /// Networks that an origin has banned.
-    fn named_by(&self, origin: &Origin) -> Result<BTreeSet<Prefix>, Failure> {
-        let mut named = BTreeSet::new();
-        self.store.each(&self.now, |record| {
-            if record.origin == *origin {
-                named.insert(record.prefix);
-            }
-            true
-        })?;
-        Ok(named)
-    }
-
-    /// The file of a feed becomes what is banned because of it.
-    fn swap(
-        &mut self,
-        controller: &Controller,
-        frame: &Frame,
-        breadth: Breadth,
-        lines: Result<Lines, String>,
-        status: &mut FeedStatus,
-    ) -> Result<(), Failure> {
-        let origin = Origin::Feed(status.name.clone());
-        let old = self.named_by(&origin)?;
-        let believed = lines.and_then(|lines| feed::believe(lines, old.len() as u64));
-        let named = believed.and_then(|lines| permitted(lines, frame, breadth));
-        let (lines, new) = match named {
-            Ok(named) => named,
-            Err(why) => {
-                status.kept_because = Some(why);
-                status.entries = old.len() as u64;
-                return Ok(());
-            }
-        };
-        let added: Vec<(Prefix, Term, &str)> = new
-            .difference(&old)
-            .map(|prefix| (*prefix, Term::Permanent, ""))
-            .collect();
-        let removed: Vec<Prefix> = old.difference(&new).copied().collect();
-        if !added.is_empty() {
-            self.add(controller, &origin, &added, frame.settings, &mut |_| {})?;
-        }
-        if !removed.is_empty() {
-            self.remove(controller, &origin, &removed)?;
-        }
-        status.entries = new.len() as u64;
-        status.wrong = lines.wrong_count as u64;
-        status.errors = lines
-            .wrong
-            .into_iter()
-            .map(|wrong| FeedError {
-                line: wrong.line,
-                message: wrong.message,
-            })
-            .collect();
-        status.errors.sort_by_key(|error| error.line);
-        status.read_at = Some(self.now.wall_s);
-        status.kept_because = None;
-        Ok(())
-    }
-}
-
-/// The networks of a file that may be banned; the others become wrong lines.
-fn permitted(
-    mut lines: Lines,
-    frame: &Frame,
-    breadth: Breadth,
-) -> Result<(Lines, BTreeSet<Prefix>), String> {
-    let mut new = BTreeSet::new();
-    for entry in std::mem::take(&mut lines.entries) {
+/// What the file of a feed says that may be banned.
+fn read(frame: &Frame, feed: &Feed) -> Result<(Lines, Wanted), String> {
+    let capacity = frame.settings.capacity;
+    let mut wanted = Wanted::new(capacity, Term::Permanent, "");
+    let mut take = |entry: Entry<'_>| {
         let allowed = frame.protected.check(&entry.target);
-        match allowed.and_then(|allowed| breadth.check(allowed.prefix).map(|()| allowed)) {
+        match allowed.and_then(|allowed| feed.breadth.check(allowed.prefix).map(|()| allowed)) {
             Ok(allowed) => {
-                new.insert(allowed.prefix);
+                wanted.add(allowed.prefix, None, None)?;
+                Ok(None)
             }
-            Err(complaint) => lines.refuse(entry.line, complaint.message),
+            Err(complaint) => Ok(Some(complaint.message)),
         }
-    }
-    breadth
-        .check_all(new.iter().copied())
-        .map_err(|why| format!("{why} (`wide = true` below [[feed]] takes it all the same)"))?;
-    Ok((lines, new))
+    };
+    let lines = Lines::read(feed::open(&feed.file)?, &mut take);
+    let lines = lines.map_err(|stopped| match stopped {
+        Stopped::Unreadable(error) => error.to_string(),
+        Stopped::Left(overfull) => too_many(overfull),
+    })?;
+    wanted.settle().map_err(too_many)?;
+    Ok((lines, wanted))
+}
+
+fn too_many(overfull: Overfull) -> String {
+    format!(
+        "it names more than {} {}, all that [bans] has room for",
+        overfull.most, overfull.what
+    )
 }
 
 fn status_of(feed: &Feed, known: &[FeedStatus]) -> FeedStatus {

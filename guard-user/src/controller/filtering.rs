@@ -2,6 +2,7 @@
 //! mode instead, and if that does not help, is told to be open.
 
 use std::{
+    collections::BTreeMap,
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use crate::{
     dataplane::{
         attach::{Attached, Attempt, Target, WhyGeneric},
         attachments::Attachments,
-        filtering::{self, Sight},
+        filtering::{self, Received, Sight},
         heal::{self, Spare},
         pins,
     },
@@ -28,6 +29,12 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Between two looks at the counts meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Counts of one moment.
+struct Moment {
+    counted: u64,
+    received: BTreeMap<u32, u64>,
+}
 
 impl Controller {
     /// Waits, for two seconds at most, until each of these interfaces is seen to be filtered. One whose
@@ -60,23 +67,14 @@ impl Controller {
     fn see(&self, name: &str) -> Result<Sight, Failure> {
         let started = Instant::now();
         let mut next_question = started;
+        let begin = self.counts_now()?;
         loop {
-            let network = self.network_without_routes()?;
-            let Some(interface) = network.interface(name) else {
+            let Some(begin) = &begin else {
                 return Ok(Sight::Unknown);
             };
-            let Some(running) = pins::open(&self.layout)? else {
+            let Some(sight) = self.sight(name, begin)? else {
                 return Ok(Sight::Unknown);
             };
-            let known = Attachments::read(&self.layout);
-            let Some(since) = known.of(name).and_then(|known| known.since) else {
-                return Ok(Sight::Unknown);
-            };
-            let Some(xdp) = interface.xdp else {
-                return Ok(Sight::Unknown);
-            };
-            let now = filtering::counts(&running, interface);
-            let sight = filtering::judge(xdp.mode, since, now);
             let patience = match sight {
                 Sight::Proven => Duration::ZERO,
                 Sight::Unknown => ANSWER_WITHIN,
@@ -88,13 +86,72 @@ impl Controller {
             }
             if Instant::now() >= next_question {
                 next_question += ASK_EVERY;
-                let asked = neighbours::ask(interface.index).unwrap_or(0);
+                let network = self.network_without_routes()?;
+                let index = network.interface(name).map(|interface| interface.index);
+                let asked = index.map_or(0, |index| neighbours::ask(index).unwrap_or(0));
                 if asked == 0 && sight == Sight::Unknown {
                     return Ok(sight);
                 }
             }
             thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// What guard has counted, and then what each guarded interface has received.
+    fn counts_now(&self) -> Result<Option<Moment>, Failure> {
+        let Some(running) = pins::open(&self.layout)? else {
+            return Ok(None);
+        };
+        let counted = running.counters.packets();
+        let network = self.network_without_routes()?;
+        let guarded = heal::protected(&self.layout, &network)?.into_iter();
+        let received = guarded.filter_map(|index| {
+            let interface = network.by_index(index)?;
+            Some((index, interface.received))
+        });
+        Ok(Some(Moment {
+            counted,
+            received: received.collect(),
+        }))
+    }
+
+    /// What the counts say of an interface: since it was attached if it is the only one, else since `begin`, when those
+    /// of the others are known, too. `None` when it is not there.
+    fn sight(&self, name: &str, begin: &Moment) -> Result<Option<Sight>, Failure> {
+        let network = self.network_without_routes()?;
+        let (Some(interface), Some(running)) = (network.interface(name), pins::open(&self.layout)?)
+        else {
+            return Ok(None);
+        };
+        let Some(xdp) = interface.xdp else {
+            return Ok(None);
+        };
+        if begin.received.len() < 2 {
+            let known = Attachments::read(&self.layout);
+            let since = known.of(name).and_then(|known| known.since);
+            let now = filtering::counts(&running, interface);
+            return Ok(since.map(|since| filtering::judge(xdp.mode, since, now)));
+        }
+        let counted = running.counters.packets().saturating_sub(begin.counted);
+        let mut place = None;
+        let mut received = Vec::new();
+        for (index, before) in &begin.received {
+            let Some((one, xdp)) = network
+                .by_index(*index)
+                .and_then(|one| Some((one, one.xdp?)))
+            else {
+                continue;
+            };
+            if *index == interface.index {
+                place = Some(received.len());
+            }
+            received.push(Received {
+                frames: one.received.saturating_sub(*before),
+                mode: xdp.mode,
+            });
+        }
+        let sights = filtering::judge_each(&received, counted);
+        Ok(place.and_then(|at| sights.get(at).copied()))
     }
 
     /// Puts the program on an interface in generic mode, because it sees no packets where it is. `None`

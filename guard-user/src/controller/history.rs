@@ -20,7 +20,7 @@ use crate::{
     ruleset::{
         Overlay,
         source::{DROP_IN_FOLDER, Loaded, MAIN_FILE},
-        staged::write_atomically,
+        staged::write_state,
     },
     state_file,
 };
@@ -142,7 +142,7 @@ impl Entry {
         let text = serde_json::to_string(self)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         let path = layout.history().join(format!("{:06}.json", self.number));
-        write_atomically(&path, &text).map_err(|error| stage_failure(&error))
+        write_state(&path, &text).map_err(|error| stage_failure(&error))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,
-    ruleset::staged::write_atomically,
+    ruleset::staged::write_state,
     state_file,
 };
 
@@ -58,7 +58,7 @@ impl Journal {
     pub(super) fn write(&self, layout: &Layout) -> Result<(), Failure> {
         let text = serde_json::to_string(self)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        write_atomically(&layout.journal(), &text).map_err(|error| stage_failure(&error))
+        write_state(&layout.journal(), &text).map_err(|error| stage_failure(&error))
     }
 
     /// Nothing is under way any more.

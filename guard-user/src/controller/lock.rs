@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
+    path::Path,
     sync::mpsc,
     thread,
     time::Duration,
@@ -62,12 +63,30 @@ impl Lock {
         })
     }
 
+    /// The lock of those who read feeds; commands do not wait for it.
+    ///
+    /// # Errors
+    /// When it cannot be had within ten seconds.
+    pub(super) fn of_feeds(layout: &Layout) -> Result<Self, Failure> {
+        let path = layout.feeds_lock();
+        Self::wait_at(layout, &path, PATIENCE)?.ok_or_else(|| {
+            Failure::new(
+                Exit::Failed,
+                format!("{}: another guardctl is reading feeds", path.display()),
+            )
+            .help("wait for it to finish; `guardctl feeds` shows what it has read")
+        })
+    }
+
     /// The lock, or `None` when somebody else has it all that time.
     ///
     /// # Errors
     /// When there can be no lock.
     pub(super) fn wait(layout: &Layout, patience: Duration) -> Result<Option<Self>, Failure> {
-        let path = layout.lock();
+        Self::wait_at(layout, &layout.lock(), patience)
+    }
+
+    fn wait_at(layout: &Layout, path: &Path, patience: Duration) -> Result<Option<Self>, Failure> {
         fs::create_dir_all(&layout.run)
             .map_err(|error| from_io(format!("cannot create {}", layout.run.display()), &error))?;
         let file = OpenOptions::new()
@@ -75,7 +94,7 @@ impl Lock {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(&path)
+            .open(path)
             .map_err(|error| from_io(format!("cannot lock {}", path.display()), &error))?;
         if take(&file, Waits::No) {
             return Ok(Some(Self { _file: file }));

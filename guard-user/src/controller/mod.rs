@@ -57,7 +57,7 @@ pub use appear::Appeared;
 pub use applied::{Applied, RuleView};
 pub use audit::{Audit, Audited, World};
 pub use bans::{
-    Banned, Banning, FromStore, Imported, JailBan, JailFrame, JailOutcome, Lifting, Unban,
+    Banned, Banning, FromStore, Imported, JailBan, JailFrame, JailOutcome, Lifting, List, Unban,
 };
 pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
@@ -75,7 +75,7 @@ pub use load::{Loading, Origin};
 pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use power::{Disabled, Enabled, Enabling, Preset};
-pub use service::{ServiceChange, ServiceStatus};
+pub use service::{Page, ServiceChange, ServiceStatus};
 pub use status::{InterfaceStatus, Protection, Reverted, Status};
 pub use unified::{Against, Unified};
 

@@ -6,7 +6,7 @@ use crate::{
     ruleset::{
         address::{self, AddressItem},
         describe,
-        edit::{self, Edited, Outcome},
+        edit::{self, Change, Edited, Outcome, Place},
         model::Rule,
         names::Names,
         source::{Loaded, Source},
@@ -62,13 +62,20 @@ pub(super) fn plan(
     let failed = |error: edit::EditError| edit_failure(&error);
     let planned = match wanted {
         Edit::Add { words, place } => {
-            let rule = parse(words, loaded, warnings)?;
-            let outcome = edit::add(source, loaded, &rule, *place).map_err(failed)?;
-            warnings.extend(lost_comment(&outcome, loaded, &rule));
+            let rules = parse(words, loaded, warnings)?;
+            let add = |loaded: &Loaded, index, rule: &Rule| {
+                let place = match place {
+                    Place::End => Place::End,
+                    Place::Number(number) => Place::Number(number + index),
+                };
+                let outcome = edit::add(source, loaded, rule, place).map_err(failed)?;
+                warnings.extend(lost_comment(&outcome, loaded, rule));
+                Ok(outcome)
+            };
             Plan {
-                outcome,
+                outcome: each(loaded, &rules, add)?,
                 done: ADD,
-                what: describe::command(&rule),
+                what: commands(&rules),
                 unchanged: String::new(),
             }
         }
@@ -83,12 +90,15 @@ pub(super) fn plan(
             }
         }
         Edit::Delete(Delete::Words(words)) => {
-            let rule = parse(words, loaded, warnings)?;
-            let outcome = edited(edit::delete_rule(source, loaded, &rule).map_err(failed)?);
+            let rules = parse(words, loaded, warnings)?;
+            let delete = |loaded: &Loaded, _, rule: &Rule| {
+                let deleted = edit::delete_rule(source, loaded, rule);
+                Ok(edited(deleted.map_err(failed)?))
+            };
             Plan {
-                outcome,
+                outcome: each(loaded, &rules, delete)?,
                 done: DELETE,
-                what: describe::command(&rule),
+                what: commands(&rules),
                 unchanged: String::new(),
             }
         }
@@ -126,6 +136,49 @@ pub(super) fn plan(
     Ok(planned)
 }
 
+/// The same edit for each rule, one upon the other; together it is one change, told by the first rule that it is about.
+fn each(
+    loaded: &Loaded,
+    rules: &[Rule],
+    mut edit: impl FnMut(&Loaded, usize, &Rule) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
+    let mut all: Option<Box<Edited>> = None;
+    let mut nothing = Outcome::Unchanged;
+    for (index, rule) in rules.iter().enumerate() {
+        let before = all.as_ref().map_or(loaded, |all| &all.loaded);
+        let one = match edit(before, index, rule)? {
+            Outcome::Edited(one) => one,
+            other @ (Outcome::Covered { .. } | Outcome::Unchanged) => {
+                nothing = other;
+                continue;
+            }
+        };
+        all = Some(match all {
+            None => one,
+            Some(first) => {
+                let changed_again = |change: &Change| {
+                    let mut paths = one.changes.iter().map(|later| &later.path);
+                    paths.any(|path| *path == change.path)
+                };
+                let mut changes = first.changes;
+                changes.retain(|change| !changed_again(change));
+                changes.extend(one.changes);
+                Box::new(Edited {
+                    changes,
+                    loaded: one.loaded,
+                    ..*first
+                })
+            }
+        });
+    }
+    Ok(all.map_or(nothing, Outcome::Edited))
+}
+
+fn commands(rules: &[Rule]) -> String {
+    let commands: Vec<String> = rules.iter().map(describe::command).collect();
+    commands.join(" and ")
+}
+
 /// A comment that goes nowhere because the rule is not added.
 fn lost_comment(outcome: &Outcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
     let Outcome::Covered { by } = outcome else {
@@ -135,7 +188,12 @@ fn lost_comment(outcome: &Outcome, loaded: &Loaded, rule: &Rule) -> Option<Strin
     is_lost.then(|| format!("the comment was not saved: rule {by} stays as it is"))
 }
 
-fn parse(words: &[String], loaded: &Loaded, warnings: &mut Vec<String>) -> Result<Rule, Failure> {
+/// One rule, or two where a profile means other ports for UDP than for TCP.
+fn parse(
+    words: &[String],
+    loaded: &Loaded,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Rule>, Failure> {
     let scope = words::Scope {
         names: Names::system(),
         sets: &loaded.sets,
@@ -143,7 +201,7 @@ fn parse(words: &[String], loaded: &Loaded, warnings: &mut Vec<String>) -> Resul
     match words::parse(words, &scope) {
         Ok(parsed) => {
             warnings.extend(parsed.warnings);
-            Ok(parsed.rule)
+            Ok(std::iter::once(parsed.rule).chain(parsed.second).collect())
         }
         Err(error) => {
             let message = format!("{error}\n{}", indent(&error.underline(words)));

@@ -1,6 +1,7 @@
 //! The units that put guard in force at boot and keep it on every interface, and the rule of udev for
 //! NICs that appear later: written to their folders, removed from them, and asked for.
 
+mod pages;
 mod program;
 
 use std::{
@@ -15,6 +16,9 @@ use crate::{
     layout::{DEFAULT_UNITS, Layout},
     ruleset::staged::Staged,
 };
+
+pub use pages::Page;
+use pages::Place;
 
 /// A unit as it is packaged.
 struct Unit {
@@ -65,6 +69,8 @@ pub struct ServiceChange {
     pub files: Vec<PathBuf>,
     /// Was systemd told?
     pub told_systemd: bool,
+    /// What was left out, and why.
+    pub warnings: Vec<String>,
 }
 
 impl Controller {
@@ -86,21 +92,33 @@ impl Controller {
         }
     }
 
-    /// Writes the units for this program and these folders, and has systemd use them if it runs.
+    /// Writes the manual and the units for this program and these folders, and has systemd use them if it runs.
     ///
     /// # Errors
     /// Exit 7 for a program that others may exchange or that units do not see; when the folder is not
     /// writable, or systemd refuses.
-    pub fn install_service(&self) -> Result<ServiceChange, Failure> {
+    pub fn install_service(&self, pages: &[Page]) -> Result<ServiceChange, Failure> {
         let program = env::current_exe()
             .map_err(|error| from_io("cannot find the path of this program", &error))?;
         if self.is_systemds() {
             program::refuse_unfit(&program)?;
         }
-        let mut files = Vec::new();
+        let mut warnings = Vec::new();
+        let place = Place::of(&program, &self.layout);
+        let mut files = place.write(pages).unwrap_or_else(|failure| {
+            // A folder that cannot be written is no reason to go without protection.
+            warnings.push(format!("the manual is not installed: {}", failure.message));
+            Vec::new()
+        });
         let units = UNITS.iter().map(|unit| {
             let path = self.layout.units.join(unit.name);
-            (path, text(unit, &program, &self.layout))
+            let text = text(unit, &program, &self.layout);
+            let text = if place.has_pages() {
+                documented(&text)
+            } else {
+                text
+            };
+            (path, text)
         });
         let rule = self.layout.udev_rules().join(RULE.name);
         for (path, text) in units.chain([(rule, rule_text(&program, &self.layout))]) {
@@ -127,26 +145,27 @@ impl Controller {
         Ok(ServiceChange {
             files,
             told_systemd,
+            warnings,
         })
     }
 
-    /// Removes the units. Enforcement stays until the next reboot.
+    /// Removes the units and the manual. Enforcement stays until the next reboot.
     ///
     /// # Errors
     /// When a file cannot be removed, or systemd refuses.
     pub fn remove_service(&self) -> Result<ServiceChange, Failure> {
-        let there: Vec<PathBuf> = UNITS
+        let mut files: Vec<PathBuf> = UNITS
             .iter()
             .map(|unit| self.layout.units.join(unit.name))
             .chain([self.layout.udev_rules().join(RULE.name)])
             .filter(|path| path.exists())
             .collect();
-        let told_systemd = self.has_systemd() && !there.is_empty();
+        let told_systemd = self.has_systemd() && !files.is_empty();
         if told_systemd {
             systemctl(&["disable", "--now", "guard.service"])?;
             systemctl(&["disable", "guard-load.service"])?;
         }
-        for path in &there {
+        for path in &files {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(from_io(path.display(), &error));
@@ -158,9 +177,13 @@ impl Controller {
             reload_udev();
             systemctl(&["daemon-reload"])?;
         }
+        let program = env::current_exe()
+            .map_err(|error| from_io("cannot find the path of this program", &error))?;
+        files.extend(Place::of(&program, &self.layout).remove()?);
         Ok(ServiceChange {
-            files: there,
+            files,
             told_systemd,
+            warnings: Vec::new(),
         })
     }
 
@@ -198,6 +221,18 @@ fn text(unit: &Unit, program: &Path, layout: &Layout) -> String {
             writable.join(" ")
         ),
     )
+}
+
+/// The unit says where its manual is.
+fn documented(unit: &str) -> String {
+    let mut lines: Vec<&str> = unit.lines().collect();
+    let description = lines
+        .iter()
+        .position(|line| line.starts_with("Description="));
+    if let Some(at) = description {
+        lines.insert(at + 1, "Documentation=man:guardctl(1)");
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The rule for a program and folders that are not the packaged ones.
@@ -277,6 +312,16 @@ mod tests {
                 own.contains("\nExecStart=/usr/local/sbin/guardctl "),
                 "{own}"
             );
+        }
+    }
+
+    #[test]
+    fn a_unit_names_its_manual_and_is_else_the_same() {
+        for unit in &UNITS {
+            let text = documented(unit.text);
+            let line = "\nDocumentation=man:guardctl(1)\n";
+            assert_eq!(text.matches(line).count(), 1, "{text}");
+            assert_eq!(text.replace(line, "\n"), unit.text);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::{
         edit::Change,
         staged::{StageError, Staged, write_atomically},
     },
+    state_file,
 };
 
 /// What becomes of one policy file.
@@ -118,11 +119,10 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
 
 /// Removes a file for good.
 pub(super) fn remove(path: &Path) -> Result<(), Failure> {
-    match fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(from_io(path.display(), &error)),
+    if path.symlink_metadata().is_err() {
+        return Ok(());
     }
+    state_file::remove(path).map_err(|error| from_io(path.display(), &error))?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     File::open(folder)
         .and_then(|folder| folder.sync_all())

@@ -3,6 +3,8 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use crate::state_file;
+
 /// So far apart they may come, by a suspend or little by little.
 const APART: Duration = Duration::from_secs(1);
 
@@ -18,7 +20,7 @@ pub(super) struct Drift {
 impl Drift {
     /// As it is kept in a file; without one nothing is known, and the ends are written once.
     pub(super) fn kept(file: PathBuf) -> Self {
-        let text = fs::read_to_string(&file).unwrap_or_default();
+        let text = state_file::read_text(&file).unwrap_or_default();
         let written = text.trim().parse().ok().map(Duration::from_millis);
         Self {
             written,

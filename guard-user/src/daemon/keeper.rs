@@ -28,6 +28,8 @@ use crate::{
 
 /// Between two attempts at what has failed and may fail again.
 const RETRY: Duration = Duration::from_secs(5);
+/// Between two looks for interfaces by which strangers can come.
+const EXPOSURES: Duration = Duration::from_secs(5);
 /// Between two looks at the sessions that go on behind NAT.
 const SESSIONS: Duration = Duration::from_secs(60);
 /// Longest reason in a report; many of them must fit an answer.
@@ -115,6 +117,9 @@ pub(super) struct Keeper {
     bans: BanKeeper,
     watched: Watched,
     filtering: FilteringWatch,
+    /// Interfaces without guard by which strangers can come.
+    exposed: Vec<String>,
+    next_exposed: Instant,
 }
 
 impl Keeper {
@@ -134,6 +139,8 @@ impl Keeper {
             bans,
             watched: Watched::default(),
             filtering: FilteringWatch::default(),
+            exposed: Vec::new(),
+            next_exposed: Instant::now(),
         }
     }
 
@@ -144,6 +151,7 @@ impl Keeper {
                 self.absence = None;
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
+                self.watch_exposures();
                 let said = self.bans.round(&self.controller, in_force.digest);
                 if let Some(said) = said {
                     said.tell(&mut self.board().journal);
@@ -185,11 +193,14 @@ impl Keeper {
             },
             Some(_) if !lost.is_empty() => format!("UNPROTECTED: {}", lost.join(", ")),
             Some(known) => {
-                let on = format!(
+                let mut on = format!(
                     "generation {} on {}",
                     known.in_force.generation,
                     known.names.join(", ")
                 );
+                if !self.exposed.is_empty() {
+                    on = format!("NOT GUARDED: {}; {on}", self.exposed.join(", "));
+                }
                 match self.controller.fallback(known.in_force.digest) {
                     Some(why) => {
                         format!(
@@ -341,6 +352,22 @@ impl Keeper {
         for (level, message) in told {
             self.tell(level, message);
         }
+    }
+
+    /// What is not guarded is nobody's fault, and for everybody to see.
+    fn watch_exposures(&mut self) {
+        if Instant::now() < self.next_exposed {
+            return;
+        }
+        self.next_exposed = Instant::now() + EXPOSURES;
+        let Ok(exposures) = self.controller.unwanted_exposures_now() else {
+            return;
+        };
+        let texts: Vec<String> = exposures.iter().map(ToString::to_string).collect();
+        let problem = (!texts.is_empty()).then(|| (Level::Warning, texts.join("\n")));
+        self.board().journal.standing("exposed", problem);
+        let names = exposures.into_iter().map(|exposure| exposure.interface);
+        self.exposed = names.collect();
     }
 
     fn read(&self) -> Result<Network, Failure> {

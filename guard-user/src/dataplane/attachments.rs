@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -21,7 +20,8 @@ use crate::{
     failure::{Exit, Failure, from_io},
     host::Network,
     layout::Layout,
-    ruleset::staged::Staged,
+    ruleset::staged::write_state,
+    state_file,
 };
 
 /// What is known of all of them, by name.
@@ -77,12 +77,10 @@ impl Attachments {
         let text = serde_json::to_string(self)
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         let write = |path: PathBuf| {
-            if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            if state_file::read_text(&path).is_ok_and(|there| there == text) {
                 return Ok(());
             }
-            Staged::write(&path, &text)
-                .and_then(Staged::commit)
-                .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+            write_state(&path, &text).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
         };
         write(layout.attachments())?;
         write(layout.last_attachments()).ok();
@@ -152,8 +150,5 @@ impl Attachments {
 
 /// A regular file only: whatever else stands there must not make a boot wait.
 fn from(path: &Path) -> Option<Attachments> {
-    if !fs::metadata(path).is_ok_and(|file| file.is_file()) {
-        return None;
-    }
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&state_file::read(path).ok()?).ok()
 }

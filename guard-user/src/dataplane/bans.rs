@@ -164,7 +164,8 @@ impl BanTables {
     /// # Errors
     /// When they do not fit.
     pub fn replace(&mut self, layout: &Layout, bans: &[(Prefix, End)]) -> Result<(), Failure> {
-        self.make_room(layout, bans.iter().map(|(prefix, _)| *prefix))?;
+        let room = Room::of(bans.iter().map(|(prefix, _)| *prefix));
+        self.make_room(layout, &room)?;
         let held: Vec<Held> = bans
             .iter()
             .map(|(prefix, end)| (*prefix, self.expiry(*end)))
@@ -181,32 +182,12 @@ impl BanTables {
     ///
     /// # Errors
     /// When the kernel refuses larger tables.
-    pub fn make_room(
-        &mut self,
-        layout: &Layout,
-        bans: impl Iterator<Item = Prefix>,
-    ) -> Result<(), Failure> {
-        let mut nets = std::collections::BTreeSet::new();
-        let (mut entries, mut addresses) = (0u64, 0u64);
-        for prefix in bans {
-            let level = crate::bans::table::holding_level(prefix);
-            let is_in_chunk = prefix.is_v4() && (113..=124).contains(&level);
-            if is_in_chunk {
-                nets.insert(prefix.addr().v4() >> 16);
-            }
-            if prefix.is_v4() && level == LEVEL_ADDRESS {
-                addresses += cells(prefix).count() as u64;
-            } else if !prefix.is_v4() || level > 120 {
-                // The /64 of what is longer has a mark.
-                let marks = u64::from(!prefix.is_v4() && level > 64);
-                entries += cells(prefix).count() as u64 + marks;
-            }
-        }
+    pub fn make_room(&mut self, layout: &Layout, room: &Room) -> Result<(), Failure> {
         let now = self.sizes();
         let wanted = Sizes {
-            chunks: now.chunks.max((nets.len() as u32 + 1).next_multiple_of(64)),
-            buckets: now.buckets.max(buckets_for(entries, WAYS)),
-            addresses: now.addresses.max(buckets_for(addresses, ADDRESS_WAYS)),
+            chunks: now.chunks.max((room.nets + 1).next_multiple_of(64)),
+            buckets: now.buckets.max(buckets_for(room.entries, WAYS)),
+            addresses: now.addresses.max(buckets_for(room.addresses, ADDRESS_WAYS)),
         };
         let wanted = wanted.at_most(self.most).larger(now);
         if wanted != now {
@@ -249,6 +230,44 @@ impl BanTables {
 
     fn expiry(&self, end: End) -> Expiry {
         expiry(end, self.now, self.boot_ms, self.eighth)
+    }
+}
+
+/// How much of each table many bans need.
+#[derive(Debug)]
+pub struct Room {
+    /// /16 networks with a chunk.
+    nets: u32,
+    /// Entries of the set.
+    entries: u64,
+    addresses: u64,
+}
+
+impl Room {
+    /// For these.
+    #[must_use]
+    pub fn of(bans: impl Iterator<Item = Prefix>) -> Self {
+        let mut nets = std::collections::BTreeSet::new();
+        let (mut entries, mut addresses) = (0u64, 0u64);
+        for prefix in bans {
+            let level = crate::bans::table::holding_level(prefix);
+            let is_in_chunk = prefix.is_v4() && (113..=124).contains(&level);
+            if is_in_chunk {
+                nets.insert(prefix.addr().v4() >> 16);
+            }
+            if prefix.is_v4() && level == LEVEL_ADDRESS {
+                addresses += cells(prefix).count() as u64;
+            } else if !prefix.is_v4() || level > 120 {
+                // The /64 of what is longer has a mark.
+                let marks = u64::from(!prefix.is_v4() && level > 64);
+                entries += cells(prefix).count() as u64 + marks;
+            }
+        }
+        Self {
+            nets: nets.len() as u32,
+            entries,
+            addresses,
+        }
     }
 }
 

@@ -78,6 +78,25 @@ pub fn judge_all(received: &[Received], counted: u64) -> Vec<Sight> {
     sight.collect()
 }
 
+/// The same for each by itself, where little was received: in one and the same time, what is missing of guard's count
+/// is as much as an interface that no program sees has received.
+#[must_use]
+pub fn judge_each(received: &[Received], counted: u64) -> Vec<Sight> {
+    let sum: u64 = received.iter().map(|received| received.frames).sum();
+    let missing = sum.saturating_sub(counted);
+    let sight = received.iter().map(|received| {
+        let is_most = missing.saturating_mul(2) > received.frames;
+        let can_lose = received.mode == XdpMode::Generic && counted > 0;
+        match received.frames {
+            0 => Sight::Unknown,
+            _ if !is_most => Sight::Proven,
+            FEW.. if !can_lose => Sight::Blind,
+            _ => Sight::Unknown,
+        }
+    });
+    sight.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +133,27 @@ mod tests {
             let case = format!("{received:?} received, {counted} counted");
             let received: Vec<Received> = received.iter().map(|frames| native(*frames)).collect();
             assert_eq!(judge_all(&received, counted), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_interface_that_receives_little_is_not_proven_by_what_others_receive() {
+        for (received, counted, expected) in [
+            (&[100, 5][..], 105, &[Proven, Proven][..]),
+            (&[100, 5], 100, &[Proven, Blind]),
+            (&[5, 100], 5, &[Blind, Blind]),
+            (&[100, 2], 100, &[Proven, Unknown]),
+            (&[100, 0], 100, &[Proven, Unknown]),
+            (&[0, 4], 9, &[Unknown, Proven]),
+            // Which of them is not to be told, so both are tried elsewhere.
+            (&[5, 5], 5, &[Blind, Blind]),
+        ] {
+            let frames: Vec<Received> = received.iter().map(|frames| native(*frames)).collect();
+            assert_eq!(
+                judge_each(&frames, counted),
+                expected,
+                "{received:?} {counted}"
+            );
         }
     }
 

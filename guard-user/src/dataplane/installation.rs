@@ -37,6 +37,7 @@ use crate::{
     host::{Network, sockets::has_unconnected_udp},
     layout::Layout,
     ruleset::compile::Image,
+    state_file,
 };
 
 /// Smallest policy slot in words: 512 KB, room for hundreds of rules without growing.
@@ -361,11 +362,7 @@ pub(super) fn next_name(name: &str) -> String {
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<(), Failure> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(from_io(path.display(), &error)),
-    }
+    state_file::remove(path).map_err(|error| from_io(path.display(), &error))
 }
 
 pub(super) fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {

@@ -268,6 +268,11 @@ impl<L: Listener> Detector<L> {
                 running.jail.sweep(now_ms);
             }
             self.news.forgotten.extend(self.past.sweep(now_ms));
+            let passed = self.running.iter().filter_map(Running::passed_over);
+            let passed: Vec<String> = passed.collect();
+            let passed = (!passed.is_empty()).then(|| (Level::Warning, passed.join("\n")));
+            self.listener
+                .standing("detect lines that were passed over".to_owned(), passed);
         }
         if !self.waiting.is_empty() && now_ms >= self.due.waiting_ms {
             let asked = std::mem::take(&mut self.waiting);

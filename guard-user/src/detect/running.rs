@@ -208,6 +208,46 @@ impl Running {
         }
     }
 
+    /// What is to be said of patterns that are not tried on every line.
+    pub(super) fn narrow_patterns(&self) -> Vec<String> {
+        let name = &self.jail.settings().name;
+        let mut told: Vec<String> = self
+            .filters()
+            .flat_map(Filter::remarks)
+            .map(|problem| {
+                format!(
+                    "jail {name}, filter {}: {}",
+                    self.filter_file,
+                    one_line(&problem)
+                )
+            })
+            .collect();
+        told.dedup();
+        told
+    }
+
+    /// Were there lines that were too long for a pattern, or took it too many steps?
+    pub(super) fn passed_over(&self) -> Option<String> {
+        let number: u64 = self.filters().map(|filter| filter.counts().too_long).sum();
+        let name = &self.jail.settings().name;
+        (number > 0).then(|| {
+            format!(
+                "jail {name}: some lines took patterns of its filter {} too many steps and count as no match \
+                 (`guardctl jail status {name}` has their number, `guardctl filter check {}` the patterns)",
+                self.filter_file,
+                self.jail.settings().filter
+            )
+        })
+    }
+
+    fn filters(&self) -> impl Iterator<Item = &Filter> {
+        let journal = self.journal.iter().map(|source| &source.filter);
+        self.files
+            .iter()
+            .map(|source| &source.filter)
+            .chain(journal)
+    }
+
     /// Proxies that it trusts.
     pub(super) fn proxies(&self) -> &[Prefix] {
         &self.jail.settings().proxies

@@ -146,6 +146,43 @@ fn past_the_bridge(
     .collect()
 }
 
+/// Guests of a bridge that has an uplink: who is behind it, with addresses of their own that this host does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guests {
+    /// The bridge.
+    pub bridge: String,
+    /// Its ports that lead to guests.
+    pub ports: Vec<String>,
+    /// Uplinks by which frames come to them past guard; none, and all of it is judged.
+    pub past: Vec<String>,
+}
+
+/// The guests of every bridge with an uplink.
+#[must_use]
+pub fn guests(network: &Network, guarded: &BTreeSet<u32>) -> Vec<Guests> {
+    let bridges = network
+        .interfaces
+        .iter()
+        .filter(|interface| interface.kind == LinkKind::Bridge && interface.is_up);
+    let guests = bridges.filter_map(|bridge| {
+        let uplinks = uplinks(network, bridge);
+        let mut ports = network.beneath(bridge.index);
+        ports.retain(|port| !uplinks.contains(port));
+        if uplinks.is_empty() || ports.is_empty() {
+            return None;
+        }
+        let name = |index: u32| Some(network.by_index(index)?.name.clone());
+        let past = uplinks.into_iter();
+        let past = past.filter(|uplink| !is_covered(network, *uplink, guarded));
+        Some(Guests {
+            bridge: bridge.name.clone(),
+            ports: ports.into_iter().filter_map(name).collect(),
+            past: past.filter_map(name).collect(),
+        })
+    });
+    guests.collect()
+}
+
 /// The ports of a bridge that lead outside; virtual cables and taps lead to guests.
 fn uplinks(network: &Network, bridge: &Interface) -> Vec<u32> {
     let is_uplink = |index: &u32| {
@@ -214,6 +251,32 @@ mod tests {
             routed: routed.iter().copied().collect(),
             ..Network::default()
         }
+    }
+
+    #[test]
+    fn guests_of_a_bridge_with_an_uplink_are_listed_with_the_way_past_guard() {
+        let links = [
+            (CARD, LinkKind::Card, Some(BRIDGE), None),
+            (BRIDGE, LinkKind::Bridge, None, None),
+            (GUEST, LinkKind::Tap, Some(BRIDGE), None),
+        ];
+        let with_uplink = network(&links, &[], &[]);
+        let of = |guarded: &[u32]| guests(&with_uplink, &guarded.iter().copied().collect());
+        let expected = |past: &[&str]| {
+            vec![Guests {
+                bridge: "if4".to_owned(),
+                ports: vec!["if5".to_owned()],
+                past: past.iter().map(|name| (*name).to_owned()).collect(),
+            }]
+        };
+        assert_eq!(of(&[CARD]), expected(&[]));
+        assert_eq!(of(&[BRIDGE]), expected(&["if2"]));
+        assert_eq!(of(&[]), expected(&["if2"]));
+        // A bridge of containers has no uplink, and one without guests none.
+        let inside = network(&links[1..], &[], &[]);
+        assert_eq!(guests(&inside, &BTreeSet::new()), []);
+        let alone = network(&links[..2], &[], &[]);
+        assert_eq!(guests(&alone, &BTreeSet::new()), []);
     }
 
     #[track_caller]

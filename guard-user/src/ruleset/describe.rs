@@ -210,7 +210,8 @@ pub fn protocol_word(traffic: &Traffic) -> Option<String> {
 }
 
 /// `22/tcp`, `80,443`, `proto gre`, `ping`.
-fn short_traffic(traffic: &Traffic) -> String {
+#[must_use]
+pub fn short_traffic(traffic: &Traffic) -> String {
     let protocol = protocol_word(traffic);
     match traffic {
         Traffic::Any => "Anywhere".to_owned(),

@@ -14,6 +14,7 @@ pub mod names;
 pub(crate) mod nearest;
 mod prefixes;
 pub mod probe;
+pub mod profiles;
 pub mod protocol;
 mod schema;
 pub mod service;

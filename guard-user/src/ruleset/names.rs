@@ -1,16 +1,22 @@
-//! The names that a policy may use for ports and protocols on this machine.
+//! The names that a policy may use for ports, protocols and programs on this machine.
 
-use std::{fs, sync::OnceLock};
+use std::{fs, path::Path, sync::OnceLock};
 
-use super::{protocol::Protocols, service::Services};
+use super::{
+    profiles::{self, Profiles},
+    protocol::Protocols,
+    service::Services,
+};
 
-/// Services and protocols by name.
+/// Services, protocols and profiles by name.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// Ports by service name.
     pub services: Services,
     /// Protocol numbers by name.
     pub protocols: Protocols,
+    /// Application profiles of ufw.
+    pub profiles: Profiles,
 }
 
 impl Names {
@@ -20,10 +26,11 @@ impl Names {
         Self {
             services: Services::embedded(),
             protocols: Protocols::embedded(),
+            profiles: Profiles::embedded(),
         }
     }
 
-    /// With /etc/services and /etc/protocols, read once; either may be missing.
+    /// With /etc/services, /etc/protocols and the profiles of ufw, read once; each may be missing.
     #[must_use]
     pub fn system() -> &'static Self {
         static SYSTEM: OnceLock<Names> = OnceLock::new();
@@ -32,6 +39,7 @@ impl Names {
             Self {
                 services: Services::with_file(&text("/etc/services")),
                 protocols: Protocols::with_file(&text("/etc/protocols")),
+                profiles: Profiles::with_folder(Path::new(profiles::FOLDER)),
             }
         })
     }

@@ -18,6 +18,14 @@ pub struct Services {
 }
 
 impl Services {
+    /// No service at all.
+    #[must_use]
+    pub(super) fn none() -> Self {
+        Self {
+            by_name: HashMap::new(),
+        }
+    }
+
     /// The table that comes with guard.
     #[must_use]
     pub fn embedded() -> Self {

@@ -13,7 +13,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    state_file,
+};
 
 /// Mode of a file that did not exist.
 const NEW_FILE_MODE: u32 = 0o600;
@@ -78,6 +81,13 @@ pub fn write_atomically(path: &Path, text: &str) -> Result<(), StageError> {
     Staged::write(path, text)?.commit()
 }
 
+/// The same for a file of the state folder, which nobody edits: a folder in its place is put aside.
+pub fn write_state(path: &Path, text: &str) -> Result<(), StageError> {
+    // Whatever else keeps the file from being written is told by writing it.
+    state_file::put_folder_aside(path).unwrap_or_default();
+    write_atomically(path, text)
+}
+
 impl Staged {
     /// Puts `text` on disk beside `path`, with the owner and the mode of the file that is there.
     /// A symbolic link stays one: the file behind it is replaced.
@@ -96,7 +106,9 @@ impl Staged {
             is_done: false,
         };
         let on_error = |action| move |source| failed(path, action, source);
-        if let Ok(old) = fs::metadata(&staged.target) {
+        if let Ok(old) = fs::metadata(&staged.target)
+            && old.is_file()
+        {
             keep_owner_and_mode(&file, &old).map_err(on_error("keep owner and mode"))?;
         }
         file.write_all(text.as_bytes()).map_err(on_error("write"))?;

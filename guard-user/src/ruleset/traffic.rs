@@ -69,7 +69,7 @@ pub fn resolve(ports: &[PortItem], protocol: Protocol) -> Result<Traffic, BadVal
 }
 
 /// Sorts ranges and joins those that overlap.
-fn sorted(mut ranges: Vec<PortRange>) -> Vec<PortRange> {
+pub(super) fn sorted(mut ranges: Vec<PortRange>) -> Vec<PortRange> {
     ranges.sort_unstable();
     let mut joined: Vec<PortRange> = Vec::with_capacity(ranges.len());
     for range in ranges {

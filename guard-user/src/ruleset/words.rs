@@ -9,6 +9,7 @@ use super::{
     model::{Prefixes, Rule, RuleAction},
     names::Names,
     prefixes::PrefixList,
+    profiles::Profile,
     protocol::Protocol,
     sets::{self, SetTable},
     traffic::{self, PortItem},
@@ -31,6 +32,8 @@ pub struct Scope<'s> {
 pub struct Parsed {
     /// The rule, without an origin.
     pub rule: Rule,
+    /// The second one of a profile that means other ports for UDP than for TCP.
+    pub second: Option<Rule>,
     /// What was not taken literally.
     pub warnings: Vec<String>,
 }
@@ -100,10 +103,11 @@ pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, Wo
 
 /// What was said, each with the index of its word.
 #[derive(Default)]
-struct Draft {
+struct Draft<'w> {
     source: Option<(usize, Prefixes)>,
     destination: Option<(usize, Prefixes)>,
     ports: Option<(usize, Vec<PortItem>)>,
+    profile: Option<(usize, &'w Profile)>,
     protocol: Option<(usize, Protocol)>,
     interface: Option<String>,
     comment: Option<String>,
@@ -117,7 +121,7 @@ struct Parser<'w> {
     next: usize,
     scope: &'w Scope<'w>,
     warnings: Vec<String>,
-    draft: Draft,
+    draft: Draft<'w>,
 }
 
 type Read<T> = Result<T, WordsError>;
@@ -140,6 +144,10 @@ impl<'w> Parser<'w> {
         let at = self.next;
         let word = self.words[at].to_lowercase();
         self.next += 1;
+        // ufw tells profiles from services by their capital letters.
+        if let Some(profile) = self.scope.names.profiles.get(self.words[at]) {
+            return self.set_profile(at, profile);
+        }
         match word.as_str() {
             "in" => self.direction(at),
             "on" => self.on(at),
@@ -150,6 +158,7 @@ impl<'w> Parser<'w> {
                 let protocol = self.scope.names.protocols.parse(text);
                 self.set_protocol(value, protocol.map_err(|bad| fail(value, bad))?)
             }
+            "app" => self.app(at),
             "rate" => self.rate(at),
             "burst" => self.burst(at),
             "comment" => self.comment(at),
@@ -204,6 +213,17 @@ impl<'w> Parser<'w> {
         Ok(())
     }
 
+    fn app(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "an application profile, e.g. 'Nginx Full'")?;
+        match self.scope.names.profiles.find(text) {
+            Some(profile) => self.set_profile(value, profile),
+            None => Err(fail(
+                value,
+                refused::unknown_profile(text, self.scope.names),
+            )),
+        }
+    }
+
     fn rate(&mut self, at: usize) -> Read<()> {
         let (value, text) = self.value(at, "connections per time, e.g. 20/s")?;
         let rate = Rate::parse(text).map_err(|bad| fail(value, bad))?;
@@ -246,8 +266,23 @@ impl<'w> Parser<'w> {
             return self.set_source(at, prefixes);
         }
         let Some((ports, protocol)) = word.rsplit_once('/') else {
-            return self.set_ports(at, word);
+            let names = self.scope.names;
+            let is_name = word.contains(|letter: char| letter.is_ascii_alphabetic())
+                && !word.contains([',', ':']);
+            if !is_name || names.services.get(word).is_some() {
+                return self.set_ports(at, word);
+            }
+            if let Some(profile) = names.profiles.find(word) {
+                return self.set_profile(at, profile);
+            }
+            return match refused::perhaps_profile(word, names) {
+                Some(bad) if self.draft.ports.is_none() => Err(fail(at, bad)),
+                Some(_) | None => self.set_ports(at, word),
+            };
         };
+        if let Some(profile) = self.scope.names.profiles.get(ports) {
+            return Err(fail(at, refused::protocol_of_profile(&profile.name)));
+        }
         self.set_ports(at, ports)?;
         let protocol = self.scope.names.protocols.parse(protocol);
         self.set_protocol(at, protocol.map_err(|bad| fail(at, bad))?)
@@ -261,8 +296,25 @@ impl<'w> Parser<'w> {
         Ok(())
     }
 
+    fn set_profile(&mut self, at: usize, profile: &'w Profile) -> Read<()> {
+        if self.draft.ports.is_some() || self.draft.profile.is_some() {
+            return Err(fail(at, refused::two_ports(self.words[at])));
+        }
+        self.draft.profile = Some((at, profile));
+        let service = self.scope.names.services.get(&profile.name);
+        let item = service.map(|service| PortItem::Service(profile.name.to_lowercase(), service));
+        let meant = item.map(|item| traffic::resolve(&[item], Protocol::Any));
+        if let Some(Ok(meant)) = meant
+            && profile.traffic != [meant.clone()]
+        {
+            self.warnings
+                .push(refused::not_the_service(profile, &meant));
+        }
+        Ok(())
+    }
+
     fn set_ports(&mut self, at: usize, text: &str) -> Read<()> {
-        if self.draft.ports.is_some() {
+        if self.draft.ports.is_some() || self.draft.profile.is_some() {
             return Err(fail(at, refused::two_ports(text)));
         }
         let services = &self.scope.names.services;
@@ -331,6 +383,7 @@ impl<'w> Parser<'w> {
             source,
             destination,
             ports,
+            profile,
             protocol,
             interface,
             comment,
@@ -342,6 +395,7 @@ impl<'w> Parser<'w> {
         let says_nothing = source.is_none()
             && destination.is_none()
             && ports.is_none()
+            && profile.is_none()
             && protocol.is_none()
             && interface.is_none();
         if says_nothing {
@@ -349,14 +403,24 @@ impl<'w> Parser<'w> {
         }
         let protocol_at = protocol.map(|(at, _)| at);
         let wrong = ports.as_ref().map(|(at, _)| *at).or(protocol_at);
-        let traffic = traffic::resolve(
-            ports.as_ref().map_or(&[], |(_, ports)| ports.as_slice()),
-            protocol.map_or(Protocol::Any, |(_, protocol)| protocol),
-        )
-        .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+        let traffic = match (profile, protocol) {
+            (Some((_, profile)), None) => profile.traffic.clone(),
+            (Some((_, profile)), Some((at, _))) => {
+                return Err(fail(at, refused::protocol_of_profile(&profile.name)));
+            }
+            (None, protocol) => vec![
+                traffic::resolve(
+                    ports.as_ref().map_or(&[], |(_, ports)| ports.as_slice()),
+                    protocol.map_or(Protocol::Any, |(_, protocol)| protocol),
+                )
+                .map_err(|bad| fail(wrong.unwrap_or(end), bad))?,
+            ],
+        };
         let action = match action {
             RuleAction::Limit(_) => {
-                limit::check_traffic(&traffic).map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+                for traffic in &traffic {
+                    limit::check_traffic(traffic).map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+                }
                 let at = burst
                     .or(rate.map(|(at, _)| (at, 0)))
                     .map_or(end, |(at, _)| at);
@@ -377,16 +441,21 @@ impl<'w> Parser<'w> {
             .map(|(_, prefixes)| prefixes)
             .unwrap_or_default();
         value::check_families(&source, &destination).map_err(|bad| fail(destination_at, bad))?;
+        let mut rules = traffic.into_iter().map(|traffic| Rule {
+            action,
+            traffic,
+            source: source.clone(),
+            destination: destination.clone(),
+            interface: interface.clone(),
+            comment: comment.clone(),
+            origin: None,
+        });
+        let Some(rule) = rules.next() else {
+            return Err(fail(end, refused::nothing_said()));
+        };
         Ok(Parsed {
-            rule: Rule {
-                action,
-                traffic,
-                source,
-                destination,
-                interface,
-                comment,
-                origin: None,
-            },
+            rule,
+            second: rules.next(),
             warnings: self.warnings,
         })
     }

@@ -150,7 +150,7 @@ fn a_feed_that_does_not_fit_is_read_no_further_than_that() {
         .collect();
     write(&scene, &lines);
     let ran = scene.guardctl(&["feeds", "reload"]).exit(8);
-    let _ = ran.says("more than 300 networks");
+    let _ = ran.says("more than 100 IPv4 addresses");
     assert_eq!(scene.sources(), ["203.0.113.66"]);
 }
 

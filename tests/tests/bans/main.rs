@@ -4,6 +4,7 @@ mod clock;
 mod copy;
 mod feeds;
 mod force;
+mod huge;
 mod import;
 mod operators;
 mod protected;

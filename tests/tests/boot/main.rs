@@ -5,6 +5,7 @@ mod bans;
 mod machine;
 mod names;
 mod service;
+mod state;
 
 use std::time::Duration;
 

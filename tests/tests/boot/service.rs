@@ -47,6 +47,13 @@ fn units_are_written_once_removed_once_and_the_status_knows() {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o644);
+        assert!(text.contains("\nDocumentation=man:guardctl(1)\n"), "{text}");
+    }
+    // The manual that the units name, and a page of each command.
+    let manual = fs::read_to_string(folder.join("man1/guardctl.1")).expect("a page");
+    assert!(manual.contains(".TH guardctl 1"), "{manual}");
+    for page in ["guardctl-ban.1", "guardctl-bans-import.1"] {
+        assert!(folder.join("man1").join(page).exists(), "{page}");
     }
     let rule = fs::read_to_string(folder.join("75-guard.rules")).expect("a rule");
     let call = format!(" {} attach $env{{IFINDEX}}", guardctl_path().display());
@@ -78,6 +85,8 @@ mount -t tmpfs tmpfs /etc/systemd/system
 mkdir -p /etc/udev
 mount -t tmpfs tmpfs /etc/udev
 mkdir /etc/udev/rules.d
+mkdir -p /usr/local/share/man
+mount -t tmpfs tmpfs /usr/local/share/man
 PATH=$1:$PATH
 shift
 GUARDCTL=$1

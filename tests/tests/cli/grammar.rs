@@ -122,7 +122,10 @@ const REFUSED: &[(&str, &str)] = &[
         "`out` is refused: guard filters what arrives",
     ),
     ("allow log 22", "`log` is refused: rules do not log"),
-    ("allow app OpenSSH", "`app` is refused"),
+    (
+        "allow app OpenSHS",
+        "unknown application profile \"OpenSHS\"; did you mean 'OpenSSH'",
+    ),
     (
         "allow fron 1.1.1.1",
         "unknown word \"fron\"; did you mean \"from\"",

@@ -14,4 +14,5 @@ mod messages;
 mod permissions;
 mod policy_files;
 mod presets;
+mod profiles;
 mod room;

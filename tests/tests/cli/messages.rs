@@ -15,7 +15,7 @@ const VERBS: &[(&str, &str)] = &[
     ("reset", "guardctl disable"),
     ("logging on", "guardctl stats"),
     ("show added", "guardctl status numbered"),
-    ("app list", "guardctl allow http"),
+    ("app list", "guardctl allow 'Nginx Full'"),
     ("reject 25", "guardctl deny"),
     ("route allow in on eth0", "to ADDRESS"),
     ("restart", "guardctl reload"),

@@ -1,5 +1,6 @@
 //! Where strangers can come and guard is not, nobody says that something is closed.
 
+use guard_tests::lab::{GuardDaemon, until};
 use serde_json::Value;
 
 use crate::scene::{CLOSED, HEAD, RULES, Scene};
@@ -145,4 +146,35 @@ fn an_interface_that_is_left_without_guard_on_purpose_is_accepted_and_still_told
     drop(scene.guard.guardctl(&["status"]).ok());
     assert_eq!(exposed(&scene), [""; 0]);
     assert_eq!(world(&scene, CLOSED), "past-guard");
+}
+
+/// Of the unit one line is seen.
+#[test]
+fn the_daemon_names_what_is_not_guarded_in_its_journal_and_in_the_status_of_its_unit() {
+    let Some(scene) = Scene::new() else {
+        return;
+    };
+    let guard = &scene.guard;
+    let socket = guard.folder().join("notify");
+    let heard = std::os::unix::net::UnixDatagram::bind(&socket).expect("a socket");
+    heard.set_nonblocking(true).expect("a mode");
+    let hears = |what: &str| {
+        until(what, || {
+            let mut text = [0; 4096];
+            let length = heard.recv(&mut text).unwrap_or_default();
+            String::from_utf8_lossy(&text[..length]).contains(what)
+        });
+    };
+    let mut command = guard.command(&["daemon"]);
+    command.env("NOTIFY_SOCKET", &socket);
+    let daemon = GuardDaemon::start_as(guard, &mut command);
+    hears("STATUS=generation 1 on eth0");
+
+    scene.lab.srv.ip_batch(SECOND);
+    scene.lab.srv.ip("addr add 198.51.99.1/24 dev eth1");
+
+    daemon.says("eth1: NOT GUARDED, and strangers can come by it");
+    hears("STATUS=NOT GUARDED: eth1; generation 1 on eth0");
+    scene.lab.srv.ip("link del eth1");
+    hears("STATUS=generation 1 on eth0");
 }

@@ -8,8 +8,8 @@ use std::{
 
 use super::super::args::Global;
 use crate::{
-    bans::{Lines, lines::Entry, store::Origin, target::Target},
-    controller::{Confirm, Consent, Controller},
+    bans::{Target, Term, store::Origin},
+    controller::{Confirm, Consent, Controller, List},
     failure::Failure,
     jails::import::{Import, plain_name, running_bans},
 };
@@ -45,32 +45,28 @@ pub(super) fn carry(
             return Ok(carried);
         }
     };
-    let mut by_jail: BTreeMap<String, Lines> = BTreeMap::new();
+    let mut by_jail: BTreeMap<String, Vec<(Target, Term)>> = BTreeMap::new();
     for ban in found {
         let jail = plain_name(&ban.jail);
         let Ok(target) = Target::parse(&ban.source.to_string()) else {
             continue;
         };
         if done.jails.contains(&jail) {
-            let lines = by_jail.entry(jail).or_default();
-            let line = u32::try_from(lines.entries.len() + 1).unwrap_or(u32::MAX);
-            lines.entries.push(Entry {
-                line,
-                target,
-                term: Some(ban.left),
-                reason: None,
-            });
+            by_jail.entry(jail).or_default().push((target, ban.left));
         }
     }
-    for (jail, lines) in by_jail {
+    for (jail, sources) in by_jail {
         let consent = Consent {
             force: global.force,
             dry_run: global.dry_run,
             confirm: Confirm::default(),
         };
-        let reason = "by fail2ban";
-        let origin = Origin::Jail(jail.clone());
-        let done = controller.import_bans_as(&origin, lines, None, reason, consent, &mut |_| {})?;
+        let list = List {
+            origin: &Origin::Jail(jail.clone()),
+            term: None,
+            reason: "by fail2ban",
+        };
+        let done = controller.import_sources(list, sources, consent)?;
         carried.number += done.new + done.longer;
         let refused = done.lines.wrong.iter();
         carried.warnings.extend(refused.map(|wrong| {

@@ -1,13 +1,17 @@
-//! Lists of what is to be banned: what can be is, in one change, and the rest is told line by line.
+//! Lists of what is to be banned: what can be is, and the rest is told line by line. A list is read and put in order
+//! before anybody has to wait for it.
+
+use std::io::Read;
 
 use super::{
     super::{Consent, Controller},
-    Logins,
+    Frame, Logins,
 };
 use crate::{
     bans::{
-        Lines, Prefix, Term,
-        store::{Added, Origin},
+        Lines, Overfull, Prefix, Target, Term, Wanted,
+        lines::{Entry, Stopped, WrongLine},
+        store::Origin,
     },
     failure::{Exit, Failure},
 };
@@ -21,7 +25,7 @@ pub struct Imported {
     pub longer: u64,
     /// Duplicates, and sources that were banned for as long.
     pub known: u64,
-    /// What was wrong; the entries are used up.
+    /// What was wrong.
     pub lines: Lines,
     /// What to look at.
     pub warnings: Vec<String>,
@@ -31,99 +35,156 @@ pub struct Imported {
     pub dry_run: bool,
 }
 
+/// What holds for all of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct List<'l> {
+    /// Who bans.
+    pub origin: &'l Origin,
+    /// For how long, where the list says nothing.
+    pub term: Option<Term>,
+    /// Why, where the list says nothing.
+    pub reason: &'l str,
+}
+
 impl Controller {
-    /// Bans what a list names, but for what cannot be; that becomes a wrong line.
+    /// Bans what a list names, but for what cannot be; that becomes a wrong line. `progress` is told how many of how
+    /// many are done.
     ///
     /// # Errors
-    /// As [`Controller::ban`], but not for single lines.
+    /// When the list cannot be read or names more than there is room for: nothing is changed then. Else as
+    /// [`Controller::ban`], but not for single lines.
     pub fn import_bans(
         &self,
-        lines: Lines,
-        term: Option<Term>,
-        reason: &str,
+        list: List<'_>,
+        source: impl Read,
         consent: Consent,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Imported, Failure> {
-        self.import_bans_as(&Origin::Operator, lines, term, reason, consent, progress)
+        let frame = self.ban_frame(Logins::of(consent))?;
+        let mut wanted = wanted(&frame, list);
+        let mut take = |entry: Entry<'_>| match allowed(&frame, consent, &entry.target) {
+            Ok(prefix) => {
+                wanted.add(prefix, entry.term, entry.reason)?;
+                Ok(None)
+            }
+            Err(message) => Ok(Some(message)),
+        };
+        let lines = Lines::read(source, &mut take).map_err(|stopped| match stopped {
+            Stopped::Unreadable(error) => Failure::new(Exit::Failed, error.to_string()),
+            Stopped::Left(overfull) => too_many(overfull),
+        })?;
+        let mut imported = self.ban_wanted(&frame, list, wanted, consent, progress)?;
+        imported.warnings.extend(remarks(&lines));
+        imported.lines = lines;
+        Ok(imported)
     }
 
-    /// The same in another name than the operator's.
+    /// Bans these sources in the name of somebody else; what cannot be banned becomes a wrong line, numbered as they
+    /// come.
     ///
     /// # Errors
     /// As [`Controller::import_bans`].
-    pub fn import_bans_as(
+    pub fn import_sources(
         &self,
-        origin: &Origin,
-        mut lines: Lines,
-        term: Option<Term>,
-        reason: &str,
+        list: List<'_>,
+        sources: impl IntoIterator<Item = (Target, Term)>,
         consent: Consent,
-        progress: &mut dyn FnMut(u64),
     ) -> Result<Imported, Failure> {
         let frame = self.ban_frame(Logins::of(consent))?;
-        let mut warnings = frame.warnings;
-        if lines.aggregated > 0 {
-            warnings.push(format!(
-                "{} IPv6 addresses are taken for their /64; write /128 for the address alone",
-                lines.aggregated
-            ));
-        }
-        if lines.unmapped > 0 {
-            warnings.push(format!(
-                "{} IPv4 addresses in IPv6 notation are taken as IPv4",
-                lines.unmapped
-            ));
-        }
-        let breadth = super::breadth(consent);
-        let term = term.unwrap_or(frame.settings.default);
-        let entries = std::mem::take(&mut lines.entries);
-        let mut new: Vec<(Prefix, Term, &str)> = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            let wide = breadth.check(entry.target.prefix);
-            match wide.and_then(|()| frame.protected.check(&entry.target)) {
-                Ok(allowed) => new.push((
-                    allowed.prefix,
-                    entry.term.unwrap_or(term),
-                    entry.reason.as_deref().unwrap_or(reason),
-                )),
-                Err(complaint) => lines.refuse(entry.line, complaint.message),
+        let mut wanted = wanted(&frame, list);
+        let mut wrong = Vec::new();
+        for (line, (target, term)) in (1..).zip(sources) {
+            match allowed(&frame, consent, &target) {
+                Ok(prefix) => wanted.add(prefix, Some(term), None).map_err(too_many)?,
+                Err(message) => wrong.push(WrongLine { line, message }),
             }
         }
-        lines.wrong.sort_by_key(|wrong| wrong.line);
-        let total = new.len() as u64;
-        // In order of the store, the longest first; duplicates are one ban.
-        new.sort_by(|(a, a_term, _), (b, b_term, _)| a.cmp(b).then(b_term.cmp(a_term)));
-        new.dedup_by_key(|(prefix, ..)| *prefix);
-        let prefixes = new.iter().map(|(prefix, ..)| *prefix);
-        breadth.check_all(prefixes).map_err(|why| {
-            Failure::new(Exit::Refused, format!("the list is not taken: {why}"))
-                .help("add --force if that is what you want")
-        })?;
-        let mut done = Imported {
-            new: 0,
+        let mut imported = self.ban_wanted(&frame, list, wanted, consent, &mut |_, _| {})?;
+        imported.lines.wrong_count = wrong.len();
+        imported.lines.wrong = wrong;
+        Ok(imported)
+    }
+
+    fn ban_wanted(
+        &self,
+        frame: &Frame,
+        list: List<'_>,
+        mut wanted: Wanted,
+        consent: Consent,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Imported, Failure> {
+        wanted.settle().map_err(too_many)?;
+        super::breadth(consent)
+            .check_all(wanted.prefixes())
+            .map_err(|why| {
+                Failure::new(Exit::Refused, format!("the list is not taken: {why}"))
+                    .help("add --force if that is what you want")
+            })?;
+        let mut imported = Imported {
+            new: wanted.len() as u64,
             longer: 0,
-            known: total - new.len() as u64,
-            lines,
-            warnings,
+            known: wanted.taken() - wanted.len() as u64,
+            lines: Lines::default(),
+            warnings: frame.warnings.clone(),
             is_active: false,
             dry_run: consent.dry_run,
         };
+        if wanted.reasons_left_out() > 0 {
+            imported.warnings.push(format!(
+                "{} comments are left out: the list has too many different ones",
+                wanted.reasons_left_out()
+            ));
+        }
         if consent.dry_run {
-            done.new = new.len() as u64;
-            done.is_active = self.in_force()?.is_some();
-            return Ok(done);
+            imported.is_active = self.in_force()?.is_some();
+            return Ok(imported);
         }
-        let mut session = self.ban_session()?;
-        let outcomes = session.add(self, origin, &new, frame.settings, progress)?;
-        for added in outcomes {
-            match added {
-                Added::New => done.new += 1,
-                Added::Longer => done.longer += 1,
-                Added::Known => done.known += 1,
-            }
-        }
-        done.warnings.append(&mut session.warnings);
-        done.is_active = session.tables.is_some();
-        Ok(done)
+        let done = self.ban_gradually(list.origin, &wanted, frame.settings, progress)?;
+        imported.new = done.new;
+        imported.longer = done.longer;
+        imported.known += done.known;
+        imported.warnings.extend(done.warnings);
+        imported.is_active = done.is_active;
+        Ok(imported)
     }
+}
+
+fn wanted(frame: &Frame, list: List<'_>) -> Wanted {
+    let term = list.term.unwrap_or(frame.settings.default);
+    Wanted::new(frame.settings.capacity, term, list.reason)
+}
+
+/// What of this may be banned, or why nothing.
+fn allowed(frame: &Frame, consent: Consent, target: &Target) -> Result<Prefix, String> {
+    let wide = super::breadth(consent).check(target.prefix);
+    let allowed = wide.and_then(|()| frame.protected.check(target));
+    match allowed {
+        Ok(allowed) => Ok(allowed.prefix),
+        Err(complaint) => Err(complaint.message),
+    }
+}
+
+fn too_many(overfull: Overfull) -> Failure {
+    overfull.failure(format!(
+        "the list names more than {} {}, all that there is room for; nothing was changed",
+        overfull.most, overfull.what
+    ))
+}
+
+/// What was not taken as it is written.
+fn remarks(lines: &Lines) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if lines.aggregated > 0 {
+        remarks.push(format!(
+            "{} IPv6 addresses are taken for their /64; write /128 for the address alone",
+            lines.aggregated
+        ));
+    }
+    if lines.unmapped > 0 {
+        remarks.push(format!(
+            "{} IPv4 addresses in IPv6 notation are taken as IPv4",
+            lines.unmapped
+        ));
+    }
+    remarks
 }

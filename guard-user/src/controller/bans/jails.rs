@@ -122,7 +122,7 @@ impl Controller {
                 .map(|((index, prefix), reason)| (*prefix, asked[*index].ban.term, reason.as_str()))
                 .collect();
             let origin = Origin::Jail(jail.to_owned());
-            let added = session.add(self, &origin, &new, frame.settings, &mut |_| {})?;
+            let added = session.add(self, &origin, &new, frame.settings)?;
             for ((index, prefix), added) in prefixes.into_iter().zip(added) {
                 outcomes[index] = JailOutcome::Banned(prefix, added);
             }

@@ -14,7 +14,10 @@ use crate::{
         store::{Added, Change, Counts, End, Now, Opened, Origin, Trouble},
     },
     database::Quarantine,
-    dataplane::{bans::BanTables, pins},
+    dataplane::{
+        bans::{BanTables, Room},
+        pins,
+    },
     failure::{Exit, Failure, from_io},
 };
 
@@ -40,8 +43,6 @@ pub(super) struct Lifted {
 
 /// More bans than these are not lifted one by one.
 const MOST_LOWERED: usize = 10_000;
-/// Between two reports of progress.
-const STEP: usize = 10_000;
 
 impl Controller {
     /// Every stored ban into the kernel's tables as they are: after `enable` and `load`, which make
@@ -154,7 +155,6 @@ impl Session {
         origin: &Origin,
         new: &[(Prefix, Term, &str)],
         settings: Settings,
-        progress: &mut dyn FnMut(u64),
     ) -> Result<Vec<Added>, Failure> {
         let Self {
             now, store, tables, ..
@@ -165,34 +165,43 @@ impl Session {
             let before = change.counts();
             let number = change.origin(origin)?;
             let mut outcomes = Vec::with_capacity(new.len());
-            for (index, (prefix, term, reason)) in new.iter().enumerate() {
+            for (prefix, term, reason) in new {
                 outcomes.push(change.add(*prefix, number, *term, reason)?);
-                if index % STEP == 0 {
-                    // What does not fit is not carried to its end while others wait.
-                    refuse_full(before, change.counts(), settings)?;
-                    progress(index as u64 / 2);
-                }
             }
             refuse_full(before, change.counts(), settings)?;
             if let Some(tables) = tables {
                 marker.set()?;
                 lower(change, tables, over.get(..MOST_LOWERED).unwrap_or(&over))?;
-                tables.make_room(&controller.layout, new.iter().map(|(prefix, ..)| *prefix))?;
-                for (index, ((prefix, term, _), added)) in new.iter().zip(&outcomes).enumerate() {
+                let room = Room::of(new.iter().map(|(prefix, ..)| *prefix));
+                tables.make_room(&controller.layout, &room)?;
+                for ((prefix, term, _), added) in new.iter().zip(&outcomes) {
                     if *added != Added::Known {
                         tables.raise(&controller.layout, *prefix, End::after(*term, now))?;
                     }
-                    if index % STEP == 0 {
-                        progress((new.len() + index) as u64 / 2);
-                    }
-                }
-                if new.len() > MOST_LOWERED {
-                    tables.refill_front();
                 }
             }
             Ok(outcomes)
         });
         self.finish(controller, marker, added)
+    }
+
+    /// The tables become as large as many bans need that come next.
+    pub(super) fn make_room(
+        &mut self,
+        controller: &Controller,
+        room: &Room,
+    ) -> Result<(), Failure> {
+        match &mut self.tables {
+            Some(tables) => tables.make_room(&controller.layout, room),
+            None => Ok(()),
+        }
+    }
+
+    /// What the kernel sees first knows of many bans that were made.
+    pub(super) fn refill_front(&mut self) {
+        if let Some(tables) = &mut self.tables {
+            tables.refill_front();
+        }
     }
 
     /// Removes the bans of an origin; what others have banned stays so.
@@ -407,33 +416,14 @@ fn settle(
     Ok(())
 }
 
-/// A table that is over its capacity already, because that was lowered, takes nothing more.
 fn refuse_full(before: Counts, counts: Counts, settings: Settings) -> Result<(), Failure> {
-    let capacity = settings.capacity;
-    let of = |of: fn(&Counts) -> u64| (of(&before), of(&counts));
-    for (what, (before, count), most, key) in [
-        ("IPv4 addresses", of(|c| c.ipv4), capacity.ipv4, "ipv4"),
-        (
-            "IPv6 addresses and /64 networks",
-            of(|c| c.ipv6),
-            capacity.ipv6,
-            "ipv6",
-        ),
-        ("prefixes", of(|c| c.cidrs), capacity.cidrs, "cidrs"),
-    ] {
-        if count > u64::from(most) && count > before {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "the table of bans is full: {count} {what}, at most {most}; nothing was changed"
-                ),
-            )
-            .help(format!(
-                "raise `{key}` below [bans] in guard.toml, or lift bans (`guardctl unban`)"
-            )));
-        }
-    }
-    Ok(())
+    let fits = counts.refuse_growth(before, settings.capacity);
+    fits.map_err(|overfull| {
+        overfull.failure(format!(
+            "the table of bans is full: {} {}, at most {}",
+            overfull.count, overfull.what, overfull.most
+        ))
+    })
 }
 
 fn quarantined(quarantine: &Quarantine) -> String {
@@ -454,6 +444,6 @@ fn quarantined(quarantine: &Quarantine) -> String {
     )
 }
 
-pub(super) fn now() -> Result<Now, Failure> {
+pub(in crate::controller) fn now() -> Result<Now, Failure> {
     Now::read().map_err(|error| from_io("cannot read which boot this is", &error))
 }

@@ -73,6 +73,11 @@ impl<L: Listener> Detector<L> {
         let forgeable = (!forgeable.is_empty()).then(|| (Level::Warning, forgeable.join("\n")));
         self.listener
             .standing("detect logs that can be forged".to_owned(), forgeable);
+        let narrow = self.running.iter().flat_map(Running::narrow_patterns);
+        let narrow: Vec<String> = narrow.collect();
+        let narrow = (!narrow.is_empty()).then(|| (Level::Warning, narrow.join("\n")));
+        self.listener
+            .standing("detect patterns that are large".to_owned(), narrow);
         self.standing("filters", (!broken.is_empty()).then(|| broken.join("\n")));
         self.begin_journal();
         self.bench.forget();

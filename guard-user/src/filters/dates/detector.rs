@@ -13,7 +13,7 @@ use super::{
     frequent,
     template::{self, Kind, Template},
 };
-use crate::filters::pattern::{Alphabet, Lines, Text, linear};
+use crate::filters::pattern::{Alphabet, Lines, Text, linear, longest};
 
 /// Where a date is in a line, and how to read it.
 #[derive(Clone, Debug)]
@@ -131,6 +131,8 @@ struct Several {
 struct Compiled {
     regex: meta::Regex,
     alphabet: Alphabet,
+    /// How much of a line is looked at.
+    longest: usize,
     each: Vec<OnceLock<Option<Groups>>>,
 }
 
@@ -146,11 +148,19 @@ impl Compiled {
         let texts: Vec<&str> = patterns.iter().map(String::as_str).collect();
         let config = meta::Config::new().which_captures(WhichCaptures::Implicit);
         let regex = linear(&texts, alphabet, Lines::One, config)?;
+        let longest = longest(&texts, alphabet, Lines::One);
         Ok(Self {
             regex,
             alphabet,
+            longest,
             each: patterns.iter().map(|_| OnceLock::new()).collect(),
         })
+    }
+
+    /// The line, as far as dates are looked for.
+    fn input<'t>(&self, line: Text<'t>) -> Input<'t> {
+        let end = line.text.floor_char_boundary(self.longest);
+        Input::new(&line.text[..end])
     }
 
     /// The groups of the template of this number, whose pattern this is.
@@ -203,12 +213,11 @@ impl Several {
     /// The template that matches, and where its groups are.
     fn search(&self, line: Text<'_>) -> Option<(PatternID, &Groups)> {
         let compiled = self.compiled(line)?;
-        let matched: Match = compiled.regex.search(&Input::new(line.text))?;
+        let matched: Match = compiled.regex.search(&compiled.input(line))?;
         let pattern = self.patterns.get(matched.pattern().as_usize())?;
         let groups = compiled.groups(matched.pattern(), pattern)?;
-        let input = Input::new(line.text)
-            .span(matched.span())
-            .anchored(Anchored::Yes);
+        let input = compiled.input(line).span(matched.span());
+        let input = input.anchored(Anchored::Yes);
         let mut found = groups.found.borrow_mut();
         groups.regex.search_captures(&input, &mut found);
         found.is_match().then_some((matched.pattern(), groups))

@@ -24,6 +24,9 @@ use lines::Buffer;
 use starts::Starts;
 pub use verdict::{Failure, Host, Outcome};
 
+/// Lines of services are seldom longer.
+const USUAL_BYTES: usize = 16 << 10;
+
 /// A line without a date belongs to the date before it for this long.
 const SAME_EVENT_MS: i64 = 60_000;
 
@@ -203,6 +206,28 @@ impl Filter {
         let all = named.map(|(pattern, _)| pattern).chain(&self.ignored);
         all.filter(|pattern| pattern.matcher.is_backtracking())
             .count()
+    }
+
+    /// What whoever wrote it should know: patterns that are not tried on every line that a log may have.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<Problem> {
+        let definition = &self.definition;
+        let prefix = self.prefix.iter().map(|(pattern, _)| pattern);
+        let failures = self.failures.iter().map(|(pattern, _)| pattern);
+        let patterns = prefix.chain(failures).chain(&self.ignored);
+        let expressions = definition.prefix.iter().chain(&definition.failures);
+        let expressions = expressions.chain(&definition.ignored);
+        let narrow = patterns.zip(expressions).filter_map(|(pattern, expression)| {
+            let longest = pattern.matcher.longest();
+            (longest < USUAL_BYTES).then(|| {
+                let problem = expression.problem(format!(
+                    "it is so large that it is not tried on lines longer than {longest} bytes, and whoever writes the \
+                     log may make them longer"
+                ));
+                problem.help("take repetitions with large counts out, e.g. write `x*` for `x{0,5000}`")
+            })
+        });
+        narrow.collect()
     }
 
     /// Judges one line, with or without its line feed. Whatever its bytes are, it does no harm; how

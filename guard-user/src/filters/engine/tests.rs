@@ -66,6 +66,12 @@ fn every_built_in_filter_and_every_mode_of_it_is_right() {
                 let filter = Filter::load(&file, &given).unwrap_or_else(|wrong| panic!("{wrong}"));
 
                 assert_eq!(filter.backtracking(), 0, "{name} {mode:?}");
+                assert!(filter.remarks().is_empty(), "{name} {mode:?}");
+                let patterns = filter.failures.iter().chain(&filter.prefix);
+                for (pattern, _) in patterns {
+                    let longest = pattern.matcher.longest();
+                    assert!(longest >= 64 << 10, "{name} {mode:?}: {longest}");
+                }
                 assert!(filter.definition().warnings.is_empty(), "{name} {mode:?}");
                 // What nginx writes into the journal is its error log.
                 let is_journaled = !name.starts_with("nginx-");
@@ -488,4 +494,26 @@ fn a_failure_that_gives_a_name_is_of_the_address_that_its_connection_has() {
         tell(2, "login failed for 203.0.113.8").as_deref(),
         Some("203.0.113.8")
     );
+}
+
+#[test]
+fn a_pattern_that_is_too_large_for_long_lines_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("big.conf");
+    let text = "[Definition]\nfailregex = ^a from <HOST>$\n    ^.*a[ab]{3000}c from <HOST>$\n";
+    std::fs::write(&file, text).unwrap();
+    let mut filter = Filter::load(&file, &Given::new()).unwrap();
+
+    let remarks = filter.remarks();
+
+    assert_eq!(remarks.len(), 1);
+    let told = remarks[0].to_string();
+    assert!(
+        told.contains("failregex 2") && told.contains("lines longer than"),
+        "{told}"
+    );
+    let long = format!("{}c from 203.0.113.7", "ab".repeat(20_000));
+    let judged = filter.line(long.as_bytes(), Stamp::Known(0), 0);
+    assert_eq!(judged, Outcome::None);
+    assert_eq!(filter.counts().too_long, 1);
 }

@@ -11,7 +11,7 @@ use regex_automata::{
 };
 
 use super::{
-    Text,
+    Text, cost,
     quick::{Quick, Trail},
     syntax::Node,
     write::{self, Groups},
@@ -20,7 +20,7 @@ use super::{
 /// Steps that a backtracking engine may take for one line, some milliseconds.
 const BACKTRACK_LIMIT: usize = 100_000;
 /// Memory of one compiled pattern.
-const SIZE_LIMIT_BYTES: usize = 10 << 20;
+pub(super) const SIZE_LIMIT_BYTES: usize = 10 << 20;
 
 /// How many lines the text has that a pattern is matched against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Spans {
     }
 }
 
-/// A backtracking engine gave up: never a match, but worth counting.
+/// Steps would be too many: never a match, but worth counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::filters) struct TooLong;
 
@@ -68,12 +68,31 @@ enum Engine {
     /// For ASCII lines with ASCII classes, which is the same and much smaller; the full one is
     /// made when the first other line comes.
     Linear {
-        ascii: Option<meta::Regex>,
-        full: OnceLock<Option<meta::Regex>>,
+        ascii: Option<Bounded>,
+        full: OnceLock<Option<Bounded>>,
         text: String,
         lines: Lines,
     },
-    Backtracking(Box<fancy_regex::Regex>),
+    Backtracking {
+        regex: Box<fancy_regex::Regex>,
+        longest: usize,
+    },
+}
+
+/// An engine, and the longest text that it is tried on.
+#[derive(Debug)]
+struct Bounded {
+    regex: meta::Regex,
+    longest: usize,
+}
+
+impl Bounded {
+    fn new(text: &str, alphabet: Alphabet, lines: Lines) -> Result<Self, String> {
+        Ok(Self {
+            regex: linear(&[text], alphabet, lines, meta::Config::new())?,
+            longest: cost::longest(&[text], alphabet, lines),
+        })
+    }
 }
 
 impl Matcher {
@@ -86,13 +105,17 @@ impl Matcher {
                 .multi_line(lines == Lines::Several)
                 .build()
                 .map_err(|error| one_line(&error.to_string()))?;
-            Engine::Backtracking(Box::new(regex))
+            let outline = write::outline(node, write::Positions::Kept);
+            Engine::Backtracking {
+                regex: Box::new(regex),
+                longest: cost::longest_backtracked(&outline, lines),
+            }
         } else {
-            let ascii = linear(&[&text], Alphabet::Ascii, lines, meta::Config::new()).ok();
+            let ascii = Bounded::new(&text, Alphabet::Ascii, lines).ok();
             let full = OnceLock::new();
             // What is wrong is said in the words of the full engine.
             if ascii.is_none() {
-                let built = linear(&[&text], Alphabet::Unicode, lines, meta::Config::new())?;
+                let built = Bounded::new(&text, Alphabet::Unicode, lines)?;
                 full.get_or_init(|| Some(built));
             }
             Engine::Linear {
@@ -109,7 +132,7 @@ impl Matcher {
                 lines: Lines::One,
                 ..
             } => Quick::new(text),
-            Engine::Linear { .. } | Engine::Backtracking(_) => None,
+            Engine::Linear { .. } | Engine::Backtracking { .. } => None,
         };
         Self::with_groups(engine, quick, groups)
     }
@@ -188,10 +211,29 @@ impl Matcher {
 
     /// Does it need the engine that backtracks?
     pub(in crate::filters) fn is_backtracking(&self) -> bool {
-        matches!(self.engine, Engine::Backtracking(_))
+        matches!(self.engine, Engine::Backtracking { .. })
     }
 
+    /// The longest ASCII text in bytes that it is tried on, as far as that is limited.
+    pub(in crate::filters) fn longest(&self) -> usize {
+        match &self.engine {
+            // The quick engine counts its own steps, but may give up.
+            Engine::Linear { ascii, full, .. } => {
+                let full = full.get().and_then(Option::as_ref);
+                let bounded = ascii.as_ref().or(full);
+                bounded.map_or(usize::MAX, |bounded| bounded.longest)
+            }
+            Engine::Backtracking { longest, .. } => *longest,
+        }
+    }
+
+    /// The engine for a text, unless that is too long for it.
     fn linear_for(&self, text: Text<'_>) -> Option<&meta::Regex> {
+        let bounded = self.bounded_for(text)?;
+        (text.text.len() <= bounded.longest).then_some(&bounded.regex)
+    }
+
+    fn bounded_for(&self, text: Text<'_>) -> Option<&Bounded> {
         match &self.engine {
             Engine::Linear {
                 ascii: Some(ascii), ..
@@ -202,11 +244,10 @@ impl Matcher {
                 lines,
                 ..
             } => {
-                let build =
-                    || linear(&[source], Alphabet::Unicode, *lines, meta::Config::new()).ok();
+                let build = || Bounded::new(source, Alphabet::Unicode, *lines).ok();
                 full.get_or_init(build).as_ref()
             }
-            Engine::Backtracking(_) => None,
+            Engine::Backtracking { .. } => None,
         }
     }
 
@@ -217,7 +258,8 @@ impl Matcher {
                 let regex = self.linear_for(text).ok_or(TooLong)?;
                 Ok(regex.is_match(Input::new(text.text)))
             }
-            Engine::Backtracking(regex) => regex.is_match(text.text).map_err(|_| TooLong),
+            Engine::Backtracking { longest, .. } if text.text.len() > *longest => Err(TooLong),
+            Engine::Backtracking { regex, .. } => regex.is_match(text.text).map_err(|_| TooLong),
         }
     }
 
@@ -258,7 +300,8 @@ impl Matcher {
                 }
                 Ok(found.is_some())
             }
-            Engine::Backtracking(regex) => match regex.captures(text.text) {
+            Engine::Backtracking { longest, .. } if text.text.len() > *longest => Err(TooLong),
+            Engine::Backtracking { regex, .. } => match regex.captures(text.text) {
                 Ok(Some(captures)) => {
                     for group in 0..self.names.len() {
                         if let Some(found) = captures.get(group) {
@@ -291,14 +334,9 @@ pub(in crate::filters) fn linear(
     lines: Lines,
     config: meta::Config,
 ) -> Result<meta::Regex, String> {
-    let is_full = alphabet == Alphabet::Unicode;
-    let syntax = options::Config::new()
-        .unicode(is_full)
-        .utf8(is_full)
-        .multi_line(lines == Lines::Several);
     meta::Builder::new()
         .configure(config.nfa_size_limit(Some(SIZE_LIMIT_BYTES)))
-        .syntax(syntax)
+        .syntax(syntax(alphabet, lines))
         .build_many(patterns)
         .map_err(|error| match error.size_limit() {
             Some(limit) => format!("it needs more than {limit} bytes when compiled"),
@@ -307,6 +345,15 @@ pub(in crate::filters) fn linear(
                 None => error.to_string(),
             }),
         })
+}
+
+/// What patterns mean.
+pub(super) fn syntax(alphabet: Alphabet, lines: Lines) -> options::Config {
+    let is_full = alphabet == Alphabet::Unicode;
+    options::Config::new()
+        .unicode(is_full)
+        .utf8(is_full)
+        .multi_line(lines == Lines::Several)
 }
 
 /// The last line of an engine's message, which says what is wrong.

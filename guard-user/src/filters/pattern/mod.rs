@@ -1,6 +1,7 @@
 //! Patterns: fail2ban's expressions as matchers of Rust. Linear engines wherever a pattern allows it,
 //! bounded backtracking where it does not.
 
+mod cost;
 mod matcher;
 mod outlines;
 mod quick;
@@ -11,6 +12,7 @@ pub mod testing;
 mod write;
 
 use crate::filters::config::{definition::Expression, problem::Problem};
+pub(super) use cost::longest;
 pub(super) use matcher::{Alphabet, Lines, Matcher, Spans, linear};
 pub(super) use outlines::Outlines;
 use syntax::Node;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use regex_automata::{Input, MatchKind, PatternSet, meta, nfa::thompson::WhichCaptures};
 
 use super::{
-    Pattern, Text,
+    Pattern, Text, cost,
     matcher::{Alphabet, Lines, linear},
     write::{self, Positions},
 };
@@ -23,8 +23,15 @@ pub(in crate::filters) struct Outlines {
     texts: Vec<String>,
     lines: Lines,
     kind: MatchKind,
-    ascii: Option<meta::Regex>,
-    full: OnceLock<Option<meta::Regex>>,
+    ascii: Option<Bounded>,
+    full: OnceLock<Option<Bounded>>,
+}
+
+/// An engine, and the longest text that it is asked about.
+#[derive(Debug)]
+struct Bounded {
+    regex: meta::Regex,
+    longest: usize,
 }
 
 impl Outlines {
@@ -80,23 +87,29 @@ impl Outlines {
         alphabet: Alphabet,
         lines: Lines,
         kind: MatchKind,
-    ) -> Option<meta::Regex> {
+    ) -> Option<Bounded> {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let config = meta::Config::new()
             .match_kind(kind)
             .which_captures(WhichCaptures::Implicit)
             .hybrid_cache_capacity(CACHE_BYTES);
-        linear(&texts, alphabet, lines, config).ok()
+        Some(Bounded {
+            regex: linear(&texts, alphabet, lines, config).ok()?,
+            longest: cost::longest(&texts, alphabet, lines),
+        })
     }
 
     fn regex(&self, text: Text<'_>) -> Option<&meta::Regex> {
-        if text.is_ascii && self.ascii.is_some() {
-            return self.ascii.as_ref();
-        }
-        let full = self
-            .full
-            .get_or_init(|| Self::build(&self.texts, Alphabet::Unicode, self.lines, self.kind));
-        full.as_ref()
+        let full = || {
+            let build = || Self::build(&self.texts, Alphabet::Unicode, self.lines, self.kind);
+            self.full.get_or_init(build).as_ref()
+        };
+        let bounded = match &self.ascii {
+            Some(ascii) if text.is_ascii => ascii,
+            Some(_) | None => full()?,
+        };
+        // Where it cannot tell, each pattern is asked, which has a bound of its own.
+        (text.text.len() <= bounded.longest).then_some(&bounded.regex)
     }
 
     /// A set that [`Self::candidates`] can fill.

@@ -151,3 +151,44 @@ fn a_line_that_takes_forever_is_given_up_and_is_no_match() {
 
     assert_eq!(found, Err(TooLong));
 }
+
+/// Letters at random, of which a pattern like `a[ab]{300}c` makes as many states at once as it has.
+fn hostile_line() -> String {
+    let mut seed = 12345u32;
+    let letters = (0..1 << 16).map(|_| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if seed >> 31 == 0 { 'a' } else { 'b' }
+    });
+    letters.collect()
+}
+
+#[test]
+fn whatever_pattern_and_line_somebody_writes_a_look_ends_within_seconds() {
+    let line = hostile_line();
+    for pattern in [
+        "^[ab]*a[ab]{300}c <HOST>$",
+        "^[ab]*a[ab]{3000}c <HOST>$",
+        "[ab]*a[ab]{10000}c <HOST>$",
+        "^(?:[ab]?){3000}c<HOST>",
+        "a.{500}b.{500}c <HOST>",
+        "^\\S*a[\\w.]{20}c <HOST>$",
+        "(?!x)[ab]*a[ab]{300}c<HOST>",
+        "(?<!x)[ab]*(?=[ab]*c)(?=[ab]*d)<HOST>",
+        "(?<!x)[ab]*c<HOST>",
+    ] {
+        let pattern_of = |lines| Pattern::new(&expression(pattern), lines);
+        for lines in [Lines::One, Lines::Several] {
+            let found = pattern_of(lines).unwrap_or_else(|why| panic!("{pattern}: {why}"));
+            let outlines = Outlines::of(std::slice::from_ref(&found), lines);
+            for text in [line.clone(), format!("\u{fc}{line}")] {
+                let begun = std::time::Instant::now();
+                outlines.candidates(Text::of(&text), &mut outlines.empty());
+                let matched = found.matcher.find(Text::of(&text), &mut Spans::default());
+                assert_ne!(matched, Ok(true));
+                let took = begun.elapsed();
+                println!("{pattern} {lines:?}: {matched:?}, {took:?}");
+                assert!(took.as_secs() < 10, "{pattern}: {took:?}");
+            }
+        }
+    }
+}

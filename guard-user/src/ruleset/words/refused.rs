@@ -1,7 +1,11 @@
 //! What to say about words that are no rule of guard's, above all those that ufw accepts.
 
 use crate::ruleset::{
+    describe,
+    model::Traffic,
+    names::Names,
     nearest::nearest,
+    profiles::Profile,
     value::{BadValue, quoted},
 };
 
@@ -40,8 +44,6 @@ pub(super) fn keyword(word: &str) -> Option<BadValue> {
         }
         "port" => BadValue::new("`port` stands without an address")
             .help("write `to any port 22`, or only `22/tcp`"),
-        "app" => BadValue::new("`app` is refused: guard has no application profiles")
-            .help("write the ports or a service name, e.g. `80,443/tcp` or `http`"),
         "log" | "log-all" => BadValue::new(format!("`{word}` is refused: rules do not log"))
             .help("every rule counts its packets: `guardctl stats`"),
         "any" => BadValue::new("`any` stands alone").help("write `from any` for every packet"),
@@ -132,6 +134,82 @@ pub(super) fn any_in_list(list: &str) -> BadValue {
 pub(super) fn missing_after(keyword: &str, expected: &str) -> BadValue {
     BadValue::new(format!("a value is missing after `{keyword}`"))
         .help(format!("`{keyword}` needs {expected}"))
+}
+
+/// A name that is no service's and no profile's, if a profile is near.
+pub(super) fn perhaps_profile(name: &str, names: &Names) -> Option<BadValue> {
+    let lower = name.to_lowercase();
+    let begin_so: Vec<String> = names
+        .profiles
+        .names()
+        .filter(|known| known.to_lowercase().starts_with(&format!("{lower} ")))
+        .map(|known| format!("'{known}'"))
+        .collect();
+    if !begin_so.is_empty() {
+        let message = format!("{} is no application profile", quoted(name));
+        return Some(BadValue::new(message).help(format!(
+            "in quotes, with the rest of the name: {}",
+            begin_so.join(", ")
+        )));
+    }
+    // A service that is near is told with the ports.
+    let is_service = nearest(&lower, names.services.names()).is_some();
+    let is_profile = name.contains(' ') || !is_service && near_profile(&lower, names).is_some();
+    is_profile.then(|| unknown_profile(name, names))
+}
+
+/// What stands where a profile should.
+pub(super) fn unknown_profile(name: &str, names: &Names) -> BadValue {
+    let message = format!("unknown application profile {}", quoted(name));
+    BadValue::new(match near_profile(&name.to_lowercase(), names) {
+        Some(near) => format!("{message}; did you mean '{near}'"),
+        None => message,
+    })
+    .help(
+        "write the ports, e.g. 80,443/tcp; profiles are in /etc/ufw/applications.d and the manual",
+    )
+}
+
+fn near_profile<'n>(lower: &str, names: &'n Names) -> Option<&'n str> {
+    let known: Vec<String> = names.profiles.names().map(str::to_lowercase).collect();
+    let near = nearest(lower, known.iter().map(String::as_str))?;
+    names
+        .profiles
+        .names()
+        .find(|name| name.to_lowercase() == near)
+}
+
+pub(super) fn protocol_of_profile(name: &str) -> BadValue {
+    BadValue::new(format!(
+        "the application profile {} says its protocols itself",
+        quoted(name)
+    ))
+    .help("leave the protocol out, or write the ports instead of the profile")
+}
+
+/// A profile that is called like a service and means something else.
+pub(super) fn not_the_service(profile: &Profile, service: &Traffic) -> String {
+    let traffic: Vec<String> = profile
+        .traffic
+        .iter()
+        .map(describe::short_traffic)
+        .collect();
+    let whose = match &profile.file {
+        Some(file) => format!("of {}", file.display()),
+        None => "of ufw".to_owned(),
+    };
+    let name = &profile.name;
+    let lower = name.to_lowercase();
+    let instead = if *name == lower {
+        "write its ports".to_owned()
+    } else {
+        format!("write `{lower}`")
+    };
+    format!(
+        "{name} is taken for the application profile {whose} ({}), not for the service {lower} ({}); for that, {instead}",
+        traffic.join(" and "),
+        describe::short_traffic(service)
+    )
 }
 
 fn out() -> BadValue {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::ruleset::describe;
 
+mod profiles;
 mod round_trip;
 mod tables;
 

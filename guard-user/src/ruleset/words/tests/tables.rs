@@ -355,8 +355,6 @@ pub(super) const REFUSED: &[(&str, usize, &str)] = &[
         "its source is IPv4, its destination IPv6",
     ),
     ("allow port 22", 1, "`port` stands without an address"),
-    ("allow app OpenSSH", 1, "`app` is refused"),
-    ("allow from 1.1.1.1 app OpenSSH", 3, "is refused"),
     ("allow log 22", 1, "`log` is refused"),
     ("allow in in 22", 2, "`in` is given twice"),
     ("allow on eth0 on eth1 22", 3, "`on` is given twice"),

@@ -1,0 +1,123 @@
+//! Application profiles of ufw: their names in rules, what they win over, and what is said of wrong ones.
+
+use super::*;
+
+fn means(words: &[&str]) -> (Vec<String>, Vec<String>) {
+    let parsed = read_words(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let rules = std::iter::once(&parsed.rule).chain(&parsed.second);
+    (rules.map(describe::command).collect(), parsed.warnings)
+}
+
+#[test]
+fn profiles_of_ufw_are_taken_by_their_names() {
+    for (words, rules) in [
+        (&["allow", "OpenSSH"][..], &["allow 22/tcp"][..]),
+        (&["allow", "Nginx Full"], &["allow 80,443/tcp"]),
+        (&["deny", "nginx https"], &["deny 443/tcp"]),
+        (&["limit", "OpenSSH"], &["limit 22/tcp"]),
+        (
+            &["allow", "in", "on", "eth0", "WWW"],
+            &["allow on eth0 80/tcp"],
+        ),
+        (
+            &[
+                "allow",
+                "from",
+                "192.0.2.1",
+                "to",
+                "any",
+                "app",
+                "Apache Full",
+                "comment",
+                "x",
+            ],
+            &["allow from 192.0.2.1 to any port 80,443 proto tcp comment x"],
+        ),
+        (
+            &["allow", "CIFS"],
+            &["allow 139,445/tcp", "allow 137,138/udp"],
+        ),
+        (
+            &["limit", "192.0.2.1", "Samba", "rate", "1/s"],
+            &[
+                "limit from 192.0.2.1 to any port 139,445 proto tcp rate 1/s",
+                "limit from 192.0.2.1 to any port 137,138 proto udp rate 1/s",
+            ],
+        ),
+        (&["allow", "DNS"], &["allow 53"]),
+        (&["allow", "IMAP"], &["allow 143/tcp"]),
+    ] {
+        let (found, warnings) = means(words);
+        assert_eq!(found, rules, "{words:?}");
+        assert_eq!(warnings, [""; 0], "{words:?}");
+    }
+}
+
+#[test]
+fn a_profile_wins_over_a_service_of_its_name_and_the_answer_says_so() {
+    for (name, rule, service) in [
+        ("LDAP", "allow 389/tcp", "389"),
+        ("NFS", "allow 111,2049", "2049"),
+        ("IPP", "allow 631", "631/tcp"),
+    ] {
+        let (found, warnings) = means(&["allow", name]);
+        assert_eq!(found, [rule]);
+        let lower = name.to_lowercase();
+        let told = format!(
+            "{name} is taken for the application profile of ufw ({}), not for the service {lower} ({service}); for \
+             that, write `{lower}`",
+            rule.trim_start_matches("allow ")
+        );
+        assert_eq!(warnings, [told]);
+        // The service is still there.
+        let (found, warnings) = means(&["allow", &lower]);
+        assert_eq!(
+            (found, warnings),
+            (vec![format!("allow {service}")], Vec::new())
+        );
+    }
+}
+
+#[test]
+fn wrong_profiles_are_told_with_what_is_near() {
+    for (words, word, part) in [
+        (
+            &["allow", "Nginx"][..],
+            1,
+            "'Nginx Full', 'Nginx HTTP', 'Nginx HTTPS'",
+        ),
+        (&["allow", "Nginx", "Full"], 1, "'Nginx Full'"),
+        (&["allow", "Ngnix Full"], 1, "did you mean 'Nginx Full'"),
+        (&["allow", "OpenSHS"], 1, "did you mean 'OpenSSH'"),
+        (&["allow", "My Own Thing"], 1, "unknown application profile"),
+        (
+            &["allow", "to", "any", "app", "Postfx"],
+            4,
+            "did you mean 'Postfix'",
+        ),
+        (
+            &["allow", "app"],
+            2,
+            "an application profile, e.g. 'Nginx Full'",
+        ),
+        (&["allow", "OpenSSH/tcp"], 1, "says its protocols itself"),
+        (
+            &["allow", "OpenSSH", "proto", "tcp"],
+            3,
+            "says its protocols itself",
+        ),
+        (&["allow", "OpenSSH", "80"], 2, "has a port already"),
+        (&["allow", "80", "OpenSSH"], 2, "has a port already"),
+        (
+            &["allow", "from", "1.1.1.1", "app", "OpenSSH"],
+            3,
+            "source port",
+        ),
+        (&["allow", "htps"], 1, "did you mean \"https\""),
+    ] {
+        let error = read_words(words).expect_err("wrong");
+        let told = format!("{} {}", error.message, error.help().unwrap_or_default());
+        assert!(told.contains(part), "{words:?}: {told}");
+        assert_eq!(error.word, word, "{words:?}: {told}");
+    }
+}
