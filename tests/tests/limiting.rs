@@ -247,7 +247,7 @@ fn others_and_established_sessions_lose_nothing() {
 }
 
 #[test]
-fn whoever_forges_an_address_does_not_keep_its_owner_out() {
+fn the_owner_of_a_forged_address_who_has_a_session_is_back_within_seconds() {
     let Some(scene) = Scene::new() else { return };
     let lab = &scene.lab;
     scene.run(&format!("allow {PORT}/tcp"));
@@ -267,11 +267,12 @@ fn whoever_forges_an_address_does_not_keep_its_owner_out() {
         thread_sent(&scene.flood(source, &[0]), 1000);
     }
 
-    for number in 0..10 {
-        let answer = lab.friend.ask_tcp(lab.srv.v4, PORT);
-        assert_eq!(answer, Answer::Echo, "connection {number}");
-    }
-    // Without a session he is shut out for a while, and may be put on the never list.
+    // Beside the limit he has four times as many, which come back four times as fast.
+    let back = within(Duration::from_secs(6), || {
+        (lab.friend.ask_tcp(lab.srv.v4, PORT) == Answer::Echo).then_some(())
+    });
+    assert!(back.is_some(), "shut out");
+    // Without a session he is shut out for longer, and may be put on the never list.
     assert_eq!(lab.friend.ask_tcp(lab.srv.v6, PORT), Answer::Silence);
     let told = scene.explain(lab.friend.v6);
     assert_eq!(
