@@ -14,6 +14,7 @@ mod maps;
 mod meters;
 mod opening;
 mod reader;
+mod searches;
 mod socket;
 mod tables;
 

@@ -12,6 +12,7 @@ mod maps;
 mod meters;
 mod opening;
 mod reader;
+mod searches;
 mod socket;
 mod tables;
 

@@ -1,5 +1,4 @@
-//! `Tables` over the BPF maps. Searches stand behind global functions, which the verifier checks once,
-//! alone, and not once per way that leads to them.
+//! `Tables` over the BPF maps.
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -10,28 +9,14 @@ use aya_ebpf::{
 use core::ffi::c_void;
 use guard_common::{
     abi::{
-        addr::Addr,
-        ban::{self, Cell},
-        ceiling, counters,
-        flow::{BucketWords, Event, FlowState, Tag, WAYS, port_place},
-        image::Tree,
-        meter,
+        ban, ceiling, counters,
+        flow::{BucketWords, FlowState, WAYS, port_place},
         switch::{self, SwitchWord},
     },
-    packet::{PacketReader, quoted},
-    policy::{
-        BanBucket, BanWords, Bucket, Entries, Found, Known, Newcomer, Place, RulesAnswer, Scratch,
-        Searches, SpentPlace, Subject, Tables, Way, begin_flow, find_ban, find_flow,
-        interface_class, is_banned, is_in_banned_prefix, is_on_never_list, known, longest_prefix,
-        weigh_rules,
-    },
+    policy::{BanBucket, BanWords, Bucket, Entries, Scratch, Subject, Tables},
 };
 
-use crate::{
-    count, maps, meters, opening,
-    reader::{FrameReader, opaque},
-    socket,
-};
+use crate::{count, maps, meters, reader::opaque, socket};
 
 /// Stands for the maps of this program, and for the packet on whose behalf sockets are looked up.
 pub(crate) struct BpfTables {
@@ -52,6 +37,18 @@ impl BpfTables {
     pub(crate) fn leaving(ctx: &TcContext, cpu: u32) -> Self {
         let ctx = ctx.as_ptr();
         Self { ctx, cpu }
+    }
+
+    /// The program's context.
+    #[inline(always)]
+    pub(crate) fn context(&self) -> *mut xdp_md {
+        self.ctx.cast()
+    }
+
+    /// The CPU that it runs on.
+    #[inline(always)]
+    pub(crate) fn cpu(&self) -> u32 {
+        self.cpu
     }
 
     /// For what asks no socket.
@@ -288,99 +285,6 @@ impl Tables for BpfTables {
     }
 }
 
-impl Searches for BpfTables {
-    #[inline(always)]
-    fn known<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> Known {
-        Known::from_number(guard_known(self.ctx.cast(), self.cpu))
-    }
-
-    #[inline(always)]
-    fn quoted<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> bool {
-        guard_quoted(self.ctx.cast(), self.cpu) != 0
-    }
-
-    #[inline(always)]
-    fn longest_prefix(&self, base: u32, addr: Addr, tree: Tree, default: u32) -> u32 {
-        guard_prefix(addr.hi(), addr.lo(), base, tree as u32, default)
-    }
-
-    #[inline(always)]
-    fn find_flow(&self, tag: Tag, event: Event) -> Found {
-        Found::from_number(guard_find_flow(tag.bits(), event.number()))
-    }
-
-    #[inline(always)]
-    fn begin_flow(&self, tag: Tag, event: Event, local_port: u16) {
-        guard_begin_flow(tag.bits(), event.number(), u32::from(local_port));
-    }
-
-    #[inline(always)]
-    fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
-        guard_interface(base, ifindex)
-    }
-
-    #[inline(always)]
-    fn is_on_never_list(&self, base: u32, flags: u32, source: Addr) -> bool {
-        guard_never(source.hi(), source.lo(), base, flags) != 0
-    }
-
-    #[inline(always)]
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
-        RulesAnswer::from_bits(guard_rules(
-            place.base,
-            place.flags | place.group << 16,
-            place.class,
-            place.scopes,
-            place.scope,
-        ))
-    }
-
-    #[inline(always)]
-    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
-        opening::is_spent(place, source)
-    }
-
-    #[inline(always)]
-    fn is_known(&self, source: Addr) -> bool {
-        opening::is_known(source)
-    }
-
-    #[inline(always)]
-    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        opening::is_prefix_spent(base, prefix, port)
-    }
-
-    #[inline(always)]
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
-        meters::find(place, now)
-    }
-
-    #[inline(always)]
-    fn may_enter(&self, newcomer: Newcomer) -> bool {
-        meters::may_enter(newcomer)
-    }
-
-    #[inline(always)]
-    fn answer(&self, base: u32, remote: Addr, ports: u32) {
-        meters::answer(base, remote, ports);
-    }
-
-    #[inline(always)]
-    fn find_ban(&self, prefix: Addr, level: u32) -> Cell {
-        Cell::from_bits(guard_find_ban(prefix.hi(), prefix.lo(), level))
-    }
-
-    #[inline(always)]
-    fn is_banned(&self, source: Addr) -> bool {
-        guard_is_banned(source.hi(), source.lo()) != 0
-    }
-
-    #[inline(always)]
-    fn is_in_banned_prefix(&self, source: Addr) -> bool {
-        guard_is_in_banned_prefix(source.hi(), source.lo()) != 0
-    }
-}
-
 /// The byte of a port.
 #[inline(always)]
 fn port_byte(port: u16) -> Option<*mut u8> {
@@ -490,47 +394,6 @@ impl BanBucket for BpfBanWords<{ ban::BUCKET_WORDS }> {
     }
 }
 
-/// The search for a ban of a source.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_is_banned(hi: u64, lo: u64) -> u32 {
-    let tables = BpfTables::without_packet();
-    u32::from(is_banned(&tables, Addr::from_halves(hi, lo)))
-}
-
-/// The search for a ban of a prefix that holds a source.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_is_in_banned_prefix(hi: u64, lo: u64) -> u32 {
-    let tables = BpfTables::without_packet();
-    u32::from(is_in_banned_prefix(&tables, Addr::from_halves(hi, lo)))
-}
-
-/// The search for a prefix in the set of bans.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_find_ban(hi: u64, lo: u64, level: u32) -> u32 {
-    let tables = BpfTables::without_packet();
-    find_ban(&tables, Addr::from_halves(hi, lo), level).bits()
-}
-
-/// The search for the longest prefix.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_prefix(hi: u64, lo: u64, base: u32, tree: u32, default: u32) -> u32 {
-    let tree = Tree::from_number(tree);
-    let tables = BpfTables::without_packet();
-    longest_prefix(&tables, base, Addr::from_halves(hi, lo), tree, default)
-}
-
-/// The search for a flow.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_find_flow(tag: u64, event: u32) -> u32 {
-    let tables = BpfTables::without_packet();
-    find_flow(&tables, Tag::from_bits(tag), Event::from_number(event)) as u32
-}
-
 /// The same value, of which the verifier knows nothing any more.
 #[inline(always)]
 pub(crate) fn forget(value: u64) -> u64 {
@@ -550,69 +413,6 @@ extern "C" fn guard_forget(value: u64) -> u64 {
 #[unsafe(no_mangle)]
 extern "C" fn guard_worth(state: u64, now: u32) -> u64 {
     FlowState::from_word(state).worth(now)
-}
-
-/// A new entry for a flow.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_begin_flow(tag: u64, event: u32, local_port: u32) -> u32 {
-    let tables = BpfTables::without_packet();
-    let event = Event::from_number(event);
-    begin_flow(&tables, Tag::from_bits(tag), event, local_port as u16);
-    0
-}
-
-/// The class of an interface.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
-    interface_class(&BpfTables::without_packet(), base, ifindex)
-}
-
-/// The never list.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
-    let (tables, source) = (BpfTables::without_packet(), Addr::from_halves(hi, lo));
-    u32::from(is_on_never_list(&tables, base, flags, source))
-}
-
-/// The rules.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope: u32) -> u32 {
-    let place = Place {
-        base,
-        flags: packed & 0xffff,
-        group: packed >> 16,
-        class,
-        scopes,
-        scope,
-    };
-    weigh_rules(&BpfTables::without_packet(), place).bits()
-}
-
-/// What an ICMP error quotes.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_quoted(ctx: *mut xdp_md, cpu: u32) -> u32 {
-    let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let Some(scratch) = maps::scratch(cpu) else {
-        return 0;
-    };
-    u32::from(quoted(&reader, &scratch.packet, &scratch.answer))
-}
-
-/// What the packet in the scratch is part of.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_known(ctx: *mut xdp_md, cpu: u32) -> u32 {
-    let Some(scratch) = maps::scratch(cpu) else {
-        return Known::Nothing as u32;
-    };
-    let ctx = XdpContext::new(ctx);
-    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
-    known(&reader, &tables, scratch) as u32
 }
 
 /// An element, read whole and once; 0 when there is none.

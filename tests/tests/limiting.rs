@@ -2,6 +2,7 @@
 //! source is over its limit, and that nobody is shut out by whoever forges his address (acceptance A18).
 
 use std::{
+    io::{Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpStream},
     sync::{
         Arc,
@@ -256,7 +257,11 @@ fn the_owner_of_a_forged_address_who_has_a_session_is_back_within_seconds() {
     let session = lab
         .friend
         .run(|| TcpStream::connect(SocketAddr::new(lab.srv.v4, PORT)));
-    let session = session.expect("a connection");
+    let mut session = session.expect("a connection");
+    // A connection over which nothing is said is anybody's.
+    let mut byte = [0];
+    session.write_all(b"x").expect("a question");
+    session.read_exact(&mut byte).expect("an answer");
     let changed = scene.run(&format!("limit {PORT}/tcp"));
     assert!(
         changed.starts_with(&format!("changed rule 1: limit {PORT}/tcp")),

@@ -18,12 +18,15 @@ use guard_user::dataplane::{Object, Parameters, Purpose};
 use instructions::{deepest_chain, functions, translated};
 
 /// Instructions that the verifier walks. The kernel's limit is a million; older verifiers walk more
-/// of the same program, so a quarter of it is where to think again.
-const VERIFIED_BUDGET: u32 = 250_000;
+/// of the same program, so this is where to think again.
+const VERIFIED_BUDGET: u32 = 150_000;
 /// The same of the program that answers.
 const ANSWER_BUDGET: u32 = 220_000;
-/// Bytes that all frames of a call chain share: the kernel's limit. Each counts as a multiple of 32.
-const STACK_BUDGET: u32 = 512;
+/// Bytes that all frames of a call chain may use of the 512 that the kernel gives. Each frame counts as a multiple
+/// of 32.
+const STACK_BUDGET: u32 = 416;
+/// The same of the program that answers, which works on copies of headers.
+const ANSWER_STACK_BUDGET: u32 = 480;
 /// Bytes of the object, with the BTF that the verifier quotes the source from.
 const SIZE_BUDGET: usize = 512 * 1024;
 
@@ -168,7 +171,7 @@ fn the_program_that_answers_loads_and_stays_within_its_budgets() {
     let deepest = deepest_chain(&functions, 0);
     println!("{}: {deepest} bytes of stack, {frames:?}", names::ANSWER);
     assert!(
-        (1..=STACK_BUDGET).contains(&deepest),
+        (1..=ANSWER_STACK_BUDGET).contains(&deepest),
         "{deepest} bytes of stack"
     );
 }

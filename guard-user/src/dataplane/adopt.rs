@@ -76,7 +76,7 @@ fn guarded(layout: &Layout) -> Result<Guarded, Failure> {
     Ok(Guarded(links.iter().map(|link| link.ifindex).collect()))
 }
 
-/// TCP sessions with services whose rules limit new connections.
+/// TCP sessions with services whose rules limit new connections, over which data went both ways.
 fn limited_sessions(live: &Live, model: &Model, network: &Network) -> BTreeSet<Tuple> {
     let behind_nat = live
         .flows
@@ -84,9 +84,8 @@ fn limited_sessions(live: &Live, model: &Model, network: &Network) -> BTreeSet<T
         .filter(|flow| flow.tuple.protocol == protocol::TCP && flow.phase == Phase::Open)
         .map(|flow| flow.tuple);
     let interfaces: Vec<u32> = network.interfaces.iter().map(|i| i.index).collect();
-    live.sessions
-        .iter()
-        .copied()
+    let talking = live.sessions.difference(&live.silent).copied();
+    talking
         .chain(behind_nat)
         .filter(|tuple| model.limits(tuple, &interfaces))
         .collect()

@@ -61,6 +61,8 @@ pub struct Tracked {
 /// How many connections the kernel tracks in the reader's network namespace. Exists once it tracks any;
 /// asking for the table would load the module, and walks the connections of all namespaces.
 const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+/// How many it tracks at most.
+const MOST_TRACKED: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 /// The kernel's answers come in pieces of at most 32 KiB.
 const BUFFER_BYTES: usize = 64 << 10;
 /// More than any kernel tracks by default; a table without an end is not read to its end.
@@ -72,6 +74,17 @@ const CTNETLINK: u16 = 1;
 const GET: u16 = 1;
 /// Answers are of type "new": also 0 in the low byte.
 const NEW: u16 = CTNETLINK << 8;
+
+/// How many connections the kernel tracks at most; `None` where it tracks none.
+#[must_use]
+pub fn most() -> Option<u32> {
+    std::fs::read_to_string(MOST_TRACKED)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .filter(|most| *most > 0)
+}
 
 /// All entries of the calling thread's network namespace, IPv4 and IPv6. Empty when the kernel
 /// tracks no connections.

@@ -11,6 +11,7 @@ use guard_common::abi::{
 use super::{
     Network, conntrack,
     conntrack::{TcpPhase, Tracked},
+    sock_diag,
     sockets::{self, TcpConnections},
 };
 
@@ -32,6 +33,8 @@ pub struct Live {
     pub session_ports: BTreeSet<u16>,
     /// Established TCP sessions of this host.
     pub sessions: BTreeSet<Tuple>,
+    /// Those of them over which data went not both ways: anybody can have one for the asking.
+    pub silent: BTreeSet<Tuple>,
 }
 
 impl Live {
@@ -54,7 +57,11 @@ impl Live {
             phase: Phase::BothWays,
         }));
         let tcp = TcpConnections::read();
+        let silent = sock_diag::silent().into_iter();
         Ok(Self {
+            silent: silent
+                .map(|(local, remote)| tuple(remote, local, protocol::TCP))
+                .collect(),
             flows,
             session_ports: tcp.ports,
             sessions: tcp

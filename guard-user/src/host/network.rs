@@ -151,6 +151,18 @@ impl Network {
         others.chain(self.on_loopback.iter().copied())
     }
 
+    /// The broadcast address of every network that this host is on: an answer to it would go to all of them.
+    fn broadcasts(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        /// A longer one has two addresses or one (RFC 3021), and nobody but hosts.
+        const LONGEST: u8 = 30;
+        self.on_link
+            .iter()
+            .filter_map(|(network, _)| match network {
+                IpNetwork::V4(v4) if v4.prefix() <= LONGEST => Some(v4.broadcast().into()),
+                IpNetwork::V4(_) | IpNetwork::V6(_) => None,
+            })
+    }
+
     /// An interface and those whose frames become its own: ports of a bridge, cards of a bond, what a VLAN is on.
     #[must_use]
     pub fn stack(&self, index: u32) -> BTreeSet<u32> {
@@ -194,8 +206,9 @@ impl Network {
                 .iter()
                 .map(|interface| (interface.name.clone(), interface.index))
                 .collect(),
-            own: self.own().collect(),
+            own: self.own().chain(self.broadcasts()).collect(),
             jiffy: Jiffy(super::clock::jiffy_ns()),
+            tracked: super::conntrack::most(),
         }
     }
 

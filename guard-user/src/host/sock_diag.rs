@@ -28,6 +28,8 @@ pub(super) struct TcpSocket {
     pub inode: u64,
     /// The user who made it.
     pub uid: u32,
+    /// Has data come in, and has data that went out been acknowledged? `None` where the kernel does not say.
+    pub has_talked: Option<bool>,
     /// Its control group in the unified hierarchy; one that was accepted has the listener's. `None` before Linux
     /// 5.8.
     pub cgroup: Option<u64>,
@@ -35,6 +37,12 @@ pub(super) struct TcpSocket {
 
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
+/// `INET_DIAG_INFO`, and the bit of a request that asks for it.
+const INFO: u16 = 2;
+const WITH_INFO: u8 = 1 << (INFO - 1);
+/// `tcpi_bytes_acked` and `tcpi_bytes_received` of `struct tcp_info` (since 4.1). The handshake may count as one.
+const BYTES_ACKED_AT: usize = 120;
+const BYTES_RECEIVED_AT: usize = 128;
 /// `INET_DIAG_CGROUP_ID`.
 const CGROUP_ID: u16 = 21;
 const ESTABLISHED: u8 = 1;
@@ -61,6 +69,7 @@ pub(super) fn tcp() -> Vec<TcpSocket> {
             remote: plain(entry.remote_address),
             inode: entry.inode,
             uid: entry.uid,
+            has_talked: None,
             cgroup: None,
         })
         .collect()
@@ -70,6 +79,7 @@ fn of_family(family: libc::c_int) -> io::Result<Vec<TcpSocket>> {
     let mut request = [0; REQUEST_BYTES];
     request[0] = u8::try_from(family).expect("a small number");
     request[1] = u8::try_from(libc::IPPROTO_TCP).expect("a small number");
+    request[2] = WITH_INFO;
     let states: u32 = 1 << ESTABLISHED | 1 << LISTEN;
     request[4..8].copy_from_slice(&states.to_ne_bytes());
     let mut found = Vec::new();
@@ -96,24 +106,45 @@ fn read(message: &[u8]) -> Option<TcpSocket> {
     let number = |at: usize| -> Option<u32> {
         Some(u32::from_ne_bytes(head.get(at..at + 4)?.try_into().ok()?))
     };
+    let found = attributes_of(attributes);
     Some(TcpSocket {
         is_listener: head[1] == LISTEN,
         local: address(8, 4)?,
         remote: address(24, 6)?,
         inode: number(68)?.into(),
         uid: number(64)?,
-        cgroup: attributes_of(attributes).get(&CGROUP_ID).copied(),
+        has_talked: found.get(&INFO).and_then(|info| has_talked(info)),
+        cgroup: found
+            .get(&CGROUP_ID)
+            .and_then(|value| Some(u64::from_ne_bytes((*value).try_into().ok()?))),
     })
 }
 
-/// Those that are numbers of eight bytes.
-fn attributes_of(mut bytes: &[u8]) -> BTreeMap<u16, u64> {
+/// What `struct tcp_info` says of data.
+fn has_talked(info: &[u8]) -> Option<bool> {
+    let number = |at: usize| -> Option<u64> {
+        let bytes = info.get(at..at + 8)?;
+        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+    };
+    Some(number(BYTES_ACKED_AT)? > 1 && number(BYTES_RECEIVED_AT)? > 0)
+}
+
+/// Connections of this host over which data went not both ways. None where the kernel does not say.
+#[must_use]
+pub(super) fn silent() -> Vec<(SocketAddr, SocketAddr)> {
+    tcp()
+        .into_iter()
+        .filter(|socket| !socket.is_listener && socket.has_talked == Some(false))
+        .map(|socket| (socket.local, socket.remote))
+        .collect()
+}
+
+fn attributes_of(mut bytes: &[u8]) -> BTreeMap<u16, &[u8]> {
     let mut found = BTreeMap::new();
     while let Some((head, _)) = bytes.split_at_checked(4) {
         let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
         let kind = u16::from_ne_bytes([head[2], head[3]]);
-        let value = bytes.get(4..length).and_then(|value| value.try_into().ok());
-        found.extend(value.map(|value| (kind, u64::from_ne_bytes(value))));
+        found.extend(bytes.get(4..length).map(|value| (kind, value)));
         bytes = bytes
             .get(length.max(4).next_multiple_of(4)..)
             .unwrap_or_default();
@@ -124,6 +155,7 @@ fn attributes_of(mut bytes: &[u8]) -> BTreeMap<u16, u64> {
 #[cfg(test)]
 mod tests {
     use std::{
+        io::{Read as _, Write as _},
         net::{TcpListener, TcpStream},
         os::fd::AsRawFd as _,
     };
@@ -180,5 +212,26 @@ mod tests {
         for broken in [&bytes[..5], &[0, 0, 21, 0, 1][..], &[255, 255, 21, 0, 1]] {
             assert_eq!(attributes_of(broken).get(&CGROUP_ID), None);
         }
+    }
+
+    #[test]
+    fn a_connection_has_talked_when_data_went_both_ways() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let ends = (server.local_addr().unwrap(), server.peer_addr().unwrap());
+        let is_silent = || silent().contains(&ends);
+        assert!(is_silent(), "nothing was said");
+        let mut byte = [0];
+        client.write_all(b"a question").unwrap();
+        server.read_exact(&mut byte).unwrap();
+        assert!(is_silent(), "nothing was answered");
+        server.write_all(b"an answer").unwrap();
+        client.read_exact(&mut byte).unwrap();
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while is_silent() && std::time::Instant::now() < end {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!is_silent());
     }
 }

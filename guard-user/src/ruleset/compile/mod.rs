@@ -43,10 +43,12 @@ use services::Services;
 pub struct Host {
     /// Name and index of every interface.
     pub interfaces: Vec<(String, u32)>,
-    /// Addresses of this host: never a legitimate source.
+    /// Addresses of this host, and the broadcast addresses of its networks: never a legitimate source.
     pub own: Vec<IpAddr>,
     /// What the kernel counts time in.
     pub jiffy: Jiffy,
+    /// How many connections netfilter keeps track of at most; `None` where it tracks none.
+    pub tracked: Option<u32>,
 }
 
 /// Length of the kernel's unit of time, in nanoseconds.
@@ -203,7 +205,11 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         HEADER_PREFIXES,
         hashed.prefix_table(prefixes_at).to_word(),
     );
-    set(&mut words, HEADER_CEILING, policy.ceiling.word());
+    set(
+        &mut words,
+        HEADER_CEILING,
+        policy.ceiling.word(host.tracked),
+    );
     set(&mut words, HEADER_WIDE, u64::from(wide_at));
     set(&mut words, HEADER_METERS, u64::from(meters_at));
     let scale = limit::scale(policy.sources, host.jiffy.0);
