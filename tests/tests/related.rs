@@ -438,3 +438,47 @@ fn an_error_behind_extension_headers_is_none() {
     let behind = error.extension(60, &[0, 1, 4, 0, 0, 0, 0]);
     guard.expect("behind options", &behind.build(), IcmpUnrelated);
 }
+
+/// Whoever asks all hosts of a link is answered by addresses that no flow knows.
+#[test]
+fn answers_to_a_question_to_a_group_pass_when_a_rule_opens_that_port() {
+    const PORTS: [(u16, u16); 2] = [(5353, 5353), (1900, 40_999)];
+    let opened = |port| {
+        let near = allow().udp(port).from("198.51.100.0/24");
+        near.from("2001:db8:100::/64")
+    };
+    let near = policy(PORTS.map(|(port, _)| opened(port)));
+    let (Some(mut guard), Some(mut without)) = (guard_with(&near), closed()) else {
+        return;
+    };
+    for ends in both_families() {
+        for (port, from) in PORTS {
+            let group = ends.of("239.255.255.250", "ff02::fb");
+            let question = ends.out().to(group).udp_between(ends.own_port, port);
+            let question = question.payload(32).build();
+            let answer = |ends: &Ends| {
+                let back = ends.back().udp_between(from, ends.own_port);
+                back.payload(32).build()
+            };
+            guard.expect("before it asks", &answer(&ends), DefaultDrop);
+            guard.sends(&question);
+            without.sends(&question);
+            guard.expect("of a neighbour", &answer(&ends), Reply);
+            guard.expect("once more", &answer(&ends), Reply);
+            without.expect("no rule opens the port", &answer(&ends), DefaultDrop);
+            let stranger = Ends {
+                peer: ends.router(),
+                ..ends
+            };
+            guard.expect("whom no rule names", &answer(&stranger), DefaultDrop);
+            let other = Ends {
+                own_port: ends.own_port + 1,
+                ..ends
+            };
+            guard.expect("to another port", &answer(&other), DefaultDrop);
+            guard.wait_ticks(31);
+            guard.expect("half a minute later", &answer(&ends), DefaultDrop);
+        }
+    }
+    guard.assert_identical();
+}

@@ -416,6 +416,9 @@ pub const HAS_UDP_FLOWS: u8 = 4;
 /// Mark of an echo identifier.
 pub const HAS_ECHOES: u8 = 8;
 
+/// Mark of a port: a question to a group went out from it (multicast DNS, SSDP).
+pub const HAS_QUESTIONS: u8 = 0x10;
+
 /// Mark of a port: the last service that answered there was behind this host, not on it.
 pub const IS_FORWARDED: u8 = 0x80;
 

@@ -20,6 +20,7 @@
 mod ban;
 mod ceiling;
 mod classify;
+mod discovery;
 mod essential;
 mod flow;
 mod fragment;
@@ -294,6 +295,11 @@ where
     if let Known::Flood = known {
         return Verdict::of(Reason::IcmpCeiling);
     }
+    if let Known::Discovered = known
+        && discovery::is_wanted(tables, state, arrival, packet)
+    {
+        return Verdict::of(Reason::Reply);
+    }
     if let Known::Answer = known {
         let rules = outgoing::ask_about_answer(tables, state, arrival, &scratch.answer);
         known = if rules.is_allowed_by_rule() {
@@ -308,7 +314,7 @@ where
         Known::Session | Known::Related if !may_be_known(verdict) => verdict,
         Known::Session => Verdict::of(Reason::LiveSession),
         Known::Related => Verdict::of(Reason::IcmpRelated),
-        Known::Reply | Known::Answer | Known::Flood | Known::Nothing => {
+        Known::Reply | Known::Answer | Known::Discovered | Known::Flood | Known::Nothing => {
             if matches!(verdict.reason, Reason::DefaultDrop) && related::is_error(packet) {
                 Verdict::of(Reason::IcmpUnrelated)
             } else {
@@ -334,6 +340,8 @@ pub enum Known {
     Answer = 4,
     /// One error more than can be looked into.
     Flood = 5,
+    /// An answer to a question of ours to a group.
+    Discovered = 6,
 }
 
 impl Known {
@@ -347,6 +355,7 @@ impl Known {
             3 => Self::Related,
             4 => Self::Answer,
             5 => Self::Flood,
+            6 => Self::Discovered,
             _ => Self::Nothing,
         }
     }
@@ -406,6 +415,12 @@ where
         } else {
             Known::Reply
         };
+    }
+    if !is_error
+        && discovery::may_have_asked(packet.protocol(), marks)
+        && discovery::is_answer(tables, packet)
+    {
+        return Known::Discovered;
     }
     if flow::has_session(tables, scratch, subject, marks, found) {
         return if is_error {

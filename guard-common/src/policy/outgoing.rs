@@ -5,7 +5,7 @@
 //! of TCP services only note that their port has sessions.
 
 use super::{
-    Arrival, Question, RulesAnswer, Scratch, Searches, Slot, ask_rules,
+    Arrival, Question, RulesAnswer, Scratch, Searches, Slot, ask_rules, discovery,
     flow::{Found, tuple_of},
     limit, note_question, peer,
     rules::group_number,
@@ -57,7 +57,11 @@ pub fn note_packet<T: Searches>(tables: &T, interface: Arrival, scratch: &Scratc
         tables.mark_port(local_port, flow_mark(protocol));
         return;
     }
-    if event.begins().is_none() || is_to_many(packet.destination()) {
+    if event.begins().is_none() {
+        return;
+    }
+    if is_to_many(packet.destination()) {
+        discovery::note(tables, &tuple);
         return;
     }
     let state = slot::in_force(tables);

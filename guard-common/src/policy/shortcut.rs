@@ -4,7 +4,7 @@
 //! simple, nothing is said.
 
 use super::{
-    Found, Judgement, Newcomer, Place, Scratch, Searches, Slot, Subject, flow,
+    Found, Judgement, Newcomer, Place, Scratch, Searches, Slot, Subject, discovery, flow,
     glance::{Ends, Plain, judgement},
     limit,
     rules::{self, RulesAnswer},
@@ -130,6 +130,9 @@ where
     let found = flow::find_here(tables, &tuple, marks, Event::Arrives);
     if let Found::Living = found {
         return Some(judgement(Reason::Reply, None));
+    }
+    if discovery::may_have_asked(tuple.protocol, marks) {
+        return None;
     }
     scratch.packet.set_tuple(&tuple);
     Some(

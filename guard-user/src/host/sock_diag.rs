@@ -208,7 +208,8 @@ mod tests {
             attribute(CGROUP_ID, &99u64.to_ne_bytes()),
         ]
         .concat();
-        assert_eq!(attributes_of(&bytes).get(&CGROUP_ID), Some(&99));
+        let expected = 99u64.to_ne_bytes();
+        assert_eq!(attributes_of(&bytes).get(&CGROUP_ID), Some(&&expected[..]));
         for broken in [&bytes[..5], &[0, 0, 21, 0, 1][..], &[255, 255, 21, 0, 1]] {
             assert_eq!(attributes_of(broken).get(&CGROUP_ID), None);
         }
