@@ -73,6 +73,15 @@ impl Failure {
         self.message = format!("{context}: {}", self.message);
         self
     }
+
+    /// Without a line of its own for the way out.
+    #[must_use]
+    pub fn in_brackets(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{} ({help})", self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -38,13 +38,9 @@ pub(super) fn why(layout: &Layout) -> String {
 /// # Errors
 /// When the run folder is not writable.
 pub(super) fn remember(layout: &Layout, failure: &Failure) -> Result<(), Failure> {
-    let text = match &failure.help {
-        Some(help) => format!("{} ({help})", failure.message),
-        None => failure.message.clone(),
-    };
     let path = layout.load_failure();
     fs::create_dir_all(&layout.run)
-        .and_then(|()| fs::write(&path, text))
+        .and_then(|()| fs::write(&path, failure.in_brackets()))
         .map_err(|error| from_io(path.display(), &error))
 }
 

@@ -2,7 +2,7 @@
 //! Blocking; one round at a time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     mem,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,11 +12,12 @@ use std::{
 use super::{
     bans::BanKeeper,
     filtering::{Counted, FilteringWatch},
-    journal::{Journal, now},
+    interfaces::Interfaces,
+    journal::Journal,
 };
 use crate::{
-    control::{InterfaceReport, JailsReport, Level, Report},
-    controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, Renamed, boot},
+    control::{JailsReport, Level, Report},
+    controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
     dataplane::{
         heal::{self, Spare},
         held::Watched,
@@ -32,9 +33,6 @@ const RETRY: Duration = Duration::from_secs(5);
 const EXPOSURES: Duration = Duration::from_secs(5);
 /// Between two looks at the sessions that go on behind NAT.
 const SESSIONS: Duration = Duration::from_secs(60);
-/// Longest reason in a report; many of them must fit an answer.
-const LONGEST_REASON: usize = 300;
-
 /// Why a round is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -77,15 +75,6 @@ struct Known {
     retry: Option<Instant>,
 }
 
-/// An interface and since when it is as it is.
-#[derive(Clone, Debug)]
-struct State {
-    is_protected: bool,
-    since: Instant,
-    since_time: u64,
-    why: Option<String>,
-}
-
 /// What others may read while a round is made.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -106,9 +95,7 @@ pub(super) struct Keeper {
     known: Option<Known>,
     /// For the next interface.
     spare: Option<Spare>,
-    states: BTreeMap<String, State>,
-    strays: BTreeSet<String>,
-    renamed: Vec<Renamed>,
+    interfaces: Interfaces,
     /// After a failed `load`.
     next_load: Option<Instant>,
     /// Why guard is not in force although it should be.
@@ -130,9 +117,7 @@ impl Keeper {
             board,
             known: None,
             spare: None,
-            states: BTreeMap::new(),
-            strays: BTreeSet::new(),
-            renamed: Vec::new(),
+            interfaces: Interfaces::default(),
             next_load: None,
             absence: None,
             next_sessions: Instant::now() + SESSIONS,
@@ -164,7 +149,9 @@ impl Keeper {
             }
             Err(failure) => Err(failure),
         };
-        let problem = result.err().map(|failure| (Level::Error, text(&failure)));
+        let problem = result
+            .err()
+            .map(|failure| (Level::Error, failure.in_brackets()));
         self.board().journal.standing("round", problem);
         self.report();
     }
@@ -177,15 +164,17 @@ impl Keeper {
             Ok(changed) => board.journal.tell(Level::Info, changed.message),
             Err(failure) => board.journal.tell(
                 Level::Error,
-                format!("reload: {}; the policy in force stays", text(&failure)),
+                format!(
+                    "reload: {}; the policy in force stays",
+                    failure.in_brackets()
+                ),
             ),
         }
     }
 
     /// One line for the service manager.
     pub(super) fn summary(&self) -> String {
-        let lost = self.states.iter().filter(|(_, state)| !state.is_protected);
-        let lost: Vec<&str> = lost.map(|(name, _)| name.as_str()).collect();
+        let lost = self.interfaces.unprotected();
         match &self.known {
             None => match &self.absence {
                 Some(why) => format!("UNPROTECTED: guard should be on: {why}"),
@@ -233,8 +222,7 @@ impl Keeper {
         if mem::take(&mut self.known).is_some() {
             self.tell(Level::Info, "guard is off");
         }
-        self.states.clear();
-        self.strays.clear();
+        self.interfaces.off();
         let is_time = self.next_load.is_none_or(|next| Instant::now() >= next);
         if !boot::is_enabled(self.controller.layout()) {
             self.absence = None;
@@ -261,13 +249,15 @@ impl Keeper {
                 );
                 None
             }
-            Err(failure) => Some((Level::Error, text(&failure))),
+            Err(failure) => Some((Level::Error, failure.in_brackets())),
         };
         self.absence = problem.as_ref().map(|(_, why)| why.clone());
         self.board().journal.standing("load", problem);
         if let Ok(Some(in_force)) = self.controller.in_force() {
             let kept = self.keep(in_force, Cause::Asked);
-            let problem = kept.err().map(|failure| (Level::Error, text(&failure)));
+            let problem = kept
+                .err()
+                .map(|failure| (Level::Error, failure.in_brackets()));
             self.board().journal.standing("round", problem);
         }
     }
@@ -293,7 +283,12 @@ impl Keeper {
             self.filtering.begin_anew();
         }
         self.tell_of(&healing, &protected, started);
-        self.compare(&healing, &network, &protected, started);
+        let news = self
+            .interfaces
+            .look(&healing, &network, &protected, started);
+        for (level, message) in news {
+            self.tell(level, message);
+        }
         let is_complete = healing.problems.is_empty()
             && healing.failed.is_empty()
             && healing.refresh != Refresh::NotNow;
@@ -321,7 +316,9 @@ impl Keeper {
         }
         self.next_sessions = Instant::now() + SESSIONS;
         let result = self.controller.keep_sessions(network, &mut self.watched);
-        let problem = result.err().map(|failure| (Level::Warning, text(&failure)));
+        let problem = result
+            .err()
+            .map(|failure| (Level::Warning, failure.in_brackets()));
         self.board().journal.standing("sessions", problem);
     }
 
@@ -409,51 +406,8 @@ impl Keeper {
         may_try && (known.retry.is_some() || known.names.iter().any(is_bare) || has_joined)
     }
 
-    /// Which interfaces have other names than at the last look. Their state goes with them.
-    fn tell_of_names(&mut self, healing: &Healing) {
-        let before = mem::replace(&mut self.renamed, healing.renamed.clone());
-        let of = |from: &str, all: &[Renamed]| {
-            let found = all.iter().find(|renamed| renamed.from == from);
-            found.map_or_else(|| from.to_owned(), |renamed| renamed.to.clone())
-        };
-        let meant: BTreeSet<&String> = before
-            .iter()
-            .chain(&healing.renamed)
-            .map(|renamed| &renamed.from)
-            .collect();
-        for from in meant {
-            let (was, is) = (of(from, &before), of(from, &healing.renamed));
-            // Another device may have taken the name that one gave up.
-            let is_another = healing.strays.contains(&was);
-            if was == is || is_another || !healing.names.contains(&is) {
-                continue;
-            }
-            let message = format!("{was} is called {is} now, and stays protected");
-            self.tell(Level::Info, message);
-            if let Some(state) = self.states.remove(&was) {
-                self.states.insert(is, state);
-            }
-        }
-    }
-
-    /// What healing did, beside what it means for an interface.
+    /// What healing did, and what went wrong, beside what it means for an interface.
     fn tell_of(&mut self, healing: &Healing, protected: &BTreeSet<String>, started: Instant) {
-        self.tell_of_names(healing);
-        for name in &healing.joined {
-            self.tell(
-                Level::Info,
-                format!("{name}: carries a default route, and is protected from now on"),
-            );
-        }
-        for name in &healing.way_out {
-            self.tell(
-                Level::Warning,
-                format!(
-                    "{name}: the program on the way out was gone (was its clsact qdisc deleted?); \
-                     replies are recognised again"
-                ),
-            );
-        }
         if healing.refresh == Refresh::Renewed {
             self.tell(
                 Level::Info,
@@ -465,118 +419,23 @@ impl Keeper {
                 ),
             );
         }
-        let strays: BTreeSet<String> = healing.strays.iter().cloned().collect();
-        for name in strays.difference(&self.strays) {
-            self.tell(
-                Level::Warning,
-                format!(
-                    "{name}: runs the program, but the policy does not name it (renamed?); it \
-                     stays protected until the next `guardctl reload`"
-                ),
-            );
-        }
-        self.strays = strays;
         // Of an interface that is unprotected the reason is told with it.
         let half = healing.failed.iter();
         let half = half.filter(|(name, _)| protected.contains(name));
         let half = half.map(|(_, failure)| failure);
-        let problems: Vec<String> = healing.problems.iter().chain(half).map(text).collect();
+        let problems: Vec<String> = healing
+            .problems
+            .iter()
+            .chain(half)
+            .map(Failure::in_brackets)
+            .collect();
         let problem = (!problems.is_empty()).then(|| (Level::Error, problems.join("\n")));
         self.board().journal.standing("healing", problem);
-    }
-
-    /// Which interfaces were lost, and which are back.
-    fn compare(
-        &mut self,
-        healing: &Healing,
-        network: &Network,
-        protected: &BTreeSet<String>,
-        started: Instant,
-    ) {
-        let (at, now_time) = (Instant::now(), now());
-        let mut states = BTreeMap::new();
-        for name in &healing.names {
-            let before = self.states.remove(name);
-            let was_protected = before.as_ref().map(|state| state.is_protected);
-            let is_protected = protected.contains(name);
-            let attached = healing.attached.iter().find(|a| a.interface == *name);
-            let why = (!is_protected).then(|| reason(name, healing, network));
-            if was_protected == Some(true) && (attached.is_some() || !is_protected) {
-                let why = why
-                    .as_deref()
-                    .unwrap_or("it was made anew, or lost its program");
-                self.tell(Level::Error, format!("{name}: unprotected: {why}"));
-            } else if !is_protected && before.as_ref().is_none_or(|state| state.why != why) {
-                let why = why.as_deref().unwrap_or_default();
-                self.tell(Level::Error, format!("{name}: unprotected: {why}"));
-            }
-            let how = attached.map_or_else(String::new, |a| format!(" ({} mode)", a.mode.label()));
-            match (is_protected, was_protected) {
-                (true, Some(false)) => {
-                    let since = before.as_ref().map_or(started, |state| state.since);
-                    let seconds = since.elapsed().as_secs_f64();
-                    let message = format!("{name}: protected again after {seconds:.1} s{how}");
-                    self.tell(Level::Info, message);
-                }
-                (true, Some(true)) if attached.is_some() => {
-                    let seconds = started.elapsed().as_secs_f64();
-                    let message = format!("{name}: protected again after {seconds:.1} s{how}");
-                    self.tell(Level::Info, message);
-                }
-                (true, None) => self.tell(Level::Info, format!("{name}: protected{how}")),
-                (true | false, _) => {}
-            }
-            let state = match before {
-                Some(state) if state.is_protected == is_protected && attached.is_none() => {
-                    State { why, ..state }
-                }
-                Some(_) | None => State {
-                    is_protected,
-                    since: if is_protected { at } else { started },
-                    since_time: now_time,
-                    why,
-                },
-            };
-            states.insert(name.clone(), state);
-        }
-        self.states = states;
     }
 
     fn report(&self) {
         let mut board = self.board();
         board.report.generation = self.known.as_ref().map(|known| known.in_force.generation);
-        board.report.interfaces = self
-            .states
-            .iter()
-            .map(|(name, state)| InterfaceReport {
-                name: name.clone(),
-                protected: state.is_protected,
-                since: state.since_time,
-                why: state.why.clone(),
-            })
-            .collect();
-    }
-}
-
-/// Why an interface is not protected.
-fn reason(name: &str, healing: &Healing, network: &Network) -> String {
-    let mut why = if network.interface(name).is_none() {
-        "there is no such interface".to_owned()
-    } else {
-        let failed = healing.failed.iter().find(|(failed, _)| failed == name);
-        failed.map_or_else(
-            || "it does not run the program".to_owned(),
-            |(_, failure)| text(failure),
-        )
-    };
-    let cut = why.floor_char_boundary(LONGEST_REASON);
-    why.truncate(cut);
-    why
-}
-
-fn text(failure: &Failure) -> String {
-    match &failure.help {
-        Some(help) => format!("{} ({help})", failure.message),
-        None => failure.message.clone(),
+        board.report.interfaces = self.interfaces.report();
     }
 }

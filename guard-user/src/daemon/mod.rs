@@ -5,6 +5,7 @@ mod bans;
 mod detection;
 mod drift;
 mod filtering;
+mod interfaces;
 mod journal;
 mod keeper;
 mod single;
