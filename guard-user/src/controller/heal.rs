@@ -95,6 +95,22 @@ impl Healing {
     }
 }
 
+#[cfg(test)]
+impl Healing {
+    /// Nothing was to be done about these interfaces.
+    pub(crate) fn quiet(names: &[&str]) -> Self {
+        Self {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Self::nothing(InForce {
+                generation: 1,
+                digest: 0,
+                pin: 0,
+                has_returned: false,
+            })
+        }
+    }
+}
+
 /// How long the lock is waited for before an open interface is seen to without it.
 const SHORTLY: Duration = Duration::from_millis(500);
 /// How long it is waited for where nothing is in force that could be attached.

@@ -210,3 +210,71 @@ fn reason(name: &str, healing: &Healing, network: &Network) -> String {
     why.truncate(cut);
     why
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told after a healing behind which these run the program.
+    fn told(interfaces: &mut Interfaces, healing: &Healing, protected: &[&str]) -> Vec<String> {
+        let protected = protected.iter().map(|name| (*name).to_owned()).collect();
+        let news = interfaces.look(healing, &Network::default(), &protected, Instant::now());
+        news.into_iter().map(|(_, message)| message).collect()
+    }
+
+    #[test]
+    fn an_interface_that_is_lost_is_told_once_and_so_is_its_return() {
+        let mut interfaces = Interfaces::default();
+        let healing = Healing::quiet(&["eth0", "eth1"]);
+        let both = ["eth0", "eth1"];
+        let begun = ["eth0: protected", "eth1: protected"];
+        let lost = ["eth1: unprotected: there is no such interface"];
+        let back = ["eth1: protected again after 0.0 s"];
+        for (protected, expected) in [
+            (&both[..], &begun[..]),
+            (&both[..], &[]),
+            (&both[..1], &lost),
+            (&both[..1], &[]),
+            (&both[..], &back),
+            (&both[..], &[]),
+        ] {
+            assert_eq!(told(&mut interfaces, &healing, protected), expected);
+            let unprotected = if protected.len() == 1 {
+                &both[1..]
+            } else {
+                &[]
+            };
+            assert_eq!(interfaces.unprotected(), unprotected);
+        }
+    }
+
+    #[test]
+    fn the_state_of_an_interface_goes_with_its_name() {
+        let mut interfaces = Interfaces::default();
+        let mut healing = Healing::quiet(&["eth0"]);
+        assert_eq!(
+            told(&mut interfaces, &healing, &["eth0"]),
+            ["eth0: protected"]
+        );
+        healing.names = vec!["lan0".to_owned()];
+        healing.renamed = vec![Renamed {
+            from: "eth0".to_owned(),
+            to: "lan0".to_owned(),
+        }];
+
+        let said = told(&mut interfaces, &healing, &["lan0"]);
+
+        assert_eq!(said, ["eth0 is called lan0 now, and stays protected"]);
+    }
+
+    #[test]
+    fn a_stray_is_told_once() {
+        let mut interfaces = Interfaces::default();
+        let mut healing = Healing::quiet(&[]);
+        healing.strays = vec!["eth9".to_owned()];
+
+        let said = [(); 2].map(|()| told(&mut interfaces, &healing, &[]).len());
+
+        assert_eq!(said, [1, 0]);
+    }
+}
