@@ -11,9 +11,6 @@ use guard_user::bans::{
     lines::{Entry, Lines, Stopped, write_line},
 };
 
-/// Bytes that come at once where a list comes in pieces: fewer than any entry has.
-const PIECE: usize = 3;
-
 /// An entry, as it stays when its line is gone.
 #[derive(Debug, PartialEq, Eq)]
 struct Owned {
@@ -32,12 +29,12 @@ impl From<Entry<'_>> for Owned {
     }
 }
 
-/// A source that gives [`PIECE`] bytes at once.
+/// A source that gives a single byte at once.
 struct Pieces<'i>(&'i [u8]);
 
 impl Read for Pieces<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(PIECE);
+        let most = buffer.len().min(1);
         self.0.read(&mut buffer[..most])
     }
 }

@@ -17,6 +17,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 pub const LARGEST: u64 = 512 << 20;
 /// Longest line in bytes.
 pub const LONGEST_LINE: usize = 4096;
+/// What some editors write in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How long a pipe with a name may be silent.
 const PATIENCE_S: u16 = 30;
 
@@ -59,6 +61,7 @@ impl<R: Read> RawLines<R> {
     /// What the source says, and `FileTooLarge` when it does not end.
     pub fn next_line(&mut self) -> io::Result<Option<Raw<'_>>> {
         self.line.clear();
+        let is_first = self.read == 0;
         let mut is_long = false;
         loop {
             let chunk = match self.reader.fill_buf() {
@@ -79,9 +82,6 @@ impl<R: Read> RawLines<R> {
                 self.line.extend_from_slice(part);
             }
             let taken = part.len() + usize::from(end.is_some());
-            if self.read == 0 && self.line.starts_with(b"\xef\xbb\xbf") {
-                self.line.drain(..3);
-            }
             self.read += taken as u64;
             self.reader.consume(taken);
             if self.read > self.largest {
@@ -92,11 +92,12 @@ impl<R: Read> RawLines<R> {
                 break;
             }
         }
-        Ok(Some(if is_long {
-            Raw::TooLong
-        } else {
-            Raw::Line(&self.line)
-        }))
+        if is_long {
+            return Ok(Some(Raw::TooLong));
+        }
+        let line = self.line.strip_prefix(BYTE_ORDER_MARK);
+        let line = line.filter(|_| is_first).unwrap_or(&self.line);
+        Ok(Some(Raw::Line(line)))
     }
 }
 
@@ -139,8 +140,8 @@ impl Read for PatientPipe {
 mod tests {
     use super::*;
 
-    fn read(text: &[u8]) -> Vec<Option<String>> {
-        let mut lines = RawLines::new(text);
+    fn read(source: impl Read) -> Vec<Option<String>> {
+        let mut lines = RawLines::new(source);
         let mut found = Vec::new();
         while let Some(raw) = lines.next_line().expect("read") {
             found.push(match raw {
@@ -163,14 +164,17 @@ mod tests {
             ("\n\na\r\nb", of(&["", "", "a\r", "b"])),
             ("\u{feff}a\n\u{feff}b", of(&["a", "\u{feff}b"])),
         ] {
-            assert_eq!(read(text.as_bytes()), lines, "{text:?}");
+            let text = text.as_bytes();
+            assert_eq!(read(text), lines, "{}", text.escape_ascii());
+            let (first, rest) = text.split_at(text.len().min(1));
+            assert_eq!(read(first.chain(rest)), lines, "{}", text.escape_ascii());
         }
     }
 
     #[test]
     fn a_line_without_end_is_passed_over_and_not_held() {
         let long = [b"x".repeat(1 << 20), b"\nb\n".to_vec()].concat();
-        assert_eq!(read(&long), [None, Some("b".to_owned())]);
+        assert_eq!(read(long.as_slice()), [None, Some("b".to_owned())]);
         let mut lines = RawLines::new(long.as_slice());
         lines.next_line().expect("read");
         assert!(lines.line.capacity() <= 2 * LONGEST_LINE);
