@@ -21,48 +21,29 @@ use crate::{
         service::{Service, protocol},
         switch::SlotState,
     },
-    packet::{PacketReader, TcpFlags},
+    packet::{
+        ETHERNET_LEN, Ethernet, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN, Ipv4,
+        PacketReader, TCP_LEN, TcpFlags, UDP_LEN,
+    },
 };
 
-/// Ethernet, IPv4 without options, and what of TCP must be read.
+/// What is read of a frame in one piece: Ethernet, IPv4 without options, and what of TCP or UDP must be known.
 #[repr(C)]
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 struct Headers {
-    hardware: [u8; 12],
-    ether_type: [u8; 2],
-    version_ihl: u8,
-    service: u8,
-    total_len: [u8; 2],
-    id: [u8; 2],
-    fragment: [u8; 2],
-    ttl: u8,
-    protocol: u8,
-    checksum: [u8; 2],
-    source: [u8; 4],
-    destination: [u8; 4],
-    source_port: [u8; 2],
-    destination_port: [u8; 2],
-    /// Of UDP; of TCP half a sequence number.
-    udp_len: [u8; 2],
-    between: [u8; 6],
-    data_offset: u8,
-    flags: u8,
+    ethernet: Ethernet,
+    ip: Ipv4,
+    head: Head,
 }
 
-pub(super) const ETHERNET_LEN: usize = 14;
 const IPV4: [u8; 2] = [0x08, 0x00];
-const VERSION_IHL: u8 = 0x45;
-const IPV4_LEN: usize = 20;
-const TCP_LEN: usize = 20;
-const UDP_LEN: usize = 8;
 /// Sources from 1.0.0.0 on, up to 223.255.255.255.
 const FIRST_SOURCE: u32 = 1 << 24;
 const SOURCES: u32 = 223 << 24;
 /// The first octet of a loopback address.
 const LOOPBACK: u32 = 127;
 /// More fragments, and the offset.
-const FRAGMENT: u16 = 0x3fff;
-const _: () = assert!(size_of::<Headers>() == ETHERNET_LEN + IPV4_LEN + 14);
+const FRAGMENT: u16 = IPV4_MORE_FRAGMENTS | IPV4_OFFSET;
 
 /// What is made of an outcome. The kernel makes its record of each at the place where it is known, where most
 /// of it is a constant.
@@ -202,8 +183,8 @@ impl Ends {
     pub(super) fn read<R: PacketReader + ?Sized>(reader: &R) -> Option<Self> {
         let headers: Headers = reader.read(0)?;
         Some(Self {
-            destination: u32::from_be_bytes(headers.destination),
-            source_port: u16::from_be_bytes(headers.source_port),
+            destination: u32::from_be_bytes(headers.ip.destination),
+            source_port: u16::from_be_bytes(headers.head.source_port),
         })
     }
 }
@@ -219,27 +200,27 @@ where
     let Some(headers) = reader.read::<Headers>(0) else {
         return Glance::Nothing;
     };
-    if headers.ether_type != IPV4
-        || headers.version_ihl != VERSION_IHL
-        || u16::from_be_bytes(headers.fragment) & FRAGMENT != 0
+    if headers.ethernet.ether_type != IPV4
+        || headers.ip.version_ihl != IPV4_PLAIN
+        || headers.ip.fragment_field() & FRAGMENT != 0
     {
         return Glance::Nothing;
     }
-    let total_len = usize::from(u16::from_be_bytes(headers.total_len));
+    let total_len = usize::from(u16::from_be_bytes(headers.ip.total_len));
     if ETHERNET_LEN + total_len > reader.len() {
         return Glance::Nothing;
     }
-    let source = u32::from_be_bytes(headers.source);
-    let local = u32::from_be_bytes(headers.destination);
+    let source = u32::from_be_bytes(headers.ip.source);
+    let local = u32::from_be_bytes(headers.ip.destination);
     // Martians, or nearly.
     if source.wrapping_sub(FIRST_SOURCE) >= SOURCES || source >> 24 == LOOPBACK {
         return Glance::Nothing;
     }
-    let port = u16::from_be_bytes(headers.destination_port);
-    let kind = match headers.protocol {
+    let port = u16::from_be_bytes(headers.head.destination_port);
+    let kind = match headers.ip.protocol {
         protocol::TCP => {
-            let header_len = usize::from(headers.data_offset >> 4) * 4;
-            let flags = TcpFlags(headers.flags);
+            let header_len = headers.head.tcp_header_len();
+            let flags = TcpFlags(headers.head.flags);
             if header_len < TCP_LEN || IPV4_LEN + header_len > total_len || !tcp::is_possible(flags)
             {
                 return Glance::Nothing;
@@ -247,7 +228,7 @@ where
             if flags.opens() { Asked::OPENS } else { 0 }
         }
         protocol::UDP => {
-            let len = usize::from(u16::from_be_bytes(headers.udp_len));
+            let len = usize::from(u16::from_be_bytes(headers.head.udp_len));
             if len < UDP_LEN || IPV4_LEN + len > total_len || port == DHCP_CLIENT {
                 return Glance::Nothing;
             }
