@@ -7,11 +7,11 @@
 
 mod count;
 mod egress;
+mod entries;
 mod flood;
 mod floor;
 mod ingress;
 mod maps;
-mod meters;
 mod opening;
 mod reader;
 mod searches;

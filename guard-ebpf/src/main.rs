@@ -7,9 +7,9 @@
 mod answer;
 mod count;
 mod egress;
+mod entries;
 mod ingress;
 mod maps;
-mod meters;
 mod opening;
 mod reader;
 mod searches;

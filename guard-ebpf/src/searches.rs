@@ -9,16 +9,18 @@ use guard_common::{
         flow::{Event, Tag},
         image::Tree,
         meter,
+        rule::RuleRef,
     },
     packet::{PacketReader, quoted},
     policy::{
-        Found, Known, Newcomer, Place, RulesAnswer, Scratch, Searches, SpentPlace, Way, begin_flow,
-        find_ban, find_flow, interface_class, is_banned, is_in_banned_prefix, is_on_never_list,
-        known, longest_prefix, weigh_rules,
+        Found, Known, Newcomer, Place, RulesAnswer, Scratch, Searches, SpentPlace, Way, answer,
+        begin_flow, find_ban, find_entry, find_flow, interface_class, is_banned,
+        is_in_banned_prefix, is_known, is_on_never_list, is_prefix_spent, is_spent, known,
+        longest_prefix, may_enter, weigh_rules,
     },
 };
 
-use crate::{maps, meters, opening, reader::FrameReader, tables::BpfTables};
+use crate::{entries, maps, reader::FrameReader, tables::BpfTables};
 
 impl Searches for BpfTables {
     #[inline(always)]
@@ -69,32 +71,41 @@ impl Searches for BpfTables {
 
     #[inline(always)]
     fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
-        opening::is_spent(place, source)
+        {
+            let packed = u32::from(place.port) | place.flags << 16;
+            guard_spent(source.hi(), source.lo(), place.base, packed, place.local) != 0
+        }
     }
 
     #[inline(always)]
     fn is_known(&self, source: Addr) -> bool {
-        opening::is_known(source)
+        guard_is_known(source.hi(), source.lo()) != 0
     }
 
     #[inline(always)]
     fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        opening::is_prefix_spent(base, prefix, port)
+        guard_prefix_spent(prefix, base, u32::from(port)) != 0
     }
 
     #[inline(always)]
     fn find_entry(&self, place: meter::Place, now: u64) -> Way {
-        meters::find(place, now)
+        Way::from_bits(guard_entry(place.bucket, place.tag, now))
     }
 
     #[inline(always)]
     fn may_enter(&self, newcomer: Newcomer) -> bool {
-        meters::may_enter(newcomer)
+        guard_limit(
+            newcomer.source.hi(),
+            newcomer.source.lo(),
+            newcomer.base,
+            newcomer.rule.bits() | u32::from(newcomer.opens) << 31,
+            newcomer.ports,
+        ) != 0
     }
 
     #[inline(always)]
     fn answer(&self, base: u32, remote: Addr, ports: u32) {
-        meters::answer(base, remote, ports);
+        guard_answer(remote.hi(), remote.lo(), base, ports);
     }
 
     #[inline(always)]
@@ -215,4 +226,64 @@ extern "C" fn guard_known(ctx: *mut xdp_md, cpu: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
     let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
     known(&reader, &tables, scratch) as u32
+}
+
+/// A prefix of which somebody has completed a handshake.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_is_known(hi: u64, lo: u64) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(is_known(&tables, Addr::from_halves(hi, lo)))
+}
+
+/// A ceiling that is spent.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_spent(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
+    let place = SpentPlace {
+        base,
+        flags: packed >> 16,
+        port: packed as u16,
+        local,
+    };
+    let tables = BpfTables::without_packet();
+    u32::from(is_spent(&tables, place, Addr::from_halves(hi, lo)))
+}
+
+/// The part of a ceiling that a source prefix has.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_prefix_spent(prefix: u64, base: u32, port: u32) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(is_prefix_spent(&tables, base, prefix, port as u16))
+}
+
+/// A tag in its bucket.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_entry(index: u32, tag: u32, now: u64) -> u32 {
+    find_entry(&entries::bucket(index), tag, now).bits()
+}
+
+/// The limit of a rule; `packed` is the rule, and in its highest bit whether the packet is a SYN.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_limit(hi: u64, lo: u64, base: u32, packed: u32, ports: u32) -> u32 {
+    let newcomer = Newcomer {
+        base,
+        rule: RuleRef::from_bits(packed & (u32::MAX >> 1)),
+        source: Addr::from_halves(hi, lo),
+        ports,
+        opens: packed >> 31 != 0,
+    };
+    u32::from(may_enter(&BpfTables::without_packet(), newcomer))
+}
+
+/// A datagram that answers.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_answer(hi: u64, lo: u64, base: u32, ports: u32) -> u32 {
+    let remote = Addr::from_halves(hi, lo);
+    answer(&BpfTables::without_packet(), base, remote, ports);
+    0
 }

@@ -16,7 +16,7 @@ use guard_common::{
     policy::{BanBucket, BanWords, Bucket, Entries, Scratch, Subject, Tables},
 };
 
-use crate::{count, maps, meters, reader::opaque, socket};
+use crate::{count, entries, maps, reader::opaque, socket};
 
 /// Stands for the maps of this program, and for the packet on whose behalf sockets are looked up.
 pub(crate) struct BpfTables {
@@ -217,7 +217,7 @@ impl Tables for BpfTables {
 
     #[inline(always)]
     fn meter_bucket(&self, index: u32) -> impl Entries {
-        meters::bucket(index)
+        entries::bucket(index)
     }
 
     #[inline(always)]

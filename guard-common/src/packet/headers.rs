@@ -155,6 +155,24 @@ header!(
     }
 );
 
+header!(
+    /// The first bytes of a transport header of which it is not known yet whether it is of TCP or UDP.
+    Head, HEAD_LEN = 14, {
+        /// Where from, of both.
+        source_port: [u8; 2],
+        /// Where to, of both.
+        destination_port: [u8; 2],
+        /// UDP: bytes of header and data. TCP: the upper half of the number of the first byte.
+        udp_len: [u8; 2],
+        /// TCP: the other half, and the number that is expected next.
+        numbers: [u8; 6],
+        /// TCP: words of the header (4 bits), reserved (4).
+        data_offset: u8,
+        /// TCP: flags.
+        flags: u8,
+    }
+);
+
 /// IPv4: the bits of the offset of a fragment.
 pub const IPV4_OFFSET: u16 = 0x1fff;
 /// IPv4: more fragments follow.
@@ -183,6 +201,15 @@ impl Tcp {
     #[inline(always)]
     #[must_use]
     pub const fn header_len(&self) -> usize {
+        (self.data_offset >> 4) as usize * 4
+    }
+}
+
+impl Head {
+    /// Of TCP: bytes of the header as it says, below 64.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tcp_header_len(&self) -> usize {
         (self.data_offset >> 4) as usize * 4
     }
 }

@@ -20,8 +20,9 @@ use crate::abi::reason::Reason;
 pub use answer::{answered, quoted};
 pub use facts::{Facts, Fragment, Packet};
 pub use headers::{
-    ETHERNET_LEN, EXTENSION_LEN, Ethernet, Extension, ICMP_LEN, IPV4_LEN, IPV4_MORE_FRAGMENTS,
-    IPV4_OFFSET, IPV4_PLAIN, IPV6_LEN, Icmp, Ipv4, Ipv6, TAG_LEN, TCP_LEN, Tag, Tcp, UDP_LEN, Udp,
+    ETHERNET_LEN, EXTENSION_LEN, Ethernet, Extension, HEAD_LEN, Head, ICMP_LEN, IPV4_LEN,
+    IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN, IPV6_LEN, Icmp, Ipv4, Ipv6, TAG_LEN, TCP_LEN,
+    Tag, Tcp, UDP_LEN, Udp,
 };
 pub use link::MAX_VLAN_TAGS;
 pub use syn_ack::{Cookie, SynAckV4, SynAckV6};

@@ -1,68 +1,23 @@
-//! A glance at a frame: what floods are made of, an IPv4 packet without tags, options or fragments, TCP
-//! or UDP, is read in one piece, and most of what becomes of those is told before anything is called: of
+//! A glance at a frame: what floods are made of, TCP or UDP without options, extensions or fragments,
+//! is read in one piece, and most of what becomes of those is told before anything is called: of
 //! sources that are banned by their address, and of those that no rule names, where neither a limit
 //! nor a flow has a say.
 
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
-
 use super::{
-    Judgement, Opening, Searches, Slot, SpentPlace, ban, classify,
-    essential::DHCP_CLIENT,
-    flow, is_spent,
+    Judgement, Opening, Searches, Slot, SpentPlace, classify, flow, is_spent,
+    plain::{self, Asked, Other, Seen, Sender, Tagged, Untagged},
     rules::{self, ServiceEntry},
-    tcp,
 };
 use crate::{
     abi::{
-        addr::Addr,
         ceiling,
         image::{ANY_ALLOWS, BY_SOURCE, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
-        service::{Service, protocol},
+        service::Service,
         switch::SlotState,
     },
-    packet::{PacketReader, TcpFlags},
+    packet::PacketReader,
 };
-
-/// Ethernet, IPv4 without options, and what of TCP must be read.
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Headers {
-    hardware: [u8; 12],
-    ether_type: [u8; 2],
-    version_ihl: u8,
-    service: u8,
-    total_len: [u8; 2],
-    id: [u8; 2],
-    fragment: [u8; 2],
-    ttl: u8,
-    protocol: u8,
-    checksum: [u8; 2],
-    source: [u8; 4],
-    destination: [u8; 4],
-    source_port: [u8; 2],
-    destination_port: [u8; 2],
-    /// Of UDP; of TCP half a sequence number.
-    udp_len: [u8; 2],
-    between: [u8; 6],
-    data_offset: u8,
-    flags: u8,
-}
-
-pub(super) const ETHERNET_LEN: usize = 14;
-const IPV4: [u8; 2] = [0x08, 0x00];
-const VERSION_IHL: u8 = 0x45;
-const IPV4_LEN: usize = 20;
-const TCP_LEN: usize = 20;
-const UDP_LEN: usize = 8;
-/// Sources from 1.0.0.0 on, up to 223.255.255.255.
-const FIRST_SOURCE: u32 = 1 << 24;
-const SOURCES: u32 = 223 << 24;
-/// The first octet of a loopback address.
-const LOOPBACK: u32 = 127;
-/// More fragments, and the offset.
-const FRAGMENT: u16 = 0x3fff;
-const _: () = assert!(size_of::<Headers>() == ETHERNET_LEN + IPV4_LEN + 14);
 
 /// What is made of an outcome. The kernel makes its record of each at the place where it is known, where most
 /// of it is a constant.
@@ -95,6 +50,8 @@ pub enum Glance<O> {
     Plain(Plain),
     /// It takes the whole way.
     Nothing,
+    /// It is none of untagged IPv4: [`super::glance_at_others`].
+    Other,
 }
 
 /// What is known of a plain packet behind a glance, in numbers that fit a call between BPF functions.
@@ -135,80 +92,7 @@ impl Plain {
     }
 }
 
-/// What a plain packet asks for, in one number, so that it takes one register of the few that a call
-/// leaves alone: `port (16 bits) | UDP (1) | SYN (1)`.
-#[derive(Clone, Copy)]
-pub(super) struct Asked(u32);
-
-impl Asked {
-    const UDP: u32 = 1 << 16;
-    const OPENS: u32 = 1 << 17;
-
-    #[inline(always)]
-    pub(super) const fn opens(self) -> bool {
-        self.0 & Self::OPENS != 0
-    }
-
-    #[inline(always)]
-    pub(super) const fn is_udp(self) -> bool {
-        self.0 & Self::UDP != 0
-    }
-
-    /// Is it what limits count?
-    #[inline(always)]
-    pub(super) const fn is_charged(self) -> bool {
-        self.0 & (Self::UDP | Self::OPENS) != 0
-    }
-
-    #[inline(always)]
-    pub(super) const fn protocol(self) -> u8 {
-        if self.is_udp() {
-            protocol::UDP
-        } else {
-            protocol::TCP
-        }
-    }
-
-    #[inline(always)]
-    pub(super) const fn port(self) -> u16 {
-        self.0 as u16
-    }
-
-    /// Of one that is let in.
-    #[inline(always)]
-    pub(super) fn opening<T: Searches>(self, tables: &T) -> Opening {
-        if self.opens() {
-            Opening::plain_v4(tables.port_marks(self.port()))
-        } else {
-            Opening::NONE
-        }
-    }
-
-    #[inline(always)]
-    pub(super) const fn service(self) -> Service {
-        Service::of_port(self.0 & (Self::OPENS - 1))
-    }
-}
-
-/// The ends of a plain packet's conversation, read again where they are wanted: keeping them costs more.
-#[derive(Clone, Copy)]
-pub(super) struct Ends {
-    pub destination: u32,
-    pub source_port: u16,
-}
-
-impl Ends {
-    #[inline(always)]
-    pub(super) fn read<R: PacketReader + ?Sized>(reader: &R) -> Option<Self> {
-        let headers: Headers = reader.read(0)?;
-        Some(Self {
-            destination: u32::from_be_bytes(headers.destination),
-            source_port: u16::from_be_bytes(headers.source_port),
-        })
-    }
-}
-
-/// Looks at a frame.
+/// Looks at a frame of untagged IPv4.
 #[inline(always)]
 pub(super) fn glance<R, T, O>(reader: &R, tables: &T, state: SlotState) -> Glance<O>
 where
@@ -216,47 +100,45 @@ where
     T: Searches,
     O: Outcome,
 {
-    let Some(headers) = reader.read::<Headers>(0) else {
-        return Glance::Nothing;
+    if !plain::is_v4(reader) {
+        return Glance::Other;
+    }
+    match plain::read_v4::<R, Untagged>(reader) {
+        Some(seen) => tell(tables, state, seen),
+        None => Glance::Nothing,
+    }
+}
+
+/// Looks at a frame of IPv6, or with one tag. What takes more than a glance takes the whole way.
+#[inline(always)]
+pub(super) fn glance_at_others<R, T, O>(reader: &R, tables: &T, state: SlotState) -> Option<O>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+    O: Outcome,
+{
+    let glance = match plain::other(reader)? {
+        Other::V6 => tell(tables, state, plain::read_v6::<R, Untagged>(reader)?),
+        Other::TaggedV4 => tell(tables, state, plain::read_v4::<R, Tagged>(reader)?),
+        Other::TaggedV6 => tell(tables, state, plain::read_v6::<R, Tagged>(reader)?),
     };
-    if headers.ether_type != IPV4
-        || headers.version_ihl != VERSION_IHL
-        || u16::from_be_bytes(headers.fragment) & FRAGMENT != 0
-    {
-        return Glance::Nothing;
+    match glance {
+        Glance::Told(outcome) => Some(outcome),
+        Glance::Plain(_) | Glance::Nothing | Glance::Other => None,
     }
-    let total_len = usize::from(u16::from_be_bytes(headers.total_len));
-    if ETHERNET_LEN + total_len > reader.len() {
-        return Glance::Nothing;
-    }
-    let source = u32::from_be_bytes(headers.source);
-    let local = u32::from_be_bytes(headers.destination);
-    // Martians, or nearly.
-    if source.wrapping_sub(FIRST_SOURCE) >= SOURCES || source >> 24 == LOOPBACK {
-        return Glance::Nothing;
-    }
-    let port = u16::from_be_bytes(headers.destination_port);
-    let kind = match headers.protocol {
-        protocol::TCP => {
-            let header_len = usize::from(headers.data_offset >> 4) * 4;
-            let flags = TcpFlags(headers.flags);
-            if header_len < TCP_LEN || IPV4_LEN + header_len > total_len || !tcp::is_possible(flags)
-            {
-                return Glance::Nothing;
-            }
-            if flags.opens() { Asked::OPENS } else { 0 }
-        }
-        protocol::UDP => {
-            let len = usize::from(u16::from_be_bytes(headers.udp_len));
-            if len < UDP_LEN || IPV4_LEN + len > total_len || port == DHCP_CLIENT {
-                return Glance::Nothing;
-            }
-            Asked::UDP
-        }
-        _ => return Glance::Nothing,
-    };
+}
+
+/// What becomes of a plain packet, as far as that is told without a search.
+#[inline(always)]
+fn tell<T, S, O>(tables: &T, state: SlotState, seen: Seen<S>) -> Glance<O>
+where
+    T: Searches,
+    S: Sender,
+    O: Outcome,
+{
+    let source = seen.source;
     // Behind the hiding the compiler keeps this one and nothing that it is made of.
-    let asked = hidden::<T>(Asked(kind | u32::from(port)));
+    let asked = hidden::<T>(seen.asked);
     let flags = state.flags();
     if asked.opens() {
         let policy = &Slot::of(tables, state);
@@ -269,13 +151,13 @@ where
             base: policy.base(),
             flags,
             port: asked.port(),
-            local: ceiling::fold(Addr::from_v4(local)),
+            local: ceiling::fold(seen.local),
         };
-        if is_spent(tables, place, Addr::from_v4(source)) {
+        if is_spent(tables, place, source.addr()) {
             return told(Reason::Ceiling, asked, flags);
         }
     }
-    if ban::cuts_v4(tables, state, source) {
+    if source.is_cut(tables, state) {
         return told(Reason::Banned, asked, flags);
     }
     // Made here, because a packet of a banned source needs none of it.
@@ -289,10 +171,9 @@ where
     if flags & rules::NOT_SIMPLE != 0 {
         return Glance::Nothing;
     }
-    let may_be_named =
-        flags & BY_SOURCE != 0 && classify::may_be_named(policy, Addr::from_v4(source));
+    let may_be_named = flags & BY_SOURCE != 0 && classify::may_be_named(policy, source.addr());
     let plain = Plain {
-        source,
+        source: source.number(),
         asked: asked.0,
         policy: state.bits() | entry.bits() << Plain::ENTRY_SHIFT,
     };
@@ -308,7 +189,7 @@ where
         if answer.is_limited() && asked.is_charged() {
             return Glance::Plain(plain);
         }
-        let (service, opening) = (asked.service(), asked.opening(tables));
+        let (service, opening) = (asked.service(), seen.form.opening(tables, asked));
         return Glance::Told(O::told(reason, service, opening, is_monitor(flags)));
     }
     if asked.opens() {

@@ -29,6 +29,7 @@ mod limit;
 mod opening;
 mod outgoing;
 mod peer;
+mod plain;
 mod related;
 mod rules;
 mod scratch;
@@ -114,8 +115,21 @@ where
     match glance(reader, tables) {
         Glance::Told(judgement) => Some(judgement),
         Glance::Plain(plain) => judge_plain(reader, tables, &Scratch::default(), plain),
+        Glance::Other => glance_at_others(reader, tables),
         Glance::Nothing => None,
     }
+}
+
+/// The same as a glance for IPv6 and for frames with one tag, in a function of its own: the decision is one, the
+/// readers differ.
+#[inline(always)]
+pub fn glance_at_others<R, T, O>(reader: &R, tables: &T) -> Option<O>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+    O: Outcome,
+{
+    glance::glance_at_others(reader, tables, slot::in_force(tables))
 }
 
 /// The beginning of the short way, without a call for what it tells.

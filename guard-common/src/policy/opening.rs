@@ -102,15 +102,16 @@ impl Opening {
         }
     }
 
-    /// A SYN over untagged IPv4 without options.
+    /// A SYN without options or extensions behind so many tags, to a port with these marks.
     #[inline(always)]
-    pub(super) fn plain_v4(marks: u8) -> Self {
+    pub(super) fn plain(is_v4: bool, tags: u8, marks: u8) -> Self {
         let answerable = if marks & IS_FORWARDED == 0 {
             Self::ANSWERABLE
         } else {
             0
         };
-        Self(Kind::Syn as u8 | Self::IS_V4 | answerable)
+        let family = if is_v4 { Self::IS_V4 } else { 0 };
+        Self(Kind::Syn as u8 | family | answerable | tags << Self::TAGS_SHIFT)
     }
 
     /// The inverse of [`Opening::bits`].

@@ -5,8 +5,9 @@
 
 use super::{
     Found, Judgement, Newcomer, Place, Scratch, Searches, Slot, Subject, discovery, flow,
-    glance::{Ends, Plain, judgement},
+    glance::{Plain, judgement},
     limit,
+    plain::{Ends, Form},
     rules::{self, RulesAnswer},
 };
 use crate::{
@@ -66,7 +67,7 @@ where
         }
     }
     Some(Judgement {
-        opening: asked.opening(tables),
+        opening: Form::V4.opening(tables, asked),
         ..judgement(verdict.reason, service)
     })
 }

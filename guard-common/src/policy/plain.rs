@@ -1,0 +1,343 @@
+//! Plain packets: TCP or UDP in IPv4 without options or in IPv6 without extensions, whole, with one tag at most.
+//! They are read in one piece. What is not so plain, or not quite right, is nothing here: the whole way knows why.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::{
+    Opening, Searches, ban,
+    essential::{DHCP_CLIENT, DHCPV6_CLIENT},
+    tcp,
+};
+use crate::{
+    abi::{
+        addr::Addr,
+        service::{Service, protocol},
+        switch::SlotState,
+    },
+    packet::{
+        ETHERNET_LEN, Ethernet, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN,
+        IPV6_LEN, Ipv4, Ipv6, PacketReader, TAG_LEN, TCP_LEN, Tag, TcpFlags, UDP_LEN,
+    },
+};
+
+/// What is read of a frame in one piece: its link, its IP header, and what of TCP or UDP must be known.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+struct Headers<L, I> {
+    link: L,
+    ip: I,
+    head: Head,
+}
+
+/// What a frame begins with: [`Untagged`] or [`Tagged`].
+pub(super) trait Link: FromBytes + Immutable + KnownLayout + Unaligned {
+    /// Tags.
+    const TAGS: u8;
+}
+
+/// Without a tag.
+pub(super) type Untagged = Ethernet;
+
+/// With one.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+pub(super) struct Tagged {
+    ethernet: Ethernet,
+    tag: Tag,
+}
+
+impl Link for Untagged {
+    const TAGS: u8 = 0;
+}
+
+impl Link for Tagged {
+    const TAGS: u8 = 1;
+}
+
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+const VLAN: u16 = 0x8100;
+const SERVICE_VLAN: u16 = 0x88a8;
+
+/// Sources from 1.0.0.0 on, up to 223.255.255.255.
+const FIRST_SOURCE: u32 = 1 << 24;
+const SOURCES: u32 = 223 << 24;
+/// The first octet of a loopback address.
+const LOOPBACK: u32 = 127;
+/// More fragments, and the offset.
+const FRAGMENT: u16 = IPV4_MORE_FRAGMENTS | IPV4_OFFSET;
+
+/// A frame that is none of untagged IPv4.
+pub(super) enum Other {
+    /// Untagged IPv6.
+    V6,
+    /// IPv4 behind a tag.
+    TaggedV4,
+    /// IPv6 behind a tag.
+    TaggedV6,
+}
+
+/// May a frame be one of untagged IPv4?
+#[inline(always)]
+pub(super) fn is_v4<R: PacketReader + ?Sized>(reader: &R) -> bool {
+    ether_type(reader, ETHERNET_LEN) == Some(IPV4)
+}
+
+/// Which of the others a frame is, by its EtherTypes.
+#[inline(always)]
+pub(super) fn other<R: PacketReader + ?Sized>(reader: &R) -> Option<Other> {
+    match ether_type(reader, ETHERNET_LEN)? {
+        IPV6 => Some(Other::V6),
+        VLAN | SERVICE_VLAN => match ether_type(reader, ETHERNET_LEN + TAG_LEN)? {
+            IPV4 => Some(Other::TaggedV4),
+            IPV6 => Some(Other::TaggedV6),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The EtherType of what begins at `at`.
+#[inline(always)]
+fn ether_type<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Option<u16> {
+    let bytes: [u8; 2] = reader.read(at - size_of::<[u8; 2]>())?;
+    Some(u16::from_be_bytes(bytes))
+}
+
+/// A plain packet.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<S> {
+    /// Who sent it.
+    pub source: S,
+    /// Our address.
+    pub local: Addr,
+    /// What it asks for.
+    pub asked: Asked,
+    /// How it stands in its frame.
+    pub form: Form,
+}
+
+/// Family and tags of a plain packet.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    is_v4: bool,
+    tags: u8,
+}
+
+impl Form {
+    /// Untagged IPv4.
+    pub(super) const V4: Self = Self {
+        is_v4: true,
+        tags: 0,
+    };
+
+    /// Of one that is let in.
+    #[inline(always)]
+    pub(super) fn opening<T: Searches>(self, tables: &T, asked: Asked) -> Opening {
+        if asked.opens() {
+            Opening::plain(self.is_v4, self.tags, tables.port_marks(asked.port()))
+        } else {
+            Opening::NONE
+        }
+    }
+}
+
+/// A source in as few registers as it takes.
+pub(super) trait Sender: Copy {
+    /// As an address.
+    fn addr(self) -> Addr;
+    /// Is it banned, and not on the never list?
+    fn is_cut<T: Searches>(self, tables: &T, state: SlotState) -> bool;
+    /// An IPv4 address; of another family nothing that counts.
+    fn number(self) -> u32;
+}
+
+impl Sender for u32 {
+    #[inline(always)]
+    fn addr(self) -> Addr {
+        Addr::from_v4(self)
+    }
+
+    #[inline(always)]
+    fn is_cut<T: Searches>(self, tables: &T, state: SlotState) -> bool {
+        ban::cuts_v4(tables, state, self)
+    }
+
+    #[inline(always)]
+    fn number(self) -> u32 {
+        self
+    }
+}
+
+impl Sender for Addr {
+    #[inline(always)]
+    fn addr(self) -> Addr {
+        self
+    }
+
+    #[inline(always)]
+    fn is_cut<T: Searches>(self, tables: &T, state: SlotState) -> bool {
+        ban::cuts(tables, state, self)
+    }
+
+    #[inline(always)]
+    fn number(self) -> u32 {
+        0
+    }
+}
+
+/// What a plain packet asks for, in one number, so that it takes one register of the few that a call
+/// leaves alone: `port (16 bits) | UDP (1) | SYN (1)`.
+#[derive(Clone, Copy)]
+pub(super) struct Asked(pub(super) u32);
+
+impl Asked {
+    const UDP: u32 = 1 << 16;
+    const OPENS: u32 = 1 << 17;
+
+    #[inline(always)]
+    pub(super) const fn opens(self) -> bool {
+        self.0 & Self::OPENS != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_udp(self) -> bool {
+        self.0 & Self::UDP != 0
+    }
+
+    /// Is it what limits count?
+    #[inline(always)]
+    pub(super) const fn is_charged(self) -> bool {
+        self.0 & (Self::UDP | Self::OPENS) != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn protocol(self) -> u8 {
+        if self.is_udp() {
+            protocol::UDP
+        } else {
+            protocol::TCP
+        }
+    }
+
+    #[inline(always)]
+    pub(super) const fn port(self) -> u16 {
+        self.0 as u16
+    }
+
+    #[inline(always)]
+    pub(super) const fn service(self) -> Service {
+        Service::of_port(self.0 & (Self::OPENS - 1))
+    }
+}
+
+/// The ends of a plain packet's conversation, read again where they are wanted: keeping them costs more.
+#[derive(Clone, Copy)]
+pub(super) struct Ends {
+    pub destination: u32,
+    pub source_port: u16,
+}
+
+impl Ends {
+    #[inline(always)]
+    pub(super) fn read<R: PacketReader + ?Sized>(reader: &R) -> Option<Self> {
+        let headers: Headers<Untagged, Ipv4> = reader.read(0)?;
+        Some(Self {
+            destination: u32::from_be_bytes(headers.ip.destination),
+            source_port: u16::from_be_bytes(headers.head.source_port),
+        })
+    }
+}
+
+/// Reads a frame whose EtherType is that of IPv4.
+#[inline(always)]
+pub(super) fn read_v4<R, L>(reader: &R) -> Option<Seen<u32>>
+where
+    R: PacketReader + ?Sized,
+    L: Link,
+{
+    let headers: Headers<L, Ipv4> = reader.read(0)?;
+    let ip = &headers.ip;
+    if ip.version_ihl != IPV4_PLAIN || ip.fragment_field() & FRAGMENT != 0 {
+        return None;
+    }
+    let total_len = usize::from(u16::from_be_bytes(ip.total_len));
+    if size_of::<L>() + total_len > reader.len() {
+        return None;
+    }
+    let source = u32::from_be_bytes(ip.source);
+    // Martians, or nearly.
+    if source.wrapping_sub(FIRST_SOURCE) >= SOURCES || source >> 24 == LOOPBACK {
+        return None;
+    }
+    Some(Seen {
+        source,
+        local: Addr::from_v4(u32::from_be_bytes(ip.destination)),
+        asked: asked(&headers.head, ip.protocol, IPV4_LEN, total_len, DHCP_CLIENT)?,
+        form: Form {
+            is_v4: true,
+            tags: L::TAGS,
+        },
+    })
+}
+
+/// Reads a frame whose EtherType is that of IPv6.
+#[inline(always)]
+pub(super) fn read_v6<R, L>(reader: &R) -> Option<Seen<Addr>>
+where
+    R: PacketReader + ?Sized,
+    L: Link,
+{
+    const VERSION: u8 = 6;
+    const MULTICAST: u64 = 0xff;
+    let headers: Headers<L, Ipv6> = reader.read(0)?;
+    let ip = &headers.ip;
+    if ip.version_class_flow[0] >> 4 != VERSION {
+        return None;
+    }
+    let len = IPV6_LEN + usize::from(u16::from_be_bytes(ip.payload_len));
+    if size_of::<L>() + len > reader.len() {
+        return None;
+    }
+    let source = Addr::from_v6(ip.source_hi, ip.source_lo);
+    let local = Addr::from_v6(ip.destination_hi, ip.destination_lo);
+    // Martians and mapped addresses, or nearly.
+    if source.hi() == 0 || source.hi() >> 56 == MULTICAST || local.hi() == 0 {
+        return None;
+    }
+    Some(Seen {
+        source,
+        local,
+        asked: asked(&headers.head, ip.next_header, IPV6_LEN, len, DHCPV6_CLIENT)?,
+        form: Form {
+            is_v4: false,
+            tags: L::TAGS,
+        },
+    })
+}
+
+/// What a transport header asks for, behind an IP header of `ip_len` bytes in a packet of `len`. The port of a
+/// client of DHCP is none of a plain packet.
+#[inline(always)]
+fn asked(head: &Head, protocol: u8, ip_len: usize, len: usize, client: u16) -> Option<Asked> {
+    let port = u16::from_be_bytes(head.destination_port);
+    let kind = match protocol {
+        protocol::TCP => {
+            let header_len = head.tcp_header_len();
+            let flags = TcpFlags(head.flags);
+            if header_len < TCP_LEN || ip_len + header_len > len || !tcp::is_possible(flags) {
+                return None;
+            }
+            if flags.opens() { Asked::OPENS } else { 0 }
+        }
+        protocol::UDP => {
+            let udp_len = usize::from(u16::from_be_bytes(head.udp_len));
+            if udp_len < UDP_LEN || ip_len + udp_len > len || port == client {
+                return None;
+            }
+            Asked::UDP
+        }
+        _ => return None,
+    };
+    Some(Asked(kind | u32::from(port)))
+}
