@@ -5,6 +5,7 @@
 //! every packet inside the run, and the rules include those that the packets hit.
 
 pub mod bans;
+pub mod families;
 pub mod flows;
 pub mod limits;
 pub mod policies;
@@ -34,6 +35,10 @@ pub const GROUPS: &[Group] = &[
     Group {
         subject: "policies",
         rows: policies::rows,
+    },
+    Group {
+        subject: "families",
+        rows: families::rows,
     },
     Group {
         subject: "flows",
