@@ -325,10 +325,11 @@ fn the_rest_of_a_fragmented_answer_passes() {
         guard.expect("the answer", &first(&ends, 6), Reply);
         guard.expect("its rest", &part(176, true, 6), FragmentRest);
         guard.expect("its end", &part(352, false, 6), FragmentRest);
-        guard.expect("of another datagram", &part(176, false, 7), Fragment);
-        let (_, stranger) = strangers(&ends)[1];
+        guard.expect("of another datagram", &part(176, false, 7), FragmentEarly);
+        let (_, stranger) = strangers(&ends)[0];
         guard.expect("of a stranger", &first(&stranger, 8), DefaultDrop);
-        guard.expect("its rest", &part(176, false, 8), Fragment);
+        let rest = stranger.back().protocol(17, &[0xee; 64]);
+        guard.expect("its rest", &rest.fragment(176, false, 8).build(), Fragment);
 
         let echo = ends.echo(ends.out(), ends.of(8, 128));
         guard.sends(&echo.payload(1400).fragment(0, true, 4).build());

@@ -225,6 +225,10 @@ impl Charge {
 /// Is one more ICMP error too much? Charges it if not.
 #[inline(always)]
 pub(super) fn is_error_above<T: Searches>(tables: &T) -> bool {
+    let policy = &Slot::of(tables, slot::in_force(tables));
+    if Ceiling::from_word(policy.word(HEADER_CEILING)).is_none() {
+        return false;
+    }
     let errors = Charge {
         ceiling: Ceiling::OF_ERRORS,
         meter: ceiling::ERRORS,
