@@ -88,7 +88,7 @@ impl UdpEcho {
             .unwrap_or_else(|error| panic!("udp {port}: {error}"));
         socket.set_read_timeout(Some(NOTICE)).expect("a socket");
         let server = Server::start(move |stop, served| {
-            let mut buffer = [0; 2048];
+            let mut buffer = [0; 8192];
             while !stop.load(Ordering::Relaxed) {
                 if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
                     served.fetch_add(1, Ordering::Relaxed);

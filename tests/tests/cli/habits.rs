@@ -86,7 +86,10 @@ fn every_habit_has_a_line_that_takes_effect_at_once() {
 
 #[test]
 fn status_reads_like_that_of_ufw() {
-    let Some(host) = Host::active("") else { return };
+    // As many as this host can track is not the same on every machine.
+    let Some(host) = Host::active("[limits]\nceiling = \"1000/s\"\n") else {
+        return;
+    };
     for line in [
         "allow 22/tcp comment ssh",
         "allow 1.1.1.1 9000",

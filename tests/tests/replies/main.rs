@@ -3,6 +3,7 @@
 
 mod answers;
 mod forged;
+mod reassembly;
 mod reflection;
 mod scene;
 mod tunnel;
