@@ -348,3 +348,28 @@ fn mode_of(attached: &XdpAttached) -> Option<XdpMode> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_broadcast_address_of_every_network_is_no_source() {
+        let on_link = [
+            "192.0.2.1/24",
+            "198.51.100.5/30",
+            // Two hosts and one: no broadcast address.
+            "203.0.113.4/31",
+            "203.0.113.9/32",
+            "2001:db8::1/64",
+        ]
+        .map(|text| (text.parse().expect("a network"), 2));
+        let network = Network {
+            addresses: vec![("192.0.2.1".parse().expect("an address"), 2)],
+            on_link: on_link.into(),
+            ..Network::default()
+        };
+        let own: Vec<String> = network.host().own.iter().map(ToString::to_string).collect();
+        assert_eq!(own, ["192.0.2.1", "192.0.2.255", "198.51.100.7"]);
+    }
+}
