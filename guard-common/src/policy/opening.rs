@@ -66,40 +66,43 @@ impl Opening {
         }
         let is_v4 = packet.is_v4();
         let of_kind = |kind| Self::new(kind, is_v4, packet.network_at());
-        match verdict.reason {
-            Reason::Dhcpv4 => of_kind(Kind::Dhcp),
-            // A server on the link needs no ceiling: nobody else can be one there.
-            Reason::Dhcpv6 if !packet.source().is_link_local_v6() => of_kind(Kind::Dhcp),
-            Reason::FragmentEarly => of_kind(Kind::Fragment),
-            Reason::RuleAllow | Reason::DefaultAllow => {
-                if let Fragment::First(_) = packet.fragment() {
-                    return of_kind(Kind::Fragment);
-                }
-                let Transport::Tcp {
-                    destination_port,
-                    flags,
-                    ..
-                } = packet.transport()
-                else {
-                    return Self::NONE;
-                };
-                if !flags.opens() {
-                    return Self::NONE;
-                }
-                let header = if is_v4 { IPV4_LEN } else { IPV6_LEN } as u32;
-                // An answer is written over the SYN, which must be of the plainest form for that.
-                let is_plain = packet.transport_at() == packet.network_at() + header;
-                let is_answerable =
-                    is_plain && tables.port_marks(destination_port) & IS_FORWARDED == 0;
-                let bits = of_kind(Kind::Syn).0;
-                Self(if is_answerable {
-                    bits | Self::ANSWERABLE
-                } else {
-                    bits
-                })
-            }
-            _ => Self::NONE,
+        let reason = verdict.reason;
+        // A server of DHCPv6 on the link needs no ceiling: nobody else can be one there.
+        if matches!(reason, Reason::Dhcpv4)
+            || matches!(reason, Reason::Dhcpv6) && !packet.source().is_link_local_v6()
+        {
+            return of_kind(Kind::Dhcp);
         }
+        if matches!(reason, Reason::FragmentEarly) {
+            return of_kind(Kind::Fragment);
+        }
+        if !matches!(reason, Reason::RuleAllow | Reason::DefaultAllow) {
+            return Self::NONE;
+        }
+        if let Fragment::First(_) = packet.fragment() {
+            return of_kind(Kind::Fragment);
+        }
+        let Transport::Tcp {
+            destination_port,
+            flags,
+            ..
+        } = packet.transport()
+        else {
+            return Self::NONE;
+        };
+        if !flags.opens() {
+            return Self::NONE;
+        }
+        let header = if is_v4 { IPV4_LEN } else { IPV6_LEN } as u32;
+        // An answer is written over the SYN, which must be of the plainest form for that.
+        let is_plain = packet.transport_at() == packet.network_at() + header;
+        let is_answerable = is_plain && tables.port_marks(destination_port) & IS_FORWARDED == 0;
+        let bits = of_kind(Kind::Syn).0;
+        Self(if is_answerable {
+            bits | Self::ANSWERABLE
+        } else {
+            bits
+        })
     }
 
     /// A SYN without options or extensions behind so many tags, to a port with these marks.
