@@ -69,10 +69,7 @@ extern "C" fn guard_at_once(
         asked,
         policy,
     };
-    let Some(scratch) = maps::scratch(cpu) else {
-        return Record::NONE.bits();
-    };
-    match judge_plain(&reader, &tables, scratch, plain) {
+    match judge_plain(&reader, &tables, || maps::scratch(cpu), plain) {
         Some(judgement) => Record::of(&judgement).bits(),
         None => Record::NONE.bits(),
     }

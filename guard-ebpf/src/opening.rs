@@ -2,7 +2,7 @@
 //! it, or held to the ceiling of its port.
 
 use aya_ebpf::{EbpfContext as _, bindings::xdp_md, programs::XdpContext};
-use guard_common::policy::{self, Headroom, Opening};
+use guard_common::policy::{self, Opening};
 
 use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 
@@ -34,8 +34,6 @@ extern "C" fn guard_ceiling(ctx: *mut xdp_md, cpu: u32, opening: u32, port: u32)
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
     let opening = Opening::from_bits(opening as u8);
     let tables = BpfTables::without_packet();
-    let Some(scratch) = maps::scratch(cpu) else {
-        return Headroom::Fits.number();
-    };
+    let scratch = || maps::scratch(cpu);
     policy::is_under_ceiling(&reader, &tables, scratch, opening, port as u16).number()
 }

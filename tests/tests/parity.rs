@@ -44,8 +44,8 @@ fn frames_in_all() -> usize {
 const RULES: [usize; 10] = [1, 2, 4, 8, 12, 20, 40, 80, 140, 200];
 /// Frames after which counters and tables are compared, and time goes on.
 const BATCH: usize = 2_500;
-/// Every reason must have been met this often.
-const FLOOR: u64 = 500;
+/// Every reason must have been met by one frame in so many.
+const RAREST: usize = 2000;
 /// Every event must have happened this often.
 const EVENT_FLOOR: u64 = 500;
 
@@ -123,7 +123,8 @@ fn agree(net: &LocalNet) {
             continue;
         }
         let hits = met.get(reason).copied().unwrap_or(0);
-        assert!(hits >= FLOOR, "only {hits} frames met {}", reason.label());
+        let floor = (frames_in_all() / RAREST) as u64;
+        assert!(hits >= floor, "only {hits} frames met {}", reason.label());
     }
     // Few conversations never fill a bucket; `lifetimes` fills one.
     for (event, times) in happened {

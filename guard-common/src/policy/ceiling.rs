@@ -55,10 +55,10 @@ impl Headroom {
 
 /// [`under_ceiling`], for the packet in the scratch: the rest of a datagram may follow a fragment that fits.
 #[inline(always)]
-pub fn is_under_ceiling<R, T>(
+pub fn is_under_ceiling<'s, R, T>(
     reader: &R,
     tables: &T,
-    scratch: &Scratch,
+    scratch: impl FnOnce() -> Option<&'s Scratch>,
     opening: Opening,
     port: u16,
 ) -> Headroom
@@ -69,6 +69,7 @@ where
     let headroom = under_ceiling(reader, tables, opening, port);
     if let Kind::Fragment = opening.kind()
         && !matches!(headroom, Headroom::Above(_))
+        && let Some(scratch) = scratch()
     {
         fragment::remember(tables, &scratch.packet);
     }

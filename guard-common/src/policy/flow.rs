@@ -74,9 +74,14 @@ pub(super) fn has_session<T: Searches>(
     marks: u8,
     found: Found,
 ) -> bool {
-    scratch.subject(subject).protocol() == protocol::TCP
-        && (matches!(found, Found::Expired) || marks & HAS_SESSIONS != 0)
+    may_have_session(scratch.subject(subject).protocol(), marks, found)
         && tables.has_socket(scratch, subject)
+}
+
+/// Is the socket table asked about a packet of this protocol, to a port with these marks?
+#[inline(always)]
+pub(super) const fn may_have_session(protocol: u8, marks: u8, found: Found) -> bool {
+    protocol == protocol::TCP && (matches!(found, Found::Expired) || marks & HAS_SESSIONS != 0)
 }
 
 /// The conversation that a packet would be part of, if it is an answer: no message of ICMP is but an echo

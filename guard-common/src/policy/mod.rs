@@ -112,9 +112,10 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
+    let scratch = &Scratch::default();
     match glance(reader, tables) {
         Glance::Told(judgement) => Some(judgement),
-        Glance::Plain(plain) => judge_plain(reader, tables, &Scratch::default(), plain),
+        Glance::Plain(plain) => judge_plain(reader, tables, || Some(scratch), plain),
         Glance::Other => glance_at_others(reader, tables),
         Glance::Nothing => None,
     }
@@ -146,12 +147,12 @@ where
     glance::glance(reader, tables, state)
 }
 
-/// The rest of it.
+/// The rest of it. The scratch is asked for where it is needed, which is seldom.
 #[inline(always)]
-pub fn judge_plain<R, T>(
+pub fn judge_plain<'s, R, T>(
     reader: &R,
     tables: &T,
-    scratch: &Scratch,
+    scratch: impl FnOnce() -> Option<&'s Scratch>,
     plain: Plain,
 ) -> Option<Judgement>
 where

@@ -233,7 +233,7 @@ where
             }
         }
         Listener::None => {
-            let headroom = is_under_ceiling(reader, tables, scratch, opening, port);
+            let headroom = is_under_ceiling(reader, tables, || Some(scratch), opening, port);
             let (Headroom::Above(reason) | Headroom::Monitored(reason)) = headroom else {
                 return judgement;
             };

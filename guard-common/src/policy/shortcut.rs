@@ -22,10 +22,10 @@ use crate::{
 
 /// What becomes of a plain packet, if that is told at once; without the number of a rule.
 #[inline(always)]
-pub(super) fn judge<R, T>(
+pub(super) fn judge<'s, R, T>(
     reader: &R,
     tables: &T,
-    scratch: &Scratch,
+    scratch: impl FnOnce() -> Option<&'s Scratch>,
     plain: Plain,
 ) -> Option<Judgement>
 where
@@ -106,10 +106,10 @@ fn ask_rules<T: Searches>(
 /// Of a packet that no rule lets in: is it part of a flow or a session? `else_for` is why it is dropped if
 /// not.
 #[inline(always)]
-fn by_flow<R, T>(
+fn by_flow<'s, R, T>(
     reader: &R,
     tables: &T,
-    scratch: &Scratch,
+    scratch: impl FnOnce() -> Option<&'s Scratch>,
     plain: Plain,
     else_for: Reason,
 ) -> Option<Judgement>
@@ -135,12 +135,12 @@ where
     if discovery::may_have_asked(tuple.protocol, marks) {
         return None;
     }
-    scratch.packet.set_tuple(&tuple);
-    Some(
-        if flow::has_session(tables, scratch, Subject::Packet, marks, found) {
-            judgement(Reason::LiveSession, service)
-        } else {
-            judgement(else_for, service)
-        },
-    )
+    if flow::may_have_session(tuple.protocol, marks, found) {
+        let scratch = scratch()?;
+        scratch.packet.set_tuple(&tuple);
+        if tables.has_socket(scratch, Subject::Packet) {
+            return Some(judgement(Reason::LiveSession, service));
+        }
+    }
+    Some(judgement(else_for, service))
 }
