@@ -2,14 +2,14 @@
 
 use super::{ETHERNET_LEN, PacketReader, ParseError, TAG_LEN};
 
-pub(super) const IPV4: u16 = 0x0800;
+pub(crate) const IPV4: u16 = 0x0800;
 pub(super) const ARP: u16 = 0x0806;
-pub(super) const IPV6: u16 = 0x86dd;
+pub(crate) const IPV6: u16 = 0x86dd;
 pub(super) const SLOW_PROTOCOL: u16 = 0x8809;
 pub(super) const EAPOL: u16 = 0x888e;
 pub(super) const LLDP: u16 = 0x88cc;
-const VLAN: u16 = 0x8100;
-const SERVICE_VLAN: u16 = 0x88a8;
+pub(crate) const VLAN: u16 = 0x8100;
+pub(crate) const SERVICE_VLAN: u16 = 0x88a8;
 
 /// Tags that guard looks behind: one customer and one service tag (802.1ad).
 pub const MAX_VLAN_TAGS: usize = 2;

@@ -9,7 +9,7 @@ mod facts;
 mod headers;
 mod ipv4;
 mod ipv6;
-mod link;
+pub(crate) mod link;
 mod syn_ack;
 mod transport;
 

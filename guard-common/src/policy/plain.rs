@@ -17,6 +17,7 @@ use crate::{
     packet::{
         ETHERNET_LEN, Ethernet, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN,
         IPV6_LEN, Ipv4, Ipv6, PacketReader, TAG_LEN, TCP_LEN, Tag, TcpFlags, UDP_LEN,
+        link::{IPV4, IPV6, SERVICE_VLAN, VLAN},
     },
 };
 
@@ -53,11 +54,6 @@ impl Link for Untagged {
 impl Link for Tagged {
     const TAGS: u8 = 1;
 }
-
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
-const VLAN: u16 = 0x8100;
-const SERVICE_VLAN: u16 = 0x88a8;
 
 /// Sources from 1.0.0.0 on, up to 223.255.255.255.
 const FIRST_SOURCE: u32 = 1 << 24;
