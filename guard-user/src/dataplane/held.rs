@@ -64,6 +64,9 @@ impl MeterTable {
     }
 
     /// How much a source owes a meter, in units. `now` is in eighths of a tick.
+    ///
+    /// It is what it owes when that eighth ends: the clock of user space is so coarse that it may stand before
+    /// the very packet that was charged, and the debt would be said too high by a whole connection.
     #[must_use]
     pub fn debt(&self, scale: Scale, remote: Addr, meter: Meter, now: u32) -> u64 {
         let place = self.place(Key {
@@ -76,7 +79,7 @@ impl MeterTable {
         if !found.is_own() {
             return 0;
         }
-        Entry::from_word(bucket.load(found.way())).ahead(time(now))
+        Entry::from_word(bucket.load(found.way())).ahead(time(now.wrapping_add(1)))
     }
 
     fn place(&self, key: Key) -> Place {
