@@ -6,6 +6,7 @@ mod driver;
 mod load;
 mod managers;
 mod nic;
+mod stacked;
 
 use anyhow::Result;
 
@@ -132,6 +133,13 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: LATE,
         set: Set::ByName,
         play: managers::late_driver,
+    },
+    Scene {
+        name: "stacked",
+        about: "VLAN, bond, macvlan, ipvlan and VRF are covered where the guide says so",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: stacked::stacked,
     },
 ];
 
