@@ -1,8 +1,10 @@
 //! `cargo xtask check`: what each commit must pass. No root, no kernel, seconds when warm.
 
-use anyhow::{Result, bail};
+use std::process::Command;
 
-use crate::{rungs::Ladder, setup, sh, tally::Tally, tidy};
+use anyhow::{Result, anyhow};
+
+use crate::{failures::Failures, rungs::Ladder, setup, sh, tally::Tally, tidy};
 
 /// The command.
 pub(crate) fn run() -> Result<()> {
@@ -51,14 +53,28 @@ pub(crate) fn unit(tally: &mut Tally, filter: &[String]) -> Result<()> {
 }
 
 /// Runs tests with their output on the terminal, and counts them.
-pub(crate) fn counted(cargo: &mut std::process::Command, tally: &mut Tally) -> Result<()> {
+pub(crate) fn counted(cargo: &mut Command, tally: &mut Tally) -> Result<()> {
+    let (outcome, failures) = watched(cargo, tally)?;
+    failures.show();
+    outcome
+}
+
+/// The same, and what failed; the error inside is that of the tests.
+pub(crate) fn watched(cargo: &mut Command, tally: &mut Tally) -> Result<(Result<()>, Failures)> {
+    let mut failures = Failures::default();
+    let mut own = Tally::default();
     let succeeded = sh::stream(cargo, |line| {
         println!("{line}");
-        tally.note(line);
+        own.note(line);
+        failures.note(line);
     })?;
-    match (succeeded, tally.failed) {
+    *tally += own;
+    let outcome = match (succeeded, own.failed) {
         (true, _) => Ok(()),
-        (false, 0) => bail!("the tests do not compile, or a test program crashed"),
-        (false, failed) => bail!("{failed} tests failed"),
-    }
+        (false, 0) => Err(anyhow!(
+            "the tests do not compile, or a test program crashed"
+        )),
+        (false, failed) => Err(anyhow!("{failed} tests failed")),
+    };
+    Ok((outcome, failures))
 }

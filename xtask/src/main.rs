@@ -7,6 +7,7 @@ mod artifacts;
 mod build;
 mod check;
 mod deny;
+mod failures;
 mod fuzz;
 mod packages;
 mod rungs;
