@@ -4,20 +4,27 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use crate::{artifacts::Artifacts, setup, sh};
+use crate::{artifacts::Artifacts, cross::Target, setup, sh};
 
-/// Builds and says what came out; returns the path of guardctl.
+/// Builds for this machine and says what came out; returns the path of guardctl.
 pub(crate) fn run() -> Result<PathBuf> {
+    run_for(Target::of_this_machine())
+}
+
+/// The same for any processor.
+pub(crate) fn run_for(target: Target) -> Result<PathBuf> {
     setup::ensure()?;
     let args = ["build", "--release", "-p", "guard-user"];
-    let built = Artifacts::of(&mut sh::cargo(args))?;
+    let built = Artifacts::of(&mut target.cargo(args)?)?;
 
     let guardctl = built.executable("guardctl")?;
     let object = built.out_dir("guard-user")?.join("guard");
     println!("guardctl:   {} ({})", guardctl.display(), size(&guardctl)?);
-    let pages = guardctl.with_file_name("man");
-    sh::run(Command::new(&guardctl).arg("man").arg(&pages))?;
-    println!("manual:     {}", pages.display());
+    if target.is_of_this_machine() {
+        let pages = guardctl.with_file_name("man");
+        sh::run(Command::new(&guardctl).arg("man").arg(&pages))?;
+        println!("manual:     {}", pages.display());
+    }
     println!("BPF object: {}, inside guardctl", size(&object)?);
     Ok(guardctl)
 }

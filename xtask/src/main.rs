@@ -6,6 +6,7 @@
 mod artifacts;
 mod build;
 mod check;
+mod cross;
 mod deny;
 mod failures;
 mod fuzz;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{setup::Route, showcase::Showcase, test::Extent};
+use crate::{cross::Target, setup::Route, showcase::Showcase, test::Extent};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, test and try guard", version)]
@@ -46,7 +47,11 @@ enum Command {
         tests: bool,
     },
     /// Build target/release/guardctl with the BPF object inside
-    Build,
+    Build {
+        /// Processor to build for; aarch64 is linked statically
+        #[arg(long, value_enum, default_value_t = Target::of_this_machine())]
+        target: Target,
+    },
     /// What each commit must pass: fmt, clippy, tidy, unit tests; needs no root
     Check,
     /// Run every rung of the tests; the kernel rungs need root
@@ -87,7 +92,7 @@ fn main() -> ExitCode {
             let wanted: &[&str] = if tests { packages::TESTS } else { &[] };
             packages::ensure(wanted, "the full test run").and_then(|()| setup::run(route))
         }
-        Command::Build => build::run().map(drop),
+        Command::Build { target } => build::run_for(target).map(drop),
         Command::Check => check::run(),
         Command::Test { quick, filter } => {
             let extent = if quick { Extent::Quick } else { Extent::Full };

@@ -23,13 +23,20 @@ pub(super) enum Archive {
 /// The private state, below the VM's cache folder.
 pub(super) struct Apt {
     home: PathBuf,
+    /// Debian's name of the processor.
+    architecture: &'static str,
 }
 
 impl Apt {
     /// Fetches the package lists of the suites.
-    pub(super) fn update(cache: &Path, suites: &[(Archive, &str)]) -> Result<Self> {
+    pub(super) fn update(
+        cache: &Path,
+        architecture: &'static str,
+        suites: &[(Archive, &str)],
+    ) -> Result<Self> {
         let apt = Self {
             home: cache.join("apt"),
+            architecture,
         };
         for folder in ["lists/partial", "cache/archives/partial", "debs"] {
             let folder = apt.home.join(folder);
@@ -44,7 +51,7 @@ impl Apt {
                 Archive::Security => &mirrors.security,
             };
             list.push_str(&format!(
-                "deb [arch=amd64 signed-by={KEYRING}] {uri} {suite} main\n"
+                "deb [arch={architecture} signed-by={KEYRING}] {uri} {suite} main\n"
             ));
         }
         fs::write(apt.home.join("sources.list"), list)?;
@@ -66,8 +73,11 @@ impl Apt {
     /// Read after the machine's own configuration, whose proxy and credentials stay in force.
     fn configuration(&self) -> String {
         let home = self.home.display();
+        let architecture = self.architecture;
         format!(
-            r#"Dir::Etc::sourcelist "{home}/sources.list";
+            r#"APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
+Dir::Etc::sourcelist "{home}/sources.list";
 Dir::Etc::sourceparts "-";
 Dir::State::Lists "{home}/lists";
 Dir::State::status "{home}/status";

@@ -9,6 +9,7 @@ use super::{
     cpio::Tree,
     modules,
     payload::{self, Payload},
+    userland::Userland,
 };
 use crate::sh;
 
@@ -16,10 +17,6 @@ use crate::sh;
 pub(super) const BEGIN: &str = "@guard-vm begin ";
 pub(super) const END: &str = "@guard-vm end ";
 pub(super) const DONE: &str = "@guard-vm done";
-
-/// Programs of this machine that the tests call. busybox has poorer ones of the same names: those
-/// come later on the guest's PATH.
-const TOOLS: &[&str] = &["ip", "tc", "ethtool"];
 
 /// Files of this machine by which names and users are looked up.
 const DATABASES: &[&str] = &["/etc/services", "/etc/protocols"];
@@ -47,6 +44,7 @@ export GUARD_TESTS_STRICT=1 GUARD_IN_VM=1 RUST_BACKTRACE=1 GUARD_PARITY_FRAMES=1
 pub(super) fn write(
     initramfs: &Path,
     modules_of: &[std::path::PathBuf],
+    userland: &Userland,
     payload: &Payload,
 ) -> Result<()> {
     let mut tree = Tree::default();
@@ -57,14 +55,7 @@ pub(super) fn write(
     tree.character("dev/console", 5, 1);
     tree.character("dev/null", 1, 3);
 
-    let busybox = sh::find("busybox").context("no busybox; install busybox-static")?;
-    tree.copy(&busybox, "bin/busybox")?;
-    // Not busybox's shell: that one runs its own `ip` whatever PATH says.
-    payload::install(&mut tree, &sh::find("dash").context("no dash")?, "bin/sh")?;
-    for tool in TOOLS {
-        let program = sh::find(tool).with_context(|| format!("no {tool} on this machine"))?;
-        payload::install(&mut tree, &program, &format!("usr/sbin/{tool}"))?;
-    }
+    userland.install(&mut tree)?;
     tree.file(
         "etc/passwd",
         0o644,

@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::archive::{Apt, Archive};
+use super::{
+    archive::{Apt, Archive},
+    platform::Platform,
+};
 
 /// A kernel that can be booted.
 pub(super) struct Kernel {
@@ -19,9 +22,6 @@ pub(super) struct Kernel {
     /// Every module's file.
     pub(super) modules: Vec<PathBuf>,
 }
-
-/// Debian's kernels for clouds: small, few modules, everything that guard needs.
-const FLAVOUR: &str = "-cloud-amd64";
 
 /// The suites in which a kernel is looked for.
 fn suites(wanted: &str) -> &'static [(Archive, &'static str)] {
@@ -45,7 +45,7 @@ fn suites(wanted: &str) -> &'static [(Archive, &'static str)] {
 
 impl Kernel {
     /// The kernel that was last fetched under this name, or else the newest that the mirror has.
-    pub(super) fn obtain(cache: &Path, wanted: &str) -> Result<Self> {
+    pub(super) fn obtain(cache: &Path, wanted: &str, platform: &Platform) -> Result<Self> {
         let kernels = cache.join("kernels");
         let record = cache.join("resolved").join(wanted);
         if let Ok(abi) = fs::read_to_string(&record)
@@ -54,8 +54,8 @@ impl Kernel {
             return Ok(kernel);
         }
 
-        let apt = Apt::update(cache, suites(wanted))?;
-        let candidates = candidates(&apt.index()?);
+        let apt = Apt::update(cache, platform.debian, suites(wanted))?;
+        let candidates = candidates(&apt.index()?, &platform.flavour());
         let Some((abi, packages)) = newest(candidates, wanted) else {
             bail!(
                 "the Debian mirror has no cloud kernel for `{wanted}`\n  help: name a series (5.10, 6.1, 6.12), `newest` or a full ABI such as 6.12.117+deb13-cloud-amd64"
@@ -123,14 +123,14 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 }
 
 /// Every ABI that is whole, with the packages that make it up.
-fn candidates(index: &[(String, u64)]) -> Vec<(String, Vec<String>)> {
+fn candidates(index: &[(String, u64)], flavour: &str) -> Vec<(String, Vec<String>)> {
     let has = |name: &str| index.iter().any(|(known, _)| known == name);
     let mut found = Vec::new();
     for (name, size) in index {
         let abi_after = |prefix: &str| {
             let abi = name.strip_prefix(prefix)?;
             // The packages without a version are names for the newest one.
-            let whole = abi.ends_with(FLAVOUR) && abi.starts_with(|c: char| c.is_ascii_digit());
+            let whole = abi.ends_with(flavour) && abi.starts_with(|c: char| c.is_ascii_digit());
             whole.then_some(abi)
         };
         if let Some(abi) = abi_after("linux-modules-") {
@@ -185,7 +185,7 @@ mod tests {
             .iter()
             .map(|(name, size)| ((*name).to_owned(), *size))
             .collect();
-        newest(candidates(&index), wanted)
+        newest(candidates(&index, "-cloud-amd64"), wanted)
     }
 
     const INDEX: &[(&str, u64)] = &[

@@ -6,8 +6,10 @@ mod guest;
 mod kernel;
 mod modules;
 mod payload;
+mod platform;
 mod qemu;
 pub(crate) mod sources;
+mod userland;
 
 use std::{
     fs,
@@ -17,12 +19,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{packages, tally::Tally, workspace};
+use crate::{cross::Target, packages, tally::Tally, workspace};
 use kernel::Kernel;
 use payload::Payload;
-
-/// The floor, what Debian 12 has, what Debian 13 has, and what is to come.
-const DEFAULT: &[&str] = &["5.10", "6.1", "6.12", "newest"];
+use platform::Platform;
+use userland::Userland;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -39,12 +40,15 @@ pub(crate) struct Args {
     /// For --binary
     #[arg(last = true, requires = "binary")]
     args: Vec<String>,
-    /// Seconds that one guest may take
-    #[arg(long, default_value_t = 900)]
-    timeout: u64,
+    /// Seconds that one guest may take [default: 900, another processor's 5400]
+    #[arg(long)]
+    timeout: Option<u64>,
     /// Look for newer kernels than the ones that were fetched before
     #[arg(long)]
     refresh: bool,
+    /// Processor of the guest
+    #[arg(long, value_enum, default_value_t = Target::of_this_machine())]
+    arch: Target,
     /// tcg works everywhere; kvm is quicker where it can run stock kernels
     #[arg(long, default_value = "tcg", value_parser = ["tcg", "kvm"])]
     accel: String,
@@ -60,10 +64,12 @@ struct Line {
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if std::env::consts::ARCH != "x86_64" {
-        bail!("the guest runs this machine's executables on Debian's amd64 kernels: x86-64 only");
+        bail!("guests run on an x86-64 machine only");
     }
+    let platform = &Platform::of(args.arch);
     packages::ensure(packages::VM, "the VM")?;
-    let cache = workspace::target().join("guard-vm");
+    packages::ensure(&[platform.qemu_package], "the VM")?;
+    let cache = workspace::target().join(platform.cache);
     for folder in ["kernels", "logs"] {
         fs::create_dir_all(cache.join(folder))?;
     }
@@ -72,24 +78,28 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let payload = match &args.binary {
         Some(program) => Payload::program(program, &args.args)?,
-        None => Payload::tests()?,
+        None => Payload::tests(args.arch)?,
     };
 
     let mut lines = Vec::new();
     if let Some(folder) = &args.kernel_dir {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let kernel = Kernel::in_folder(folder, &name);
-        lines.push(attempt(&name, kernel, &payload, args, &cache));
+        lines.push(attempt(&name, kernel, &payload, args, platform, &cache));
     } else {
-        let default: Vec<String> = DEFAULT.iter().map(|name| (*name).to_owned()).collect();
+        let default: Vec<String> = platform
+            .kernels
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect();
         let wanted = if args.kernels.is_empty() {
             &default
         } else {
             &args.kernels
         };
         for name in wanted {
-            let kernel = Kernel::obtain(&cache, name);
-            lines.push(attempt(name, kernel, &payload, args, &cache));
+            let kernel = Kernel::obtain(&cache, name, platform);
+            lines.push(attempt(name, kernel, &payload, args, platform, &cache));
         }
     }
     summarise(&lines)
@@ -101,6 +111,7 @@ fn attempt(
     kernel: Result<Kernel>,
     payload: &Payload,
     args: &Args,
+    platform: &Platform,
     cache: &Path,
 ) -> Line {
     let started = Instant::now();
@@ -108,7 +119,7 @@ fn attempt(
     let outcome = kernel.and_then(|kernel| {
         label.clone_from(&kernel.name);
         println!("\n== {label}");
-        boot(&kernel, payload, args, cache)
+        boot(&kernel, payload, args, platform, cache)
     });
     let took = started.elapsed();
     if let Err(error) = &outcome {
@@ -126,12 +137,21 @@ fn attempt(
     }
 }
 
-fn boot(kernel: &Kernel, payload: &Payload, args: &Args, cache: &Path) -> Result<Tally> {
+fn boot(
+    kernel: &Kernel,
+    payload: &Payload,
+    args: &Args,
+    platform: &Platform,
+    cache: &Path,
+) -> Result<Tally> {
     let initramfs = cache.join(format!("{}.cpio", kernel.name));
-    guest::write(&initramfs, &kernel.modules, payload).context("cannot make the guest")?;
+    let userland = Userland::obtain(cache, platform)?;
+    guest::write(&initramfs, &kernel.modules, &userland, payload)
+        .context("cannot make the guest")?;
     let machine = qemu::Machine {
+        platform,
         accelerator: &args.accel,
-        timeout: Duration::from_secs(args.timeout),
+        timeout: Duration::from_secs(args.timeout.unwrap_or(platform.patience)),
         log: &cache.join("logs").join(format!("{}.log", kernel.name)),
     };
     let report = machine.boot(&kernel.image, &initramfs);

@@ -13,7 +13,16 @@ use anyhow::{Context as _, Result, bail};
 use crate::sh;
 
 /// What the tests need beyond the kernel itself.
-const WANTED: &[&str] = &["veth", "sch_ingress", "cls_bpf", "bridge", "8021q", "dummy"];
+const WANTED: &[&str] = &[
+    "veth",
+    "sch_ingress",
+    "cls_bpf",
+    "bridge",
+    "8021q",
+    "dummy",
+    "virtio_pci",
+    "virtio_net",
+];
 
 /// A module ready for insmod.
 pub(super) struct Module {

@@ -9,13 +9,24 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::cpio::Tree;
-use crate::{artifacts::Artifacts, build, sh, test};
+use crate::{artifacts::Artifacts, build, cross::Target, sh, test, workspace};
 
 /// One program to run in the guest.
 pub(super) struct Job {
     pub(super) name: String,
     pub(super) program: PathBuf,
     pub(super) args: Vec<String>,
+}
+
+impl Job {
+    /// The NICs of the guest.
+    fn wire() -> Self {
+        Self {
+            name: "wire".to_owned(),
+            program: workspace::root().join("xtask/src/vm/wire.sh"),
+            args: Vec::new(),
+        }
+    }
 }
 
 /// Everything that a guest is given to do.
@@ -27,10 +38,10 @@ pub(super) struct Payload {
 
 impl Payload {
     /// The kernel rungs, the same executables that `cargo xtask test` runs.
-    pub(super) fn tests() -> Result<Self> {
+    pub(super) fn tests(arch: Target) -> Result<Self> {
         let targets = test::GUEST_TARGETS;
-        let guardctl = build::run()?;
-        let mut cargo = sh::cargo(["test", "--release", "--no-run", "-p", "guard-tests"]);
+        let guardctl = build::run_for(arch)?;
+        let mut cargo = arch.cargo(["test", "--release", "--no-run", "-p", "guard-tests"])?;
         for target in targets {
             cargo.args(["--test", target]);
         }
@@ -43,8 +54,13 @@ impl Payload {
                 args: vec!["--test-threads=1".to_owned()],
             })
         };
+        let mut jobs: Vec<Job> = targets.iter().map(job).collect::<Result<_>>()?;
+        if !arch.is_of_this_machine() {
+            // On this machine's processor whole servers are tried.
+            jobs.insert(0, Job::wire());
+        }
         Ok(Self {
-            jobs: targets.iter().map(job).collect::<Result<_>>()?,
+            jobs,
             guardctl: Some(guardctl),
         })
     }
@@ -83,9 +99,14 @@ pub(super) fn install(tree: &mut Tree, program: &Path, to: &str) -> Result<()> {
 fn stripped(program: &Path) -> Option<PathBuf> {
     let name = program.file_name()?.to_string_lossy().into_owned();
     let copy = std::env::temp_dir().join(format!("guard-vm-{}-{name}", std::process::id()));
-    let mut strip = sh::command("strip", ["--strip-debug", "-o"]);
-    strip.arg(&copy).arg(program);
-    sh::output(&mut strip).ok()?;
+    // Each knows the executables of its own processor.
+    ["strip", "aarch64-linux-gnu-strip"]
+        .into_iter()
+        .find_map(|strip| {
+            let mut strip = sh::command(strip, ["--strip-debug", "-o"]);
+            strip.arg(&copy).arg(program);
+            sh::output(&mut strip).ok()
+        })?;
     Some(copy)
 }
 

@@ -11,8 +11,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::guest::{BEGIN, DONE, END};
+use super::{
+    guest::{BEGIN, DONE, END},
+    platform::Platform,
+};
 use crate::tally::Tally;
+
+/// Words for every kernel.
+const KERNEL: &str = "panic=-1 quiet loglevel=3 mitigations=off random.trust_cpu=on tsc=reliable";
 
 /// What a guest reported.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +31,7 @@ pub(super) struct Report {
 
 /// How a guest is run.
 pub(super) struct Machine<'a> {
+    pub(super) platform: &'a Platform,
     pub(super) accelerator: &'a str,
     pub(super) timeout: Duration,
     /// Keeps the whole console.
@@ -34,9 +41,10 @@ pub(super) struct Machine<'a> {
 impl Machine<'_> {
     /// Runs until the guest powers off; an error when it never got to the end of its jobs.
     pub(super) fn boot(&self, image: &Path, initramfs: &Path) -> Result<Report> {
-        let mut child = Running(self.command(image, initramfs).spawn().context(
-            "cannot start qemu-system-x86_64\n  help: apt-get install --no-install-recommends qemu-system-x86",
-        )?);
+        let mut child = Running(self.command(image, initramfs).spawn().with_context(|| {
+            let Platform { qemu, qemu_package, .. } = self.platform;
+            format!("cannot start {qemu}\n  help: apt-get install --no-install-recommends {qemu_package}")
+        })?);
         let console = child.0.stdout.take().context("the console is piped")?;
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -80,20 +88,21 @@ impl Machine<'_> {
     }
 
     fn command(&self, image: &Path, initramfs: &Path) -> Command {
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut command = Command::new(self.platform.qemu);
         let cpu = if self.accelerator == "kvm" {
             "host"
         } else {
-            "max"
+            self.platform.processor
         };
-        // Not microvm, which hangs at boot now and then; and with one thread, since several race
-        // with the kernel's own code patching and are no faster on a small machine.
+        // With one thread, since several race with the kernel's own code patching and are no faster on a small
+        // machine.
         let accelerator = match self.accelerator {
             "tcg" => "tcg,thread=single",
             other => other,
         };
         command
-            .args(["-accel", accelerator, "-cpu", cpu, "-machine", "q35"])
+            .args(["-accel", accelerator, "-cpu", cpu])
+            .args(["-machine", self.platform.board])
             .args(["-smp", "2", "-m", "1024"])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
@@ -101,9 +110,18 @@ impl Machine<'_> {
             .arg(image)
             .arg("-initrd")
             .arg(initramfs)
-            .args(["-append", "console=ttyS0 panic=-1 quiet loglevel=3 mitigations=off random.trust_cpu=on tsc=reliable"])
+            .arg("-append")
+            .arg(format!("console={} {KERNEL}", self.platform.console))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        if self.platform.has_nics {
+            // On one wire, which leads nowhere else.
+            for name in ["one", "two"] {
+                command
+                    .args(["-netdev", &format!("hubport,id={name},hubid=0")])
+                    .args(["-device", &format!("virtio-net-pci,netdev={name}")]);
+            }
+        }
         command
     }
 }
