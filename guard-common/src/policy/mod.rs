@@ -353,7 +353,7 @@ pub enum Known {
     Related = 3,
     /// An error about a packet of ours that neither vouches for: it may be an answer that a rule lets out.
     Answer = 4,
-    /// One error more than can be looked into.
+    /// One error about no flow more than can be looked into.
     Flood = 5,
     /// An answer to a question of ours to a group.
     Discovered = 6,
@@ -405,9 +405,6 @@ where
             // Nobody has a reason to send one like that.
             return Known::Nothing;
         }
-        if ceiling::is_error_above(tables) {
-            return Known::Flood;
-        }
         // Whoever is told is whoever sent it: an error to another address of ours than the quoted one is none.
         if !tables.quoted(reader, scratch)
             || scratch.answer.destination() != scratch.packet.destination()
@@ -431,8 +428,12 @@ where
             Known::Reply
         };
     }
-    if !is_error
-        && discovery::may_have_asked(packet.protocol(), marks)
+    if is_error {
+        // A flow costs one look, and nobody may keep out what is about one; a session costs more.
+        if ceiling::is_error_above(tables) {
+            return Known::Flood;
+        }
+    } else if discovery::may_have_asked(packet.protocol(), marks)
         && discovery::is_answer(tables, packet)
     {
         return Known::Discovered;
