@@ -106,12 +106,12 @@ fn strangers_come_in_through_a_flood_below_the_derived_ceiling_and_retry_through
                 lab.friend.time_tcp(to, PUBLISHED)
             })
             .collect();
-        drop(flood.stop());
+        let sent = flood.stop();
         let above = guard.counted().reason("ceiling");
         let within = |limit: Duration| took.iter().flatten().filter(|took| **took < limit).count();
         let (first, second) = (within(LIMIT), within(RETRY));
         println!(
-            "{rate} SYNs/s, ceiling {ceiling:.0}/s: {first} of {STRANGERS} within a second, {second} with one try more; {above} above it"
+            "{rate} SYNs/s, ceiling {ceiling:.0}/s: {first} of {STRANGERS} within a second, {second} with one try more; {above} of {sent} above it"
         );
         if f64::from(rate) < ceiling {
             assert_eq!((first, above), (STRANGERS, 0), "{took:?}");
