@@ -151,6 +151,15 @@ impl Harness {
             ..FEW_BANS
         };
         assert!(bans.has_front());
+        Self::with_room_for_bans(policy, bans)
+    }
+
+    /// The same with this much room for bans.
+    ///
+    /// # Panics
+    /// As [`Harness::new`].
+    #[must_use]
+    pub fn with_room_for_bans(policy: &Policy, bans: ban::Sizes) -> Self {
         Self::load(policy, 1, false, bans).expect("the program loads")
     }
 
@@ -331,6 +340,19 @@ impl Harness {
             XDP_TX => Ok(Action::Answer),
             other => bail!("the program returned {other}"),
         }
+    }
+
+    /// Packets of every reason, in the order of [`Reason::ALL`]; takes nothing away.
+    #[must_use]
+    pub fn packets_by_reason(&self) -> Vec<u64> {
+        let shards = self.counters.len() / (2 * SHARD_ROWS as usize);
+        let packets = |reason: &Reason| {
+            let row = reason_row(*reason) as usize;
+            let of_shard =
+                |shard: usize| self.counters.load(2 * (shard * SHARD_ROWS as usize + row));
+            (0..shards).map(of_shard).sum()
+        };
+        Reason::ALL.iter().map(packets).collect()
     }
 
     /// Packets by reason since the last time; sets every counter to zero.

@@ -15,4 +15,5 @@ pub mod report;
 pub mod rows;
 pub mod series;
 pub mod tables;
+pub mod worst;
 pub mod xdp_filter;

@@ -9,6 +9,7 @@ use super::{
     logs::Logs,
     measure::Measurement,
     series::Series,
+    worst::Worst,
 };
 
 /// What a run came to; parts that were not asked for are empty.
@@ -22,6 +23,8 @@ pub struct Results {
     pub read: Option<[Series; 2]>,
     /// A source of a thousand that are banned: bare XDP_DROP, the hand-written minimum, guard.
     pub floor: Option<[Series; 3]>,
+    /// The most expensive packets that a search found.
+    pub worst: Vec<Worst>,
     /// guard beside xdp-filter.
     pub beside: Vec<Compared>,
     /// Floods at full speed.
@@ -60,6 +63,7 @@ impl Results {
             "memory_read_ns": read,
             "banned_floor_ns": floor,
             "beside_xdp_filter": self.beside.iter().map(of_compared).collect::<Vec<_>>(),
+            "worst": self.worst.iter().map(of_worst).collect::<Vec<_>>(),
             "floods": self.floods.iter().map(of_flood).collect::<Vec<_>>(),
             "limited_port": self.limited.iter().map(of_flood).collect::<Vec<_>>(),
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
@@ -93,6 +97,16 @@ fn of_series(series: &Series) -> Value {
         "median": series.median(),
         "max": series.max(),
         "rounds": series.len(),
+    })
+}
+
+fn of_worst(found: &Worst) -> Value {
+    json!({
+        "policy": found.size.name(),
+        "reason": found.reason.label(),
+        "ratio_min": found.ratio(),
+        "ns": {"guard": of_series(&found.guard), "bare_drop": of_series(&found.bare)},
+        "frame": found.hex(),
     })
 }
 

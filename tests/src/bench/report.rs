@@ -1,6 +1,6 @@
 //! Lines for people about test runs: one per row.
 
-use super::{beside::Compared, measure::Measurement, series::Series};
+use super::{beside::Compared, measure::Measurement, series::Series, worst::Worst};
 
 /// What the numbers of the rows are.
 pub const EXPLANATION: &str = "Ratios to a bare XDP_DROP program in the same rounds (minimum of all \
@@ -30,6 +30,25 @@ pub fn line(row: &Measurement) -> String {
         row.bare.median(),
     )
 }
+
+/// One of the most expensive packets.
+#[must_use]
+pub fn worst_line(found: &Worst) -> String {
+    format!(
+        "{:<5} policy  {:<20} {:>5.1}x   ({:.0} ns; bare drop {:.0})  {}",
+        found.size.name(),
+        found.reason.label(),
+        found.ratio(),
+        found.guard.min(),
+        found.bare.min(),
+        found.hex(),
+    )
+}
+
+/// What the lines of the search say.
+pub const WORST: &str = "The most expensive packet that the search found for each reason: the least time of guard by \
+the least time of bare XDP_DROP, then the packet. Small: 7 rules. Large: sets of 3 000 prefixes, rules about \
+interfaces and destinations, 70 000 bans. Both have sessions and flows. Another seed may find worse.";
 
 /// The way out, beside an empty tc program.
 #[must_use]

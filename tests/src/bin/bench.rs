@@ -14,7 +14,9 @@ use guard_tests::{
         logs, picture,
         record::Results,
         report, rows, tables,
+        worst::{self, scene::Size},
     },
+    local_net::in_local_net,
     require,
 };
 
@@ -50,6 +52,9 @@ struct Args {
     /// One short round of everything, to see that it works; the numbers mean nothing.
     #[arg(long)]
     smoke: bool,
+    /// Of the search for the worst packet.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Where bench.json and bench.svg go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
@@ -63,6 +68,8 @@ enum Part {
     B,
     /// An honest client during a flood, beside all peers
     C,
+    /// A search for the packet that costs most, by test runs
+    Worst,
     /// Log lines per second beside fail2ban, and the time from a line to the first packet that is dropped
     Logs,
 }
@@ -127,6 +134,9 @@ fn main() -> Result<()> {
     if args.wants(Part::A) {
         test_runs(&args, &mut results)?;
     }
+    if args.wants(Part::Worst) {
+        worst_packets(&args, &mut results)?;
+    }
     if args.wants(Part::B) || args.wants(Part::C) {
         end_to_end(&args, &mut results)?;
     }
@@ -157,6 +167,33 @@ fn test_runs(args: &Args, results: &mut Results) -> Result<()> {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+fn worst_packets(args: &Args, results: &mut Results) -> Result<()> {
+    let shapes = match (args.smoke, args.long) {
+        (true, _) => 40,
+        (false, true) => 20_000,
+        (false, false) => 3000,
+    };
+    let plan = worst::Plan {
+        seed: args.seed,
+        shapes,
+        rounds: args.rounds(15),
+        packets: args.packets().min(100_000),
+    };
+    let mut outcome = Ok(());
+    in_local_net(|net| {
+        cpus::pin(cpus::receiver());
+        outcome = [Size::Small, Size::Large].into_iter().try_for_each(|size| {
+            for found in worst::search(net, size, &plan)? {
+                println!("{}", report::worst_line(&found));
+                results.worst.push(found);
+            }
+            Ok(())
+        });
+    });
+    println!("\n{}\n", report::WORST);
+    outcome
 }
 
 fn rows_of_groups(args: &Args, results: &mut Results) -> Result<()> {
