@@ -1,11 +1,14 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{ban, deadline, f2b, feeds, filter, import, jail};
+use super::{
+    ban, f2b, feeds, filter, import, jail,
+    options::{Deadline, Global},
+};
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
 #[derive(Debug, Parser)]
@@ -41,37 +44,6 @@ pending.
 
 Folders: GUARD_ETC (/etc/guard), GUARD_STATE (/var/lib/guard), GUARD_RUN (/run/guard),
 GUARD_BPFFS (/sys/fs/bpf/guard), GUARD_UNITS (/etc/systemd/system).";
-
-/// Options of every command.
-#[derive(Debug, Group)]
-pub(super) struct Global {
-    /// Print JSON: one object with "schema": 1
-    #[arg(long, short = 'j', global = true)]
-    pub(super) json: bool,
-    /// Answer questions with yes; overrides no refusal
-    #[arg(long, short = 'y', global = true)]
-    pub(super) yes: bool,
-    /// Go on although an operator could not log in again
-    #[arg(long, global = true)]
-    pub(super) force: bool,
-    /// Say what would happen and change nothing
-    #[arg(long, global = true)]
-    pub(super) dry_run: bool,
-    /// Print nothing when all is well
-    #[arg(long, short = 'q', global = true)]
-    pub(super) quiet: bool,
-}
-
-/// How long a change stays without an answer.
-#[derive(Clone, Copy, Debug, Group)]
-pub(super) struct Deadline {
-    /// Return to the policy before after this time (5s to 1h), unless `guardctl confirm` comes
-    #[arg(long, value_name = "DURATION", value_parser = deadline::parse)]
-    pub(super) confirm: Option<Duration>,
-    /// Change for good at once, over SSH too
-    #[arg(long, conflicts_with = "confirm")]
-    pub(super) no_confirm: bool,
-}
 
 /// Where the program runs on an interface.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -10,7 +10,7 @@ use clap::{Args as Group, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::args::Global;
+use super::options::Global;
 use crate::{
     bans::{
         BanTerm,

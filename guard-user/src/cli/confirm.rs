@@ -1,18 +1,11 @@
-//! `confirm`, `rollback`, `history` and `diff`.
-
-use std::path::PathBuf;
+//! `confirm`, and its opposite.
 
 use serde_json::json;
 
-use super::{
-    args::{Deadline, Global},
-    deadline::{self, Danger},
-    edit::report,
-};
 use crate::{
-    controller::{Against, Consent, Controller},
+    controller::{Consent, Controller},
     failure::{Exit, Failure},
-    output::{Output, human},
+    output::Output,
 };
 
 pub(super) fn confirm(
@@ -39,18 +32,6 @@ pub(super) fn confirm(
     Ok(Exit::Ok)
 }
 
-pub(super) fn rollback(
-    controller: &Controller,
-    global: &Global,
-    number: Option<u32>,
-    deadline: Deadline,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let consent = deadline::consent(global, deadline, Danger::MayShutOut);
-    let changed = controller.rollback(number, consent)?;
-    report(controller, global, &changed, consent, output)
-}
-
 /// Takes the pending change back, from the countdown.
 pub(super) fn rollback_pending(
     controller: &Controller,
@@ -60,73 +41,4 @@ pub(super) fn rollback_pending(
     let changed = controller.rollback(None, consent)?;
     output.show(|out| writeln!(out, "{}", changed.message), || json!({}));
     Ok(())
-}
-
-pub(super) fn history(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let entries = controller.history();
-    output.show(
-        |out| human::history(out, &entries),
-        || {
-            let entries: Vec<_> = entries
-                .iter()
-                .map(|entry| {
-                    json!({
-                        "number": entry.number,
-                        "when": entry.when(),
-                        "generation": entry.generation,
-                        "command": entry.command,
-                        "outcome": entry.outcome,
-                        "default": entry.default,
-                        "interfaces": entry.interfaces,
-                        "rules": entry.rules,
-                    })
-                })
-                .collect();
-            json!({"entries": entries})
-        },
-    );
-    Ok(Exit::Ok)
-}
-
-pub(super) fn diff(
-    controller: &Controller,
-    against: Option<&str>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let against = match against {
-        None => Against::Files,
-        Some(word) => match word.parse() {
-            Ok(number) => Against::Entry(number),
-            Err(_) => Against::File(PathBuf::from(word)),
-        },
-    };
-    let compared = controller.compare(&against)?;
-    output.show(
-        |out| {
-            writeln!(
-                out,
-                "{} -> {}: {}",
-                compared.from, compared.to, compared.rules
-            )?;
-            for rule in &compared.rules.removed {
-                writeln!(out, "- {rule}")?;
-            }
-            for rule in &compared.rules.added {
-                writeln!(out, "+ {rule}")?;
-            }
-            if !compared.text.is_empty() {
-                writeln!(out)?;
-            }
-            write!(out, "{}", compared.text)
-        },
-        || {
-            json!({
-                "from": compared.from,
-                "to": compared.to,
-                "rules": compared.rules,
-                "text": compared.text,
-            })
-        },
-    );
-    Ok(Exit::Ok)
 }

@@ -17,7 +17,7 @@ use nix::{
     unistd::{getpgrp, tcgetpgrp},
 };
 
-use super::args::Global;
+use super::options::Global;
 use crate::{
     controller::{Consent, Controller, Pending},
     failure::{Exit, Failure},

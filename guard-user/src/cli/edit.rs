@@ -5,12 +5,13 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{
-    args::{Deadline, DefaultWord, Global, Never},
-    countdown,
+    args::{DefaultWord, Never},
+    change_report::report,
     deadline::{self, Danger, consent},
+    options::{Deadline, Global},
 };
 use crate::{
-    controller::{Changed, Consent, Controller, Delete, Edit},
+    controller::{Consent, Controller, Delete, Edit},
     failure::{Exit, Failure},
     output::Output,
     ruleset::{describe, edit::InsertAt, model::DefaultAction, value::quoted},
@@ -272,52 +273,4 @@ fn change(
 ) -> Result<Exit, Failure> {
     let changed = controller.change(edit, consent)?;
     report(controller, global, &changed, consent, output)
-}
-
-/// Says what was done, and waits for the confirmation where a person can give it.
-pub(super) fn report(
-    controller: &Controller,
-    global: &Global,
-    changed: &Changed,
-    consent: Consent,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    output.warnings(&changed.warnings);
-    output.show(
-        |out| {
-            writeln!(out, "{}", changed.message)?;
-            if let Some(pending) = &changed.pending {
-                writeln!(out, "{}", deadline::pending_line(pending, consent.confirm))?;
-            }
-            // What was done can be seen; what would be done is shown.
-            let Some(difference) = changed.difference.as_ref().filter(|_| changed.dry_run) else {
-                return Ok(());
-            };
-            for rule in &difference.removed {
-                writeln!(out, "- {rule}")?;
-            }
-            for rule in &difference.added {
-                writeln!(out, "+ {rule}")?;
-            }
-            Ok(())
-        },
-        || {
-            json!({
-                "changed": changed.changed,
-                "dry_run": changed.dry_run,
-                "message": changed.message,
-                "rule": changed.rule,
-                "generation": changed.generation,
-                "difference": changed.difference,
-                "warnings": changed.warnings,
-                "pending": deadline::pending_json(changed.pending.as_ref()),
-            })
-        },
-    );
-    match changed.pending {
-        Some(pending) if countdown::is_possible(global) => {
-            countdown::wait(controller, pending, output)
-        }
-        Some(_) | None => Ok(Exit::Ok),
-    }
 }

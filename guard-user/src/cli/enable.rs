@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{
-    args::{Deadline, Global},
     countdown,
     deadline::{self, Danger},
+    options::{Deadline, Global},
     prompt, service,
 };
 use crate::{

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use super::{
-    args::Global,
     jail::{asked, banned, change, is_of, values},
+    options::Global,
 };
 use crate::{
     bans::{BanTarget, store::BanRow},

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{args::Global, ban::counted};
+use super::{ban::counted, options::Global};
 use crate::{
     bans::feed::FeedStatus,
     controller::{Controller, Reread},

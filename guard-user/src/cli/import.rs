@@ -11,7 +11,7 @@ use std::{
 use clap::Subcommand;
 use serde_json::json;
 
-use super::args::Global;
+use super::options::Global;
 use crate::{
     controller::Controller,
     failure::{Exit, Failure, from_io},

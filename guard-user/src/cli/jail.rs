@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::args::Global;
+use super::options::Global;
 use crate::{
     bans::{
         BanTerm,

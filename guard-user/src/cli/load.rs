@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::Global;
+use super::options::Global;
 use crate::{
     controller::{Appeared, Controller, Loading, PolicyOrigin},
     failure::{Exit, Failure},

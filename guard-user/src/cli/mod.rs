@@ -4,6 +4,7 @@
 mod args;
 mod audit;
 mod ban;
+mod change_report;
 mod confirm;
 mod countdown;
 mod daemon;
@@ -14,10 +15,12 @@ mod explain;
 mod f2b;
 mod feeds;
 mod filter;
+mod history;
 mod import;
 mod jail;
 mod load;
 mod man_pages;
+mod options;
 mod prompt;
 mod refused;
 mod service;
@@ -166,10 +169,10 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         }
         Command::Confirm => confirm::confirm(&controller, deadline::plain(global), output),
         Command::Rollback { number, deadline } => {
-            confirm::rollback(&controller, global, *number, *deadline, output)
+            history::rollback(&controller, global, *number, *deadline, output)
         }
-        Command::History => confirm::history(&controller, output),
-        Command::Diff { against } => confirm::diff(&controller, against.as_deref(), output),
+        Command::History => history::history(&controller, output),
+        Command::Diff { against } => history::diff(&controller, against.as_deref(), output),
         Command::Check { file } => edit::check(&controller, file.as_deref(), output),
         Command::Stats { watch, all } => stats::stats(&controller, *watch, *all, output),
         Command::Explain { file, words } => {

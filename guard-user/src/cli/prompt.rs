@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use super::args::Global;
+use super::options::Global;
 use crate::{controller::AtRisk, failure::Failure};
 
 /// May an operator be shut out? `--yes` answers the question where one is asked, and where none can be

@@ -7,10 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{
-    args::{Global, ServiceWord},
-    man_pages,
-};
+use super::{args::ServiceWord, man_pages, options::Global};
 use crate::{
     controller::{Controller, Protection, ServiceChange, Status},
     failure::{Exit, Failure},

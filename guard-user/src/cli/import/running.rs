@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::super::args::Global;
+use super::super::options::Global;
 use crate::{
     bans::{BanTarget, BanTerm, store::BanOrigin},
     controller::{Confirm, Consent, Controller, List},

@@ -1,0 +1,93 @@
+//! Options that many commands have.
+
+use std::time::Duration;
+
+use clap::Args as Group;
+
+use crate::controller::{LONGEST, SHORTEST};
+
+/// Options of every command.
+#[derive(Debug, Group)]
+pub(super) struct Global {
+    /// Print JSON: one object with "schema": 1
+    #[arg(long, short = 'j', global = true)]
+    pub(super) json: bool,
+    /// Answer questions with yes; overrides no refusal
+    #[arg(long, short = 'y', global = true)]
+    pub(super) yes: bool,
+    /// Go on although an operator could not log in again
+    #[arg(long, global = true)]
+    pub(super) force: bool,
+    /// Say what would happen and change nothing
+    #[arg(long, global = true)]
+    pub(super) dry_run: bool,
+    /// Print nothing when all is well
+    #[arg(long, short = 'q', global = true)]
+    pub(super) quiet: bool,
+}
+
+/// How long a change stays without an answer.
+#[derive(Clone, Copy, Debug, Group)]
+pub(super) struct Deadline {
+    /// Return to the policy before after this time (5s to 1h), unless `guardctl confirm` comes
+    #[arg(long, value_name = "DURATION", value_parser = parse)]
+    pub(super) confirm: Option<Duration>,
+    /// Change for good at once, over SSH too
+    #[arg(long, conflicts_with = "confirm")]
+    pub(super) no_confirm: bool,
+}
+
+/// `60s`, `5m`, `1h`, or plain seconds; 0 = no deadline.
+fn parse(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    let Some(duration) = parsed else {
+        return Err("write 60s, 5m, 1h, or a number of seconds".to_owned());
+    };
+    if duration.is_zero() || (SHORTEST..=LONGEST).contains(&duration) {
+        return Ok(duration);
+    }
+    Err(format!(
+        "between {} s and {} s, or 0 for no deadline",
+        SHORTEST.as_secs(),
+        LONGEST.as_secs()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        for (text, seconds) in [
+            ("60", 60),
+            ("60s", 60),
+            ("5m", 300),
+            ("1m 30s", 90),
+            ("1h", 3600),
+            ("5", 5),
+            ("0", 0),
+            ("0s", 0),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_or_out_of_bounds_is_refused_with_what_is_meant() {
+        for text in ["", "soon", "-5", "60 x", "1.5", "allow"] {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error, "write 60s, 5m, 1h, or a number of seconds", "{text}");
+        }
+        for text in ["4", "4s", "1", "3601", "2h", "100ms", "1d"] {
+            let error = parse(text).expect_err(text);
+            assert_eq!(
+                error, "between 5 s and 3600 s, or 0 for no deadline",
+                "{text}"
+            );
+        }
+    }
+}
