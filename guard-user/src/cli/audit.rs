@@ -4,20 +4,22 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
+use super::context::Context;
 use crate::{
-    controller::{Audit, Audited, Controller, World},
+    controller::{Audit, Audited, World},
     failure::{Exit, Failure},
     host::exposure::Guests,
-    output::Output,
 };
 
 /// Sources that a line of the table names.
 const SHOWN: usize = 4;
 
-pub(super) fn audit(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let audit = controller.audit()?;
-    output.warnings(&audit.warnings);
-    output.show(|out| table(out, &audit), || audit_json(&audit));
+pub(super) fn audit(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let audit = context.controller.audit()?;
+    context.output.warnings(&audit.warnings);
+    context
+        .output
+        .show(|out| table(out, &audit), || audit_json(&audit));
     Ok(Exit::Ok)
 }
 

@@ -10,7 +10,7 @@ use clap::{Args as Group, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::options::Global;
+use super::{context::Context, options::Global};
 use crate::{
     bans::{
         BanTerm,
@@ -18,9 +18,8 @@ use crate::{
         list,
         store::{Added, BanOrigin, BanRow, Now},
     },
-    controller::{Banned, Controller, Imported, List, Unban},
+    controller::{Banned, Imported, List, Unban},
     failure::{Exit, Failure, from_io},
-    output::Output,
 };
 
 /// Below `ban --help`.
@@ -110,21 +109,23 @@ pub(super) enum Bans {
 }
 
 pub(super) fn ban(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     sources: &[String],
     sentence: &Sentence,
     jail: Option<&str>,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let reason = sentence.reason()?;
-    let consent = super::deadline::plain(global);
+    let consent = super::deadline::plain(context.global);
     let done = match jail {
-        None => controller.ban(sources, sentence.term(), reason, consent)?,
-        Some(jail) => controller.ban_as(jail, sources, sentence.term(), reason, consent)?,
+        None => context
+            .controller
+            .ban(sources, sentence.term(), reason, consent)?,
+        Some(jail) => context
+            .controller
+            .ban_as(jail, sources, sentence.term(), reason, consent)?,
     };
-    output.warnings(&done.warnings);
-    output.show(
+    context.output.warnings(&done.warnings);
+    context.output.show(
         |out| {
             done.banned
                 .iter()
@@ -181,12 +182,10 @@ fn seconds(term: BanTerm) -> Option<u64> {
 }
 
 pub(super) fn unban(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     sources: &[String],
     all: bool,
     jail: Option<&str>,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let what = match (jail, all) {
         (Some(jail), true) => Unban::OfJail(jail, &[]),
@@ -194,9 +193,11 @@ pub(super) fn unban(
         (None, true) => Unban::All,
         (None, false) => Unban::Sources(sources),
     };
-    let done = controller.unban(what, super::deadline::plain(global))?;
-    output.warnings(&done.warnings);
-    output.show(
+    let done = context
+        .controller
+        .unban(what, super::deadline::plain(context.global))?;
+    context.output.warnings(&done.warnings);
+    context.output.show(
         |out| {
             let would = if done.dry_run { "would lift" } else { "lifted" };
             if all {
@@ -218,22 +219,17 @@ pub(super) fn unban(
     Ok(Exit::Ok)
 }
 
-pub(super) fn bans(
-    controller: &Controller,
-    global: &Global,
-    action: Option<&Bans>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn bans(context: &mut Context<'_>, action: Option<&Bans>) -> Result<Exit, Failure> {
     match action {
-        None | Some(Bans::List) => list(controller, output),
-        Some(Bans::Export) => export(controller, output),
-        Some(Bans::Import { file, sentence }) => import(controller, global, file, sentence, output),
+        None | Some(Bans::List) => list(context),
+        Some(Bans::Export) => export(context),
+        Some(Bans::Import { file, sentence }) => import(context, file, sentence),
     }
 }
 
-fn list(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let (records, now) = controller.bans()?;
-    output.show(
+fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let (records, now) = context.controller.bans()?;
+    context.output.show(
         |out| {
             if records.is_empty() {
                 return writeln!(out, "nothing is banned");
@@ -277,10 +273,10 @@ fn record_json(record: &BanRow, now: &Now) -> Value {
     })
 }
 
-fn export(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let (records, now) = controller.bans()?;
+fn export(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let (records, now) = context.controller.bans()?;
     let line = |record: &BanRow| write_line(record.prefix, record.end.left(&now), &record.reason);
-    output.show(
+    context.output.show(
         |out| {
             records
                 .iter()
@@ -291,40 +287,36 @@ fn export(controller: &Controller, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Ok)
 }
 
-fn import(
-    controller: &Controller,
-    global: &Global,
-    file: &Path,
-    sentence: &Sentence,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+fn import(context: &mut Context<'_>, file: &Path, sentence: &Sentence) -> Result<Exit, Failure> {
     let reason = sentence.reason()?;
-    let bar = progress(global);
-    let consent = super::deadline::plain(global);
+    let bar = progress(context.global);
+    let consent = super::deadline::plain(context.global);
     let list = List {
         origin: &BanOrigin::Operator,
         term: sentence.term(),
         reason,
     };
-    let done = controller.import_bans(list, open(file)?, consent, &mut |done, of| {
-        bar.set_length(of);
-        bar.set_position(done);
-    });
+    let done = context
+        .controller
+        .import_bans(list, open(file)?, consent, &mut |done, of| {
+            bar.set_length(of);
+            bar.set_position(done);
+        });
     bar.finish_and_clear();
     let done = done.map_err(|failure| match file == Path::new("-") {
         true => failure.context("standard input"),
         false => failure.context(file.display()),
     });
     let done = done?;
-    output.warnings(&done.warnings);
-    output.show(
+    context.output.warnings(&done.warnings);
+    context.output.show(
         |out| writeln!(out, "{}", import_told(&done)),
         || import_json(&done),
     );
     if done.lines.wrong_count == 0 {
         return Ok(Exit::Ok);
     }
-    if !global.json {
+    if !context.global.json {
         complain(file, &done);
     }
     Ok(Exit::Partial)

@@ -2,23 +2,20 @@
 
 use serde_json::json;
 
-use super::{countdown, deadline, options::Global};
+use super::{context::Context, countdown, deadline};
 use crate::{
-    controller::{Changed, Consent, Controller},
+    controller::{Changed, Consent},
     failure::{Exit, Failure},
-    output::Output,
 };
 
 /// Says what was done, and waits for the confirmation where a person can give it.
 pub(super) fn report(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     changed: &Changed,
     consent: Consent,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
-    output.warnings(&changed.warnings);
-    output.show(
+    context.output.warnings(&changed.warnings);
+    context.output.show(
         |out| {
             writeln!(out, "{}", changed.message)?;
             if let Some(pending) = &changed.pending {
@@ -50,8 +47,8 @@ pub(super) fn report(
         },
     );
     match changed.pending {
-        Some(pending) if countdown::is_possible(global) => {
-            countdown::wait(controller, pending, output)
+        Some(pending) if countdown::is_possible(context.global) => {
+            countdown::wait(context, pending)
         }
         Some(_) | None => Ok(Exit::Ok),
     }

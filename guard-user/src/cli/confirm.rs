@@ -2,24 +2,20 @@
 
 use serde_json::json;
 
+use super::context::Context;
 use crate::{
-    controller::{Consent, Controller},
+    controller::Consent,
     failure::{Exit, Failure},
-    output::Output,
 };
 
-pub(super) fn confirm(
-    controller: &Controller,
-    consent: Consent,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let confirmed = controller.confirm(consent)?;
+pub(super) fn confirm(context: &mut Context<'_>, consent: Consent) -> Result<Exit, Failure> {
+    let confirmed = context.controller.confirm(consent)?;
     let (verb, stays) = if consent.dry_run {
         ("would confirm", "would stay")
     } else {
         ("confirmed", "stays")
     };
-    output.show(
+    context.output.show(
         |out| {
             writeln!(
                 out,
@@ -33,12 +29,10 @@ pub(super) fn confirm(
 }
 
 /// Takes the pending change back, from the countdown.
-pub(super) fn rollback_pending(
-    controller: &Controller,
-    consent: Consent,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let changed = controller.rollback(None, consent)?;
-    output.show(|out| writeln!(out, "{}", changed.message), || json!({}));
+pub(super) fn rollback_pending(context: &mut Context<'_>, consent: Consent) -> Result<(), Failure> {
+    let changed = context.controller.rollback(None, consent)?;
+    context
+        .output
+        .show(|out| writeln!(out, "{}", changed.message), || json!({}));
     Ok(())
 }

@@ -17,11 +17,10 @@ use nix::{
     unistd::{getpgrp, tcgetpgrp},
 };
 
-use super::options::Global;
+use super::{context::Context, options::Global};
 use crate::{
     controller::{Consent, Controller, Pending},
     failure::{Exit, Failure},
-    output::Output,
 };
 
 /// What came of the wait.
@@ -45,30 +44,26 @@ pub(super) fn is_possible(global: &Global) -> bool {
 }
 
 /// Counts down until an answer comes, here or elsewhere, or the time is over.
-pub(super) fn wait(
-    controller: &Controller,
-    pending: Pending,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let answer = ask(controller, pending)
+pub(super) fn wait(context: &mut Context<'_>, pending: Pending) -> Result<Exit, Failure> {
+    let answer = ask(context.controller, pending)
         .map_err(|error| crate::failure::from_io("cannot ask for the confirmation", &error))?;
     match answer {
-        WaitOutcome::Keep => super::confirm::confirm(controller, Consent::default(), output),
+        WaitOutcome::Keep => super::confirm::confirm(context, Consent::default()),
         WaitOutcome::Return => {
-            super::confirm::rollback_pending(controller, Consent::default(), output)?;
+            super::confirm::rollback_pending(context, Consent::default())?;
             Ok(Exit::Failed)
         }
         // The deadline runs on.
         WaitOutcome::HungUp => Ok(Exit::Ok),
-        WaitOutcome::Over => over(controller, pending, output),
+        WaitOutcome::Over => over(context, pending),
     }
 }
 
 /// Says how it went without this terminal.
-fn over(controller: &Controller, pending: Pending, output: &mut Output) -> Result<Exit, Failure> {
-    if controller.status()?.generation == pending.generation {
+fn over(context: &mut Context<'_>, pending: Pending) -> Result<Exit, Failure> {
+    if context.controller.status()?.generation == pending.generation {
         let generation = pending.generation;
-        output.show(
+        context.output.show(
             |out| writeln!(out, "confirmed elsewhere: generation {generation} stays"),
             || serde_json::json!({}),
         );

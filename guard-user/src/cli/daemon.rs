@@ -5,20 +5,16 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use super::args::DaemonAsked;
+use super::context::Context;
 use crate::{
     control::{Report, Request, Response, client, unexpected},
-    controller::Controller,
     daemon,
     failure::{Exit, Failure},
     output::Output,
 };
 
-pub(super) fn daemon(
-    controller: &Controller,
-    asked: DaemonAsked,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let layout = controller.layout();
+pub(super) fn daemon(context: &mut Context<'_>, asked: DaemonAsked) -> Result<Exit, Failure> {
+    let layout = context.controller.layout();
     if asked.status {
         let response = client::ask(layout, Request::Status)?;
         let Response::Status(report) = response else {
@@ -27,9 +23,9 @@ pub(super) fn daemon(
         // The daemon knows what is in force; whoever may only look cannot see the pins.
         let absence = match report.generation {
             Some(_) => None,
-            None => controller.absence().ok().flatten(),
+            None => context.controller.absence().ok().flatten(),
         };
-        return Ok(status(&report, absence.as_deref(), output));
+        return Ok(status(&report, absence.as_deref(), context.output));
     }
     let (request, said) = match asked {
         DaemonAsked { stop: true, .. } => (
@@ -43,7 +39,7 @@ pub(super) fn daemon(
             "the daemon has looked at every interface",
         ),
         DaemonAsked { .. } => {
-            daemon::run(controller)?;
+            daemon::run(context.controller)?;
             return Ok(Exit::Ok);
         }
     };
@@ -51,7 +47,9 @@ pub(super) fn daemon(
     let Response::Done = response else {
         return Err(unexpected(response));
     };
-    output.show(|out| writeln!(out, "{said}"), || json!({"done": true}));
+    context
+        .output
+        .show(|out| writeln!(out, "{said}"), || json!({"done": true}));
     Ok(Exit::Ok)
 }
 

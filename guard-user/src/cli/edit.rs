@@ -7,49 +7,45 @@ use serde_json::json;
 use super::{
     args::{DefaultWord, Never},
     change_report::report,
+    context::Context,
     deadline::{self, Danger, consent},
-    options::{Deadline, Global},
+    options::Deadline,
 };
 use crate::{
-    controller::{Consent, Controller, Delete, Edit},
+    controller::{Consent, Delete, Edit},
     failure::{Exit, Failure},
-    output::Output,
     ruleset::{describe, edit::InsertAt, model::DefaultAction, value::quoted},
 };
 
 pub(super) fn add(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     action: &str,
     words: &[String],
     deadline: Deadline,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let words: Vec<String> = std::iter::once(action.to_owned())
         .chain(words.iter().cloned())
         .collect();
-    let consent = consent(global, deadline, danger(&words));
+    let consent = consent(context.global, deadline, danger(&words));
     let edit = Edit::Add {
         words,
         place: InsertAt::End,
     };
-    change(controller, global, &edit, consent, output)
+    change(context, &edit, consent)
 }
 
 pub(super) fn insert(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     number: usize,
     words: &[String],
     deadline: Deadline,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let edit = Edit::Add {
         words: words.to_vec(),
         place: InsertAt::Number(number),
     };
-    let consent = consent(global, deadline, danger(words));
-    change(controller, global, &edit, consent, output)
+    let consent = consent(context.global, deadline, danger(words));
+    change(context, &edit, consent)
 }
 
 /// A rule that allows shuts nobody out.
@@ -63,11 +59,9 @@ fn danger(words: &[String]) -> Danger {
 }
 
 pub(super) fn delete(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     words: &[String],
     deadline: Deadline,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let delete = match words {
         [number] if number.parse::<usize>().is_ok() => {
@@ -78,8 +72,8 @@ pub(super) fn delete(
             Delete::Words(words.to_vec())
         }
     };
-    let consent = consent(global, deadline, Danger::MayShutOut);
-    change(controller, global, &Edit::Delete(delete), consent, output)
+    let consent = consent(context.global, deadline, Danger::MayShutOut);
+    change(context, &Edit::Delete(delete), consent)
 }
 
 /// Words that are neither a number nor the beginning of a rule.
@@ -133,18 +127,16 @@ fn refuse_no_rule(words: &[String]) -> Result<(), Failure> {
 }
 
 pub(super) fn default(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     action: DefaultWord,
     direction: Option<&str>,
     deadline: Deadline,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     match (direction, action) {
         (None | Some("incoming" | "input"), _) => {}
         // What ufw's guides say, and what guard does anyway.
         (Some("outgoing" | "output"), DefaultWord::Allow) => {
-            output.show(
+            context.output.show(
                 |out| {
                     writeln!(
                         out,
@@ -168,35 +160,31 @@ pub(super) fn default(
         DefaultWord::Deny => (DefaultAction::Deny, Danger::MayShutOut),
         DefaultWord::Monitor => (DefaultAction::Monitor, Danger::Harmless),
     };
-    let consent = consent(global, deadline, danger);
-    change(controller, global, &Edit::Default(action), consent, output)
+    let consent = consent(context.global, deadline, danger);
+    change(context, &Edit::Default(action), consent)
 }
 
-pub(super) fn never(
-    controller: &Controller,
-    global: &Global,
-    action: &Never,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let consent = deadline::plain(global);
+pub(super) fn never(context: &mut Context<'_>, action: &Never) -> Result<Exit, Failure> {
+    let consent = deadline::plain(context.global);
     match action {
         Never::Add { entry } => {
             let edit = Edit::NeverAdd(entry.clone());
-            change(controller, global, &edit, consent, output)
+            change(context, &edit, consent)
         }
         Never::Del { entry } => {
             let edit = Edit::NeverRemove(entry.clone());
-            change(controller, global, &edit, consent, output)
+            change(context, &edit, consent)
         }
         Never::List => {
-            let never: Vec<String> = controller
+            let never: Vec<String> = context
+                .controller
                 .load()?
                 .policy
                 .never
                 .iter()
                 .map(crate::ruleset::address::show)
                 .collect();
-            output.show(
+            context.output.show(
                 |out| never.iter().try_for_each(|entry| writeln!(out, "{entry}")),
                 || json!({"never": never}),
             );
@@ -205,41 +193,30 @@ pub(super) fn never(
     }
 }
 
-pub(super) fn reload(
-    controller: &Controller,
-    global: &Global,
-    deadline: Deadline,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let consent = consent(global, deadline, Danger::MayShutOut);
-    let changed = controller.reload(consent)?;
-    super::feeds::refresh(controller, global, output);
-    report(controller, global, &changed, consent, output)
+pub(super) fn reload(context: &mut Context<'_>, deadline: Deadline) -> Result<Exit, Failure> {
+    let consent = consent(context.global, deadline, Danger::MayShutOut);
+    let changed = context.controller.reload(consent)?;
+    super::feeds::refresh(context);
+    report(context, &changed, consent)
 }
 
 pub(super) fn apply(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     file: Option<&Path>,
     deadline: Deadline,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let Some(file) = file else {
-        return reload(controller, global, deadline, output);
+        return reload(context, deadline);
     };
-    let consent = consent(global, deadline, Danger::MayShutOut);
-    let changed = controller.apply_file(file, consent)?;
-    report(controller, global, &changed, consent, output)
+    let consent = consent(context.global, deadline, Danger::MayShutOut);
+    let changed = context.controller.apply_file(file, consent)?;
+    report(context, &changed, consent)
 }
 
-pub(super) fn check(
-    controller: &Controller,
-    file: Option<&Path>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let checked = controller.check(file)?;
-    output.warnings(&checked.warnings);
-    output.show(
+pub(super) fn check(context: &mut Context<'_>, file: Option<&Path>) -> Result<Exit, Failure> {
+    let checked = context.controller.check(file)?;
+    context.output.warnings(&checked.warnings);
+    context.output.show(
         |out| {
             writeln!(
                 out,
@@ -264,13 +241,7 @@ pub(super) fn check(
     Ok(Exit::Ok)
 }
 
-fn change(
-    controller: &Controller,
-    global: &Global,
-    edit: &Edit,
-    consent: Consent,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let changed = controller.change(edit, consent)?;
-    report(controller, global, &changed, consent, output)
+fn change(context: &mut Context<'_>, edit: &Edit, consent: Consent) -> Result<Exit, Failure> {
+    let changed = context.controller.change(edit, consent)?;
+    report(context, &changed, consent)
 }

@@ -3,16 +3,16 @@
 use serde_json::json;
 
 use super::{
+    context::Context,
     countdown,
     deadline::{self, Danger},
-    options::{Deadline, Global},
+    options::Deadline,
     prompt, service,
 };
 use crate::{
-    controller::{Controller, Enabled, Enabling, Preset},
+    controller::{Enabled, Enabling, Preset},
     dataplane::installation::Change,
     failure::{Exit, Failure},
-    output::Output,
     ruleset::{describe, model::ModeChoice},
 };
 
@@ -24,27 +24,23 @@ pub(super) struct EnableArgs<'a> {
     pub(super) deadline: Deadline,
 }
 
-pub(super) fn enable(
-    controller: &Controller,
-    global: &Global,
-    args: &EnableArgs<'_>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn enable(context: &mut Context<'_>, args: &EnableArgs<'_>) -> Result<Exit, Failure> {
     let danger = match args.preset {
         Preset::Files | Preset::NoIngress => Danger::MayShutOut,
         Preset::Monitor => Danger::Harmless,
     };
-    let consent = deadline::consent(global, args.deadline, danger);
+    let consent = deadline::consent(context.global, args.deadline, danger);
     let wanted = Enabling {
         interfaces: args.iface.to_vec(),
         mode: args.mode,
         preset: args.preset,
     };
-    let enabled =
-        controller.enable(&wanted, consent, |at_risk| prompt::may_cut(at_risk, global))?;
-    super::feeds::refresh(controller, global, output);
-    output.warnings(&enabled.warnings);
-    output.show(
+    let enabled = context.controller.enable(&wanted, consent, |at_risk| {
+        prompt::may_cut(at_risk, context.global)
+    })?;
+    super::feeds::refresh(context);
+    context.output.warnings(&enabled.warnings);
+    context.output.show(
         |out| {
             if enabled.dry_run {
                 return writeln!(
@@ -75,11 +71,11 @@ pub(super) fn enable(
         || enabled_json(&enabled),
     );
     if !enabled.dry_run {
-        service::offer(controller, global, output);
+        service::offer(context);
     }
     match enabled.pending {
-        Some(pending) if countdown::is_possible(global) => {
-            countdown::wait(controller, pending, output)
+        Some(pending) if countdown::is_possible(context.global) => {
+            countdown::wait(context, pending)
         }
         Some(_) | None => Ok(Exit::Ok),
     }
@@ -127,23 +123,21 @@ fn enabled_json(enabled: &Enabled) -> serde_json::Value {
     })
 }
 
-pub(super) fn disable(
-    controller: &Controller,
-    global: &Global,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let disabled = controller.disable(deadline::plain(global))?;
-    output.show(
-        |out| match (disabled.was_active, global.dry_run) {
+pub(super) fn disable(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let disabled = context
+        .controller
+        .disable(deadline::plain(context.global))?;
+    context.output.show(
+        |out| match (disabled.was_active, context.global.dry_run) {
             (true, true) => writeln!(out, "would turn guard off"),
             (true, false) => writeln!(out, "guard is off; the policy stays in its files"),
             (false, _) => writeln!(out, "guard is off already"),
         },
         || {
             json!({
-                "active": disabled.was_active && global.dry_run,
+                "active": disabled.was_active && context.global.dry_run,
                 "changed": disabled.was_active,
-                "dry_run": global.dry_run,
+                "dry_run": context.global.dry_run,
             })
         },
     );

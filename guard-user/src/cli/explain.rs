@@ -5,8 +5,8 @@ use std::path::Path;
 use guard_common::abi::reason::Action;
 use serde_json::json;
 
+use super::context::Context;
 use crate::{
-    controller::Controller,
     explain::{self, Explained, Explanation, WayIn},
     failure::{Exit, Failure},
     output::Output,
@@ -14,15 +14,16 @@ use crate::{
 };
 
 pub(super) fn explain(
-    controller: &Controller,
+    context: &mut Context<'_>,
     words: &[String],
     file: Option<&Path>,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let question = explain::parse(words, Names::system())?;
-    match controller.explain(&question, file)? {
-        Explained::Evaluated(answer) => evaluated(&answer, output),
-        Explained::Unfiltered { packet, interface } => unfiltered(&packet, &interface, output),
+    match context.controller.explain(&question, file)? {
+        Explained::Evaluated(answer) => evaluated(&answer, context.output),
+        Explained::Unfiltered { packet, interface } => {
+            unfiltered(&packet, &interface, context.output)
+        }
     }
     Ok(Exit::Ok)
 }

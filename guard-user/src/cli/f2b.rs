@@ -4,10 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::{
-    jail::{asked, banned, change, is_of, values},
-    options::Global,
-};
+use super::context::Context;
+use super::jail::{asked, banned, change, is_of, values};
 use crate::{
     bans::{BanTarget, store::BanRow},
     control::{JailReport, Request, client},
@@ -32,73 +30,58 @@ pub(super) const HELP: &str = "\
   reload, ping, version
 Everything else of fail2ban-client has another place here: `guardctl jail --help`.";
 
-pub(super) fn f2b(
-    controller: &Controller,
-    global: &Global,
-    words: &[String],
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn f2b(context: &mut Context<'_>, words: &[String]) -> Result<Exit, Failure> {
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();
     let from = |index: usize| words.get(index..).unwrap_or_default();
     match texts.as_slice() {
         ["ping"] => {
-            client::ask(controller.layout(), Request::Ping)?;
-            say(output, "Server replied: pong");
+            client::ask(context.controller.layout(), Request::Ping)?;
+            say(context.output, "Server replied: pong");
         }
-        ["version" | "-V" | "--version"] => say(output, env!("CARGO_PKG_VERSION")),
+        ["version" | "-V" | "--version"] => say(context.output, env!("CARGO_PKG_VERSION")),
         ["reload", ..] => {
-            if !controller.reload_jails()? {
-                return Err(no_daemon(controller));
+            if !context.controller.reload_jails()? {
+                return Err(no_daemon(context.controller));
             }
-            say(output, "OK");
+            say(context.output, "OK");
         }
-        ["status"] => return status(controller, output),
-        ["status", jail] => return status_of(controller, jail, output),
-        ["banned"] => return all_banned(controller, output),
-        ["banned", ..] => return banned_in(controller, from(1), output),
-        ["unban", "--all"] => return lift(controller, global, Unban::All, output),
+        ["status"] => return status(context),
+        ["status", jail] => return status_of(context, jail),
+        ["banned"] => return all_banned(context),
+        ["banned", ..] => return banned_in(context, from(1)),
+        ["unban", "--all"] => return lift(context, Unban::All),
         ["unban", _, ..] => {
-            return lift(controller, global, Unban::Sources(from(1)), output);
+            return lift(context, Unban::Sources(from(1)));
         }
         ["start", jail] => {
-            return change(
-                controller,
-                global,
-                jail,
-                "enabled",
-                &["true".to_owned()],
-                output,
-            );
+            return change(context, jail, "enabled", &["true".to_owned()]);
         }
         ["stop", jail] => {
-            controller.jail(jail)?;
-            return change(
-                controller,
-                global,
-                jail,
-                "enabled",
-                &["false".to_owned()],
-                output,
-            );
+            context.controller.jail(jail)?;
+            return change(context, jail, "enabled", &["false".to_owned()]);
         }
         ["set", jail, "banip", _, ..] => {
-            let done = controller.ban_in_jail(jail, from(3), super::deadline::plain(global))?;
-            output.warnings(&done.warnings);
-            say(output, &done.banned.len().to_string());
+            let done = context.controller.ban_in_jail(
+                jail,
+                from(3),
+                super::deadline::plain(context.global),
+            )?;
+            context.output.warnings(&done.warnings);
+            say(context.output, &done.banned.len().to_string());
         }
         ["set", jail, "unbanip", "--all"] => {
-            return lift(controller, global, Unban::OfJail(jail, &[]), output);
+            return lift(context, Unban::OfJail(jail, &[]));
         }
         ["set", jail, "unbanip", _, ..] => {
-            return lift(controller, global, Unban::OfJail(jail, from(3)), output);
+            return lift(context, Unban::OfJail(jail, from(3)));
         }
-        ["set", jail, "attempt", _, ..] => return attempts(controller, jail, from(3), output),
+        ["set", jail, "attempt", _, ..] => return attempts(context, jail, from(3)),
         ["set", jail, key @ ("maxretry" | "findtime" | "bantime"), _] => {
-            controller.jail(jail)?;
-            return change(controller, global, jail, key, from(3), output);
+            context.controller.jail(jail)?;
+            return change(context, jail, key, from(3));
         }
         ["set", jail, word @ ("addignoreip" | "delignoreip"), _, ..] => {
-            let before = controller.jail(jail)?.ignored;
+            let before = context.controller.jail(jail)?.ignored;
             let mut after: Vec<String> = before.iter().map(ToString::to_string).collect();
             for source in from(3) {
                 after.retain(|known| known != source);
@@ -106,9 +89,9 @@ pub(super) fn f2b(
                     after.push(source.clone());
                 }
             }
-            return change(controller, global, jail, "ignoreip", &after, output);
+            return change(context, jail, "ignoreip", &after);
         }
-        ["get", jail, key] => return get(controller, jail, key, output),
+        ["get", jail, key] => return get(context, jail, key),
         _ => {
             let typed = texts.join(" ");
             let failure = Failure::new(Exit::Usage, format!("`f2b {typed}` is not understood"));
@@ -132,10 +115,10 @@ fn no_daemon(controller: &Controller) -> Failure {
     .help("`systemctl start guard`, or `guardctl daemon` in the foreground")
 }
 
-fn status(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let report = asked(controller)?;
+fn status(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let report = asked(context.controller)?;
     let names: Vec<&str> = report.jails.iter().map(|jail| jail.name.as_str()).collect();
-    output.show(
+    context.output.show(
         |out| {
             writeln!(out, "Status\n|- Number of jail:\t{}", names.len())?;
             writeln!(out, "`- Jail list:\t{}", names.join(", "))
@@ -145,15 +128,15 @@ fn status(controller: &Controller, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Ok)
 }
 
-fn status_of(controller: &Controller, name: &str, output: &mut Output) -> Result<Exit, Failure> {
-    let report = asked(controller)?;
+fn status_of(context: &mut Context<'_>, name: &str) -> Result<Exit, Failure> {
+    let report = asked(context.controller)?;
     let Some(jail) = report.jails.iter().find(|jail| jail.name == name) else {
         return Err(unknown(name));
     };
-    let (mut records, _) = banned(controller)?;
+    let (mut records, _) = banned(context.controller)?;
     records.retain(|record| is_of(record, name));
-    let matches = journal_of(controller, name);
-    output.show(
+    let matches = journal_of(context.controller, name);
+    context.output.show(
         |out| text(out, jail, &records, &matches),
         || {
             json!({
@@ -206,9 +189,9 @@ fn journal_of(controller: &Controller, name: &str) -> String {
 }
 
 /// `[{'sshd': ['192.0.2.1']}]`, which is Python for it.
-fn all_banned(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let (records, _) = banned(controller)?;
-    let jails = controller.jails();
+fn all_banned(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let (records, _) = banned(context.controller)?;
+    let jails = context.controller.jails();
     let of = |jail: &str| -> Vec<String> {
         let mine = records.iter().filter(|record| is_of(record, jail));
         mine.map(|record| record.prefix.to_string()).collect()
@@ -218,7 +201,7 @@ fn all_banned(controller: &Controller, output: &mut Output) -> Result<Exit, Fail
         .iter()
         .filter(|(_, settings)| settings.is_enabled);
     let all: Vec<(String, Vec<String>)> = names.map(|(name, _)| (name.clone(), of(name))).collect();
-    output.show(
+    context.output.show(
         |out| {
             let one = |(jail, banned): &(String, Vec<String>)| {
                 format!("{{{}: {}}}", quoted(jail), list(banned))
@@ -240,12 +223,8 @@ fn all_banned(controller: &Controller, output: &mut Output) -> Result<Exit, Fail
 }
 
 /// Which jails have banned these: `[['sshd'], []]`.
-fn banned_in(
-    controller: &Controller,
-    sources: &[String],
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let (records, _) = banned(controller)?;
+fn banned_in(context: &mut Context<'_>, sources: &[String]) -> Result<Exit, Failure> {
+    let (records, _) = banned(context.controller)?;
     let mut answers = Vec::new();
     for source in sources {
         let target = BanTarget::parse(source).map_err(crate::bans::Complaint::failure)?;
@@ -260,7 +239,7 @@ fn banned_in(
                 .collect::<Vec<_>>(),
         );
     }
-    output.show(
+    context.output.show(
         |out| {
             let lists: Vec<String> = answers.iter().map(|jails| list(jails)).collect();
             writeln!(out, "[{}]", lists.join(", "))
@@ -280,55 +259,43 @@ fn quoted(text: &str) -> String {
 }
 
 /// Says how many there were; none is no failure, as with fail2ban-client.
-fn lift(
-    controller: &Controller,
-    global: &Global,
-    what: Unban<'_>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let count = match controller.unban(what, super::deadline::plain(global)) {
+fn lift(context: &mut Context<'_>, what: Unban<'_>) -> Result<Exit, Failure> {
+    let count = match context
+        .controller
+        .unban(what, super::deadline::plain(context.global))
+    {
         Ok(done) => {
-            output.warnings(&done.warnings);
+            context.output.warnings(&done.warnings);
             done.lifted.len()
         }
         Err(failure) if failure.exit == Exit::NotFound => 0,
         Err(failure) => return Err(failure),
     };
-    say(output, &count.to_string());
+    say(context.output, &count.to_string());
     Ok(Exit::Ok)
 }
 
-fn attempts(
-    controller: &Controller,
-    jail: &str,
-    sources: &[String],
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+fn attempts(context: &mut Context<'_>, jail: &str, sources: &[String]) -> Result<Exit, Failure> {
     for text in sources {
         let source = text.parse().map_err(|_| {
             let message = format!("`{text}` is no address");
             Failure::new(Exit::Usage, message).help("write 203.0.113.7 or 2001:db8::7")
         })?;
-        super::jail::attempt(controller, jail, source, output)?;
+        super::jail::attempt(context, jail, source)?;
     }
     Ok(Exit::Ok)
 }
 
-fn get(
-    controller: &Controller,
-    jail: &str,
-    key: &str,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let settings = controller.jail(jail)?;
+fn get(context: &mut Context<'_>, jail: &str, key: &str) -> Result<Exit, Failure> {
+    let settings = context.controller.jail(jail)?;
     if key == "banip" {
-        let (mut records, _) = banned(controller)?;
+        let (mut records, _) = banned(context.controller)?;
         records.retain(|record| is_of(record, jail));
         let texts: Vec<String> = records
             .iter()
             .map(|record| record.prefix.to_string())
             .collect();
-        say(output, &texts.join(" "));
+        say(context.output, &texts.join(" "));
         return Ok(Exit::Ok);
     }
     // fail2ban-client answers with seconds.
@@ -339,7 +306,7 @@ fn get(
             crate::bans::BanTerm::For(time) => seconds(time),
             crate::bans::BanTerm::Permanent => "-1".to_owned(),
         },
-        "journalmatch" => journal_of(controller, jail),
+        "journalmatch" => journal_of(context.controller, jail),
         key => {
             let all = values(&settings);
             let Some((_, value)) = all.iter().find(|(known, _)| *known == key) else {
@@ -358,7 +325,7 @@ fn get(
             }
         }
     };
-    say(output, &answer);
+    say(context.output, &answer);
     Ok(Exit::Ok)
 }
 

@@ -3,12 +3,11 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{ban::counted, options::Global};
+use super::{ban::counted, context::Context};
 use crate::{
     bans::feed::FeedStatus,
-    controller::{Controller, Reread},
+    controller::Reread,
     failure::{Exit, Failure},
-    output::Output,
 };
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -19,16 +18,12 @@ pub(super) enum Feeds {
     Reload,
 }
 
-pub(super) fn feeds(
-    controller: &Controller,
-    action: Option<Feeds>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn feeds(context: &mut Context<'_>, action: Option<Feeds>) -> Result<Exit, Failure> {
     let (feeds, is_reload) = match action.unwrap_or(Feeds::List) {
-        Feeds::List => (controller.feeds()?, false),
-        Feeds::Reload => (controller.refresh_feeds(Reread::All)?, true),
+        Feeds::List => (context.controller.feeds()?, false),
+        Feeds::Reload => (context.controller.refresh_feeds(Reread::All)?, true),
     };
-    output.show(
+    context.output.show(
         |out| {
             if feeds.is_empty() {
                 return writeln!(out, "no feeds; [[feed]] in guard.toml names one");
@@ -62,20 +57,22 @@ pub(super) fn feeds(
 }
 
 /// Reads files that have changed, beside a command that put a policy in force.
-pub(super) fn refresh(controller: &Controller, global: &Global, output: &mut Output) {
-    if global.dry_run {
+pub(super) fn refresh(context: &mut Context<'_>) {
+    if context.global.dry_run {
         return;
     }
-    match controller.refresh_feeds(Reread::Changed) {
+    match context.controller.refresh_feeds(Reread::Changed) {
         Ok(feeds) => {
             let warnings: Vec<String> = feeds
                 .iter()
                 .filter(|feed| feed.kept_because.is_some() || feed.wrong > 0)
                 .map(|feed| format!("feed {feed}"))
                 .collect();
-            output.warnings(&warnings);
+            context.output.warnings(&warnings);
         }
-        Err(failure) => output.warnings(&[format!("feeds: {}", failure.message)]),
+        Err(failure) => context
+            .output
+            .warnings(&[format!("feeds: {}", failure.message)]),
     }
 }
 

@@ -6,30 +6,29 @@ use serde_json::json;
 
 use super::{
     change_report::report,
+    context::Context,
     deadline::{self, Danger},
-    options::{Deadline, Global},
+    options::Deadline,
 };
 use crate::{
-    controller::{Against, Controller},
+    controller::Against,
     failure::{Exit, Failure},
-    output::{Output, human},
+    output::human,
 };
 
 pub(super) fn rollback(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     number: Option<u32>,
     deadline: Deadline,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let consent = deadline::consent(global, deadline, Danger::MayShutOut);
-    let changed = controller.rollback(number, consent)?;
-    report(controller, global, &changed, consent, output)
+    let consent = deadline::consent(context.global, deadline, Danger::MayShutOut);
+    let changed = context.controller.rollback(number, consent)?;
+    report(context, &changed, consent)
 }
 
-pub(super) fn history(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let entries = controller.history();
-    output.show(
+pub(super) fn history(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let entries = context.controller.history();
+    context.output.show(
         |out| human::history(out, &entries),
         || {
             let entries: Vec<_> = entries
@@ -53,11 +52,7 @@ pub(super) fn history(controller: &Controller, output: &mut Output) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-pub(super) fn diff(
-    controller: &Controller,
-    against: Option<&str>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn diff(context: &mut Context<'_>, against: Option<&str>) -> Result<Exit, Failure> {
     let against = match against {
         None => Against::Files,
         Some(word) => match word.parse() {
@@ -65,8 +60,8 @@ pub(super) fn diff(
             Err(_) => Against::File(PathBuf::from(word)),
         },
     };
-    let compared = controller.compare(&against)?;
-    output.show(
+    let compared = context.controller.compare(&against)?;
+    context.output.show(
         |out| {
             writeln!(
                 out,

@@ -11,9 +11,8 @@ use std::{
 use clap::Subcommand;
 use serde_json::json;
 
-use super::options::Global;
+use super::{context::Context, options::Global};
 use crate::{
-    controller::Controller,
     failure::{Exit, Failure, from_io},
     filters::{Catalog, Problem, Spec},
     jails::{
@@ -43,16 +42,11 @@ pub(super) enum Imports {
     },
 }
 
-pub(super) fn import(
-    controller: &Controller,
-    global: &Global,
-    what: &Imports,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn import(context: &mut Context<'_>, what: &Imports) -> Result<Exit, Failure> {
     let Imports::Fail2ban { from } = what;
-    let layout = controller.layout();
+    let layout = context.controller.layout();
     let target = layout.etc.join(FOLDER).join(FILE);
-    refuse_edited(&target, global.force)?;
+    refuse_edited(&target, context.global.force)?;
     let catalog = Catalog::new(layout);
     let taken = taken(&layout.etc.join(FOLDER))?;
     let package = Package::installed();
@@ -72,11 +66,11 @@ pub(super) fn import(
     };
     let done = import::import(from, &surroundings).map_err(Problem::failure)?;
     read_back(&done)?;
-    if !global.dry_run {
+    if !context.global.dry_run {
         write_atomically(&target, &done.text).map_err(|error| error.failure())?;
     }
-    let bans = running::carry(controller, global, from, &done)?;
-    report(global, &target, &done, &bans, output);
+    let bans = running::carry(context.controller, context.global, from, &done)?;
+    report(context.global, &target, &done, &bans, context.output);
     Ok(match done.left_out.is_empty() && done.off.is_empty() {
         true => Exit::Ok,
         false => Exit::Partial,

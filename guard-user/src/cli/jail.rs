@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::options::Global;
+use super::context::Context;
 use crate::{
     bans::{
         BanTerm,
@@ -18,7 +18,6 @@ use crate::{
     failure::{Exit, Failure},
     filters::Catalog,
     jails::{JournalUse, Settings, forgeable, span},
-    output::Output,
 };
 
 /// Below `jail --help`.
@@ -76,30 +75,25 @@ pub(super) enum Jails {
     },
 }
 
-pub(super) fn jail(
-    controller: &Controller,
-    global: &Global,
-    action: Option<&Jails>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn jail(context: &mut Context<'_>, action: Option<&Jails>) -> Result<Exit, Failure> {
     match action.unwrap_or(&Jails::List) {
-        Jails::List => list(controller, output),
-        Jails::Status { jail } => status(controller, jail.as_deref(), output),
+        Jails::List => list(context),
+        Jails::Status { jail } => status(context, jail.as_deref()),
         Jails::Enable { jail } => {
             let value = ["true".to_owned()];
-            change(controller, global, jail, "enabled", &value, output)
+            change(context, jail, "enabled", &value)
         }
         Jails::Disable { jail } => {
-            controller.jail(jail)?;
+            context.controller.jail(jail)?;
             let value = ["false".to_owned()];
-            change(controller, global, jail, "enabled", &value, output)
+            change(context, jail, "enabled", &value)
         }
         Jails::Set { jail, key, value } => {
-            controller.jail(jail)?;
-            change(controller, global, jail, key, value, output)
+            context.controller.jail(jail)?;
+            change(context, jail, key, value)
         }
-        Jails::Get { jail, key } => get(controller, jail, key.as_deref(), output),
-        Jails::Attempt { jail, source } => attempt(controller, jail, *source, output),
+        Jails::Get { jail, key } => get(context, jail, key.as_deref()),
+        Jails::Attempt { jail, source } => attempt(context, jail, *source),
     }
 }
 
@@ -123,46 +117,44 @@ pub(super) fn is_of(record: &BanRow, jail: &str) -> bool {
     matches!(&record.origin, BanOrigin::Jail(name) if name == jail)
 }
 
-fn list(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
-    let jails = controller.jails();
-    let (records, _) = banned(controller)?;
-    let report = asked(controller);
+fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let jails = context.controller.jails();
+    let (records, _) = banned(context.controller)?;
+    let report = asked(context.controller);
     if let Err(failure) = &report {
         let message = format!("no log is read: {}", failure.message);
-        output.warnings(&[message]);
+        context.output.warnings(&[message]);
     }
     let report = report.ok();
-    let catalog = Catalog::new(controller.layout());
+    let catalog = Catalog::new(context.controller.layout());
     let rows = show::rows(&jails, &catalog, report.as_ref(), &records);
-    output.show(
+    context.output.show(
         |out| show::table(out, &rows),
         || json!({"jails": rows.iter().map(show::row_json).collect::<Vec<_>>(), "daemon": report.is_some()}),
     );
-    output.warnings(&show::problems(&jails, report.as_ref()));
+    context
+        .output
+        .warnings(&show::problems(&jails, report.as_ref()));
     for row in &rows {
-        output.warnings(&row.warnings);
+        context.output.warnings(&row.warnings);
     }
     let is_right = rows.iter().all(|row| row.broken.is_none());
     Ok(if is_right { Exit::Ok } else { Exit::Partial })
 }
 
-fn status(
-    controller: &Controller,
-    name: Option<&str>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let jails = controller.jails();
+fn status(context: &mut Context<'_>, name: Option<&str>) -> Result<Exit, Failure> {
+    let jails = context.controller.jails();
     if let Some(name) = name
         && !jails.broken.contains(name)
     {
-        controller.jail(name)?;
+        context.controller.jail(name)?;
     }
-    let report = asked(controller)?;
-    let (records, now) = banned(controller)?;
-    let catalog = Catalog::new(controller.layout());
+    let report = asked(context.controller)?;
+    let (records, now) = banned(context.controller)?;
+    let catalog = Catalog::new(context.controller.layout());
     let mut rows = show::rows(&jails, &catalog, Some(&report), &records);
     rows.retain(|row| name.is_none_or(|name| row.name == name));
-    output.show(
+    context.output.show(
         |out| {
             for row in &rows {
                 show::whole(out, row, &report, &records, &now)?;
@@ -178,50 +170,53 @@ fn status(
             })
         },
     );
-    output.warnings(&show::problems(&jails, Some(&report)));
+    context
+        .output
+        .warnings(&show::problems(&jails, Some(&report)));
     let is_right = rows.iter().all(|row| row.broken.is_none());
     Ok(if is_right { Exit::Ok } else { Exit::Partial })
 }
 
 pub(super) fn change(
-    controller: &Controller,
-    global: &Global,
+    context: &mut Context<'_>,
     jail: &str,
     key: &str,
     words: &[String],
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let done = controller.set_jail(jail, key, words, global.dry_run)?;
-    let said = match (global.dry_run, done.has_changed) {
+    let done = context
+        .controller
+        .set_jail(jail, key, words, context.global.dry_run)?;
+    let said = match (context.global.dry_run, done.has_changed) {
         (true, true) => "would be changed",
         (true, false) | (false, false) => "says so already",
         (false, true) => "changed",
     };
-    if !done.is_taken && !global.dry_run {
-        output.warnings(&[
+    if !done.is_taken && !context.global.dry_run {
+        context.output.warnings(&[
             "no daemon is running: it takes effect when one does (`systemctl start guard`)"
                 .to_owned(),
         ]);
     }
-    let catalog = Catalog::new(controller.layout());
-    let of_logs = controller
+    let catalog = Catalog::new(context.controller.layout());
+    let of_logs = context
+        .controller
         .jail(jail)
         .ok()
         .filter(|settings| settings.is_enabled);
     let of_logs = of_logs.map_or_else(Vec::new, |settings| {
         forgeable::warnings(&settings, &catalog)
     });
-    output.warnings(&of_logs);
-    output.show(
+    context.output.warnings(&of_logs);
+    context.output.show(
         |out| writeln!(out, "{}: {key} of jail {jail}: {said}", done.file.display()),
         || {
             json!({
                 "jail": jail,
                 "key": key,
                 "file": done.file,
-                "changed": done.has_changed && !global.dry_run,
+                "changed": done.has_changed && !context.global.dry_run,
                 "taken": done.is_taken,
-                "dry_run": global.dry_run,
+                "dry_run": context.global.dry_run,
                 "warnings": of_logs,
             })
         },
@@ -229,13 +224,8 @@ pub(super) fn change(
     Ok(Exit::Ok)
 }
 
-fn get(
-    controller: &Controller,
-    name: &str,
-    key: Option<&str>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let settings = controller.jail(name)?;
+fn get(context: &mut Context<'_>, name: &str, key: Option<&str>) -> Result<Exit, Failure> {
+    let settings = context.controller.jail(name)?;
     let all = values(&settings);
     let shown: Vec<&(&str, Value)> = all
         .iter()
@@ -248,7 +238,7 @@ fn get(
             Failure::new(Exit::Usage, message).help(format!("there are {}", keys.join(", ")))
         );
     }
-    output.show(
+    context.output.show(
         |out| {
             for (known, value) in &shown {
                 match (key, value) {
@@ -309,20 +299,19 @@ pub(super) fn values(settings: &Settings) -> Vec<(&'static str, Value)> {
 }
 
 pub(super) fn attempt(
-    controller: &Controller,
+    context: &mut Context<'_>,
     jail: &str,
     source: IpAddr,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
     let request = Request::Attempt {
         jail: jail.to_owned(),
         source,
     };
-    let response = client::ask(controller.layout(), request)?;
+    let response = client::ask(context.controller.layout(), request)?;
     let Response::Counted { banned, message } = response else {
         return Err(unexpected(response));
     };
-    output.show(
+    context.output.show(
         |out| writeln!(out, "{message}"),
         || json!({"jail": jail, "source": source, "banned": banned, "message": message}),
     );

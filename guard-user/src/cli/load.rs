@@ -2,27 +2,22 @@
 
 use serde_json::json;
 
-use super::options::Global;
+use super::context::Context;
 use crate::{
-    controller::{Appeared, Controller, Loading, PolicyOrigin},
+    controller::{Appeared, Loading, PolicyOrigin},
     failure::{Exit, Failure},
-    output::Output,
 };
 
-pub(super) fn load(
-    controller: &Controller,
-    global: &Global,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn load(context: &mut Context<'_>) -> Result<Exit, Failure> {
     let Loading::Loaded {
         origin,
         generation,
         attached,
         unprotected,
         mut warnings,
-    } = controller.load_at_boot()?
+    } = context.controller.load_at_boot()?
     else {
-        output.show(
+        context.output.show(
             |out| writeln!(out, "guard was not on: nothing to load"),
             || json!({"active": false, "unprotected": []}),
         );
@@ -38,14 +33,14 @@ pub(super) fn load(
         }
         PolicyOrigin::Kernel => "kernel",
     };
-    output.warnings(&warnings);
-    super::feeds::refresh(controller, global, output);
+    context.output.warnings(&warnings);
+    super::feeds::refresh(context);
     let lost: Vec<String> = unprotected
         .iter()
         .map(|(name, why)| format!("{name}: UNPROTECTED: {why}"))
         .collect();
-    output.warnings(&lost);
-    output.show(
+    context.output.warnings(&lost);
+    context.output.show(
         |out| {
             for attached in &attached {
                 writeln!(
@@ -80,15 +75,11 @@ pub(super) fn load(
 }
 
 /// Says something only where something is protected: udev writes it into the journal.
-pub(super) fn attach(
-    controller: &Controller,
-    index: u32,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    match controller.appear(index)? {
+pub(super) fn attach(context: &mut Context<'_>, index: u32) -> Result<Exit, Failure> {
+    match context.controller.appear(index)? {
         Appeared::NotInForce | Appeared::NotMeant => {}
         Appeared::Protected { name } => {
-            output.show(
+            context.output.show(
                 |out| writeln!(out, "{name}: protected"),
                 || json!({"name": name, "protected": true}),
             );

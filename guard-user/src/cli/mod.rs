@@ -6,6 +6,7 @@ mod audit;
 mod ban;
 mod change_report;
 mod confirm;
+mod context;
 mod countdown;
 mod daemon;
 mod deadline;
@@ -40,6 +41,7 @@ use crate::{
     ruleset::model::ModeChoice,
 };
 use args::{Args, Command, ModeWord};
+use context::Context;
 
 /// Runs one command.
 #[must_use]
@@ -81,7 +83,11 @@ fn code(exit: Exit) -> ExitCode {
 
 fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Failure> {
     let controller = Controller::new(Layout::from_environment()).for_command(typed);
-    let global = &args.global;
+    let context = &mut Context {
+        controller: &controller,
+        global: &args.global,
+        output,
+    };
     match &args.command {
         Command::Enable {
             iface,
@@ -104,81 +110,58 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
                 },
                 deadline: *deadline,
             };
-            enable::enable(&controller, global, &args, output)
+            enable::enable(context, &args)
         }
-        Command::Disable => enable::disable(&controller, global, output),
-        Command::Daemon { asked } => daemon::daemon(&controller, *asked, output),
-        Command::Load => load::load(&controller, global, output),
-        Command::Attach { index } => load::attach(&controller, *index, output),
-        Command::Service { action } => service::service(&controller, *action, output),
-        Command::Status { view } => status::status(&controller, *view, output),
-        Command::Allow { words, deadline } => {
-            edit::add(&controller, global, "allow", words, *deadline, output)
-        }
-        Command::Deny { words, deadline } => {
-            edit::add(&controller, global, "deny", words, *deadline, output)
-        }
-        Command::Limit { words, deadline } => {
-            edit::add(&controller, global, "limit", words, *deadline, output)
-        }
+        Command::Disable => enable::disable(context),
+        Command::Daemon { asked } => daemon::daemon(context, *asked),
+        Command::Load => load::load(context),
+        Command::Attach { index } => load::attach(context, *index),
+        Command::Service { action } => service::service(context, *action),
+        Command::Status { view } => status::status(context, *view),
+        Command::Allow { words, deadline } => edit::add(context, "allow", words, *deadline),
+        Command::Deny { words, deadline } => edit::add(context, "deny", words, *deadline),
+        Command::Limit { words, deadline } => edit::add(context, "limit", words, *deadline),
         Command::Insert {
             number,
             words,
             deadline,
-        } => edit::insert(&controller, global, *number, words, *deadline, output),
-        Command::Prepend { words, deadline } => {
-            edit::insert(&controller, global, 1, words, *deadline, output)
-        }
-        Command::Delete { words, deadline } => {
-            edit::delete(&controller, global, words, *deadline, output)
-        }
+        } => edit::insert(context, *number, words, *deadline),
+        Command::Prepend { words, deadline } => edit::insert(context, 1, words, *deadline),
+        Command::Delete { words, deadline } => edit::delete(context, words, *deadline),
         Command::Default {
             action,
             direction,
             deadline,
         } => {
             let direction = direction.as_deref();
-            edit::default(&controller, global, *action, direction, *deadline, output)
+            edit::default(context, *action, direction, *deadline)
         }
-        Command::Never { action } => edit::never(&controller, global, action, output),
+        Command::Never { action } => edit::never(context, action),
         Command::Ban {
             sources,
             sentence,
             jail,
-        } => ban::ban(
-            &controller,
-            global,
-            sources,
-            sentence,
-            jail.as_deref(),
-            output,
-        ),
+        } => ban::ban(context, sources, sentence, jail.as_deref()),
         Command::Unban { sources, all, jail } => {
             let jail = jail.as_deref();
-            ban::unban(&controller, global, sources, *all, jail, output)
+            ban::unban(context, sources, *all, jail)
         }
-        Command::Bans { action } => ban::bans(&controller, global, action.as_ref(), output),
-        Command::Feeds { action } => feeds::feeds(&controller, *action, output),
-        Command::Jail { action } => jail::jail(&controller, global, action.as_ref(), output),
-        Command::F2b { words } => f2b::f2b(&controller, global, words, output),
+        Command::Bans { action } => ban::bans(context, action.as_ref()),
+        Command::Feeds { action } => feeds::feeds(context, *action),
+        Command::Jail { action } => jail::jail(context, action.as_ref()),
+        Command::F2b { words } => f2b::f2b(context, words),
         Command::Filter { action } => filter::filter(action, output),
-        Command::Import { what } => import::import(&controller, global, what, output),
-        Command::Reload { deadline } => edit::reload(&controller, global, *deadline, output),
-        Command::Apply { file, deadline } => {
-            edit::apply(&controller, global, file.as_deref(), *deadline, output)
-        }
-        Command::Confirm => confirm::confirm(&controller, deadline::plain(global), output),
-        Command::Rollback { number, deadline } => {
-            history::rollback(&controller, global, *number, *deadline, output)
-        }
-        Command::History => history::history(&controller, output),
-        Command::Diff { against } => history::diff(&controller, against.as_deref(), output),
-        Command::Check { file } => edit::check(&controller, file.as_deref(), output),
-        Command::Stats { watch, all } => stats::stats(&controller, *watch, *all, output),
-        Command::Explain { file, words } => {
-            explain::explain(&controller, words, file.as_deref(), output)
-        }
-        Command::Audit => audit::audit(&controller, output),
+        Command::Import { what } => import::import(context, what),
+        Command::Reload { deadline } => edit::reload(context, *deadline),
+        Command::Apply { file, deadline } => edit::apply(context, file.as_deref(), *deadline),
+        Command::Confirm => confirm::confirm(context, deadline::plain(&args.global)),
+        Command::Rollback { number, deadline } => history::rollback(context, *number, *deadline),
+        Command::History => history::history(context),
+        Command::Diff { against } => history::diff(context, against.as_deref()),
+        Command::Check { file } => edit::check(context, file.as_deref()),
+        Command::Stats { watch, all } => stats::stats(context, *watch, *all),
+        Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
+        Command::Audit => audit::audit(context),
         Command::Version => status::version(output),
         Command::Man { folder } => man_pages::man(folder),
         Command::Completions { shell } => Ok(man_pages::completions(*shell)),

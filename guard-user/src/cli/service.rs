@@ -7,43 +7,39 @@ use std::{
 
 use serde_json::json;
 
-use super::{args::ServiceWord, man_pages, options::Global};
+use super::{args::ServiceWord, context::Context, man_pages};
 use crate::{
     controller::{Controller, Protection, ServiceChange, Status},
     failure::{Exit, Failure},
     output::Output,
 };
 
-pub(super) fn service(
-    controller: &Controller,
-    action: ServiceWord,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn service(context: &mut Context<'_>, action: ServiceWord) -> Result<Exit, Failure> {
     match action {
         ServiceWord::Install => {
-            let change = controller.install_service(&man_pages::pages()?)?;
-            output.warnings(&change.warnings);
+            let change = context.controller.install_service(&man_pages::pages()?)?;
+            context.output.warnings(&change.warnings);
             report(
                 &change,
                 "installed",
                 "the units are installed already",
-                output,
+                context.output,
             );
             Ok(Exit::Ok)
         }
         ServiceWord::Remove => {
-            let change = controller.remove_service()?;
-            report(&change, "removed", "no units are installed", output);
+            let change = context.controller.remove_service()?;
+            report(&change, "removed", "no units are installed", context.output);
             Ok(Exit::Ok)
         }
         ServiceWord::Status => {
-            let status = controller.service_status();
-            let absence = controller.absence()?;
+            let status = context.controller.service_status();
+            let absence = context.controller.absence()?;
             let units = [
                 ("guard-load.service", &status.load),
                 ("guard.service", &status.daemon),
             ];
-            output.show(
+            context.output.show(
                 |out| {
                     for (name, path) in units {
                         match path {
@@ -61,7 +57,7 @@ pub(super) fn service(
                 },
                 || {
                     json!({
-                        "boot": boot_json(controller),
+                        "boot": boot_json(context.controller),
                         "load": status.load,
                         "daemon": status.daemon,
                         "why_inactive": absence,
@@ -103,25 +99,25 @@ fn report(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output
 
 /// After `enable`: units where they are missing. A host without systemd is told nothing that it
 /// cannot do. What fails here is said and no failure of `enable`.
-pub(super) fn offer(controller: &Controller, global: &Global, output: &mut Output) {
-    if !controller.has_systemd() || controller.service_status().load.is_some() {
+pub(super) fn offer(context: &mut Context<'_>) {
+    if !context.controller.has_systemd() || context.controller.service_status().load.is_some() {
         return;
     }
-    let is_asked = io::stdin().is_terminal() && !global.json && !global.quiet;
-    let is_wanted = global.yes || is_asked && agrees();
+    let is_asked = io::stdin().is_terminal() && !context.global.json && !context.global.quiet;
+    let is_wanted = context.global.yes || is_asked && agrees();
     if !is_wanted {
-        output.warnings(&[HINT.to_owned()]);
+        context.output.warnings(&[HINT.to_owned()]);
         return;
     }
-    let installed = man_pages::pages().and_then(|pages| controller.install_service(&pages));
+    let installed = man_pages::pages().and_then(|pages| context.controller.install_service(&pages));
     let message = match installed {
         Ok(change) => {
-            output.warnings(&change.warnings);
+            context.output.warnings(&change.warnings);
             return;
         }
         Err(failure) => format!("{HINT} ({})", failure.message),
     };
-    output.warnings(&[message]);
+    context.output.warnings(&[message]);
 }
 
 const HINT: &str = "after a reboot guard is NOT in force: `guardctl service install`";

@@ -8,6 +8,7 @@ use guard_common::abi::{
 };
 use serde_json::{Value, json};
 
+use super::context::Context;
 use crate::{
     controller::Controller,
     dataplane::{
@@ -18,10 +19,7 @@ use crate::{
         pins::{self, Running},
     },
     failure::{Exit, Failure},
-    output::{
-        Output,
-        stats::{self as text, Flows},
-    },
+    output::stats::{self as text, Flows},
     ruleset::protocol,
 };
 
@@ -29,19 +27,18 @@ use crate::{
 const BUSIEST: usize = 20;
 
 pub(super) fn stats(
-    controller: &Controller,
+    context: &mut Context<'_>,
     watch: Option<u64>,
     all: bool,
-    output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let Some(running) = pins::open(controller.layout())? else {
+    let Some(running) = pins::open(context.controller.layout())? else {
         return Err(Failure::new(Exit::Inactive, "guard is not active")
             .help("`guardctl enable` turns it on"));
     };
     let limit = if all { usize::MAX } else { BUSIEST };
     let mut before: Option<text::Sample> = None;
     loop {
-        let flows = flows(&running, controller);
+        let flows = flows(&running, context.controller);
         let counters = &running.counters;
         let syn_counts: Vec<(u16, SynCounts)> = running.ceilings.ports().collect();
         let sample = text::Sample::new(
@@ -51,7 +48,7 @@ pub(super) fn stats(
             syn_counts.clone(),
         );
         let rewind = watch.is_some() && std::io::stdout().is_terminal();
-        let alive = output.show(
+        let alive = context.output.show(
             |out| {
                 if rewind {
                     // Home, then clear to the end: no flicker.

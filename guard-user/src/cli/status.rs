@@ -3,7 +3,7 @@
 use guard_common::abi::{ABI_VERSION, ban::BanMap};
 use serde_json::json;
 
-use super::{args::View, deadline, service};
+use super::{args::View, context::Context, deadline, service};
 use crate::{
     controller::{Controller, Cookies, ProgramFault, Protection, Status},
     dataplane::Object,
@@ -14,27 +14,23 @@ use crate::{
     },
 };
 
-pub(super) fn status(
-    controller: &Controller,
-    view: Option<View>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let status = controller.status()?;
-    output.warnings(&status.warnings);
+pub(super) fn status(context: &mut Context<'_>, view: Option<View>) -> Result<Exit, Failure> {
+    let status = context.controller.status()?;
+    context.output.warnings(&status.warnings);
     let detail = match view {
         None => Detail::Plain,
         Some(View::Numbered) => Detail::Numbered,
         Some(View::Verbose) => Detail::Verbose,
     };
-    output.show(
+    context.output.show(
         |out| {
             human::status(out, &status, detail)?;
-            service::boot_line(out, controller, &status)
+            service::boot_line(out, context.controller, &status)
         },
         || {
             let mut value = status_json(&status);
-            value["boot"] = service::boot_json(controller);
-            value["ban_tables"] = ban_tables_json(controller);
+            value["boot"] = service::boot_json(context.controller);
+            value["ban_tables"] = ban_tables_json(context.controller);
             value
         },
     );
