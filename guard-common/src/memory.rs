@@ -24,8 +24,8 @@ use crate::{
     },
     packet::{self, Frame, Packet, PacketReader, Transport},
     policy::{
-        BanBucket, BanWords, Bucket, Entries, Listener, Scratch, Searches, Subject, Tables,
-        tuple_of,
+        BanBucket, BanWords, Bucket, ListenerState, MeterBucket, Scratch, Searches, Subject,
+        Tables, tuple_of,
     },
 };
 
@@ -55,7 +55,7 @@ pub struct MemTables {
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     /// Listening TCP sockets of this host, by address and port.
-    pub listeners: BTreeMap<(Addr, u16), Listener>,
+    pub listeners: BTreeMap<(Addr, u16), ListenerState>,
     ceilings: Sparse,
     fragments: RefCell<Vec<u64>>,
     flow_keys: [u64; KEYS],
@@ -142,7 +142,7 @@ impl MemTables {
         self.meters.replace(words);
     }
 
-    /// Forgets what every source owes, every conversation and every source that is held.
+    /// Forgets what every source owes, every conversation and every exempt source.
     pub fn clear_meters(&self) {
         self.meters.replace(&[]);
     }
@@ -225,7 +225,7 @@ struct MemEntries<'a> {
     at: usize,
 }
 
-impl Entries for MemEntries<'_> {
+impl MeterBucket for MemEntries<'_> {
     fn load(&self, way: usize) -> u64 {
         self.meters.load(self.at + way % meter::WAYS)
     }
@@ -324,7 +324,7 @@ impl Tables for MemTables {
         }
     }
 
-    fn meter_bucket(&self, index: u32) -> impl Entries {
+    fn meter_bucket(&self, index: u32) -> impl MeterBucket {
         MemEntries {
             meters: &self.meters,
             at: index as usize * meter::WAYS,
@@ -362,24 +362,24 @@ impl Tables for MemTables {
             .store(index, self.ceilings.load(index).wrapping_add(value));
     }
 
-    fn listener<R: PacketReader + ?Sized>(&self, reader: &R) -> Listener {
+    fn listener<R: PacketReader + ?Sized>(&self, reader: &R) -> ListenerState {
         let packet = Packet::default();
         let (Ok(Frame::Ip), Transport::Tcp { .. }) =
             (packet::parse(reader, &packet), packet.transport())
         else {
-            return Listener::None;
+            return ListenerState::None;
         };
         let Some(tuple) = tuple_of(&packet) else {
-            return Listener::None;
+            return ListenerState::None;
         };
         if self.sockets.contains(&tuple) {
-            return Listener::Ready;
+            return ListenerState::Ready;
         }
         let place = (tuple.local, tuple.local_port);
         self.listeners
             .get(&place)
             .copied()
-            .unwrap_or(Listener::None)
+            .unwrap_or(ListenerState::None)
     }
 
     fn is_forwarding(&self) -> bool {
@@ -420,8 +420,8 @@ impl Tables for MemTables {
         }
     }
 
-    fn has_ban_front(&self) -> bool {
-        self.bans.sizes().has_front()
+    fn has_ban_fingerprints(&self) -> bool {
+        self.bans.sizes().has_fingerprints()
     }
 
     fn came_banned(&self) -> bool {
@@ -432,10 +432,10 @@ impl Tables for MemTables {
         self.came_banned.set(is_banned);
     }
 
-    fn ban_front(&self, index: u32) -> impl BanWords {
-        MemBanWords::<{ ban::FRONT_WORDS }> {
+    fn ban_fingerprints(&self, index: u32) -> impl BanWords {
+        MemBanWords::<{ ban::FINGERPRINT_WORDS }> {
             bans: &self.bans,
-            map: BanMap::Front,
+            map: BanMap::Fingerprints,
             bucket: index,
         }
     }

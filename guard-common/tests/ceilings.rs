@@ -10,7 +10,7 @@ use guard_common::{
     memory::MemTables,
     packet::TcpFlags,
     policy::{
-        Arrival, Headroom, Judgement, Opening, Tables as _, judge, note_outgoing, under_ceiling,
+        Admission, Arrival, Decision, Headroom, Tables as _, evaluate, note_outgoing, under_ceiling,
     },
     testing::packet,
 };
@@ -22,7 +22,7 @@ const HZ: u64 = 250;
 /// SYNs of the flood in each of them: a hundred thousand per second.
 const FLOOD: usize = 400;
 /// An IPv4 SYN that a listener may answer, untagged.
-const OPENING: Opening = Opening::from_bits(13);
+const ADMISSION: Admission = Admission::from_bits(13);
 
 fn tables() -> MemTables {
     let mut words = vec![0; FIXED_WORDS as usize];
@@ -38,7 +38,7 @@ fn syn(network: u32) -> Vec<u8> {
 }
 
 fn fits(tables: &MemTables, frame: &[u8]) -> bool {
-    under_ceiling(frame, tables, OPENING, PORT) == Headroom::Fits
+    under_ceiling(frame, tables, ADMISSION, PORT) == Headroom::Fits
 }
 
 /// Meters of a /24.
@@ -126,15 +126,15 @@ fn answers_of_dhcp_above_the_ceiling_are_no_syns_of_a_port() {
             .payload(300)
             .build()
     });
-    let judged: Vec<Judgement> = frames
-        .map(|frame| judge(frame.as_slice(), &tables, arrival))
+    let decisions: Vec<Decision> = frames
+        .map(|frame| evaluate(frame.as_slice(), &tables, arrival))
         .collect();
-    let above = |judgement: &&Judgement| judgement.verdict.reason == Reason::Ceiling;
-    assert_eq!(judged.iter().filter(above).count(), 2000);
+    let above = |decision: &&Decision| decision.verdict.reason == Reason::Ceiling;
+    assert_eq!(decisions.iter().filter(above).count(), 2000);
     let service = Some(Service::udp(68));
-    assert!(judged.iter().all(|judgement| judgement.service == service));
+    assert!(decisions.iter().all(|decision| decision.service == service));
     assert_eq!(tables.ceiling(ceiling::refused(68)), 0);
-    assert_eq!(tables.ceiling(ceiling::spent(68)), 0);
+    assert_eq!(tables.ceiling(ceiling::exceeded(68)), 0);
 }
 
 /// A SYN or a segment of the service behind this host, on its way out.

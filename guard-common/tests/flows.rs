@@ -10,7 +10,7 @@ use guard_common::{
         reason::Reason,
         service::protocol::{TCP, UDP},
     },
-    judge,
+    evaluate,
     memory::MemTables,
     packet::TcpFlags,
     policy::{Arrival, Bucket, Found, RulesAnswer, Searches, Tables as _, note_outgoing},
@@ -62,8 +62,8 @@ enum Fault {
 /// A fault, and what it needs to know.
 struct Wrong {
     fault: Fault,
-    /// Destination of the error that is judged.
-    told: Addr,
+    /// Destination of the error that is evaluated.
+    receiver: Addr,
 }
 
 impl Breaks for Wrong {
@@ -136,7 +136,7 @@ impl Breaks for Wrong {
 
     fn quoted_sender(&self, right: Addr) -> Addr {
         if self.fault == Fault::QuotesDestination {
-            self.told
+            self.receiver
         } else {
             right
         }
@@ -184,9 +184,9 @@ fn closed() -> MemTables {
     MemTables::with_policy(image).with_seed(11)
 }
 
-fn broken<'a>(right: &'a MemTables, fault: Fault, told: &str) -> Broken<'a, Wrong> {
-    let told = addr(told);
-    Broken::new(right, Wrong { fault, told })
+fn broken<'a>(right: &'a MemTables, fault: Fault, receiver: &str) -> Broken<'a, Wrong> {
+    let receiver = addr(receiver);
+    Broken::new(right, Wrong { fault, receiver })
 }
 
 /// What became of every frame of the scene.
@@ -197,7 +197,7 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn arrives(&mut self, case: &str, frame: &PacketBuilder) {
-        let reason = judge(frame.build().as_slice(), &self.tables, LO)
+        let reason = evaluate(frame.build().as_slice(), &self.tables, LO)
             .verdict
             .reason;
         self.seen.push((case.to_owned(), reason));
@@ -250,14 +250,14 @@ fn play_act(scene: &mut Scene<'_>, family: &Family, act: usize) {
     let out = family.base.clone().from(own).to(peer);
     let back = family.base.clone().from(peer).to(own);
     let udp_in = back.clone().udp_between(PEER_PORT, OWN_PORT);
-    let error = |about: &PacketBuilder, told: &str| {
+    let error = |about: &PacketBuilder, receiver: &str| {
         let quoted = about.build().split_off(14);
         let message = [&[family.too_big, 4, 0, 0, 0, 0, 5, 20][..], &quoted].concat();
         family
             .base
             .clone()
             .from(peer)
-            .to(told)
+            .to(receiver)
             .protocol(family.icmp, &message)
     };
     match act {
@@ -394,8 +394,8 @@ fn left_over(fault: Fault) -> usize {
         bucket.set_tag(way, tag(tuple).bits());
     }
     let tables = broken(&right, fault, "192.0.2.1");
-    let newcomer = &tuples[WAYS];
-    tables.begin_flow(tag(newcomer), Event::Datagram, newcomer.local_port);
+    let new_flow = &tuples[WAYS];
+    tables.begin_flow(tag(new_flow), Event::Datagram, new_flow.local_port);
     tuples[..WAYS]
         .iter()
         .filter(|tuple| right.find_flow(tag(tuple), Event::Quoted) == Found::Living)
@@ -415,7 +415,7 @@ fn a_mark_that_was_lost_returns_with_the_next_packet() {
     let out = out.udp_between(OWN_PORT, PEER_PORT).build();
     let back = packet().from("198.51.100.7").to("192.0.2.1");
     let back = back.udp_between(PEER_PORT, OWN_PORT).build();
-    let reason = || judge(back.as_slice(), &right, LO).verdict.reason;
+    let reason = || evaluate(back.as_slice(), &right, LO).verdict.reason;
     note_outgoing(out.as_slice(), &right, LO);
     assert_eq!(right.port_marks(OWN_PORT), HAS_UDP_FLOWS);
     assert_eq!(reason(), Reason::Reply);
@@ -439,6 +439,6 @@ fn a_mapped_address_in_a_quotation_is_no_conversation_of_the_other_family() {
     quoted[24..40].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 7]);
     let message = [&[1, 4, 0, 0, 0, 0, 0, 0][..], &quoted].concat();
     let error = packet_v6().to(own).protocol(58, &message).build();
-    let reason = judge(error.as_slice(), &right, LO).verdict.reason;
+    let reason = evaluate(error.as_slice(), &right, LO).verdict.reason;
     assert_eq!(reason, Reason::IcmpUnrelated);
 }

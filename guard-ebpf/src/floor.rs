@@ -6,11 +6,11 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::{FilterBits, FrontPlace, first_bucket, has_rest},
+        ban::{FilterBits, Fingerprint, first_bucket, has_rest},
         reason::{Reason, Verdict},
         service::Service,
     },
-    policy::{Judgement, Opening},
+    policy::{Admission, Decision},
 };
 
 use crate::{
@@ -46,26 +46,26 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     if !bits.are_in(filter) {
         return xdp_action::XDP_PASS;
     }
-    if !is_in_front(source) && !is_first(source) {
+    if !is_in_fingerprints(source) && !is_first(source) {
         return xdp_action::XDP_PASS;
     }
-    let judgement = Judgement {
+    let decision = Decision {
         verdict: Verdict::of(Reason::Banned),
         service: Some(Service::tcp(port)),
-        opening: Opening::NONE,
+        admission: Admission::NONE,
     };
-    count::record(Record::of(&judgement), count::cpu(), (end - start) as u64);
+    count::record(Record::of(&decision), count::cpu(), (end - start) as u64);
     xdp_action::XDP_DROP
 }
 
-/// Where there is a front.
+/// Where there is a fingerprint filter.
 #[inline(always)]
-fn is_in_front(source: u32) -> bool {
-    if maps::ban_has_front() == 0 {
+fn is_in_fingerprints(source: u32) -> bool {
+    if maps::ban_has_fingerprints() == 0 {
         return false;
     }
-    let place = FrontPlace::of(source, maps::flow_key);
-    let Some(bucket) = maps::BAN_FRONT.get_ptr(place.bucket) else {
+    let place = Fingerprint::of(source, maps::flow_key);
+    let Some(bucket) = maps::BAN_FINGERPRINTS.get_ptr(place.bucket) else {
         return false;
     };
     // SAFETY: a live element.

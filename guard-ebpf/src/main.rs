@@ -4,13 +4,13 @@
 // For the one atomic instruction in `count`.
 #![feature(asm_experimental_arch)]
 
+mod admission;
 mod answer;
 mod count;
 mod egress;
 mod entries;
 mod ingress;
 mod maps;
-mod opening;
 mod reader;
 mod searches;
 mod socket;
@@ -24,10 +24,10 @@ use aya_ebpf::{
 use guard_common::policy::Tables as _;
 use tables::BpfTables;
 
-/// Judges every frame that the interface receives.
+/// Evaluates every frame that the interface receives.
 #[xdp]
 fn guard_ingress(ctx: XdpContext) -> u32 {
-    ingress::judge(&ctx)
+    ingress::evaluate(&ctx)
 }
 
 /// Takes over from `guard_ingress`, by a tail call, what opens a connection.

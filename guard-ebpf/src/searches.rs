@@ -13,10 +13,10 @@ use guard_common::{
     },
     packet::{PacketReader, quoted},
     policy::{
-        Found, Known, Newcomer, Place, RulesAnswer, Scratch, Searches, SpentPlace, Way, answer,
-        begin_flow, find_ban, find_entry, find_flow, interface_class, is_banned,
-        is_in_banned_prefix, is_known, is_on_never_list, is_prefix_spent, is_spent, known,
-        longest_prefix, may_enter, weigh_rules,
+        CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
+        Searches, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, interface_class,
+        is_banned, is_ceiling_exceeded, is_in_banned_prefix, is_known, is_on_never_list,
+        is_prefix_ceiling_exceeded, is_within_limit, longest_prefix, note_reply, relation,
     },
 };
 
@@ -24,8 +24,8 @@ use crate::{entries, maps, reader::FrameReader, tables::BpfTables};
 
 impl Searches for BpfTables {
     #[inline(always)]
-    fn known<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> Known {
-        Known::from_number(guard_known(self.context(), self.cpu()))
+    fn relation<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> Relation {
+        Relation::from_number(guard_relation(self.context(), self.cpu()))
     }
 
     #[inline(always)]
@@ -59,21 +59,21 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
+    fn evaluate_rules(&self, lookup: RuleLookup) -> RulesAnswer {
         RulesAnswer::from_bits(guard_rules(
-            place.base,
-            place.flags | place.group << 16,
-            place.class,
-            place.scopes,
-            place.scope,
+            lookup.base,
+            lookup.flags | lookup.group << 16,
+            lookup.class,
+            lookup.scopes,
+            lookup.scope,
         ))
     }
 
     #[inline(always)]
-    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
+    fn is_ceiling_exceeded(&self, query: CeilingQuery, source: Addr) -> bool {
         {
-            let packed = u32::from(place.port) | place.flags << 16;
-            guard_spent(source.hi(), source.lo(), place.base, packed, place.local) != 0
+            let packed = u32::from(query.port) | query.flags << 16;
+            guard_ceiling_exceeded(source.hi(), source.lo(), query.base, packed, query.local) != 0
         }
     }
 
@@ -83,29 +83,29 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
-    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        guard_prefix_spent(prefix, base, u32::from(port)) != 0
+    fn is_prefix_ceiling_exceeded(&self, base: u32, prefix: u64, port: u16) -> bool {
+        guard_prefix_exceeded(prefix, base, u32::from(port)) != 0
     }
 
     #[inline(always)]
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
-        Way::from_bits(guard_entry(place.bucket, place.tag, now))
+    fn find_entry(&self, place: meter::MeterSlot, now: u64) -> MeterWay {
+        MeterWay::from_bits(guard_entry(place.bucket, place.tag, now))
     }
 
     #[inline(always)]
-    fn may_enter(&self, newcomer: Newcomer) -> bool {
+    fn is_within_limit(&self, connection: NewConnection) -> bool {
         guard_limit(
-            newcomer.source.hi(),
-            newcomer.source.lo(),
-            newcomer.base,
-            newcomer.rule.bits() | u32::from(newcomer.opens) << 31,
-            newcomer.ports,
+            connection.source.hi(),
+            connection.source.lo(),
+            connection.base,
+            connection.rule.bits() | u32::from(connection.opens) << 31,
+            connection.ports,
         ) != 0
     }
 
     #[inline(always)]
-    fn answer(&self, base: u32, remote: Addr, ports: u32) {
-        guard_answer(remote.hi(), remote.lo(), base, ports);
+    fn note_reply(&self, base: u32, remote: Addr, ports: u32) {
+        guard_note_reply(remote.hi(), remote.lo(), base, ports);
     }
 
     #[inline(always)]
@@ -194,7 +194,7 @@ extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope: u32) -> u32 {
-    let place = Place {
+    let lookup = RuleLookup {
         base,
         flags: packed & 0xffff,
         group: packed >> 16,
@@ -202,7 +202,7 @@ extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope
         scopes,
         scope,
     };
-    weigh_rules(&BpfTables::without_packet(), place).bits()
+    evaluate_rules(&BpfTables::without_packet(), lookup).bits()
 }
 
 /// What an ICMP error quotes.
@@ -219,13 +219,13 @@ extern "C" fn guard_quoted(ctx: *mut xdp_md, cpu: u32) -> u32 {
 /// What the packet in the scratch is part of.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_known(ctx: *mut xdp_md, cpu: u32) -> u32 {
+extern "C" fn guard_relation(ctx: *mut xdp_md, cpu: u32) -> u32 {
     let Some(scratch) = maps::scratch(cpu) else {
-        return Known::Nothing as u32;
+        return Relation::Nothing as u32;
     };
     let ctx = XdpContext::new(ctx);
     let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
-    known(&reader, &tables, scratch) as u32
+    relation(&reader, &tables, scratch) as u32
 }
 
 /// A prefix of which somebody has completed a handshake.
@@ -236,26 +236,35 @@ extern "C" fn guard_is_known(hi: u64, lo: u64) -> u32 {
     u32::from(is_known(&tables, Addr::from_halves(hi, lo)))
 }
 
-/// A ceiling that is spent.
+/// A ceiling that is exceeded.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_spent(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
-    let place = SpentPlace {
+extern "C" fn guard_ceiling_exceeded(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
+    let query = CeilingQuery {
         base,
         flags: packed >> 16,
         port: packed as u16,
         local,
     };
     let tables = BpfTables::without_packet();
-    u32::from(is_spent(&tables, place, Addr::from_halves(hi, lo)))
+    u32::from(is_ceiling_exceeded(
+        &tables,
+        query,
+        Addr::from_halves(hi, lo),
+    ))
 }
 
 /// The part of a ceiling that a source prefix has.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_prefix_spent(prefix: u64, base: u32, port: u32) -> u32 {
+extern "C" fn guard_prefix_exceeded(prefix: u64, base: u32, port: u32) -> u32 {
     let tables = BpfTables::without_packet();
-    u32::from(is_prefix_spent(&tables, base, prefix, port as u16))
+    u32::from(is_prefix_ceiling_exceeded(
+        &tables,
+        base,
+        prefix,
+        port as u16,
+    ))
 }
 
 /// A tag in its bucket.
@@ -269,21 +278,21 @@ extern "C" fn guard_entry(index: u32, tag: u32, now: u64) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_limit(hi: u64, lo: u64, base: u32, packed: u32, ports: u32) -> u32 {
-    let newcomer = Newcomer {
+    let connection = NewConnection {
         base,
         rule: RuleRef::from_bits(packed & (u32::MAX >> 1)),
         source: Addr::from_halves(hi, lo),
         ports,
         opens: packed >> 31 != 0,
     };
-    u32::from(may_enter(&BpfTables::without_packet(), newcomer))
+    u32::from(is_within_limit(&BpfTables::without_packet(), connection))
 }
 
 /// A datagram that answers.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_answer(hi: u64, lo: u64, base: u32, ports: u32) -> u32 {
+extern "C" fn guard_note_reply(hi: u64, lo: u64, base: u32, ports: u32) -> u32 {
     let remote = Addr::from_halves(hi, lo);
-    answer(&BpfTables::without_packet(), base, remote, ports);
+    note_reply(&BpfTables::without_packet(), base, remote, ports);
     0
 }

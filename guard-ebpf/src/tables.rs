@@ -13,7 +13,7 @@ use guard_common::{
         flow::{BucketWords, FlowState, WAYS, port_place},
         switch::{self, SwitchWord},
     },
-    policy::{BanBucket, BanWords, Bucket, Entries, Scratch, Subject, Tables},
+    policy::{BanBucket, BanWords, Bucket, MeterBucket, Scratch, Subject, Tables},
 };
 
 use crate::{count, entries, maps, reader::opaque, socket};
@@ -172,12 +172,12 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn spent_mark(&self, port: u16) -> u64 {
+    fn exceeded_mark(&self, port: u16) -> u64 {
         if maps::explain() != 0 {
             // What becomes of the next connection, not of one in this moment.
             return 0;
         }
-        self.ceiling(ceiling::spent(port))
+        self.ceiling(ceiling::exceeded(port))
     }
 
     #[inline(always)]
@@ -216,7 +216,7 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn meter_bucket(&self, index: u32) -> impl Entries {
+    fn meter_bucket(&self, index: u32) -> impl MeterBucket {
         entries::bucket(index)
     }
 
@@ -256,13 +256,13 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn has_ban_front(&self) -> bool {
-        maps::ban_has_front() != 0
+    fn has_ban_fingerprints(&self) -> bool {
+        maps::ban_has_fingerprints() != 0
     }
 
     #[inline(always)]
-    fn ban_front(&self, index: u32) -> impl BanWords {
-        BpfBanWords(maps::BAN_FRONT.get_ptr(index))
+    fn ban_fingerprints(&self, index: u32) -> impl BanWords {
+        BpfBanWords(maps::BAN_FINGERPRINTS.get_ptr(index))
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use guard_common::{
         service::protocol::TCP,
     },
     packet::TcpFlags,
-    policy::{Judgement, Listener},
+    policy::{Decision, ListenerState},
     testing::{packet, random::Random},
 };
 use guard_tests::{
@@ -93,11 +93,11 @@ fn agree(net: &LocalNet) {
         }
         for listener in &listeners {
             let at = listener.local_addr().expect("an address");
-            guard.model_listener(at, Listener::Full);
+            guard.model_listener(at, ListenerState::Full);
         }
         answers = guard.answers();
         for source in SOURCES_V4.iter().chain(&SOURCES_V6).step_by(3) {
-            guard.holds(source, random.pick(NESTED.ports));
+            guard.exempts(source, random.pick(NESTED.ports));
         }
         let steps = steps_of(&mut random, &ends);
         for steps in steps.chunks(BATCH) {
@@ -148,22 +148,22 @@ fn ban_somebody(guard: &mut Harness, random: &mut Random) {
 /// Frames of every kind, and on top of them conversations.
 fn steps_of(random: &mut Random, sessions: &[Ends]) -> Vec<Step> {
     const CONVERSATION_IN: usize = 3;
-    const OPENING_IN: usize = 4;
+    const SYN_EVERY: usize = 4;
     let mut steps = Vec::new();
     for _ in 0..frames_in_all() / RULES.len() {
         steps.push(Step::Arrives(random_frame(random, &NESTED)));
         if random.once_in(CONVERSATION_IN) {
             steps.push(random_step(random, &NESTED, sessions));
         }
-        if random.once_in(OPENING_IN) {
-            steps.push(Step::Arrives(opening(random)));
+        if random.once_in(SYN_EVERY) {
+            steps.push(Step::Arrives(new_connection(random)));
         }
     }
     steps
 }
 
 /// A plain SYN to a port where somebody may listen.
-fn opening(random: &mut Random) -> Vec<u8> {
+fn new_connection(random: &mut Random) -> Vec<u8> {
     let (sources, own) = random.pick(&[(SOURCES_V4, OWN[0]), (SOURCES_V6, OWN[1])]);
     packet()
         .from_ip(address(random.pick(&sources)))
@@ -216,13 +216,10 @@ fn agree_on(guard: &mut Harness, steps: &[Step], met: &mut BTreeMap<Reason, u64>
         match step {
             Step::Leaves(frame) => guard.model_sends(frame),
             Step::Arrives(frame) => {
-                let judgement = guard.model(frame);
-                assert_eq!(
-                    action, judgement.verdict.action,
-                    "{judgement:?} {frame:02x?}"
-                );
-                *met.entry(judgement.verdict.reason).or_default() += 1;
-                count(&mut expected, &judgement, frame.len());
+                let decision = guard.model(frame);
+                assert_eq!(action, decision.verdict.action, "{decision:?} {frame:02x?}");
+                *met.entry(decision.verdict.reason).or_default() += 1;
+                count(&mut expected, &decision, frame.len());
             }
         }
     }
@@ -247,15 +244,15 @@ fn in_kernel(guard: &mut Harness, step: &Step) -> Action {
     }
 }
 
-fn count(rows: &mut BTreeMap<u32, Counter>, judgement: &Judgement, len: usize) {
-    let service = judgement
+fn count(rows: &mut BTreeMap<u32, Counter>, decision: &Decision, len: usize) {
+    let service = decision
         .service
-        .map(|service| match judgement.verdict.action {
+        .map(|service| match decision.verdict.action {
             Action::Pass => passed_row(service),
             Action::Drop => dropped_row(service),
-            Action::Answer => panic!("{judgement:?}"),
+            Action::Answer => panic!("{decision:?}"),
         });
-    for row in [Some(reason_row(judgement.verdict.reason)), service]
+    for row in [Some(reason_row(decision.verdict.reason)), service]
         .into_iter()
         .flatten()
     {

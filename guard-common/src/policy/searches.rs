@@ -9,15 +9,18 @@ use crate::abi::{
     meter,
 };
 
-use super::{Found, Known, Newcomer, Place, RulesAnswer, Scratch, SpentPlace, Tables, Way};
+use super::{
+    CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
+    Tables,
+};
 use crate::packet::PacketReader;
 
 /// Searches in [`Tables`]. Whatever an implementation puts around them, they answer as these do.
 pub trait Searches: Tables + Sized {
-    /// [`super::known`].
+    /// [`super::relation`].
     #[inline(always)]
-    fn known<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> Known {
-        super::known(reader, self, scratch)
+    fn relation<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> Relation {
+        super::relation(reader, self, scratch)
     }
 
     /// [`crate::packet::quoted`].
@@ -57,16 +60,16 @@ pub trait Searches: Tables + Sized {
         super::is_on_never_list(self, base, flags, source)
     }
 
-    /// [`super::weigh_rules`].
+    /// [`super::evaluate_rules`].
     #[inline(always)]
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
-        super::weigh_rules(self, place)
+    fn evaluate_rules(&self, lookup: RuleLookup) -> RulesAnswer {
+        super::evaluate_rules(self, lookup)
     }
 
-    /// [`super::is_spent`].
+    /// [`super::is_ceiling_exceeded`].
     #[inline(always)]
-    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
-        super::is_spent(self, place, source)
+    fn is_ceiling_exceeded(&self, query: CeilingQuery, source: Addr) -> bool {
+        super::is_ceiling_exceeded(self, query, source)
     }
 
     /// [`super::is_known`].
@@ -75,28 +78,28 @@ pub trait Searches: Tables + Sized {
         super::is_known(self, source)
     }
 
-    /// [`super::is_prefix_spent`].
+    /// [`super::is_prefix_ceiling_exceeded`].
     #[inline(always)]
-    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        super::is_prefix_spent(self, base, prefix, port)
+    fn is_prefix_ceiling_exceeded(&self, base: u32, prefix: u64, port: u16) -> bool {
+        super::is_prefix_ceiling_exceeded(self, base, prefix, port)
     }
 
     /// [`super::find_entry`].
     #[inline(always)]
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+    fn find_entry(&self, place: meter::MeterSlot, now: u64) -> MeterWay {
         super::find_entry(&self.meter_bucket(place.bucket), place.tag, now)
     }
 
-    /// [`super::may_enter`].
+    /// [`super::is_within_limit`].
     #[inline(always)]
-    fn may_enter(&self, newcomer: Newcomer) -> bool {
-        super::may_enter(self, newcomer)
+    fn is_within_limit(&self, connection: NewConnection) -> bool {
+        super::is_within_limit(self, connection)
     }
 
-    /// [`super::answer`].
+    /// [`super::note_reply`].
     #[inline(always)]
-    fn answer(&self, base: u32, remote: Addr, ports: u32) {
-        super::answer(self, base, remote, ports);
+    fn note_reply(&self, base: u32, remote: Addr, ports: u32) {
+        super::note_reply(self, base, remote, ports);
     }
 
     /// [`super::find_ban`].

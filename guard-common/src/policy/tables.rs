@@ -1,6 +1,6 @@
 //! What a stage may look up. The kernel answers from BPF maps, the model from memory.
 
-use super::{BanBucket, BanWords, Entries, Listener, Scratch, Subject};
+use super::{BanBucket, BanWords, ListenerState, MeterBucket, Scratch, Subject};
 use crate::{
     abi::{clock, counters, flow::FlowState},
     packet::PacketReader,
@@ -78,10 +78,10 @@ pub trait Tables {
     /// Word `index` of [`crate::abi::ceiling`].
     fn ceiling(&self, index: u32) -> u64;
 
-    /// The mark of a port whose ceiling may be spent ([`crate::abi::ceiling::spent_mark`]).
+    /// The mark of a port whose ceiling may be exceeded ([`crate::abi::ceiling::exceeded_mark`]).
     #[inline(always)]
-    fn spent_mark(&self, port: u16) -> u64 {
-        self.ceiling(crate::abi::ceiling::spent(port))
+    fn exceeded_mark(&self, port: u16) -> u64 {
+        self.ceiling(crate::abi::ceiling::exceeded(port))
     }
 
     /// Writes it.
@@ -93,8 +93,8 @@ pub trait Tables {
     /// What this host has at the port that a SYN asks for. (In the kernel a program of its own finds
     /// out.)
     #[inline(always)]
-    fn listener<R: PacketReader + ?Sized>(&self, _: &R) -> Listener {
-        Listener::None
+    fn listener<R: PacketReader + ?Sized>(&self, _: &R) -> ListenerState {
+        ListenerState::None
     }
 
     /// Is the packet on its way out one of another host, or of a container?
@@ -107,7 +107,7 @@ pub trait Tables {
     fn unmark_port(&self, port: u16, mark: u8);
 
     /// Bucket `index` of the table of meters.
-    fn meter_bucket(&self, index: u32) -> impl Entries;
+    fn meter_bucket(&self, index: u32) -> impl MeterBucket;
 
     /// Word `index` of [`crate::abi::ban::BanMap::Filter`].
     fn ban_filter(&self, index: u32) -> u64;
@@ -130,11 +130,11 @@ pub trait Tables {
     /// Bucket `index` of it.
     fn banned_addresses(&self, index: u32) -> impl BanWords;
 
-    /// Is there a front of them?
-    fn has_ban_front(&self) -> bool;
+    /// Is there a fingerprint filter of them?
+    fn has_ban_fingerprints(&self) -> bool;
 
-    /// Bucket `index` of [`crate::abi::ban::BanMap::Front`].
-    fn ban_front(&self, index: u32) -> impl BanWords;
+    /// Bucket `index` of [`crate::abi::ban::BanMap::Fingerprints`].
+    fn ban_fingerprints(&self, index: u32) -> impl BanWords;
 
     /// Was the address that was asked about last one that is banned? Changes the order of questions, no answer.
     fn came_banned(&self) -> bool;

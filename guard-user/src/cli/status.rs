@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{args::View, deadline, service};
 use crate::{
-    controller::{Controller, Cookies, Fault, Protection, Status},
+    controller::{Controller, Cookies, ProgramFault, Protection, Status},
     dataplane::Object,
     failure::{Exit, Failure},
     output::{
@@ -52,7 +52,7 @@ fn ban_tables_json(controller: &Controller) -> serde_json::Value {
         "chunks_bytes": sizes.bytes_of(BanMap::Chunks),
         "set_bytes": sizes.bytes_of(BanMap::Set),
         "addresses_bytes": sizes.bytes_of(BanMap::Addresses),
-        "front_bytes": sizes.bytes_of(BanMap::Front),
+        "front_bytes": sizes.bytes_of(BanMap::Fingerprints),
         "total_bytes": sizes.bytes(),
     })
 }
@@ -66,8 +66,8 @@ fn status_json(status: &Status) -> serde_json::Value {
                 "name": interface.name,
                 "mode": interface.mode.map(crate::host::XdpMode::label),
                 "why_generic": interface.why_generic.as_ref().map(ToString::to_string),
-                "fault": interface.fault.map(Fault::label),
-                "protected": interface.mode.is_some() && interface.fault != Some(Fault::Blind),
+                "fault": interface.fault.map(ProgramFault::label),
+                "protected": interface.mode.is_some() && interface.fault != Some(ProgramFault::Blind),
                 "replies": interface.replies,
             })
         })

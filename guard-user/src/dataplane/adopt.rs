@@ -22,7 +22,7 @@ use crate::{
 use super::{
     FlowTable, MeterTable, clock,
     crossing::Guarded,
-    held::{self, Watched},
+    exempt::{self, SessionWatch},
     pins,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn adopt(
     network: &Network,
     guarded: &Guarded,
     image: &Image,
-    watched: Option<&mut Watched>,
+    watched: Option<&mut SessionWatch>,
 ) -> Result<usize, Failure> {
     let tick = clock::ticks_of(now);
     let live = Live::read(network)
@@ -55,7 +55,12 @@ pub(super) fn adopt(
         None => limited,
     };
     for session in holding {
-        meters.hold(held::scale(image), session.remote, session.local_port, now);
+        meters.exempt(
+            exempt::scale(image),
+            session.remote,
+            session.local_port,
+            now,
+        );
     }
     if looks_again {
         flows.let_go_but(live.flows.iter().map(|flow| &flow.tuple));
@@ -103,7 +108,7 @@ fn adopt_into(
     layout: &Layout,
     network: &Network,
     image: &Image,
-    watched: Option<&mut Watched>,
+    watched: Option<&mut SessionWatch>,
 ) -> Result<usize, Failure> {
     let Some(running) = pins::open(layout)? else {
         return Ok(0);
@@ -132,7 +137,7 @@ fn adopt_into(
 pub fn adopt_running(
     layout: &Layout,
     network: &Network,
-    watched: &mut Watched,
+    watched: &mut SessionWatch,
 ) -> Result<usize, Failure> {
     let Some(running) = pins::open(layout)? else {
         return Ok(0);

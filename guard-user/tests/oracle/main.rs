@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Instant};
 use guard_common::{
     abi::reason::{Action, Reason, Verdict},
     memory::MemTables,
-    policy::{Arrival, Judgement, Searches, judge_at_once},
+    policy::{Arrival, Decision, Searches, evaluate_fast_path},
     testing::random::Random,
 };
 use guard_user::ruleset::{
@@ -16,8 +16,8 @@ use guard_user::ruleset::{
     model::Policy,
     sample::{
         NESTED, Palette, Shape, allow, deny,
-        described::{Asked, Described, INTERFACES},
-        first_match::{Answer, answer},
+        described::{Described, INTERFACES, SampleService},
+        first_match::{FirstMatch, answer},
         policy, random_policy,
     },
 };
@@ -53,7 +53,7 @@ fn image(policy: &Policy) -> Vec<u64> {
 }
 
 /// The model's verdict in the oracle's words.
-fn verdict<T: Searches>(tables: &T, packet: &Described) -> Answer {
+fn verdict<T: Searches>(tables: &T, packet: &Described) -> FirstMatch {
     let arrival = Arrival {
         ifindex: packet.interface.1,
     };
@@ -62,33 +62,33 @@ fn verdict<T: Searches>(tables: &T, packet: &Described) -> Answer {
         action,
         reason,
         rule,
-    } = guard_common::judge(frame.as_slice(), tables, arrival).verdict;
+    } = guard_common::evaluate(frame.as_slice(), tables, arrival).verdict;
     let allows = action == Action::Pass;
     assert_eq!(action, reason.action(), "{packet:?}");
     match (reason, rule.ordinal()) {
         (Reason::RuleAllow | Reason::RuleDeny, Some(ordinal)) => {
             assert_eq!(rule.allows(), allows, "{packet:?}");
-            Answer::Rule { ordinal, allows }
+            FirstMatch::Rule { ordinal, allows }
         }
-        (Reason::DefaultAllow | Reason::DefaultDrop, None) => Answer::Default { allows },
-        (Reason::OwnSource, None) => Answer::Own,
+        (Reason::DefaultAllow | Reason::DefaultDrop, None) => FirstMatch::Default { allows },
+        (Reason::OwnSource, None) => FirstMatch::Own,
         other => panic!("{other:?} is no matter of rules: {packet:?}"),
     }
 }
 
-/// Does the kernel's short way say the same, where there is one?
+/// Does the kernel's fast path say the same, where there is one?
 fn ways_agree<T: Searches>(tables: &T, packet: &Described) -> bool {
     let arrival = Arrival {
         ifindex: packet.interface.1,
     };
     let frame = packet.frame();
-    let Some(short) = judge_at_once(frame.as_slice(), tables) else {
+    let Some(short) = evaluate_fast_path(frame.as_slice(), tables) else {
         return true;
     };
-    let whole = guard_common::judge(frame.as_slice(), tables, arrival);
-    let said = |judgement: Judgement| {
-        let Verdict { action, reason, .. } = judgement.verdict;
-        (action, reason, judgement.service, judgement.opening)
+    let whole = guard_common::evaluate(frame.as_slice(), tables, arrival);
+    let said = |decision: Decision| {
+        let Verdict { action, reason, .. } = decision.verdict;
+        (action, reason, decision.service, decision.admission)
     };
     said(short) == said(whole)
 }
@@ -102,7 +102,7 @@ fn assert_first_match<T: Searches>(tables: &T, policy: &Policy, packet: &Describ
     );
     assert!(
         ways_agree(tables, packet),
-        "the short way: {packet:#?}\n{:#?}",
+        "the fast path: {packet:#?}\n{:#?}",
         policy.rules
     );
 }
@@ -117,12 +117,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, answer: Answer) {
+    fn add(&mut self, answer: FirstMatch) {
         match answer {
-            Answer::Own => self.own += 1,
-            Answer::Rule { allows: true, .. } => self.allowed += 1,
-            Answer::Rule { .. } => self.denied += 1,
-            Answer::Default { .. } => self.default += 1,
+            FirstMatch::Own => self.own += 1,
+            FirstMatch::Rule { allows: true, .. } => self.allowed += 1,
+            FirstMatch::Rule { .. } => self.denied += 1,
+            FirstMatch::Default { .. } => self.default += 1,
         }
     }
 }
@@ -143,7 +143,7 @@ fn compare(seed: u64, policies: usize, packets: usize, palette: &Palette, shape:
     tally
 }
 
-/// Rules that the kernel's short way can answer.
+/// Rules that the kernel's fast path can answer.
 const PORTS_ONLY: Shape = Shape {
     rules: 8,
     destination_in: 0,
@@ -170,7 +170,7 @@ fn the_short_way_says_what_the_rules_say() {
         for _ in 0..200 {
             let packet = Described::random(&mut random, &NESTED);
             assert_first_match(&tables, &policy, &packet);
-            let short = judge_at_once(packet.frame().as_slice(), &tables);
+            let short = evaluate_fast_path(packet.frame().as_slice(), &tables);
             answers += usize::from(short.is_some());
         }
     }
@@ -225,7 +225,7 @@ fn an_empty_set_of_destinations_matches_nothing() {
     let tables = MemTables::with_policy(image(&policy));
     for source in ["10.1.2.3", "2001:db8::1"] {
         let packet = Described {
-            asked: Asked::Tcp {
+            asked: SampleService::Tcp {
                 port: 22,
                 is_syn: true,
             },
@@ -233,7 +233,10 @@ fn an_empty_set_of_destinations_matches_nothing() {
             destination: source.parse().unwrap(),
             interface: INTERFACES[0],
         };
-        assert_eq!(verdict(&tables, &packet), Answer::Default { allows: false });
+        assert_eq!(
+            verdict(&tables, &packet),
+            FirstMatch::Default { allows: false }
+        );
     }
 }
 
@@ -272,8 +275,8 @@ fn ten_thousand_rules_compile_within_a_second_and_keep_their_order() {
         let port = 990 + random.below(3_030) as u16;
         let packet = Described {
             asked: match random.below(3) {
-                0 => Asked::Udp(port),
-                one => Asked::Tcp {
+                0 => SampleService::Udp(port),
+                one => SampleService::Tcp {
                     port,
                     is_syn: one == 1,
                 },

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use aya::programs::{TestRun as _, TestRunOptions};
-use guard_common::{abi::reason::Reason, policy::Listener};
+use guard_common::{abi::reason::Reason, policy::ListenerState};
 
 use super::{Harness, LONGER, XDP_TX};
 
@@ -17,14 +17,14 @@ impl Harness {
 
     /// Tells the model of a listening socket that the kernel has. Where the program cannot answer, it
     /// cannot see it either.
-    pub fn model_listener(&mut self, at: SocketAddr, listener: Listener) {
+    pub fn model_listener(&mut self, at: SocketAddr, listener: ListenerState) {
         if self.answers() {
             let place = (at.ip().into(), at.port());
             self.model.listeners.insert(place, listener);
         }
     }
 
-    /// Judges frames one after the other in kernel and model: how many pass, for this reason. The others are
+    /// Evaluates frames one after the other in kernel and model: how many pass, for this reason. The others are
     /// above a ceiling.
     ///
     /// # Panics
@@ -46,7 +46,7 @@ impl Harness {
         let mut passed = 0;
         for frame in frames {
             let verdict = self.model(&frame).verdict;
-            let action = self.verdict(&frame, None).expect("the frame is judged");
+            let action = self.verdict(&frame, None).expect("the frame is evaluated");
             assert_eq!(action, verdict.action, "{verdict:?}");
             let is_known = verdict.reason == reason || verdict.reason == above;
             assert!(is_known, "{verdict:?}");
@@ -74,7 +74,7 @@ impl Harness {
                 ..TestRunOptions::default()
             })
             .with_context(|| format!("{case}: BPF_PROG_TEST_RUN"))
-            .expect("the frame is judged");
+            .expect("the frame is evaluated");
         assert_eq!(run.return_value, XDP_TX, "{case}: {frame:02x?}");
         let reasons: Vec<Reason> = self.drain_reasons().into_iter().map(|(r, _)| r).collect();
         assert_eq!(reasons, [Reason::SynCookie], "{case}");

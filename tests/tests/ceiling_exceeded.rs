@@ -1,4 +1,4 @@
-//! A ceiling that is spent is spent for everybody until the clock moves on: what floods a port without a
+//! A ceiling that is exceeded is exceeded for everybody until the clock moves on: what floods a port without a
 //! listener is dropped ahead of bans, limits and the search for a listener, and nobody else is. Kernel
 //! and model give the same answer.
 
@@ -7,7 +7,7 @@ use std::net::{IpAddr, TcpListener};
 use guard_common::{
     abi::reason::Reason::{self, *},
     packet::TcpFlags,
-    policy::Listener,
+    policy::ListenerState,
     testing::{PacketBuilder, packet, packet_v6},
 };
 use guard_tests::{
@@ -74,7 +74,7 @@ fn spend(guard: &mut Harness, port: u16, family: usize) {
 }
 
 fn listens(net: &LocalNet, guard: &mut Harness, at: IpAddr) -> TcpListener {
-    guard.model_listener((at, OPEN).into(), Listener::Ready);
+    guard.model_listener((at, OPEN).into(), ListenerState::Ready);
     net.listen_at((at, OPEN).into())
 }
 
@@ -132,7 +132,7 @@ fn whoever_is_dropped_anyway_is_dropped_as_one_more_of_the_flood() {
             let both = [(banned, Banned), (denied, RuleDeny)];
             spend(guard, LIMITED, family);
             for (base, _) in &both {
-                guard.expect("spent", &syn(base.clone(), LIMITED), Reason::Ceiling);
+                guard.expect("exceeded", &syn(base.clone(), LIMITED), Reason::Ceiling);
             }
             later(guard, 1);
             for (base, reason) in both {
@@ -184,7 +184,7 @@ fn an_address_at_which_nobody_listens_closes_no_other() {
                     guard.expect("somebody listens", &to_listening, RuleAllow);
                 }
                 drop(service);
-                guard.model_listener((owns[listening], OPEN).into(), Listener::None);
+                guard.model_listener((owns[listening], OPEN).into(), ListenerState::None);
                 later(guard, 60 * HZ);
             }
         },
@@ -261,7 +261,7 @@ fn one_prefix_that_floods_is_told_apart_from_the_others_at_once() {
                 for number in 1..200 {
                     let frame = syn(of_flood(number), LIMITED);
                     let reason = guard.model(&frame).verdict.reason;
-                    let action = guard.verdict(&frame, None).expect("the frame is judged");
+                    let action = guard.verdict(&frame, None).expect("the frame is evaluated");
                     assert_eq!(action, reason.action(), "SYN {number}");
                     seen += usize::from(reason == counted);
                 }

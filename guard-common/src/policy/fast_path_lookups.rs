@@ -1,0 +1,145 @@
+//! The second half of the fast path, for plain packets that need look-ups: rules, limits and flows without the
+//! full path's search for headers. What is decided here is what the full path decides (tests hold the two
+//! against each other: the kernel takes this one, the model that one); where it is not so simple, nothing is.
+
+use super::{
+    Decision, Found, NewConnection, RuleLookup, Scratch, Searches, Slot, Subject, discovery,
+    fast_path::{LookupArgs, decision},
+    flow, limit,
+    plain::{Ends, Form},
+    rules::{self, RulesAnswer},
+};
+use crate::{
+    abi::{
+        addr::Addr,
+        flow::{Event, Tuple},
+        image::{ANY_ALLOWS, DEFAULT_ALLOW, Tree},
+        reason::Reason,
+    },
+    packet::PacketReader,
+};
+
+/// Decides about a plain packet, if that can be done here; without the number of a rule.
+#[inline(always)]
+pub(super) fn decide<'s, R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: impl FnOnce() -> Option<&'s Scratch>,
+    args: LookupArgs,
+) -> Option<Decision>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let policy = &Slot::of(tables, args.state());
+    let source = Addr::from_v4(args.source);
+    let request = args.request();
+    let answer = ask_rules(tables, policy, args, source);
+    let verdict = answer.verdict();
+    let service = Some(request.service());
+    if answer.is_own_source() {
+        // Of a port that no rule names the flows are asked first.
+        return if is_closed(args) {
+            None
+        } else {
+            Some(decision(verdict.reason, service))
+        };
+    }
+    if !answer.lets_in() {
+        return if request.opens() {
+            Some(decision(verdict.reason, service))
+        } else {
+            by_flow(reader, tables, scratch, args, verdict.reason)
+        };
+    }
+    if answer.is_limited() && request.is_charged() {
+        let connection = NewConnection {
+            base: policy.base(),
+            rule: verdict.rule,
+            source,
+            ports: limit::pair(Ends::read(reader)?.source_port, request.port()),
+            opens: request.opens(),
+        };
+        // Here, and not behind a call.
+        if !limit::is_within_limit(tables, connection) {
+            return Some(decision(Reason::Limited, service));
+        }
+    }
+    Some(Decision {
+        admission: Form::V4.admission(tables, request),
+        ..decision(verdict.reason, service)
+    })
+}
+
+/// Does no rule name the service, nor let anything in?
+#[inline(always)]
+fn is_closed(args: LookupArgs) -> bool {
+    args.entry().is_none() && args.state().flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
+}
+
+/// What the rules say, where none names an interface or a destination.
+#[inline(always)]
+fn ask_rules<T: Searches>(
+    tables: &T,
+    policy: &Slot<'_, T>,
+    args: LookupArgs,
+    source: Addr,
+) -> RulesAnswer {
+    let class = if args.may_be_named() {
+        policy.longest_prefix(source, Tree::SourceV4, 0)
+    } else {
+        0
+    };
+    let lookup = RuleLookup {
+        base: policy.base(),
+        flags: args.state().flags(),
+        group: args.entry().group(),
+        class,
+        scopes: 1,
+        scope: 0,
+    };
+    // Here, and not behind a call.
+    rules::evaluate_rules(tables, lookup)
+}
+
+/// Of a packet that no rule lets in: is it part of a flow or a session? `else_for` is why it is dropped if
+/// not.
+#[inline(always)]
+fn by_flow<'s, R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: impl FnOnce() -> Option<&'s Scratch>,
+    args: LookupArgs,
+    else_for: Reason,
+) -> Option<Decision>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let ends = Ends::read(reader)?;
+    let request = args.request();
+    let tuple = Tuple {
+        remote: Addr::from_v4(args.source),
+        local: Addr::from_v4(ends.destination),
+        remote_port: ends.source_port,
+        local_port: request.port(),
+        protocol: request.protocol(),
+    };
+    let service = Some(request.service());
+    let marks = tables.port_marks(tuple.local_port);
+    let found = flow::find_here(tables, &tuple, marks, Event::Arrives);
+    if let Found::Living = found {
+        return Some(decision(Reason::Reply, None));
+    }
+    if discovery::may_have_asked(tuple.protocol, marks) {
+        return None;
+    }
+    if flow::may_have_session(tuple.protocol, marks, found) {
+        let scratch = scratch()?;
+        scratch.packet.set_tuple(&tuple);
+        if tables.has_socket(scratch, Subject::Packet) {
+            return Some(decision(Reason::LiveSession, service));
+        }
+    }
+    Some(decision(else_for, service))
+}
