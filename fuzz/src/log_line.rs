@@ -32,13 +32,13 @@ pub(crate) fn run(input: &[u8]) {
         for filter in filters {
             for stamp in [Stamp::InText, Stamp::Known(NOW_MS)] {
                 filter.forget();
-                judge(filter, &lines, stamp);
+                evaluate(filter, &lines, stamp);
             }
         }
     });
 }
 
-fn judge(filter: &mut Filter, lines: &[&[u8]], stamp: Stamp) {
+fn evaluate(filter: &mut Filter, lines: &[&[u8]], stamp: Stamp) {
     for (number, line) in lines.iter().enumerate() {
         let Outcome::Failure(failure) = filter.line(line, stamp, NOW_MS) else {
             continue;

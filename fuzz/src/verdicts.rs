@@ -1,7 +1,7 @@
 //! Frames through the fast path, the full path and the oracle: verdict, counters and tables must be the same.
 //!
 //! Two models take the same frames. One asks the full path; the other asks the fast path first, as the
-//! kernel does. What opens a connection is asked a second time, by [`judge`] in both, which also settles what
+//! kernel does. What opens a connection is asked a second time, by [`evaluate`] in both, which also settles what
 //! becomes of it. After the last frame all tables must be alike; where they are not, the frames are played
 //! again, with a look behind each.
 
@@ -15,7 +15,10 @@ use arbitrary::Unstructured;
 use guard_common::{
     abi::{ban::Expiry, flow::HAS_SESSIONS, reason::Verdict},
     memory::MemTables,
-    policy::{Arrival, Judgement, Tables as _, judge, judge_at_once, note_outgoing, weigh},
+    policy::{
+        Arrival, Decision, Tables as _, evaluate, evaluate_fast_path, evaluate_without_admission,
+        note_outgoing,
+    },
 };
 use guard_user::{
     bans::{Prefix, table::Writer},
@@ -155,10 +158,13 @@ impl<'b> Game<'b> {
     }
 
     fn arrives(&mut self, frame: &[u8], step: &Step, arrival: Arrival) {
-        let full = weigh(frame, &self.full, arrival);
-        let (way, fast) = match judge_at_once(frame, &self.fast) {
+        let full = evaluate_without_admission(frame, &self.full, arrival);
+        let (way, fast) = match evaluate_fast_path(frame, &self.fast) {
             Some(fast) => ("the fast path", fast),
-            None => ("the full path again", weigh(frame, &self.fast, arrival)),
+            None => (
+                "the full path again",
+                evaluate_without_admission(frame, &self.fast, arrival),
+            ),
         };
         let policy = self.oracle.policy();
         assert_eq!(
@@ -171,8 +177,8 @@ impl<'b> Game<'b> {
             panic!("{wrong}, and not {full:?}: {frame:02x?}\n{policy:#?}");
         }
         if !full.opening.is_none() {
-            let full = judge(frame, &self.full, arrival);
-            let fast = judge(frame, &self.fast, arrival);
+            let full = evaluate(frame, &self.full, arrival);
+            let fast = evaluate(frame, &self.fast, arrival);
             assert_eq!(fast, full, "{frame:02x?}\n{policy:#?}");
         }
     }
@@ -197,7 +203,7 @@ impl<'b> Game<'b> {
 }
 
 /// All that both ways can say: the fast one does not know the number of the rule.
-fn said(judgement: Judgement) -> impl PartialEq + std::fmt::Debug {
-    let Verdict { action, reason, .. } = judgement.verdict;
-    (action, reason, judgement.service, judgement.opening)
+fn said(decision: Decision) -> impl PartialEq + std::fmt::Debug {
+    let Verdict { action, reason, .. } = decision.verdict;
+    (action, reason, decision.service, decision.opening)
 }

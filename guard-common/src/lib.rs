@@ -14,4 +14,4 @@ pub mod policy;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use policy::judge;
+pub use policy::evaluate;

@@ -10,7 +10,7 @@ use guard_common::{
     memory::MemTables,
     packet::TcpFlags,
     policy::{
-        Arrival, Headroom, Judgement, Opening, Tables as _, judge, note_outgoing, under_ceiling,
+        Arrival, Decision, Headroom, Opening, Tables as _, evaluate, note_outgoing, under_ceiling,
     },
     testing::packet,
 };
@@ -126,13 +126,13 @@ fn answers_of_dhcp_above_the_ceiling_are_no_syns_of_a_port() {
             .payload(300)
             .build()
     });
-    let judged: Vec<Judgement> = frames
-        .map(|frame| judge(frame.as_slice(), &tables, arrival))
+    let decisions: Vec<Decision> = frames
+        .map(|frame| evaluate(frame.as_slice(), &tables, arrival))
         .collect();
-    let above = |judgement: &&Judgement| judgement.verdict.reason == Reason::Ceiling;
-    assert_eq!(judged.iter().filter(above).count(), 2000);
+    let above = |decision: &&Decision| decision.verdict.reason == Reason::Ceiling;
+    assert_eq!(decisions.iter().filter(above).count(), 2000);
     let service = Some(Service::udp(68));
-    assert!(judged.iter().all(|judgement| judgement.service == service));
+    assert!(decisions.iter().all(|decision| decision.service == service));
     assert_eq!(tables.ceiling(ceiling::refused(68)), 0);
     assert_eq!(tables.ceiling(ceiling::spent(68)), 0);
 }

@@ -10,7 +10,7 @@ use guard_common::{
         reason::Reason,
         service::protocol::{TCP, UDP},
     },
-    judge,
+    evaluate,
     memory::MemTables,
     packet::TcpFlags,
     policy::{Arrival, Bucket, Found, RulesAnswer, Searches, Tables as _, note_outgoing},
@@ -62,7 +62,7 @@ enum Fault {
 /// A fault, and what it needs to know.
 struct Wrong {
     fault: Fault,
-    /// Destination of the error that is judged.
+    /// Destination of the error that is evaluated.
     told: Addr,
 }
 
@@ -197,7 +197,7 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn arrives(&mut self, case: &str, frame: &PacketBuilder) {
-        let reason = judge(frame.build().as_slice(), &self.tables, LO)
+        let reason = evaluate(frame.build().as_slice(), &self.tables, LO)
             .verdict
             .reason;
         self.seen.push((case.to_owned(), reason));
@@ -415,7 +415,7 @@ fn a_mark_that_was_lost_returns_with_the_next_packet() {
     let out = out.udp_between(OWN_PORT, PEER_PORT).build();
     let back = packet().from("198.51.100.7").to("192.0.2.1");
     let back = back.udp_between(PEER_PORT, OWN_PORT).build();
-    let reason = || judge(back.as_slice(), &right, LO).verdict.reason;
+    let reason = || evaluate(back.as_slice(), &right, LO).verdict.reason;
     note_outgoing(out.as_slice(), &right, LO);
     assert_eq!(right.port_marks(OWN_PORT), HAS_UDP_FLOWS);
     assert_eq!(reason(), Reason::Reply);
@@ -439,6 +439,6 @@ fn a_mapped_address_in_a_quotation_is_no_conversation_of_the_other_family() {
     quoted[24..40].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 7]);
     let message = [&[1, 4, 0, 0, 0, 0, 0, 0][..], &quoted].concat();
     let error = packet_v6().to(own).protocol(58, &message).build();
-    let reason = judge(error.as_slice(), &right, LO).verdict.reason;
+    let reason = evaluate(error.as_slice(), &right, LO).verdict.reason;
     assert_eq!(reason, Reason::IcmpUnrelated);
 }

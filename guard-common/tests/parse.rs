@@ -167,10 +167,10 @@ fn a_flipped_bit_never_passes_as_a_port_that_the_frame_does_not_name() {
     }
 }
 
-/// Judges under a policy of nothing but noise, which the tables must survive as well.
-fn judge(frame: &[u8], words: &[u64]) -> Reason {
+/// Evaluates under a policy of nothing but noise, which the tables must survive as well.
+fn evaluate(frame: &[u8], words: &[u64]) -> Reason {
     let tables = MemTables::with_policy(words.to_vec());
-    let verdict = guard_common::judge(frame, &tables, Arrival { ifindex: 1 }).verdict;
+    let verdict = guard_common::evaluate(frame, &tables, Arrival { ifindex: 1 }).verdict;
     let is_monitored = words
         .first()
         .is_some_and(|flags| *flags as u32 & MONITOR != 0);
@@ -187,7 +187,7 @@ proptest! {
 
     #[test]
     fn any_bytes_get_one_verdict(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
-        judge(&bytes, &[]);
+        evaluate(&bytes, &[]);
     }
 
     #[test]
@@ -202,7 +202,7 @@ proptest! {
         if let Some(byte) = bytes.get_mut(14) {
             *byte = version | first & 0x0f;
         }
-        judge(&bytes, &[]);
+        evaluate(&bytes, &[]);
     }
 
     #[test]
@@ -215,6 +215,6 @@ proptest! {
         let mut random = Random::new(seed);
         let words: Vec<u64> = (0..words).map(|_| random.number() >> random.below(64)).collect();
         let base = if v4 { packet() } else { packet_v6() };
-        judge(&base.tcp(port, TcpFlags::SYN).build(), &words);
+        evaluate(&base.tcp(port, TcpFlags::SYN).build(), &words);
     }
 }

@@ -1,7 +1,7 @@
 //! SYN cookies: a SYN for a listener whose queue is full is turned into its answer and sent back. The
 //! kernel makes the cookie, and its listener recognises it in the segment that follows, so nothing
 //! is remembered here. This is a program of its own, reached by a tail call, because a SYN that
-//! must be answered needs more of the stack than is left behind the judgement of every packet.
+//! must be answered needs more of the stack than is left behind the evaluation of every packet.
 
 use aya_ebpf::{
     EbpfContext as _,

@@ -1,4 +1,4 @@
-//! The benchmark's object: the same judgement as in `main`, behind a generator that draws a source
+//! The benchmark's object: the same evaluation as in `main`, behind a generator that draws a source
 //! and a destination port for every run, so that caches do not flatter the tables.
 #![no_std]
 #![no_main]
@@ -79,7 +79,7 @@ fn bench_generate(ctx: XdpContext) -> u32 {
 #[xdp]
 fn bench_guard(ctx: XdpContext) -> u32 {
     draw(&ctx);
-    ingress::judge(&ctx)
+    ingress::evaluate(&ctx)
 }
 
 /// What a read of memory costs here that no cache holds: one word of the table of banned addresses, by

@@ -10,7 +10,7 @@ use guard_common::{
         reason::{Action, Reason},
         service::Service,
     },
-    policy::{Headroom, Judgement, Opening, Outcome},
+    policy::{Decision, FromReason, Headroom, Opening},
 };
 
 use crate::maps;
@@ -30,23 +30,23 @@ impl Record {
 
     /// What passes for a reason to drop passes because of monitor mode, and is counted apart.
     #[inline(always)]
-    pub(crate) fn of(judgement: &Judgement) -> Self {
-        let reason = judgement.verdict.reason;
-        let passes = matches!(judgement.verdict.action, Action::Pass);
+    pub(crate) fn of(decision: &Decision) -> Self {
+        let reason = decision.verdict.reason;
+        let passes = matches!(decision.verdict.action, Action::Pass);
         let is_monitored = passes && matches!(reason.action(), Action::Drop);
         let first = if is_monitored {
             monitored_reason_row(reason) - FIRST_REASON
         } else {
             reason_row(reason) - FIRST_REASON
         };
-        let service = match judgement.service {
+        let service = match decision.service {
             Some(service) if is_monitored => monitored_row(service) + 1,
             Some(service) if passes => passed_row(service) + 1,
             Some(service) => dropped_row(service) + 1,
             None => 0,
         };
         let passes = if passes { Self::PASSES } else { 0 };
-        let opening = u64::from(judgement.opening.bits()) << Self::OPENING_SHIFT;
+        let opening = u64::from(decision.opening.bits()) << Self::OPENING_SHIFT;
         Self(u64::from(first) | passes | opening | u64::from(service) << Self::SERVICE_SHIFT)
     }
 
@@ -115,10 +115,10 @@ impl Record {
     }
 }
 
-impl Outcome for Record {
+impl FromReason for Record {
     #[inline(always)]
-    fn told(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
-        Self::of(&Judgement::told(reason, service, opening, is_monitor))
+    fn from_reason(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
+        Self::of(&Decision::from_reason(reason, service, opening, is_monitor))
     }
 }
 

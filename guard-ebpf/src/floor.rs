@@ -10,7 +10,7 @@ use guard_common::{
         reason::{Reason, Verdict},
         service::Service,
     },
-    policy::{Judgement, Opening},
+    policy::{Decision, Opening},
 };
 
 use crate::{
@@ -49,12 +49,12 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     if !is_in_front(source) && !is_first(source) {
         return xdp_action::XDP_PASS;
     }
-    let judgement = Judgement {
+    let decision = Decision {
         verdict: Verdict::of(Reason::Banned),
         service: Some(Service::tcp(port)),
         opening: Opening::NONE,
     };
-    count::record(Record::of(&judgement), count::cpu(), (end - start) as u64);
+    count::record(Record::of(&decision), count::cpu(), (end - start) as u64);
     xdp_action::XDP_DROP
 }
 

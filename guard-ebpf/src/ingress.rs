@@ -1,4 +1,4 @@
-//! XDP ingress: read, judge, count once, act.
+//! XDP ingress: read, evaluate, count once, act.
 
 use aya_ebpf::{
     bindings::{xdp_action, xdp_md},
@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use guard_common::{
     abi::{explain, reason::Reason},
-    policy::{self, Arrival, Glance, Judgement, Plain, glance, judge_plain},
+    policy::{self, Arrival, Decision, FastPath, LookupArgs, fast_path, fast_path_lookups},
 };
 
 use crate::{
@@ -19,25 +19,25 @@ use crate::{
 /// What the kernel shall do with the frame. Every frame leaves through this one function and is
 /// counted here once.
 #[inline(always)]
-pub(crate) fn judge(ctx: &XdpContext) -> u32 {
+pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     let cpu = count::cpu();
     if maps::explain() != 0 {
-        return weigh(ctx, cpu) as u32;
+        return full_path(ctx, cpu) as u32;
     }
-    let mut record = match glance(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx, cpu)) {
-        Glance::Told(record) => record,
-        Glance::Plain(plain) => Record::from_bits(guard_at_once(
+    let mut record = match fast_path(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx, cpu)) {
+        FastPath::Decided(record) => record,
+        FastPath::NeedsLookups(args) => Record::from_bits(guard_fast_lookups(
             ctx.ctx,
             cpu,
-            plain.source,
-            plain.asked,
-            plain.policy,
+            args.source,
+            args.request,
+            args.policy,
         )),
-        Glance::Other => Record::from_bits(guard_glance(ctx.ctx)),
-        Glance::Nothing => Record::NONE,
+        FastPath::OtherHeaders => Record::from_bits(guard_fast_v6_or_tagged(ctx.ctx)),
+        FastPath::FullPath => Record::NONE,
     };
     if record.is_none() {
-        record = Record::from_bits(weigh(ctx, cpu));
+        record = Record::from_bits(full_path(ctx, cpu));
     }
     if !record.opening().is_none() {
         record = opening::settle(ctx, cpu, record);
@@ -50,53 +50,53 @@ pub(crate) fn judge(ctx: &XdpContext) -> u32 {
     }
 }
 
-/// The short way behind a glance, in a function of its own, and without a call inside for most of what it
-/// tells: on many CPUs (those that return through a thunk) a call costs a third of what a bare program
+/// The fast path's look-ups, in a function of their own, and without a call inside for most of what they
+/// decide: on many CPUs (those that return through a thunk) a call costs a third of what a bare program
 /// costs.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_at_once(
+extern "C" fn guard_fast_lookups(
     ctx: *mut xdp_md,
     cpu: u32,
     source: u32,
-    asked: u32,
+    request: u32,
     policy: u32,
 ) -> u64 {
     let ctx = XdpContext::new(ctx);
     let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
-    let plain = Plain {
+    let args = LookupArgs {
         source,
-        asked,
+        request,
         policy,
     };
-    match judge_plain(&reader, &tables, || maps::scratch(cpu), plain) {
-        Some(judgement) => Record::of(&judgement).bits(),
+    match fast_path_lookups(&reader, &tables, || maps::scratch(cpu), args) {
+        Some(decision) => Record::of(&decision).bits(),
         None => Record::NONE.bits(),
     }
 }
 
-/// The short way of IPv6 and of frames with a tag: in a function of its own, because its addresses take more of
+/// The fast path of IPv6 and of frames with a tag: in a function of its own, because its addresses take more of
 /// the stack than the entry point has.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_glance(ctx: *mut xdp_md) -> u64 {
+extern "C" fn guard_fast_v6_or_tagged(ctx: *mut xdp_md) -> u64 {
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
     let tables = BpfTables::without_packet();
-    policy::glance_at_others(&reader, &tables).map_or(Record::NONE.bits(), Record::bits)
+    policy::fast_path_v6_or_tagged(&reader, &tables).map_or(Record::NONE.bits(), Record::bits)
 }
 
-/// The whole way; of an explained frame the reason.
+/// The full path; of an explained frame the reason.
 #[inline(always)]
-fn weigh(ctx: &XdpContext, cpu: u32) -> u64 {
-    let told = guard_read(ctx.ctx, cpu);
-    if Record::from_bits(told).is_none() {
+fn full_path(ctx: &XdpContext, cpu: u32) -> u64 {
+    let record = guard_read(ctx.ctx, cpu);
+    if Record::from_bits(record).is_none() {
         guard_decide(ctx.ctx, cpu)
     } else {
-        told
+        record
     }
 }
 
-/// Reads the frame into the scratch. What is not told by that is an IP packet: [`Record::NONE`].
+/// Reads the frame into the scratch. What is not decided by that is an IP packet: [`Record::NONE`].
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_read(ctx: *mut xdp_md, cpu: u32) -> u64 {
@@ -106,31 +106,31 @@ extern "C" fn guard_read(ctx: *mut xdp_md, cpu: u32) -> u64 {
         None => Some(Reason::NotIp),
     };
     match reason {
-        Some(reason) => told(&policy::by_frame(&BpfTables::without_packet(), reason)),
+        Some(reason) => pack(&policy::by_frame(&BpfTables::without_packet(), reason)),
         None => Record::NONE.bits(),
     }
 }
 
-/// Judges the packet in the scratch.
+/// Evaluates the packet in the scratch.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_decide(ctx: *mut xdp_md, cpu: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
     let tables = BpfTables::arriving(&ctx, cpu);
     let Some(scratch) = maps::scratch(cpu) else {
-        return told(&policy::by_frame(&tables, Reason::NotIp));
+        return pack(&policy::by_frame(&tables, Reason::NotIp));
     };
     let reader = FrameReader::arriving(&ctx);
-    told(&policy::decide(&reader, &tables, arrival(&ctx), scratch))
+    pack(&policy::decide(&reader, &tables, arrival(&ctx), scratch))
 }
 
 /// What is counted; of an explained frame the reason.
 #[inline(always)]
-fn told(judgement: &Judgement) -> u64 {
+fn pack(decision: &Decision) -> u64 {
     if maps::explain() != 0 {
-        return u64::from(explain::pack(judgement.verdict));
+        return u64::from(explain::pack(decision.verdict));
     }
-    Record::of(judgement).bits()
+    Record::of(decision).bits()
 }
 
 #[inline(always)]

@@ -24,10 +24,10 @@ use aya_ebpf::{
 use guard_common::policy::Tables as _;
 use tables::BpfTables;
 
-/// Judges every frame that the interface receives.
+/// Evaluates every frame that the interface receives.
 #[xdp]
 fn guard_ingress(ctx: XdpContext) -> u32 {
-    ingress::judge(&ctx)
+    ingress::evaluate(&ctx)
 }
 
 /// Takes over from `guard_ingress`, by a tail call, what opens a connection.

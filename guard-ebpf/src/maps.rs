@@ -53,7 +53,7 @@ static HANDOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 /// As the kernel has it: [`Scratch`].
 type ScratchWords = [u64; size_of::<Scratch>() / 8];
 
-/// What is noted of a frame while it is judged, by CPU; of this instance alone. The frames that arrive and
+/// What is noted of a frame while it is evaluated, by CPU; of this instance alone. The frames that arrive and
 /// those that leave have one each. Shared with nobody, but then it begins on a page.
 #[map(name = "scratch")]
 static SCRATCH: Array<ScratchWords> = Array::with_max_entries(1, MMAPABLE);

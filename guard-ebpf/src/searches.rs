@@ -13,10 +13,10 @@ use guard_common::{
     },
     packet::{PacketReader, quoted},
     policy::{
-        Found, Known, Newcomer, Place, RulesAnswer, Scratch, Searches, SpentPlace, Way, answer,
-        begin_flow, find_ban, find_entry, find_flow, interface_class, is_banned,
-        is_in_banned_prefix, is_known, is_on_never_list, is_prefix_spent, is_spent, known,
-        longest_prefix, may_enter, weigh_rules,
+        Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, Searches, SpentPlace, Way,
+        answer, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, interface_class,
+        is_banned, is_in_banned_prefix, is_known, is_on_never_list, is_prefix_spent, is_spent,
+        longest_prefix, may_enter, relation,
     },
 };
 
@@ -24,8 +24,8 @@ use crate::{entries, maps, reader::FrameReader, tables::BpfTables};
 
 impl Searches for BpfTables {
     #[inline(always)]
-    fn known<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> Known {
-        Known::from_number(guard_known(self.context(), self.cpu()))
+    fn relation<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> Relation {
+        Relation::from_number(guard_relation(self.context(), self.cpu()))
     }
 
     #[inline(always)]
@@ -59,7 +59,7 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
+    fn evaluate_rules(&self, place: RuleLookup) -> RulesAnswer {
         RulesAnswer::from_bits(guard_rules(
             place.base,
             place.flags | place.group << 16,
@@ -194,7 +194,7 @@ extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope: u32) -> u32 {
-    let place = Place {
+    let place = RuleLookup {
         base,
         flags: packed & 0xffff,
         group: packed >> 16,
@@ -202,7 +202,7 @@ extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope
         scopes,
         scope,
     };
-    weigh_rules(&BpfTables::without_packet(), place).bits()
+    evaluate_rules(&BpfTables::without_packet(), place).bits()
 }
 
 /// What an ICMP error quotes.
@@ -219,13 +219,13 @@ extern "C" fn guard_quoted(ctx: *mut xdp_md, cpu: u32) -> u32 {
 /// What the packet in the scratch is part of.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_known(ctx: *mut xdp_md, cpu: u32) -> u32 {
+extern "C" fn guard_relation(ctx: *mut xdp_md, cpu: u32) -> u32 {
     let Some(scratch) = maps::scratch(cpu) else {
-        return Known::Nothing as u32;
+        return Relation::Nothing as u32;
     };
     let ctx = XdpContext::new(ctx);
     let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
-    known(&reader, &tables, scratch) as u32
+    relation(&reader, &tables, scratch) as u32
 }
 
 /// A prefix of which somebody has completed a handshake.

@@ -27,7 +27,7 @@ use guard_common::{
         switch::{SlotState, SwitchWord},
     },
     memory::{MemBans, MemTables},
-    policy::{Arrival, Judgement, judge},
+    policy::{Arrival, Decision, evaluate},
 };
 use guard_user::{
     dataplane::{
@@ -256,13 +256,13 @@ impl Harness {
         run
     }
 
-    /// Runs a frame through the model, which takes the whole way where the kernel takes the short one.
+    /// Runs a frame through the model, which takes the full path where the kernel takes the fast one.
     #[must_use]
-    pub fn model(&self, frame: &[u8]) -> Judgement {
+    pub fn model(&self, frame: &[u8]) -> Decision {
         let arrival = Arrival {
             ifindex: TEST_IFINDEX,
         };
-        judge(frame, &self.model, arrival)
+        evaluate(frame, &self.model, arrival)
     }
 
     /// Asserts what becomes of a frame: in the kernel and in the model, with this reason and its
@@ -286,8 +286,8 @@ impl Harness {
     fn expect_action(&mut self, case: &str, frame: &[u8], reason: Reason, action: Action) {
         self.follow_clock();
         let before = self.model_events();
-        let judgement = self.model(frame);
-        let verdict = judgement.verdict;
+        let decision = self.model(frame);
+        let verdict = decision.verdict;
         assert_eq!(
             (verdict.reason, verdict.action),
             (reason, action),
@@ -296,7 +296,7 @@ impl Harness {
         if frame.len() < MIN_FRAME {
             return;
         }
-        let expected = expected_run(&judgement, self.model_events_since(&before));
+        let expected = expected_run(&decision, self.model_events_since(&before));
         assert_eq!(self.run(frame), expected, "kernel: {case}: {frame:02x?}");
     }
 
@@ -361,11 +361,11 @@ fn map(object: &Object, name: &'static str, words: usize) -> Result<Mapping> {
     Ok(Mapping::new(object.map(name)?.fd(), words)?)
 }
 
-/// What the kernel must have counted if it judged as the model did.
-fn expected_run(judgement: &Judgement, events: Vec<(Event, u64)>) -> Run {
-    let (reason, action) = (judgement.verdict.reason, judgement.verdict.action);
+/// What the kernel must have counted if it decided as the model did.
+fn expected_run(decision: &Decision, events: Vec<(Event, u64)>) -> Run {
+    let (reason, action) = (decision.verdict.reason, decision.verdict.action);
     let is_monitored = action != reason.action();
-    let service = judgement.service.map(Service::kind);
+    let service = decision.service.map(Service::kind);
     let (counted, monitored) = one_of(is_monitored, Some(reason));
     let (services, monitored_services) = one_of(is_monitored, service);
     Run {

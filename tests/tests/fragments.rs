@@ -1,5 +1,5 @@
 //! Fragments (acceptance A14): the rest of a datagram follows its accepted first part, except where
-//! it could change what was judged.
+//! it could change what was evaluated.
 
 use guard_common::{
     abi::reason::Reason::*,

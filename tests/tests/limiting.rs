@@ -101,7 +101,7 @@ impl Scene {
     }
 }
 
-/// A thread on one CPU that sends until it is stopped. A virtual card has the frame judged on the CPU that
+/// A thread on one CPU that sends until it is stopped. A virtual card has the frame evaluated on the CPU that
 /// sends it.
 struct Forger {
     stop: Arc<AtomicBool>,

@@ -378,7 +378,7 @@ fn a_fragmented_datagram_arrives_whole_on_an_open_port_only() {
             .and_then(|reason| reason["packets"].as_u64())
             .unwrap_or(0)
     };
-    // Three fragments each; the first one is judged by its port.
+    // Three fragments each; the first one is decided by its port.
     assert!(packets("fragment-rest") >= 4, "{stats}");
     assert!(packets("fragment") >= 4, "{stats}");
 }

@@ -11,7 +11,7 @@ use guard_common::{
         service::protocol::TCP,
     },
     packet::TcpFlags,
-    policy::{Judgement, Listener},
+    policy::{Decision, Listener},
     testing::{packet, random::Random},
 };
 use guard_tests::{
@@ -216,13 +216,10 @@ fn agree_on(guard: &mut Harness, steps: &[Step], met: &mut BTreeMap<Reason, u64>
         match step {
             Step::Leaves(frame) => guard.model_sends(frame),
             Step::Arrives(frame) => {
-                let judgement = guard.model(frame);
-                assert_eq!(
-                    action, judgement.verdict.action,
-                    "{judgement:?} {frame:02x?}"
-                );
-                *met.entry(judgement.verdict.reason).or_default() += 1;
-                count(&mut expected, &judgement, frame.len());
+                let decision = guard.model(frame);
+                assert_eq!(action, decision.verdict.action, "{decision:?} {frame:02x?}");
+                *met.entry(decision.verdict.reason).or_default() += 1;
+                count(&mut expected, &decision, frame.len());
             }
         }
     }
@@ -247,15 +244,15 @@ fn in_kernel(guard: &mut Harness, step: &Step) -> Action {
     }
 }
 
-fn count(rows: &mut BTreeMap<u32, Counter>, judgement: &Judgement, len: usize) {
-    let service = judgement
+fn count(rows: &mut BTreeMap<u32, Counter>, decision: &Decision, len: usize) {
+    let service = decision
         .service
-        .map(|service| match judgement.verdict.action {
+        .map(|service| match decision.verdict.action {
             Action::Pass => passed_row(service),
             Action::Drop => dropped_row(service),
-            Action::Answer => panic!("{judgement:?}"),
+            Action::Answer => panic!("{decision:?}"),
         });
-    for row in [Some(reason_row(judgement.verdict.reason)), service]
+    for row in [Some(reason_row(decision.verdict.reason)), service]
         .into_iter()
         .flatten()
     {

@@ -261,7 +261,7 @@ fn one_prefix_that_floods_is_told_apart_from_the_others_at_once() {
                 for number in 1..200 {
                     let frame = syn(of_flood(number), LIMITED);
                     let reason = guard.model(&frame).verdict.reason;
-                    let action = guard.verdict(&frame, None).expect("the frame is judged");
+                    let action = guard.verdict(&frame, None).expect("the frame is evaluated");
                     assert_eq!(action, reason.action(), "SYN {number}");
                     seen += usize::from(reason == counted);
                 }

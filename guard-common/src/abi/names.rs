@@ -32,7 +32,7 @@ pub const PROGRAMS: &str = "programs";
 /// What the XDP program tells the one that it jumps to, per CPU. Pinned, because while one instance takes
 /// the place of another, the old one jumps to the program of the new one.
 pub const HANDOVER: &str = "handover";
-/// What the XDP program notes of a frame while it judges it, an element per possible CPU. Of one instance alone:
+/// What the XDP program notes of a frame while it evaluates it, an element per possible CPU. Of one instance alone:
 /// never pinned.
 pub const SCRATCH: &str = "scratch";
 /// The same of the tc program.

@@ -7,7 +7,7 @@ use super::{
 use crate::abi::{addr::Addr, service::protocol};
 
 /// Extension headers that guard steps over, hop-by-hop options included. Nobody sends more than two or three, and
-/// each costs a packet as much as the rest of a short way.
+/// each costs a packet as much as the rest of a fast path.
 pub(super) const MAX_EXTENSION_HEADERS: usize = 4;
 
 const ROUTER_ALERT: [u8; 2] = [5, 2];

@@ -14,7 +14,7 @@ use crate::abi::{
 
 /// Is this source banned, and not on the never list?
 #[inline(always)]
-pub(super) fn cuts<T: Searches>(tables: &T, state: SlotState, source: Addr) -> bool {
+pub(super) fn is_dropped<T: Searches>(tables: &T, state: SlotState, source: Addr) -> bool {
     may_be_banned(tables, source)
         && tables.is_banned(source)
         && !rules::is_never(&Slot::of(tables, state), state.flags(), source)
@@ -22,7 +22,7 @@ pub(super) fn cuts<T: Searches>(tables: &T, state: SlotState, source: Addr) -> b
 
 /// The same of an IPv4 source, without a call where it is banned by itself.
 #[inline(always)]
-pub(super) fn cuts_v4<T: Searches>(tables: &T, state: SlotState, source: u32) -> bool {
+pub(super) fn is_dropped_v4<T: Searches>(tables: &T, state: SlotState, source: u32) -> bool {
     // Made anew for those who call: else the compiler keeps it from the beginning on.
     let addr = || Addr::from_v4(T::hide(u64::from(source)) as u32);
     let source = Addr::from_v4(source);

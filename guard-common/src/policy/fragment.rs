@@ -1,5 +1,5 @@
 //! The rest of a fragmented datagram follows its accepted first part. TCP is never continued: a
-//! later part could overwrite the flags that were judged, and no stack of today fragments TCP.
+//! later part could overwrite the flags that were evaluated, and no stack of today fragments TCP.
 
 use super::{Searches, peer};
 use crate::{

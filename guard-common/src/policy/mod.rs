@@ -22,9 +22,10 @@ mod ceiling;
 mod classify;
 mod discovery;
 mod essential;
+mod fast_path;
+mod fast_path_lookups;
 mod flow;
 mod fragment;
-mod glance;
 mod limit;
 mod opening;
 mod outgoing;
@@ -34,7 +35,6 @@ mod related;
 mod rules;
 mod scratch;
 mod searches;
-mod shortcut;
 mod slot;
 mod source;
 mod tables;
@@ -45,14 +45,14 @@ pub use ceiling::{
     Headroom, SpentPlace, is_known, is_prefix_spent, is_spent, is_under_ceiling, under_ceiling,
 };
 pub use classify::longest_prefix;
+pub use fast_path::{FastPath, FromReason, LookupArgs};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
-pub use glance::{Glance, Outcome, Plain};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
 pub use opening::{Kind, Listener, Opening, is_monitor};
 pub use outgoing::{note_outgoing, note_packet};
 pub use peer::note_question;
-pub use rules::{Place, RulesAnswer, interface_class, is_on_never_list, weigh_rules};
 use rules::{Question, ask_rules};
+pub use rules::{RuleLookup, RulesAnswer, evaluate_rules, interface_class, is_on_never_list};
 pub use scratch::{Scratch, Subject};
 pub use searches::Searches;
 use slot::Slot;
@@ -73,7 +73,7 @@ use crate::{
 
 /// A verdict and the service that was asked for, under which the packet is counted too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct Decision {
     /// What happens and why.
     pub verdict: Verdict,
     /// The service, for packets whose transport header was read and that are no replies.
@@ -91,90 +91,90 @@ pub struct Arrival {
 
 /// What becomes of a frame.
 #[inline(always)]
-pub fn judge<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
+pub fn evaluate<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Decision
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
     let scratch = &Scratch::default();
-    let judgement = weigh_in(reader, tables, arrival, scratch);
-    if judgement.opening.is_none() {
-        return judgement;
+    let decision = evaluate_in(reader, tables, arrival, scratch);
+    if decision.opening.is_none() {
+        return decision;
     }
-    opening::settle(reader, tables, scratch, judgement)
+    opening::settle(reader, tables, scratch, decision)
 }
 
-/// The short way, which the kernel tries first: what [`weigh`] says, but for the number of the rule;
-/// `None` where that takes the whole way.
+/// The fast path, which the kernel tries first: what [`evaluate_without_admission`] says, but for the number of
+/// the rule; `None` where that takes the full path.
 #[inline(always)]
-pub fn judge_at_once<R, T>(reader: &R, tables: &T) -> Option<Judgement>
+pub fn evaluate_fast_path<R, T>(reader: &R, tables: &T) -> Option<Decision>
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
     let scratch = &Scratch::default();
-    match glance(reader, tables) {
-        Glance::Told(judgement) => Some(judgement),
-        Glance::Plain(plain) => judge_plain(reader, tables, || Some(scratch), plain),
-        Glance::Other => glance_at_others(reader, tables),
-        Glance::Nothing => None,
+    match fast_path(reader, tables) {
+        FastPath::Decided(decision) => Some(decision),
+        FastPath::NeedsLookups(args) => fast_path_lookups(reader, tables, || Some(scratch), args),
+        FastPath::OtherHeaders => fast_path_v6_or_tagged(reader, tables),
+        FastPath::FullPath => None,
     }
 }
 
-/// The same as a glance for IPv6 and for frames with one tag, in a function of its own: the decision is one, the
+/// The same for IPv6 and for frames with one tag, in a function of its own: the decision is one, the
 /// readers differ.
 #[inline(always)]
-pub fn glance_at_others<R, T, O>(reader: &R, tables: &T) -> Option<O>
+pub fn fast_path_v6_or_tagged<R, T, O>(reader: &R, tables: &T) -> Option<O>
 where
     R: PacketReader + ?Sized,
     T: Searches,
-    O: Outcome,
+    O: FromReason,
 {
-    glance::glance_at_others(reader, tables, slot::in_force(tables))
+    fast_path::fast_path_v6_or_tagged(reader, tables, slot::in_force(tables))
 }
 
-/// The beginning of the short way, without a call for what it tells.
+/// The beginning of the fast path, without a call for what it decides.
 #[inline(always)]
-pub fn glance<R, T, O>(reader: &R, tables: &T) -> Glance<O>
+pub fn fast_path<R, T, O>(reader: &R, tables: &T) -> FastPath<O>
 where
     R: PacketReader + ?Sized,
     T: Searches,
-    O: Outcome,
+    O: FromReason,
 {
     let state = slot::in_force(tables);
     // Else the compiler keeps the word that it is made of.
     let state = SlotState::from_bits(T::hide(u64::from(state.bits())) as u32);
-    glance::glance(reader, tables, state)
+    fast_path::fast_path(reader, tables, state)
 }
 
 /// The rest of it. The scratch is asked for where it is needed, which is seldom.
 #[inline(always)]
-pub fn judge_plain<'s, R, T>(
+pub fn fast_path_lookups<'s, R, T>(
     reader: &R,
     tables: &T,
     scratch: impl FnOnce() -> Option<&'s Scratch>,
-    plain: Plain,
-) -> Option<Judgement>
+    args: LookupArgs,
+) -> Option<Decision>
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let judgement = shortcut::judge(reader, tables, scratch, plain)?;
-    Some(in_mode(plain.state(), judgement))
+    let decision = fast_path_lookups::decide(reader, tables, scratch, args)?;
+    Some(in_mode(args.state(), decision))
 }
 
 /// Parse, decide, remember: all but what becomes of an opening.
 #[inline(always)]
-pub fn weigh<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Judgement
+pub fn evaluate_without_admission<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Decision
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    weigh_in(reader, tables, arrival, &Scratch::default())
+    evaluate_in(reader, tables, arrival, &Scratch::default())
 }
 
 #[inline(always)]
-fn weigh_in<R, T>(reader: &R, tables: &T, arrival: Arrival, scratch: &Scratch) -> Judgement
+fn evaluate_in<R, T>(reader: &R, tables: &T, arrival: Arrival, scratch: &Scratch) -> Decision
 where
     R: PacketReader + ?Sized,
     T: Searches,
@@ -185,7 +185,7 @@ where
     }
 }
 
-/// Reads a frame into the scratch. What is no IP packet, or none that can be believed, is told by that:
+/// Reads a frame into the scratch. What is no IP packet, or none that can be believed, is decided by that:
 /// the reason.
 #[inline(always)]
 pub fn read<R: PacketReader + ?Sized>(reader: &R, scratch: &Scratch) -> Option<Reason> {
@@ -202,40 +202,40 @@ pub fn read<R: PacketReader + ?Sized>(reader: &R, scratch: &Scratch) -> Option<R
 
 /// What becomes of a frame for a reason of its own.
 #[inline(always)]
-pub fn by_frame<T: Searches>(tables: &T, reason: Reason) -> Judgement {
-    let judgement = Judgement {
+pub fn by_frame<T: Searches>(tables: &T, reason: Reason) -> Decision {
+    let decision = Decision {
         verdict: Verdict::of(reason),
         service: None,
         opening: Opening::NONE,
     };
-    in_mode(slot::in_force(tables), judgement)
+    in_mode(slot::in_force(tables), decision)
 }
 
 /// In monitor mode everything passes.
 #[inline(always)]
-fn in_mode(state: SlotState, mut judgement: Judgement) -> Judgement {
+fn in_mode(state: SlotState, mut decision: Decision) -> Decision {
     if state.flags() & MONITOR != 0 {
-        judgement.verdict.action = Action::Pass;
+        decision.verdict.action = Action::Pass;
     }
-    judgement
+    decision
 }
 
 /// What becomes of the IP packet in the scratch.
 #[inline(always)]
-pub fn decide<R, T>(reader: &R, tables: &T, arrival: Arrival, scratch: &Scratch) -> Judgement
+pub fn decide<R, T>(reader: &R, tables: &T, arrival: Arrival, scratch: &Scratch) -> Decision
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
     let state = slot::in_force(tables);
     let packet = &scratch.packet;
-    let verdict = go_through(reader, tables, state, arrival, scratch);
+    let verdict = run_stages(reader, tables, state, arrival, scratch);
     let opening = Opening::of(tables, packet, verdict);
     // What is under a ceiling is remembered when it fits.
     if matches!(verdict.action, Action::Pass) && opening.is_none() {
         fragment::remember(tables, packet);
     }
-    let judgement = Judgement {
+    let decision = Decision {
         verdict,
         service: if let Reason::Reply = verdict.reason {
             // Its port is one of our own choosing and stands for no service.
@@ -245,12 +245,12 @@ where
         },
         opening,
     };
-    in_mode(state, judgement)
+    in_mode(state, decision)
 }
 
 /// The stages, one by one.
 #[inline(always)]
-fn go_through<R, T>(
+fn run_stages<R, T>(
     reader: &R,
     tables: &T,
     state: SlotState,
@@ -266,7 +266,7 @@ where
         return verdict;
     }
     let Some(service) = service_of(packet) else {
-        if ban::cuts(tables, state, packet.source()) {
+        if ban::is_dropped(tables, state, packet.source()) {
             return Verdict::of(Reason::Banned);
         }
         return Verdict::of(fragment::continues(tables, packet));
@@ -292,44 +292,48 @@ where
         }
     }
     // 3. Bans.
-    if ban::cuts(tables, state, packet.source()) {
+    if ban::is_dropped(tables, state, packet.source()) {
         return Verdict::of(Reason::Banned);
     }
     if !is_closed {
         let verdict = ask_rules(policy, question, group).verdict();
-        if question.opens || !may_be_known(verdict) {
+        if question.opens || !would_relation_matter(verdict) {
             // 6. Limits.
             return limit::within(tables, policy.base(), packet, question.opens, verdict);
         }
     }
     // 4. Known flows.
-    let mut known = tables.known(reader, scratch);
-    if let Known::Reply = known {
+    let mut relation = tables.relation(reader, scratch);
+    if let Relation::Reply = relation {
         return Verdict::of(Reason::Reply);
     }
-    if let Known::Flood = known {
+    if let Relation::Flood = relation {
         return Verdict::of(Reason::IcmpCeiling);
     }
-    if let Known::Discovered = known
+    if let Relation::Discovered = relation
         && discovery::is_wanted(tables, state, arrival, packet)
     {
         return Verdict::of(Reason::Reply);
     }
-    if let Known::Answer = known {
+    if let Relation::Answer = relation {
         let rules = outgoing::ask_about_answer(tables, state, arrival, &scratch.answer);
-        known = if rules.is_allowed_by_rule() {
-            Known::Related
+        relation = if rules.is_allowed_by_rule() {
+            Relation::Related
         } else {
-            Known::Nothing
+            Relation::Nothing
         };
     }
     let verdict = ask_rules(policy, question, group).verdict();
-    match known {
+    match relation {
         // No flow has an address of ours at its other end, but a socket may.
-        Known::Session | Known::Related if !may_be_known(verdict) => verdict,
-        Known::Session => Verdict::of(Reason::LiveSession),
-        Known::Related => Verdict::of(Reason::IcmpRelated),
-        Known::Reply | Known::Answer | Known::Discovered | Known::Flood | Known::Nothing => {
+        Relation::Session | Relation::Related if !would_relation_matter(verdict) => verdict,
+        Relation::Session => Verdict::of(Reason::LiveSession),
+        Relation::Related => Verdict::of(Reason::IcmpRelated),
+        Relation::Reply
+        | Relation::Answer
+        | Relation::Discovered
+        | Relation::Flood
+        | Relation::Nothing => {
             if matches!(verdict.reason, Reason::DefaultDrop) && related::is_error(packet) {
                 Verdict::of(Reason::IcmpUnrelated)
             } else {
@@ -342,7 +346,7 @@ where
 /// What a packet is part of.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum Relation {
     /// Nothing.
     Nothing = 0,
     /// A flow.
@@ -359,7 +363,7 @@ pub enum Known {
     Discovered = 6,
 }
 
-impl Known {
+impl Relation {
     /// The inverse of `as u32`; for calls between BPF functions.
     #[inline(always)]
     #[must_use]
@@ -378,7 +382,7 @@ impl Known {
 
 /// Would a known flow make a difference? A source address of our own stays a forgery.
 #[inline(always)]
-fn may_be_known(verdict: Verdict) -> bool {
+fn would_relation_matter(verdict: Verdict) -> bool {
     matches!(verdict.reason, Reason::DefaultDrop | Reason::RuleDeny)
 }
 
@@ -394,7 +398,7 @@ fn question(state: SlotState, arrival: Arrival, packet: &Packet) -> Question<'_>
 
 /// Stage 4: what the packet in the scratch is part of. A SYN is part of nothing.
 #[inline(always)]
-pub fn known<R, T>(reader: &R, tables: &T, scratch: &Scratch) -> Known
+pub fn relation<R, T>(reader: &R, tables: &T, scratch: &Scratch) -> Relation
 where
     R: PacketReader + ?Sized,
     T: Searches,
@@ -403,13 +407,13 @@ where
     let (subject, event) = if is_error {
         if scratch.packet.is_extended() {
             // Nobody has a reason to send one like that.
-            return Known::Nothing;
+            return Relation::Nothing;
         }
         // Whoever is told is whoever sent it: an error to another address of ours than the quoted one is none.
         if !tables.quoted(reader, scratch)
             || scratch.answer.destination() != scratch.packet.destination()
         {
-            return Known::Nothing;
+            return Relation::Nothing;
         }
         (Subject::Answer, Event::Quoted)
     } else {
@@ -417,32 +421,32 @@ where
     };
     let packet = scratch.subject(subject);
     let Some(tuple) = tuple_of(packet) else {
-        return Known::Nothing;
+        return Relation::Nothing;
     };
     let marks = tables.port_marks(tuple.local_port);
     let found = flow::find(tables, &tuple, marks, event);
     if let Found::Living = found {
         return if is_error {
-            Known::Related
+            Relation::Related
         } else {
-            Known::Reply
+            Relation::Reply
         };
     }
     if is_error {
         // A flow costs one look, and nobody may keep out what is about one; a session costs more.
         if ceiling::is_error_above(tables) {
-            return Known::Flood;
+            return Relation::Flood;
         }
     } else if discovery::may_have_asked(packet.protocol(), marks)
         && discovery::is_answer(tables, packet)
     {
-        return Known::Discovered;
+        return Relation::Discovered;
     }
     if flow::has_session(tables, scratch, subject, marks, found) {
         return if is_error {
-            Known::Related
+            Relation::Related
         } else {
-            Known::Session
+            Relation::Session
         };
     }
     // Datagrams name no session: whoever told of one to a peer that this host never sent to would set the size of
@@ -451,16 +455,16 @@ where
         && (packet.protocol() != protocol::UDP
             || peer::is_marked(tables, Peer::SentTo(packet.source())));
     if is_answer {
-        Known::Answer
+        Relation::Answer
     } else {
-        Known::Nothing
+        Relation::Nothing
     }
 }
 
 /// The decision about an IP packet by its headers and the policy in force alone, as if there were no
 /// flows: what becomes of a stranger.
 #[inline(always)]
-pub fn evaluate<T: Searches>(
+pub fn evaluate_stateless<T: Searches>(
     tables: &T,
     arrival: Arrival,
     packet: &Packet,
@@ -483,7 +487,7 @@ pub fn evaluate<T: Searches>(
     verdict
 }
 
-/// Stages 1 and 2: what is told by the packet alone.
+/// Stages 1 and 2: what the packet alone decides.
 #[inline(always)]
 fn by_form(packet: &Packet) -> Option<Verdict> {
     // 1. What no honest sender sends.

@@ -5,7 +5,7 @@
 //! for, which the kernel must keep until the rest has come.
 
 use super::{
-    Judgement, Scratch, Searches,
+    Decision, Scratch, Searches,
     ceiling::{Headroom, is_under_ceiling},
     slot,
 };
@@ -207,14 +207,14 @@ pub(super) fn settle<R, T>(
     reader: &R,
     tables: &T,
     scratch: &Scratch,
-    judgement: Judgement,
-) -> Judgement
+    decision: Decision,
+) -> Decision
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let opening = judgement.opening;
-    let port = port_of(judgement.service);
+    let opening = decision.opening;
+    let port = port_of(decision.service);
     let listener = if opening.is_answerable() {
         tables.listener(reader)
     } else {
@@ -222,11 +222,11 @@ where
     };
     let is_monitor = is_monitor(tables);
     match listener {
-        Listener::Ready => judgement,
-        Listener::Full if is_monitor => judgement,
+        Listener::Ready => decision,
+        Listener::Full if is_monitor => decision,
         Listener::Full => {
             tables.add_to_ceiling(ceiling::answered(port), 1);
-            Judgement {
+            Decision {
                 verdict: Verdict::of(Reason::SynCookie),
                 service: None,
                 opening,
@@ -235,15 +235,15 @@ where
         Listener::None => {
             let headroom = is_under_ceiling(reader, tables, || Some(scratch), opening, port);
             let (Headroom::Above(reason) | Headroom::Monitored(reason)) = headroom else {
-                return judgement;
+                return decision;
             };
             let mut verdict = Verdict::of(reason);
             if let Headroom::Monitored(_) = headroom {
                 verdict.action = Action::Pass;
             }
-            Judgement {
+            Decision {
                 verdict,
-                ..judgement
+                ..decision
             }
         }
     }

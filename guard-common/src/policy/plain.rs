@@ -1,5 +1,5 @@
 //! Plain packets: TCP or UDP in IPv4 without options or in IPv6 without extensions, whole, with one tag at most.
-//! They are read in one piece. What is not so plain, or not quite right, is nothing here: the whole way knows why.
+//! They are read in one piece. What is not so plain, or not quite right, is nothing here: the full path knows why.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -102,13 +102,13 @@ fn ether_type<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Option<u16> {
 
 /// A plain packet.
 #[derive(Clone, Copy)]
-pub(super) struct Seen<S> {
+pub(super) struct PlainPacket<S> {
     /// Who sent it.
     pub source: S,
     /// Our address.
     pub local: Addr,
     /// What it asks for.
-    pub asked: Asked,
+    pub request: ServiceRequest,
     /// How it stands in its frame.
     pub form: Form,
 }
@@ -129,9 +129,9 @@ impl Form {
 
     /// Of one that is let in.
     #[inline(always)]
-    pub(super) fn opening<T: Searches>(self, tables: &T, asked: Asked) -> Opening {
-        if asked.opens() {
-            Opening::plain(self.is_v4, self.tags, tables.port_marks(asked.port()))
+    pub(super) fn opening<T: Searches>(self, tables: &T, request: ServiceRequest) -> Opening {
+        if request.opens() {
+            Opening::plain(self.is_v4, self.tags, tables.port_marks(request.port()))
         } else {
             Opening::NONE
         }
@@ -139,24 +139,24 @@ impl Form {
 }
 
 /// A source in as few registers as it takes.
-pub(super) trait Sender: Copy {
+pub(super) trait SourceAddr: Copy {
     /// As an address.
     fn addr(self) -> Addr;
     /// Is it banned, and not on the never list?
-    fn is_cut<T: Searches>(self, tables: &T, state: SlotState) -> bool;
+    fn is_banned<T: Searches>(self, tables: &T, state: SlotState) -> bool;
     /// An IPv4 address; of another family nothing that counts.
     fn number(self) -> u32;
 }
 
-impl Sender for u32 {
+impl SourceAddr for u32 {
     #[inline(always)]
     fn addr(self) -> Addr {
         Addr::from_v4(self)
     }
 
     #[inline(always)]
-    fn is_cut<T: Searches>(self, tables: &T, state: SlotState) -> bool {
-        ban::cuts_v4(tables, state, self)
+    fn is_banned<T: Searches>(self, tables: &T, state: SlotState) -> bool {
+        ban::is_dropped_v4(tables, state, self)
     }
 
     #[inline(always)]
@@ -165,15 +165,15 @@ impl Sender for u32 {
     }
 }
 
-impl Sender for Addr {
+impl SourceAddr for Addr {
     #[inline(always)]
     fn addr(self) -> Addr {
         self
     }
 
     #[inline(always)]
-    fn is_cut<T: Searches>(self, tables: &T, state: SlotState) -> bool {
-        ban::cuts(tables, state, self)
+    fn is_banned<T: Searches>(self, tables: &T, state: SlotState) -> bool {
+        ban::is_dropped(tables, state, self)
     }
 
     #[inline(always)]
@@ -185,9 +185,9 @@ impl Sender for Addr {
 /// What a plain packet asks for, in one number, so that it takes one register of the few that a call
 /// leaves alone: `port (16 bits) | UDP (1) | SYN (1)`.
 #[derive(Clone, Copy)]
-pub(super) struct Asked(pub(super) u32);
+pub(super) struct ServiceRequest(pub(super) u32);
 
-impl Asked {
+impl ServiceRequest {
     const UDP: u32 = 1 << 16;
     const OPENS: u32 = 1 << 17;
 
@@ -247,7 +247,7 @@ impl Ends {
 
 /// Reads a frame whose EtherType is that of IPv4.
 #[inline(always)]
-pub(super) fn read_v4<R, L>(reader: &R) -> Option<Seen<u32>>
+pub(super) fn read_v4<R, L>(reader: &R) -> Option<PlainPacket<u32>>
 where
     R: PacketReader + ?Sized,
     L: Link,
@@ -266,10 +266,10 @@ where
     if source.wrapping_sub(FIRST_SOURCE) >= SOURCES || source >> 24 == LOOPBACK {
         return None;
     }
-    Some(Seen {
+    Some(PlainPacket {
         source,
         local: Addr::from_v4(u32::from_be_bytes(ip.destination)),
-        asked: asked(&headers.head, ip.protocol, IPV4_LEN, total_len, DHCP_CLIENT)?,
+        request: request(&headers.head, ip.protocol, IPV4_LEN, total_len, DHCP_CLIENT)?,
         form: Form {
             is_v4: true,
             tags: L::TAGS,
@@ -279,7 +279,7 @@ where
 
 /// Reads a frame whose EtherType is that of IPv6.
 #[inline(always)]
-pub(super) fn read_v6<R, L>(reader: &R) -> Option<Seen<Addr>>
+pub(super) fn read_v6<R, L>(reader: &R) -> Option<PlainPacket<Addr>>
 where
     R: PacketReader + ?Sized,
     L: Link,
@@ -301,10 +301,10 @@ where
     if source.hi() == 0 || source.hi() >> 56 == MULTICAST || local.hi() == 0 {
         return None;
     }
-    Some(Seen {
+    Some(PlainPacket {
         source,
         local,
-        asked: asked(&headers.head, ip.next_header, IPV6_LEN, len, DHCPV6_CLIENT)?,
+        request: request(&headers.head, ip.next_header, IPV6_LEN, len, DHCPV6_CLIENT)?,
         form: Form {
             is_v4: false,
             tags: L::TAGS,
@@ -315,7 +315,13 @@ where
 /// What a transport header asks for, behind an IP header of `ip_len` bytes in a packet of `len`. The port of a
 /// client of DHCP is none of a plain packet.
 #[inline(always)]
-fn asked(head: &Head, protocol: u8, ip_len: usize, len: usize, client: u16) -> Option<Asked> {
+fn request(
+    head: &Head,
+    protocol: u8,
+    ip_len: usize,
+    len: usize,
+    client: u16,
+) -> Option<ServiceRequest> {
     let port = u16::from_be_bytes(head.destination_port);
     let kind = match protocol {
         protocol::TCP => {
@@ -324,16 +330,20 @@ fn asked(head: &Head, protocol: u8, ip_len: usize, len: usize, client: u16) -> O
             if header_len < TCP_LEN || ip_len + header_len > len || !tcp::is_possible(flags) {
                 return None;
             }
-            if flags.opens() { Asked::OPENS } else { 0 }
+            if flags.opens() {
+                ServiceRequest::OPENS
+            } else {
+                0
+            }
         }
         protocol::UDP => {
             let udp_len = usize::from(u16::from_be_bytes(head.udp_len));
             if udp_len < UDP_LEN || ip_len + udp_len > len || port == client {
                 return None;
             }
-            Asked::UDP
+            ServiceRequest::UDP
         }
         _ => return None,
     };
-    Some(Asked(kind | u32::from(port)))
+    Some(ServiceRequest(kind | u32::from(port)))
 }

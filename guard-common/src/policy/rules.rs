@@ -36,7 +36,7 @@ pub(super) struct Question<'a> {
 
 /// What follows from a packet's headers: where to look in a policy's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RuleLookup {
     /// First word of the policy's slot.
     pub base: u32,
     /// Flags of the policy, 9 bits.
@@ -54,7 +54,7 @@ pub struct Place {
 /// What the rules, or the default, say.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum RuleOutcome {
     DefaultDrop = 0,
     DefaultAllow = 1,
     Allow = 2,
@@ -70,7 +70,7 @@ impl RulesAnswer {
     const RULE_BITS: u32 = 24;
 
     #[inline(always)]
-    const fn new(outcome: Outcome, rule: RuleRef) -> Self {
+    const fn new(outcome: RuleOutcome, rule: RuleRef) -> Self {
         Self(rule.bits() & ((1 << Self::RULE_BITS) - 1) | (outcome as u32) << Self::RULE_BITS)
     }
 
@@ -79,14 +79,14 @@ impl RulesAnswer {
     const fn of(rule: RuleRef, flags: u32) -> Self {
         let outcome = if rule.is_none() {
             if flags & DEFAULT_ALLOW == 0 {
-                Outcome::DefaultDrop
+                RuleOutcome::DefaultDrop
             } else {
-                Outcome::DefaultAllow
+                RuleOutcome::DefaultAllow
             }
         } else if rule.allows() {
-            Outcome::Allow
+            RuleOutcome::Allow
         } else {
-            Outcome::Deny
+            RuleOutcome::Deny
         };
         Self::new(outcome, rule)
     }
@@ -109,7 +109,7 @@ impl RulesAnswer {
     #[inline(always)]
     #[must_use]
     pub const fn is_allowed_by_rule(self) -> bool {
-        self.0 >> Self::RULE_BITS == Outcome::Allow as u32
+        self.0 >> Self::RULE_BITS == RuleOutcome::Allow as u32
     }
 
     /// Does a rule or the default let it in?
@@ -117,7 +117,7 @@ impl RulesAnswer {
     #[must_use]
     pub const fn lets_in(self) -> bool {
         let outcome = self.0 >> Self::RULE_BITS;
-        outcome == Outcome::Allow as u32 || outcome == Outcome::DefaultAllow as u32
+        outcome == RuleOutcome::Allow as u32 || outcome == RuleOutcome::DefaultAllow as u32
     }
 
     /// Does the rule limit new connections?
@@ -131,7 +131,7 @@ impl RulesAnswer {
     #[inline(always)]
     #[must_use]
     pub const fn is_own_source(self) -> bool {
-        self.0 >> Self::RULE_BITS == Outcome::OwnSource as u32
+        self.0 >> Self::RULE_BITS == RuleOutcome::OwnSource as u32
     }
 
     /// The verdict.
@@ -159,7 +159,7 @@ pub(super) fn ask_rules<T: Searches>(
 ) -> RulesAnswer {
     let flags = question.state.flags();
     if group == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0 && question.opens {
-        return RulesAnswer::new(Outcome::DefaultDrop, RuleRef::NONE);
+        return RulesAnswer::new(RuleOutcome::DefaultDrop, RuleRef::NONE);
     }
 
     let (scopes, scope) = if flags & (BY_INTERFACE | BY_DESTINATION) == 0 {
@@ -182,7 +182,7 @@ pub(super) fn ask_rules<T: Searches>(
         };
         return RulesAnswer::of(rule, flags);
     }
-    policy.weigh_rules(Place {
+    policy.evaluate_rules(RuleLookup {
         base: policy.base(),
         flags,
         group,
@@ -204,7 +204,7 @@ pub(super) fn of_stranger<T: Searches>(
     entry: ServiceEntry,
 ) -> RulesAnswer {
     if entry.is_open() {
-        return RulesAnswer::new(Outcome::Allow, RuleRef::NONE);
+        return RulesAnswer::new(RuleOutcome::Allow, RuleRef::NONE);
     }
     let group = entry.group();
     if group == 0 {
@@ -216,9 +216,9 @@ pub(super) fn of_stranger<T: Searches>(
 
 /// The first of the rules that a place leads to, or the default.
 #[inline(always)]
-pub fn weigh_rules<T: Searches>(tables: &T, place: Place) -> RulesAnswer {
+pub fn evaluate_rules<T: Searches>(tables: &T, place: RuleLookup) -> RulesAnswer {
     let policy = &Slot::at(tables, place.base);
-    let Place {
+    let RuleLookup {
         flags,
         group,
         class,
@@ -232,7 +232,7 @@ pub fn weigh_rules<T: Searches>(tables: &T, place: Place) -> RulesAnswer {
         let (classes, _) = split(policy.word(HEADER_CLASSES));
         let source = Class::from_word(policy.word(cell(classes, class, scopes, scope)));
         if source.own {
-            return RulesAnswer::new(Outcome::OwnSource, RuleRef::NONE);
+            return RulesAnswer::new(RuleOutcome::OwnSource, RuleRef::NONE);
         }
         rule = source.any;
         is_never = source.never;

@@ -1,4 +1,4 @@
-//! What is noted of a frame while it is judged: memory of one CPU, because the kernel's stack is small.
+//! What is noted of a frame while it is evaluated: memory of one CPU, because the kernel's stack is small.
 
 use crate::packet::Packet;
 

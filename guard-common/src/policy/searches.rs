@@ -9,15 +9,15 @@ use crate::abi::{
     meter,
 };
 
-use super::{Found, Known, Newcomer, Place, RulesAnswer, Scratch, SpentPlace, Tables, Way};
+use super::{Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, SpentPlace, Tables, Way};
 use crate::packet::PacketReader;
 
 /// Searches in [`Tables`]. Whatever an implementation puts around them, they answer as these do.
 pub trait Searches: Tables + Sized {
     /// [`super::known`].
     #[inline(always)]
-    fn known<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> Known {
-        super::known(reader, self, scratch)
+    fn relation<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> Relation {
+        super::relation(reader, self, scratch)
     }
 
     /// [`crate::packet::quoted`].
@@ -57,10 +57,10 @@ pub trait Searches: Tables + Sized {
         super::is_on_never_list(self, base, flags, source)
     }
 
-    /// [`super::weigh_rules`].
+    /// [`super::evaluate_rules`].
     #[inline(always)]
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
-        super::weigh_rules(self, place)
+    fn evaluate_rules(&self, place: RuleLookup) -> RulesAnswer {
+        super::evaluate_rules(self, place)
     }
 
     /// [`super::is_spent`].

@@ -1,6 +1,6 @@
 //! One slot of the policy array: where the words of the policy in force lie.
 
-use super::{Place, RulesAnswer, Searches};
+use super::{RuleLookup, RulesAnswer, Searches};
 use crate::abi::{addr::Addr, image::Tree, switch::SlotState};
 
 /// A slot, and the way to its words.
@@ -27,8 +27,8 @@ impl<'a, T: Searches> Slot<'a, T> {
     }
 
     #[inline(always)]
-    pub(super) fn weigh_rules(&self, place: Place) -> RulesAnswer {
-        self.tables.weigh_rules(place)
+    pub(super) fn evaluate_rules(&self, place: RuleLookup) -> RulesAnswer {
+        self.tables.evaluate_rules(place)
     }
 
     #[inline(always)]

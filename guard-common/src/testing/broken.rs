@@ -12,8 +12,8 @@ use crate::{
     memory::MemTables,
     packet::{self, PacketReader},
     policy::{
-        self, BanBucket, BanWords, Bucket, Entries, Found, Place, RulesAnswer, Scratch, Searches,
-        Subject, Tables, Way,
+        self, BanBucket, BanWords, Bucket, Entries, Found, RuleLookup, RulesAnswer, Scratch,
+        Searches, Subject, Tables, Way,
     },
 };
 
@@ -254,8 +254,8 @@ impl<B: Breaks> Searches for Broken<'_, B> {
         self.fault.class(tree, right)
     }
 
-    fn weigh_rules(&self, place: Place) -> RulesAnswer {
-        self.fault.rules(policy::weigh_rules(self, place))
+    fn evaluate_rules(&self, place: RuleLookup) -> RulesAnswer {
+        self.fault.rules(policy::evaluate_rules(self, place))
     }
 
     fn find_flow(&self, tag: Tag, event: Event) -> Found {

@@ -305,8 +305,8 @@ impl InForce {
         };
         let source = SocketAddr::new(source, 40_000);
         let frame = build(source, SocketAddr::new(destination, port.port), transport);
-        let judgement = guard_common::judge(frame.as_slice(), &self.tables, Arrival { ifindex });
-        Some(judgement.verdict)
+        let decision = guard_common::evaluate(frame.as_slice(), &self.tables, Arrival { ifindex });
+        Some(decision.verdict)
     }
 
     /// An address that the port listens on, of the source's family, and the protected interface that takes packets to

@@ -158,7 +158,7 @@ fn explain_file(question: &Question, file: &Path) -> Result<Answer, Failure> {
     let tables = MemTables::with_policy(image.words);
     let is_monitored = tables.switch.active().flags() & MONITOR != 0;
     let verdict =
-        guard_common::judge(frame.as_slice(), &tables, Arrival { ifindex: index }).verdict;
+        guard_common::evaluate(frame.as_slice(), &tables, Arrival { ifindex: index }).verdict;
     let words = verdict
         .rule
         .ordinal()

@@ -61,7 +61,7 @@ impl Counters {
             .collect()
     }
 
-    /// All packets that were judged, on every interface.
+    /// All packets that were evaluated, on every interface.
     #[must_use]
     pub fn packets(&self) -> u64 {
         let rows = Reason::ALL.iter();

@@ -25,7 +25,7 @@ use crate::failure::{Exit, Failure};
 /// The object that the build embedded.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard"));
 
-/// The object of the benchmark: guard's judgement behind a generator of random packets.
+/// The object of the benchmark: guard's evaluation behind a generator of random packets.
 #[cfg(feature = "bench")]
 pub static BENCH_OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/guard-bench"));

@@ -12,7 +12,7 @@ use guard_common::{
     },
     memory::MemTables,
     packet::{Facts, Fragment, Packet, TcpFlags, Transport},
-    policy::{Arrival, evaluate},
+    policy::{Arrival, evaluate_stateless},
 };
 
 use super::compile::Image;
@@ -94,6 +94,6 @@ impl Model {
             transport_at: 0,
             end: 0,
         });
-        evaluate(&self.tables, Arrival { ifindex }, &packet, Some(service))
+        evaluate_stateless(&self.tables, Arrival { ifindex }, &packet, Some(service))
     }
 }

@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Instant};
 use guard_common::{
     abi::reason::{Action, Reason, Verdict},
     memory::MemTables,
-    policy::{Arrival, Judgement, Searches, judge_at_once},
+    policy::{Arrival, Decision, Searches, evaluate_fast_path},
     testing::random::Random,
 };
 use guard_user::ruleset::{
@@ -62,7 +62,7 @@ fn verdict<T: Searches>(tables: &T, packet: &Described) -> Answer {
         action,
         reason,
         rule,
-    } = guard_common::judge(frame.as_slice(), tables, arrival).verdict;
+    } = guard_common::evaluate(frame.as_slice(), tables, arrival).verdict;
     let allows = action == Action::Pass;
     assert_eq!(action, reason.action(), "{packet:?}");
     match (reason, rule.ordinal()) {
@@ -76,19 +76,19 @@ fn verdict<T: Searches>(tables: &T, packet: &Described) -> Answer {
     }
 }
 
-/// Does the kernel's short way say the same, where there is one?
+/// Does the kernel's fast path say the same, where there is one?
 fn ways_agree<T: Searches>(tables: &T, packet: &Described) -> bool {
     let arrival = Arrival {
         ifindex: packet.interface.1,
     };
     let frame = packet.frame();
-    let Some(short) = judge_at_once(frame.as_slice(), tables) else {
+    let Some(short) = evaluate_fast_path(frame.as_slice(), tables) else {
         return true;
     };
-    let whole = guard_common::judge(frame.as_slice(), tables, arrival);
-    let said = |judgement: Judgement| {
-        let Verdict { action, reason, .. } = judgement.verdict;
-        (action, reason, judgement.service, judgement.opening)
+    let whole = guard_common::evaluate(frame.as_slice(), tables, arrival);
+    let said = |decision: Decision| {
+        let Verdict { action, reason, .. } = decision.verdict;
+        (action, reason, decision.service, decision.opening)
     };
     said(short) == said(whole)
 }
@@ -102,7 +102,7 @@ fn assert_first_match<T: Searches>(tables: &T, policy: &Policy, packet: &Describ
     );
     assert!(
         ways_agree(tables, packet),
-        "the short way: {packet:#?}\n{:#?}",
+        "the fast path: {packet:#?}\n{:#?}",
         policy.rules
     );
 }
@@ -143,7 +143,7 @@ fn compare(seed: u64, policies: usize, packets: usize, palette: &Palette, shape:
     tally
 }
 
-/// Rules that the kernel's short way can answer.
+/// Rules that the kernel's fast path can answer.
 const PORTS_ONLY: Shape = Shape {
     rules: 8,
     destination_in: 0,
@@ -170,7 +170,7 @@ fn the_short_way_says_what_the_rules_say() {
         for _ in 0..200 {
             let packet = Described::random(&mut random, &NESTED);
             assert_first_match(&tables, &policy, &packet);
-            let short = judge_at_once(packet.frame().as_slice(), &tables);
+            let short = evaluate_fast_path(packet.frame().as_slice(), &tables);
             answers += usize::from(short.is_some());
         }
     }

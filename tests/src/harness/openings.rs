@@ -24,7 +24,7 @@ impl Harness {
         }
     }
 
-    /// Judges frames one after the other in kernel and model: how many pass, for this reason. The others are
+    /// Evaluates frames one after the other in kernel and model: how many pass, for this reason. The others are
     /// above a ceiling.
     ///
     /// # Panics
@@ -46,7 +46,7 @@ impl Harness {
         let mut passed = 0;
         for frame in frames {
             let verdict = self.model(&frame).verdict;
-            let action = self.verdict(&frame, None).expect("the frame is judged");
+            let action = self.verdict(&frame, None).expect("the frame is evaluated");
             assert_eq!(action, verdict.action, "{verdict:?}");
             let is_known = verdict.reason == reason || verdict.reason == above;
             assert!(is_known, "{verdict:?}");
@@ -74,7 +74,7 @@ impl Harness {
                 ..TestRunOptions::default()
             })
             .with_context(|| format!("{case}: BPF_PROG_TEST_RUN"))
-            .expect("the frame is judged");
+            .expect("the frame is evaluated");
         assert_eq!(run.return_value, XDP_TX, "{case}: {frame:02x?}");
         let reasons: Vec<Reason> = self.drain_reasons().into_iter().map(|(r, _)| r).collect();
         assert_eq!(reasons, [Reason::SynCookie], "{case}");

@@ -1,4 +1,4 @@
-//! A stream of numbered packets to two ports in turn, by which a test sees which policy judged each
+//! A stream of numbered packets to two ports in turn, by which a test sees which policy decided each
 //! of them.
 
 use std::{

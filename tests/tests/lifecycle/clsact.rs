@@ -79,7 +79,7 @@ fn without_a_daemon_the_status_says_that_replies_are_not_recognised_until_a_relo
     let status = scene.guard.guardctl(&["status", "--json"]).exit(8).json();
     assert_eq!(status["protected"], false, "{status}");
     assert_eq!(status["interfaces"][0]["replies"], false, "{status}");
-    // What comes in is judged as before.
+    // What comes in is filtered as before.
     assert_eq!(status["interfaces"][0]["protected"], true, "{status}");
     scene.assert_filters();
 

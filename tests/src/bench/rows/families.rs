@@ -35,7 +35,7 @@ pub fn rows() -> Vec<Case> {
         name,
         packets,
         policy: policy(1, |_| open(OPEN_PORT)),
-        // What a glance reads in one piece is never shorter on a wire.
+        // What the fast path reads in one piece is never shorter on a wire.
         frame: frame.payload(24).build(),
         draw: Draw::default(),
         passes,

@@ -1,0 +1,232 @@
+//! The fast path: what floods are made of, TCP or UDP without options, extensions or fragments, is read in
+//! one piece, and most of it gets its verdict before anything is called: what comes from sources that are
+//! banned by their address, and from those that no rule names, where neither a limit nor a flow has a say.
+
+use super::{
+    Decision, Opening, Searches, Slot, SpentPlace, classify, flow, is_spent,
+    plain::{self, Other, PlainPacket, ServiceRequest, SourceAddr, Tagged, Untagged},
+    rules::{self, ServiceEntry},
+};
+use crate::{
+    abi::{
+        ceiling,
+        image::{ANY_ALLOWS, BY_SOURCE, DEFAULT_ALLOW, MONITOR},
+        reason::{Action, Reason, Verdict},
+        service::Service,
+        switch::SlotState,
+    },
+    packet::PacketReader,
+};
+
+/// What is made of a reason. The kernel makes its record at the place where the reason is known, where most
+/// of it is a constant.
+pub trait FromReason: Sized {
+    /// Of a packet with this reason, without the number of a rule; in monitor mode it passes.
+    fn from_reason(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self;
+}
+
+impl FromReason for Decision {
+    #[inline(always)]
+    fn from_reason(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
+        let mut verdict = Verdict::of(reason);
+        if is_monitor {
+            verdict.action = Action::Pass;
+        }
+        Self {
+            verdict,
+            service: Some(service),
+            opening,
+        }
+    }
+}
+
+/// What the fast path says of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FastPath<O> {
+    /// What becomes of the frame.
+    Decided(O),
+    /// It is a plain packet, and nobody banned sent it.
+    NeedsLookups(LookupArgs),
+    /// It takes the full path.
+    FullPath,
+    /// It is none of untagged IPv4: [`super::fast_path_v6_or_tagged`].
+    OtherHeaders,
+}
+
+/// What is known of a plain packet that needs look-ups, in numbers that fit a call between BPF functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupArgs {
+    /// Its source.
+    pub source: u32,
+    /// [`Asked`].
+    pub request: u32,
+    /// The policy in force (11 bits), whether some prefix of its rules may hold the source (1), entry of
+    /// the service (the upper half).
+    pub policy: u32,
+}
+
+impl LookupArgs {
+    const NAMED: u32 = 1 << SlotState::BITS;
+    const ENTRY_SHIFT: u32 = 16;
+    const STATE: u32 = Self::NAMED - 1;
+
+    #[inline(always)]
+    pub(super) fn state(self) -> SlotState {
+        SlotState::from_bits(self.policy & Self::STATE)
+    }
+
+    #[inline(always)]
+    pub(super) const fn entry(self) -> ServiceEntry {
+        ServiceEntry::from_bits(self.policy >> Self::ENTRY_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(super) const fn may_be_named(self) -> bool {
+        self.policy & Self::NAMED != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn request(self) -> ServiceRequest {
+        ServiceRequest(self.request)
+    }
+}
+
+/// Looks at a frame of untagged IPv4.
+#[inline(always)]
+pub(super) fn fast_path<R, T, O>(reader: &R, tables: &T, state: SlotState) -> FastPath<O>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+    O: FromReason,
+{
+    if !plain::is_v4(reader) {
+        return FastPath::OtherHeaders;
+    }
+    match plain::read_v4::<R, Untagged>(reader) {
+        Some(packet) => decide(tables, state, packet),
+        None => FastPath::FullPath,
+    }
+}
+
+/// Looks at a frame of IPv6, or with one tag. What needs look-ups takes the full path.
+#[inline(always)]
+pub(super) fn fast_path_v6_or_tagged<R, T, O>(reader: &R, tables: &T, state: SlotState) -> Option<O>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+    O: FromReason,
+{
+    let found = match plain::other(reader)? {
+        Other::V6 => decide(tables, state, plain::read_v6::<R, Untagged>(reader)?),
+        Other::TaggedV4 => decide(tables, state, plain::read_v4::<R, Tagged>(reader)?),
+        Other::TaggedV6 => decide(tables, state, plain::read_v6::<R, Tagged>(reader)?),
+    };
+    match found {
+        FastPath::Decided(outcome) => Some(outcome),
+        FastPath::NeedsLookups(_) | FastPath::FullPath | FastPath::OtherHeaders => None,
+    }
+}
+
+/// Decides about a plain packet, as far as that takes no search.
+#[inline(always)]
+fn decide<T, S, O>(tables: &T, state: SlotState, packet: PlainPacket<S>) -> FastPath<O>
+where
+    T: Searches,
+    S: SourceAddr,
+    O: FromReason,
+{
+    let source = packet.source;
+    // Behind the hiding the compiler keeps this one and nothing that it is made of.
+    let request = hidden::<T>(packet.request);
+    let flags = state.flags();
+    if request.opens() {
+        let policy = &Slot::of(tables, state);
+        if flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
+            && ServiceEntry::of(policy, request.service()).is_none()
+        {
+            return drop_packet(Reason::DefaultDrop, request, flags);
+        }
+        let place = SpentPlace {
+            base: policy.base(),
+            flags,
+            port: request.port(),
+            local: ceiling::fold(packet.local),
+        };
+        if is_spent(tables, place, source.addr()) {
+            return drop_packet(Reason::Ceiling, request, flags);
+        }
+    }
+    if source.is_banned(tables, state) {
+        return drop_packet(Reason::Banned, request, flags);
+    }
+    // Made here, because a packet of a banned source needs none of it.
+    let policy = &Slot::of(
+        tables,
+        SlotState::from_bits(T::hide(u64::from(state.bits())) as u32),
+    );
+    let request = hidden::<T>(request);
+    // Of a SYN read a second time, which costs less than keeping it past the bans.
+    let entry = ServiceEntry::of(policy, request.service());
+    if flags & rules::NOT_SIMPLE != 0 {
+        return FastPath::FullPath;
+    }
+    let may_be_named = flags & BY_SOURCE != 0 && classify::may_be_named(policy, source.addr());
+    let plain = LookupArgs {
+        source: source.number(),
+        request: request.0,
+        policy: state.bits() | entry.bits() << LookupArgs::ENTRY_SHIFT,
+    };
+    if may_be_named {
+        return FastPath::NeedsLookups(LookupArgs {
+            policy: plain.policy | LookupArgs::NAMED,
+            ..plain
+        });
+    }
+    let answer = rules::of_stranger(policy, flags, entry);
+    let reason = answer.verdict().reason;
+    if answer.lets_in() {
+        if answer.is_limited() && request.is_charged() {
+            return FastPath::NeedsLookups(plain);
+        }
+        let (service, opening) = (request.service(), packet.form.opening(tables, request));
+        return FastPath::Decided(O::from_reason(reason, service, opening, is_monitor(flags)));
+    }
+    if request.opens() {
+        return drop_packet(reason, request, flags);
+    }
+    let marks = tables.port_marks(request.port());
+    if flow::may_have_any(request.protocol(), marks) {
+        return FastPath::NeedsLookups(plain);
+    }
+    drop_packet(reason, request, flags)
+}
+
+#[inline(always)]
+fn hidden<T: Searches>(request: ServiceRequest) -> ServiceRequest {
+    ServiceRequest(T::hide(u64::from(request.0)) as u32)
+}
+
+#[inline(always)]
+fn drop_packet<O: FromReason>(reason: Reason, request: ServiceRequest, flags: u32) -> FastPath<O> {
+    let service = request.service();
+    FastPath::Decided(O::from_reason(
+        reason,
+        service,
+        Opening::NONE,
+        is_monitor(flags),
+    ))
+}
+
+#[inline(always)]
+const fn is_monitor(flags: u32) -> bool {
+    flags & MONITOR != 0
+}
+
+#[inline(always)]
+pub(super) const fn decision(reason: Reason, service: Option<Service>) -> Decision {
+    Decision {
+        verdict: Verdict::of(reason),
+        service,
+        opening: Opening::NONE,
+    }
+}
