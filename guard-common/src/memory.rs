@@ -420,8 +420,8 @@ impl Tables for MemTables {
         }
     }
 
-    fn has_ban_front(&self) -> bool {
-        self.bans.sizes().has_front()
+    fn has_ban_fingerprints(&self) -> bool {
+        self.bans.sizes().has_fingerprints()
     }
 
     fn came_banned(&self) -> bool {
@@ -432,10 +432,10 @@ impl Tables for MemTables {
         self.came_banned.set(is_banned);
     }
 
-    fn ban_front(&self, index: u32) -> impl BanWords {
-        MemBanWords::<{ ban::FRONT_WORDS }> {
+    fn ban_fingerprints(&self, index: u32) -> impl BanWords {
+        MemBanWords::<{ ban::FINGERPRINT_WORDS }> {
             bans: &self.bans,
-            map: BanMap::Front,
+            map: BanMap::Fingerprints,
             bucket: index,
         }
     }

@@ -6,7 +6,7 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::{FilterBits, FrontPlace, first_bucket, has_rest},
+        ban::{FilterBits, Fingerprint, first_bucket, has_rest},
         reason::{Reason, Verdict},
         service::Service,
     },
@@ -46,7 +46,7 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     if !bits.are_in(filter) {
         return xdp_action::XDP_PASS;
     }
-    if !is_in_front(source) && !is_first(source) {
+    if !is_in_fingerprints(source) && !is_first(source) {
         return xdp_action::XDP_PASS;
     }
     let decision = Decision {
@@ -58,14 +58,14 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
-/// Where there is a front.
+/// Where there is a fingerprint filter.
 #[inline(always)]
-fn is_in_front(source: u32) -> bool {
-    if maps::ban_has_front() == 0 {
+fn is_in_fingerprints(source: u32) -> bool {
+    if maps::ban_has_fingerprints() == 0 {
         return false;
     }
-    let place = FrontPlace::of(source, maps::flow_key);
-    let Some(bucket) = maps::BAN_FRONT.get_ptr(place.bucket) else {
+    let place = Fingerprint::of(source, maps::flow_key);
+    let Some(bucket) = maps::BAN_FINGERPRINTS.get_ptr(place.bucket) else {
         return false;
     };
     // SAFETY: a live element.

@@ -86,7 +86,8 @@ pub(crate) static BAN_SET: Array<ban::BucketWords> = Array::with_max_entries(1, 
 pub(crate) static BAN_ADDRESSES: Array<ban::AddressWords> = Array::with_max_entries(1, MMAPABLE);
 
 #[map(name = "ban_front")]
-pub(crate) static BAN_FRONT: Array<ban::FrontWords> = Array::with_max_entries(1, MMAPABLE);
+pub(crate) static BAN_FINGERPRINTS: Array<ban::FingerprintWords> =
+    Array::with_max_entries(1, MMAPABLE);
 
 /// Words in one policy slot.
 #[unsafe(no_mangle)]
@@ -100,9 +101,9 @@ static BAN_MASK: u32 = 0;
 #[unsafe(no_mangle)]
 static BAN_ADDRESS_MASK: u32 = 0;
 
-/// 1: there is a front of banned IPv4 addresses.
+/// 1: there is a fingerprint filter of banned IPv4 addresses.
 #[unsafe(no_mangle)]
-static BAN_HAS_FRONT: u32 = 0;
+static BAN_HAS_FINGERPRINTS: u32 = 0;
 
 /// Counter shards, a power of two.
 #[unsafe(no_mangle)]
@@ -163,7 +164,7 @@ macro_rules! constant {
 constant!(slot_words = SLOT_WORDS: u32);
 constant!(ban_mask = BAN_MASK: u32);
 constant!(ban_address_mask = BAN_ADDRESS_MASK: u32);
-constant!(ban_has_front = BAN_HAS_FRONT: u32);
+constant!(ban_has_fingerprints = BAN_HAS_FINGERPRINTS: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);

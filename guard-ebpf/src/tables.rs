@@ -256,13 +256,13 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn has_ban_front(&self) -> bool {
-        maps::ban_has_front() != 0
+    fn has_ban_fingerprints(&self) -> bool {
+        maps::ban_has_fingerprints() != 0
     }
 
     #[inline(always)]
-    fn ban_front(&self, index: u32) -> impl BanWords {
-        BpfBanWords(maps::BAN_FRONT.get_ptr(index))
+    fn ban_fingerprints(&self, index: u32) -> impl BanWords {
+        BpfBanWords(maps::BAN_FINGERPRINTS.get_ptr(index))
     }
 
     #[inline(always)]

@@ -140,17 +140,17 @@ impl Harness {
         Self::load(policy, 1, false, FEW_BANS).expect("the program loads")
     }
 
-    /// The same with room for half a million banned addresses, which have a front.
+    /// The same with room for half a million banned addresses, which have a fingerprint filter.
     ///
     /// # Panics
     /// As [`Harness::new`].
     #[must_use]
-    pub fn with_ban_front(policy: &Policy) -> Self {
+    pub fn with_ban_fingerprints(policy: &Policy) -> Self {
         let bans = ban::Sizes {
             addresses: 1 << 16,
             ..FEW_BANS
         };
-        assert!(bans.has_front());
+        assert!(bans.has_fingerprints());
         Self::load(policy, 1, false, bans).expect("the program loads")
     }
 

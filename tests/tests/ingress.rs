@@ -173,14 +173,14 @@ fn ack_from(source: Ipv4Addr) -> Vec<u8> {
 }
 
 #[test]
-fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
+fn the_fingerprint_filter_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
     if !require::root() {
         return;
     }
     // As many eighths as a bucket counts in one, and what is banned for twenty of them.
     const UNIT: u32 = 1 << 17;
     const BANNED: usize = 500;
-    let mut guard = Harness::with_ban_front(&policy([allow().tcp(22)]));
+    let mut guard = Harness::with_ban_fingerprints(&policy([allow().tcp(22)]));
     let (banned, prefixes) = addresses(BANNED);
     guard.bans(&prefixes, 20 * UNIT);
     let other = Ipv4Addr::new(32, 1, 2, 3);
@@ -197,7 +197,7 @@ fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
     all_are(&mut guard, "in both", Reason::Banned);
     guard.expect("not banned", &ack_from(other), Reason::RuleAllow);
 
-    // The table forgets; nothing else than the front can know.
+    // The table forgets; nothing else than the fingerprint filter can know.
     guard.forget_bans(BanMap::Addresses);
     all_are(&mut guard, "in the front", Reason::Banned);
     guard.expect("not banned", &ack_from(other), Reason::RuleAllow);
@@ -208,12 +208,13 @@ fn the_front_of_a_large_table_answers_for_it_until_the_first_ban_ends() {
     guard.set_jiffies(begun + jiffies(20));
     all_are(&mut guard, "over", Reason::RuleAllow);
 
-    // Where the front sends whoever asks to the table, it knows; where it lacks nobody, nobody else is asked.
+    // Where the fingerprint filter sends whoever asks to the table, it knows; where it lacks nobody, nobody else is
+    // asked.
     guard.set_jiffies(begun);
     guard.bans(&prefixes, 20 * UNIT);
     guard.send_everybody_to_the_table();
     all_are(&mut guard, "in the table", Reason::Banned);
-    guard.forget_bans(BanMap::Front);
+    guard.forget_bans(BanMap::Fingerprints);
     all_are(&mut guard, "not in the front", Reason::RuleAllow);
 }
 

@@ -32,7 +32,7 @@ const SIZE_BUDGET: usize = 512 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,
-    // With a front of addresses: the most that there is for a verifier to see.
+    // With a fingerprint filter of addresses: the most that there is for a verifier to see.
     bans: ban::Sizes {
         addresses: 1 << 16,
         ..ban::Sizes::SMALLEST
@@ -93,9 +93,9 @@ fn every_map_has_its_name_its_kind_and_its_size() {
             size_of::<ban::AddressWords>(),
         ),
         (
-            names::BAN_FRONT,
-            PARAMETERS.bans.front(),
-            size_of::<ban::FrontWords>(),
+            names::BAN_FINGERPRINTS,
+            PARAMETERS.bans.fingerprints(),
+            size_of::<ban::FingerprintWords>(),
         ),
         (
             names::METERS,

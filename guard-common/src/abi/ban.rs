@@ -10,7 +10,7 @@
 //! IPv4  /16   tops       [first two octets] -> expiry, number of a chunk
 //!       /24   chunks     [chunk][third octet] -> expiry, "there are /28 cells below"
 //!       /28   set        hash table
-//!       /32   addresses  hash table, exact; where that is large, a *front* says most of it
+//!       /32   addresses  hash table, exact; where that is large, a *fingerprint filter* says most of it
 //! IPv6  /32 /40 … /128   set
 //! ```
 //!
@@ -19,14 +19,14 @@
 
 mod address;
 mod filter;
-mod front;
+mod fingerprint;
 mod sizes;
 
 pub use address::{ADDRESS_WAYS, AddressEntry, AddressWords, first_bucket, second_bucket};
 pub use filter::FilterBits;
-pub use front::{
-    FRONT_BUCKETS, FRONT_LAST, FRONT_PLACES, FRONT_WORDS, FrontBucket, FrontPlace, FrontWords,
-    Until, has_others, has_rest,
+pub use fingerprint::{
+    FINGERPRINT_BUCKETS, FINGERPRINT_LAST, FINGERPRINT_WAYS, FINGERPRINT_WORDS, Fingerprint,
+    FingerprintBucket, FingerprintWords, Until, has_others, has_rest,
 };
 pub use sizes::Sizes;
 
@@ -212,9 +212,9 @@ pub enum BanMap {
     /// IPv4 /32: as many buckets of [`ADDRESS_WAYS`] words as the object was loaded with, a power of
     /// two.
     Addresses,
-    /// What of the addresses a cache can hold: [`FRONT_BUCKETS`] of [`FRONT_WORDS`], or one that is not used
-    /// ([`Sizes::has_front`]).
-    Front,
+    /// What of the addresses a cache can hold: [`FINGERPRINT_BUCKETS`] of [`FINGERPRINT_WORDS`], or one that is not
+    /// used ([`Sizes::has_fingerprints`]).
+    Fingerprints,
 }
 
 impl BanMap {
@@ -225,7 +225,7 @@ impl BanMap {
         Self::Chunks,
         Self::Set,
         Self::Addresses,
-        Self::Front,
+        Self::Fingerprints,
     ];
 }
 

@@ -49,8 +49,8 @@ pub const BAN_CHUNKS: &str = "ban_chunks";
 pub const BAN_SET: &str = "ban_set";
 /// Array of [`super::ban::AddressWords`]: [`super::ban::BanMap::Addresses`].
 pub const BAN_ADDRESSES: &str = "ban_addresses";
-/// Array of [`super::ban::FrontWords`]: [`super::ban::BanMap::Front`].
-pub const BAN_FRONT: &str = "ban_front";
+/// Array of [`super::ban::FingerprintWords`]: [`super::ban::BanMap::Fingerprints`].
+pub const BAN_FINGERPRINTS: &str = "ban_front";
 /// Every array that user space shares, in the order in which they are pinned.
 pub const MAPS: [&str; 14] = [
     POLICY,
@@ -64,7 +64,7 @@ pub const MAPS: [&str; 14] = [
     BAN_CHUNKS,
     BAN_SET,
     BAN_ADDRESSES,
-    BAN_FRONT,
+    BAN_FINGERPRINTS,
     METERS,
     CEILINGS,
 ];
@@ -75,8 +75,8 @@ pub const SLOT_WORDS: &str = "SLOT_WORDS";
 pub const BAN_MASK: &str = "BAN_MASK";
 /// Constant of the object: buckets of banned IPv4 addresses less one.
 pub const BAN_ADDRESS_MASK: &str = "BAN_ADDRESS_MASK";
-/// Constant of the object: 1 where there is a front of banned IPv4 addresses.
-pub const BAN_HAS_FRONT: &str = "BAN_HAS_FRONT";
+/// Constant of the object: 1 where there is a fingerprint filter of banned IPv4 addresses.
+pub const BAN_HAS_FINGERPRINTS: &str = "BAN_HAS_FINGERPRINTS";
 /// Constant of the object: counter shards, a power of two.
 pub const SHARDS: &str = "SHARDS";
 /// Constant of the object: 1 when every possible CPU has a shard of its own.

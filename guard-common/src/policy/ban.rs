@@ -4,8 +4,8 @@ use super::{Searches, rules, slot::Slot};
 use crate::abi::{
     addr::Addr,
     ban::{
-        ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FIRST_V6, FRONT_LAST,
-        FilterBits, FrontPlace, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6,
+        ADDRESS_WAYS, AddressEntry, BanTag, Cell, ChunkPlace, Expiry, FINGERPRINT_LAST, FIRST_V6,
+        FilterBits, Fingerprint, LEVEL_ADDRESS, LEVEL_BLOCK, LEVEL_SUBNET_V6, LEVELS_WORD, STEP_V6,
         Top, Until, WAYS, first_bucket, has_others, has_rest, level_bit, second_bucket,
     },
     image::HAS_NEVER,
@@ -33,24 +33,24 @@ pub(super) fn is_dropped_v4<T: Searches>(tables: &T, state: SlotState, source: u
 }
 
 /// Is exactly this IPv4 address banned? Nearly everybody is not, so the filter is asked first. While banned
-/// sources come one after the other, filter and front would share what cache there is, and the filter says
-/// nothing that the front does not say: so behind a source that was banned, the front is asked first.
+/// sources come one after the other, the two filters would share what cache there is, and the first says
+/// nothing that the fingerprints do not say: so behind a source that was banned, these are asked first.
 #[inline(always)]
 fn is_listed<T: Searches>(tables: &T, source: Addr) -> bool {
-    let has_front = tables.has_ban_front();
-    let is_front_first = has_front && tables.came_banned();
-    if !is_front_first && !has(tables, FilterBits::v4_address(source)) {
+    let has_fingerprints = tables.has_ban_fingerprints();
+    let are_fingerprints_first = has_fingerprints && tables.came_banned();
+    if !are_fingerprints_first && !has(tables, FilterBits::v4_address(source)) {
         return false;
     }
-    let is_banned = match ask_front(tables, source) {
-        Front::Banned => true,
-        Front::NotBanned => false,
-        Front::Open => {
-            (!is_front_first || has(tables, FilterBits::v4_address(source)))
+    let is_banned = match ask_fingerprints(tables, source) {
+        FingerprintAnswer::Banned => true,
+        FingerprintAnswer::NotBanned => false,
+        FingerprintAnswer::Open => {
+            (!are_fingerprints_first || has(tables, FilterBits::v4_address(source)))
                 && is_in_table(tables, source)
         }
     };
-    if has_front && is_banned != is_front_first {
+    if has_fingerprints && is_banned != are_fingerprints_first {
         tables.note_banned(is_banned);
     }
     is_banned
@@ -78,9 +78,9 @@ pub fn is_banned<T: Searches>(tables: &T, source: Addr) -> bool {
     source.is_v4() && is_banned_address(tables, source) || tables.is_in_banned_prefix(source)
 }
 
-/// What the front of the addresses says of one.
+/// What the fingerprint filter says of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Front {
+pub enum FingerprintAnswer {
     /// A ban of exactly this address is in force.
     Banned,
     /// There is none.
@@ -89,18 +89,18 @@ pub enum Front {
     Open,
 }
 
-/// Asks the front about an IPv4 address. What it says is what the table would say.
+/// Asks the fingerprint filter about an IPv4 address. What it says is what the table would say.
 #[inline(always)]
-pub fn ask_front<T: Searches>(tables: &T, source: Addr) -> Front {
-    if !tables.has_ban_front() {
-        return Front::Open;
+pub fn ask_fingerprints<T: Searches>(tables: &T, source: Addr) -> FingerprintAnswer {
+    if !tables.has_ban_fingerprints() {
+        return FingerprintAnswer::Open;
     }
-    let place = FrontPlace::of(source.v4(), |index| tables.flow_key(index));
-    let bucket = tables.ban_front(place.bucket);
+    let place = Fingerprint::of(source.v4(), |index| tables.flow_key(index));
+    let bucket = tables.ban_fingerprints(place.bucket);
     // First, since it is written last: rests that are read behind it are those that it speaks of, or newer.
-    let last = bucket.word(FRONT_LAST);
+    let last = bucket.word(FINGERPRINT_LAST);
     let words = core::array::from_fn(|at| {
-        if at == FRONT_LAST {
+        if at == FINGERPRINT_LAST {
             last
         } else {
             bucket.word(at)
@@ -108,26 +108,26 @@ pub fn ask_front<T: Searches>(tables: &T, source: Addr) -> Front {
     });
     let is_held = has_rest(words, place.rest);
     if !is_held && has_others(last) {
-        return Front::Open;
+        return FingerprintAnswer::Open;
     }
     let until = Until::of(last);
     let is_right = until == Until::NEVER_ENDS || until.is_live(tables.eighths());
     if is_held && is_right {
-        Front::Banned
+        FingerprintAnswer::Banned
     } else if !is_held && (is_right || until == Until::NOTHING) {
-        Front::NotBanned
+        FingerprintAnswer::NotBanned
     } else {
-        Front::Open
+        FingerprintAnswer::Open
     }
 }
 
 /// Is a ban of exactly this IPv4 address in force?
 #[inline(always)]
 fn is_banned_address<T: Searches>(tables: &T, source: Addr) -> bool {
-    match ask_front(tables, source) {
-        Front::Banned => true,
-        Front::NotBanned => false,
-        Front::Open => is_in_table(tables, source),
+    match ask_fingerprints(tables, source) {
+        FingerprintAnswer::Banned => true,
+        FingerprintAnswer::NotBanned => false,
+        FingerprintAnswer::Open => is_in_table(tables, source),
     }
 }
 
@@ -245,9 +245,9 @@ pub fn find_ban<T: Searches>(tables: &T, prefix: Addr, level: u32) -> Cell {
     Cell::EMPTY
 }
 
-/// A bucket of banned IPv4 addresses, or of the front of them. Places are taken modulo its length.
+/// A bucket of banned IPv4 addresses, or of the fingerprint filter of them. Places are taken modulo its length.
 pub trait BanWords {
-    /// A word: [`AddressEntry`], or one of [`crate::abi::ban::FrontWords`].
+    /// A word: [`AddressEntry`], or one of [`crate::abi::ban::FingerprintWords`].
     fn word(&self, way: usize) -> u64;
 
     /// The same value, of which the compiler knows nothing.

@@ -40,7 +40,10 @@ mod source;
 mod tables;
 mod tcp;
 
-pub use ban::{BanBucket, BanWords, Front, ask_front, find_ban, is_banned, is_in_banned_prefix};
+pub use ban::{
+    BanBucket, BanWords, FingerprintAnswer, ask_fingerprints, find_ban, is_banned,
+    is_in_banned_prefix,
+};
 pub use ceiling::{
     Headroom, SpentPlace, is_known, is_prefix_spent, is_spent, is_under_ceiling, under_ceiling,
 };

@@ -130,11 +130,11 @@ pub trait Tables {
     /// Bucket `index` of it.
     fn banned_addresses(&self, index: u32) -> impl BanWords;
 
-    /// Is there a front of them?
-    fn has_ban_front(&self) -> bool;
+    /// Is there a fingerprint filter of them?
+    fn has_ban_fingerprints(&self) -> bool;
 
-    /// Bucket `index` of [`crate::abi::ban::BanMap::Front`].
-    fn ban_front(&self, index: u32) -> impl BanWords;
+    /// Bucket `index` of [`crate::abi::ban::BanMap::Fingerprints`].
+    fn ban_fingerprints(&self, index: u32) -> impl BanWords;
 
     /// Was the address that was asked about last one that is banned? Changes the order of questions, no answer.
     fn came_banned(&self) -> bool;

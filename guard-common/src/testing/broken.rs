@@ -227,8 +227,8 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.right.banned_addresses(index)
     }
 
-    fn has_ban_front(&self) -> bool {
-        self.right.has_ban_front()
+    fn has_ban_fingerprints(&self) -> bool {
+        self.right.has_ban_fingerprints()
     }
 
     fn came_banned(&self) -> bool {
@@ -239,8 +239,8 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.right.note_banned(is_banned);
     }
 
-    fn ban_front(&self, index: u32) -> impl BanWords {
-        self.right.ban_front(index)
+    fn ban_fingerprints(&self, index: u32) -> impl BanWords {
+        self.right.ban_fingerprints(index)
     }
 
     fn count(&self, event: counters::Event) {

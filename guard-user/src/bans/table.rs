@@ -3,7 +3,7 @@
 //! trait, so the model has the same writer.
 
 mod addresses;
-mod front;
+mod fingerprints;
 mod replace;
 mod set;
 mod writer;

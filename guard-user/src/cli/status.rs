@@ -52,7 +52,7 @@ fn ban_tables_json(controller: &Controller) -> serde_json::Value {
         "chunks_bytes": sizes.bytes_of(BanMap::Chunks),
         "set_bytes": sizes.bytes_of(BanMap::Set),
         "addresses_bytes": sizes.bytes_of(BanMap::Addresses),
-        "front_bytes": sizes.bytes_of(BanMap::Front),
+        "front_bytes": sizes.bytes_of(BanMap::Fingerprints),
         "total_bytes": sizes.bytes(),
     })
 }

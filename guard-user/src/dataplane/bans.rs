@@ -27,7 +27,7 @@ pub struct Shared {
     pub(super) chunks: Mapping,
     pub(super) set: Mapping,
     pub(super) addresses: Mapping,
-    pub(super) front: Mapping,
+    pub(super) fingerprints: Mapping,
 }
 
 impl Shared {
@@ -38,7 +38,7 @@ impl Shared {
             BanMap::Chunks => &self.chunks,
             BanMap::Set => &self.set,
             BanMap::Addresses => &self.addresses,
-            BanMap::Front => &self.front,
+            BanMap::Fingerprints => &self.fingerprints,
         }
     }
 }
@@ -137,9 +137,9 @@ impl BanTables {
         }
     }
 
-    /// Lets the front of the addresses say the most: [`Writer::refill_front`].
-    pub fn refill_front(&mut self) {
-        self.writer.refill_front(self.now);
+    /// Lets the fingerprint filter say the most: [`Writer::refill_fingerprints`].
+    pub fn refill_fingerprints(&mut self) {
+        self.writer.refill_fingerprints(self.now);
     }
 
     /// Gives the cells of a prefix what follows from the bans around it.

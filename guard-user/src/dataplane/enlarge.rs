@@ -23,7 +23,7 @@ const GROWING: [&str; 4] = [
     names::BAN_CHUNKS,
     names::BAN_SET,
     names::BAN_ADDRESSES,
-    names::BAN_FRONT,
+    names::BAN_FINGERPRINTS,
 ];
 
 /// Makes larger tables of bans and lets a program that uses them take over, link by link. `fill` writes

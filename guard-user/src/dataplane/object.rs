@@ -108,7 +108,7 @@ impl Object {
         };
         let bans = parameters.bans;
         let (ban_mask, address_mask) = (bans.mask(), bans.address_mask());
-        let has_front = u32::from(bans.has_front());
+        let has_fingerprints = u32::from(bans.has_fingerprints());
         let fixed_clock = u32::from(parameters.fixed_clock);
         let jiffy_us = clock::jiffy_us();
         let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
@@ -121,7 +121,7 @@ impl Object {
             .override_global(names::ASKS_MTU, &asks_mtu, true)
             .override_global(names::BAN_MASK, &ban_mask, true)
             .override_global(names::BAN_ADDRESS_MASK, &address_mask, true)
-            .override_global(names::BAN_HAS_FRONT, &has_front, true)
+            .override_global(names::BAN_HAS_FINGERPRINTS, &has_fingerprints, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
@@ -135,7 +135,7 @@ impl Object {
             .map_max_entries(names::BAN_CHUNKS, bans.chunks * CHUNK_WORDS)
             .map_max_entries(names::BAN_SET, bans.buckets)
             .map_max_entries(names::BAN_ADDRESSES, bans.addresses)
-            .map_max_entries(names::BAN_FRONT, bans.front())
+            .map_max_entries(names::BAN_FINGERPRINTS, bans.fingerprints())
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
             .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
         if let Some((pins, fresh)) = reuse {
@@ -325,7 +325,7 @@ impl Object {
             BanMap::Chunks => names::BAN_CHUNKS,
             BanMap::Set => names::BAN_SET,
             BanMap::Addresses => names::BAN_ADDRESSES,
-            BanMap::Front => names::BAN_FRONT,
+            BanMap::Fingerprints => names::BAN_FINGERPRINTS,
         };
         self.mapping(name, self.parameters.bans.words(map) as u32)
     }
@@ -341,7 +341,7 @@ impl Object {
             chunks: self.ban_words(BanMap::Chunks)?,
             set: self.ban_words(BanMap::Set)?,
             addresses: self.ban_words(BanMap::Addresses)?,
-            front: self.ban_words(BanMap::Front)?,
+            fingerprints: self.ban_words(BanMap::Fingerprints)?,
         })
     }
 

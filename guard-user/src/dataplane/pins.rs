@@ -133,10 +133,10 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         names::BAN_ADDRESSES,
         size_of::<ban::AddressWords>() as u32,
     )?;
-    let ban_front = Pinned::open(
+    let ban_fingerprints = Pinned::open(
         &folder,
-        names::BAN_FRONT,
-        size_of::<ban::FrontWords>() as u32,
+        names::BAN_FINGERPRINTS,
+        size_of::<ban::FingerprintWords>() as u32,
     )?;
     let is_known = policy.entries.is_multiple_of(SLOTS)
         && switch.entries == WORDS
@@ -150,7 +150,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && ban_chunks.entries.is_multiple_of(ban::CHUNK_WORDS)
         && ban_set.entries.is_power_of_two()
         && ban_addresses.entries.is_power_of_two()
-        && (ban_front.entries == 1 || ban_front.entries == ban::FRONT_BUCKETS)
+        && (ban_fingerprints.entries == 1 || ban_fingerprints.entries == ban::FINGERPRINT_BUCKETS)
         && ceilings.entries == ceiling::WORDS
         && meters.entries == meter::BUCKETS;
     if !is_known {
@@ -179,7 +179,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
             chunks: ban_chunks.mapping(1)?,
             set: ban_set.mapping(ban::BUCKET_WORDS as u32)?,
             addresses: ban_addresses.mapping(ban::ADDRESS_WAYS as u32)?,
-            front: ban_front.mapping(ban::FRONT_WORDS as u32)?,
+            fingerprints: ban_fingerprints.mapping(ban::FINGERPRINT_WORDS as u32)?,
         },
         ceilings: Ceilings::new(ceilings.mapping(1)?),
     }))

@@ -17,8 +17,8 @@ use guard_common::{
     abi::{
         addr::Addr,
         ban::{
-            ADDRESS_WAYS, AddressEntry, BanMap, Expiry, FRONT_BUCKETS, FRONT_LAST, FRONT_WORDS,
-            FrontBucket, FrontWords,
+            ADDRESS_WAYS, AddressEntry, BanMap, Expiry, FINGERPRINT_BUCKETS, FINGERPRINT_LAST,
+            FINGERPRINT_WORDS, FingerprintBucket, FingerprintWords,
         },
         counters::Event,
         flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
@@ -164,22 +164,22 @@ impl Harness {
         }
     }
 
-    /// Every bucket of the front sends whoever asks it to the table, in kernel and model.
+    /// Every bucket of the fingerprint filter sends whoever asks it to the table, in kernel and model.
     ///
     /// # Panics
     /// When the maps cannot be written.
     pub fn send_everybody_to_the_table(&mut self) {
-        self.forget_bans(BanMap::Front);
-        let others = FrontBucket {
+        self.forget_bans(BanMap::Fingerprints);
+        let others = FingerprintBucket {
             has_others: true,
-            ..FrontBucket::from_words(FrontWords::default())
+            ..FingerprintBucket::from_words(FingerprintWords::default())
         };
         let mut shared = self.object.bans().expect("tables of bans");
-        for bucket in 0..FRONT_BUCKETS {
-            let last = bucket as usize * FRONT_WORDS + FRONT_LAST;
-            let word = others.to_words()[FRONT_LAST];
-            shared.store(BanMap::Front, last as u32, word);
-            self.model.bans.store(BanMap::Front, last, word);
+        for bucket in 0..FINGERPRINT_BUCKETS {
+            let last = bucket as usize * FINGERPRINT_WORDS + FINGERPRINT_LAST;
+            let word = others.to_words()[FINGERPRINT_LAST];
+            shared.store(BanMap::Fingerprints, last as u32, word);
+            self.model.bans.store(BanMap::Fingerprints, last, word);
         }
     }
 

@@ -12,7 +12,7 @@
 //! own bit, and make each packet of them pay for the look-up behind the filter.
 //!
 //! What is read for every packet is as small as this because a CPU of a small server has few MB of cache, and the
-//! front of the addresses ([`super::FrontBucket`]) needs them too.
+//! fingerprint filter ([`super::FingerprintBucket`]) needs them too.
 
 use crate::abi::addr::Addr;
 

@@ -1,13 +1,14 @@
 //! How large the arrays of bans are.
 
 use super::{
-    ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, FILTER_LEN, FRONT_BUCKETS, FRONT_WORDS, TOPS,
+    ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, FILTER_LEN, FINGERPRINT_BUCKETS,
+    FINGERPRINT_WORDS, TOPS,
 };
 
-/// Addresses in so many buckets have a front: 4 MB are more than a small server's cache has room for.
-const FRONTED: u32 = 1 << 16;
+/// Addresses in so many buckets have a fingerprint filter: 4 MB are more than a small server's cache has room for.
+const WITH_FINGERPRINTS: u32 = 1 << 16;
 
-/// Sizes of the arrays that can grow. That of the front follows from that of the addresses.
+/// Sizes of the arrays that can grow. That of the fingerprint filter follows from that of the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// Chunks, the unused one included.
@@ -38,16 +39,20 @@ impl Sizes {
         self.addresses - 1
     }
 
-    /// Is there a front of the addresses?
+    /// Is there a fingerprint filter of the addresses?
     #[must_use]
-    pub const fn has_front(self) -> bool {
-        self.addresses >= FRONTED
+    pub const fn has_fingerprints(self) -> bool {
+        self.addresses >= WITH_FINGERPRINTS
     }
 
-    /// Buckets of the front; one, of which nothing is read, where there is none.
+    /// Buckets of the fingerprint filter; one, of which nothing is read, where there is none.
     #[must_use]
-    pub const fn front(self) -> u32 {
-        if self.has_front() { FRONT_BUCKETS } else { 1 }
+    pub const fn fingerprints(self) -> u32 {
+        if self.has_fingerprints() {
+            FINGERPRINT_BUCKETS
+        } else {
+            1
+        }
     }
 
     /// None larger than `most`.
@@ -79,7 +84,7 @@ impl Sizes {
             BanMap::Chunks => (self.chunks * CHUNK_WORDS) as usize,
             BanMap::Set => self.buckets as usize * BUCKET_WORDS,
             BanMap::Addresses => self.addresses as usize * ADDRESS_WAYS,
-            BanMap::Front => self.front() as usize * FRONT_WORDS,
+            BanMap::Fingerprints => self.fingerprints() as usize * FINGERPRINT_WORDS,
         }
     }
 

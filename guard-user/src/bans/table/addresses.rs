@@ -9,7 +9,7 @@ use guard_common::abi::{
     flow,
 };
 
-use super::{Full, Memory, front};
+use super::{Full, Memory, fingerprints};
 
 /// Keys of the hash.
 type Keys = [u64; flow::KEYS];
@@ -48,14 +48,14 @@ pub(super) fn put(
     let place = find(memory, keys, address).or_else(|| room(memory, keys, address, now));
     let place = place.ok_or(Full::Addresses)?;
     store(memory, place, AddressEntry::new(address, end));
-    front::put(memory, keys, address, end, now);
+    fingerprints::put(memory, keys, address, end, now);
     Ok(())
 }
 
 /// Removes an entry.
 pub(super) fn remove(memory: &mut impl Memory, keys: &Keys, address: u32) {
     if let Some(place) = find(memory, keys, address) {
-        front::remove(memory, keys, address);
+        fingerprints::remove(memory, keys, address);
         store(memory, place, AddressEntry::EMPTY);
     }
 }
@@ -83,11 +83,11 @@ pub(super) fn retain(
         let address = entry.address();
         let end = keep(address);
         if end == Expiry::NONE {
-            front::remove(memory, keys, address);
+            fingerprints::remove(memory, keys, address);
             store(memory, place, AddressEntry::EMPTY);
         } else if end != entry.end() {
             store(memory, place, AddressEntry::new(address, end));
-            front::put(memory, keys, address, end, now);
+            fingerprints::put(memory, keys, address, end, now);
         }
     }
 }

@@ -11,7 +11,7 @@ use guard_common::{
     memory::MemBans,
 };
 
-use super::{Full, Held, Memory, Writer, addresses, front, set};
+use super::{Full, Held, Memory, Writer, addresses, fingerprints, set};
 
 impl<M: Memory> Writer<M> {
     /// Makes these the bans.
@@ -32,7 +32,7 @@ impl<M: Memory> Writer<M> {
         });
         let cells: HashMap<u64, Cell> = set::entries(&wanted).collect();
         set::retain(&mut self.memory, |tag| cells.get(&tag).copied());
-        front::refill(&mut self.memory, &keys, now);
+        fingerprints::refill(&mut self.memory, &keys, now);
         for index in 0..TOPS {
             self.replace_top(index, wanted);
         }
@@ -45,10 +45,10 @@ impl<M: Memory> Writer<M> {
         Ok(())
     }
 
-    /// Lets the front say the most of what the table of addresses has: bans that came after others of their
-    /// bucket had ended, or that end before them, are in the table alone until then.
-    pub fn refill_front(&mut self, now: u32) {
-        front::refill(&mut self.memory, &self.keys, now);
+    /// Lets the fingerprint filter say the most of what the table of addresses has: bans that came after others of
+    /// their bucket had ended, or that end before them, are in the table alone until then.
+    pub fn refill_fingerprints(&mut self, now: u32) {
+        fingerprints::refill(&mut self.memory, &self.keys, now);
     }
 
     /// One /16, whatever the number of its chunk.
@@ -93,7 +93,7 @@ impl<M: Memory> Writer<M> {
                 addresses::put(&mut self.memory, &self.keys, address, end, now)?;
             }
         }
-        front::refill(&mut self.memory, &self.keys, now);
+        fingerprints::refill(&mut self.memory, &self.keys, now);
         for (tag, cell) in set::entries(smaller) {
             if cell.has_longer() || cell.expiry().is_live(now) {
                 let tag = BanTag::from_bits(tag);

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::{ADDRESS_WAYS, FRONT_PLACES, FrontPlace, WAYS},
+        ban::{ADDRESS_WAYS, FINGERPRINT_WAYS, Fingerprint, WAYS},
         flow,
         image::FIXED_WORDS,
     },
     memory::MemTables,
-    policy::{Front, ask_front, is_banned},
+    policy::{FingerprintAnswer, ask_fingerprints, is_banned},
     testing::random::Random,
 };
 
@@ -98,7 +98,7 @@ impl World {
         for prefix in over {
             self.unban(prefix);
         }
-        Writer::new(&self.tables.bans, SEED).refill_front(now);
+        Writer::new(&self.tables.bans, SEED).refill_fingerprints(now);
     }
 
     fn replace(&mut self) {
@@ -227,21 +227,21 @@ fn whoever_is_banned_is_found_and_nobody_else() {
     }
 }
 
-/// More addresses than a bucket of the front has places for, all of one bucket.
-fn of_one_front_bucket(random: &mut Random) -> Vec<u32> {
+/// More addresses than a bucket of the fingerprint filter has places for, all of one bucket.
+fn of_one_bucket(random: &mut Random) -> Vec<u32> {
     let keys = flow::keys(SEED);
-    let bucket = |address| FrontPlace::of(address, |index| keys[index]).bucket;
+    let bucket = |address| Fingerprint::of(address, |index| keys[index]).bucket;
     let wanted = bucket(0x0102_0304);
     let any = core::iter::repeat_with(|| random.number() as u32);
     any.filter(|address| bucket(*address) == wanted)
-        .take(FRONT_PLACES + 5)
+        .take(FINGERPRINT_WAYS + 5)
         .collect()
 }
 
 #[test]
-fn what_the_front_says_is_so() {
+fn what_the_fingerprint_filter_says_is_so() {
     const UNIT: usize = 1 << 17;
-    let with_front = Sizes {
+    let with_fingerprints = Sizes {
         chunks: 2,
         buckets: 4,
         addresses: 1 << 16,
@@ -249,8 +249,8 @@ fn what_the_front_says_is_so() {
     let (mut banned, mut not_banned, mut open) = (0, 0, 0);
     for seed in 0..4 {
         let mut random = Random::new(seed);
-        let addresses = of_one_front_bucket(&mut random);
-        let mut world = World::new(with_front);
+        let addresses = of_one_bucket(&mut random);
+        let mut world = World::new(with_fingerprints);
         let any = |random: &mut Random| {
             let address = addresses[random.below(addresses.len())];
             Prefix::new(0xffff_0000_0000 | u128::from(address), 128)
@@ -270,17 +270,17 @@ fn what_the_front_says_is_so() {
             }
             for address in &addresses {
                 let bits = 0xffff_0000_0000 | u128::from(*address);
-                let said = ask_front(&world.tables, Addr::from_v4(*address));
+                let said = ask_fingerprints(&world.tables, Addr::from_v4(*address));
                 let should_be = world.should_be(bits);
                 let case = format!("seed {seed}, step {step}: {address:x} {said:?}");
                 match said {
-                    Front::Banned => assert!(should_be, "{case}"),
-                    Front::NotBanned => assert!(!should_be, "{case}"),
-                    Front::Open => {}
+                    FingerprintAnswer::Banned => assert!(should_be, "{case}"),
+                    FingerprintAnswer::NotBanned => assert!(!should_be, "{case}"),
+                    FingerprintAnswer::Open => {}
                 }
                 assert_eq!(world.cuts(bits), should_be, "{case}");
                 match (should_be, said) {
-                    (_, Front::Open) => open += 1,
+                    (_, FingerprintAnswer::Open) => open += 1,
                     (true, _) => banned += 1,
                     (false, _) => not_banned += 1,
                 }
@@ -294,7 +294,7 @@ fn what_the_front_says_is_so() {
 }
 
 #[test]
-fn most_of_a_list_is_in_the_front_and_goes_with_it() {
+fn most_of_a_list_is_in_the_fingerprint_filter_and_goes_with_it() {
     let mut world = World::new(Sizes {
         chunks: 2,
         buckets: 4,
@@ -302,10 +302,10 @@ fn most_of_a_list_is_in_the_front_and_goes_with_it() {
     });
     let address = |number: u32| 0x0100_0007u32.wrapping_add(number.wrapping_mul(9001));
     let prefix = |number| Prefix::new(0xffff_0000_0000 | u128::from(address(number)), 128);
-    let of_front = |world: &World, numbers: core::ops::Range<u32>| {
+    let of_fingerprints = |world: &World, numbers: core::ops::Range<u32>| {
         let sources = numbers.map(|number| Addr::from_v4(address(number)));
         sources
-            .filter(|source| ask_front(&world.tables, *source) == Front::Banned)
+            .filter(|source| ask_fingerprints(&world.tables, *source) == FingerprintAnswer::Banned)
             .count()
     };
     const LIST: u32 = 300_000;
@@ -317,27 +317,31 @@ fn most_of_a_list_is_in_the_front_and_goes_with_it() {
                 .expect("room");
         }
     }
-    assert_eq!(of_front(&world, 0..LIST), 0, "a small table has none");
+    assert_eq!(
+        of_fingerprints(&world, 0..LIST),
+        0,
+        "a small table has none"
+    );
 
     // The larger table has one, which knows of those that were there before it.
     world.grow(Full::Addresses);
-    assert_eq!(of_front(&world, 0..LIST), 200_000);
+    assert_eq!(of_fingerprints(&world, 0..LIST), 200_000);
     let mut writer = Writer::new(&world.tables.bans, SEED);
     for number in 200_000..LIST {
         writer
             .raise(prefix(number), Expiry::NEVER, 0)
             .expect("room");
     }
-    assert!(of_front(&world, 0..LIST) > 299_000);
-    assert_eq!(of_front(&world, LIST..2 * LIST), 0);
+    assert!(of_fingerprints(&world, 0..LIST) > 299_000);
+    assert_eq!(of_fingerprints(&world, LIST..2 * LIST), 0);
 
     let mut writer = Writer::new(&world.tables.bans, SEED);
     writer.replace(&[], 0).expect("room");
-    assert_eq!(of_front(&world, 0..LIST), 0);
+    assert_eq!(of_fingerprints(&world, 0..LIST), 0);
 }
 
 #[test]
-fn a_list_of_mixed_ends_is_in_the_front_after_each_sweep() {
+fn a_list_of_mixed_ends_is_in_the_fingerprint_filter_after_each_sweep() {
     const LIST: u32 = 600_000;
     const HOUR: u32 = 1 << 15;
     let bans = MemBans::with_room(Sizes {
@@ -365,22 +369,22 @@ fn a_list_of_mixed_ends_is_in_the_front_after_each_sweep() {
         for number in (0..LIST).filter(over) {
             addresses::remove(&mut writer.memory, &writer.keys, address(number));
         }
-        writer.refill_front(now);
+        writer.refill_fingerprints(now);
         tables.jiffies = u64::from(now) << (tables.tick_shift - 3);
         // What ends within two units is not worth a place.
         let lasts = |number: &u32| end(*number).is_live(now.wrapping_add(1 << 18));
         let (mut all, mut known) = (0u32, 0u32);
         for number in (0..LIST).filter(lasts) {
-            let said = ask_front(&tables, Addr::from_v4(address(number)));
-            assert_ne!(said, Front::NotBanned, "{number}");
+            let said = ask_fingerprints(&tables, Addr::from_v4(address(number)));
+            assert_ne!(said, FingerprintAnswer::NotBanned, "{number}");
             all += 1;
-            known += u32::from(said == Front::Banned);
+            known += u32::from(said == FingerprintAnswer::Banned);
         }
         let strangers = (0..LIST).filter(|number| {
             let stranger = Addr::from_v4(address(*number) ^ 1);
-            let said = ask_front(&tables, stranger);
-            assert_ne!(said, Front::Banned, "{number}");
-            said == Front::NotBanned
+            let said = ask_fingerprints(&tables, stranger);
+            assert_ne!(said, FingerprintAnswer::Banned, "{number}");
+            said == FingerprintAnswer::NotBanned
         });
         let strangers = strangers.count() as u32;
         println!("{now}: {known} of {all} banned, {strangers} of {LIST} strangers");

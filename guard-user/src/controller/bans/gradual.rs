@@ -86,7 +86,7 @@ impl Controller {
             done.note(&mut session);
             if entries.peek().is_none() {
                 if total > PART as u64 {
-                    session.refill_front();
+                    session.refill_fingerprints();
                 }
                 return Ok(done);
             }

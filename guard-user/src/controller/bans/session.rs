@@ -198,9 +198,9 @@ impl Session {
     }
 
     /// What the kernel sees first knows of many bans that were made.
-    pub(super) fn refill_front(&mut self) {
+    pub(super) fn refill_fingerprints(&mut self) {
         if let Some(tables) = &mut self.tables {
-            tables.refill_front();
+            tables.refill_fingerprints();
         }
     }
 
@@ -257,7 +257,7 @@ impl Session {
                 }
                 Some(tables) => {
                     lower(change, tables, &over)?;
-                    tables.refill_front();
+                    tables.refill_fingerprints();
                 }
                 None => {}
             }

@@ -211,13 +211,13 @@ fn size<const ADDRESSES: u32>(loader: &mut EbpfLoader<'_>) {
             true,
         )
         .override_global(
-            names::BAN_HAS_FRONT,
-            const { &(sizes_for::<ADDRESSES>().has_front() as u32) },
+            names::BAN_HAS_FINGERPRINTS,
+            const { &(sizes_for::<ADDRESSES>().has_fingerprints() as u32) },
             true,
         )
         .map_max_entries(names::BAN_CHUNKS, sizes.chunks * CHUNK_WORDS)
         .map_max_entries(names::BAN_ADDRESSES, sizes.addresses)
-        .map_max_entries(names::BAN_FRONT, sizes.front())
+        .map_max_entries(names::BAN_FINGERPRINTS, sizes.fingerprints())
         .map_max_entries(names::BAN_SET, sizes.buckets);
 }
 
@@ -254,7 +254,7 @@ fn fill(object: &Ebpf, sizes: Sizes, addresses: &Draw, networks: &Draw) -> Resul
         (BanMap::Chunks, names::BAN_CHUNKS),
         (BanMap::Set, names::BAN_SET),
         (BanMap::Addresses, names::BAN_ADDRESSES),
-        (BanMap::Front, names::BAN_FRONT),
+        (BanMap::Fingerprints, names::BAN_FINGERPRINTS),
     ] {
         let words = sizes.words(map);
         let mapping = Mapping::new(array(object, name)?.fd(), words)?;

@@ -1,6 +1,6 @@
-//! The front of the table of IPv4 addresses: what of it a cache can hold. With a million bans a look into
-//! the table is a read of memory for which the CPU waits; here an address takes two bytes, so that
-//! all of them are 2.6 MB. What the front says is exact, and what it leaves open is in the table: a ban of
+//! The fingerprint filter of banned IPv4 addresses: what of their table a cache can hold. With a million bans a look
+//! into the table is a read of memory for which the CPU waits; here an address takes two bytes, so that
+//! all of them are 2.6 MB. What the fingerprint filter says is exact, and what it leaves open is in the table: a ban of
 //! an address stands there too, or only there.
 //!
 //! A keyed permutation of the address gives the bucket (16 bits) and what is compared in it (the *rest*,
@@ -11,18 +11,18 @@
 
 use super::Expiry;
 
-/// Buckets, where there is a front.
-pub const FRONT_BUCKETS: u32 = 1 << 16;
+/// Buckets, where there is a fingerprint filter.
+pub const FINGERPRINT_BUCKETS: u32 = 1 << 16;
 /// Words of a bucket.
-pub const FRONT_WORDS: usize = 5;
+pub const FINGERPRINT_WORDS: usize = 5;
 /// Addresses of a bucket.
-pub const FRONT_PLACES: usize = 4 * FRONT_WORDS - 1;
+pub const FINGERPRINT_WAYS: usize = 4 * FINGERPRINT_WORDS - 1;
 
 /// A bucket as it lies in the map: twenty numbers of 16 bits, rests and then [`Until`] with the mark of others.
-pub type FrontWords = [u64; FRONT_WORDS];
+pub type FingerprintWords = [u64; FINGERPRINT_WORDS];
 
 /// The word of a bucket that says what the rests are worth.
-pub const FRONT_LAST: usize = FRONT_WORDS - 1;
+pub const FINGERPRINT_LAST: usize = FINGERPRINT_WORDS - 1;
 
 /// The same bit of each of the four numbers of a word.
 const EACH: u64 = 0x0001_0001_0001_0001;
@@ -34,14 +34,14 @@ const OTHERS: u64 = 1 << 63;
 
 /// Where an address stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrontPlace {
-    /// Bucket, below [`FRONT_BUCKETS`].
+pub struct Fingerprint {
+    /// Bucket, below [`FINGERPRINT_BUCKETS`].
     pub bucket: u32,
     /// What is compared in it, 16 bits.
     pub rest: u32,
 }
 
-impl FrontPlace {
+impl Fingerprint {
     /// Of an address, under the keys of the flow hash. Nobody who does not know them can choose addresses
     /// that meet in a bucket; if they do, the table behind it has them.
     #[inline(always)]
@@ -140,12 +140,12 @@ pub const fn has_others(last_word: u64) -> bool {
 /// foresee.
 #[inline(always)]
 #[must_use]
-pub const fn has_rest(words: FrontWords, rest: u32) -> bool {
+pub const fn has_rest(words: FingerprintWords, rest: u32) -> bool {
     let wanted = rest as u64 * EACH;
     // The time is not compared.
-    let mut found = zeros((words[FRONT_LAST] ^ wanted) | 0xffff << UNTIL_SHIFT);
+    let mut found = zeros((words[FINGERPRINT_LAST] ^ wanted) | 0xffff << UNTIL_SHIFT);
     let mut at = 0;
-    while at < FRONT_LAST {
+    while at < FINGERPRINT_LAST {
         found |= zeros(words[at] ^ wanted);
         at += 1;
     }
@@ -160,37 +160,37 @@ const fn zeros(word: u64) -> u64 {
 
 /// A bucket that is made or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrontBucket {
+pub struct FingerprintBucket {
     /// In order of their places.
-    pub rests: [u16; FRONT_PLACES],
+    pub rests: [u16; FINGERPRINT_WAYS],
     /// For all of them.
     pub until: Until,
     /// The table may have bans of addresses of this bucket that are not among them.
     pub has_others: bool,
 }
 
-impl FrontBucket {
+impl FingerprintBucket {
     /// As stored.
     #[must_use]
-    pub fn from_words(words: FrontWords) -> Self {
+    pub fn from_words(words: FingerprintWords) -> Self {
         let lane = |at: usize| (words[at / 4] >> (LANE * (at % 4) as u32)) as u16;
         Self {
             rests: core::array::from_fn(lane),
-            until: Until::of(words[FRONT_LAST]),
-            has_others: has_others(words[FRONT_LAST]),
+            until: Until::of(words[FINGERPRINT_LAST]),
+            has_others: has_others(words[FINGERPRINT_LAST]),
         }
     }
 
     /// As stored.
     #[must_use]
-    pub fn to_words(self) -> FrontWords {
-        let mut words = [0; FRONT_WORDS];
+    pub fn to_words(self) -> FingerprintWords {
+        let mut words = [0; FINGERPRINT_WORDS];
         for (at, rest) in self.rests.into_iter().enumerate() {
             words[at / 4] |= u64::from(rest) << (LANE * (at % 4) as u32);
         }
-        words[FRONT_LAST] |= u64::from(self.until.0) << UNTIL_SHIFT;
+        words[FINGERPRINT_LAST] |= u64::from(self.until.0) << UNTIL_SHIFT;
         if self.has_others {
-            words[FRONT_LAST] |= OTHERS;
+            words[FINGERPRINT_LAST] |= OTHERS;
         }
         words
     }
@@ -210,14 +210,14 @@ mod tests {
         for _ in 0..4 {
             let first = random.number() as u32;
             let places: BTreeSet<(u32, u32)> = (0..200_000)
-                .map(|n| FrontPlace::of(first.wrapping_add(n), |index| keys[index]))
+                .map(|n| Fingerprint::of(first.wrapping_add(n), |index| keys[index]))
                 .map(|place| (place.bucket, place.rest))
                 .collect();
             assert_eq!(places.len(), 200_000);
             assert!(
                 places
                     .iter()
-                    .all(|(bucket, rest)| *bucket < FRONT_BUCKETS && *rest < 1 << 16)
+                    .all(|(bucket, rest)| *bucket < FINGERPRINT_BUCKETS && *rest < 1 << 16)
             );
         }
     }
@@ -227,12 +227,15 @@ mod tests {
         for seed in 0..4 {
             let keys = flow::keys(seed);
             for step in [1u32, 2, 256, 3698, 65_536 + 1, 4096] {
-                let mut counts = vec![0usize; FRONT_BUCKETS as usize];
+                let mut counts = vec![0usize; FINGERPRINT_BUCKETS as usize];
                 for n in 0..1_000_000u32 {
                     let address = 0x0100_0007u32.wrapping_add(n.wrapping_mul(step));
-                    counts[FrontPlace::of(address, |index| keys[index]).bucket as usize] += 1;
+                    counts[Fingerprint::of(address, |index| keys[index]).bucket as usize] += 1;
                 }
-                let held: usize = counts.iter().map(|count| (*count).min(FRONT_PLACES)).sum();
+                let held: usize = counts
+                    .iter()
+                    .map(|count| (*count).min(FINGERPRINT_WAYS))
+                    .sum();
                 // By chance it would be 977 000 of them.
                 assert!(held > 950_000, "seed {seed}, step {step}: {held}");
             }
@@ -243,15 +246,15 @@ mod tests {
     fn a_rest_is_found_in_every_place_and_nowhere_else() {
         let mut random = Random::new(5);
         for _ in 0..20_000 {
-            let numbers: [u16; FRONT_PLACES] = core::array::from_fn(|_| random.below(9) as u16);
+            let numbers: [u16; FINGERPRINT_WAYS] = core::array::from_fn(|_| random.below(9) as u16);
             let until = Until(random.below(9) as u16);
-            let bucket = FrontBucket {
+            let bucket = FingerprintBucket {
                 rests: numbers,
                 until,
                 has_others: random.below(2) == 0,
             };
             let words = bucket.to_words();
-            assert_eq!(FrontBucket::from_words(words), bucket);
+            assert_eq!(FingerprintBucket::from_words(words), bucket);
             for rest in 0..9 {
                 assert_eq!(has_rest(words, rest), numbers.contains(&(rest as u16)));
             }

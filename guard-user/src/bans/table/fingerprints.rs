@@ -1,4 +1,4 @@
-//! The front of the table of IPv4 addresses: what is written to the table is written here too where there is
+//! The fingerprint filter of banned IPv4 addresses: what is written to the table is written here too where there is
 //! room and the ban holds long enough. A bucket that lacks one says so, and the table is asked then, which
 //! costs its packets time and nothing else.
 //!
@@ -9,8 +9,8 @@
 
 use guard_common::abi::{
     ban::{
-        BanMap, Expiry, FRONT_BUCKETS, FRONT_LAST, FRONT_PLACES, FRONT_WORDS, FrontBucket,
-        FrontPlace, Until,
+        BanMap, Expiry, FINGERPRINT_BUCKETS, FINGERPRINT_LAST, FINGERPRINT_WAYS, FINGERPRINT_WORDS,
+        Fingerprint, FingerprintBucket, Until,
     },
     flow,
 };
@@ -21,11 +21,11 @@ use super::{Memory, addresses};
 type Keys = [u64; flow::KEYS];
 
 /// Buckets that are made anew at a time: an eighth of the table's entries are held for it.
-const STRETCH: u32 = FRONT_BUCKETS / 8;
+const STRETCH: u32 = FINGERPRINT_BUCKETS / 8;
 
 /// An address stands in the table and is banned until then.
 pub(super) fn put(memory: &mut impl Memory, keys: &Keys, address: u32, end: Expiry, now: u32) {
-    if !memory.sizes().has_front() {
+    if !memory.sizes().has_fingerprints() {
         return;
     }
     let (bucket, rest) = place(keys, address);
@@ -35,7 +35,7 @@ pub(super) fn put(memory: &mut impl Memory, keys: &Keys, address: u32, end: Expi
         if until == Until::NOTHING {
             after.has_others = true;
         } else if !after.has_others {
-            after.rests = [rest; FRONT_PLACES];
+            after.rests = [rest; FINGERPRINT_WAYS];
             after.until = until;
         }
     } else if after.until.is_live(now) {
@@ -60,7 +60,7 @@ pub(super) fn put(memory: &mut impl Memory, keys: &Keys, address: u32, end: Expi
 
 /// An address is banned no more, or will be in a moment: the table is written after this.
 pub(super) fn remove(memory: &mut impl Memory, keys: &Keys, address: u32) {
-    if !memory.sizes().has_front() {
+    if !memory.sizes().has_fingerprints() {
         return;
     }
     let (bucket, rest) = place(keys, address);
@@ -81,10 +81,10 @@ pub(super) fn remove(memory: &mut impl Memory, keys: &Keys, address: u32) {
 
 /// Makes every bucket say the most of what the table has: bans that end last come first.
 pub(super) fn refill(memory: &mut impl Memory, keys: &Keys, now: u32) {
-    if !memory.sizes().has_front() {
+    if !memory.sizes().has_fingerprints() {
         return;
     }
-    for first in (0..FRONT_BUCKETS).step_by(STRETCH as usize) {
+    for first in (0..FINGERPRINT_BUCKETS).step_by(STRETCH as usize) {
         let stretch = first..first + STRETCH;
         let mut held: Vec<(u32, u16, Expiry)> = addresses::entries(memory)
             .filter(|(_, end)| end.is_live(now))
@@ -125,21 +125,21 @@ pub(super) fn refill(memory: &mut impl Memory, keys: &Keys, now: u32) {
 }
 
 /// What a bucket should say of these, of which the last to end come first. What it has stays where it is.
-fn best(before: FrontBucket, own: &[(u32, u16, Expiry)], now: u32) -> FrontBucket {
+fn best(before: FingerprintBucket, own: &[(u32, u16, Expiry)], now: u32) -> FingerprintBucket {
     let lasting = own
         .iter()
         .map(|(_, rest, end)| (*rest, Until::before(*end, now)))
         .take_while(|(_, until)| *until != Until::NOTHING)
-        .take(FRONT_PLACES);
+        .take(FINGERPRINT_WAYS);
     let lasting: Vec<(u16, Until)> = lasting.collect();
     let Some((_, until)) = lasting.last() else {
-        return FrontBucket {
+        return FingerprintBucket {
             until: Until::NOTHING,
             has_others: !own.is_empty(),
             ..before
         };
     };
-    let mut rests: [Option<u16>; FRONT_PLACES] = [None; FRONT_PLACES];
+    let mut rests: [Option<u16>; FINGERPRINT_WAYS] = [None; FINGERPRINT_WAYS];
     for (at, rest) in before.rests.into_iter().enumerate() {
         if !rests.contains(&Some(rest)) && lasting.iter().any(|(wanted, _)| *wanted == rest) {
             rests[at] = Some(rest);
@@ -153,7 +153,7 @@ fn best(before: FrontBucket, own: &[(u32, u16, Expiry)], now: u32) -> FrontBucke
         }
     }
     let any = lasting[0].0;
-    FrontBucket {
+    FingerprintBucket {
         rests: rests.map(|rest| rest.unwrap_or(any)),
         until: *until,
         has_others: lasting.len() < own.len(),
@@ -161,41 +161,41 @@ fn best(before: FrontBucket, own: &[(u32, u16, Expiry)], now: u32) -> FrontBucke
 }
 
 /// A place whose rest stands in an earlier one too.
-fn repeated(bucket: &FrontBucket) -> Option<usize> {
+fn repeated(bucket: &FingerprintBucket) -> Option<usize> {
     let rests = &bucket.rests;
-    (1..FRONT_PLACES).find(|at| rests.iter().take(*at).any(|rest| *rest == rests[*at]))
+    (1..FINGERPRINT_WAYS).find(|at| rests.iter().take(*at).any(|rest| *rest == rests[*at]))
 }
 
 fn place(keys: &Keys, address: u32) -> (u32, u16) {
-    let place = FrontPlace::of(address, |index| keys[index]);
+    let place = Fingerprint::of(address, |index| keys[index]);
     (place.bucket, place.rest as u16)
 }
 
 fn word(bucket: u32, at: usize) -> u32 {
-    bucket * FRONT_WORDS as u32 + at as u32
+    bucket * FINGERPRINT_WORDS as u32 + at as u32
 }
 
-fn load(memory: &impl Memory, bucket: u32) -> FrontBucket {
-    let load = |at| memory.load(BanMap::Front, word(bucket, at));
-    FrontBucket::from_words(core::array::from_fn(load))
+fn load(memory: &impl Memory, bucket: u32) -> FingerprintBucket {
+    let load = |at| memory.load(BanMap::Fingerprints, word(bucket, at));
+    FingerprintBucket::from_words(core::array::from_fn(load))
 }
 
 /// From here on the table is asked.
 fn take_back(memory: &mut impl Memory, bucket: u32) {
-    let nothing = FrontBucket {
+    let nothing = FingerprintBucket {
         until: Until::NOTHING,
         has_others: true,
         ..load(memory, bucket)
     };
-    let last = nothing.to_words()[FRONT_LAST];
-    memory.store(BanMap::Front, word(bucket, FRONT_LAST), last);
+    let last = nothing.to_words()[FINGERPRINT_LAST];
+    memory.store(BanMap::Fingerprints, word(bucket, FINGERPRINT_LAST), last);
 }
 
 /// In order of its words. What is as it was is not written.
-fn store(memory: &mut impl Memory, bucket: u32, after: FrontBucket) {
+fn store(memory: &mut impl Memory, bucket: u32, after: FingerprintBucket) {
     for (at, value) in after.to_words().into_iter().enumerate() {
-        if memory.load(BanMap::Front, word(bucket, at)) != value {
-            memory.store(BanMap::Front, word(bucket, at), value);
+        if memory.load(BanMap::Fingerprints, word(bucket, at)) != value {
+            memory.store(BanMap::Fingerprints, word(bucket, at), value);
         }
     }
 }
