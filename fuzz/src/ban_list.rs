@@ -7,20 +7,20 @@ use std::{
 };
 
 use guard_user::bans::{
-    Prefix, Term,
-    lines::{Entry, Lines, Stopped, write_line},
+    BanTerm, Prefix,
+    lines::{Lines, ListEntry, Stopped, write_line},
 };
 
 /// An entry, as it stays when its line is gone.
 #[derive(Debug, PartialEq, Eq)]
 struct Owned {
     prefix: Prefix,
-    term: Option<Term>,
+    term: Option<BanTerm>,
     reason: Option<String>,
 }
 
-impl From<Entry<'_>> for Owned {
-    fn from(entry: Entry<'_>) -> Self {
+impl From<ListEntry<'_>> for Owned {
+    fn from(entry: ListEntry<'_>) -> Self {
         Self {
             prefix: entry.target.prefix,
             term: entry.term,
@@ -54,7 +54,7 @@ pub(crate) fn run(input: &[u8]) {
 }
 
 fn comes_back(entry: &Owned) {
-    let term = entry.term.unwrap_or(Term::Permanent);
+    let term = entry.term.unwrap_or(BanTerm::Permanent);
     let reason = entry.reason.as_deref().unwrap_or_default();
     let line = write_line(entry.prefix, term, reason);
     let (lines, read) = read(line.as_bytes());
@@ -63,12 +63,12 @@ fn comes_back(entry: &Owned) {
         panic!("{} entries: {line}", read.len());
     };
     assert_eq!(again.prefix, entry.prefix, "{line}");
-    assert_eq!(again.term.unwrap_or(Term::Permanent), term, "{line}");
+    assert_eq!(again.term.unwrap_or(BanTerm::Permanent), term, "{line}");
 }
 
 fn read(source: impl Read) -> (Lines, Vec<Owned>) {
     let mut entries = Vec::new();
-    let mut take = |entry: Entry<'_>| -> Result<Option<String>, Infallible> {
+    let mut take = |entry: ListEntry<'_>| -> Result<Option<String>, Infallible> {
         entries.push(entry.into());
         Ok(None)
     };
@@ -79,7 +79,7 @@ fn read(source: impl Read) -> (Lines, Vec<Owned>) {
 /// The entries that somebody gets who leaves at the one behind the first `most`.
 fn read_up_to(source: &[u8], most: usize) -> Vec<Owned> {
     let mut entries = Vec::new();
-    let mut take = |entry: Entry<'_>| {
+    let mut take = |entry: ListEntry<'_>| {
         if entries.len() == most {
             return Err(Enough);
         }

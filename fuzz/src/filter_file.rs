@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use guard_user::filters::{Definition, Filter, Given, Stamp};
+use guard_user::filters::{Definition, Filter, Given, LineTime};
 use jiff::tz::TimeZone;
 
 use crate::scratch;
@@ -33,8 +33,8 @@ pub(crate) fn run(input: &[u8]) {
             return;
         };
         for line in lines.split(|byte| *byte == b'\n').take(MOST_LINES) {
-            let _ = filter.line(line, Stamp::InText, NOW_MS);
-            let _ = filter.line(line, Stamp::Known(NOW_MS), NOW_MS);
+            let _ = filter.line(line, LineTime::InText, NOW_MS);
+            let _ = filter.line(line, LineTime::Known(NOW_MS), NOW_MS);
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, net::IpAddr};
 
-use guard_user::filters::{Definition, Filter, Given, Host, Outcome, Stamp, builtin};
+use guard_user::filters::{Definition, Filter, Given, Host, LineOutcome, LineTime, builtin};
 use jiff::tz::TimeZone;
 
 /// Lines of one input.
@@ -30,7 +30,7 @@ pub(crate) fn run(input: &[u8]) {
         .collect();
     FILTERS.with_borrow_mut(|filters| {
         for filter in filters {
-            for stamp in [Stamp::InText, Stamp::Known(NOW_MS)] {
+            for stamp in [LineTime::InText, LineTime::Known(NOW_MS)] {
                 filter.forget();
                 evaluate(filter, &lines, stamp);
             }
@@ -38,9 +38,9 @@ pub(crate) fn run(input: &[u8]) {
     });
 }
 
-fn evaluate(filter: &mut Filter, lines: &[&[u8]], stamp: Stamp) {
+fn evaluate(filter: &mut Filter, lines: &[&[u8]], stamp: LineTime) {
     for (number, line) in lines.iter().enumerate() {
-        let Outcome::Failure(failure) = filter.line(line, stamp, NOW_MS) else {
+        let LineOutcome::Failure(failure) = filter.line(line, stamp, NOW_MS) else {
             continue;
         };
         let (Host::Address(address) | Host::Network(address, _)) = failure.host else {

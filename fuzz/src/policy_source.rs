@@ -7,7 +7,7 @@ use guard_user::ruleset::{
     Overlay,
     compile::{Host, Stamp, compile},
     describe,
-    edit::{self, Outcome, Place},
+    edit::{self, EditOutcome, InsertAt},
     names::Names,
     source::{Loaded, Source},
     words::{self, Scope},
@@ -97,10 +97,10 @@ fn is_edited(names: &Names, source: &Source<'_>, loaded: &Loaded) {
         origin: None,
         ..last.clone()
     };
-    let added = match edit::add(&without, &loaded_without, &rule, Place::End) {
-        Ok(Outcome::Edited(edited)) => edited,
+    let added = match edit::add(&without, &loaded_without, &rule, InsertAt::End) {
+        Ok(EditOutcome::Edited(edited)) => edited,
         // Files may say a thing that a command would not: warnings tell.
-        Ok(Outcome::Covered { .. } | Outcome::Unchanged) | Err(_) => return,
+        Ok(EditOutcome::Covered { .. } | EditOutcome::Unchanged) | Err(_) => return,
     };
     let rules = &added.loaded.policy.rules;
     assert_eq!(rules.len(), count);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use guard_user::filters::{Definition, Filter, Given, Stamp, builtin};
+use guard_user::filters::{Definition, Filter, Given, LineTime, builtin};
 use jiff::tz::TimeZone;
 
 /// Of all filters together. One line used to cost 200 MB.
@@ -35,7 +35,7 @@ fn lines_that_are_not_ascii_take_no_more_memory_than_filters_are_worth() {
         .collect();
     for filter in &mut filters {
         for line in lines {
-            let _ = filter.line(line.as_bytes(), Stamp::InText, NOW_MS);
+            let _ = filter.line(line.as_bytes(), LineTime::InText, NOW_MS);
         }
     }
     let taken = resident_kb() - before;

@@ -63,7 +63,7 @@ enum Fault {
 struct Wrong {
     fault: Fault,
     /// Destination of the error that is evaluated.
-    told: Addr,
+    receiver: Addr,
 }
 
 impl Breaks for Wrong {
@@ -136,7 +136,7 @@ impl Breaks for Wrong {
 
     fn quoted_sender(&self, right: Addr) -> Addr {
         if self.fault == Fault::QuotesDestination {
-            self.told
+            self.receiver
         } else {
             right
         }
@@ -184,9 +184,9 @@ fn closed() -> MemTables {
     MemTables::with_policy(image).with_seed(11)
 }
 
-fn broken<'a>(right: &'a MemTables, fault: Fault, told: &str) -> Broken<'a, Wrong> {
-    let told = addr(told);
-    Broken::new(right, Wrong { fault, told })
+fn broken<'a>(right: &'a MemTables, fault: Fault, receiver: &str) -> Broken<'a, Wrong> {
+    let receiver = addr(receiver);
+    Broken::new(right, Wrong { fault, receiver })
 }
 
 /// What became of every frame of the scene.
@@ -250,14 +250,14 @@ fn play_act(scene: &mut Scene<'_>, family: &Family, act: usize) {
     let out = family.base.clone().from(own).to(peer);
     let back = family.base.clone().from(peer).to(own);
     let udp_in = back.clone().udp_between(PEER_PORT, OWN_PORT);
-    let error = |about: &PacketBuilder, told: &str| {
+    let error = |about: &PacketBuilder, receiver: &str| {
         let quoted = about.build().split_off(14);
         let message = [&[family.too_big, 4, 0, 0, 0, 0, 5, 20][..], &quoted].concat();
         family
             .base
             .clone()
             .from(peer)
-            .to(told)
+            .to(receiver)
             .protocol(family.icmp, &message)
     };
     match act {

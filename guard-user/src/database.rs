@@ -16,7 +16,7 @@ use redb::{Builder, Database, Error, StorageBackend as _, backends::InMemoryBack
 
 use crate::{
     failure::{Failure, from_io},
-    state_file::{self, Found},
+    state_file::{self, FileKind},
 };
 
 /// Pages that are kept in memory: what the library keeps unless it is told is more than a small server has.
@@ -36,14 +36,14 @@ pub(crate) enum Care {
 
 /// Why the content of a file cannot be used.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum DatabaseFault {
     /// Another version wrote it.
     Version,
     /// What the library says.
     Library(Error),
 }
 
-impl<E: Into<Error>> From<E> for Fault {
+impl<E: Into<Error>> From<E> for DatabaseFault {
     fn from(error: E) -> Self {
         Self::Library(error.into())
     }
@@ -71,7 +71,7 @@ pub(crate) fn open<T>(
     wall_s: u64,
     care: Care,
     broken: impl Fn(&dyn std::fmt::Display) -> Failure,
-    take: impl Fn(Database) -> Result<T, Fault>,
+    take: impl Fn(Database) -> Result<T, DatabaseFault>,
 ) -> Result<(T, Option<Quarantine>), Failure> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| from_io(folder.display(), &error))?;
@@ -80,14 +80,16 @@ pub(crate) fn open<T>(
     if is_suspected(path) || is_lost(path, copy) {
         quarantine = Some(replace(path, copy, wall_s)?);
     }
-    let once = || -> Result<T, Fault> {
+    let once = || -> Result<T, DatabaseFault> {
         let mut builder = Builder::new();
         builder.set_check_integrity_on_open(care == Care::Much);
         builder.set_cache_size(CACHE_BYTES);
         let deadline = Instant::now() + PATIENCE;
         loop {
             match guarded(|| take(builder.create(path)?)) {
-                Err(Fault::Library(Error::DatabaseAlreadyOpen)) if Instant::now() < deadline => {
+                Err(DatabaseFault::Library(Error::DatabaseAlreadyOpen))
+                    if Instant::now() < deadline =>
+                {
                     thread::sleep(PAUSE);
                 }
                 other => return other,
@@ -97,9 +99,9 @@ pub(crate) fn open<T>(
     let taken = loop {
         let why = match once() {
             Ok(taken) => break taken,
-            Err(Fault::Library(error)) if !is_damage(&error) => return Err(broken(&error)),
-            Err(Fault::Library(error)) => error.to_string(),
-            Err(Fault::Version) => "it is of another version".to_owned(),
+            Err(DatabaseFault::Library(error)) if !is_damage(&error) => return Err(broken(&error)),
+            Err(DatabaseFault::Library(error)) => error.to_string(),
+            Err(DatabaseFault::Version) => "it is of another version".to_owned(),
         };
         quarantine = Some(match quarantine.take() {
             None => replace(path, copy, wall_s)?,
@@ -185,13 +187,13 @@ fn suspicion(path: &Path) -> PathBuf {
 pub(crate) fn detached<T>(
     path: &Path,
     copy: &Path,
-    take: impl Fn(Database) -> Result<T, Fault>,
+    take: impl Fn(Database) -> Result<T, DatabaseFault>,
 ) -> Option<(T, PathBuf)> {
     [path, copy].into_iter().find_map(|path| {
         let bytes = state_file::read(path)
             .ok()
             .filter(|bytes| !bytes.is_empty())?;
-        let taken = guarded(|| -> Result<T, Fault> {
+        let taken = guarded(|| -> Result<T, DatabaseFault> {
             let memory = InMemoryBackend::new();
             memory.set_len(bytes.len() as u64).map_err(Error::Io)?;
             memory.write(0, &bytes).map_err(Error::Io)?;
@@ -208,12 +210,12 @@ pub(crate) fn detached<T>(
 fn is_lost(path: &Path, copy: Option<&Path>) -> bool {
     let has_copy = || {
         let found = copy.map(state_file::found);
-        matches!(found, Some(Found::File { bytes: 1.. }))
+        matches!(found, Some(FileKind::File { bytes: 1.. }))
     };
     match state_file::found(path) {
-        Found::Other(_) => true,
-        Found::Nothing | Found::File { bytes: 0 } => has_copy(),
-        Found::File { bytes: 1.. } => false,
+        FileKind::Other(_) => true,
+        FileKind::Nothing | FileKind::File { bytes: 0 } => has_copy(),
+        FileKind::File { bytes: 1.. } => false,
     }
 }
 
@@ -228,12 +230,12 @@ fn replace(path: &Path, copy: Option<&Path>, wall_s: u64) -> Result<Quarantine, 
         return Ok(Quarantine { aside, copy: None });
     };
     match state_file::found(copy) {
-        Found::Nothing | Found::File { bytes: 0 } => Ok(Quarantine { aside, copy: None }),
-        Found::Other(_) => {
+        FileKind::Nothing | FileKind::File { bytes: 0 } => Ok(Quarantine { aside, copy: None }),
+        FileKind::Other(_) => {
             put_aside(copy, wall_s)?;
             Ok(Quarantine { aside, copy: None })
         }
-        Found::File { bytes: 1.. } => {
+        FileKind::File { bytes: 1.. } => {
             let next = path.with_extension("restored");
             let restored = restore(copy, &next).and_then(|age| {
                 fs::rename(&next, path)?;

@@ -10,7 +10,7 @@ use std::{
 
 /// What stands where a file should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum FileKind {
     /// Nothing.
     Nothing,
     /// A file, or a link to one.
@@ -23,24 +23,24 @@ pub(crate) enum Found {
 }
 
 /// Looks, and opens nothing. What cannot be looked at counts as not there.
-pub(crate) fn found(path: &Path) -> Found {
+pub(crate) fn found(path: &Path) -> FileKind {
     let Ok(metadata) = fs::metadata(path) else {
         return match path.symlink_metadata() {
-            Ok(_) => Found::Other("a link to nothing"),
-            Err(_) => Found::Nothing,
+            Ok(_) => FileKind::Other("a link to nothing"),
+            Err(_) => FileKind::Nothing,
         };
     };
     let kind = metadata.file_type();
     if kind.is_file() {
-        Found::File {
+        FileKind::File {
             bytes: metadata.len(),
         }
     } else if kind.is_dir() {
-        Found::Other("a folder")
+        FileKind::Other("a folder")
     } else if kind.is_fifo() {
-        Found::Other("a pipe")
+        FileKind::Other("a pipe")
     } else {
-        Found::Other("no regular file")
+        FileKind::Other("no regular file")
     }
 }
 
@@ -116,14 +116,14 @@ mod tests {
             fs::create_dir(&path).expect("a folder");
             fs::write(path.join("x"), "x").expect("a file in it");
             remove(&path).expect("put aside");
-            assert_eq!(found(&path), Found::Nothing);
+            assert_eq!(found(&path), FileKind::Nothing);
             let aside = folder.path().join(format!("applied.json.folder-{number}"));
             assert_eq!(fs::read_to_string(aside.join("x")).expect("kept"), "x");
         }
         remove(&path).expect("nothing to remove");
         fs::write(&path, "text").expect("a file");
         remove(&path).expect("removed");
-        assert_eq!(found(&path), Found::Nothing);
+        assert_eq!(found(&path), FileKind::Nothing);
         assert!(put_folder_aside(&path).is_err());
     }
 
@@ -142,13 +142,13 @@ mod tests {
             symlink(to, at(link)).expect("a link");
         }
         for (name, expected, text) in [
-            ("file", Found::File { bytes: 4 }, Some("text")),
-            ("link", Found::File { bytes: 4 }, Some("text")),
-            ("gone", Found::Nothing, None),
-            ("dangling", Found::Other("a link to nothing"), None),
-            ("pipe", Found::Other("a pipe"), None),
-            ("to-pipe", Found::Other("a pipe"), None),
-            ("folder", Found::Other("a folder"), None),
+            ("file", FileKind::File { bytes: 4 }, Some("text")),
+            ("link", FileKind::File { bytes: 4 }, Some("text")),
+            ("gone", FileKind::Nothing, None),
+            ("dangling", FileKind::Other("a link to nothing"), None),
+            ("pipe", FileKind::Other("a pipe"), None),
+            ("to-pipe", FileKind::Other("a pipe"), None),
+            ("folder", FileKind::Other("a folder"), None),
         ] {
             assert_eq!(found(&at(name)), expected, "{name}");
             let read = read(&at(name)).ok();

@@ -21,10 +21,10 @@ use guard_tests::{
 };
 use guard_user::ruleset::{
     model::{DefaultAction, Policy},
-    sample::{Draft, NESTED, allow, deny, policy},
+    sample::{NESTED, SampleDraft, allow, deny, policy},
 };
 
-fn monitoring(rules: impl IntoIterator<Item = Draft>) -> Policy {
+fn monitoring(rules: impl IntoIterator<Item = SampleDraft>) -> Policy {
     Policy {
         default: DefaultAction::Monitor,
         ..policy(rules)

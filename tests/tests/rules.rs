@@ -11,7 +11,7 @@ use guard_tests::{
 };
 use guard_user::ruleset::{
     model::{Policy, Transport},
-    sample::{Draft, allow, deny, policy},
+    sample::{SampleDraft, allow, deny, policy},
 };
 
 fn v4(source: &str) -> PacketBuilder {
@@ -37,7 +37,7 @@ fn check(policy: &Policy, table: &[(&str, PacketBuilder, Reason)]) {
 }
 
 /// The same for a policy of one allow rule.
-fn check_rule(rule: Draft, table: &[(&str, PacketBuilder, Reason)]) {
+fn check_rule(rule: SampleDraft, table: &[(&str, PacketBuilder, Reason)]) {
     check(&policy([rule]), table);
 }
 

@@ -76,10 +76,13 @@ fn packets_see_each_reload_as_one_change_and_never_half_of_it() {
 /// How often the policy changed between two packets. Policy A delivers the even numbers and no odd
 /// one, policy B the reverse; a verdict that mixes them, or a lost packet, looks like two changes.
 fn changes(delivered: &BTreeSet<u32>, sent: u32) -> usize {
-    let judges: Vec<bool> = (0..sent)
+    let policies_seen: Vec<bool> = (0..sent)
         .map(|number| delivered.contains(&number) == number.is_multiple_of(2))
         .collect();
-    judges.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    policies_seen
+        .windows(2)
+        .filter(|pair| pair[0] != pair[1])
+        .count()
 }
 
 /// guard with port 1000 open, and an echo server behind it.

@@ -13,8 +13,8 @@ use guard_user::{
     ruleset::{
         model::{Policy, RuleAction},
         sample::{
-            described::{Asked, Described},
-            first_match::{Answer, answer},
+            described::{Described, SampleService},
+            first_match::{FirstMatch, answer},
         },
     },
 };
@@ -88,15 +88,15 @@ impl<'p> Oracle<'p> {
         let ordinal = verdict.rule.ordinal();
         let said = match (verdict.reason, ordinal) {
             (Reason::RuleAllow | Reason::RuleDeny | Reason::Limited, Some(ordinal)) => {
-                Answer::Rule {
+                FirstMatch::Rule {
                     ordinal,
                     allows: verdict.reason != Reason::RuleDeny,
                 }
             }
-            (Reason::DefaultAllow | Reason::DefaultDrop, _) => Answer::Default {
+            (Reason::DefaultAllow | Reason::DefaultDrop, _) => FirstMatch::Default {
                 allows: verdict.reason == Reason::DefaultAllow,
             },
-            (Reason::OwnSource, _) => Answer::Own,
+            (Reason::OwnSource, _) => FirstMatch::Own,
             // Stages that neither rules nor bans have a say in.
             _ => return Ok(()),
         };
@@ -105,11 +105,11 @@ impl<'p> Oracle<'p> {
             return Err(format!("{right:?}"));
         }
         let limited = match right {
-            Answer::Rule { ordinal, .. } => {
+            FirstMatch::Rule { ordinal, .. } => {
                 let rule = &self.policy.rules[ordinal as usize];
                 matches!(rule.action, RuleAction::Limit(_))
             }
-            Answer::Own | Answer::Default { .. } => false,
+            FirstMatch::Own | FirstMatch::Default { .. } => false,
         };
         if verdict.reason == Reason::Limited && !limited {
             return Err(format!("{right:?} has no limit"));
@@ -158,19 +158,19 @@ fn describe(frame: &[u8], interface: (&'static str, u32)) -> Option<(IpAddr, Opt
     Some((source, described))
 }
 
-fn asked(number: u8, is_v4: bool, payload: &[u8]) -> Option<Asked> {
+fn asked(number: u8, is_v4: bool, payload: &[u8]) -> Option<SampleService> {
     let port = || Some(u16::from_be_bytes([*payload.get(2)?, *payload.get(3)?]));
     Some(match (number, is_v4) {
         (TCP, _) => {
             let flags = *payload.get(13)?;
-            Asked::Tcp {
+            SampleService::Tcp {
                 port: port()?,
                 is_syn: flags & (SYN | ACK) == SYN,
             }
         }
-        (UDP, _) => Asked::Udp(port()?),
-        (ICMP, true) if payload.first() == Some(&8) => Asked::Ping,
-        (ICMPV6, false) if payload.first() == Some(&128) => Asked::Ping,
-        _ => Asked::Protocol(number),
+        (UDP, _) => SampleService::Udp(port()?),
+        (ICMP, true) if payload.first() == Some(&8) => SampleService::Ping,
+        (ICMPV6, false) if payload.first() == Some(&128) => SampleService::Ping,
+        _ => SampleService::Protocol(number),
     })
 }

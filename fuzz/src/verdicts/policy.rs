@@ -6,7 +6,7 @@ use guard_user::ruleset::{
     ceiling::Ceiling,
     limit::{Limit, Rate},
     model::{DefaultAction, Policy, PortRange, RuleAction, Traffic, Transport},
-    sample::{Draft, NESTED, allow, deny, policy},
+    sample::{NESTED, SampleDraft, allow, deny, policy},
 };
 
 /// Bytes of an input that are its policy.
@@ -38,7 +38,7 @@ pub(super) fn read(input: &mut Unstructured<'_>) -> Result<Policy> {
     Ok(policy)
 }
 
-fn rule(input: &mut Unstructured<'_>) -> Result<Draft> {
+fn rule(input: &mut Unstructured<'_>) -> Result<SampleDraft> {
     let kind = input.int_in_range(0..=3u8)?;
     let mut rule = if kind == 0 { deny() } else { allow() };
     rule = rule.traffic(traffic(input)?);

@@ -165,10 +165,10 @@ pub fn believe(lines: &Lines, entries_before: u64) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bans::lines::Entry;
+    use crate::bans::lines::ListEntry;
 
     fn read(text: &str) -> Lines {
-        let mut take = |_: Entry<'_>| Ok::<_, std::convert::Infallible>(None);
+        let mut take = |_: ListEntry<'_>| Ok::<_, std::convert::Infallible>(None);
         Lines::read(text.as_bytes(), &mut take).expect("bytes")
     }
 

@@ -12,8 +12,8 @@ use std::{
 use super::{
     list::{LONGEST_LINE, Raw, RawLines},
     prefix::Prefix,
-    target::{Reading, Target},
-    term::{LONGEST, Term},
+    target::{BanTarget, Reading},
+    term::{BanTerm, LONGEST},
 };
 use crate::ruleset::value::quoted;
 
@@ -40,7 +40,7 @@ pub struct Lines {
 }
 
 /// Where entries go. What it says is wrong with one makes a wrong line of it.
-pub type Take<'t, E> = dyn FnMut(Entry<'_>) -> Result<Option<String>, E> + 't;
+pub type Take<'t, E> = dyn FnMut(ListEntry<'_>) -> Result<Option<String>, E> + 't;
 
 /// Why a list was not read to its end.
 #[derive(Debug)]
@@ -53,11 +53,11 @@ pub enum Stopped<E> {
 
 /// A line that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry<'l> {
+pub struct ListEntry<'l> {
     /// What it names.
-    pub target: Target,
+    pub target: BanTarget,
     /// For how long, if the line says so.
-    pub term: Option<Term>,
+    pub term: Option<BanTerm>,
     /// Why, if the line says so.
     pub reason: Option<&'l str>,
 }
@@ -74,7 +74,7 @@ pub struct WrongLine {
 /// Words of an entry beside its network.
 #[derive(Default)]
 struct Options<'l> {
-    term: Option<Term>,
+    term: Option<BanTerm>,
     reason: Option<&'l str>,
 }
 
@@ -107,8 +107,8 @@ impl Lines {
         let read = match forms::networks(text, self.said() == 0) {
             // All that such a line names; of one that names something else, nothing.
             Some(named) => named.and_then(|texts| {
-                let targets = texts.iter().map(|text| Target::parse(text));
-                let targets: Result<Vec<Target>, _> = targets.collect();
+                let targets = texts.iter().map(|text| BanTarget::parse(text));
+                let targets: Result<Vec<BanTarget>, _> = targets.collect();
                 targets.map_err(|complaint| complaint.message)
             }),
             None => match read_line(text) {
@@ -133,11 +133,11 @@ impl Lines {
     fn take<E>(
         &mut self,
         number: u32,
-        target: Target,
+        target: BanTarget,
         options: &Options<'_>,
         take: &mut Take<'_, E>,
     ) -> Result<(), E> {
-        let refused = take(Entry {
+        let refused = take(ListEntry {
             target,
             term: options.term,
             reason: options.reason,
@@ -175,9 +175,9 @@ impl Lines {
 
 /// As a line that [`Lines::read`] reads back.
 #[must_use]
-pub fn write_line(prefix: Prefix, term: Term, reason: &str) -> String {
+pub fn write_line(prefix: Prefix, term: BanTerm, reason: &str) -> String {
     let mut line = prefix.to_string();
-    if let Term::For(left) = term {
+    if let BanTerm::For(left) = term {
         // A ban that is about to end is still one.
         let seconds = left.as_secs().max(1);
         line.push_str(&format!(" timeout {seconds}"));
@@ -198,7 +198,7 @@ fn harmless(c: char) -> char {
     }
 }
 
-fn read_line(line: &str) -> Result<Option<(Target, Options<'_>)>, String> {
+fn read_line(line: &str) -> Result<Option<(BanTarget, Options<'_>)>, String> {
     let mut rest = line.trim();
     let mut word = next_word(&mut rest);
     match word {
@@ -220,7 +220,7 @@ fn read_line(line: &str) -> Result<Option<(Target, Options<'_>)>, String> {
         }
         _ => {}
     }
-    let target = Target::parse(word).map_err(|complaint| complaint.message)?;
+    let target = BanTarget::parse(word).map_err(|complaint| complaint.message)?;
     let options = options(&mut rest)?;
     Ok(Some((target, options)))
 }
@@ -253,11 +253,11 @@ fn is_flag(word: &str) -> bool {
 }
 
 /// `ipset` writes 0 for what has no end.
-fn timeout(word: &str) -> Result<Term, String> {
+fn timeout(word: &str) -> Result<BanTerm, String> {
     let seconds = word.parse().ok().map(Duration::from_secs);
     match seconds {
-        Some(Duration::ZERO) => Ok(Term::Permanent),
-        Some(time) if time <= LONGEST => Ok(Term::For(time)),
+        Some(Duration::ZERO) => Ok(BanTerm::Permanent),
+        Some(time) if time <= LONGEST => Ok(BanTerm::For(time)),
         Some(_) | None => Err(format!("timeout {} is no number of seconds", quoted(word))),
     }
 }
@@ -291,14 +291,14 @@ mod tests {
 
     /// An entry, as it stays when its line is gone.
     struct Owned {
-        target: Target,
-        term: Option<Term>,
+        target: BanTarget,
+        term: Option<BanTerm>,
         reason: Option<String>,
     }
 
     fn read(text: &[u8]) -> (Lines, Vec<Owned>) {
         let mut entries = Vec::new();
-        let mut take = |entry: Entry<'_>| -> Result<Option<String>, std::convert::Infallible> {
+        let mut take = |entry: ListEntry<'_>| -> Result<Option<String>, std::convert::Infallible> {
             entries.push(Owned {
                 target: entry.target,
                 term: entry.term,
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_usual_formats_are_read() {
-        let for_ten_minutes = Some(Term::For(Duration::from_secs(600)));
+        let for_ten_minutes = Some(BanTerm::For(Duration::from_secs(600)));
         for (text, prefix, term, reason) in [
             ("1.2.3.4", "1.2.3.4", None, None),
             ("  1.2.3.4\r", "1.2.3.4", None, None),
@@ -339,7 +339,7 @@ mod tests {
             (
                 "add bad 1.2.3.4 timeout 0",
                 "1.2.3.4",
-                Some(Term::Permanent),
+                Some(BanTerm::Permanent),
                 None,
             ),
             ("add -exist bad 1.2.3.4", "1.2.3.4", None, None),
@@ -405,14 +405,14 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         for (text, term, reason) in [
-            ("1.2.3.4", Term::Permanent, ""),
-            ("2001:db8::/64", Term::For(Duration::from_secs(7)), "ssh"),
-            ("2001:db8::1/128", Term::Permanent, "say \"no\"\nnow"),
+            ("1.2.3.4", BanTerm::Permanent, ""),
+            ("2001:db8::/64", BanTerm::For(Duration::from_secs(7)), "ssh"),
+            ("2001:db8::1/128", BanTerm::Permanent, "say \"no\"\nnow"),
         ] {
-            let prefix = Target::parse(text).expect(text).prefix;
+            let prefix = BanTarget::parse(text).expect(text).prefix;
             let entry = one(&write_line(prefix, term, reason));
             assert_eq!(entry.target.prefix, prefix);
-            assert_eq!(entry.term.unwrap_or(Term::Permanent), term);
+            assert_eq!(entry.term.unwrap_or(BanTerm::Permanent), term);
             let safe = reason.replace('"', "'").replace('\n', " ");
             assert_eq!(entry.reason.as_deref().unwrap_or_default(), safe);
         }

@@ -21,6 +21,6 @@ pub use prefix::Prefix;
 pub use protected::Protected;
 pub use rails::Breadth;
 pub use store::Store;
-pub use target::{Complaint, Target};
-pub use term::Term;
+pub use target::{BanTarget, Complaint};
+pub use term::BanTerm;
 pub use wanted::Wanted;

@@ -1,6 +1,6 @@
 //! More bans than a table has room for.
 
-use super::{prefix::Prefix, settings::Capacity, store::Counts};
+use super::{prefix::Prefix, settings::Capacity, store::BanCounts};
 use crate::failure::{Exit, Failure};
 
 /// Which table would hold too many.
@@ -27,7 +27,7 @@ impl Overfull {
     }
 }
 
-impl Counts {
+impl BanCounts {
     /// Does every table hold as many?
     ///
     /// # Errors

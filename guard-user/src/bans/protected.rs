@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     prefix::{Prefix, SINGLE},
-    target::{Complaint, Target},
+    target::{BanTarget, Complaint},
 };
 
 /// Why a prefix is protected.
@@ -151,7 +151,7 @@ impl Protected {
     ///
     /// # Errors
     /// `Refused`, naming what is protected.
-    pub fn check(&self, target: &Target) -> Result<Allowed, Complaint> {
+    pub fn check(&self, target: &BanTarget) -> Result<Allowed, Complaint> {
         let prefix = target.prefix;
         let Some(found) = self.overlap(prefix) else {
             return Ok(Allowed { prefix, note: None });
@@ -284,7 +284,7 @@ mod tests {
             ("ff02::1", "multicast"),
             ("::", "unspecified"),
         ] {
-            let target = Target::parse(text).expect(text);
+            let target = BanTarget::parse(text).expect(text);
             let complaint = protected().check(&target).expect_err(text);
             assert_eq!(complaint.exit, crate::failure::Exit::Refused);
             assert!(complaint.message.contains(what), "{text}: {complaint:?}");
@@ -305,7 +305,7 @@ mod tests {
             ("2001:db8:5::8", "2001:db8:5::8/128", true),
             ("2001:db8:6::8", "2001:db8:6::/64", false),
         ] {
-            let target = Target::parse(text).expect(text);
+            let target = BanTarget::parse(text).expect(text);
             let allowed = protected().check(&target).expect(text);
             assert_eq!(allowed.prefix.to_string(), banned, "{text}");
             assert_eq!(allowed.note.is_some(), is_noted, "{text}");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{rails::Breadth, term::Term};
+use super::{rails::Breadth, term::BanTerm};
 
 /// How many bans there may be, by the table that holds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Settings {
     /// How many there may be.
     pub capacity: Capacity,
     /// How long one holds when nothing is said.
-    pub default: Term,
+    pub default: BanTerm,
 }
 
 /// `[[feed]]`: a file whose networks are banned as long as they stand in it.

@@ -10,12 +10,12 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 
 use super::prefix::Prefix;
 use crate::{
-    database::{self, Care, Fault, Quarantine},
+    database::{self, Care, DatabaseFault, Quarantine},
     failure::{Exit, Failure},
 };
 
 pub use change::{Added, Change};
-pub use record::{End, Now, Origin, Record};
+pub use record::{BanEnd, BanOrigin, BanRow, Now};
 
 /// Prefix and number of the origin, to [`record`].
 const BANS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("bans");
@@ -45,7 +45,7 @@ pub struct Opened {
 
 /// How many bans there are, by the table of the kernel that holds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct BanCounts {
     /// Single IPv4 addresses.
     pub ipv4: u64,
     /// IPv6 addresses and /64 networks.
@@ -54,7 +54,7 @@ pub struct Counts {
     pub cidrs: u64,
 }
 
-impl Counts {
+impl BanCounts {
     /// All of them.
     #[must_use]
     pub fn total(self) -> u64 {
@@ -93,7 +93,8 @@ impl From<redb::Error> for Trouble {
 
 impl Store {
     /// Opens the store of a state folder, or makes one. A file that is damaged, or of another version, is
-    /// put aside, and `copy`, if there is one, takes its place. Times are carried over when the host was restarted since.
+    /// put aside, and `copy`, if there is one, takes its place. Times are carried over when the host was restarted
+    /// since.
     ///
     /// # Errors
     /// When the file cannot be made.
@@ -174,7 +175,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn each(&self, now: &Now, mut each: impl FnMut(Record) -> bool) -> Result<(), Failure> {
+    pub fn each(&self, now: &Now, mut each: impl FnMut(BanRow) -> bool) -> Result<(), Failure> {
         let read = || -> Result<(), redb::Error> {
             let transaction = self.database.begin_read()?;
             let origins = read_origins(&transaction.open_table(ORIGINS)?)?;
@@ -202,7 +203,7 @@ impl Store {
     /// When the disk fails.
     pub fn each_of(
         &self,
-        origin: &Origin,
+        origin: &BanOrigin,
         now: &Now,
         mut each: impl FnMut(Prefix),
     ) -> Result<(), Failure> {
@@ -231,8 +232,8 @@ impl Store {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn counts(&self) -> Result<Counts, Failure> {
-        let read = || -> Result<Counts, redb::Error> {
+    pub fn counts(&self) -> Result<BanCounts, Failure> {
+        let read = || -> Result<BanCounts, redb::Error> {
             let transaction = self.database.begin_read()?;
             read_counts(&transaction.open_table(META)?)
         };
@@ -240,7 +241,7 @@ impl Store {
     }
 
     /// New files get their version; after a restart of the host, boot times begin anew.
-    fn adjust(&self, now: &Now) -> Result<(), Fault> {
+    fn adjust(&self, now: &Now) -> Result<(), DatabaseFault> {
         // Nearly always there is nothing to write: a full disk must not keep anybody from reading, nor a
         // slow one a ban from being made.
         if self.is_current(now) {
@@ -264,7 +265,7 @@ impl Store {
         });
         match adjusted {
             Ok(true) => Ok(()),
-            Ok(false) | Err(Trouble::Refused(_)) => Err(Fault::Version),
+            Ok(false) | Err(Trouble::Refused(_)) => Err(DatabaseFault::Version),
             Err(Trouble::Disk(error)) => Err(error.into()),
         }
     }

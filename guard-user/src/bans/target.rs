@@ -20,7 +20,7 @@ const WIDE_V6: u8 = 32;
 
 /// What is to be banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct BanTarget {
     /// The network.
     pub prefix: Prefix,
     /// The address itself, if the network was made of an address.
@@ -75,7 +75,7 @@ impl Complaint {
     }
 }
 
-impl Target {
+impl BanTarget {
     /// Reads an address or a prefix.
     ///
     /// # Errors
@@ -253,7 +253,7 @@ mod tests {
                 Reading::Unmapped,
             ),
         ] {
-            let target = Target::parse(text).expect(text);
+            let target = BanTarget::parse(text).expect(text);
             assert_eq!(target.prefix.to_string(), taken, "{text}");
             assert_eq!(target.reading, reading, "{text}");
             assert_eq!(target.note(text).is_some(), reading != Reading::Literal);
@@ -294,7 +294,7 @@ mod tests {
             ("::/0", Exit::Refused, "too wide", "/20"),
             ("::ffff:0:0/96", Exit::Refused, "too wide", "/8"),
         ] {
-            let complaint = Target::parse(text).expect_err(text);
+            let complaint = BanTarget::parse(text).expect_err(text);
             assert_eq!(complaint.exit, exit, "{text}: {complaint:?}");
             assert!(complaint.message.contains(message), "{text}: {complaint:?}");
             assert!(complaint.help.contains(help), "{text}: {complaint:?}");
@@ -309,7 +309,7 @@ mod tests {
             ("2001:d00::/31", true),
             ("2001:db8::/32", false),
         ] {
-            let target = match Target::parse(text) {
+            let target = match BanTarget::parse(text) {
                 Ok(target) => target,
                 Err(complaint) => panic!("{complaint:?}"),
             };

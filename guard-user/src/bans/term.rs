@@ -11,20 +11,20 @@ pub const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// How long a ban holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Term {
+pub enum BanTerm {
     /// For this time from now.
     For(Duration),
     /// Until somebody lifts it.
     Permanent,
 }
 
-impl Default for Term {
+impl Default for BanTerm {
     fn default() -> Self {
         Self::For(DEFAULT)
     }
 }
 
-impl Term {
+impl BanTerm {
     /// Reads `5s`, `10m`, `1h`, `1d`, `2w`, a number of seconds, or `-1` for permanent.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Term {
     }
 }
 
-impl fmt::Display for Term {
+impl fmt::Display for BanTerm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::For(duration) => {
@@ -79,11 +79,11 @@ mod tests {
             ("1d", 86_400),
             ("2w", 14 * 86_400),
         ] {
-            let term = Term::For(Duration::from_secs(seconds));
-            assert_eq!(Term::parse(text), Ok(term), "{text}");
+            let term = BanTerm::For(Duration::from_secs(seconds));
+            assert_eq!(BanTerm::parse(text), Ok(term), "{text}");
         }
         for text in ["-1", "permanent"] {
-            assert_eq!(Term::parse(text), Ok(Term::Permanent));
+            assert_eq!(BanTerm::parse(text), Ok(BanTerm::Permanent));
         }
     }
 
@@ -100,14 +100,14 @@ mod tests {
             ("11y", "permanent"),
             ("99999999999999999999", "write 5s"),
         ] {
-            let error = Term::parse(text).expect_err(text);
+            let error = BanTerm::parse(text).expect_err(text);
             assert!(error.contains(what), "{text}: {error}");
         }
     }
 
     #[test]
     fn the_longest_is_permanent() {
-        assert!(Term::Permanent > Term::For(LONGEST));
-        assert!(Term::For(Duration::from_secs(2)) > Term::For(Duration::from_secs(1)));
+        assert!(BanTerm::Permanent > BanTerm::For(LONGEST));
+        assert!(BanTerm::For(Duration::from_secs(2)) > BanTerm::For(Duration::from_secs(1)));
     }
 }

@@ -3,7 +3,9 @@
 
 use std::{cmp::Ordering, collections::HashMap, time::Duration};
 
-use super::{overfull::Overfull, prefix::Prefix, settings::Capacity, store::Counts, term::Term};
+use super::{
+    overfull::Overfull, prefix::Prefix, settings::Capacity, store::BanCounts, term::BanTerm,
+};
 
 /// Most bytes of different reasons, and most of them; a list with more is kept without the rest.
 const MOST_REASON_BYTES: usize = 8 << 20;
@@ -15,14 +17,14 @@ const FOREVER: u32 = u32::MAX;
 const NO_REASON: u32 = u32::MAX;
 
 /// A source and what is said of it.
-pub type Named<'w> = (Prefix, Term, &'w str);
+pub type Named<'w> = (Prefix, BanTerm, &'w str);
 
 /// Sources that shall be banned, each once, for the longest time that is said of it.
 #[derive(Debug)]
 pub struct Wanted {
     capacity: Capacity,
     /// What holds for those of which nothing is said.
-    term: Term,
+    term: BanTerm,
     reason: String,
     entries: Vec<Packed>,
     /// So many are held before those that are named twice are looked for.
@@ -87,7 +89,7 @@ struct Reasons {
 impl Wanted {
     /// Nothing yet; no more is taken than there is room for.
     #[must_use]
-    pub fn new(capacity: Capacity, term: Term, reason: &str) -> Self {
+    pub fn new(capacity: Capacity, term: BanTerm, reason: &str) -> Self {
         let total = usize::try_from(capacity.total()).unwrap_or(usize::MAX / 2);
         Self {
             capacity,
@@ -107,13 +109,13 @@ impl Wanted {
     pub fn add(
         &mut self,
         prefix: Prefix,
-        term: Option<Term>,
+        term: Option<BanTerm>,
         reason: Option<&str>,
     ) -> Result<(), Overfull> {
         let term = match term {
             None => USUAL,
-            Some(Term::Permanent) => FOREVER,
-            Some(Term::For(time)) => {
+            Some(BanTerm::Permanent) => FOREVER,
+            Some(BanTerm::For(time)) => {
                 let seconds = time.as_secs().max(1);
                 u32::try_from(seconds).map_or(FOREVER - 1, |seconds| seconds.min(FOREVER - 1))
             }
@@ -149,8 +151,8 @@ impl Wanted {
 
     /// How many there are, by the table that holds them.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+    pub fn counts(&self) -> BanCounts {
+        let mut counts = BanCounts::default();
         for prefix in self.prefixes() {
             counts.count(prefix);
         }
@@ -214,11 +216,11 @@ impl Packed {
         Prefix::new(bits, length.first().copied().unwrap_or_default())
     }
 
-    fn term(&self, usual: Term) -> Term {
+    fn term(&self, usual: BanTerm) -> BanTerm {
         match self.term {
             USUAL => usual,
-            FOREVER => Term::Permanent,
-            seconds => Term::For(Duration::from_secs(seconds.into())),
+            FOREVER => BanTerm::Permanent,
+            seconds => BanTerm::For(Duration::from_secs(seconds.into())),
         }
     }
 }
@@ -253,7 +255,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::bans::target::Target;
+    use crate::bans::target::BanTarget;
 
     const SMALL: Capacity = Capacity {
         ipv4: 100,
@@ -262,11 +264,11 @@ mod tests {
     };
 
     fn prefix(text: &str) -> Prefix {
-        Target::parse(text).expect(text).prefix
+        BanTarget::parse(text).expect(text).prefix
     }
 
-    fn seconds(number: u64) -> Term {
-        Term::For(Duration::from_secs(number))
+    fn seconds(number: u64) -> BanTerm {
+        BanTerm::For(Duration::from_secs(number))
     }
 
     #[test]
@@ -277,12 +279,12 @@ mod tests {
             ("203.0.113.7", None, None),
             ("203.0.113.7", Some(seconds(60)), Some("short")),
             ("203.0.113.7", Some(seconds(900)), Some("long")),
-            ("2001:db8::/64", Some(Term::Permanent), Some("long")),
+            ("2001:db8::/64", Some(BanTerm::Permanent), Some("long")),
         ] {
             wanted.add(prefix(text), term, reason).expect("room");
         }
         wanted.settle().expect("room");
-        let found: Vec<(String, Term, &str)> = wanted
+        let found: Vec<(String, BanTerm, &str)> = wanted
             .iter()
             .map(|(prefix, term, reason)| (prefix.to_string(), term, reason))
             .collect();
@@ -291,7 +293,7 @@ mod tests {
             [
                 ("203.0.113.7".to_owned(), seconds(900), "long"),
                 ("203.0.113.8".to_owned(), seconds(60), "usual"),
-                ("2001:db8::/64".to_owned(), Term::Permanent, "long"),
+                ("2001:db8::/64".to_owned(), BanTerm::Permanent, "long"),
             ]
         );
         assert_eq!(wanted.taken(), 5);
@@ -299,14 +301,14 @@ mod tests {
 
     #[test]
     fn a_list_is_left_when_the_table_would_be_full_however_long_it_is() {
-        let mut wanted = Wanted::new(SMALL, Term::Permanent, "");
+        let mut wanted = Wanted::new(SMALL, BanTerm::Permanent, "");
         let held = (0..1_000_000u32).take_while(|number| {
             let address = Ipv4Addr::from(0x0b00_0000 + number);
             wanted.add(Prefix::v4(address, 32), None, None).is_ok()
         });
         assert!(held.count() < 2000);
         // Nor is one kept that names the same again and again.
-        let mut wanted = Wanted::new(SMALL, Term::Permanent, "");
+        let mut wanted = Wanted::new(SMALL, BanTerm::Permanent, "");
         for number in 0..1_000_000u32 {
             let address = Ipv4Addr::from(0x0b00_0000 + number % 100);
             wanted
@@ -337,7 +339,7 @@ mod tests {
                 &["192.0.2.0", "192.0.2.4"],
             ),
         ] {
-            let mut wanted = Wanted::new(SMALL, Term::Permanent, "");
+            let mut wanted = Wanted::new(SMALL, BanTerm::Permanent, "");
             for prefix in names(wants) {
                 wanted.add(prefix, None, None).expect("room");
             }
@@ -357,7 +359,7 @@ mod tests {
 
     #[test]
     fn reasons_are_kept_up_to_a_limit() {
-        let mut wanted = Wanted::new(Capacity::default(), Term::Permanent, "usual");
+        let mut wanted = Wanted::new(Capacity::default(), BanTerm::Permanent, "usual");
         let long = "x".repeat(240);
         for number in 0..100_000u32 {
             let address = Ipv4Addr::from(0x0b00_0000 + number);

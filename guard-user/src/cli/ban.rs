@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::args::Global;
 use crate::{
     bans::{
-        Term,
+        BanTerm,
         lines::{LONGEST_REASON, write_line},
         list,
-        store::{Added, Now, Origin, Record},
+        store::{Added, BanOrigin, BanRow, Now},
     },
     controller::{Banned, Controller, Imported, List, Unban},
     failure::{Exit, Failure, from_io},
@@ -44,8 +44,8 @@ cannot be used are reported, the rest is imported, exit 8.";
 #[derive(Clone, Debug, Group)]
 pub(super) struct Sentence {
     /// 5s, 10m, 1h, 1d, 2w, seconds, or -1 for permanent [default: 1h, or that of [bans]]
-    #[arg(long = "for", value_name = "DURATION", value_parser = Term::parse, allow_hyphen_values = true)]
-    length: Option<Term>,
+    #[arg(long = "for", value_name = "DURATION", value_parser = BanTerm::parse, allow_hyphen_values = true)]
+    length: Option<BanTerm>,
     /// Until it is lifted
     #[arg(long, conflicts_with = "length")]
     permanent: bool,
@@ -60,9 +60,9 @@ pub(super) struct Sentence {
 }
 
 impl Sentence {
-    fn term(&self) -> Option<Term> {
+    fn term(&self) -> Option<BanTerm> {
         if self.permanent {
-            Some(Term::Permanent)
+            Some(BanTerm::Permanent)
         } else {
             self.length
         }
@@ -128,7 +128,7 @@ pub(super) fn ban(
         |out| {
             done.banned
                 .iter()
-                .try_for_each(|banned| writeln!(out, "{}", told(banned, done.dry_run)))
+                .try_for_each(|banned| writeln!(out, "{}", banned_line(banned, done.dry_run)))
         },
         || {
             json!({
@@ -142,15 +142,15 @@ pub(super) fn ban(
     Ok(Exit::Ok)
 }
 
-fn told(banned: &Banned, dry_run: bool) -> String {
+fn banned_line(banned: &Banned, dry_run: bool) -> String {
     let Banned {
         prefix,
         added,
         term,
     } = banned;
     let time = match term {
-        Term::For(_) => format!("for {term}"),
-        Term::Permanent => "for good".to_owned(),
+        BanTerm::For(_) => format!("for {term}"),
+        BanTerm::Permanent => "for good".to_owned(),
     };
     match (added, dry_run) {
         (_, true) => format!("would ban {prefix} {time}"),
@@ -164,7 +164,7 @@ fn banned_json(banned: &Banned) -> Value {
     json!({
         "source": banned.prefix.to_string(),
         "seconds": seconds(banned.term),
-        "permanent": banned.term == Term::Permanent,
+        "permanent": banned.term == BanTerm::Permanent,
         "outcome": match banned.added {
             Added::New => "new",
             Added::Longer => "longer",
@@ -173,10 +173,10 @@ fn banned_json(banned: &Banned) -> Value {
     })
 }
 
-fn seconds(term: Term) -> Option<u64> {
+fn seconds(term: BanTerm) -> Option<u64> {
     match term {
-        Term::For(time) => Some(time.as_secs_f64().round() as u64),
-        Term::Permanent => None,
+        BanTerm::For(time) => Some(time.as_secs_f64().round() as u64),
+        BanTerm::Permanent => None,
     }
 }
 
@@ -241,8 +241,8 @@ fn list(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
             writeln!(out, "{:<32} {:>14}  {:<16} REASON", "SOURCE", "LEFT", "ORIGIN")?;
             for record in &records {
                 let left = match record.end.left(&now) {
-                    Term::For(left) => humantime::format_duration(rounded(left)).to_string(),
-                    Term::Permanent => "permanent".to_owned(),
+                    BanTerm::For(left) => humantime::format_duration(rounded(left)).to_string(),
+                    BanTerm::Permanent => "permanent".to_owned(),
                 };
                 writeln!(
                     out,
@@ -263,12 +263,12 @@ fn rounded(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs_f64().ceil() as u64)
 }
 
-fn record_json(record: &Record, now: &Now) -> Value {
+fn record_json(record: &BanRow, now: &Now) -> Value {
     let left = record.end.left(now);
     json!({
         "source": record.prefix.to_string(),
         "seconds_left": seconds(left),
-        "permanent": left == Term::Permanent,
+        "permanent": left == BanTerm::Permanent,
         "origin": record.origin.to_string(),
         "reason": record.reason,
         "banned_at": humantime::format_rfc3339_seconds(
@@ -279,7 +279,7 @@ fn record_json(record: &Record, now: &Now) -> Value {
 
 fn export(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
     let (records, now) = controller.bans()?;
-    let line = |record: &Record| write_line(record.prefix, record.end.left(&now), &record.reason);
+    let line = |record: &BanRow| write_line(record.prefix, record.end.left(&now), &record.reason);
     output.show(
         |out| {
             records
@@ -302,7 +302,7 @@ fn import(
     let bar = progress(global);
     let consent = super::deadline::plain(global);
     let list = List {
-        origin: &Origin::Operator,
+        origin: &BanOrigin::Operator,
         term: sentence.term(),
         reason,
     };
@@ -357,14 +357,14 @@ fn progress(global: &Global) -> ProgressBar {
 
 fn import_told(done: &Imported) -> String {
     let would = if done.dry_run { "would ban" } else { "banned" };
-    let mut told = format!("{would} {}", counted(done.new, "new source"));
+    let mut banned_line = format!("{would} {}", counted(done.new, "new source"));
     if done.longer > 0 {
-        told.push_str(&format!(", {} for longer than before", done.longer));
+        banned_line.push_str(&format!(", {} for longer than before", done.longer));
     }
     if done.known > 0 {
-        told.push_str(&format!(", {} known already", done.known));
+        banned_line.push_str(&format!(", {} known already", done.known));
     }
-    told
+    banned_line
 }
 
 fn import_json(done: &Imported) -> Value {

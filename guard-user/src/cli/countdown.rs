@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What came of the wait.
-enum Answer {
+enum WaitOutcome {
     Keep,
     Return,
     /// Nobody is there any more.
@@ -53,14 +53,14 @@ pub(super) fn wait(
     let answer = ask(controller, pending)
         .map_err(|error| crate::failure::from_io("cannot ask for the confirmation", &error))?;
     match answer {
-        Answer::Keep => super::confirm::confirm(controller, Consent::default(), output),
-        Answer::Return => {
+        WaitOutcome::Keep => super::confirm::confirm(controller, Consent::default(), output),
+        WaitOutcome::Return => {
             super::confirm::rollback_pending(controller, Consent::default(), output)?;
             Ok(Exit::Failed)
         }
         // The deadline runs on.
-        Answer::HungUp => Ok(Exit::Ok),
-        Answer::Over => over(controller, pending, output),
+        WaitOutcome::HungUp => Ok(Exit::Ok),
+        WaitOutcome::Over => over(controller, pending, output),
     }
 }
 
@@ -85,7 +85,7 @@ fn over(controller: &Controller, pending: Pending, output: &mut Output) -> Resul
     .help("make it again, with a longer --confirm if need be"))
 }
 
-fn ask(controller: &Controller, pending: Pending) -> io::Result<Answer> {
+fn ask(controller: &Controller, pending: Pending) -> io::Result<WaitOutcome> {
     let mut interrupt = SigSet::empty();
     interrupt.add(Signal::SIGINT);
     interrupt.thread_block()?;
@@ -101,26 +101,26 @@ fn ask(controller: &Controller, pending: Pending) -> io::Result<Answer> {
     )?;
     let answer = loop {
         let Ok(Some(now)) = controller.pending() else {
-            break Answer::Over;
+            break WaitOutcome::Over;
         };
         if now.generation != pending.generation {
-            break Answer::Over;
+            break WaitOutcome::Over;
         }
         write!(error, "\r{:>4} s left, then {} ", now.seconds(), now.then())?;
         error.flush()?;
         let pause = now.left.min(Duration::from_secs(1));
         match wait_for(stdin.as_fd(), &interrupted, pause)? {
             Event::Tick => {}
-            Event::Interrupted => break Answer::Return,
-            Event::HungUp => break Answer::HungUp,
+            Event::Interrupted => break WaitOutcome::Return,
+            Event::HungUp => break WaitOutcome::HungUp,
             Event::Line => {
                 let mut line = String::new();
                 if stdin.lock().read_line(&mut line).unwrap_or(0) == 0 {
-                    break Answer::HungUp;
+                    break WaitOutcome::HungUp;
                 }
                 match line.trim() {
-                    "" | "y" | "Y" | "yes" => break Answer::Keep,
-                    "n" | "N" | "no" => break Answer::Return,
+                    "" | "y" | "Y" | "yes" => break WaitOutcome::Keep,
+                    "n" | "N" | "no" => break WaitOutcome::Return,
                     _ => writeln!(error, "enter or y keeps the change, n takes it back")?,
                 }
             }

@@ -66,14 +66,17 @@ pub(super) fn consent(global: &Global, deadline: Deadline, danger: Danger) -> Co
 }
 
 /// What happens when, for people.
-pub(super) fn told(pending: &Pending, confirm: Confirm) -> String {
+pub(super) fn pending_line(pending: &Pending, confirm: Confirm) -> String {
     let then = pending.then();
     let seconds = pending.seconds();
-    let told = format!("PENDING: in {seconds} s {then} unless `guardctl confirm` comes first");
+    let pending_line =
+        format!("PENDING: in {seconds} s {then} unless `guardctl confirm` comes first");
     match confirm {
-        Confirm::NotNeeded | Confirm::Within(_) => told,
+        Confirm::NotNeeded | Confirm::Within(_) => pending_line,
         Confirm::OverSsh(_) => {
-            format!("{told} (so over SSH, for what could shut you out; --no-confirm turns it off)")
+            format!(
+                "{pending_line} (so over SSH, for what could shut you out; --no-confirm turns it off)"
+            )
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     controller::{Changed, Consent, Controller, Delete, Edit},
     failure::{Exit, Failure},
     output::Output,
-    ruleset::{describe, edit::Place, model::DefaultAction, value::quoted},
+    ruleset::{describe, edit::InsertAt, model::DefaultAction, value::quoted},
 };
 
 pub(super) fn add(
@@ -30,7 +30,7 @@ pub(super) fn add(
     let consent = consent(global, deadline, danger(&words));
     let edit = Edit::Add {
         words,
-        place: Place::End,
+        place: InsertAt::End,
     };
     change(controller, global, &edit, consent, output)
 }
@@ -45,7 +45,7 @@ pub(super) fn insert(
 ) -> Result<Exit, Failure> {
     let edit = Edit::Add {
         words: words.to_vec(),
-        place: Place::Number(number),
+        place: InsertAt::Number(number),
     };
     let consent = consent(global, deadline, danger(words));
     change(controller, global, &edit, consent, output)
@@ -227,7 +227,7 @@ pub(super) fn apply(
         return reload(controller, global, deadline, output);
     };
     let consent = consent(global, deadline, Danger::MayShutOut);
-    let changed = controller.replace(file, consent)?;
+    let changed = controller.apply_file(file, consent)?;
     report(controller, global, &changed, consent, output)
 }
 
@@ -287,7 +287,7 @@ pub(super) fn report(
         |out| {
             writeln!(out, "{}", changed.message)?;
             if let Some(pending) = &changed.pending {
-                writeln!(out, "{}", deadline::told(pending, consent.confirm))?;
+                writeln!(out, "{}", deadline::pending_line(pending, consent.confirm))?;
             }
             // What was done can be seen; what would be done is shown.
             let Some(difference) = changed.difference.as_ref().filter(|_| changed.dry_run) else {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     controller::Controller,
-    explain::{self, Answer, Explained, WayIn},
+    explain::{self, Explained, Explanation, WayIn},
     failure::{Exit, Failure},
     output::Output,
     ruleset::names::Names,
@@ -21,7 +21,7 @@ pub(super) fn explain(
 ) -> Result<Exit, Failure> {
     let question = explain::parse(words, Names::system())?;
     match controller.explain(&question, file)? {
-        Explained::Judged(answer) => judged(&answer, output),
+        Explained::Evaluated(answer) => evaluated(&answer, output),
         Explained::Unfiltered { packet, interface } => unfiltered(&packet, &interface, output),
     }
     Ok(Exit::Ok)
@@ -50,7 +50,7 @@ fn unfiltered(packet: &str, interface: &str, output: &mut Output) {
     );
 }
 
-fn judged(answer: &Answer, output: &mut Output) {
+fn evaluated(answer: &Explanation, output: &mut Output) {
     output.show(
         |out| {
             if answer.interface.is_empty() {
@@ -100,14 +100,14 @@ fn judged(answer: &Answer, output: &mut Output) {
 }
 
 /// Does it pass only because of monitor mode?
-fn would_drop(answer: &Answer) -> bool {
+fn would_drop(answer: &Explanation) -> bool {
     matches!(
         (answer.reason.action(), answer.action),
         (Action::Drop, Action::Pass)
     )
 }
 
-fn action_word(answer: &Answer) -> &'static str {
+fn action_word(answer: &Explanation) -> &'static str {
     match answer.action {
         Action::Drop => "dropped",
         Action::Answer => "answered",

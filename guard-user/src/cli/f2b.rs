@@ -9,7 +9,7 @@ use super::{
     jail::{asked, banned, change, is_of, values},
 };
 use crate::{
-    bans::{Target, store::Record},
+    bans::{BanTarget, store::BanRow},
     control::{JailReport, Request, client},
     controller::{Controller, Unban},
     failure::{Exit, Failure},
@@ -173,7 +173,7 @@ fn status_of(controller: &Controller, name: &str, output: &mut Output) -> Result
 fn text(
     out: &mut dyn Write,
     jail: &JailReport,
-    records: &[Record],
+    records: &[BanRow],
     matches: &str,
 ) -> io::Result<()> {
     let files: Vec<&str> = jail.files.iter().map(|file| file.name.as_str()).collect();
@@ -248,7 +248,7 @@ fn banned_in(
     let (records, _) = banned(controller)?;
     let mut answers = Vec::new();
     for source in sources {
-        let target = Target::parse(source).map_err(crate::bans::Complaint::failure)?;
+        let target = BanTarget::parse(source).map_err(crate::bans::Complaint::failure)?;
         let alone = target
             .address
             .map_or(target.prefix, crate::bans::Prefix::single);
@@ -336,8 +336,8 @@ fn get(
     let answer = match key {
         "findtime" => seconds(settings.find_time),
         "bantime" => match settings.ban_time {
-            crate::bans::Term::For(time) => seconds(time),
-            crate::bans::Term::Permanent => "-1".to_owned(),
+            crate::bans::BanTerm::For(time) => seconds(time),
+            crate::bans::BanTerm::Permanent => "-1".to_owned(),
         },
         "journalmatch" => journal_of(controller, jail),
         key => {

@@ -68,12 +68,12 @@ pub(super) fn refresh(controller: &Controller, global: &Global, output: &mut Out
     }
     match controller.refresh_feeds(Reread::Changed) {
         Ok(feeds) => {
-            let told: Vec<String> = feeds
+            let warnings: Vec<String> = feeds
                 .iter()
                 .filter(|feed| feed.kept_because.is_some() || feed.wrong > 0)
                 .map(|feed| format!("feed {feed}"))
                 .collect();
-            output.warnings(&told);
+            output.warnings(&warnings);
         }
         Err(failure) => output.warnings(&[format!("feeds: {}", failure.message)]),
     }

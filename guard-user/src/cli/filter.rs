@@ -115,7 +115,7 @@ fn list(catalog: &Catalog, output: &mut Output) -> Exit {
             Ok(())
         },
         || {
-            let one = |entry: &crate::filters::catalog::Entry| {
+            let one = |entry: &crate::filters::catalog::FilterEntry| {
                 json!({
                     "name": entry.name,
                     "origin": entry.origin.label(),

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::args::Global;
 use crate::{
     bans::{
-        Term,
-        store::{Now, Origin, Record},
+        BanTerm,
+        store::{BanOrigin, BanRow, Now},
     },
     control::{JailsReport, Request, Response, client, unexpected},
     controller::Controller,
@@ -113,14 +113,14 @@ pub(super) fn asked(controller: &Controller) -> Result<JailsReport, Failure> {
 }
 
 /// The bans of jails that hold, and the time.
-pub(super) fn banned(controller: &Controller) -> Result<(Vec<Record>, Now), Failure> {
+pub(super) fn banned(controller: &Controller) -> Result<(Vec<BanRow>, Now), Failure> {
     let (mut records, now) = controller.bans()?;
-    records.retain(|record| matches!(record.origin, Origin::Jail(_)));
+    records.retain(|record| matches!(record.origin, BanOrigin::Jail(_)));
     Ok((records, now))
 }
 
-pub(super) fn is_of(record: &Record, jail: &str) -> bool {
-    matches!(&record.origin, Origin::Jail(name) if name == jail)
+pub(super) fn is_of(record: &BanRow, jail: &str) -> bool {
+    matches!(&record.origin, BanOrigin::Jail(name) if name == jail)
 }
 
 fn list(controller: &Controller, output: &mut Output) -> Result<Exit, Failure> {
@@ -270,9 +270,9 @@ fn get(
 /// The settings of a jail under the names that its file has for them.
 pub(super) fn values(settings: &Settings) -> Vec<(&'static str, Value)> {
     let length = span::text;
-    let term = |term: Term| match term {
-        Term::For(time) => length(time),
-        Term::Permanent => "-1".to_owned(),
+    let term = |term: BanTerm| match term {
+        BanTerm::For(time) => length(time),
+        BanTerm::Permanent => "-1".to_owned(),
     };
     let texts = |prefixes: &[crate::bans::Prefix]| {
         prefixes.iter().map(ToString::to_string).collect::<Vec<_>>()

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::Global;
 use crate::{
-    controller::{Appeared, Controller, Loading, Origin},
+    controller::{Appeared, Controller, Loading, PolicyOrigin},
     failure::{Exit, Failure},
     output::Output,
 };
@@ -29,14 +29,14 @@ pub(super) fn load(
         return Ok(Exit::Ok);
     };
     let word = match &origin {
-        Origin::Files => "files",
-        Origin::LastGood { why } => {
+        PolicyOrigin::Files => "files",
+        PolicyOrigin::LastGood { why } => {
             warnings.push(format!(
                 "THE POLICY FILES ARE NOT USABLE; what is in force is the last policy that was:\n{why}"
             ));
             "last-good"
         }
-        Origin::Kernel => "kernel",
+        PolicyOrigin::Kernel => "kernel",
     };
     output.warnings(&warnings);
     super::feeds::refresh(controller, global, output);

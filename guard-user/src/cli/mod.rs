@@ -9,6 +9,7 @@ mod countdown;
 mod daemon;
 mod deadline;
 mod edit;
+mod enable;
 mod explain;
 mod f2b;
 mod feeds;
@@ -16,8 +17,7 @@ mod filter;
 mod import;
 mod jail;
 mod load;
-mod papers;
-mod power;
+mod man_pages;
 mod prompt;
 mod refused;
 mod service;
@@ -87,7 +87,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             no_ingress,
             deadline,
         } => {
-            let asked = power::Asked {
+            let args = enable::EnableArgs {
                 iface,
                 mode: mode.map(|mode| match mode {
                     ModeWord::Auto => ModeChoice::Auto,
@@ -101,9 +101,9 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
                 },
                 deadline: *deadline,
             };
-            power::enable(&controller, global, &asked, output)
+            enable::enable(&controller, global, &args, output)
         }
-        Command::Disable => power::disable(&controller, global, output),
+        Command::Disable => enable::disable(&controller, global, output),
         Command::Daemon { asked } => daemon::daemon(&controller, *asked, output),
         Command::Load => load::load(&controller, global, output),
         Command::Attach { index } => load::attach(&controller, *index, output),
@@ -177,8 +177,8 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         }
         Command::Audit => audit::audit(&controller, output),
         Command::Version => status::version(output),
-        Command::Man { folder } => papers::man(folder),
-        Command::Completions { shell } => Ok(papers::completions(*shell)),
+        Command::Man { folder } => man_pages::man(folder),
+        Command::Completions { shell } => Ok(man_pages::completions(*shell)),
         Command::Other(words) => Err(refused::unknown(words)),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     args::{Global, ServiceWord},
-    papers,
+    man_pages,
 };
 use crate::{
     controller::{Controller, Protection, ServiceChange, Status},
@@ -24,7 +24,7 @@ pub(super) fn service(
 ) -> Result<Exit, Failure> {
     match action {
         ServiceWord::Install => {
-            let change = controller.install_service(&papers::pages()?)?;
+            let change = controller.install_service(&man_pages::pages()?)?;
             output.warnings(&change.warnings);
             tell(
                 &change,
@@ -95,12 +95,12 @@ fn tell(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output) 
             for file in others {
                 writeln!(out, "{done} {}", file.display())?;
             }
-            if !change.told_systemd {
+            if !change.systemd_reloaded {
                 writeln!(out, "systemd does not run here, or not from this folder: nothing was started")?;
             }
             Ok(())
         },
-        || json!({"changed": !change.files.is_empty(), "files": change.files, "told_systemd": change.told_systemd}),
+        || json!({"changed": !change.files.is_empty(), "files": change.files, "told_systemd": change.systemd_reloaded}),
     );
 }
 
@@ -116,15 +116,15 @@ pub(super) fn offer(controller: &Controller, global: &Global, output: &mut Outpu
         output.warnings(&[HINT.to_owned()]);
         return;
     }
-    let installed = papers::pages().and_then(|pages| controller.install_service(&pages));
-    let told = match installed {
+    let installed = man_pages::pages().and_then(|pages| controller.install_service(&pages));
+    let message = match installed {
         Ok(change) => {
             output.warnings(&change.warnings);
             return;
         }
         Err(failure) => format!("{HINT} ({})", failure.message),
     };
-    output.warnings(&[told]);
+    output.warnings(&[message]);
 }
 
 const HINT: &str = "after a reboot guard is NOT in force: `guardctl service install`";

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{args::View, deadline, service};
 use crate::{
-    controller::{Controller, Cookies, Fault, Protection, Status},
+    controller::{Controller, Cookies, ProgramFault, Protection, Status},
     dataplane::Object,
     failure::{Exit, Failure},
     output::{
@@ -66,8 +66,8 @@ fn status_json(status: &Status) -> serde_json::Value {
                 "name": interface.name,
                 "mode": interface.mode.map(crate::host::XdpMode::label),
                 "why_generic": interface.why_generic.as_ref().map(ToString::to_string),
-                "fault": interface.fault.map(Fault::label),
-                "protected": interface.mode.is_some() && interface.fault != Some(Fault::Blind),
+                "fault": interface.fault.map(ProgramFault::label),
+                "protected": interface.mode.is_some() && interface.fault != Some(ProgramFault::Blind),
                 "replies": interface.replies,
             })
         })

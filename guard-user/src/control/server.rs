@@ -18,19 +18,19 @@ use super::{MOST_CLIENTS, PATIENCE, Request, Response, frame, peer};
 use crate::failure::Exit;
 
 /// Who answers.
-pub trait Answer: Clone + Send + Sync + 'static {
+pub trait RequestHandler: Clone + Send + Sync + 'static {
     /// Answers a request of somebody who may make it.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
 /// The socket, which is removed with the value.
 #[derive(Debug)]
-pub struct Door {
+pub struct ControlServer {
     listener: UnixListener,
     path: PathBuf,
 }
 
-impl Door {
+impl ControlServer {
     /// Opens the socket for root and the group, in the place of one that a dead daemon left.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Door {
     }
 
     /// Answers until the future is dropped.
-    pub async fn serve(&self, desk: impl Answer) {
+    pub async fn serve(&self, handler: impl RequestHandler) {
         let seats = Arc::new(Semaphore::new(MOST_CLIENTS));
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
@@ -77,17 +77,17 @@ impl Door {
                 send_now(&stream, &busy);
                 continue;
             };
-            let desk = desk.clone();
+            let handler = handler.clone();
             tokio::spawn(async move {
                 // Whoever is slower has been told, or will not listen.
-                timeout(PATIENCE, converse(stream, desk)).await.ok();
+                timeout(PATIENCE, converse(stream, handler)).await.ok();
                 drop(seat);
             });
         }
     }
 }
 
-impl Drop for Door {
+impl Drop for ControlServer {
     fn drop(&mut self) {
         // Without it commands learn at once that nobody is there.
         fs::remove_file(&self.path).unwrap_or_default();
@@ -95,10 +95,10 @@ impl Drop for Door {
 }
 
 /// One request, one answer.
-async fn converse(mut stream: UnixStream, desk: impl Answer) {
+async fn converse(mut stream: UnixStream, handler: impl RequestHandler) {
     let response = match frame::read::<Request>(&mut stream).await {
         Ok(request) => match peer::may(&stream, &request) {
-            Ok(true) => desk.answer(request).await,
+            Ok(true) => handler.answer(request).await,
             Ok(false) => Response::failed(Exit::NotPermitted, "only root may ask this"),
             Err(error) => Response::failed(
                 Exit::NotPermitted,

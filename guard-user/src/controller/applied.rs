@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::texts::stage_failure;
+use super::policy_files::stage_failure;
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,

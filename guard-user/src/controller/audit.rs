@@ -24,7 +24,7 @@ use crate::{
         Network,
         containers::{self, Published},
         exposure::{self, Exposure, Guests, Reach},
-        listeners::{self, Listener, PortProtocol},
+        listeners::{self, ListeningSocket, PortProtocol},
     },
     ruleset::{address, model::Policy},
 };
@@ -84,7 +84,7 @@ pub struct Audit {
 }
 
 /// What is known about the policy in force.
-struct InForce {
+struct AuditedPolicy {
     tables: MemTables,
     policy: Policy,
     protected: BTreeSet<u32>,
@@ -127,7 +127,7 @@ impl Controller {
         &self,
         network: &Network,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<InForce>, Failure> {
+    ) -> Result<Option<AuditedPolicy>, Failure> {
         let Some(running) = pins::open(self.layout())? else {
             return Ok(None);
         };
@@ -151,7 +151,7 @@ impl Controller {
         let protected = protected.iter().filter_map(|name| network.interface(name));
         let exposures = self.exposures(network)?;
         warnings.extend(exposures.iter().map(ToString::to_string));
-        Ok(Some(InForce {
+        Ok(Some(AuditedPolicy {
             tables: MemTables::with_policy(running.slots.active_image()),
             policy,
             protected: protected.map(|interface| interface.index).collect(),
@@ -162,7 +162,7 @@ impl Controller {
 
 /// Ports by owner; a container's port is not listed again for the proxy process that serves it.
 fn places(
-    listeners: &BTreeSet<Listener>,
+    listeners: &BTreeSet<ListeningSocket>,
     published: &[Published],
 ) -> BTreeMap<Key, BTreeSet<IpAddr>> {
     const PROXY: &str = "docker-proxy";
@@ -198,7 +198,7 @@ fn places(
 fn audited(
     (protocol, port, owner): Key,
     addresses: BTreeSet<IpAddr>,
-    in_force: Option<&InForce>,
+    in_force: Option<&AuditedPolicy>,
     network: &Network,
 ) -> Audited {
     let mut audited = Audited {
@@ -294,7 +294,7 @@ fn unprotected(
         .collect()
 }
 
-impl InForce {
+impl AuditedPolicy {
     /// What becomes of a first packet from a source; `None` when the port is not reachable in that
     /// family.
     fn ask(&self, port: &Audited, source: IpAddr, network: &Network) -> Option<Verdict> {

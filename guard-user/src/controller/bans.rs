@@ -18,8 +18,8 @@ use guard_common::abi::ban::Sizes;
 use super::{Consent, Controller};
 use crate::{
     bans::{
-        Breadth, Complaint, Prefix, Target, Term,
-        store::{Added, Now, Origin, Record},
+        BanTarget, BanTerm, Breadth, Complaint, Prefix,
+        store::{Added, BanOrigin, BanRow, Now},
         table::Memory as _,
     },
     dataplane::{clock, pins},
@@ -41,7 +41,7 @@ pub struct Banned {
     /// Was it banned before?
     pub added: Added,
     /// For how long.
-    pub term: Term,
+    pub term: BanTerm,
 }
 
 /// What `ban` did.
@@ -96,11 +96,11 @@ impl Controller {
     pub fn ban(
         &self,
         sources: &[String],
-        term: Option<Term>,
+        term: Option<BanTerm>,
         reason: &str,
         consent: Consent,
     ) -> Result<Banning, Failure> {
-        self.ban_by(&Origin::Operator, sources, term, reason, consent)
+        self.ban_by(&BanOrigin::Operator, sources, term, reason, consent)
     }
 
     /// The same in another name than the operator's.
@@ -111,11 +111,11 @@ impl Controller {
         &self,
         jail: &str,
         sources: &[String],
-        term: Option<Term>,
+        term: Option<BanTerm>,
         reason: &str,
         consent: Consent,
     ) -> Result<Banning, Failure> {
-        let origin = Origin::Jail(jail.to_owned());
+        let origin = BanOrigin::Jail(jail.to_owned());
         self.ban_by(&origin, sources, term, reason, consent)
     }
 
@@ -135,9 +135,9 @@ impl Controller {
 
     fn ban_by(
         &self,
-        origin: &Origin,
+        origin: &BanOrigin,
         sources: &[String],
-        term: Option<Term>,
+        term: Option<BanTerm>,
         reason: &str,
         consent: Consent,
     ) -> Result<Banning, Failure> {
@@ -145,7 +145,7 @@ impl Controller {
         let mut warnings = frame.warnings;
         let mut prefixes = Vec::new();
         for text in sources {
-            let target = Target::parse(text).map_err(Complaint::failure)?;
+            let target = BanTarget::parse(text).map_err(Complaint::failure)?;
             breadth(consent)
                 .check(target.prefix)
                 .map_err(Complaint::failure)?;
@@ -177,7 +177,7 @@ impl Controller {
             });
         }
         let mut session = self.ban_session()?;
-        let new: Vec<(Prefix, Term, &str)> = prefixes
+        let new: Vec<(Prefix, BanTerm, &str)> = prefixes
             .iter()
             .map(|prefix| (*prefix, term, reason))
             .collect();
@@ -207,14 +207,14 @@ impl Controller {
             dry_run: consent.dry_run,
         };
         let jail = match what {
-            Unban::OfJail(jail, _) => Some(Origin::Jail(jail.to_owned())),
+            Unban::OfJail(jail, _) => Some(BanOrigin::Jail(jail.to_owned())),
             Unban::Sources(_) | Unban::All => None,
         };
-        let is_meant = |origin: &Origin| match &jail {
+        let is_meant = |origin: &BanOrigin| match &jail {
             Some(jail) => origin == jail,
             None => origin.is_liftable(),
         };
-        let mut gone: BTreeMap<Origin, BTreeSet<Prefix>> = BTreeMap::new();
+        let mut gone: BTreeMap<BanOrigin, BTreeSet<Prefix>> = BTreeMap::new();
         match what {
             Unban::All | Unban::OfJail(_, []) => {
                 session.store.each(&session.now, |record| {
@@ -239,7 +239,10 @@ impl Controller {
                 let prefixes: Vec<Prefix> = prefixes.iter().copied().collect();
                 session.remove(self, origin, &prefixes)?;
             }
-            if gone.keys().any(|origin| matches!(origin, Origin::Jail(_))) {
+            if gone
+                .keys()
+                .any(|origin| matches!(origin, BanOrigin::Jail(_)))
+            {
                 self.tell_jails(&session)?;
             }
         }
@@ -253,7 +256,7 @@ impl Controller {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn bans(&self) -> Result<(Vec<Record>, Now), Failure> {
+    pub fn bans(&self) -> Result<(Vec<BanRow>, Now), Failure> {
         let session = self.ban_session()?;
         let mut records = Vec::new();
         session.store.each(&session.now, |record| {

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Controller, bad_configuration, texts::stage_failure};
+use super::{Controller, bad_configuration, policy_files::stage_failure};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::Layout,
@@ -25,11 +25,11 @@ use crate::{
 struct LastGood {
     /// As the kernel's image names it.
     digest: u64,
-    files: Vec<Saved>,
+    files: Vec<SavedFile>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Saved {
+struct SavedFile {
     /// Below the folder of the policy, or absolute.
     path: String,
     text: String,
@@ -94,7 +94,7 @@ pub fn save_last_good(layout: &Layout, loaded: &Loaded) -> Result<(), Failure> {
             None => state_file::read_text(path).map_err(|error| from_io(path.display(), &error))?,
         };
         let name = path.strip_prefix(&layout.etc).unwrap_or(path);
-        files.push(Saved {
+        files.push(SavedFile {
             path: name.to_string_lossy().into_owned(),
             text,
         });

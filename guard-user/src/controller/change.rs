@@ -1,15 +1,15 @@
 //! Changing the policy by command: an edit of the files and what is said of it.
 
 use super::{
-    Consent, Controller, Difference, Pending,
+    Consent, Controller, Pending, RuleChanges,
     plan::{Plan, plan},
-    texts::TextChange,
+    policy_files::FileChange,
 };
 use crate::{
     dataplane::pins::{self, Running},
     failure::{Exit, Failure},
     ruleset::{
-        edit::{Edited, Outcome, Place},
+        edit::{EditOutcome, Edited, InsertAt},
         model::DefaultAction,
         source::Loaded,
     },
@@ -23,7 +23,7 @@ pub enum Edit {
         /// The words.
         words: Vec<String>,
         /// Where.
-        place: Place,
+        place: InsertAt,
     },
     /// Delete a rule.
     Delete(Delete),
@@ -60,7 +60,7 @@ pub struct Changed {
     /// Nothing was done, this is what would be.
     pub dry_run: bool,
     /// How the rules differ from those before, when the files were applied as a whole.
-    pub difference: Option<Difference>,
+    pub difference: Option<RuleChanges>,
     /// What must be confirmed to stay.
     pub pending: Option<Pending>,
 }
@@ -79,28 +79,29 @@ impl Controller {
         let mut warnings = Vec::new();
         let planned = plan(&source, &loaded, wanted, &mut warnings)?;
         let edited = match &planned.outcome {
-            Outcome::Edited(edited) => edited,
-            Outcome::Covered { by } => {
+            EditOutcome::Edited(edited) => edited,
+            EditOutcome::Covered { by } => {
                 let message = format!("already covered by rule {by}");
                 return self.unchanged(message, Some(*by), warnings, consent);
             }
-            Outcome::Unchanged => {
+            EditOutcome::Unchanged => {
                 return self.unchanged(planned.unchanged, None, warnings, consent);
             }
         };
         warnings.extend(edited.loaded.warnings.iter().map(ToString::to_string));
-        let ready = self.ready(&edited.loaded, consent)?;
+        let checked = self.check_policy(&edited.loaded, consent)?;
         let (message, generation, pending) = if consent.dry_run {
             (said(&planned, edited, consent), self.generation()?, None)
         } else {
-            let texts = TextChange::all(&edited.changes)?;
-            let forced = self.put_in_force(&edited.loaded, texts, ready, consent, &mut warnings)?;
+            let files = FileChange::all(&edited.changes)?;
+            let activated =
+                self.activate(&edited.loaded, files, checked, consent, &mut warnings)?;
             let message = said(&planned, edited, consent);
-            let message = match forced.generation {
+            let message = match activated.generation {
                 Some(generation) => format!("{message} (generation {generation})"),
                 None => format!("{message} (guard is not active; `guardctl enable` turns it on)"),
             };
-            (message, forced.generation, forced.pending)
+            (message, activated.generation, activated.pending)
         };
         Ok(Changed {
             changed: true,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     Controller,
-    force::{image, loaded_or_failure},
+    activate::{image, loaded_or_failure},
 };
 use crate::{
     failure::{Exit, Failure},

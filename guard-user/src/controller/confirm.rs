@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     Consent, Controller, Lock,
-    history::Outcome,
-    journal::{Journal, Stage},
+    history::ChangeOutcome,
+    journal::{ChangeJournal, Stage},
+    policy_files::{StagedFiles, stage_failure},
     recover::Recovered,
-    texts::{StagedTexts, stage_failure},
 };
 use crate::{
     dataplane::{
@@ -127,7 +127,7 @@ impl Controller {
         }) else {
             return Err(self.nothing_to_confirm(&recovered)?);
         };
-        let journal = Journal::read(&self.layout)
+        let journal = ChangeJournal::read(&self.layout)
             .filter(|journal| journal.generation() == pending.generation)
             .filter(|journal| journal.stage == Stage::AwaitingConfirmation)
             .ok_or_else(|| {
@@ -160,17 +160,17 @@ impl Controller {
     }
 
     /// The candidate's texts onto the disk, the switch, the texts into place.
-    fn keep(&self, running: &Running, journal: &Journal) -> Result<(), Failure> {
-        let texts = StagedTexts::write(&journal.changes)?;
+    fn keep(&self, running: &Running, journal: &ChangeJournal) -> Result<(), Failure> {
+        let files = StagedFiles::write(&journal.changes)?;
         let applied = journal.applied.stage(&self.layout)?;
         let before = running.slots.switch();
         self.settle_in_time(running, before)?;
-        if let Err(failure) = texts.commit() {
+        if let Err(failure) = files.commit() {
             installation::undo(&self.layout, before)?;
             return Err(failure.help("the change is pending as before"));
         }
         applied.commit().map_err(|error| stage_failure(&error))?;
-        self.forget(Outcome::Confirmed)?;
+        self.forget(ChangeOutcome::Confirmed)?;
         self.remember_for_boot(&self.load()?)
     }
 
@@ -191,7 +191,7 @@ impl Controller {
         let late = match recovered {
             Recovered::Expired { command } => Some(command.clone()),
             Recovered::Nothing | Recovered::Interrupted => newest
-                .filter(|entry| entry.outcome == Outcome::NotConfirmed)
+                .filter(|entry| entry.outcome == ChangeOutcome::NotConfirmed)
                 .map(|entry| entry.command),
         };
         Ok(match late {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::texts::{remove, stage_failure};
+use super::policy_files::{remove, stage_failure};
 use crate::{
     dataplane::attachments::Attachments,
     failure::{Exit, Failure},

@@ -18,14 +18,14 @@ use guard_common::{
 
 use super::{
     Applied, Controller,
-    force::{image, loaded_or_failure},
+    activate::{image, loaded_or_failure},
 };
 use crate::{
     dataplane::{
         self, clock,
         pins::{self, Running},
     },
-    explain::{Answer, Explained, Left, Question, WayIn, answer, build},
+    explain::{Explained, Explanation, Left, Question, WayIn, answer, build},
     failure::{Exit, Failure},
     host::Network,
     ruleset::{compile::Stamp, describe, source},
@@ -39,7 +39,7 @@ const SOMEWHERE: [IpAddr; 2] = [
 ];
 
 /// What was found, before it is put in words.
-struct Found {
+struct ModelVerdict {
     left: Option<Left>,
     reason: Reason,
     rule: RuleRef,
@@ -56,7 +56,7 @@ impl Controller {
         match file {
             Some(file) => {
                 let answer = explain_file(question, file)?;
-                Ok(Explained::Judged(Box::new(answer)))
+                Ok(Explained::Evaluated(Box::new(answer)))
             }
             None => self.explain_running(question),
         }
@@ -77,8 +77,8 @@ impl Controller {
         let index = if pins::open(self.layout())?.is_none() {
             // Which is said by whoever is asked.
             index
-        } else if let Some(judged_on) = self.judged_on(&network, index)? {
-            judged_on
+        } else if let Some(evaluated_on) = self.evaluated_on(&network, index)? {
+            evaluated_on
         } else {
             return Ok(Explained::Unfiltered {
                 packet: answer::in_words(question.source, destination, question.transport),
@@ -103,14 +103,14 @@ impl Controller {
             Some(running) => self.left(running, rule, question.source.ip()),
             None => None,
         };
-        let found = Found {
+        let found = ModelVerdict {
             left,
             reason,
             rule,
             is_monitored,
         };
         let answer = found.answer(question, destination, interface, words);
-        Ok(Explained::Judged(Box::new(answer)))
+        Ok(Explained::Evaluated(Box::new(answer)))
     }
 
     /// What the limit of a rule leaves to a source now; `None` if the rule has none for it, or the clock
@@ -133,7 +133,7 @@ impl Controller {
     }
 }
 
-fn explain_file(question: &Question, file: &Path) -> Result<Answer, Failure> {
+fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure> {
     let loaded = loaded_or_failure(source::check(file))?;
     let network = Network::read().unwrap_or_default();
     let image = image(&loaded.policy, &network, Stamp::default())?;
@@ -164,7 +164,7 @@ fn explain_file(question: &Question, file: &Path) -> Result<Answer, Failure> {
         .ordinal()
         .and_then(|ordinal| loaded.policy.rules.get(ordinal as usize))
         .map(describe::command);
-    let found = Found {
+    let found = ModelVerdict {
         left: None,
         reason: verdict.reason,
         rule: verdict.rule,
@@ -173,16 +173,16 @@ fn explain_file(question: &Question, file: &Path) -> Result<Answer, Failure> {
     Ok(found.answer(question, destination, interface, words))
 }
 
-impl Found {
+impl ModelVerdict {
     fn answer(
         self,
         question: &Question,
         destination: SocketAddr,
         interface: String,
         rule_words: Option<String>,
-    ) -> Answer {
+    ) -> Explanation {
         let rule = self.rule.ordinal().map(|ordinal| ordinal as usize + 1);
-        Answer {
+        Explanation {
             packet: answer::in_words(question.source, destination, question.transport),
             interface,
             reason: self.reason,

@@ -47,11 +47,15 @@ impl Controller {
         self.unwanted_exposures(&self.network()?, &unguarded)
     }
 
-    /// On which guarded interface the packets of another one are judged: on itself, or on one beneath it.
+    /// On which guarded interface the packets of another one are filtered: on itself, or on one beneath it.
     ///
     /// # Errors
     /// When the links cannot be read.
-    pub(super) fn judged_on(&self, network: &Network, index: u32) -> Result<Option<u32>, Failure> {
+    pub(super) fn evaluated_on(
+        &self,
+        network: &Network,
+        index: u32,
+    ) -> Result<Option<u32>, Failure> {
         let guarded: BTreeSet<u32> = heal::protected(&self.layout, network)?
             .into_iter()
             .collect();

@@ -16,7 +16,7 @@ use crate::{
 
 /// What a program that is attached does not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ProgramFault {
     /// The interface receives frames that the program does not see: nothing is filtered.
     Blind,
     /// The driver took the program at a smaller MTU, and may lose larger frames.
@@ -28,7 +28,7 @@ pub enum Fault {
     Closed,
 }
 
-impl Fault {
+impl ProgramFault {
     /// Stable name for JSON.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ProgramFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blind => f.write_str(
@@ -67,17 +67,17 @@ impl Controller {
         interface: &Interface,
         known: Option<&Attachment>,
         is_alone: bool,
-    ) -> Option<Fault> {
+    ) -> Option<ProgramFault> {
         if closed::left(&self.layout).contains(&interface.index) {
-            return Some(Fault::Closed);
+            return Some(ProgramFault::Closed);
         }
         let known = known.filter(|known| known.index == interface.index);
         if known.is_some_and(|known| known.is_blind || is_alone && self.is_blind(interface, known))
         {
-            return Some(Fault::Blind);
+            return Some(ProgramFault::Blind);
         }
         let is_raised = is_mtu_raised(interface, known.map(|known| known.mtu));
-        is_raised.then_some(Fault::MtuRaised { mtu: interface.mtu })
+        is_raised.then_some(ProgramFault::MtuRaised { mtu: interface.mtu })
     }
 
     /// Has it received what was not counted, since both were last seen to agree?
@@ -89,6 +89,6 @@ impl Controller {
             return false;
         };
         let now = filtering::counts(&running, interface);
-        filtering::judge(xdp.mode, since, now) == Sight::Blind
+        filtering::evaluate(xdp.mode, since, now) == Sight::Blind
     }
 }

@@ -6,15 +6,15 @@ use std::path::Path;
 use super::{
     Controller, Lock,
     bans::{Frame, Logins, PackedPrefix, now},
-    texts::stage_failure,
+    policy_files::stage_failure,
 };
 use crate::{
     bans::{
-        Lines, Overfull, Prefix, Term, Wanted,
+        BanTerm, Lines, Overfull, Prefix, Wanted,
         feed::{self, FeedError, FeedStatus, Fingerprint},
-        lines::{Entry, Stopped},
+        lines::{ListEntry, Stopped},
         settings::Feed,
-        store::Origin,
+        store::BanOrigin,
     },
     failure::{Exit, Failure},
     ruleset::staged::write_state,
@@ -70,11 +70,11 @@ impl Controller {
         // What is read here and what is banned are compared in between, without the lock of commands.
         let _reading = Lock::of_feeds(&self.layout)?;
         let frame = self.ban_frame(Logins::Protected)?;
-        let mut told = Vec::new();
+        let mut reread = Vec::new();
         for gone in gone {
-            let origin = Origin::Feed(gone.name.clone());
+            let origin = BanOrigin::Feed(gone.name.clone());
             self.unban_gradually(&origin, &self.no_longer(&origin, None)?)?;
-            told.push(FeedStatus {
+            reread.push(FeedStatus {
                 entries: 0,
                 kept_because: Some("it is gone from the policy".to_owned()),
                 ..gone.clone()
@@ -92,10 +92,10 @@ impl Controller {
                 status.kept_because = Some(failure.message);
             }
             status.fingerprint = fingerprint;
-            told.push(status.clone());
+            reread.push(status.clone());
         }
         self.save_feeds(&statuses)?;
-        Ok(told)
+        Ok(reread)
     }
 
     /// Is the file of a feed another one than when it was read?
@@ -107,7 +107,7 @@ impl Controller {
     }
 
     /// How many networks an origin has banned.
-    fn count(&self, origin: &Origin) -> Result<u64, Failure> {
+    fn count(&self, origin: &BanOrigin) -> Result<u64, Failure> {
         let session = self.ban_session()?;
         let mut count = 0;
         session
@@ -119,7 +119,7 @@ impl Controller {
     /// What an origin has banned and is not wanted any more. What is banned already leaves what is wanted.
     fn no_longer(
         &self,
-        origin: &Origin,
+        origin: &BanOrigin,
         wanted: Option<&mut Wanted>,
     ) -> Result<Vec<PackedPrefix>, Failure> {
         let session = self.ban_session()?;
@@ -145,7 +145,7 @@ impl Controller {
 
     /// The file of a feed becomes what is banned because of it.
     fn swap(&self, frame: &Frame, feed: &Feed, status: &mut FeedStatus) -> Result<(), Failure> {
-        let origin = Origin::Feed(feed.name.clone());
+        let origin = BanOrigin::Feed(feed.name.clone());
         let old = self.count(&origin)?;
         let believed = read(frame, feed).and_then(|(lines, wanted)| {
             feed::believe(&lines, old)?;
@@ -200,8 +200,8 @@ impl Controller {
 /// What the file of a feed says that may be banned.
 fn read(frame: &Frame, feed: &Feed) -> Result<(Lines, Wanted), String> {
     let capacity = frame.settings.capacity;
-    let mut wanted = Wanted::new(capacity, Term::Permanent, "");
-    let mut take = |entry: Entry<'_>| {
+    let mut wanted = Wanted::new(capacity, BanTerm::Permanent, "");
+    let mut take = |entry: ListEntry<'_>| {
         let allowed = frame.protected.check(&entry.target);
         match allowed.and_then(|allowed| feed.breadth.check(allowed.prefix).map(|()| allowed)) {
             Ok(allowed) => {

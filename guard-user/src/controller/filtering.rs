@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Controller, Fault, Lock};
+use super::{Controller, Lock, ProgramFault};
 use crate::{
     dataplane::{
-        attach::{Attached, Attempt, Target, WhyGeneric},
+        attach::{AttachTarget, Attached, Attempt, WhyGeneric},
         attachments::Attachments,
         filtering::{self, Received, Sight},
         heal::{self, Spare},
@@ -31,7 +31,7 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Counts of one moment.
-struct Moment {
+struct FrameMeasurement {
     counted: u64,
     received: BTreeMap<u32, u64>,
 }
@@ -41,27 +41,27 @@ impl Controller {
     /// neighbours are not known receives nothing that could be waited for, and is left to the daemon and
     /// to `status`. What must be told of the others.
     pub(super) fn prove_filtering(&self, names: &[String]) -> Result<Vec<String>, Failure> {
-        let mut told = Vec::new();
+        let mut messages = Vec::new();
         for name in names {
             if self.see(name)? != Sight::Blind {
                 continue;
             }
             match self.take_generic(name, &mut None)? {
-                Some(attached) => told.push(format!(
+                Some(attached) => messages.push(format!(
                     "{name}: the program saw none of the packets that it received in native mode; it \
                      runs in {} mode now",
                     attached.mode.label()
                 )),
-                None => told.push(format!("{name}: NOT FILTERED: the program sees no packets")),
+                None => messages.push(format!("{name}: NOT FILTERED: the program sees no packets")),
             }
             if self.see(name)? == Sight::Blind {
                 self.note_blind(name)?;
-                told.push(format!(
+                messages.push(format!(
                     "{name}: NOT FILTERED: the program sees no packets in generic mode either"
                 ));
             }
         }
-        Ok(told)
+        Ok(messages)
     }
 
     fn see(&self, name: &str) -> Result<Sight, Failure> {
@@ -98,7 +98,7 @@ impl Controller {
     }
 
     /// What guard has counted, and then what each guarded interface has received.
-    fn counts_now(&self) -> Result<Option<Moment>, Failure> {
+    fn counts_now(&self) -> Result<Option<FrameMeasurement>, Failure> {
         let Some(running) = pins::open(&self.layout)? else {
             return Ok(None);
         };
@@ -109,7 +109,7 @@ impl Controller {
             let interface = network.by_index(index)?;
             Some((index, interface.received))
         });
-        Ok(Some(Moment {
+        Ok(Some(FrameMeasurement {
             counted,
             received: received.collect(),
         }))
@@ -117,7 +117,7 @@ impl Controller {
 
     /// What the counts say of an interface: since it was attached if it is the only one, else since `begin`, when those
     /// of the others are known, too. `None` when it is not there.
-    fn sight(&self, name: &str, begin: &Moment) -> Result<Option<Sight>, Failure> {
+    fn sight(&self, name: &str, begin: &FrameMeasurement) -> Result<Option<Sight>, Failure> {
         let network = self.network_without_routes()?;
         let (Some(interface), Some(running)) = (network.interface(name), pins::open(&self.layout)?)
         else {
@@ -130,7 +130,7 @@ impl Controller {
             let known = Attachments::read(&self.layout);
             let since = known.of(name).and_then(|known| known.since);
             let now = filtering::counts(&running, interface);
-            return Ok(since.map(|since| filtering::judge(xdp.mode, since, now)));
+            return Ok(since.map(|since| filtering::evaluate(xdp.mode, since, now)));
         }
         let counted = running.counters.packets().saturating_sub(begin.counted);
         let mut place = None;
@@ -150,7 +150,7 @@ impl Controller {
                 mode: xdp.mode,
             });
         }
-        let sights = filtering::judge_each(&received, counted);
+        let sights = filtering::evaluate_each(&received, counted);
         Ok(place.and_then(|at| sights.get(at).copied()))
     }
 
@@ -177,7 +177,7 @@ impl Controller {
         let Some(interface) = network.interface(name).filter(|found| found.is_native()) else {
             return Ok(None);
         };
-        let target = Target {
+        let target = AttachTarget {
             interface,
             attempt: Attempt::Generic(WhyGeneric::Blind),
         };
@@ -226,8 +226,8 @@ impl Controller {
         };
         let known = Attachments::read(&self.layout);
         match self.fault(interface, known.of(&interface.name), true) {
-            Some(Fault::Blind) => self.note_blind(&interface.name),
-            Some(Fault::MtuRaised { .. } | Fault::Closed) | None => Ok(()),
+            Some(ProgramFault::Blind) => self.note_blind(&interface.name),
+            Some(ProgramFault::MtuRaised { .. } | ProgramFault::Closed) | None => Ok(()),
         }
     }
 

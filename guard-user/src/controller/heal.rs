@@ -6,9 +6,10 @@ use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _, time::Duration}
 use guard_common::abi::names;
 
 use super::{
-    Applied, Controller, Lock, Renamed, boot,
+    Applied, Controller, Lock, Renamed,
+    activate::image,
+    boot,
     devices::{Devices, current_names},
-    force::image,
     targets,
 };
 use crate::{
@@ -16,8 +17,8 @@ use crate::{
         adopt,
         attach::Attached,
         heal::{self, Spare},
-        held::Watched,
-        installation::{self, Term},
+        held::SessionWatch,
+        installation::{self, Commitment},
         pins::{self, Running},
     },
     failure::Failure,
@@ -27,7 +28,7 @@ use crate::{
 
 /// What tells one policy in force from another, cheap to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InForce {
+pub struct ActivePolicy {
     /// Its generation.
     pub generation: u32,
     /// Digest of the files that it was compiled from.
@@ -54,7 +55,7 @@ pub enum Refresh {
 #[derive(Debug)]
 pub struct Healing {
     /// The policy in force.
-    pub in_force: InForce,
+    pub in_force: ActivePolicy,
     /// Names of the interfaces that are meant to be protected.
     pub names: Vec<String>,
     /// Default routes decide what is protected, because the policy names no interface.
@@ -78,7 +79,7 @@ pub struct Healing {
 }
 
 impl Healing {
-    pub(super) fn nothing(in_force: InForce) -> Self {
+    pub(super) fn nothing(in_force: ActivePolicy) -> Self {
         Self {
             in_force,
             names: Vec::new(),
@@ -101,7 +102,7 @@ impl Healing {
     pub(crate) fn quiet(names: &[&str]) -> Self {
         Self {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Self::nothing(InForce {
+            ..Self::nothing(ActivePolicy {
                 generation: 1,
                 digest: 0,
                 pin: 0,
@@ -121,13 +122,13 @@ impl Controller {
     ///
     /// # Errors
     /// As [`pins::open`].
-    pub fn in_force(&self) -> Result<Option<InForce>, Failure> {
+    pub fn in_force(&self) -> Result<Option<ActivePolicy>, Failure> {
         Ok(pins::open(&self.layout)?.map(|running| self.name_of(&running)))
     }
 
-    pub(super) fn name_of(&self, running: &Running) -> InForce {
+    pub(super) fn name_of(&self, running: &Running) -> ActivePolicy {
         let pin = self.layout.maps().join(names::POLICY);
-        InForce {
+        ActivePolicy {
             generation: running.slots.generation(),
             digest: running.slots.digest(),
             pin: pin.metadata().map_or(0, |pin| pin.ino()),
@@ -159,7 +160,11 @@ impl Controller {
     ///
     /// # Errors
     /// When the connection table cannot be read.
-    pub fn keep_sessions(&self, network: &Network, watched: &mut Watched) -> Result<(), Failure> {
+    pub fn keep_sessions(
+        &self,
+        network: &Network,
+        watched: &mut SessionWatch,
+    ) -> Result<(), Failure> {
         adopt::adopt_running(&self.layout, network, watched).map(|_| ())
     }
 
@@ -299,7 +304,7 @@ impl Controller {
         let saved = applied.stage(&self.layout).and_then(|staged| {
             staged
                 .commit()
-                .map_err(|error| super::texts::stage_failure(&error))
+                .map_err(|error| super::policy_files::stage_failure(&error))
         });
         healing.problems.extend(saved.err());
         Ok(())
@@ -320,7 +325,7 @@ impl Controller {
         if image.words == running.slots.active_image() {
             return Ok(Refresh::Current);
         }
-        installation::apply(&self.layout, &image, network, Term::Settled)?;
+        installation::apply(&self.layout, &image, network, Commitment::Settled)?;
         Ok(Refresh::Renewed)
     }
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Applied, Controller, bad_configuration,
-    journal::Journal,
-    texts::{remove, stage_failure},
+    journal::ChangeJournal,
+    policy_files::{remove, stage_failure},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -30,7 +30,7 @@ pub const KEPT: usize = 20;
 
 /// A policy that was in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct HistoryEntry {
     /// Number of the entry, from 1, never used again.
     pub number: u32,
     /// When it came into force, in seconds since 1970.
@@ -40,7 +40,7 @@ pub struct Entry {
     /// The command that made it.
     pub command: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: ChangeOutcome,
     /// `deny`, `allow` or `monitor`.
     pub default: String,
     /// The interfaces that it protected.
@@ -56,7 +56,7 @@ pub struct Entry {
 /// What became of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ChangeOutcome {
     /// It needed no confirmation.
     Applied,
     /// It waits for one.
@@ -78,7 +78,7 @@ pub struct PolicyText {
     pub text: String,
 }
 
-impl Outcome {
+impl ChangeOutcome {
     /// For people.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -101,8 +101,8 @@ impl Outcome {
     }
 }
 
-impl Entry {
-    fn new(journal: &Journal, number: u32, outcome: Outcome) -> Self {
+impl HistoryEntry {
+    fn new(journal: &ChangeJournal, number: u32, outcome: ChangeOutcome) -> Self {
         let Applied {
             generation,
             default,
@@ -147,11 +147,11 @@ impl Entry {
 }
 
 /// Every entry that can be read, newest first.
-pub(super) fn entries(layout: &Layout) -> Vec<Entry> {
+pub(super) fn entries(layout: &Layout) -> Vec<HistoryEntry> {
     let Ok(folder) = fs::read_dir(layout.history()) else {
         return Vec::new();
     };
-    let mut entries: Vec<Entry> = folder
+    let mut entries: Vec<HistoryEntry> = folder
         .flatten()
         .map(|file| file.path())
         .filter(|path| path.extension().is_some_and(|end| end == "json"))
@@ -162,16 +162,20 @@ pub(super) fn entries(layout: &Layout) -> Vec<Entry> {
 }
 
 /// Notes that this policy came into force. One that is just like the last is not noted again.
-pub(super) fn record(layout: &Layout, journal: &Journal, outcome: Outcome) -> Result<(), Failure> {
+pub(super) fn record(
+    layout: &Layout,
+    journal: &ChangeJournal,
+    outcome: ChangeOutcome,
+) -> Result<(), Failure> {
     let known = entries(layout);
     let number = known.first().map_or(1, |newest| newest.number + 1);
-    let mut entry = Entry::new(journal, number, outcome);
+    let mut entry = HistoryEntry::new(journal, number, outcome);
     if let Some(newest) = known.first()
         && newest.outcome.was_settled()
         && outcome.was_settled()
         && newest.is_like(&entry)
     {
-        entry = Entry {
+        entry = HistoryEntry {
             generation: entry.generation,
             ..newest.clone()
         };
@@ -186,16 +190,16 @@ pub(super) fn record(layout: &Layout, journal: &Journal, outcome: Outcome) -> Re
 }
 
 /// Notes what became of the policy that waited for its confirmation.
-pub(super) fn conclude(layout: &Layout, outcome: Outcome) -> Result<(), Failure> {
+pub(super) fn conclude(layout: &Layout, outcome: ChangeOutcome) -> Result<(), Failure> {
     let newest = entries(layout).into_iter().next();
-    let is_open = |entry: &Entry| match entry.outcome {
-        Outcome::Pending => true,
+    let is_open = |entry: &HistoryEntry| match entry.outcome {
+        ChangeOutcome::Pending => true,
         // By a command that was killed before it did what it had noted.
-        Outcome::RolledBack => outcome == Outcome::Confirmed,
-        Outcome::Applied | Outcome::Confirmed | Outcome::NotConfirmed => false,
+        ChangeOutcome::RolledBack => outcome == ChangeOutcome::Confirmed,
+        ChangeOutcome::Applied | ChangeOutcome::Confirmed | ChangeOutcome::NotConfirmed => false,
     };
     match newest.filter(is_open) {
-        Some(entry) => Entry { outcome, ..entry }.write(layout),
+        Some(entry) => HistoryEntry { outcome, ..entry }.write(layout),
         None => Ok(()),
     }
 }
@@ -222,7 +226,7 @@ pub(super) fn texts(etc: &Path, loaded: &Loaded) -> Vec<PolicyText> {
 impl Controller {
     /// Policies that were in force, newest first.
     #[must_use]
-    pub fn history(&self) -> Vec<Entry> {
+    pub fn history(&self) -> Vec<HistoryEntry> {
         entries(&self.layout)
     }
 
@@ -230,7 +234,7 @@ impl Controller {
     ///
     /// # Errors
     /// Exit 6 when there is no such entry.
-    pub fn entry(&self, number: u32) -> Result<Entry, Failure> {
+    pub fn entry(&self, number: u32) -> Result<HistoryEntry, Failure> {
         let known = entries(&self.layout);
         known
             .iter()
@@ -266,12 +270,12 @@ impl Controller {
         let (Some(refused), Some(settled)) = (refused, settled) else {
             return Ok((loaded, None));
         };
-        let told = format!(
+        let warning = format!(
             "the policy files hold what `{}` put in force and nobody confirmed; entry {} of the history \
              is in force instead (`guardctl diff`, `guardctl reload`)",
             refused.command, settled.number
         );
-        Ok((self.load_texts(&settled.files)?, Some(told)))
+        Ok((self.load_texts(&settled.files)?, Some(warning)))
     }
 
     /// What these policy files mean, instead of those on disk. Files of sets are read from disk.
@@ -312,11 +316,11 @@ mod tests {
     }
 
     /// Writes the file and notes that it came into force.
-    fn in_force(controller: &Controller, text: &str, outcome: Outcome) {
+    fn in_force(controller: &Controller, text: &str, outcome: ChangeOutcome) {
         let layout = controller.layout();
         fs::write(layout.etc.join(MAIN_FILE), text).expect("a file");
         let loaded = controller.load().expect("a policy");
-        let journal = Journal {
+        let journal = ChangeJournal {
             stage: Stage::Settling,
             command: text.trim().to_owned(),
             applied: Applied::new(&loaded.policy, 1, Vec::new()),
@@ -327,7 +331,7 @@ mod tests {
         record(layout, &journal, outcome).expect("noted");
     }
 
-    fn outcomes(controller: &Controller) -> Vec<(u32, Outcome)> {
+    fn outcomes(controller: &Controller) -> Vec<(u32, ChangeOutcome)> {
         let history = controller.history();
         let pairs = history.iter().map(|entry| (entry.number, entry.outcome));
         pairs.collect()
@@ -335,7 +339,7 @@ mod tests {
 
     #[test]
     fn only_what_is_pending_is_concluded_and_a_kill_may_be_corrected() {
-        use Outcome::{Applied, Confirmed, NotConfirmed, Pending, RolledBack};
+        use ChangeOutcome::{Applied, Confirmed, NotConfirmed, Pending, RolledBack};
         for (first, then, expected) in [
             (Pending, Confirmed, Confirmed),
             (Pending, NotConfirmed, NotConfirmed),
@@ -359,11 +363,11 @@ mod tests {
     fn what_cannot_be_read_is_left_out() {
         let folder = Folder::new();
         let controller = controller(&folder);
-        in_force(&controller, "# one\n", Outcome::Applied);
+        in_force(&controller, "# one\n", ChangeOutcome::Applied);
         for (name, text) in [("000002.json", "{"), ("000003.json", ""), ("x", "{}")] {
             fs::write(controller.layout().history().join(name), text).expect("a file");
         }
-        assert_eq!(outcomes(&controller), [(1, Outcome::Applied)]);
+        assert_eq!(outcomes(&controller), [(1, ChangeOutcome::Applied)]);
     }
 
     #[test]
@@ -371,19 +375,23 @@ mod tests {
         let folder = Folder::new();
         let controller = controller(&folder);
         let old = "[[rule]]\naction = \"allow\"\nport = 22\n";
-        in_force(&controller, old, Outcome::Applied);
-        in_force(&controller, "default = \"deny\"\n", Outcome::NotConfirmed);
+        in_force(&controller, old, ChangeOutcome::Applied);
+        in_force(
+            &controller,
+            "default = \"deny\"\n",
+            ChangeOutcome::NotConfirmed,
+        );
 
         // A reload of a file written by hand, which nobody confirmed.
-        let (loaded, told) = controller.load_confirmed().expect("a policy");
+        let (loaded, warning) = controller.load_confirmed().expect("a policy");
         assert_eq!(loaded.policy.rules.len(), 1);
-        assert!(told.expect("a warning").contains("entry 1"));
+        assert!(warning.expect("a warning").contains("entry 1"));
 
         // Edited since, or settled: the files count.
         fs::write(controller.layout().etc.join(MAIN_FILE), "# new\n").expect("a file");
-        let (loaded, told) = controller.load_confirmed().expect("a policy");
-        assert_eq!((loaded.policy.rules.len(), told), (0, None));
-        in_force(&controller, "# settled\n", Outcome::Confirmed);
+        let (loaded, warning) = controller.load_confirmed().expect("a policy");
+        assert_eq!((loaded.policy.rules.len(), warning), (0, None));
+        in_force(&controller, "# settled\n", ChangeOutcome::Confirmed);
         assert_eq!(controller.load_confirmed().expect("a policy").1, None);
     }
 }

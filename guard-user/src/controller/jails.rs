@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{Controller, texts::stage_failure};
+use super::{Controller, policy_files::stage_failure};
 use crate::{
     control::{Request, Response, client, unexpected},
     failure::{Exit, Failure, from_io},

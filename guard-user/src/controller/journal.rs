@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Applied,
     history::PolicyText,
-    texts::{TextChange, remove, stage_failure},
+    policy_files::{FileChange, remove, stage_failure},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -18,7 +18,7 @@ use crate::{
 
 /// A change that is under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Journal {
+pub(super) struct ChangeJournal {
     /// Does it wait for a confirmation?
     pub(super) stage: Stage,
     /// What the operator typed.
@@ -28,7 +28,7 @@ pub(super) struct Journal {
     /// Digest of the new policy.
     pub(super) digest: u64,
     /// What becomes of the files.
-    pub(super) changes: Vec<TextChange>,
+    pub(super) changes: Vec<FileChange>,
     /// Every policy file of the new policy.
     pub(super) files: Vec<PolicyText>,
 }
@@ -43,7 +43,7 @@ pub(super) enum Stage {
     AwaitingConfirmation,
 }
 
-impl Journal {
+impl ChangeJournal {
     /// What was written last; `None` when there is nothing or it cannot be read.
     pub(super) fn read(layout: &Layout) -> Option<Self> {
         serde_json::from_slice(&state_file::read(&layout.journal()).ok()?).ok()

@@ -2,7 +2,8 @@
 //! session is there to be cut, and what was not confirmed is not loaded.
 
 use super::{
-    Applied, Controller, Fallback, Lock, absence, boot, force::image, targets, texts::stage_failure,
+    Applied, Controller, Fallback, Lock, absence, activate::image, boot,
+    policy_files::stage_failure, targets,
 };
 use crate::{
     dataplane::{attach::Attached, bpffs, heal, installation, pins, preflight},
@@ -13,7 +14,7 @@ use crate::{
 
 /// Where the policy came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum PolicyOrigin {
     /// The policy files.
     Files,
     /// The copy of the last policy that was in force, because the files are not usable.
@@ -33,7 +34,7 @@ pub enum Loading {
     /// A policy is in force.
     Loaded {
         /// Where it came from.
-        origin: Origin,
+        origin: PolicyOrigin,
         /// Generation in force.
         generation: u32,
         /// Interfaces that the program was put on.
@@ -104,7 +105,7 @@ impl Controller {
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         // A change that was under way and cannot be put in order must not leave the host open.
         warnings.extend(recovered.err().map(|failure| failure.message));
-        if let Origin::LastGood { why } = &origin {
+        if let PolicyOrigin::LastGood { why } = &origin {
             let noted = Fallback::note(&self.layout, loaded.digest, why);
             warnings.extend(noted.err().map(|failure| failure.message));
         }
@@ -116,7 +117,7 @@ impl Controller {
         let saved =
             applied.and_then(|applied| applied.commit().map_err(|error| stage_failure(&error)));
         warnings.extend(saved.err().map(|failure| failure.message));
-        if origin == Origin::Files {
+        if origin == PolicyOrigin::Files {
             let kept = boot::save_last_good(&self.layout, &loaded);
             warnings.extend(kept.err().map(|failure| failure.message));
         }
@@ -137,7 +138,7 @@ impl Controller {
         let network = self.network()?;
         let unprotected = unprotected(&healing.names, healing.failed, &network);
         Ok(Loading::Loaded {
-            origin: Origin::Kernel,
+            origin: PolicyOrigin::Kernel,
             generation: healing.in_force.generation,
             attached: healing.attached,
             unprotected,
@@ -151,10 +152,10 @@ impl Controller {
 
     /// The files; when they are broken, or one of them has lost its text, the last policy that was in force. Who
     /// empties a file and applies that gets what he wrote: then the empty one was in force last.
-    fn usable_policy(&self) -> Result<(Loaded, Origin), Failure> {
+    fn usable_policy(&self) -> Result<(Loaded, PolicyOrigin), Failure> {
         let broken = match self.load() {
             Ok(loaded) => match boot::lost_file(&self.layout, &loaded) {
-                None => return Ok((loaded, Origin::Files)),
+                None => return Ok((loaded, PolicyOrigin::Files)),
                 Some(file) => {
                     let how = match file.exists() {
                         true => "is empty, and was not when it was applied",
@@ -178,8 +179,8 @@ impl Controller {
     }
 }
 
-fn why(broken: &Failure) -> Origin {
-    Origin::LastGood {
+fn why(broken: &Failure) -> PolicyOrigin {
+    PolicyOrigin::LastGood {
         why: broken.message.clone(),
     }
 }

@@ -2,8 +2,10 @@
 //! lock. Nothing here prints.
 
 pub(crate) mod absence;
+mod activate;
 mod appear;
 mod applied;
+mod apply_file;
 mod audit;
 mod bans;
 pub mod boot;
@@ -11,7 +13,8 @@ mod change;
 mod check;
 mod confirm;
 mod devices;
-mod difference;
+mod diff;
+mod enable;
 mod explain;
 mod exposed;
 mod fallback;
@@ -19,7 +22,6 @@ mod fault;
 mod feeds;
 mod filtering;
 mod floods;
-mod force;
 mod heal;
 mod history;
 mod jails;
@@ -29,16 +31,14 @@ mod lock;
 mod lockout;
 mod meanwhile;
 mod plan;
-mod power;
+mod policy_files;
 mod recover;
-mod replace;
+mod replace_policy;
 mod rollback;
+mod rule_changes;
 mod service;
 mod status;
 mod targets;
-mod texts;
-mod unified;
-mod whole;
 
 use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -63,21 +63,21 @@ pub use change::{Changed, Delete, Edit};
 pub use check::Checked;
 pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
 pub use devices::Renamed;
-pub use difference::Difference;
+pub use diff::{Against, PolicyDiff};
+pub use enable::{Disabled, Enabled, Enabling, Preset};
 use fallback::Fallback;
-pub use fault::Fault;
+pub use fault::ProgramFault;
 pub use feeds::Reread;
 pub use floods::{Cookies, Floods};
-pub use heal::{Healing, InForce, Refresh};
-pub use history::{Entry, KEPT, Outcome, PolicyText};
+pub use heal::{ActivePolicy, Healing, Refresh};
+pub use history::{ChangeOutcome, HistoryEntry, KEPT, PolicyText};
 pub use jails::JailChanged;
-pub use load::{Loading, Origin};
+pub use load::{Loading, PolicyOrigin};
 pub use lock::Lock;
 pub use lockout::AtRisk;
-pub use power::{Disabled, Enabled, Enabling, Preset};
+pub use rule_changes::RuleChanges;
 pub use service::{Page, ServiceChange, ServiceStatus};
 pub use status::{InterfaceStatus, Protection, Reverted, Status};
-pub use unified::{Against, Unified};
 
 /// What the operator allows a command to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::{
     ruleset::{
         address::{self, AddressItem},
         describe,
-        edit::{self, Change, Edited, Outcome, Place},
+        edit::{self, Change, EditOutcome, Edited, InsertAt},
         model::Rule,
         names::Names,
         source::{Loaded, Source},
@@ -16,7 +16,7 @@ use crate::{
 
 /// An edit, and the words that tell of it.
 pub(super) struct Plan {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: EditOutcome,
     /// What happens, as of a thing done and as of a thing that would be done.
     pub(super) done: Verb,
     pub(super) what: String,
@@ -58,15 +58,15 @@ pub(super) fn plan(
     wanted: &Edit,
     warnings: &mut Vec<String>,
 ) -> Result<Plan, Failure> {
-    let edited = |edited: Edited| Outcome::Edited(Box::new(edited));
+    let edited = |edited: Edited| EditOutcome::Edited(Box::new(edited));
     let failed = |error: edit::EditError| edit_failure(&error);
     let planned = match wanted {
         Edit::Add { words, place } => {
             let rules = parse(words, loaded, warnings)?;
             let add = |loaded: &Loaded, index, rule: &Rule| {
                 let place = match place {
-                    Place::End => Place::End,
-                    Place::Number(number) => Place::Number(number + index),
+                    InsertAt::End => InsertAt::End,
+                    InsertAt::Number(number) => InsertAt::Number(number + index),
                 };
                 let outcome = edit::add(source, loaded, rule, place).map_err(failed)?;
                 warnings.extend(lost_comment(&outcome, loaded, rule));
@@ -140,15 +140,15 @@ pub(super) fn plan(
 fn each(
     loaded: &Loaded,
     rules: &[Rule],
-    mut edit: impl FnMut(&Loaded, usize, &Rule) -> Result<Outcome, Failure>,
-) -> Result<Outcome, Failure> {
+    mut edit: impl FnMut(&Loaded, usize, &Rule) -> Result<EditOutcome, Failure>,
+) -> Result<EditOutcome, Failure> {
     let mut all: Option<Box<Edited>> = None;
-    let mut nothing = Outcome::Unchanged;
+    let mut nothing = EditOutcome::Unchanged;
     for (index, rule) in rules.iter().enumerate() {
         let before = all.as_ref().map_or(loaded, |all| &all.loaded);
         let one = match edit(before, index, rule)? {
-            Outcome::Edited(one) => one,
-            other @ (Outcome::Covered { .. } | Outcome::Unchanged) => {
+            EditOutcome::Edited(one) => one,
+            other @ (EditOutcome::Covered { .. } | EditOutcome::Unchanged) => {
                 nothing = other;
                 continue;
             }
@@ -171,7 +171,7 @@ fn each(
             }
         });
     }
-    Ok(all.map_or(nothing, Outcome::Edited))
+    Ok(all.map_or(nothing, EditOutcome::Edited))
 }
 
 fn commands(rules: &[Rule]) -> String {
@@ -180,8 +180,8 @@ fn commands(rules: &[Rule]) -> String {
 }
 
 /// A comment that goes nowhere because the rule is not added.
-fn lost_comment(outcome: &Outcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
-    let Outcome::Covered { by } = outcome else {
+fn lost_comment(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
+    let EditOutcome::Covered { by } = outcome else {
         return None;
     };
     let is_lost = rule.comment.is_some() && loaded.policy.rules[by - 1].comment != rule.comment;

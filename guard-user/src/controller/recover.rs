@@ -4,9 +4,9 @@
 use super::{
     Consent, Controller, Lock,
     devices::forget_interfaces,
-    history::{self, Outcome},
-    journal::{Journal, Stage},
-    texts::{StagedTexts, remove},
+    history::{self, ChangeOutcome},
+    journal::{ChangeJournal, Stage},
+    policy_files::{StagedFiles, remove},
 };
 use crate::{
     dataplane::{
@@ -57,7 +57,7 @@ impl Controller {
     /// Puts in order what time or a kill has left behind. The caller holds the lock.
     pub(super) fn recover(&self) -> Result<Recovered, Failure> {
         let layout = &self.layout;
-        let journal = Journal::read(layout);
+        let journal = ChangeJournal::read(layout);
         let Some(running) = pins::open(layout)? else {
             // guard is off: after a reboot, or a first `enable` that was killed early.
             let Some(journal) = journal else {
@@ -68,9 +68,9 @@ impl Controller {
                 self.finish_files(&journal)?;
             }
             let outcome = if is_begun {
-                Outcome::Confirmed
+                ChangeOutcome::Confirmed
             } else {
-                Outcome::NotConfirmed
+                ChangeOutcome::NotConfirmed
             };
             self.forget(outcome)?;
             return Ok(Recovered::Interrupted);
@@ -81,7 +81,7 @@ impl Controller {
                 return Ok(Recovered::Nothing);
             }
             self.return_to_previous(&running)?;
-            self.forget(Outcome::NotConfirmed)?;
+            self.forget(ChangeOutcome::NotConfirmed)?;
             let command = journal.map(|journal| journal.command);
             return Ok(Recovered::Expired {
                 command: command.unwrap_or_else(|| "the last change".to_owned()),
@@ -93,12 +93,12 @@ impl Controller {
         if journal.generation() != running.slots.generation() {
             // The switch in place may not be the one that every program reads.
             installation::complete(layout, &self.network()?)?;
-            self.forget(Outcome::NotConfirmed)?;
+            self.forget(ChangeOutcome::NotConfirmed)?;
             return Ok(Recovered::Interrupted);
         }
         self.finish_files(&journal)?;
         self.note_settled(&journal)?;
-        Journal::remove(layout)?;
+        ChangeJournal::remove(layout)?;
         Ok(Recovered::Interrupted)
     }
 
@@ -116,33 +116,35 @@ impl Controller {
     }
 
     /// Drops the candidate. A history that cannot be written holds nothing up.
-    pub(super) fn forget(&self, outcome: Outcome) -> Result<(), Failure> {
+    pub(super) fn forget(&self, outcome: ChangeOutcome) -> Result<(), Failure> {
         history::conclude(&self.layout, outcome).ok();
-        Journal::remove(&self.layout)
+        ChangeJournal::remove(&self.layout)
     }
 
     /// In words and in the history: this is the policy now.
-    pub(super) fn note_settled(&self, journal: &Journal) -> Result<(), Failure> {
+    pub(super) fn note_settled(&self, journal: &ChangeJournal) -> Result<(), Failure> {
         journal
             .applied
             .stage(&self.layout)?
             .commit()
-            .map_err(|error| super::texts::stage_failure(&error))?;
+            .map_err(|error| super::policy_files::stage_failure(&error))?;
         match journal.stage {
-            Stage::Settling => history::record(&self.layout, journal, Outcome::Applied),
-            Stage::AwaitingConfirmation => history::conclude(&self.layout, Outcome::Confirmed),
+            Stage::Settling => history::record(&self.layout, journal, ChangeOutcome::Applied),
+            Stage::AwaitingConfirmation => {
+                history::conclude(&self.layout, ChangeOutcome::Confirmed)
+            }
         }
     }
 
     /// Puts the texts in place that a killed command did not, but none over a file that somebody has
     /// written since: `status` tells of such a file.
-    fn finish_files(&self, journal: &Journal) -> Result<(), Failure> {
+    fn finish_files(&self, journal: &ChangeJournal) -> Result<(), Failure> {
         let missing: Vec<_> = journal
             .changes
             .iter()
             .filter(|change| !change.is_in_place() && !change.is_foreign())
             .cloned()
             .collect();
-        StagedTexts::write(&missing)?.commit()
+        StagedFiles::write(&missing)?.commit()
     }
 }

@@ -5,10 +5,10 @@ use std::{fs, path::PathBuf};
 use super::{
     Changed, Consent, Controller, Lock,
     confirm::Pending,
-    history::{self, Entry, Outcome, PolicyText},
+    history::{self, ChangeOutcome, HistoryEntry, PolicyText},
+    policy_files::FileChange,
     recover::Recovered,
-    texts::TextChange,
-    whole::{Act, Whole},
+    replace_policy::{Act, Replacement},
 };
 use crate::{
     dataplane::pins,
@@ -39,14 +39,14 @@ impl Controller {
             if !consent.dry_run {
                 // Noted first: a kill in between must not look like a time that ran out. A full disk
                 // does not keep anybody from going back.
-                history::conclude(&self.layout, Outcome::RolledBack).ok();
+                history::conclude(&self.layout, ChangeOutcome::RolledBack).ok();
                 self.return_to_previous(&running)?;
-                self.forget(Outcome::RolledBack)?;
+                self.forget(ChangeOutcome::RolledBack)?;
             }
             return self.returned(pending, consent);
         }
         let newest = self.history().into_iter().next();
-        let expired = newest.filter(|entry| entry.outcome == Outcome::NotConfirmed);
+        let expired = newest.filter(|entry| entry.outcome == ChangeOutcome::NotConfirmed);
         if let Some(command) = match recovered {
             Recovered::Expired { command } => Some(command),
             Recovered::Nothing | Recovered::Interrupted => expired.map(|entry| entry.command),
@@ -93,25 +93,25 @@ impl Controller {
         }
         let loaded = self.load_texts(&entry.files)?;
         let changes = self.texts_of(&entry.files)?;
-        let Some(ready) = self.ready(&loaded, consent)? else {
+        let Some(checked) = self.check_policy(&loaded, consent)? else {
             return Err(Failure::new(
                 Exit::Inactive,
                 "guard was turned off meanwhile",
             ));
         };
-        let whole = Whole {
+        let replacement = Replacement {
             loaded: &loaded,
             changes,
-            ready: Some(ready),
+            checked: Some(checked),
             before: self.rules_in_force(&running),
             act: Act::Return,
             name: format!("entry {} (`{}`)", entry.number, entry.command),
         };
-        self.put_whole(whole, consent)
+        self.replace_policy(replacement, consent)
     }
 
     /// The newest policy that was settled and is not the one in force.
-    fn entry_before(&self, in_force: u64) -> Result<Entry, Failure> {
+    fn entry_before(&self, in_force: u64) -> Result<HistoryEntry, Failure> {
         self.history()
             .into_iter()
             .find(|entry| entry.outcome.was_settled() && entry.digest != in_force)
@@ -125,11 +125,11 @@ impl Controller {
     }
 
     /// What becomes of each file on disk when the policy shall be these files.
-    pub(super) fn texts_of(&self, files: &[PolicyText]) -> Result<Vec<TextChange>, Failure> {
+    pub(super) fn texts_of(&self, files: &[PolicyText]) -> Result<Vec<FileChange>, Failure> {
         let etc = &self.layout.etc;
         let mut changes = Vec::new();
         for file in files {
-            changes.push(TextChange::new(
+            changes.push(FileChange::new(
                 etc.join(&file.name),
                 Some(file.text.clone()),
             )?);
@@ -137,7 +137,7 @@ impl Controller {
         let is_kept = |path: &PathBuf| files.iter().any(|file| etc.join(&file.name) == *path);
         let on_disk = self.drop_ins().into_iter().chain([etc.join(MAIN_FILE)]);
         for path in on_disk.filter(|path| !is_kept(path) && path.exists()) {
-            changes.push(TextChange::new(path, None)?);
+            changes.push(FileChange::new(path, None)?);
         }
         changes.retain(|change| !change.is_idle());
         Ok(changes)

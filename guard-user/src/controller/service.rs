@@ -10,15 +10,15 @@ use std::{
     process::Command,
 };
 
-use super::{Controller, texts::stage_failure};
+use super::{Controller, policy_files::stage_failure};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{DEFAULT_UNITS, Layout},
     ruleset::staged::Staged,
 };
 
+use pages::ManFolder;
 pub use pages::Page;
-use pages::Place;
 
 /// A unit as it is packaged.
 struct Unit {
@@ -68,7 +68,7 @@ pub struct ServiceChange {
     /// Files written or removed; none when all was as it should be.
     pub files: Vec<PathBuf>,
     /// Was systemd told?
-    pub told_systemd: bool,
+    pub systemd_reloaded: bool,
     /// What was left out, and why.
     pub warnings: Vec<String>,
 }
@@ -104,7 +104,7 @@ impl Controller {
             program::refuse_unfit(&program)?;
         }
         let mut warnings = Vec::new();
-        let place = Place::of(&program, &self.layout);
+        let place = ManFolder::of(&program, &self.layout);
         let mut files = place.write(pages).unwrap_or_else(|failure| {
             // A folder that cannot be written is no reason to go without protection.
             warnings.push(format!("the manual is not installed: {}", failure.message));
@@ -135,8 +135,8 @@ impl Controller {
             written?;
             files.push(path);
         }
-        let told_systemd = self.has_systemd();
-        if told_systemd {
+        let systemd_reloaded = self.has_systemd();
+        if systemd_reloaded {
             reload_udev();
             systemctl(&["daemon-reload"])?;
             systemctl(&["enable", "guard-load.service"])?;
@@ -144,7 +144,7 @@ impl Controller {
         }
         Ok(ServiceChange {
             files,
-            told_systemd,
+            systemd_reloaded,
             warnings,
         })
     }
@@ -160,8 +160,8 @@ impl Controller {
             .chain([self.layout.udev_rules().join(RULE.name)])
             .filter(|path| path.exists())
             .collect();
-        let told_systemd = self.has_systemd() && !files.is_empty();
-        if told_systemd {
+        let systemd_reloaded = self.has_systemd() && !files.is_empty();
+        if systemd_reloaded {
             systemctl(&["disable", "--now", "guard.service"])?;
             systemctl(&["disable", "guard-load.service"])?;
         }
@@ -173,16 +173,16 @@ impl Controller {
                 Ok(()) | Err(_) => {}
             }
         }
-        if told_systemd {
+        if systemd_reloaded {
             reload_udev();
             systemctl(&["daemon-reload"])?;
         }
         let program = env::current_exe()
             .map_err(|error| from_io("cannot find the path of this program", &error))?;
-        files.extend(Place::of(&program, &self.layout).remove()?);
+        files.extend(ManFolder::of(&program, &self.layout).remove()?);
         Ok(ServiceChange {
             files,
-            told_systemd,
+            systemd_reloaded,
             warnings: Vec::new(),
         })
     }

@@ -10,9 +10,9 @@ use super::{
     Applied, Controller, Floods, Pending, Renamed, RuleView, absence,
     applied::default_word,
     boot,
-    fault::Fault,
-    history::{self, Outcome},
-    journal::{Journal, Stage},
+    fault::ProgramFault,
+    history::{self, ChangeOutcome},
+    journal::{ChangeJournal, Stage},
 };
 use guard_common::abi::{
     ceiling::Ceiling,
@@ -66,7 +66,7 @@ pub struct InterfaceStatus {
     /// Why it does not run in the driver.
     pub why_generic: Option<WhyGeneric>,
     /// It runs, and does not do all that it should.
-    pub fault: Option<Fault>,
+    pub fault: Option<ProgramFault>,
     /// Is the way out watched? If not, replies of new conversations are not recognised.
     pub replies: bool,
 }
@@ -143,7 +143,7 @@ const CHANGE_LASTS: Duration = Duration::from_secs(1);
 
 /// What the kernel says of its policy.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct InForce {
+struct KernelPolicy {
     generation: u32,
     digest: u64,
     ceiling: Ceiling,
@@ -152,7 +152,7 @@ struct InForce {
     previous: Option<(u32, u64)>,
 }
 
-impl InForce {
+impl KernelPolicy {
     fn of(running: &Running) -> Self {
         let slots = &running.slots;
         let previous = slots.switch().previous();
@@ -179,24 +179,25 @@ impl InForce {
 }
 
 /// Files and kernel, read one after the other.
-struct Reading {
+struct StatusSnapshot {
     loaded: Result<Loaded, Failure>,
     applied: Option<Applied>,
-    journal: Option<Journal>,
-    before: Option<InForce>,
-    kernel: Option<InForce>,
+    journal: Option<ChangeJournal>,
+    before: Option<KernelPolicy>,
+    kernel: Option<KernelPolicy>,
     pending: Option<Pending>,
 }
 
-impl Reading {
+impl StatusSnapshot {
     /// Did a change happen meanwhile, or is one half done?
     fn is_torn(&self) -> bool {
-        let is_told = |kernel: &InForce| self.words(kernel).is_some() || kernel.generation == 0;
+        let is_told =
+            |kernel: &KernelPolicy| self.words(kernel).is_some() || kernel.generation == 0;
         self.before != self.kernel || self.kernel.is_some_and(|kernel| !is_told(&kernel))
     }
 
     /// The words of what is in force: those of the files, or of the change that is pending.
-    fn words(&self, kernel: &InForce) -> Option<&Applied> {
+    fn words(&self, kernel: &KernelPolicy) -> Option<&Applied> {
         let is_it = |applied: &&Applied| applied.generation == kernel.generation;
         let candidate = || {
             let journal = self.journal.as_ref()?;
@@ -226,7 +227,7 @@ impl Controller {
             .kernel
             .and_then(|kernel| reading.words(&kernel).cloned());
         let reverted = self.reverted(&reading);
-        let Reading {
+        let StatusSnapshot {
             loaded,
             kernel,
             pending,
@@ -270,7 +271,7 @@ impl Controller {
                 exposures: BTreeSet::new(),
             });
         };
-        let InForce {
+        let KernelPolicy {
             generation, digest, ..
         } = in_force;
         let fallback = self.fallback(digest);
@@ -365,17 +366,17 @@ impl Controller {
     /// Kernel, words, files, kernel: a change writes them in the order kernel, files, words, so words
     /// of the kernel's generation mean that the files are there too. A pending change leaves both as
     /// they are, and its words are in the journal.
-    fn read_once(&self) -> Result<Reading, Failure> {
+    fn read_once(&self) -> Result<StatusSnapshot, Failure> {
         let in_force = || {
             let running = pins::open(&self.layout)?;
-            Ok(running.map(|running| (InForce::of(&running), Pending::of(&running.slots))))
+            Ok(running.map(|running| (KernelPolicy::of(&running), Pending::of(&running.slots))))
         };
         let before = in_force()?.map(|(kernel, _)| kernel);
         let applied = Applied::read(&self.layout);
-        let journal = Journal::read(&self.layout);
+        let journal = ChangeJournal::read(&self.layout);
         let loaded = self.load();
         let (kernel, pending) = in_force()?.unzip();
-        Ok(Reading {
+        Ok(StatusSnapshot {
             loaded,
             applied,
             journal,
@@ -386,12 +387,12 @@ impl Controller {
     }
 
     /// The last change, if its time has passed without an answer, settled or not.
-    fn reverted(&self, reading: &Reading) -> Option<Reverted> {
+    fn reverted(&self, reading: &StatusSnapshot) -> Option<Reverted> {
         let newest = history::entries(&self.layout).into_iter().next()?;
         let is_over = match newest.outcome {
-            Outcome::NotConfirmed => true,
-            Outcome::Pending => reading.pending.is_none(),
-            Outcome::Applied | Outcome::Confirmed | Outcome::RolledBack => false,
+            ChangeOutcome::NotConfirmed => true,
+            ChangeOutcome::Pending => reading.pending.is_none(),
+            ChangeOutcome::Applied | ChangeOutcome::Confirmed | ChangeOutcome::RolledBack => false,
         };
         is_over.then(|| Reverted {
             when: newest.when(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     dataplane::{
-        attach::{Attempt, Target},
+        attach::{AttachTarget, Attempt},
         attachments::Attachments,
     },
     host::{Interface, Network},
@@ -16,8 +16,8 @@ use crate::{
 pub(super) fn afresh<'n>(
     interfaces: &[&'n Interface],
     modes: &BTreeMap<String, ModeChoice>,
-) -> Vec<Target<'n>> {
-    let target = |interface: &&'n Interface| Target {
+) -> Vec<AttachTarget<'n>> {
+    let target = |interface: &&'n Interface| AttachTarget {
         interface,
         attempt: Attempt::afresh(choice(modes, &interface.name)),
     };
@@ -30,10 +30,10 @@ pub(super) fn unattended<'n>(
     network: &'n Network,
     names: &[String],
     modes: &BTreeMap<String, ModeChoice>,
-) -> Vec<Target<'n>> {
+) -> Vec<AttachTarget<'n>> {
     let known = Attachments::read(layout);
     let interfaces = names.iter().filter_map(|name| network.interface(name));
-    let target = |interface: &'n Interface| Target {
+    let target = |interface: &'n Interface| AttachTarget {
         interface,
         attempt: Attempt::unattended(choice(modes, &interface.name), interface, &known),
     };

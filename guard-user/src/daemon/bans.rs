@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{drift::Drift, journal::Journal};
+use super::{drift::Drift, event_log::EventLog};
 use crate::{
     control::Level,
     controller::{Controller, Reread},
@@ -32,20 +32,20 @@ pub(super) struct BanKeeper {
 }
 
 /// What a round has to say.
-pub(super) struct Said {
+pub(super) struct BanRound {
     lines: Vec<(Level, String)>,
     problem: Option<Failure>,
 }
 
-impl Said {
-    pub(super) fn tell(self, journal: &mut Journal) {
+impl BanRound {
+    pub(super) fn log(self, events: &mut EventLog) {
         for (level, line) in self.lines {
-            journal.tell(level, line);
+            events.log(level, line);
         }
         let problem = self
             .problem
             .map(|failure| (Level::Warning, failure.message));
-        journal.standing("bans", problem);
+        events.standing("bans", problem);
     }
 }
 
@@ -70,14 +70,16 @@ impl BanKeeper {
         self.drift.follow(behind, || controller.rewrite_bans())
     }
 
-    fn copy(&mut self, controller: &Controller, said: &mut Said) {
+    fn copy(&mut self, controller: &Controller, round: &mut BanRound) {
         let pause = match controller.copy_bans() {
-            Ok((pause, told)) => {
-                said.lines.extend(told.map(|line| (Level::Warning, line)));
+            Ok((pause, warning)) => {
+                round
+                    .lines
+                    .extend(warning.map(|line| (Level::Warning, line)));
                 pause
             }
             Err(failure) => {
-                said.problem.get_or_insert(failure);
+                round.problem.get_or_insert(failure);
                 WHOLE
             }
         };
@@ -85,7 +87,7 @@ impl BanKeeper {
     }
 
     /// Does what is due while the policy with this digest is in force; `None` when nothing is.
-    pub(super) fn round(&mut self, controller: &Controller, digest: u64) -> Option<Said> {
+    pub(super) fn round(&mut self, controller: &Controller, digest: u64) -> Option<BanRound> {
         let now = Instant::now();
         if now < self.next_look {
             return None;
@@ -99,7 +101,7 @@ impl BanKeeper {
         if !is_due && !is_sweep && !is_copy {
             return None;
         }
-        let mut said = Said {
+        let mut round = BanRound {
             lines: Vec::new(),
             problem: None,
         };
@@ -107,27 +109,27 @@ impl BanKeeper {
             self.next_whole = now + WHOLE;
             self.digest = Some(digest);
             match controller.refresh_feeds(Reread::Changed) {
-                Ok(feeds) => said.lines.extend(feeds.iter().map(|feed| {
+                Ok(feeds) => round.lines.extend(feeds.iter().map(|feed| {
                     let level = match feed.kept_because {
                         Some(_) => Level::Warning,
                         None => Level::Info,
                     };
                     (level, format!("feed {feed}"))
                 })),
-                Err(failure) => said.problem = Some(failure),
+                Err(failure) => round.problem = Some(failure),
             }
         }
         if is_due && let Err(failure) = self.follow_boot_time(controller) {
-            said.problem = Some(failure);
+            round.problem = Some(failure);
         }
         if is_sweep {
             self.next_sweep = now + SWEEP;
             let swept = controller.sweep_bans();
-            said.problem = said.problem.or(swept.err());
+            round.problem = round.problem.or(swept.err());
         }
         if is_copy {
-            self.copy(controller, &mut said);
+            self.copy(controller, &mut round);
         }
-        Some(said)
+        Some(round)
     }
 }

@@ -9,11 +9,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::keeper::{Board, locked};
+use super::keeper::{DaemonState, locked};
 use crate::{
     control::{JailsReport, Level, Response},
     controller::Controller,
-    detect::{Attempted, Detection, Listener, Order},
+    detect::{Attempted, Detection, Observer, Order},
     failure::{Exit, Failure},
 };
 
@@ -21,15 +21,15 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Writes on the board.
-struct Scribe(Arc<Mutex<Board>>);
+struct StateObserver(Arc<Mutex<DaemonState>>);
 
-impl Listener for Scribe {
-    fn tell(&self, level: Level, message: String) {
-        locked(&self.0).journal.tell(level, message);
+impl Observer for StateObserver {
+    fn log(&self, level: Level, message: String) {
+        locked(&self.0).events.log(level, message);
     }
 
     fn standing(&self, subject: String, problem: Option<(Level, String)>) {
-        locked(&self.0).journal.standing(subject, problem);
+        locked(&self.0).events.standing(subject, problem);
     }
 
     fn report(&self, report: JailsReport) {
@@ -40,16 +40,16 @@ impl Listener for Scribe {
 /// Keeps detection going.
 pub(super) struct Supervisor {
     controller: Controller,
-    board: Arc<Mutex<Board>>,
+    state: Arc<Mutex<DaemonState>>,
     detection: Option<Detection>,
     next: Instant,
 }
 
 impl Supervisor {
-    pub(super) fn new(controller: Controller, board: Arc<Mutex<Board>>) -> Self {
+    pub(super) fn new(controller: Controller, state: Arc<Mutex<DaemonState>>) -> Self {
         let mut supervisor = Self {
             controller,
-            board,
+            state,
             detection: None,
             next: Instant::now(),
         };
@@ -61,7 +61,7 @@ impl Supervisor {
     pub(super) fn look(&mut self) {
         if let Some(ended) = self.detection.take_if(|detection| detection.has_ended()) {
             let why = ended.why();
-            self.tell(format!(
+            self.log(format!(
                 "no log is read, and nobody is banned for what it says: {why}; trying again"
             ));
             self.next = Instant::now() + PAUSE;
@@ -70,9 +70,9 @@ impl Supervisor {
             return;
         }
         self.next = Instant::now() + PAUSE;
-        match Detection::start(&self.controller, Scribe(Arc::clone(&self.board))) {
+        match Detection::start(&self.controller, StateObserver(Arc::clone(&self.state))) {
             Ok(detection) => self.detection = Some(detection),
-            Err(error) => self.tell(format!("logs cannot be read: {error}; trying again")),
+            Err(error) => self.log(format!("logs cannot be read: {error}; trying again")),
         }
     }
 
@@ -107,8 +107,8 @@ impl Supervisor {
         }
     }
 
-    fn tell(&self, message: String) {
-        locked(&self.board).journal.tell(Level::Error, message);
+    fn log(&self, message: String) {
+        locked(&self.state).events.log(Level::Error, message);
     }
 }
 

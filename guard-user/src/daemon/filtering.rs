@@ -10,13 +10,13 @@ use crate::{
     control::Level,
     controller::Controller,
     dataplane::{
-        filtering::{Received, Sight, judge_all},
+        filtering::{Received, Sight, evaluate_all},
         heal::Spare,
     },
     host::{Interface, neighbours},
 };
 
-/// Shortest time that is judged.
+/// Shortest time that is evaluated.
 const WINDOW: Duration = Duration::from_millis(900);
 /// Windows in a row that make a verdict where something was counted: drivers add up now and then. Where
 /// nothing was, one is enough.
@@ -33,7 +33,7 @@ const ASK_SELDOM_EVERY: Duration = Duration::from_secs(60);
 
 /// What is known of one interface.
 #[derive(Clone, Copy, Debug)]
-struct Watched {
+struct WatchedInterface {
     index: u32,
     /// It has been seen to be filtered.
     is_proven: bool,
@@ -46,7 +46,7 @@ struct Watched {
     is_given_up: bool,
 }
 
-impl Watched {
+impl WatchedInterface {
     fn new(index: u32, now: Instant) -> Self {
         Self {
             index,
@@ -69,7 +69,7 @@ struct Window {
 
 /// What guard counted before and after the interfaces were read: what comes in between is never missing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counted {
+pub(super) struct CountedFrames {
     pub(super) before: u64,
     pub(super) after: u64,
 }
@@ -78,15 +78,15 @@ pub(super) struct Counted {
 #[derive(Debug, Default)]
 pub(super) struct FilteringWatch {
     window: Option<Window>,
-    watched: BTreeMap<String, Watched>,
+    watched: BTreeMap<String, WatchedInterface>,
 }
 
 impl FilteringWatch {
-    /// Judges the time since the last look, and acts: what is to be told.
+    /// Evaluates the time since the last look, and acts: what is to be logged.
     pub(super) fn look(
         &mut self,
         controller: &Controller,
-        counted: Counted,
+        counted: CountedFrames,
         protected: &[&Interface],
         spare: &mut Option<Spare>,
     ) -> Vec<(Level, String)> {
@@ -121,17 +121,17 @@ impl FilteringWatch {
                 Some((*interface, received))
             })
             .unzip();
-        let sights = judge_all(&received, counted);
+        let sights = evaluate_all(&received, counted);
         let is_enough = sights.iter().any(|sight| *sight != Sight::Unknown)
             || known.len() != protected.len()
             || now.duration_since(before.since) > LONGEST_WINDOW;
         self.window = Some(if is_enough { window } else { before });
         let needed = if counted == 0 { 1 } else { IN_A_ROW };
-        let mut told = Vec::new();
+        let mut messages = Vec::new();
         for (interface, sight) in known.iter().zip(sights) {
-            told.extend(self.act(controller, interface, sight, needed, spare));
+            messages.extend(self.act(controller, interface, sight, needed, spare));
         }
-        told
+        messages
     }
 
     /// An interface has the program anew: what it received before was not filtered.
@@ -143,7 +143,7 @@ impl FilteringWatch {
         self.watched
             .retain(|name, _| protected.iter().any(|interface| interface.name == *name));
         for interface in protected {
-            let fresh = Watched::new(interface.index, now);
+            let fresh = WatchedInterface::new(interface.index, now);
             let watched = self.watched.entry(interface.name.clone()).or_insert(fresh);
             if watched.index != interface.index {
                 *watched = fresh;
@@ -187,7 +187,7 @@ impl FilteringWatch {
                         ASK_EVERY
                     };
                     watched.next_question = now + pause;
-                    // What comes of it is judged at the next look.
+                    // What comes of it is evaluated at the next look.
                     neighbours::ask(interface.index).ok();
                 }
                 Vec::new()

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::journal::now;
+use super::event_log::now;
 use crate::{
     control::{InterfaceReport, Level},
     controller::{Healing, Renamed},
@@ -27,7 +27,7 @@ struct State {
 }
 
 /// What is new, in the order in which it is told.
-type News = Vec<(Level, String)>;
+type Events = Vec<(Level, String)>;
 
 /// What the last look saw.
 #[derive(Debug, Default)]
@@ -71,8 +71,8 @@ impl Interfaces {
         network: &Network,
         protected: &BTreeSet<String>,
         started: Instant,
-    ) -> News {
-        let mut news = News::new();
+    ) -> Events {
+        let mut news = Events::new();
         self.names(healing, &mut news);
         for name in &healing.joined {
             news.push((
@@ -95,7 +95,7 @@ impl Interfaces {
     }
 
     /// Which interfaces have other names than at the last look. Their state goes with them.
-    fn names(&mut self, healing: &Healing, news: &mut News) {
+    fn names(&mut self, healing: &Healing, news: &mut Events) {
         let before = mem::replace(&mut self.renamed, healing.renamed.clone());
         let of = |from: &str, all: &[Renamed]| {
             let found = all.iter().find(|renamed| renamed.from == from);
@@ -122,7 +122,7 @@ impl Interfaces {
     }
 
     /// Which interfaces carry the program and are not named since.
-    fn strays(&mut self, healing: &Healing, news: &mut News) {
+    fn strays(&mut self, healing: &Healing, news: &mut Events) {
         let strays: BTreeSet<String> = healing.strays.iter().cloned().collect();
         for name in strays.difference(&self.strays) {
             news.push((
@@ -143,7 +143,7 @@ impl Interfaces {
         network: &Network,
         protected: &BTreeSet<String>,
         started: Instant,
-        news: &mut News,
+        news: &mut Events,
     ) {
         let (at, now_time) = (Instant::now(), now());
         let mut states = BTreeMap::new();
@@ -216,7 +216,11 @@ mod tests {
     use super::*;
 
     /// What is told after a healing behind which these run the program.
-    fn told(interfaces: &mut Interfaces, healing: &Healing, protected: &[&str]) -> Vec<String> {
+    fn messages_after(
+        interfaces: &mut Interfaces,
+        healing: &Healing,
+        protected: &[&str],
+    ) -> Vec<String> {
         let protected = protected.iter().map(|name| (*name).to_owned()).collect();
         let news = interfaces.look(healing, &Network::default(), &protected, Instant::now());
         news.into_iter().map(|(_, message)| message).collect()
@@ -238,7 +242,10 @@ mod tests {
             (&both[..], &back),
             (&both[..], &[]),
         ] {
-            assert_eq!(told(&mut interfaces, &healing, protected), expected);
+            assert_eq!(
+                messages_after(&mut interfaces, &healing, protected),
+                expected
+            );
             let unprotected = if protected.len() == 1 {
                 &both[1..]
             } else {
@@ -253,7 +260,7 @@ mod tests {
         let mut interfaces = Interfaces::default();
         let mut healing = Healing::quiet(&["eth0"]);
         assert_eq!(
-            told(&mut interfaces, &healing, &["eth0"]),
+            messages_after(&mut interfaces, &healing, &["eth0"]),
             ["eth0: protected"]
         );
         healing.names = vec!["lan0".to_owned()];
@@ -262,9 +269,9 @@ mod tests {
             to: "lan0".to_owned(),
         }];
 
-        let said = told(&mut interfaces, &healing, &["lan0"]);
+        let messages = messages_after(&mut interfaces, &healing, &["lan0"]);
 
-        assert_eq!(said, ["eth0 is called lan0 now, and stays protected"]);
+        assert_eq!(messages, ["eth0 is called lan0 now, and stays protected"]);
     }
 
     #[test]
@@ -273,8 +280,8 @@ mod tests {
         let mut healing = Healing::quiet(&[]);
         healing.strays = vec!["eth9".to_owned()];
 
-        let said = [(); 2].map(|()| told(&mut interfaces, &healing, &[]).len());
+        let messages = [(); 2].map(|()| messages_after(&mut interfaces, &healing, &[]).len());
 
-        assert_eq!(said, [1, 0]);
+        assert_eq!(messages, [1, 0]);
     }
 }

@@ -11,16 +11,18 @@ use std::{
 
 use super::{
     bans::BanKeeper,
-    filtering::{Counted, FilteringWatch},
+    event_log::EventLog,
+    filtering::{CountedFrames, FilteringWatch},
     interfaces::Interfaces,
-    journal::Journal,
 };
 use crate::{
     control::{JailsReport, Level, Report},
-    controller::{Consent, Controller, Healing, InForce, Loading, Origin, Refresh, boot},
+    controller::{
+        ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh, boot,
+    },
     dataplane::{
         heal::{self, Spare},
-        held::Watched,
+        held::SessionWatch,
         pins,
     },
     failure::Failure,
@@ -39,19 +41,19 @@ pub(super) enum Cause {
     /// The time has come.
     Tick,
     /// Something changed, or somebody asked: heal whatever is found.
-    Asked,
+    Requested,
 }
 
 /// What is known of the host: a change of it may need another image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Facts {
+struct NetworkFacts {
     /// Name, index and MTU.
     interfaces: BTreeSet<(String, u32, u32)>,
     addresses: BTreeSet<(IpAddr, u32)>,
     on_loopback: BTreeSet<IpAddr>,
 }
 
-impl Facts {
+impl NetworkFacts {
     fn of(network: &Network) -> Self {
         let interfaces = network.interfaces.iter();
         Self {
@@ -66,33 +68,33 @@ impl Facts {
 
 /// The outcome of the last healing.
 #[derive(Clone, Debug)]
-struct Known {
-    in_force: InForce,
+struct KnownPolicy {
+    in_force: ActivePolicy,
     names: Vec<String>,
     follows_routes: bool,
-    facts: Facts,
+    facts: NetworkFacts,
     /// Something is left to be done.
     retry: Option<Instant>,
 }
 
 /// What others may read while a round is made.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct DaemonState {
     pub(super) report: Report,
     pub(super) jails: JailsReport,
-    pub(super) journal: Journal,
+    pub(super) events: EventLog,
 }
 
 /// The board is whole whatever a panicking holder did.
-pub(super) fn locked(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    board.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn locked(state: &Mutex<DaemonState>) -> MutexGuard<'_, DaemonState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug)]
 pub(super) struct Keeper {
     controller: Controller,
-    board: Arc<Mutex<Board>>,
-    known: Option<Known>,
+    state: Arc<Mutex<DaemonState>>,
+    known: Option<KnownPolicy>,
     /// For the next interface.
     spare: Option<Spare>,
     interfaces: Interfaces,
@@ -102,7 +104,7 @@ pub(super) struct Keeper {
     absence: Option<String>,
     next_sessions: Instant,
     bans: BanKeeper,
-    watched: Watched,
+    watched: SessionWatch,
     filtering: FilteringWatch,
     /// Interfaces without guard by which strangers can come.
     exposed: Vec<String>,
@@ -110,11 +112,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(controller: Controller, board: Arc<Mutex<Board>>) -> Self {
+    pub(super) fn new(controller: Controller, state: Arc<Mutex<DaemonState>>) -> Self {
         let bans = BanKeeper::new(controller.layout().ban_clock());
         Self {
             controller,
-            board,
+            state,
             known: None,
             spare: None,
             interfaces: Interfaces::default(),
@@ -122,7 +124,7 @@ impl Keeper {
             absence: None,
             next_sessions: Instant::now() + SESSIONS,
             bans,
-            watched: Watched::default(),
+            watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
             exposed: Vec::new(),
             next_exposed: Instant::now(),
@@ -137,9 +139,9 @@ impl Keeper {
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 self.watch_exposures();
-                let said = self.bans.round(&self.controller, in_force.digest);
-                if let Some(said) = said {
-                    said.tell(&mut self.board().journal);
+                let round = self.bans.round(&self.controller, in_force.digest);
+                if let Some(round) = round {
+                    round.log(&mut self.state().events);
                 }
                 kept
             }
@@ -152,17 +154,17 @@ impl Keeper {
         let problem = result
             .err()
             .map(|failure| (Level::Error, failure.in_brackets()));
-        self.board().journal.standing("round", problem);
+        self.state().events.standing("round", problem);
         self.report();
     }
 
     /// The files anew, as `guardctl reload` does it.
     pub(super) fn reload(&mut self) {
         let result = self.controller.reload(Consent::default());
-        let mut board = self.board();
+        let mut state = self.state();
         match result {
-            Ok(changed) => board.journal.tell(Level::Info, changed.message),
-            Err(failure) => board.journal.tell(
+            Ok(changed) => state.events.log(Level::Info, changed.message),
+            Err(failure) => state.events.log(
                 Level::Error,
                 format!(
                     "reload: {}; the policy in force stays",
@@ -207,12 +209,12 @@ impl Keeper {
         self.absence.as_deref()
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
-        locked(&self.board)
+    fn state(&self) -> MutexGuard<'_, DaemonState> {
+        locked(&self.state)
     }
 
-    fn tell(&self, level: Level, message: impl Into<String>) {
-        self.board().journal.tell(level, message);
+    fn log(&self, level: Level, message: impl Into<String>) {
+        self.state().events.log(level, message);
     }
 
     /// Nothing is installed. If it should be, somebody has taken the pins away, or nothing was
@@ -220,7 +222,7 @@ impl Keeper {
     fn off(&mut self) {
         self.spare = None;
         if mem::take(&mut self.known).is_some() {
-            self.tell(Level::Info, "guard is off");
+            self.log(Level::Info, "guard is off");
         }
         self.interfaces.off();
         let is_time = self.next_load.is_none_or(|next| Instant::now() >= next);
@@ -238,12 +240,14 @@ impl Keeper {
                 origin, generation, ..
             }) => {
                 let how = match origin {
-                    Origin::Files | Origin::Kernel => "from the policy files".to_owned(),
-                    Origin::LastGood { why } => format!(
+                    PolicyOrigin::Files | PolicyOrigin::Kernel => {
+                        "from the policy files".to_owned()
+                    }
+                    PolicyOrigin::LastGood { why } => format!(
                         "from the copy of the last policy, because the files are not usable: {why}"
                     ),
                 };
-                self.tell(
+                self.log(
                     Level::Warning,
                     format!("guard was on and nothing was in force: generation {generation} {how}"),
                 );
@@ -252,20 +256,20 @@ impl Keeper {
             Err(failure) => Some((Level::Error, failure.in_brackets())),
         };
         self.absence = problem.as_ref().map(|(_, why)| why.clone());
-        self.board().journal.standing("load", problem);
+        self.state().events.standing("load", problem);
         if let Ok(Some(in_force)) = self.controller.in_force() {
-            let kept = self.keep(in_force, Cause::Asked);
+            let kept = self.keep(in_force, Cause::Requested);
             let problem = kept
                 .err()
                 .map(|failure| (Level::Error, failure.in_brackets()));
-            self.board().journal.standing("round", problem);
+            self.state().events.standing("round", problem);
         }
     }
 
-    fn keep(&mut self, in_force: InForce, cause: Cause) -> Result<(), Failure> {
+    fn keep(&mut self, in_force: ActivePolicy, cause: Cause) -> Result<(), Failure> {
         let started = Instant::now();
         let network = self.read()?;
-        let facts = Facts::of(&network);
+        let facts = NetworkFacts::of(&network);
         let protected = self.controller.protected(&network)?;
         if !self.is_due(in_force, cause, &facts, &network, &protected) {
             self.get_ready();
@@ -287,12 +291,12 @@ impl Keeper {
             .interfaces
             .look(&healing, &network, &protected, started);
         for (level, message) in news {
-            self.tell(level, message);
+            self.log(level, message);
         }
         let is_complete = healing.problems.is_empty()
             && healing.failed.is_empty()
             && healing.refresh != Refresh::NotNow;
-        self.known = Some(Known {
+        self.known = Some(KnownPolicy {
             in_force: healing.in_force,
             names: healing.names,
             follows_routes: healing.follows_routes,
@@ -319,7 +323,7 @@ impl Keeper {
         let problem = result
             .err()
             .map(|failure| (Level::Warning, failure.in_brackets()));
-        self.board().journal.standing("sessions", problem);
+        self.state().events.standing("sessions", problem);
     }
 
     /// Attached is not filtering.
@@ -340,14 +344,14 @@ impl Keeper {
             .iter()
             .filter_map(|index| network.by_index(*index))
             .collect();
-        let told = self.filtering.look(
+        let messages = self.filtering.look(
             &self.controller,
-            Counted { before, after },
+            CountedFrames { before, after },
             &protected,
             &mut self.spare,
         );
-        for (level, message) in told {
-            self.tell(level, message);
+        for (level, message) in messages {
+            self.log(level, message);
         }
     }
 
@@ -362,7 +366,7 @@ impl Keeper {
         };
         let texts: Vec<String> = exposures.iter().map(ToString::to_string).collect();
         let problem = (!texts.is_empty()).then(|| (Level::Warning, texts.join("\n")));
-        self.board().journal.standing("exposed", problem);
+        self.state().events.standing("exposed", problem);
         let names = exposures.into_iter().map(|exposure| exposure.interface);
         self.exposed = names.collect();
     }
@@ -379,9 +383,9 @@ impl Keeper {
 
     fn is_due(
         &self,
-        in_force: InForce,
+        in_force: ActivePolicy,
         cause: Cause,
-        facts: &Facts,
+        facts: &NetworkFacts,
         network: &Network,
         protected: &BTreeSet<String>,
     ) -> bool {
@@ -389,7 +393,7 @@ impl Keeper {
             return true;
         };
         let has_changed = known.in_force != in_force || known.facts != *facts;
-        if has_changed || cause == Cause::Asked {
+        if has_changed || cause == Cause::Requested {
             return true;
         }
         let may_try = known.retry.is_none_or(|retry| Instant::now() >= retry);
@@ -409,7 +413,7 @@ impl Keeper {
     /// What healing did, and what went wrong, beside what it means for an interface.
     fn tell_of(&mut self, healing: &Healing, protected: &BTreeSet<String>, started: Instant) {
         if healing.refresh == Refresh::Renewed {
-            self.tell(
+            self.log(
                 Level::Info,
                 format!(
                     "this host's addresses or interfaces changed: generation {} has the new ones \
@@ -430,12 +434,12 @@ impl Keeper {
             .map(Failure::in_brackets)
             .collect();
         let problem = (!problems.is_empty()).then(|| (Level::Error, problems.join("\n")));
-        self.board().journal.standing("healing", problem);
+        self.state().events.standing("healing", problem);
     }
 
     fn report(&self) {
-        let mut board = self.board();
-        board.report.generation = self.known.as_ref().map(|known| known.in_force.generation);
-        board.report.interfaces = self.interfaces.report();
+        let mut state = self.state();
+        state.report.generation = self.known.as_ref().map(|known| known.in_force.generation);
+        state.report.interfaces = self.interfaces.report();
     }
 }

@@ -4,9 +4,9 @@
 mod bans;
 mod detection;
 mod drift;
+mod event_log;
 mod filtering;
 mod interfaces;
-mod journal;
 mod keeper;
 mod single;
 
@@ -31,7 +31,7 @@ use tokio::{
 use crate::{
     control::{
         JailsReport, Level, Report, Request, Response,
-        server::{Answer, Door},
+        server::{ControlServer, RequestHandler},
     },
     controller::{Controller, absence},
     dataplane::preflight,
@@ -39,9 +39,9 @@ use crate::{
     host::watch::Watch,
 };
 use detection::Supervisor;
-use journal::Journal;
-pub(crate) use journal::now;
-use keeper::{Board, Cause, Keeper, locked};
+use event_log::EventLog;
+pub(crate) use event_log::now;
+use keeper::{Cause, DaemonState, Keeper, locked};
 use single::Single;
 
 /// Between two looks at the interfaces when nothing seems to happen.
@@ -77,7 +77,7 @@ pub fn run(controller: &Controller) -> Result<(), Failure> {
 
 async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     let path = controller.layout().control();
-    let door = Door::open(&path).map_err(|error| from_io(path.display(), &error))?;
+    let server = ControlServer::open(&path).map_err(|error| from_io(path.display(), &error))?;
     let failed = |what| move |error: io::Error| from_io(what, &error);
     let mut watch = Watch::start().map_err(failed("cannot watch the interfaces"))?;
     let on = |kind| signal(kind).map_err(failed("cannot wait for signals"));
@@ -87,7 +87,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
-    let board = Arc::new(Mutex::new(Board {
+    let state = Arc::new(Mutex::new(DaemonState {
         report: Report {
             pid: process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -95,16 +95,16 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
             ..Report::default()
         },
         jails: JailsReport::default(),
-        journal: Journal::new(),
+        events: EventLog::new(),
     }));
     let (orders, mut ordered) = mpsc::channel(crate::control::MOST_CLIENTS);
-    let serving = door.serve(Desk {
-        board: Arc::clone(&board),
+    let serving = server.serve(ControlHandler {
+        state: Arc::clone(&state),
         orders,
     });
     let mut serving = std::pin::pin!(serving);
-    let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&board)));
-    let mut detection = Supervisor::new(controller.clone(), Arc::clone(&board));
+    let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&state)));
+    let mut detection = Supervisor::new(controller.clone(), Arc::clone(&state));
     let mut work = Work::default();
     let mut wanted = Wanted::default();
 
@@ -147,7 +147,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     notify(&[NotifyState::Stopping]);
     detection.stop(LAST_WORK);
     let message = "stopped; the policy stays in force";
-    locked(&board).journal.tell(Level::Info, message);
+    locked(&state).events.log(Level::Info, message);
     // What was asked last is answered before the socket goes.
     tokio::task::yield_now().await;
     Ok(())
@@ -181,7 +181,7 @@ impl Work {
         let cause = if self.askers.is_empty() {
             Cause::Tick
         } else {
-            Cause::Asked
+            Cause::Requested
         };
         self.round = Some(spawn_blocking(move || {
             if wanted.reload {
@@ -233,23 +233,23 @@ fn notify(states: &[NotifyState<'_>]) {
 
 /// Answers what it can from the board; the rest are orders for the loop.
 #[derive(Clone)]
-struct Desk {
-    board: Arc<Mutex<Board>>,
+struct ControlHandler {
+    state: Arc<Mutex<DaemonState>>,
     orders: mpsc::Sender<Order>,
 }
 
-impl Answer for Desk {
+impl RequestHandler for ControlHandler {
     async fn answer(&self, request: Request) -> Response {
         match request {
             Request::Ping => Response::Pong { pid: process::id() },
             Request::Status => {
-                let board = locked(&self.board);
+                let state = locked(&self.state);
                 Response::Status(Report {
-                    events: board.journal.events(),
-                    ..board.report.clone()
+                    events: state.events.recent(),
+                    ..state.report.clone()
                 })
             }
-            Request::Jails => Response::Jails(locked(&self.board).jails.clone()),
+            Request::Jails => Response::Jails(locked(&self.state).jails.clone()),
             Request::Reconcile => self.order(Order::Reconcile).await,
             Request::ReloadJails => self.order(Order::ReloadJails).await,
             Request::Attempt { jail, source } => {
@@ -265,7 +265,7 @@ impl Answer for Desk {
     }
 }
 
-impl Desk {
+impl ControlHandler {
     async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order) -> Response {
         let (sender, receiver) = oneshot::channel();
         let is_taken = self.orders.send(order(sender)).await.is_ok();

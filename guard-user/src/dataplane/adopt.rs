@@ -22,7 +22,7 @@ use crate::{
 use super::{
     FlowTable, MeterTable, clock,
     crossing::Guarded,
-    held::{self, Watched},
+    held::{self, SessionWatch},
     pins,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn adopt(
     network: &Network,
     guarded: &Guarded,
     image: &Image,
-    watched: Option<&mut Watched>,
+    watched: Option<&mut SessionWatch>,
 ) -> Result<usize, Failure> {
     let tick = clock::ticks_of(now);
     let live = Live::read(network)
@@ -103,7 +103,7 @@ fn adopt_into(
     layout: &Layout,
     network: &Network,
     image: &Image,
-    watched: Option<&mut Watched>,
+    watched: Option<&mut SessionWatch>,
 ) -> Result<usize, Failure> {
     let Some(running) = pins::open(layout)? else {
         return Ok(0);
@@ -132,7 +132,7 @@ fn adopt_into(
 pub fn adopt_running(
     layout: &Layout,
     network: &Network,
-    watched: &mut Watched,
+    watched: &mut SessionWatch,
 ) -> Result<usize, Failure> {
     let Some(running) = pins::open(layout)? else {
         return Ok(0);

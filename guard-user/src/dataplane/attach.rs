@@ -21,7 +21,7 @@ use crate::{
 mod attempt;
 mod why;
 
-pub use attempt::{Attempt, Target};
+pub use attempt::{AttachTarget, Attempt};
 pub use why::WhyGeneric;
 
 /// An attached interface.
@@ -42,7 +42,11 @@ pub(super) const LARGEST_SAFE_MTU: u32 = 3498;
 ///
 /// # Errors
 /// Exit 9 when the kernel refuses, or has no links for XDP, exit 10 when somebody else was quicker.
-pub fn attach(program: &mut Xdp, target: &Target<'_>, links: &Path) -> Result<Attached, Failure> {
+pub fn attach(
+    program: &mut Xdp,
+    target: &AttachTarget<'_>,
+    links: &Path,
+) -> Result<Attached, Failure> {
     let interface = target.interface;
     let (link, why_generic) = match &target.attempt {
         Attempt::Best => best(program, interface)?,

@@ -39,7 +39,7 @@ pub struct Attachment {
     /// Why the program does not run in the driver.
     pub why_generic: Option<WhyGeneric>,
     /// What interface and program had counted when both were last seen to agree; `None` after a reboot.
-    pub since: Option<Counts>,
+    pub since: Option<FrameCounts>,
     /// The interface has received frames that the program did not see.
     #[serde(default)]
     pub is_blind: bool,
@@ -47,7 +47,7 @@ pub struct Attachment {
 
 /// Frames that were received by an interface, and counted by guard on all interfaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct FrameCounts {
     /// By the interface's own count.
     pub received: u64,
     /// By guard's.
@@ -108,7 +108,7 @@ impl Attachments {
                 index: interface.index,
                 mtu: interface.mtu,
                 why_generic: attached.why_generic.clone(),
-                since: Some(Counts {
+                since: Some(FrameCounts {
                     received: interface.received,
                     counted,
                 }),

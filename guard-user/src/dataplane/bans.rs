@@ -12,7 +12,7 @@ use crate::{
     bans::{
         Prefix,
         settings::Capacity,
-        store::{End, Now},
+        store::{BanEnd, Now},
         table::{Full, Held, Memory, Writer, cells},
     },
     failure::{Exit, Failure},
@@ -127,7 +127,7 @@ impl BanTables {
     ///
     /// # Errors
     /// When they may not grow any more. What was banned stays banned.
-    pub fn raise(&mut self, layout: &Layout, prefix: Prefix, end: End) -> Result<(), Failure> {
+    pub fn raise(&mut self, layout: &Layout, prefix: Prefix, end: BanEnd) -> Result<(), Failure> {
         let expiry = self.expiry(end);
         loop {
             match self.writer.raise(prefix, expiry, self.now) {
@@ -149,7 +149,7 @@ impl BanTables {
     pub fn lower<E>(
         &mut self,
         prefix: Prefix,
-        mut around: impl FnMut(Prefix) -> Result<Vec<(Prefix, End)>, E>,
+        mut around: impl FnMut(Prefix) -> Result<Vec<(Prefix, BanEnd)>, E>,
     ) -> Result<(), E> {
         let (now, boot_ms, eighth) = (self.now, self.boot_ms, self.eighth);
         self.writer.lower(prefix, now, |prefix| {
@@ -163,8 +163,8 @@ impl BanTables {
     ///
     /// # Errors
     /// When they do not fit.
-    pub fn replace(&mut self, layout: &Layout, bans: &[(Prefix, End)]) -> Result<(), Failure> {
-        let room = Room::of(bans.iter().map(|(prefix, _)| *prefix));
+    pub fn replace(&mut self, layout: &Layout, bans: &[(Prefix, BanEnd)]) -> Result<(), Failure> {
+        let room = TableDemand::of(bans.iter().map(|(prefix, _)| *prefix));
         self.make_room(layout, &room)?;
         let held: Vec<Held> = bans
             .iter()
@@ -182,7 +182,7 @@ impl BanTables {
     ///
     /// # Errors
     /// When the kernel refuses larger tables.
-    pub fn make_room(&mut self, layout: &Layout, room: &Room) -> Result<(), Failure> {
+    pub fn make_room(&mut self, layout: &Layout, room: &TableDemand) -> Result<(), Failure> {
         let now = self.sizes();
         let wanted = Sizes {
             chunks: now.chunks.max((room.nets + 1).next_multiple_of(64)),
@@ -228,14 +228,14 @@ impl BanTables {
         Ok(())
     }
 
-    fn expiry(&self, end: End) -> Expiry {
+    fn expiry(&self, end: BanEnd) -> Expiry {
         expiry(end, self.now, self.boot_ms, self.eighth)
     }
 }
 
 /// How much of each table many bans need.
 #[derive(Debug)]
-pub struct Room {
+pub struct TableDemand {
     /// /16 networks with a chunk.
     nets: u32,
     /// Entries of the set.
@@ -243,7 +243,7 @@ pub struct Room {
     addresses: u64,
 }
 
-impl Room {
+impl TableDemand {
     /// For these.
     #[must_use]
     pub fn of(bans: impl Iterator<Item = Prefix>) -> Self {
@@ -272,11 +272,11 @@ impl Room {
 }
 
 /// Boot time to the kernel's clock, rounded up.
-fn expiry(end: End, now: u32, boot_ms: u64, eighth: Duration) -> Expiry {
+fn expiry(end: BanEnd, now: u32, boot_ms: u64, eighth: Duration) -> Expiry {
     match end {
-        End::Never => Expiry::NEVER,
-        End::At(ms) if ms <= boot_ms => Expiry::NONE,
-        End::At(ms) => {
+        BanEnd::Never => Expiry::NEVER,
+        BanEnd::At(ms) if ms <= boot_ms => Expiry::NONE,
+        BanEnd::At(ms) => {
             let left = u128::from(ms - boot_ms) * 1_000_000;
             let eighths = left.div_ceil(eighth.as_nanos().max(1));
             Expiry::after(now, u32::try_from(eighths).unwrap_or(u32::MAX))
@@ -317,13 +317,13 @@ mod tests {
     #[test]
     fn boot_time_becomes_the_kernels() {
         let eighth = Duration::from_millis(128);
-        let of = |ms| expiry(End::At(ms), 1000, 50_000, eighth);
+        let of = |ms| expiry(BanEnd::At(ms), 1000, 50_000, eighth);
         assert_eq!(of(50_000), Expiry::NONE);
         assert_eq!(of(49_000), Expiry::NONE);
         let five = of(55_000);
         // 39.06 eighths, rounded up to an even number.
         assert!(five.is_live(1000 + 39) && !five.is_live(1000 + 41));
-        assert_eq!(expiry(End::Never, 1000, 50_000, eighth), Expiry::NEVER);
+        assert_eq!(expiry(BanEnd::Never, 1000, 50_000, eighth), Expiry::NEVER);
         assert_eq!(of(u64::MAX - 1), Expiry::NEVER);
     }
 }

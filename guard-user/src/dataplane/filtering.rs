@@ -1,7 +1,7 @@
 //! Proof that an interface is filtered: that a program is attached says nothing about whether the driver
 //! hands it packets. What the interface has received must have been counted by the program.
 
-use super::{attachments::Counts, pins::Running};
+use super::{attachments::FrameCounts, pins::Running};
 use crate::host::{Interface, XdpMode};
 
 /// Frames without any being counted that are no accident: one may have been received while the program
@@ -27,8 +27,8 @@ pub enum Sight {
 /// At the end of a time: the interface was read before, so what has come since is never missing from
 /// guard's count. At its beginning the order must be the other way round.
 #[must_use]
-pub fn counts(running: &Running, interface: &Interface) -> Counts {
-    Counts {
+pub fn counts(running: &Running, interface: &Interface) -> FrameCounts {
+    FrameCounts {
         received: interface.received,
         counted: running.counters.packets(),
     }
@@ -45,16 +45,16 @@ pub struct Received {
 
 /// What the counts of an interface that is the only one say, since `since`.
 #[must_use]
-pub fn judge(mode: XdpMode, since: Counts, now: Counts) -> Sight {
+pub fn evaluate(mode: XdpMode, since: FrameCounts, now: FrameCounts) -> Sight {
     let counted = now.counted.saturating_sub(since.counted);
     let frames = now.received.saturating_sub(since.received);
-    judge_all(&[Received { frames, mode }], counted)[0]
+    evaluate_all(&[Received { frames, mode }], counted)[0]
 }
 
 /// What the counts of all guarded interfaces say: frames that each received, and that guard counted on
 /// all of them, in the same time.
 #[must_use]
-pub fn judge_all(received: &[Received], counted: u64) -> Vec<Sight> {
+pub fn evaluate_all(received: &[Received], counted: u64) -> Vec<Sight> {
     let sum: u64 = received.iter().map(|received| received.frames).sum();
     let missing = sum.saturating_sub(counted);
     let is_nothing_seen = |received: Received| counted == 0 && received.frames >= FEW;
@@ -81,7 +81,7 @@ pub fn judge_all(received: &[Received], counted: u64) -> Vec<Sight> {
 /// The same for each by itself, where little was received: in one and the same time, what is missing of guard's count
 /// is as much as an interface that no program sees has received.
 #[must_use]
-pub fn judge_each(received: &[Received], counted: u64) -> Vec<Sight> {
+pub fn evaluate_each(received: &[Received], counted: u64) -> Vec<Sight> {
     let sum: u64 = received.iter().map(|received| received.frames).sum();
     let missing = sum.saturating_sub(counted);
     let sight = received.iter().map(|received| {
@@ -132,7 +132,7 @@ mod tests {
         for (received, counted, expected) in cases {
             let case = format!("{received:?} received, {counted} counted");
             let received: Vec<Received> = received.iter().map(|frames| native(*frames)).collect();
-            assert_eq!(judge_all(&received, counted), expected, "{case}");
+            assert_eq!(evaluate_all(&received, counted), expected, "{case}");
         }
     }
 
@@ -150,7 +150,7 @@ mod tests {
         ] {
             let frames: Vec<Received> = received.iter().map(|frames| native(*frames)).collect();
             assert_eq!(
-                judge_each(&frames, counted),
+                evaluate_each(&frames, counted),
                 expected,
                 "{received:?} {counted}"
             );
@@ -163,24 +163,24 @@ mod tests {
             frames,
             mode: XdpMode::Generic,
         };
-        assert_eq!(judge_all(&[generic(1000)], 10), [Proven]);
-        assert_eq!(judge_all(&[generic(1000)], 0), [Blind]);
+        assert_eq!(evaluate_all(&[generic(1000)], 10), [Proven]);
+        assert_eq!(evaluate_all(&[generic(1000)], 0), [Blind]);
         assert_eq!(
-            judge_all(&[generic(1000), native(20)], 10),
+            evaluate_all(&[generic(1000), native(20)], 10),
             [Unknown, Blind]
         );
     }
 
     #[test]
     fn a_count_that_begins_anew_proves_nothing() {
-        let since = Counts {
+        let since = FrameCounts {
             received: 1000,
             counted: 1000,
         };
-        let now = Counts {
+        let now = FrameCounts {
             received: 3,
             counted: 1000,
         };
-        assert_eq!(judge(XdpMode::Native, since, now), Unknown);
+        assert_eq!(evaluate(XdpMode::Native, since, now), Unknown);
     }
 }

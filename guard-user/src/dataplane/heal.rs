@@ -7,11 +7,11 @@ use guard_common::abi::names;
 
 use super::{
     Object, Purpose, adopt,
-    attach::{Attached, Target, attach},
+    attach::{AttachTarget, Attached, attach},
     attachments::Attachments,
     bpffs, closed, egress,
     enlarge::is_enlarging,
-    held::Watched,
+    held::SessionWatch,
     installation::{is_interrupted, load_failure, pin_of_link, remove_if_there},
     pins, preflight, reattach,
 };
@@ -148,7 +148,7 @@ fn runs_on(pin: &pins::LinkPin, network: &Network) -> bool {
 /// part of the answer and does not keep the others from being protected.
 pub fn heal(
     layout: &Layout,
-    targets: &[Target<'_>],
+    targets: &[AttachTarget<'_>],
     network: &Network,
     spare: &mut Option<Spare>,
 ) -> Result<Healed, Failure> {
@@ -210,7 +210,7 @@ pub fn heal(
         // Only `status` and the next boot want to know it.
         Attachments::record(layout, &healed.attached).ok();
         // Protection comes first; what goes on behind NAT is sent again until it is known.
-        healed.problem = adopt::adopt_running(layout, network, &mut Watched::default()).err();
+        healed.problem = adopt::adopt_running(layout, network, &mut SessionWatch::default()).err();
     }
     Ok(healed)
 }
@@ -218,7 +218,7 @@ pub fn heal(
 /// From here on nothing comes in that the policy does not allow.
 fn close(
     layout: &Layout,
-    target: &Target<'_>,
+    target: &AttachTarget<'_>,
     spare: &mut Option<Spare>,
 ) -> Result<Attached, Failure> {
     may_carry(target.interface)?;

@@ -128,11 +128,11 @@ impl Entries for SharedEntries<'_> {
 
 /// Sessions that were seen before, and since when.
 #[derive(Debug, Default)]
-pub struct Watched {
+pub struct SessionWatch {
     since: BTreeMap<Tuple, Instant>,
 }
 
-impl Watched {
+impl SessionWatch {
     /// Of the sessions that go on at `now` those that have lasted.
     pub(super) fn lasting(&mut self, sessions: BTreeSet<Tuple>, now: Instant) -> BTreeSet<Tuple> {
         self.since.retain(|session, _| sessions.contains(session));
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_session_counts_when_it_has_lasted_and_not_when_it_comes_again() {
-        let mut watched = Watched::default();
+        let mut watched = SessionWatch::default();
         let start = Instant::now();
         let mut look = |after: u64, ports: &[u16]| {
             let sessions = ports.iter().copied().map(session).collect();

@@ -21,7 +21,7 @@ use guard_common::abi::{
 use super::{
     Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
-    attach::{Attached, Target, attach},
+    attach::{AttachTarget, Attached, attach},
     attachments::Attachments,
     clock, closed,
     crossing::Guarded,
@@ -60,7 +60,7 @@ pub enum Change {
 
 /// How long a policy that is put in force stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Term {
+pub enum Commitment {
     /// Until the next change.
     Settled,
     /// Until this boot time in ns, unless somebody confirms it: then the policy from before
@@ -76,9 +76,9 @@ pub enum Term {
 pub fn install(
     layout: &Layout,
     image: &Image,
-    targets: &[Target<'_>],
+    targets: &[AttachTarget<'_>],
     network: &Network,
-    term: Term,
+    term: Commitment,
 ) -> Result<Vec<Change>, Failure> {
     let is_first = pins::open(layout)?.is_none();
     let result = if is_first {
@@ -97,7 +97,12 @@ pub fn install(
 ///
 /// # Errors
 /// When the policy cannot be staged; the old one then stays in force.
-pub fn apply(layout: &Layout, image: &Image, network: &Network, term: Term) -> Result<(), Failure> {
+pub fn apply(
+    layout: &Layout,
+    image: &Image,
+    network: &Network,
+    term: Commitment,
+) -> Result<(), Failure> {
     let Some(running) = pins::open(layout)? else {
         return Err(Failure::new(Exit::Inactive, "guard is not active")
             .help("`guardctl enable` turns it on"));
@@ -142,7 +147,7 @@ pub fn complete(layout: &Layout, network: &Network) -> Result<(), Failure> {
     let image = Image {
         words: running.slots.active_image(),
     };
-    exchange(layout, &image, None, network, Term::Settled).map(|_| ())
+    exchange(layout, &image, None, network, Commitment::Settled).map(|_| ())
 }
 
 /// Returns to the policy that was active before `apply`, when what had to follow failed.
@@ -154,8 +159,8 @@ pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
 }
 
 /// Stages, checks and switches.
-fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure> {
-    if term != Term::Settled && slots.generation() == 0 {
+fn switch(slots: &PolicySlots, image: &Image, term: Commitment) -> Result<(), Failure> {
+    if term != Commitment::Settled && slots.generation() == 0 {
         // The first policy of all: what it may have to give way to is no firewall at all.
         let open = slots.stage(&Image::open().words);
         slots.switch_to(SwitchWord::settled(open, open));
@@ -169,8 +174,8 @@ fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure>
         ));
     }
     slots.switch_to(match term {
-        Term::Settled => SwitchWord::settled(staged, previous),
-        Term::Until(deadline_ns) => SwitchWord::pending(staged, previous, deadline_ns),
+        Commitment::Settled => SwitchWord::settled(staged, previous),
+        Commitment::Until(deadline_ns) => SwitchWord::pending(staged, previous, deadline_ns),
     });
     Ok(())
 }
@@ -181,7 +186,7 @@ fn switch(slots: &PolicySlots, image: &Image, term: Term) -> Result<(), Failure>
 /// # Errors
 /// As [`install`].
 pub fn install_bare(layout: &Layout, image: &Image, network: &Network) -> Result<Spare, Failure> {
-    let installed = install_first(layout, image, &[], network, Term::Settled)
+    let installed = install_first(layout, image, &[], network, Commitment::Settled)
         .and_then(|(object, _)| Spare::of(layout, object));
     if installed.is_err() {
         pins::remove(layout)?;
@@ -192,9 +197,9 @@ pub fn install_bare(layout: &Layout, image: &Image, network: &Network) -> Result
 fn install_first(
     layout: &Layout,
     image: &Image,
-    targets: &[Target<'_>],
+    targets: &[AttachTarget<'_>],
     network: &Network,
-    term: Term,
+    term: Commitment,
 ) -> Result<(Object, Vec<Change>), Failure> {
     let slot_words = slot_words_for(image);
     let (shards, own_shard) = shards();
@@ -293,9 +298,9 @@ fn clock_failure(error: ProgramError) -> Failure {
 fn exchange(
     layout: &Layout,
     image: &Image,
-    targets: Option<&[Target<'_>]>,
+    targets: Option<&[AttachTarget<'_>]>,
     network: &Network,
-    term: Term,
+    term: Commitment,
 ) -> Result<Vec<Change>, Failure> {
     preflight::may_load()?;
     let maps = layout.maps();

@@ -2,7 +2,7 @@
 
 use super::{
     Object,
-    attach::{Attached, Attempt, Target, WhyGeneric, attach},
+    attach::{AttachTarget, Attached, Attempt, WhyGeneric, attach},
     attachments::Attachments,
     closed,
     detach::{detach, is_mtu_raised},
@@ -17,7 +17,7 @@ use crate::{
 /// Must the program be taken off and put back, for it to run as the target says? `known` is what was
 /// noted when it was put there.
 #[must_use]
-pub fn is_needed(target: &Target<'_>, known: &Attachments) -> bool {
+pub fn is_needed(target: &AttachTarget<'_>, known: &Attachments) -> bool {
     let interface = target.interface;
     let Some(xdp) = interface.xdp else {
         return false;
@@ -56,7 +56,7 @@ fn is_over(why: &WhyGeneric, interface: &Interface) -> bool {
 pub(super) fn reattach(
     layout: &Layout,
     object: &mut Object,
-    target: &Target<'_>,
+    target: &AttachTarget<'_>,
     known: &Attachments,
 ) -> Result<Attached, Failure> {
     let interface: &Interface = target.interface;
@@ -67,7 +67,7 @@ pub(super) fn reattach(
     let attached = detach(&pin, interface, taken_at).and_then(|()| {
         let program = object.ingress().map_err(load_failure)?;
         attach(program, target, &links).or_else(|failure| {
-            let target = Target {
+            let target = AttachTarget {
                 interface,
                 attempt: Attempt::Best,
             };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Object,
-    attach::{Attached, Attempt, Target, attach, replace},
+    attach::{AttachTarget, Attached, Attempt, attach, replace},
     attachments::Attachments,
     detach::detach,
     egress,
@@ -27,7 +27,7 @@ use crate::{
 pub(super) fn take_over(
     layout: &Layout,
     object: &mut Object,
-    targets: Option<&[Target<'_>]>,
+    targets: Option<&[AttachTarget<'_>]>,
     network: &Network,
 ) -> Result<Vec<Change>, Failure> {
     let known = Attachments::read(layout);
@@ -39,7 +39,7 @@ pub(super) fn take_over(
             continue;
         };
         let wanted = match targets {
-            None => Some(Target {
+            None => Some(AttachTarget {
                 interface,
                 attempt: Attempt::Best,
             }),

@@ -9,7 +9,7 @@ use crate::bans::store::Now;
 
 /// What time it was when it was saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Saved {
+pub(super) struct SavedClock {
     boot_id: String,
     boot_ms: u64,
     wall_s: u64,
@@ -26,7 +26,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Goes on where the saved one stood. Within a boot that is exact; over a restart of the host the time
     /// of day tells how long it took, and a time of day that went back tells nothing.
-    pub(super) fn from(saved: Option<&Saved>, now: &Now) -> Self {
+    pub(super) fn from(saved: Option<&SavedClock>, now: &Now) -> Self {
         let boot_ms = i64::try_from(now.boot_ms).unwrap_or(i64::MAX);
         let steady_ms = match saved {
             None => boot_ms,
@@ -45,9 +45,9 @@ impl Clock {
     }
 
     /// What to save.
-    pub(super) fn saved(self, now: &Now) -> Saved {
+    pub(super) fn saved(self, now: &Now) -> SavedClock {
         let boot_ms = i64::try_from(now.boot_ms).unwrap_or(i64::MAX);
-        Saved {
+        SavedClock {
             boot_id: now.boot_id.clone(),
             boot_ms: now.boot_ms,
             wall_s: now.wall_s,

@@ -1,4 +1,4 @@
-//! The loop: read, judge, ban, save, tell, wait.
+//! The loop: read, evaluate, ban, save, report, wait.
 
 mod attempt;
 mod begin;
@@ -13,13 +13,13 @@ use std::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{
-    Listener, Order,
+    Observer, Order,
+    ban_executor::{BanExecutor, JailRecords},
     clock::{Clock, wall_ms},
     journal::SharedJournal,
-    memory::{Memory, News},
+    memory::{Memory, MemoryUpdate},
     report,
     running::Running,
-    sentence::{Bench, Books},
     source::FileSource,
 };
 use crate::{
@@ -47,18 +47,18 @@ const JOURNALCTL: &str = "journalctl";
 /// The detector.
 pub(super) struct Detector<L> {
     controller: Controller,
-    listener: L,
+    observer: L,
     orders: mpsc::Receiver<Order>,
-    door: UnixStream,
+    wake: UnixStream,
     clock: Clock,
     past: Past,
     memory: Memory,
-    news: News,
+    update: MemoryUpdate,
     running: Vec<Running>,
     journal: Option<SharedJournal>,
     /// Where the journal was, while no jail reads it.
     stopped: Option<Position>,
-    bench: Bench,
+    executor: BanExecutor,
     /// Bans that could not be made, because the store or a table was full: they are asked for again.
     waiting: Vec<JailBan>,
     problems: BTreeMap<&'static str, String>,
@@ -81,29 +81,29 @@ enum Then {
     End,
 }
 
-impl<L: Listener> Detector<L> {
+impl<L: Observer> Detector<L> {
     /// Reads what was saved, and begins every jail.
     pub(super) fn open(
         controller: Controller,
-        listener: L,
+        observer: L,
         orders: mpsc::Receiver<Order>,
-        door: UnixStream,
+        wake: UnixStream,
     ) -> Result<Self, Failure> {
-        let (memory, remembered, told) = Memory::open(&controller.layout().jails(), &now()?)?;
-        if let Some(told) = told {
-            listener.tell(Level::Error, told);
+        let (memory, remembered, warning) = Memory::open(&controller.layout().jails(), &now()?)?;
+        if let Some(warning) = warning {
+            observer.log(Level::Error, warning);
         }
         let clock = Clock::from(remembered.clock.as_ref(), &now()?);
         let mut detector = Self {
-            bench: Bench::new(controller.clone()),
+            executor: BanExecutor::new(controller.clone()),
             controller,
-            listener,
+            observer,
             orders,
-            door,
+            wake,
             clock,
             past: Past::restored(remembered.past),
             memory,
-            news: News::default(),
+            update: MemoryUpdate::default(),
             running: Vec::new(),
             journal: None,
             stopped: remembered.journal,
@@ -137,7 +137,7 @@ impl<L: Listener> Detector<L> {
             self.see_to_the_rest();
             if rest == Rest::Nothing {
                 let running = &self.running;
-                self.bench.look_ahead(|| proxies(running));
+                self.executor.look_ahead(|| proxies(running));
                 self.wait();
             }
         }
@@ -148,7 +148,7 @@ impl<L: Listener> Detector<L> {
             Order::Stop => return Then::End,
             Order::Reload(reply) => {
                 self.begin(BTreeMap::new());
-                self.tell_report();
+                self.send_report();
                 reply(());
             }
             Order::Attempt {
@@ -157,7 +157,7 @@ impl<L: Listener> Detector<L> {
                 reply,
             } => {
                 let attempted = self.attempt(&jail, source);
-                self.tell_report();
+                self.send_report();
                 reply(attempted);
             }
         }
@@ -189,21 +189,21 @@ impl<L: Listener> Detector<L> {
             let now_ms = self.clock.steady_ms();
             let proxies = proxies(&self.running);
             self.due.report_ms = now_ms;
-            let carried = self.bench.carry_out(
-                &self.listener,
+            let executed = self.executor.carry_out(
+                &self.observer,
                 &proxies,
                 &asked,
-                Books {
+                JailRecords {
                     past: &mut self.past,
-                    news: &mut self.news,
+                    update: &mut self.update,
                     now_ms,
                 },
             );
             for running in &mut self.running {
-                let refused = carried.refused.get(&running.jail.settings().name);
+                let refused = executed.refused.get(&running.jail.settings().name);
                 running.refused += refused.copied().unwrap_or_default();
             }
-            let problem = carried.problem.map(|why| {
+            let problem = executed.problem.map(|why| {
                 asked.truncate(MOST_WAITING.saturating_sub(self.waiting.len()));
                 self.waiting.append(&mut asked);
                 self.due.waiting_ms = now_ms + TICK_MS;
@@ -212,7 +212,7 @@ impl<L: Listener> Detector<L> {
             self.standing("bans", problem);
             self.due.save_ms = self.due.save_ms.min(now_ms + SAVE_BANS_MS);
             asked.clear();
-            for JailBan { jail, ban } in &carried.banned {
+            for JailBan { jail, ban } in &executed.banned {
                 let watchers = self.running.iter_mut().filter(|r| r.watches_bans());
                 for watcher in watchers.filter(|r| r.jail.settings().name != *jail) {
                     watcher.failed(ban.address, now_ms, &mut self.past, &mut asked);
@@ -226,7 +226,7 @@ impl<L: Listener> Detector<L> {
         let banned = match self.controller.banned_by_jails() {
             Ok(FromStore { found, warning }) => {
                 if let Some(warning) = warning {
-                    self.listener.tell(Level::Error, warning);
+                    self.observer.log(Level::Error, warning);
                 }
                 found
             }
@@ -248,7 +248,7 @@ impl<L: Listener> Detector<L> {
         for (prefix, jail) in gone {
             let changed = self.past.lifted(prefix, Some(&jail), now_ms);
             let changed = changed.into_iter().map(|record| (prefix, record));
-            self.news.past.extend(changed);
+            self.update.past.extend(changed);
         }
     }
 
@@ -267,11 +267,11 @@ impl<L: Listener> Detector<L> {
             for running in &mut self.running {
                 running.jail.sweep(now_ms);
             }
-            self.news.forgotten.extend(self.past.sweep(now_ms));
+            self.update.forgotten.extend(self.past.sweep(now_ms));
             let passed = self.running.iter().filter_map(Running::passed_over);
             let passed: Vec<String> = passed.collect();
             let passed = (!passed.is_empty()).then(|| (Level::Warning, passed.join("\n")));
-            self.listener
+            self.observer
                 .standing("detect lines that were passed over".to_owned(), passed);
         }
         if !self.waiting.is_empty() && now_ms >= self.due.waiting_ms {
@@ -282,38 +282,38 @@ impl<L: Listener> Detector<L> {
             self.save();
         }
         if now_ms >= self.due.report_ms {
-            self.tell_report();
+            self.send_report();
         }
     }
 
     fn save(&mut self) {
         self.due.save_ms = self.clock.steady_ms() + SAVE_MS;
         let Ok(now) = now() else { return };
-        let mut news = std::mem::take(&mut self.news);
-        news.files = self
+        let mut update = std::mem::take(&mut self.update);
+        update.files = self
             .running
             .iter()
             .filter(|running| !running.files.is_empty())
             .map(|running| (running.jail.settings().name.clone(), running.places()))
             .collect();
         let journal = self.journal.as_ref();
-        news.journal = journal.map_or_else(|| self.stopped.clone(), SharedJournal::place);
-        let saved = self.memory.save(&news, &self.clock.saved(&now), &now);
+        update.journal = journal.map_or_else(|| self.stopped.clone(), SharedJournal::place);
+        let saved = self.memory.save(&update, &self.clock.saved(&now), &now);
         let problem = match saved {
             Ok(None) => None,
-            Ok(Some(told)) => {
-                self.listener.tell(Level::Error, told);
+            Ok(Some(warning)) => {
+                self.observer.log(Level::Error, warning);
                 None
             }
             Err(failure) => {
                 // The next time all of it.
-                self.news = News {
+                self.update = MemoryUpdate {
                     past: self
                         .past
                         .records()
                         .map(|(prefix, record)| (prefix, record.clone()))
                         .collect(),
-                    ..News::default()
+                    ..MemoryUpdate::default()
                 };
                 Some(failure.to_string())
             }
@@ -321,11 +321,11 @@ impl<L: Listener> Detector<L> {
         self.standing("memory", problem);
     }
 
-    fn tell_report(&mut self) {
+    fn send_report(&mut self) {
         let now_ms = self.clock.steady_ms();
         self.due.report_ms = now_ms + TICK_MS;
         let journal = self.journal.as_ref();
-        self.listener.report(JailsReport {
+        self.observer.report(JailsReport {
             jails: self
                 .running
                 .iter()
@@ -342,14 +342,14 @@ impl<L: Listener> Detector<L> {
             None => self.problems.remove(subject),
         };
         let problem = problem.map(|why| (Level::Error, why));
-        self.listener.standing(format!("detect {subject}"), problem);
+        self.observer.standing(format!("detect {subject}"), problem);
     }
 
     /// Until there is something to read, an order, or a second has passed.
     fn wait(&mut self) {
         let now_ms = self.clock.steady_ms();
         let journal = self.journal.as_ref().map(SharedJournal::journal);
-        let due = journal.and_then(crate::logs::Journal::due_ms);
+        let due = journal.and_then(crate::logs::JournalReader::due_ms);
         let until = due.unwrap_or(i64::MAX).min(now_ms + TICK_MS);
         let until = until.min(self.due.save_ms);
         let files = self
@@ -357,10 +357,10 @@ impl<L: Listener> Detector<L> {
             .iter()
             .flat_map(|r| &r.files)
             .filter_map(FileSource::fd);
-        let journal = journal.and_then(crate::logs::Journal::fd);
+        let journal = journal.and_then(crate::logs::JournalReader::fd);
         let mut fds: Vec<PollFd<'_>> = files
             .chain(journal)
-            .chain([self.door.as_fd()])
+            .chain([self.wake.as_fd()])
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();
         let timeout = (until - now_ms).clamp(0, TICK_MS);
@@ -368,8 +368,8 @@ impl<L: Listener> Detector<L> {
         // A signal is as good as an event.
         poll(&mut fds, timeout).unwrap_or_default();
         drop(fds);
-        let mut rings = [0; 64];
-        while matches!(self.door.read(&mut rings), Ok(read) if read > 0) {}
+        let mut bytes = [0; 64];
+        while matches!(self.wake.read(&mut bytes), Ok(read) if read > 0) {}
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     controller::JailBan,
     jails::Past,
     logs::{
-        Journal, Matches, Rest,
+        JournalReader, Matches, Rest,
         journal::{From, Position, State},
     },
 };
@@ -20,7 +20,7 @@ const MOST_AGAIN: u64 = 50_000;
 /// The journal, while a jail reads it.
 #[derive(Debug)]
 pub(super) struct SharedJournal {
-    journal: Journal,
+    journal: JournalReader,
     matches: Vec<Matches>,
     marks: Marks<Position>,
     /// Since when there has been more to read than was read.
@@ -41,7 +41,7 @@ impl SharedJournal {
             None => From::Since((wall_ms - window_ms) / 1000),
         };
         Self {
-            journal: Journal::new(program, matches.clone(), from),
+            journal: JournalReader::new(program, matches.clone(), from),
             matches,
             marks: Marks::new(window_ms, MOST_AGAIN),
             behind_since: None,
@@ -53,7 +53,7 @@ impl SharedJournal {
         self.matches == matches
     }
 
-    pub(super) fn journal(&self) -> &Journal {
+    pub(super) fn journal(&self) -> &JournalReader {
         &self.journal
     }
 

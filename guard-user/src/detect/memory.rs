@@ -8,12 +8,12 @@ use std::{
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{clock::Saved, running::Places};
+use super::{clock::SavedClock, running::Places};
 use crate::{
     bans::{Prefix, store::Now},
-    database::{self, Care, Fault, Quarantine},
+    database::{self, Care, DatabaseFault, Quarantine},
     failure::{Exit, Failure},
-    jails::Record,
+    jails::BanRecord,
     logs::journal::Position,
 };
 
@@ -39,17 +39,17 @@ pub(super) struct Memory {
 /// What was in it.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    pub(super) clock: Option<Saved>,
-    pub(super) past: Vec<(Prefix, Record)>,
+    pub(super) clock: Option<SavedClock>,
+    pub(super) past: Vec<(Prefix, BanRecord)>,
     pub(super) files: Vec<(String, Places)>,
     pub(super) journal: Option<Position>,
 }
 
 /// What to write.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct MemoryUpdate {
     /// Records that are new or changed.
-    pub(super) past: Vec<(Prefix, Record)>,
+    pub(super) past: Vec<(Prefix, BanRecord)>,
     /// Sources that nothing is remembered of any more.
     pub(super) forgotten: Vec<Prefix>,
     /// Places of every jail that reads files; no other's are kept.
@@ -69,33 +69,33 @@ impl Memory {
             path: path.to_owned(),
             database: Some(database),
         };
-        let told = aside.and_then(|file| file.aside);
-        let told = told.map(|aside| quarantined(path, &aside));
-        Ok((memory, remembered, told))
+        let warning = aside.and_then(|file| file.aside);
+        let warning = warning.map(|aside| quarantined(path, &aside));
+        Ok((memory, remembered, warning))
     }
 
     /// Writes what is new, all of it or nothing. After an error everything is new. The text is what was
     /// to be said when the file was opened again.
     pub(super) fn save(
         &mut self,
-        news: &News,
-        clock: &Saved,
+        update: &MemoryUpdate,
+        clock: &SavedClock,
         now: &Now,
     ) -> Result<Option<String>, Failure> {
-        let mut told = None;
+        let mut warning = None;
         let database = match self.database.take() {
             Some(database) => database,
             None => {
                 let ((database, _), aside) = opened(&self.path, now)?;
                 let aside = aside.and_then(|file| file.aside);
-                told = aside.map(|aside| quarantined(&self.path, &aside));
+                warning = aside.map(|aside| quarantined(&self.path, &aside));
                 database
             }
         };
-        match database::guarded(|| write(&database, news, clock)) {
+        match database::guarded(|| write(&database, update, clock)) {
             Ok(()) => {
                 self.database = Some(database);
-                Ok(told)
+                Ok(warning)
             }
             Err(error) => {
                 if database::is_damage(&error) {
@@ -110,7 +110,7 @@ impl Memory {
 fn opened(path: &Path, now: &Now) -> Result<((Database, Remembered), Option<Quarantine>), Failure> {
     let failed = |error: &dyn std::fmt::Display| broken(path, error);
     let take = |database| {
-        let remembered = read(&database)?.ok_or(Fault::Version)?;
+        let remembered = read(&database)?.ok_or(DatabaseFault::Version)?;
         Ok((database, remembered))
     };
     database::open(path, None, now.wall_s, Care::Much, failed, take)
@@ -146,7 +146,7 @@ fn read(database: &Database) -> Result<Option<Remembered>, redb::Error> {
         let Some((prefix, jail)) = parse_key(key.value()) else {
             continue;
         };
-        let record = Record {
+        let record = BanRecord {
             jail: Arc::from(jail),
             count,
             since_ms,
@@ -163,15 +163,19 @@ fn read(database: &Database) -> Result<Option<Remembered>, redb::Error> {
     Ok(Some(remembered))
 }
 
-fn write(database: &Database, news: &News, clock: &Saved) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    update: &MemoryUpdate,
+    clock: &SavedClock,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut past = transaction.open_table(PAST)?;
-        for (prefix, record) in &news.past {
+        for (prefix, record) in &update.past {
             let value = (record.count, record.since_ms, record.until_ms);
             past.insert(key(*prefix, &record.jail).as_slice(), value)?;
         }
-        for prefix in &news.forgotten {
+        for prefix in &update.forgotten {
             let first = prefix.to_bytes();
             let of_source = |key: &[u8], _: (u32, i64, i64)| key.starts_with(&first);
             let end = [&first[..], &[u8::MAX; 65]].concat();
@@ -180,13 +184,13 @@ fn write(database: &Database, news: &News, clock: &Saved) -> Result<(), redb::Er
             }
         }
         let mut files = transaction.open_table(FILES)?;
-        files.retain(|jail, _| news.files.iter().any(|(kept, _)| kept == jail))?;
-        for (jail, places) in &news.files {
+        files.retain(|jail, _| update.files.iter().any(|(kept, _)| kept == jail))?;
+        for (jail, places) in &update.files {
             files.insert(jail.as_str(), json(places).as_str())?;
         }
         let mut meta = transaction.open_table(META)?;
         meta.insert("clock", json(clock).as_str())?;
-        if let Some(position) = &news.journal {
+        if let Some(position) = &update.journal {
             meta.insert("journal", json(position).as_str())?;
         }
     }
@@ -242,12 +246,12 @@ mod tests {
         }
     }
 
-    fn saved() -> Saved {
+    fn saved() -> SavedClock {
         crate::detect::clock::Clock::from(None, &now()).saved(&now())
     }
 
-    fn record(jail: &str, count: u32) -> Record {
-        Record {
+    fn record(jail: &str, count: u32) -> BanRecord {
+        BanRecord {
             jail: jail.into(),
             count,
             since_ms: -5,
@@ -263,13 +267,13 @@ mod tests {
     fn what_is_saved_is_read_and_what_is_forgotten_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jails.redb");
-        let (mut memory, remembered, told) = Memory::open(&path, &now()).unwrap();
-        assert!(remembered.past.is_empty() && remembered.clock.is_none() && told.is_none());
+        let (mut memory, remembered, warning) = Memory::open(&path, &now()).unwrap();
+        assert!(remembered.past.is_empty() && remembered.clock.is_none() && warning.is_none());
         let position = Position {
             cursor: "s=1".to_owned(),
             time_us: 7,
         };
-        let news = News {
+        let update = MemoryUpdate {
             past: vec![
                 (prefix("203.0.113.7"), record("sshd", 2)),
                 (prefix("203.0.113.7"), record("nginx", 1)),
@@ -278,21 +282,21 @@ mod tests {
             ],
             files: vec![("sshd".to_owned(), Places::default())],
             journal: Some(position.clone()),
-            ..News::default()
+            ..MemoryUpdate::default()
         };
-        memory.save(&news, &saved(), &now()).unwrap();
-        let forgotten = News {
+        memory.save(&update, &saved(), &now()).unwrap();
+        let forgotten = MemoryUpdate {
             forgotten: vec![prefix("203.0.113.7"), prefix("192.0.2.1")],
             past: vec![(prefix("203.0.113.8"), record("sshd", 9))],
-            ..News::default()
+            ..MemoryUpdate::default()
         };
         memory.save(&forgotten, &saved(), &now()).unwrap();
         drop(memory);
 
-        let (_memory, mut remembered, told) = Memory::open(&path, &now()).unwrap();
+        let (_memory, mut remembered, warning) = Memory::open(&path, &now()).unwrap();
         remembered.past.sort_by_key(|(prefix, _)| *prefix);
 
-        assert_eq!(told, None);
+        assert_eq!(warning, None);
         let mut expected = vec![
             (prefix("203.0.113.8"), record("sshd", 9)),
             (prefix("2001:db8::1"), record("sshd", 3)),
@@ -332,10 +336,15 @@ mod tests {
         ];
         for (what, bytes) in cases {
             std::fs::write(&path, &bytes).unwrap();
-            let (mut memory, remembered, told) = Memory::open(&path, &now()).unwrap();
-            assert!(told.is_some_and(|told| told.contains("damaged-")), "{what}");
+            let (mut memory, remembered, warning) = Memory::open(&path, &now()).unwrap();
+            assert!(
+                warning.is_some_and(|warning| warning.contains("damaged-")),
+                "{what}"
+            );
             assert!(remembered.past.is_empty(), "{what}");
-            memory.save(&News::default(), &saved(), &now()).unwrap();
+            memory
+                .save(&MemoryUpdate::default(), &saved(), &now())
+                .unwrap();
         }
         let aside = std::fs::read_dir(folder.path()).unwrap().count() - 1;
         assert_eq!(aside, 5, "every file is kept");
@@ -352,11 +361,11 @@ mod tests {
                 record("sshd", n),
             )
         });
-        let news = News {
+        let update = MemoryUpdate {
             past: past.collect(),
-            ..News::default()
+            ..MemoryUpdate::default()
         };
-        memory.save(&news, &saved(), &now()).unwrap();
+        memory.save(&update, &saved(), &now()).unwrap();
         drop(memory);
         let whole = std::fs::read(&path).unwrap();
         let mut noticed = 0;
@@ -370,15 +379,15 @@ mod tests {
                 bytes[at..end].iter_mut().for_each(|byte| *byte ^= 0x55);
                 std::fs::write(&path, &bytes).unwrap();
                 if let Some(mut memory) = open.take()
-                    && memory.save(&news, &saved(), &now()).is_err()
+                    && memory.save(&update, &saved(), &now()).is_err()
                 {
-                    memory.save(&news, &saved(), &now()).unwrap();
+                    memory.save(&update, &saved(), &now()).unwrap();
                 }
-                let (mut memory, remembered, told) = Memory::open(&path, &now()).unwrap();
+                let (mut memory, remembered, warning) = Memory::open(&path, &now()).unwrap();
                 let is_whole = remembered.past.len() == 500;
-                assert!(is_whole || told.is_some(), "byte {at}, {is_open}");
-                noticed += usize::from(told.is_some());
-                memory.save(&news, &saved(), &now()).unwrap();
+                assert!(is_whole || warning.is_some(), "byte {at}, {is_open}");
+                noticed += usize::from(warning.is_some());
+                memory.save(&update, &saved(), &now()).unwrap();
             }
         }
         assert!(noticed > 0, "nothing was noticed");

@@ -1,6 +1,7 @@
-//! Detection: logs are read, failures judged, and whoever fails too often is banned. A thread of the
+//! Detection: logs are read, failures are counted, and whoever fails too often is banned. A thread of the
 //! daemon; what it needs of the others comes in as an order, and what it has to say goes out to a listener.
 
+mod ban_executor;
 mod clock;
 mod detector;
 mod journal;
@@ -8,7 +9,6 @@ mod marks;
 mod memory;
 mod report;
 mod running;
-mod sentence;
 mod source;
 
 use std::{
@@ -28,9 +28,9 @@ use crate::{
 use detector::Detector;
 
 /// Who is told what happens.
-pub trait Listener: Send + 'static {
+pub trait Observer: Send + 'static {
     /// Something happened.
-    fn tell(&self, level: Level, message: String);
+    fn log(&self, level: Level, message: String);
     /// A state that lasts: told when it begins or changes, `None` when it is over.
     fn standing(&self, subject: String, problem: Option<(Level, String)>);
     /// How it is with the jails now.
@@ -70,7 +70,7 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Detection {
     orders: mpsc::Sender<Order>,
-    bell: UnixStream,
+    waker: UnixStream,
     thread: JoinHandle<Result<(), Failure>>,
 }
 
@@ -79,19 +79,19 @@ impl Detection {
     ///
     /// # Errors
     /// When the kernel has no thread or no socket left.
-    pub fn start(controller: &Controller, listener: impl Listener) -> io::Result<Self> {
+    pub fn start(controller: &Controller, observer: impl Observer) -> io::Result<Self> {
         let (orders, ordered) = mpsc::channel();
-        let (bell, door) = UnixStream::pair()?;
-        for end in [&bell, &door] {
+        let (waker, wake) = UnixStream::pair()?;
+        for end in [&waker, &wake] {
             end.set_nonblocking(true)?;
         }
         let controller = controller.clone();
         let thread = thread::Builder::new()
             .name("guard-detect".to_owned())
-            .spawn(move || Detector::open(controller, listener, ordered, door)?.run())?;
+            .spawn(move || Detector::open(controller, observer, ordered, wake)?.run())?;
         Ok(Self {
             orders,
-            bell,
+            waker,
             thread,
         })
     }
@@ -100,7 +100,7 @@ impl Detection {
     pub fn order(&self, order: Order) -> bool {
         let is_taken = self.orders.send(order).is_ok();
         // A full socket has woken it already.
-        (&self.bell).write_all(&[0]).unwrap_or_default();
+        (&self.waker).write_all(&[0]).unwrap_or_default();
         is_taken
     }
 

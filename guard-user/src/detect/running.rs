@@ -10,9 +10,9 @@ use crate::{
     bans::Prefix,
     control::jails::LONGEST_REASON,
     controller::JailBan,
-    filters::{self, Catalog, Filter, Host, Outcome, Problem, Stamp},
-    jails::{Jail, Moment, Parts, Past, Settings, Verdict, Watched, proxies},
-    logs::{Checkpoint, Entry, Matches, Rest},
+    filters::{self, Catalog, Filter, Host, LineOutcome, LineTime, Problem},
+    jails::{FailureTime, FailureVerdict, Jail, JailInput, Parts, Past, Settings, proxies},
+    logs::{Checkpoint, JournalEntry, Matches, Rest},
 };
 
 /// How far back reading begins again, at most: a window of a day would mean the whole log.
@@ -93,7 +93,7 @@ impl Running {
         now_ms: i64,
     ) -> Result<(), Problem> {
         let parts = Parts::load(settings, catalog)?;
-        if settings.watched() == Watched::Lines {
+        if settings.watched() == JailInput::Lines {
             let file = catalog.file(&settings.spec(false)?.name)?;
             self.filter_file = file.display().to_string();
         }
@@ -123,7 +123,7 @@ impl Running {
             let jail = &mut self.jail;
             let read = source.read(now_ms, &mut |failure, when| {
                 let host = client(jail, failure);
-                judge(jail, &host, when, past, asked);
+                evaluate(jail, &host, when, past, asked);
             });
             if read == Rest::More {
                 rest = Rest::More;
@@ -135,7 +135,7 @@ impl Running {
     /// An entry of the journal, if it is one of this jail's.
     pub(super) fn entry(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &JournalEntry<'_>,
         now_ms: i64,
         past: &mut Past,
         asked: &mut Vec<JailBan>,
@@ -149,14 +149,14 @@ impl Running {
         source.entries += 1;
         source.cut += u64::from(entry.is_cut);
         let today_ms = wall_ms();
-        let stamp = Stamp::Known(entry.time_ms);
-        let Outcome::Failure(failure) = source.filter.line(entry.line, stamp, today_ms) else {
+        let stamp = LineTime::Known(entry.time_ms);
+        let LineOutcome::Failure(failure) = source.filter.line(entry.line, stamp, today_ms) else {
             return;
         };
-        let said = failure.time_ms.or(Some(entry.time_ms));
-        let when = Moment::caught_up(now_ms, today_ms, said);
+        let logged = failure.time_ms.or(Some(entry.time_ms));
+        let when = FailureTime::caught_up(now_ms, today_ms, logged);
         let host = client(&self.jail, &failure);
-        judge(&mut self.jail, &host, when, past, asked);
+        evaluate(&mut self.jail, &host, when, past, asked);
     }
 
     /// A failure that no line says: of an operator, or a ban by another jail.
@@ -166,14 +166,14 @@ impl Running {
         now_ms: i64,
         past: &mut Past,
         asked: &mut Vec<JailBan>,
-    ) -> Verdict {
-        let when = Moment { now_ms, age_ms: 0 };
-        judge(&mut self.jail, &Host::Address(address), when, past, asked)
+    ) -> FailureVerdict {
+        let when = FailureTime { now_ms, age_ms: 0 };
+        evaluate(&mut self.jail, &Host::Address(address), when, past, asked)
     }
 
     /// Is it fed with the bans of other jails?
     pub(super) fn watches_bans(&self) -> bool {
-        self.jail.settings().watched() == Watched::Bans
+        self.jail.settings().watched() == JailInput::Bans
     }
 
     /// Would its filter be the same if it were read again?
@@ -211,7 +211,7 @@ impl Running {
     /// What is to be said of patterns that are not tried on every line.
     pub(super) fn narrow_patterns(&self) -> Vec<String> {
         let name = &self.jail.settings().name;
-        let mut told: Vec<String> = self
+        let mut notes: Vec<String> = self
             .filters()
             .flat_map(Filter::remarks)
             .map(|problem| {
@@ -222,8 +222,8 @@ impl Running {
                 )
             })
             .collect();
-        told.dedup();
-        told
+        notes.dedup();
+        notes
     }
 
     /// Were there lines that were too long for a pattern, or took it too many steps?
@@ -273,15 +273,15 @@ fn client(jail: &Jail, failure: &filters::Failure) -> Host {
     )
 }
 
-fn judge(
+fn evaluate(
     jail: &mut Jail,
     host: &Host,
-    when: Moment,
+    when: FailureTime,
     past: &mut Past,
     asked: &mut Vec<JailBan>,
-) -> Verdict {
+) -> FailureVerdict {
     let verdict = jail.failed(host, when, past);
-    if let Verdict::Ban(ban) = &verdict {
+    if let FailureVerdict::Ban(ban) = &verdict {
         asked.push(JailBan {
             jail: jail.settings().name.clone(),
             ban: ban.clone(),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{clock::wall_ms, marks::Marks};
 use crate::{
     control::{SourceReport, jails::LONGEST_REASON},
-    filters::{Failure, Filter, Outcome, Stamp},
-    jails::Moment,
+    filters::{Failure, Filter, LineOutcome, LineTime},
+    jails::FailureTime,
     logs::{
         Checkpoint, Files, Line, MAX_LINE_BYTES, Rest, Start, State,
         docker::{self, Decoder},
@@ -43,7 +43,7 @@ struct Containers {
     root: Option<PathBuf>,
     names: Vec<String>,
     decoder: Decoder,
-    counts: docker::Counts,
+    counts: docker::DockerCounts,
     looked_ms: i64,
     files: Vec<String>,
     /// Which are not read, and why.
@@ -87,7 +87,7 @@ impl FileSource {
             root,
             names: names.to_vec(),
             decoder: Decoder::new(),
-            counts: docker::Counts::default(),
+            counts: docker::DockerCounts::default(),
             looked_ms: now_ms,
             files: Vec::new(),
             unread: Vec::new(),
@@ -118,7 +118,11 @@ impl FileSource {
     }
 
     /// Hands on the failures of what came.
-    pub(super) fn read(&mut self, now_ms: i64, each: &mut dyn FnMut(&Failure, Moment)) -> Rest {
+    pub(super) fn read(
+        &mut self,
+        now_ms: i64,
+        each: &mut dyn FnMut(&Failure, FailureTime),
+    ) -> Rest {
         let Self {
             files,
             filter,
@@ -126,21 +130,22 @@ impl FileSource {
             ..
         } = self;
         let today_ms = wall_ms();
-        let mut judge = |bytes: &[u8], is_caught_up: bool, known_ms: Option<i64>| {
-            let Outcome::Failure(failure) = filter.line(bytes, Stamp::InText, today_ms) else {
+        let mut evaluate = |bytes: &[u8], is_caught_up: bool, known_ms: Option<i64>| {
+            let LineOutcome::Failure(failure) = filter.line(bytes, LineTime::InText, today_ms)
+            else {
                 return;
             };
-            let said = failure.time_ms.or(known_ms);
+            let configured = failure.time_ms.or(known_ms);
             let when = if is_caught_up {
-                Moment::caught_up(now_ms, today_ms, said)
+                FailureTime::caught_up(now_ms, today_ms, configured)
             } else {
-                Moment::new(now_ms, today_ms, said)
+                FailureTime::new(now_ms, today_ms, configured)
             };
             each(&failure, when);
         };
         let rest = match containers {
             None => files.read(now_ms, BUDGET, &mut |_, line: Line<'_>| {
-                judge(line.bytes, line.is_caught_up, None);
+                evaluate(line.bytes, line.is_caught_up, None);
             }),
             Some(containers) => {
                 if now_ms.saturating_sub(containers.looked_ms) >= LOOK_MS {
@@ -152,7 +157,7 @@ impl FileSource {
                 let decoder = &mut containers.decoder;
                 let rest = files.read(now_ms, BUDGET, &mut |path: &Path, line: Line<'_>| {
                     decoder.line(path, line.bytes, &mut |bytes, time_ms| {
-                        judge(bytes, line.is_caught_up, time_ms);
+                        evaluate(bytes, line.is_caught_up, time_ms);
                     });
                 });
                 let new = decoder.take_counts();
@@ -211,7 +216,7 @@ impl FileSource {
             .states()
             .into_iter()
             .map(|(path, state)| {
-                let (is_read, state) = told(state);
+                let (is_read, state) = state_text(state);
                 SourceReport {
                     name: path.display().to_string(),
                     is_read,
@@ -232,8 +237,8 @@ impl FileSource {
 impl Containers {
     /// Which files do the names mean now? Says whether that has changed.
     fn look(&mut self) -> bool {
-        let said = || docker::root(Path::new(docker::DAEMON_JSON));
-        let root = self.root.clone().unwrap_or_else(said);
+        let configured = || docker::root(Path::new(docker::DAEMON_JSON));
+        let root = self.root.clone().unwrap_or_else(configured);
         let mut files = Vec::new();
         self.unread.clear();
         for name in &self.names {
@@ -261,7 +266,7 @@ impl Containers {
     }
 }
 
-fn told(state: State) -> (bool, String) {
+fn state_text(state: State) -> (bool, String) {
     match state {
         State::Followed => (true, "followed".to_owned()),
         State::Former => (true, "rotated or deleted; read to its end".to_owned()),

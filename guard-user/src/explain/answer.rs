@@ -10,7 +10,7 @@ use super::question::Transport;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Explained {
     /// What becomes of it.
-    Judged(Box<Answer>),
+    Evaluated(Box<Explanation>),
     /// It never meets guard.
     Unfiltered {
         /// The packet in words.
@@ -22,7 +22,7 @@ pub enum Explained {
 
 /// What becomes of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Explanation {
     /// The packet in words.
     pub packet: String,
     /// The interface that it arrives on.

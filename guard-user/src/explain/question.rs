@@ -49,7 +49,7 @@ const KEYS: [&str; 6] = ["from", "to", "port", "proto", "on", "flags"];
 
 /// Which end a port belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum Endpoint {
     Source,
     Destination,
 }
@@ -59,7 +59,7 @@ enum End {
 /// # Errors
 /// Exit 2 naming the word.
 pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
-    let mut draft = Draft::default();
+    let mut draft = QuestionDraft::default();
     let mut words = words.iter().map(String::as_str).peekable();
     if words
         .peek()
@@ -70,7 +70,7 @@ pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
             draft.port(words.next().unwrap_or_default(), names)?;
         }
     }
-    let mut end = End::Destination;
+    let mut end = Endpoint::Destination;
     while let Some(key) = words.next() {
         if key == "in" {
             continue;
@@ -83,7 +83,7 @@ pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
         match key {
             "from" => {
                 draft.source = Some(address(value()?)?);
-                end = End::Source;
+                end = Endpoint::Source;
             }
             "to" => {
                 let word = value()?;
@@ -91,9 +91,9 @@ pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
                     "any" | "me" | "self" => None,
                     word => Some(address(word)?),
                 };
-                end = End::Destination;
+                end = Endpoint::Destination;
             }
-            "port" if end == End::Source => draft.source_port = Some(number(value()?)?),
+            "port" if end == Endpoint::Source => draft.source_port = Some(number(value()?)?),
             "port" => draft.port(value()?, names)?,
             "proto" => draft.protocol = Some(value()?.to_lowercase()),
             "on" => draft.interface = Some(value()?.to_owned()),
@@ -111,7 +111,7 @@ pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
 }
 
 #[derive(Default)]
-struct Draft {
+struct QuestionDraft {
     source: Option<IpAddr>,
     source_port: Option<u16>,
     destination: Option<IpAddr>,
@@ -121,7 +121,7 @@ struct Draft {
     flags: Option<TcpFlags>,
 }
 
-impl Draft {
+impl QuestionDraft {
     /// `22`, `22/tcp`, `ssh`, `ping`.
     fn port(&mut self, word: &str, names: &Names) -> Result<(), Failure> {
         if word == "ping" {

@@ -84,7 +84,7 @@ impl Spec {
 
 /// Where a filter comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum FilterOrigin {
     /// The administrator's own, in `filter.d` beside guard.toml.
     Own,
     /// Inside guard.
@@ -93,7 +93,7 @@ pub enum Origin {
     Stock,
 }
 
-impl Origin {
+impl FilterOrigin {
     /// For listings.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -107,11 +107,11 @@ impl Origin {
 
 /// A filter that a name can mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct FilterEntry {
     /// Its name.
     pub name: String,
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: FilterOrigin,
     /// Its file.
     pub file: PathBuf,
     /// The program, or the fail2ban, whose lines it knows; none of the administrator's own.
@@ -142,11 +142,11 @@ impl Catalog {
     /// installed fail2ban is newer than what guard's follow.
     /// Files that others include (`common.conf`) are not among them.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
-        let mut found: BTreeMap<String, Entry> = BTreeMap::new();
+    pub fn entries(&self) -> Vec<FilterEntry> {
+        let mut found: BTreeMap<String, FilterEntry> = BTreeMap::new();
         let mut add = |name: &str, origin, file, follows| {
             let name = name.to_owned();
-            let entry = Entry {
+            let entry = FilterEntry {
                 name: name.clone(),
                 origin,
                 file,
@@ -158,20 +158,20 @@ impl Catalog {
             .stock_version
             .map(|version| format!("fail2ban {version}"));
         for (name, file) in filters_in(&self.stock) {
-            add(&name, Origin::Stock, file, version.clone());
+            add(&name, FilterOrigin::Stock, file, version.clone());
         }
         for name in builtin::names().filter(|name| !self.is_outdated(name)) {
             if let (Some(file), Some(builtin)) = (builtin::file(name), builtin::named(name)) {
                 add(
                     name,
-                    Origin::Builtin,
+                    FilterOrigin::Builtin,
                     file,
                     Some(builtin.follows.to_owned()),
                 );
             }
         }
         for (name, file) in filters_in(&self.own) {
-            add(&name, Origin::Own, file, None);
+            add(&name, FilterOrigin::Own, file, None);
         }
         found.into_values().collect()
     }
@@ -318,10 +318,10 @@ mod tests {
         let mut catalog = Catalog::new(&layout);
         catalog.stock = stock.path().to_owned();
         for (version, dovecot) in [
-            (None, Origin::Builtin),
-            (Some(Version([1, 0, 2])), Origin::Builtin),
-            (Some(Version([1, 1, 0])), Origin::Builtin),
-            (Some(Version([1, 2, 0])), Origin::Stock),
+            (None, FilterOrigin::Builtin),
+            (Some(Version([1, 0, 2])), FilterOrigin::Builtin),
+            (Some(Version([1, 1, 0])), FilterOrigin::Builtin),
+            (Some(Version([1, 2, 0])), FilterOrigin::Stock),
         ] {
             catalog.stock_version = version;
             let entries = catalog.entries();
@@ -334,7 +334,11 @@ mod tests {
             };
             assert_eq!(origin("dovecot"), dovecot, "{version:?}");
             // It believes a log that can be forged.
-            assert_eq!(origin("nginx-http-auth"), Origin::Builtin, "{version:?}");
+            assert_eq!(
+                origin("nginx-http-auth"),
+                FilterOrigin::Builtin,
+                "{version:?}"
+            );
             let sshd = entries.iter().find(|entry| entry.name == "sshd").unwrap();
             assert!(sshd.follows.as_deref().unwrap().starts_with("OpenSSH 10"));
         }
@@ -371,9 +375,9 @@ mod tests {
         assert_eq!(definition("mine").failures.len(), 1);
         let mut web = catalog.load(&Spec::parse("web").unwrap()).unwrap();
         let line = b"Nov 28 10:57:25 srv web[7]: no 203.0.113.7";
-        let outcome = web.line(line, crate::filters::Stamp::InText, 1_795_863_600_000);
+        let outcome = web.line(line, crate::filters::LineTime::InText, 1_795_863_600_000);
         assert!(
-            matches!(outcome, crate::filters::Outcome::Failure(_)),
+            matches!(outcome, crate::filters::LineOutcome::Failure(_)),
             "{outcome:?}"
         );
     }

@@ -12,6 +12,6 @@ mod version;
 
 pub use catalog::{Catalog, Spec};
 pub use config::{Definition, Given, problem::Problem};
-pub use engine::{Counts, Failure, Filter, Groups, Host, Outcome, Stamp};
+pub use engine::{Failure, Filter, FilterCounts, Groups, Host, LineOutcome, LineTime};
 #[cfg(feature = "testing")]
 pub use pattern::testing;

@@ -1,4 +1,4 @@
-//! By which interfaces strangers can come to this host, and which of those are not guarded. Judged by what netlink
+//! By which interfaces strangers can come to this host, and which of those are not guarded. Decided by what netlink
 //! says alone, so that it can be asked of any network.
 
 use std::{collections::BTreeSet, fmt, net::IpAddr};
@@ -153,7 +153,7 @@ pub struct Guests {
     pub bridge: String,
     /// Its ports that lead to guests.
     pub ports: Vec<String>,
-    /// Uplinks by which frames come to them past guard; none, and all of it is judged.
+    /// Uplinks by which frames come to them past guard; none, and all of it is looked at.
     pub past: Vec<String>,
 }
 

@@ -34,7 +34,7 @@ impl PortProtocol {
 
 /// A socket that takes what comes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Listener {
+pub struct ListeningSocket {
     /// TCP or UDP.
     pub protocol: PortProtocol,
     /// Where; `[::]` takes IPv4 as well, as sockets do unless told otherwise.
@@ -46,7 +46,7 @@ pub struct Listener {
 /// All listening TCP sockets and all UDP sockets without a partner, of the calling thread's network
 /// namespace. Empty when procfs cannot be read.
 #[must_use]
-pub fn listeners() -> BTreeSet<Listener> {
+pub fn listeners() -> BTreeSet<ListeningSocket> {
     let owners = owners();
     let tcp = sockets::tcp()
         .into_iter()
@@ -57,7 +57,7 @@ pub fn listeners() -> BTreeSet<Listener> {
         .filter(|entry| entry.remote_address.port() == 0)
         .map(|entry| (PortProtocol::Udp, entry.local_address, entry.inode));
     tcp.chain(udp)
-        .map(|(protocol, local, inode)| Listener {
+        .map(|(protocol, local, inode)| ListeningSocket {
             protocol,
             local: sockets::plain(local),
             process: owners.get(&inode).cloned(),

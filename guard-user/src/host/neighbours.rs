@@ -53,16 +53,16 @@ async fn ask_by(handle: &Handle, ifindex: u32) -> Result<usize, rtnetlink::Error
     let others = known.keys().filter(|address| !gateways.contains(address));
     for address in gateways.iter().chain(others) {
         let is_asked = match known.get(address).map(|state| way_to_ask(*state)) {
-            Some(Way::Again) => {
+            Some(AskBy::Again) => {
                 let request = handle.neighbours().add(ifindex, *address);
                 request.state(NeighbourState::Probe).replace().execute()
             }
-            None | Some(Way::Afresh) if gateways.contains(address) => {
+            None | Some(AskBy::Afresh) if gateways.contains(address) => {
                 let request = handle.neighbours().add(ifindex, *address);
                 let request = request.state(NeighbourState::None);
                 request.flags(NeighbourFlags::Use).replace().execute()
             }
-            None | Some(Way::Afresh | Way::Never) => continue,
+            None | Some(AskBy::Afresh | AskBy::Never) => continue,
         };
         // One that has gone meanwhile is none.
         asked += usize::from(is_asked.await.is_ok());
@@ -74,7 +74,7 @@ async fn ask_by(handle: &Handle, ifindex: u32) -> Result<usize, rtnetlink::Error
 }
 
 /// How a neighbour in this state can be asked.
-enum Way {
+enum AskBy {
     /// It has a link address, which goes on being used meanwhile.
     Again,
     /// It has none.
@@ -83,15 +83,15 @@ enum Way {
     Never,
 }
 
-fn way_to_ask(state: NeighbourState) -> Way {
+fn way_to_ask(state: NeighbourState) -> AskBy {
     match state {
         NeighbourState::Reachable
         | NeighbourState::Stale
         | NeighbourState::Delay
-        | NeighbourState::Probe => Way::Again,
-        NeighbourState::Failed | NeighbourState::Incomplete | NeighbourState::None => Way::Afresh,
+        | NeighbourState::Probe => AskBy::Again,
+        NeighbourState::Failed | NeighbourState::Incomplete | NeighbourState::None => AskBy::Afresh,
         NeighbourState::Permanent | NeighbourState::Noarp | NeighbourState::Other(_) | _ => {
-            Way::Never
+            AskBy::Never
         }
     }
 }

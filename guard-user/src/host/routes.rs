@@ -21,7 +21,7 @@ const LONGEST: u8 = 3;
 const UNICAST: u8 = 1;
 
 /// A route.
-pub(super) struct Way {
+pub(super) struct Route {
     /// The table that it stands in.
     pub(super) table: u32,
     /// 0 for a default route.
@@ -48,7 +48,7 @@ impl Used {
 }
 
 /// The wide routes of both families.
-pub(super) async fn wide(handle: &Handle) -> Result<Vec<Way>, rtnetlink::Error> {
+pub(super) async fn wide(handle: &Handle) -> Result<Vec<Route>, rtnetlink::Error> {
     let mut ways = Vec::new();
     let v4 = RouteMessageBuilder::<Ipv4Addr>::new().build();
     let v6 = RouteMessageBuilder::<Ipv6Addr>::new().build();
@@ -92,7 +92,7 @@ fn add_table(rule: &RuleMessage, tables: &mut Used) {
     }
 }
 
-fn wide_ways(route: &RouteMessage) -> Vec<Way> {
+fn wide_ways(route: &RouteMessage) -> Vec<Route> {
     let prefix_length = route.header.destination_prefix_length;
     if prefix_length > LONGEST || u8::from(route.header.kind) != UNICAST {
         return Vec::new();
@@ -108,7 +108,7 @@ fn wide_ways(route: &RouteMessage) -> Vec<Way> {
             table = *number;
         }
     }
-    let way = |interface| Way {
+    let way = |interface| Route {
         table,
         prefix_length,
         interface,

@@ -56,8 +56,8 @@ const MESSAGE_BYTES: usize = 72;
 /// kernel has no sock_diag, as procfs knows them; empty when neither can be read.
 #[must_use]
 pub(super) fn tcp() -> Vec<TcpSocket> {
-    let told = [libc::AF_INET, libc::AF_INET6].map(of_family);
-    if let [Ok(v4), Ok(v6)] = told {
+    let dumps = [libc::AF_INET, libc::AF_INET6].map(of_family);
+    if let [Ok(v4), Ok(v6)] = dumps {
         return v4.into_iter().chain(v6).collect();
     }
     sockets::tcp()

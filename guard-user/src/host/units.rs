@@ -40,10 +40,10 @@ pub(super) fn serves(uid: u32, cgroup: Option<u64>) -> Serves {
     let path = cgroup.and_then(path_of);
     let unit = path.as_deref().and_then(unit_of);
     let folders: Vec<PathBuf> = UNIT_FOLDERS.iter().map(PathBuf::from).collect();
-    judge(uid, unit, &folders)
+    classify(uid, unit, &folders)
 }
 
-fn judge(uid: u32, unit: Option<&str>, folders: &[PathBuf]) -> Serves {
+fn classify(uid: u32, unit: Option<&str>, folders: &[PathBuf]) -> Serves {
     match unit {
         Some(unit) if is_about_logins(unit) => Serves::Logins,
         Some(unit) => match commands(unit, folders) {
@@ -148,7 +148,7 @@ mod tests {
             (0, None, Serves::Unknown),
             (1000, None, Serves::Others),
         ] {
-            assert_eq!(judge(uid, unit, &folders), expected, "{uid} {unit:?}");
+            assert_eq!(classify(uid, unit, &folders), expected, "{uid} {unit:?}");
         }
     }
 

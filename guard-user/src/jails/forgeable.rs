@@ -3,7 +3,7 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use super::{JournalUse, Settings, Watched};
+use super::{JailInput, JournalUse, Settings};
 use crate::{
     filters::{Catalog, Problem, builtin, forgeable},
     logs::Matches,
@@ -99,7 +99,7 @@ enum Reader {
 impl Reader {
     /// None for a jail without lines, or whose filter does not work and is told otherwise.
     fn of(settings: &Settings, catalog: &Catalog) -> Option<Self> {
-        if settings.watched() == Watched::Bans {
+        if settings.watched() == JailInput::Bans {
             return None;
         }
         let spec = settings.spec(false).ok()?;
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::layout::Layout;
 
-    fn told(filter: &str, files: &[&str]) -> Vec<String> {
+    fn warned(filter: &str, files: &[&str]) -> Vec<String> {
         let mut settings = Settings::new("web");
         settings.filter = filter.to_owned();
         settings.files = files.iter().map(|file| (*file).to_owned()).collect();
@@ -194,14 +194,14 @@ mod tests {
             // Wherever it stands, and with nothing in it yet.
             ("nginx-limit-req", "/srv/logs/error.log", "does not read it"),
         ] {
-            let told = told(filter, &[file]);
+            let warned = warned(filter, &[file]);
             assert!(
-                told.len() == 1 && told[0].contains(file),
-                "{filter}: {told:?}"
+                warned.len() == 1 && warned[0].contains(file),
+                "{filter}: {warned:?}"
             );
-            assert!(told[0].contains(consequence), "{filter}: {told:?}");
+            assert!(warned[0].contains(consequence), "{filter}: {warned:?}");
         }
-        let other = told("nginx-http-auth", &["/var/log/nginx/shop.error.log"]);
+        let other = warned("nginx-http-auth", &["/var/log/nginx/shop.error.log"]);
         assert!(
             other[0].ends_with("logpath /var/log/nginx/shop.access.log`)"),
             "{other:?}"
@@ -214,10 +214,10 @@ mod tests {
         let mut settings = Settings::new("sshd");
         assert!(warnings(&settings, &catalog).is_empty());
         settings.journal = JournalUse::Matches(vec!["_COMM=sshd".to_owned()]);
-        let told = warnings(&settings, &catalog);
+        let warned = warnings(&settings, &catalog);
         assert!(
-            told.len() == 1 && told[0].contains("_COMM=sshd"),
-            "{told:?}"
+            warned.len() == 1 && warned[0].contains("_COMM=sshd"),
+            "{warned:?}"
         );
     }
 
@@ -229,16 +229,16 @@ mod tests {
             ("sshd", "/var/log/auth.log"),
             ("recidive", "/var/log/fail2ban.log"),
         ] {
-            assert!(told(filter, &[file]).is_empty(), "{filter}");
+            assert!(warned(filter, &[file]).is_empty(), "{filter}");
         }
     }
 
     #[test]
     fn a_filter_for_error_logs_is_told_whatever_it_reads() {
-        let told = told("nginx-http-auth[log=error]", &["/nonexistent/x.log"]);
+        let warned = warned("nginx-http-auth[log=error]", &["/nonexistent/x.log"]);
         assert!(
-            told.len() == 1 && told[0].contains("anybody banned"),
-            "{told:?}"
+            warned.len() == 1 && warned[0].contains("anybody banned"),
+            "{warned:?}"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bans::term::{LONGEST, Term};
+use crate::bans::term::{BanTerm, LONGEST};
 
 /// Times that a ban doubles at most, as in fail2ban.
 const MOST_DOUBLINGS: u32 = 20;
@@ -42,10 +42,10 @@ impl Default for Growth {
 impl Growth {
     /// How long a ban holds after `before` others; `lot` is a random number.
     #[must_use]
-    pub fn term(&self, base: Term, before: u32, lot: u64) -> Term {
+    pub fn term(&self, base: BanTerm, before: u32, lot: u64) -> BanTerm {
         let base = match base {
-            Term::For(base) if self.is_on && before > 0 => base,
-            Term::For(_) | Term::Permanent => return base,
+            BanTerm::For(base) if self.is_on && before > 0 => base,
+            BanTerm::For(_) | BanTerm::Permanent => return base,
         };
         let seconds = base.as_secs_f64() * self.factor;
         let grown = match self.multipliers.last() {
@@ -63,9 +63,9 @@ impl Growth {
         let share = (lot >> 11) as f64 / (1_u64 << 53) as f64;
         let whole = grown.min(most) + share * self.random.as_secs_f64();
         if whole > LONGEST.as_secs_f64() {
-            return Term::Permanent;
+            return BanTerm::Permanent;
         }
-        Term::For(Duration::from_secs_f64(whole.max(1.0)))
+        BanTerm::For(Duration::from_secs_f64(whole.max(1.0)))
     }
 
     /// As how many failures one counts, of somebody who was banned so often before: 1, 2, 3, 5, 9, ….
@@ -83,12 +83,12 @@ impl Growth {
 mod tests {
     use super::*;
 
-    const TEN_MINUTES: Term = Term::For(Duration::from_secs(600));
+    const TEN_MINUTES: BanTerm = BanTerm::For(Duration::from_secs(600));
 
-    fn minutes(term: Term) -> u64 {
+    fn minutes(term: BanTerm) -> u64 {
         match term {
-            Term::For(length) => length.as_secs() / 60,
-            Term::Permanent => u64::MAX,
+            BanTerm::For(length) => length.as_secs() / 60,
+            BanTerm::Permanent => u64::MAX,
         }
     }
 
@@ -150,8 +150,8 @@ mod tests {
         ] {
             assert_eq!(row(&growth), lengths, "{what}");
         }
-        assert_eq!(unlimited.term(TEN_MINUTES, 40, 0), Term::Permanent);
-        assert_eq!(unlimited.term(Term::Permanent, 3, 0), Term::Permanent);
+        assert_eq!(unlimited.term(TEN_MINUTES, 40, 0), BanTerm::Permanent);
+        assert_eq!(unlimited.term(BanTerm::Permanent, 3, 0), BanTerm::Permanent);
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
             (u64::MAX / 2, 1499, 1500),
             (u64::MAX, 1799, 1800),
         ] {
-            let Term::For(length) = growth.term(TEN_MINUTES, 1, lot) else {
+            let BanTerm::For(length) = growth.term(TEN_MINUTES, 1, lot) else {
                 panic!("a length");
             };
             let seconds = length.as_secs();

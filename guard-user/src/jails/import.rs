@@ -127,7 +127,7 @@ pub fn import(from: &Path, surroundings: &Surroundings<'_>) -> Result<Import, Pr
         }
     }
     import.text = mark::marked(from, &body);
-    import.warnings = warnings.told();
+    import.warnings = warnings.into_problems();
     Ok(import)
 }
 

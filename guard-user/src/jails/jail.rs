@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    past::{Past, Record},
+    past::{BanRecord, Past},
     settings::Settings,
     suspects::{BOUNDS, Bounds, Suspects},
 };
 use crate::{
-    bans::{Prefix, Term},
+    bans::{BanTerm, Prefix},
     filters::Host,
 };
 
@@ -23,14 +23,14 @@ const WIDEST_V6: u8 = 32;
 
 /// When a failure happened. Nothing here is a time of day: who sets the clock neither bans nor frees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub struct FailureTime {
     /// Now, in milliseconds of a clock that nobody can set and that goes on after a reboot.
     pub now_ms: i64,
     /// How long ago it was.
     pub age_ms: i64,
 }
 
-impl Moment {
+impl FailureTime {
     /// For a line that was written just now. A time that is off by more than a minute is a wrong zone
     /// or a wrong clock, and the line counts as if it happened now. `said_ms` and `today_ms` are
     /// milliseconds since 1970.
@@ -58,7 +58,7 @@ impl Moment {
 
 /// What follows from a failure.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum FailureVerdict {
     /// Shut the source out.
     Ban(Ban),
     /// It is counted; so many failures are within the time now.
@@ -83,16 +83,16 @@ pub struct Ban {
     /// The address whose failure was the last.
     pub address: IpAddr,
     /// For how long from now.
-    pub term: Term,
+    pub term: BanTerm,
     /// The failures that led to it.
     pub failures: u32,
     /// What to save, so that the next one grows.
-    pub record: Record,
+    pub record: BanRecord,
 }
 
 /// What happened to the failures so far, by verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct FailureCounts {
     /// All.
     pub failures: u64,
     /// Led to a ban.
@@ -120,7 +120,7 @@ pub struct Jail {
     name: Arc<str>,
     own: Vec<Prefix>,
     suspects: Suspects,
-    counts: Counts,
+    counts: FailureCounts,
     lots: RandomState,
 }
 
@@ -136,7 +136,7 @@ impl Jail {
             name: settings.name.as_str().into(),
             suspects: Suspects::new(milliseconds(settings.find_time), bounds),
             own: Vec::new(),
-            counts: Counts::default(),
+            counts: FailureCounts::default(),
             lots: RandomState::new(),
             settings,
         }
@@ -150,8 +150,8 @@ impl Jail {
 
     /// What happened.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
+    pub fn counts(&self) -> FailureCounts {
+        FailureCounts {
             pushed_out: self.suspects.pushed_out(),
             suspects: self.suspects.len(),
             ..self.counts
@@ -168,43 +168,43 @@ impl Jail {
         self.suspects.sweep(now_ms);
     }
 
-    /// Judges a failure.
-    pub fn failed(&mut self, host: &Host, when: Moment, past: &mut Past) -> Verdict {
-        let verdict = self.judge(host, when, past);
+    /// Evaluates a failure.
+    pub fn failed(&mut self, host: &Host, when: FailureTime, past: &mut Past) -> FailureVerdict {
+        let verdict = self.evaluate(host, when, past);
         let counts = &mut self.counts;
         counts.failures += 1;
         match &verdict {
-            Verdict::Ban(_) => counts.bans += 1,
-            Verdict::Counted(_) => {}
-            Verdict::Old => counts.old += 1,
-            Verdict::Banned => counts.banned += 1,
-            Verdict::Spared => counts.spared += 1,
-            Verdict::Named => counts.named += 1,
-            Verdict::TooWide => counts.too_wide += 1,
+            FailureVerdict::Ban(_) => counts.bans += 1,
+            FailureVerdict::Counted(_) => {}
+            FailureVerdict::Old => counts.old += 1,
+            FailureVerdict::Banned => counts.banned += 1,
+            FailureVerdict::Spared => counts.spared += 1,
+            FailureVerdict::Named => counts.named += 1,
+            FailureVerdict::TooWide => counts.too_wide += 1,
         }
         verdict
     }
 
-    fn judge(&mut self, host: &Host, when: Moment, past: &mut Past) -> Verdict {
+    fn evaluate(&mut self, host: &Host, when: FailureTime, past: &mut Past) -> FailureVerdict {
         let (address, named) = match host {
-            Host::Name(_) => return Verdict::Named,
+            Host::Name(_) => return FailureVerdict::Named,
             Host::Address(address) => (*address, Prefix::single(*address)),
             Host::Network(address, length) => (*address, network(*address, *length)),
         };
         let widest = if named.is_v4() { WIDEST_V4 } else { WIDEST_V6 };
         if named.written_length() < widest {
-            return Verdict::TooWide;
+            return FailureVerdict::TooWide;
         }
         let Some(who) = self.source(named) else {
-            return Verdict::Spared;
+            return FailureVerdict::Spared;
         };
         let happened = when.now_ms.saturating_sub(when.age_ms);
         if when.age_ms >= milliseconds(self.settings.find_time) {
-            return Verdict::Old;
+            return FailureVerdict::Old;
         }
         let last = past.of(who, &self.name);
         if last.is_some_and(|last| when.now_ms < last.until_ms || happened <= last.since_ms) {
-            return Verdict::Banned;
+            return FailureVerdict::Banned;
         }
         let growth = &self.settings.growth;
         let before = if growth.counts_all_jails {
@@ -219,16 +219,16 @@ impl Jail {
             .add(who, happened, weight, enough, when.now_ms);
         let failures = u32::try_from(count).unwrap_or(u32::MAX);
         if count < enough {
-            return Verdict::Counted(failures);
+            return FailureVerdict::Counted(failures);
         }
         self.suspects.forget(who);
         let lot = self.lots.hash_one((who, when.now_ms));
         let term = growth.term(self.settings.ban_time, before, lot);
         let until = match term {
-            Term::For(length) => when.now_ms.saturating_add(milliseconds(length)),
-            Term::Permanent => i64::MAX,
+            BanTerm::For(length) => when.now_ms.saturating_add(milliseconds(length)),
+            BanTerm::Permanent => i64::MAX,
         };
-        Verdict::Ban(Ban {
+        FailureVerdict::Ban(Ban {
             prefix: who,
             address,
             term,

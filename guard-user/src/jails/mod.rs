@@ -18,10 +18,10 @@ mod suspects;
 mod words;
 
 pub use growth::Growth;
-pub use jail::{Ban, Counts, Jail, Moment, Verdict};
+pub use jail::{Ban, FailureCounts, FailureTime, FailureVerdict, Jail};
 pub use parts::Parts;
-pub use past::{Past, Record};
+pub use past::{BanRecord, Past};
 pub use present::{check, configured, configured_through};
 pub(crate) use read::files_in;
 pub use read::{FOLDER, Jails, read, read_through};
-pub use settings::{JournalUse, Settings, Watched};
+pub use settings::{JailInput, JournalUse, Settings};

@@ -2,7 +2,7 @@
 
 use super::{
     forgeable,
-    settings::{JournalUse, Settings, Watched},
+    settings::{JailInput, JournalUse, Settings},
 };
 use crate::{
     filters::{Catalog, Filter, Problem},
@@ -27,7 +27,7 @@ impl Parts {
     /// What is wrong with its filter, or that it has nothing to read.
     pub fn load(settings: &Settings, catalog: &Catalog) -> Result<Self, Problem> {
         let mut parts = Self::default();
-        if settings.watched() == Watched::Bans {
+        if settings.watched() == JailInput::Bans {
             return Ok(parts);
         }
         if let Some(problem) = forgeable::refusal(settings, catalog) {

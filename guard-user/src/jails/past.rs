@@ -17,7 +17,7 @@ const MOST: usize = 1 << 17;
 
 /// The bans of one source by one jail. Times are milliseconds of the caller's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct BanRecord {
     /// Name of the jail.
     pub jail: Arc<str>,
     /// How many bans there were.
@@ -31,7 +31,7 @@ pub struct Record {
 /// Everybody who was banned.
 #[derive(Debug, Default)]
 pub struct Past {
-    sources: HashMap<Prefix, SmallVec<[Record; 1]>>,
+    sources: HashMap<Prefix, SmallVec<[BanRecord; 1]>>,
     /// End of the last ban of a source, and whose.
     order: BTreeSet<(i64, Prefix)>,
 }
@@ -39,7 +39,7 @@ pub struct Past {
 impl Past {
     /// What was saved.
     #[must_use]
-    pub fn restored(records: impl IntoIterator<Item = (Prefix, Record)>) -> Self {
+    pub fn restored(records: impl IntoIterator<Item = (Prefix, BanRecord)>) -> Self {
         let mut past = Self::default();
         for (who, record) in records {
             past.put(who, record);
@@ -49,7 +49,7 @@ impl Past {
 
     /// What this jail did to the source.
     #[must_use]
-    pub fn of(&self, who: Prefix, jail: &str) -> Option<&Record> {
+    pub fn of(&self, who: Prefix, jail: &str) -> Option<&BanRecord> {
         let records = self.sources.get(&who)?;
         records.iter().find(|record| &*record.jail == jail)
     }
@@ -62,9 +62,15 @@ impl Past {
     }
 
     /// Notes a ban and returns the record to save.
-    pub fn banned(&mut self, who: Prefix, jail: &Arc<str>, now_ms: i64, until_ms: i64) -> Record {
+    pub fn banned(
+        &mut self,
+        who: Prefix,
+        jail: &Arc<str>,
+        now_ms: i64,
+        until_ms: i64,
+    ) -> BanRecord {
         let before = self.of(who, jail).map_or(0, |record| record.count);
-        let record = Record {
+        let record = BanRecord {
             jail: Arc::clone(jail),
             count: before.saturating_add(1),
             since_ms: now_ms,
@@ -74,7 +80,7 @@ impl Past {
         record
     }
 
-    /// The last ban of this jail was not made after all: it is as if the source had never been judged.
+    /// The last ban of this jail was not made after all: it is as if the source had never been evaluated.
     pub fn undone(&mut self, who: Prefix, jail: &str, now_ms: i64) {
         let Some(record) = self.of(who, jail).cloned() else {
             return;
@@ -82,7 +88,7 @@ impl Past {
         let mut records = self.remove(who);
         records.retain(|other| &*other.jail != jail);
         if record.count > 1 {
-            records.push(Record {
+            records.push(BanRecord {
                 count: record.count - 1,
                 since_ms: i64::MIN,
                 until_ms: now_ms,
@@ -97,12 +103,12 @@ impl Past {
 
     /// Somebody lifted a ban: the source is counted again from now on. That there was a ban is not
     /// forgotten. Returns the records that changed.
-    pub fn lifted(&mut self, who: Prefix, jail: Option<&str>, now_ms: i64) -> Vec<Record> {
+    pub fn lifted(&mut self, who: Prefix, jail: Option<&str>, now_ms: i64) -> Vec<BanRecord> {
         let records = self.sources.get(&who).into_iter().flatten();
-        let changed: Vec<Record> = records
+        let changed: Vec<BanRecord> = records
             .filter(|record| jail.is_none_or(|jail| &*record.jail == jail))
             .filter(|record| record.until_ms > now_ms)
-            .map(|record| Record {
+            .map(|record| BanRecord {
                 until_ms: now_ms,
                 ..record.clone()
             })
@@ -126,7 +132,7 @@ impl Past {
     }
 
     /// Everything, to be saved.
-    pub fn records(&self) -> impl Iterator<Item = (Prefix, &Record)> {
+    pub fn records(&self) -> impl Iterator<Item = (Prefix, &BanRecord)> {
         let sources = self.sources.iter();
         sources.flat_map(|(who, records)| records.iter().map(|record| (*who, record)))
     }
@@ -143,7 +149,7 @@ impl Past {
         self.sources.is_empty()
     }
 
-    fn remove(&mut self, who: Prefix) -> SmallVec<[Record; 1]> {
+    fn remove(&mut self, who: Prefix) -> SmallVec<[BanRecord; 1]> {
         let Some(records) = self.sources.remove(&who) else {
             return SmallVec::new();
         };
@@ -151,7 +157,7 @@ impl Past {
         records
     }
 
-    fn put(&mut self, who: Prefix, record: Record) {
+    fn put(&mut self, who: Prefix, record: BanRecord) {
         let mut records = self.remove(who);
         match records.iter_mut().find(|other| other.jail == record.jail) {
             Some(other) => *other = record,
@@ -168,7 +174,7 @@ impl Past {
     }
 }
 
-fn last_end(records: &[Record]) -> i64 {
+fn last_end(records: &[BanRecord]) -> i64 {
     let ends = records.iter().map(|record| record.until_ms);
     ends.max().unwrap_or(i64::MIN)
 }

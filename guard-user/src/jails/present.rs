@@ -124,10 +124,10 @@ mod tests {
             assert_eq!(settings.files, files, "{name}");
             assert_eq!(settings.journal, journal, "{name}");
         }
-        let mut told = Settings::new("sshd");
-        told.filter = "sshd[mode=aggressive]".to_owned();
-        told.files = vec!["/var/log/mine.log".to_owned()];
-        add_logs(&mut told, false);
-        assert_eq!(told.files, ["/var/log/mine.log"]);
+        let mut edited = Settings::new("sshd");
+        edited.filter = "sshd[mode=aggressive]".to_owned();
+        edited.files = vec!["/var/log/mine.log".to_owned()];
+        add_logs(&mut edited, false);
+        assert_eq!(edited.files, ["/var/log/mine.log"]);
     }
 }

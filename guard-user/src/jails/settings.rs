@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::growth::Growth;
 use crate::{
-    bans::{Prefix, Term},
+    bans::{BanTerm, Prefix},
     filters::{Problem, Spec},
 };
 
@@ -26,7 +26,7 @@ pub enum JournalUse {
 
 /// What feeds a jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watched {
+pub enum JailInput {
     /// Lines of logs.
     Lines,
     /// Bans of other jails: recidive.
@@ -64,7 +64,7 @@ pub struct Settings {
     /// … within this time …
     pub find_time: Duration,
     /// … are a ban for so long.
-    pub ban_time: Term,
+    pub ban_time: BanTerm,
     /// How repeated bans grow.
     pub growth: Growth,
     /// Who is never counted.
@@ -95,7 +95,7 @@ impl Settings {
             journal: JournalUse::OfFilter,
             max_retry: 5,
             find_time: minutes,
-            ban_time: Term::For(minutes),
+            ban_time: BanTerm::For(minutes),
             growth: Growth::default(),
             ignored: Vec::new(),
             ignores_self: true,
@@ -106,7 +106,7 @@ impl Settings {
         if name == RECIDIVE {
             // fail2ban's own numbers; it repeats what has grown already.
             settings.find_time = Duration::from_secs(86_400);
-            settings.ban_time = Term::For(Duration::from_secs(7 * 86_400));
+            settings.ban_time = BanTerm::For(Duration::from_secs(7 * 86_400));
             settings.growth.is_on = false;
         }
         settings
@@ -114,11 +114,11 @@ impl Settings {
 
     /// What feeds it.
     #[must_use]
-    pub fn watched(&self) -> Watched {
+    pub fn watched(&self) -> JailInput {
         if self.filter == RECIDIVE && self.files.is_empty() {
-            Watched::Bans
+            JailInput::Bans
         } else {
-            Watched::Lines
+            JailInput::Lines
         }
     }
 
@@ -173,9 +173,9 @@ mod tests {
     #[test]
     fn recidive_is_fed_with_bans_unless_it_has_a_file() {
         let mut jail = Settings::new(RECIDIVE);
-        assert_eq!(jail.watched(), Watched::Bans);
+        assert_eq!(jail.watched(), JailInput::Bans);
         jail.files.push("/var/log/fail2ban.log".to_owned());
-        assert_eq!(jail.watched(), Watched::Lines);
-        assert_eq!(Settings::new("sshd").watched(), Watched::Lines);
+        assert_eq!(jail.watched(), JailInput::Lines);
+        assert_eq!(Settings::new("sshd").watched(), JailInput::Lines);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bans::term::{LONGEST, Term};
+use crate::bans::term::{BanTerm, LONGEST};
 
 /// What to write.
 pub(super) const HELP: &str =
@@ -66,15 +66,15 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn term(text: &str) -> Result<Term, String> {
+pub fn term(text: &str) -> Result<BanTerm, String> {
     if ["-1", "permanent"].contains(&text.trim()) {
-        return Ok(Term::Permanent);
+        return Ok(BanTerm::Permanent);
     }
     let length = parse(text)?;
     if length > LONGEST {
         return Err("is longer than ten years; -1 is for ever".to_owned());
     }
-    Ok(Term::For(length))
+    Ok(BanTerm::For(length))
 }
 
 /// A length as it would be written: `10m`, `5w`, `1h30m`. Parts of a second are left out.
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_ban_may_be_for_ever() {
-        assert_eq!(term("-1"), Ok(Term::Permanent));
-        assert_eq!(term("10m"), Ok(Term::For(Duration::from_secs(600))));
+        assert_eq!(term("-1"), Ok(BanTerm::Permanent));
+        assert_eq!(term("10m"), Ok(BanTerm::For(Duration::from_secs(600))));
         assert!(term("11y").expect_err("too long").contains("-1"));
     }
 }

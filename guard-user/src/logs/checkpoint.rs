@@ -24,13 +24,13 @@ pub(super) fn id(metadata: &Metadata) -> Id {
 
 /// A fingerprint of the beginning of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
+pub(super) struct FileHead {
     /// Bytes that it is of, at most 256.
     length: usize,
     hash: u64,
 }
 
-impl Head {
+impl FileHead {
     /// Of the first bytes of a file, up to this many.
     pub(super) fn of(file: &File, most: u64) -> io::Result<Self> {
         let mut bytes = [0; HEAD_BYTES];
@@ -74,7 +74,7 @@ pub struct Checkpoint {
     pub offset: u64,
     /// What the file began with.
     #[serde(flatten)]
-    pub(super) head: Head,
+    pub(super) head: FileHead,
 }
 
 impl Checkpoint {
@@ -119,7 +119,7 @@ mod tests {
         let file = File::open(&path).unwrap();
         let metadata = file.metadata().unwrap();
         let (device, inode) = id(&metadata);
-        let head = Head::of(&file, u64::MAX).unwrap();
+        let head = FileHead::of(&file, u64::MAX).unwrap();
         let mark = Checkpoint {
             path: path.clone(),
             device,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use clock::Clock;
 
-pub use containers::{DAEMON_JSON, Found, Unread, Why, log_files, root};
+pub use containers::{ContainerLogs, DAEMON_JSON, Unread, Why, log_files, root};
 
 use super::line::{MAX_LINE_BYTES, whole_words};
 
@@ -31,7 +31,7 @@ const MOST_FILES: usize = 128;
 
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct DockerCounts {
     /// Lines that were handed on.
     pub lines: u64,
     /// Lines of the files that are no entries.
@@ -45,7 +45,7 @@ pub struct Counts {
 
 /// One entry, as far as it matters here.
 #[derive(Deserialize)]
-struct Entry<'l> {
+struct DockerEntry<'l> {
     #[serde(borrow)]
     log: Cow<'l, str>,
     #[serde(borrow, default)]
@@ -110,7 +110,7 @@ pub struct Decoder {
     begun: HashMap<PathBuf, OfFile>,
     touches: u64,
     clock: Clock,
-    counts: Counts,
+    counts: DockerCounts,
 }
 
 impl Decoder {
@@ -123,7 +123,7 @@ impl Decoder {
     /// Takes the next line of a file, and hands on the line of the container that it completes: its
     /// bytes without the line feed, and when Docker got them, in milliseconds since 1970.
     pub fn line(&mut self, path: &Path, bytes: &[u8], each: &mut dyn FnMut(&[u8], Option<i64>)) {
-        let Ok(entry) = serde_json::from_slice::<Entry<'_>>(bytes) else {
+        let Ok(entry) = serde_json::from_slice::<DockerEntry<'_>>(bytes) else {
             self.unreadable(path, bytes);
             return;
         };
@@ -172,7 +172,7 @@ impl Decoder {
     }
 
     /// What happened since the last call.
-    pub fn take_counts(&mut self) -> Counts {
+    pub fn take_counts(&mut self) -> DockerCounts {
         std::mem::take(&mut self.counts)
     }
 

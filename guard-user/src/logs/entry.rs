@@ -42,7 +42,7 @@ pub(super) fn names(matches: &[Matches]) -> Vec<String> {
 
 /// An entry of the journal.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'e> {
+pub struct JournalEntry<'e> {
     /// `HOST IDENT[PID]: MESSAGE`, as fail2ban writes it for its filters.
     pub line: &'e [u8],
     /// When journald got it, in milliseconds since 1970.
@@ -56,7 +56,7 @@ pub struct Entry<'e> {
     fields: &'e Fields,
 }
 
-impl<'e> Entry<'e> {
+impl<'e> JournalEntry<'e> {
     /// Makes one of its fields; none of those that lack what every entry has. The line is written to `line`.
     pub(super) fn of(
         names: &'e [String],
@@ -146,18 +146,18 @@ mod tests {
     use crate::logs::export::Export;
 
     /// Makes an entry of lines of `journalctl --output=export`, and asks it something.
-    fn asked<T>(text: &[u8], ask: impl Fn(&Entry<'_>) -> T) -> Option<T> {
+    fn asked<T>(text: &[u8], ask: impl Fn(&JournalEntry<'_>) -> T) -> Option<T> {
         let matches = Matches::parse("_SYSTEMD_UNIT=a").unwrap();
         let mut export = Export::of(names(&[matches]));
         let mut answer = None;
         let read = export.push(text, |names, fields| {
-            answer = Entry::of(names, fields, &mut Vec::new()).map(|entry| ask(&entry));
+            answer = JournalEntry::of(names, fields, &mut Vec::new()).map(|entry| ask(&entry));
         });
         assert_eq!(read, Ok(()));
         answer
     }
 
-    fn entry<T>(fields: &[u8], ask: impl Fn(&Entry<'_>) -> T) -> Option<T> {
+    fn entry<T>(fields: &[u8], ask: impl Fn(&JournalEntry<'_>) -> T) -> Option<T> {
         let head = b"__CURSOR=c\n__REALTIME_TIMESTAMP=1700000000123456\n";
         asked(&[&head[..], fields, b"\n\n"].concat(), ask)
     }

@@ -61,11 +61,11 @@ impl Fields {
 
 /// The stream is not what it should be, and there is no telling where the next entry begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Broken;
+pub(super) struct BrokenStream;
 
 /// Where in an entry reading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ParserState {
     /// In a line.
     Line,
     /// In the eight bytes that say how long a value is.
@@ -79,7 +79,7 @@ enum Place {
 pub(super) struct Export {
     /// The fields that are wanted.
     names: Vec<String>,
-    place: Place,
+    place: ParserState,
     /// The beginning of what is not whole yet.
     partial: Vec<u8>,
     fields: Fields,
@@ -92,7 +92,7 @@ impl Export {
     pub(super) fn of(names: Vec<String>) -> Self {
         Self {
             names,
-            place: Place::Line,
+            place: ParserState::Line,
             partial: Vec::new(),
             fields: Fields::default(),
             unreadable: 0,
@@ -112,12 +112,12 @@ impl Export {
         &mut self,
         mut bytes: &[u8],
         mut each: impl FnMut(&[String], &Fields),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenStream> {
         while !bytes.is_empty() {
             bytes = match self.place {
-                Place::Line => self.line(bytes, &mut each),
-                Place::Length { name } => self.length(name, bytes)?,
-                Place::Value { is_wanted, left } => self.value(is_wanted, left, bytes)?,
+                ParserState::Line => self.line(bytes, &mut each),
+                ParserState::Length { name } => self.length(name, bytes)?,
+                ParserState::Value { is_wanted, left } => self.value(is_wanted, left, bytes)?,
             };
         }
         Ok(())
@@ -125,7 +125,7 @@ impl Export {
 
     /// The stream ends here; another may begin.
     pub(super) fn end(&mut self) {
-        self.place = Place::Line;
+        self.place = ParserState::Line;
         self.partial.clear();
         self.fields.clear();
     }
@@ -176,7 +176,7 @@ impl Export {
         }
         let number = self.names.iter().position(|known| known.as_bytes() == name);
         let Some(name_end) = name_end else {
-            self.place = Place::Length { name: number };
+            self.place = ParserState::Length { name: number };
             return;
         };
         if let Some(number) = number {
@@ -185,7 +185,11 @@ impl Export {
         }
     }
 
-    fn length<'b>(&mut self, name: Option<usize>, bytes: &'b [u8]) -> Result<&'b [u8], Broken> {
+    fn length<'b>(
+        &mut self,
+        name: Option<usize>,
+        bytes: &'b [u8],
+    ) -> Result<&'b [u8], BrokenStream> {
         let wanted = size_of::<u64>() - self.partial.len();
         let (more, rest) = bytes.split_at(bytes.len().min(wanted));
         self.partial.extend_from_slice(more);
@@ -193,12 +197,12 @@ impl Export {
             self.partial.clear();
             let left = u64::from_le_bytes(length);
             if left > MOST_LENGTH {
-                return Err(Broken);
+                return Err(BrokenStream);
             }
             if let Some(name) = name {
                 self.fields.begin(name);
             }
-            self.place = Place::Value {
+            self.place = ParserState::Value {
                 is_wanted: name.is_some(),
                 left,
             };
@@ -211,21 +215,21 @@ impl Export {
         is_wanted: bool,
         left: u64,
         bytes: &'b [u8],
-    ) -> Result<&'b [u8], Broken> {
+    ) -> Result<&'b [u8], BrokenStream> {
         let here = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let (value, rest) = bytes.split_at(here);
         if is_wanted {
             self.fields.add(value);
         }
         let left = left - here as u64;
-        self.place = Place::Value { is_wanted, left };
+        self.place = ParserState::Value { is_wanted, left };
         match rest.split_first() {
             None => Ok(rest),
             Some((b'\n', rest)) => {
-                self.place = Place::Line;
+                self.place = ParserState::Line;
                 Ok(rest)
             }
-            Some(_) => Err(Broken),
+            Some(_) => Err(BrokenStream),
         }
     }
 }
@@ -244,7 +248,7 @@ mod tests {
         __CURSOR=c3\nMESS";
 
     /// Each entry as `NAME=VALUE` of what is wanted.
-    fn entries(text: &[u8], size: usize) -> (Vec<Vec<String>>, Result<(), Broken>, Export) {
+    fn entries(text: &[u8], size: usize) -> (Vec<Vec<String>>, Result<(), BrokenStream>, Export) {
         let names = ["__CURSOR", "MESSAGE", "_COMM"].map(str::to_owned);
         let mut export = Export::of(names.to_vec());
         let mut found = Vec::new();
@@ -333,7 +337,7 @@ mod tests {
             b"MESSAGE\n\x01\0\0\0\0\0\0\0xx",
         ] {
             for size in [1, text.len()] {
-                assert_eq!(entries(text, size).1, Err(Broken), "{text:?}");
+                assert_eq!(entries(text, size).1, Err(BrokenStream), "{text:?}");
             }
         }
     }

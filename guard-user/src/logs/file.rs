@@ -13,7 +13,7 @@ use std::{
 use super::{
     Line,
     checkpoint::{Checkpoint, Id, id, is_rotated_name},
-    line::{Counts, MAX_LINE_BYTES},
+    line::{LineCounts, MAX_LINE_BYTES},
     open::{CHUNK_BYTES, Open, Progress, open},
     watch::Watch,
 };
@@ -66,7 +66,7 @@ pub struct Files {
     unreadable: BTreeMap<PathBuf, String>,
     missing: BTreeSet<String>,
     dirty: BTreeSet<Id>,
-    counts: Counts,
+    counts: LineCounts,
     truncations: u64,
     looked_ms: Option<i64>,
     /// Bytes of a line that are handed on.
@@ -106,7 +106,7 @@ impl Files {
             unreadable: BTreeMap::new(),
             missing: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            counts: Counts::default(),
+            counts: LineCounts::default(),
             truncations: 0,
             looked_ms: None,
             longest: MAX_LINE_BYTES,
@@ -215,7 +215,7 @@ impl Files {
 
     /// What happened to the lines.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> LineCounts {
         self.counts
     }
 

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Matches,
-    entry::{self, Entry, SUPPRESSED_ID},
-    export::{Broken, Export},
+    entry::{self, JournalEntry, SUPPRESSED_ID},
+    export::{BrokenStream, Export},
     file::Rest,
 };
 
@@ -55,7 +55,7 @@ pub enum From {
 }
 
 impl From {
-    fn go_behind(&mut self, entry: &Entry<'_>) {
+    fn go_behind(&mut self, entry: &JournalEntry<'_>) {
         match self {
             Self::Behind(position) => {
                 position.cursor.clear();
@@ -85,7 +85,7 @@ pub enum State {
 
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct JournalCounts {
     /// Entries that were handed on.
     pub entries: u64,
     /// Those of them that were too long, of which only the beginning was handed on.
@@ -107,7 +107,7 @@ struct Follower {
 
 /// The journal.
 #[derive(Debug)]
-pub struct Journal {
+pub struct JournalReader {
     program: PathBuf,
     matches: Vec<Matches>,
     from: From,
@@ -116,7 +116,7 @@ pub struct Journal {
     /// The line of the entry that is handed on.
     line: Vec<u8>,
     state: State,
-    counts: Counts,
+    counts: JournalCounts,
     complaint: String,
     pause_ms: i64,
     again_ms: i64,
@@ -125,7 +125,7 @@ pub struct Journal {
     buffer: Vec<u8>,
 }
 
-impl Journal {
+impl JournalReader {
     /// Follows the entries that one of these means, by `journalctl` or another program of its kind.
     /// Nothing is begun before the first `read`.
     #[must_use]
@@ -138,7 +138,7 @@ impl Journal {
             from,
             follower: None,
             state: State::Ended("it was not begun yet".to_owned()),
-            counts: Counts::default(),
+            counts: JournalCounts::default(),
             complaint: String::new(),
             pause_ms: PAUSE_MS.0,
             again_ms: i64::MIN,
@@ -163,7 +163,12 @@ impl Journal {
 
     /// Hands on the entries that came, of `most` bytes or a little more. `now_ms` is in milliseconds of
     /// a clock that only goes forward.
-    pub fn read(&mut self, now_ms: i64, most: usize, each: &mut dyn FnMut(&Entry<'_>)) -> Rest {
+    pub fn read(
+        &mut self,
+        now_ms: i64,
+        most: usize,
+        each: &mut dyn FnMut(&JournalEntry<'_>),
+    ) -> Rest {
         if self.follower.is_none() {
             if now_ms < self.again_ms {
                 return Rest::Nothing;
@@ -218,11 +223,15 @@ impl Journal {
 
     /// What happened.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> JournalCounts {
         self.counts
     }
 
-    fn take(&mut self, read: usize, each: &mut dyn FnMut(&Entry<'_>)) -> Result<(), Broken> {
+    fn take(
+        &mut self,
+        read: usize,
+        each: &mut dyn FnMut(&JournalEntry<'_>),
+    ) -> Result<(), BrokenStream> {
         let Self {
             export,
             line,
@@ -235,7 +244,7 @@ impl Journal {
             ..
         } = self;
         let read = export.push(&buffer[..read], |names, fields| {
-            let Some(entry) = Entry::of(names, fields, line) else {
+            let Some(entry) = JournalEntry::of(names, fields, line) else {
                 counts.unreadable += 1;
                 return;
             };
@@ -376,7 +385,7 @@ fn form(names: &[String]) -> [String; 5] {
     ]
 }
 
-impl Drop for Journal {
+impl Drop for JournalReader {
     fn drop(&mut self) {
         if let Some(follower) = &mut self.follower {
             // Nobody is left who could be told.

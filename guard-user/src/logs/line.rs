@@ -6,7 +6,7 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// What happened to the lines so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct LineCounts {
     /// Lines that were handed on.
     pub lines: u64,
     /// Bytes that were read.
@@ -17,7 +17,7 @@ pub struct Counts {
     pub unfinished: u64,
 }
 
-impl Counts {
+impl LineCounts {
     pub(super) fn add(&mut self, other: Self) {
         self.lines += other.lines;
         self.bytes += other.bytes;
@@ -35,7 +35,7 @@ pub(super) struct Splitter {
     partial: Vec<u8>,
     /// Bytes of that line so far, those that were skipped included.
     length: u64,
-    counts: Counts,
+    counts: LineCounts,
 }
 
 impl Default for Splitter {
@@ -51,7 +51,7 @@ impl Splitter {
             most,
             partial: Vec::new(),
             length: 0,
-            counts: Counts::default(),
+            counts: LineCounts::default(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Splitter {
     }
 
     /// What happened since the last call.
-    pub(super) fn take_counts(&mut self) -> Counts {
+    pub(super) fn take_counts(&mut self) -> LineCounts {
         std::mem::take(&mut self.counts)
     }
 

@@ -18,19 +18,19 @@ const USER: &str = "_UID";
 
 /// Terms of which one must hold: `_SYSTEMD_UNIT=ssh.service _PID=7 + _COMM=sshd`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Matches(Vec<Term>);
+pub struct Matches(Vec<FieldMatches>);
 
 /// In a term, one of the values of each field must be there.
-type Term = BTreeMap<String, Vec<String>>;
+type FieldMatches = BTreeMap<String, Vec<String>>;
 
 impl Matches {
     /// Reads matches; none if they are none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut terms = vec![Term::new()];
+        let mut terms = vec![FieldMatches::new()];
         for word in words(text)? {
             if word == "+" {
-                terms.push(Term::new());
+                terms.push(FieldMatches::new());
                 continue;
             }
             let (field, value) = word.split_once('=')?;
@@ -59,7 +59,7 @@ impl Matches {
             format!("{name}.service")
         };
         let field = "_SYSTEMD_UNIT".to_owned();
-        Self(vec![Term::from([(field, vec![name])])])
+        Self(vec![FieldMatches::from([(field, vec![name])])])
     }
 
     /// The names of the fields that it looks at.
@@ -72,7 +72,8 @@ impl Matches {
     /// Can any process write what is meant, because only names are asked for that it gives itself?
     #[must_use]
     pub fn can_be_forged(&self) -> bool {
-        let is_attested = |term: &Term| ATTESTED.iter().any(|field| term.contains_key(*field));
+        let is_attested =
+            |term: &FieldMatches| ATTESTED.iter().any(|field| term.contains_key(*field));
         self.0.iter().any(|term| !is_attested(term))
     }
 

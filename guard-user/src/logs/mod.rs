@@ -15,10 +15,10 @@ pub mod testing;
 mod watch;
 
 pub use checkpoint::Checkpoint;
-pub use entry::Entry;
+pub use entry::JournalEntry;
 pub use file::{Files, Rest, Start, State};
-pub use journal::Journal;
-pub use line::{Counts, MAX_LINE_BYTES};
+pub use journal::JournalReader;
+pub use line::{LineCounts, MAX_LINE_BYTES};
 pub use matches::Matches;
 
 /// A line of a log.

@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     Line,
-    checkpoint::{Checkpoint, Head, Id, id, is_rotated_name},
-    line::{Counts, Splitter},
+    checkpoint::{Checkpoint, FileHead, Id, id, is_rotated_name},
+    line::{LineCounts, Splitter},
 };
 
 /// Bytes that are read at once.
@@ -22,7 +22,7 @@ pub(super) struct Open {
     pub(super) path: PathBuf,
     pub(super) id: Id,
     file: File,
-    head: Head,
+    head: FileHead,
     /// Bytes that were read.
     offset: u64,
     /// What stands before this was written while nobody read.
@@ -71,7 +71,7 @@ impl Open {
         let metadata = file.metadata()?;
         Ok(Self {
             id: id(&metadata),
-            head: Head::of(&file, metadata.len())?,
+            head: FileHead::of(&file, metadata.len())?,
             caught_up_to: metadata.len(),
             // Half a line is never handed on: what stands before `offset` must be a line feed.
             skips_first: offset > 0,
@@ -96,7 +96,7 @@ impl Open {
         }
         // What cannot be asked now is asked when it is read.
         let size = self.file.metadata().map_or(0, |found| found.len());
-        if let Ok(head) = Head::of(&self.file, size) {
+        if let Ok(head) = FileHead::of(&self.file, size) {
             self.head = head;
         }
     }
@@ -118,7 +118,7 @@ impl Open {
 
     /// Is the other file a copy of this one, or the beginning of one?
     pub(super) fn is_copied_by(&self, path: &Path, other: &File) -> bool {
-        let beginning = Head::of(other, u64::MAX);
+        let beginning = FileHead::of(other, u64::MAX);
         self.path != path
             && is_rotated_name(&self.path, path)
             && beginning.is_ok_and(|head| head.is_of(&self.file).unwrap_or(false))
@@ -132,7 +132,7 @@ impl Open {
     }
 
     /// Nothing more will come. Says what happened to its lines.
-    pub(super) fn close(&mut self) -> Counts {
+    pub(super) fn close(&mut self) -> LineCounts {
         self.splitter.end();
         self.splitter.take_counts()
     }
@@ -142,7 +142,7 @@ impl Open {
         &mut self,
         buffer: &mut [u8],
         now_ms: i64,
-        counts: &mut Counts,
+        counts: &mut LineCounts,
         each: &mut dyn FnMut(&Path, Line<'_>),
     ) -> io::Result<Progress> {
         // What was written meanwhile is told apart from what is new.
@@ -168,12 +168,12 @@ impl Open {
             self.offset = 0;
             self.caught_up_to = 0;
             self.skips_first = false;
-            self.head = Head::of(&self.file, size)?;
+            self.head = FileHead::of(&self.file, size)?;
             self.last_ms = now_ms;
             return Ok(Progress::Truncated(before));
         }
         if !self.head.is_full() {
-            self.head = Head::of(&self.file, end)?;
+            self.head = FileHead::of(&self.file, end)?;
         }
         if read == 0 {
             return Ok(Progress::End);

@@ -1,7 +1,7 @@
 //! For tests and the fuzzer: what comes of a text of the journal, without `journalctl`.
 
 use super::{
-    entry::{self, Entry},
+    entry::{self, JournalEntry},
     export::Export,
 };
 
@@ -35,7 +35,7 @@ pub fn read_export(stream: &[u8], size: usize) -> Exported {
     let mut line = Vec::new();
     for piece in stream.chunks(size.max(1)) {
         let pushed = export.push(piece, |names, fields| {
-            match Entry::of(names, fields, &mut line) {
+            match JournalEntry::of(names, fields, &mut line) {
                 Some(entry) => read.lines.push(Read {
                     line: entry.line.to_vec(),
                     time_ms: entry.time_ms,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    controller::{Cookies, Entry, Floods, Protection, RuleView, Status},
+    controller::{Cookies, Floods, HistoryEntry, Protection, RuleView, Status},
     ruleset::describe,
 };
 
@@ -183,7 +183,7 @@ fn change_lines(out: &mut dyn Write, status: &Status) -> io::Result<()> {
 ///
 /// # Errors
 /// When the writer fails.
-pub fn history(out: &mut dyn Write, entries: &[Entry]) -> io::Result<()> {
+pub fn history(out: &mut dyn Write, entries: &[HistoryEntry]) -> io::Result<()> {
     if entries.is_empty() {
         return writeln!(out, "No policy has been in force yet.");
     }

@@ -28,7 +28,7 @@ use layout::{Layout, Splice};
 
 /// Where a new rule goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum InsertAt {
     /// After the last rule of guard.toml.
     End,
     /// At this number, counted over all files from 1.
@@ -61,7 +61,7 @@ pub struct Change {
 
 /// What came of an edit.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum EditOutcome {
     /// Files change.
     Edited(Box<Edited>),
     /// Nothing to do: the rule of this number says so already.
@@ -79,21 +79,21 @@ pub fn add(
     source: &Source<'_>,
     loaded: &Loaded,
     rule: &Rule,
-    place: Place,
-) -> Result<Outcome, EditError> {
+    place: InsertAt,
+) -> Result<EditOutcome, EditError> {
     let rules = &loaded.policy.rules;
     let in_main = rules_of(loaded, 0);
     let at = match place {
-        Place::End => in_main,
-        Place::Number(number) if (1..=rules.len() + 1).contains(&number) => number - 1,
-        Place::Number(number) => {
+        InsertAt::End => in_main,
+        InsertAt::Number(number) if (1..=rules.len() + 1).contains(&number) => number - 1,
+        InsertAt::Number(number) => {
             let last = rules.len() + 1;
             return Err(EditError::NoSuchPlace { number, last });
         }
     };
     if let Some(by) = shadow::covering_rule(&rules[..at], rule) {
         if rules[by].action == rule.action {
-            return Ok(Outcome::Covered { by: by + 1 });
+            return Ok(EditOutcome::Covered { by: by + 1 });
         }
         if replace::is_other_limit(&rules[by], rule) {
             return replace::replace(source, loaded, by, rule);
@@ -103,15 +103,17 @@ pub fn add(
     }
     let same = rules.iter().position(|known| same_rule(known, rule));
     match (place, same) {
-        (Place::End, Some(by)) => return Ok(Outcome::Covered { by: by + 1 }),
-        (Place::Number(_), Some(by)) if by == at => return Ok(Outcome::Covered { by: by + 1 }),
-        (Place::Number(_), Some(from)) => return shift::shift(source, loaded, from, at, rule),
+        (InsertAt::End, Some(by)) => return Ok(EditOutcome::Covered { by: by + 1 }),
+        (InsertAt::Number(_), Some(by)) if by == at => {
+            return Ok(EditOutcome::Covered { by: by + 1 });
+        }
+        (InsertAt::Number(_), Some(from)) => return shift::shift(source, loaded, from, at, rule),
         (_, None) => {}
     }
     refuse_shadowing(loaded, rule, at, None)?;
     let (document, index) = match place {
-        Place::End => (0, in_main),
-        Place::Number(_) => slot(loaded, at)?,
+        InsertAt::End => (0, in_main),
+        InsertAt::Number(_) => slot(loaded, at)?,
     };
     let splices = edit_text(&loaded.documents[document], |layout| {
         layout.insert_rule(index, rule)
@@ -119,7 +121,7 @@ pub fn add(
     let mut expected = rules.clone();
     expected.insert(at, rule.clone());
     let edited = finish(source, loaded, vec![(document, splices)], &expected)?;
-    Ok(Outcome::Edited(Box::new(Edited {
+    Ok(EditOutcome::Edited(Box::new(Edited {
         number: Some(at + 1),
         ..edited
     })))
@@ -201,9 +203,9 @@ pub fn set_default(
     source: &Source<'_>,
     loaded: &Loaded,
     default: DefaultAction,
-) -> Result<Outcome, EditError> {
+) -> Result<EditOutcome, EditError> {
     if loaded.policy.default == default {
-        return Ok(Outcome::Unchanged);
+        return Ok(EditOutcome::Unchanged);
     }
     let value = match default {
         DefaultAction::Deny => "\"deny\"",
@@ -218,9 +220,9 @@ pub fn set_interfaces(
     source: &Source<'_>,
     loaded: &Loaded,
     interfaces: &[String],
-) -> Result<Outcome, EditError> {
+) -> Result<EditOutcome, EditError> {
     if loaded.policy.interfaces == interfaces {
-        return Ok(Outcome::Unchanged);
+        return Ok(EditOutcome::Unchanged);
     }
     set_key(source, loaded, "interfaces", &toml_text::list(interfaces))
 }
@@ -230,9 +232,9 @@ pub fn set_modes(
     source: &Source<'_>,
     loaded: &Loaded,
     modes: &BTreeMap<String, ModeChoice>,
-) -> Result<Outcome, EditError> {
+) -> Result<EditOutcome, EditError> {
     if loaded.policy.modes == *modes {
-        return Ok(Outcome::Unchanged);
+        return Ok(EditOutcome::Unchanged);
     }
     let mut documents = loaded.documents.iter();
     let is_inline =
@@ -254,18 +256,18 @@ pub fn never_add(
     source: &Source<'_>,
     loaded: &Loaded,
     entry: &AddressItem,
-) -> Result<Outcome, EditError> {
+) -> Result<EditOutcome, EditError> {
     let is_listed = |document: &Document| Ok(!never_places(document, entry)?.is_empty());
     for document in &loaded.documents {
         if is_listed(document)? {
-            return Ok(Outcome::Unchanged);
+            return Ok(EditOutcome::Unchanged);
         }
     }
     let at = holder(loaded, "never")?;
     let text = toml_text::string(&entry.to_string());
     let splices = edit_text(&loaded.documents[at], |layout| layout.push("never", &text))?;
     let edited = finish(source, loaded, vec![(at, splices)], &loaded.policy.rules)?;
-    Ok(Outcome::Edited(Box::new(edited)))
+    Ok(EditOutcome::Edited(Box::new(edited)))
 }
 
 /// Takes an address, a prefix or a set off the never list, in every file.
@@ -295,11 +297,11 @@ fn set_key(
     loaded: &Loaded,
     key: &str,
     value: &str,
-) -> Result<Outcome, EditError> {
+) -> Result<EditOutcome, EditError> {
     let at = holder(loaded, key)?;
     let splices = edit_text(&loaded.documents[at], |layout| Some(layout.set(key, value)))?;
     let edited = finish(source, loaded, vec![(at, splices)], &loaded.policy.rules)?;
-    Ok(Outcome::Edited(Box::new(edited)))
+    Ok(EditOutcome::Edited(Box::new(edited)))
 }
 
 /// The document that has this key, or the main one.

@@ -109,7 +109,7 @@ pub enum Traffic {
 
 /// Where a rule was written: for messages and for editing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct RuleOrigin {
     /// The file as it was opened.
     pub file: Arc<PathBuf>,
     /// Line of the rule's `[[rule]]`, from 1.
@@ -154,7 +154,7 @@ pub struct Rule {
     /// Free text of the operator.
     pub comment: Option<String>,
     /// Where it is written; `None` for a rule that is not in a file yet.
-    pub origin: Option<Origin>,
+    pub origin: Option<RuleOrigin>,
 }
 
 /// A whole policy: guard.toml and guard.d/*.toml, in order.

@@ -16,18 +16,18 @@ use super::{
 
 /// A rule under construction: any traffic from anywhere, until told otherwise.
 #[derive(Clone, Debug)]
-pub struct Draft(pub Rule);
+pub struct SampleDraft(pub Rule);
 
 /// An allow rule.
 #[must_use]
-pub fn allow() -> Draft {
-    Draft::new(RuleAction::Allow)
+pub fn allow() -> SampleDraft {
+    SampleDraft::new(RuleAction::Allow)
 }
 
 /// A deny rule.
 #[must_use]
-pub fn deny() -> Draft {
-    Draft::new(RuleAction::Deny)
+pub fn deny() -> SampleDraft {
+    SampleDraft::new(RuleAction::Deny)
 }
 
 /// A limit: `rate` as in `20/s`, and how many at once.
@@ -35,13 +35,13 @@ pub fn deny() -> Draft {
 /// # Panics
 /// When the rate is none.
 #[must_use]
-pub fn limit(rate: &str, burst: u32) -> Draft {
+pub fn limit(rate: &str, burst: u32) -> SampleDraft {
     let rate = Rate::parse(rate).expect("a rate");
-    Draft::new(RuleAction::Limit(Limit { rate, burst }))
+    SampleDraft::new(RuleAction::Limit(Limit { rate, burst }))
 }
 
 /// A policy of these rules that denies by default.
-pub fn policy(rules: impl IntoIterator<Item = Draft>) -> Policy {
+pub fn policy(rules: impl IntoIterator<Item = SampleDraft>) -> Policy {
     Policy {
         rules: rules.into_iter().map(|draft| draft.0).collect(),
         ..Policy::default()
@@ -49,14 +49,14 @@ pub fn policy(rules: impl IntoIterator<Item = Draft>) -> Policy {
 }
 
 /// The same, but it allows by default.
-pub fn open_policy(rules: impl IntoIterator<Item = Draft>) -> Policy {
+pub fn open_policy(rules: impl IntoIterator<Item = SampleDraft>) -> Policy {
     Policy {
         default: DefaultAction::Allow,
         ..policy(rules)
     }
 }
 
-impl Draft {
+impl SampleDraft {
     fn new(action: RuleAction) -> Self {
         Self(Rule {
             action,
@@ -253,7 +253,7 @@ pub fn random_policy(random: &mut Random, palette: &Palette, shape: Shape) -> Po
     policy
 }
 
-fn random_rule(random: &mut Random, palette: &Palette, shape: Shape) -> Draft {
+fn random_rule(random: &mut Random, palette: &Palette, shape: Shape) -> SampleDraft {
     let mut rule = if random.once_in(2) { allow() } else { deny() };
     if !random.once_in(shape.any_in) {
         rule = rule.traffic(random_traffic(random, palette));

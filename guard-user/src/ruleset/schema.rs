@@ -35,7 +35,7 @@ pub(super) struct Located<T> {
 
 /// What one file says.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct PolicyDraft {
     pub(super) interfaces: Option<Located<Vec<String>>>,
     pub(super) unguarded: Option<Located<Vec<String>>>,
     pub(super) modes: Option<Located<BTreeMap<String, ModeChoice>>>,
@@ -87,7 +87,7 @@ pub(super) fn read(
     text: &str,
     names: &Names,
     problems: &mut Diagnostics,
-) -> Option<Draft> {
+) -> Option<PolicyDraft> {
     let mut reader = Reader {
         file,
         lines: LineIndex::new(text),
@@ -135,8 +135,8 @@ struct Reader<'a, 't> {
 type Value<'t> = Spanned<DeValue<'t>>;
 
 impl Reader<'_, '_> {
-    fn document(&mut self, root: &DeTable<'_>) -> Draft {
-        let mut draft = Draft::default();
+    fn document(&mut self, root: &DeTable<'_>) -> PolicyDraft {
+        let mut draft = PolicyDraft::default();
         for (key, value) in root.iter() {
             match key.get_ref().as_ref() {
                 "interfaces" => draft.interfaces = self.interfaces(value),

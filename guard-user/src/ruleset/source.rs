@@ -143,7 +143,7 @@ struct Reading<'s> {
     digest: Digest,
     files: Vec<PathBuf>,
     documents: Vec<Document>,
-    drafts: Vec<(Arc<PathBuf>, schema::Draft)>,
+    drafts: Vec<(Arc<PathBuf>, schema::PolicyDraft)>,
     /// A policy file could not be read: what it defines is not "unknown".
     is_incomplete: bool,
 }

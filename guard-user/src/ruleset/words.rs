@@ -92,7 +92,7 @@ pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, Wo
         next: 0,
         scope,
         warnings: Vec::new(),
-        draft: Draft::default(),
+        draft: RuleDraft::default(),
     };
     let action = parser.action()?;
     while parser.next < words.len() {
@@ -103,7 +103,7 @@ pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, Wo
 
 /// What was said, each with the index of its word.
 #[derive(Default)]
-struct Draft<'w> {
+struct RuleDraft<'w> {
     source: Option<(usize, Prefixes)>,
     destination: Option<(usize, Prefixes)>,
     ports: Option<(usize, Vec<PortItem>)>,
@@ -121,7 +121,7 @@ struct Parser<'w> {
     next: usize,
     scope: &'w Scope<'w>,
     warnings: Vec<String>,
-    draft: Draft<'w>,
+    draft: RuleDraft<'w>,
 }
 
 type Read<T> = Result<T, WordsError>;
@@ -379,7 +379,7 @@ impl<'w> Parser<'w> {
     }
 
     fn finish(self, action: RuleAction) -> Read<Parsed> {
-        let Draft {
+        let RuleDraft {
             source,
             destination,
             ports,

@@ -10,10 +10,10 @@ use std::{
 };
 
 use guard_user::{
-    bans::{Prefix, Term},
+    bans::{BanTerm, Prefix},
     filters::{Catalog, Spec},
     jails::{
-        self, FOLDER, Settings, Watched,
+        self, FOLDER, JailInput, Settings,
         import::{CheckedFilter, FILE, Import, STOCK, Surroundings, import},
     },
     layout::Layout,
@@ -171,10 +171,10 @@ impl Dump {
     }
 }
 
-fn seconds_of(term: Term) -> i64 {
+fn seconds_of(term: BanTerm) -> i64 {
     match term {
-        Term::For(time) => i64::try_from(time.as_secs()).unwrap(),
-        Term::Permanent => -1,
+        BanTerm::For(time) => i64::try_from(time.as_secs()).unwrap(),
+        BanTerm::Permanent => -1,
     }
 }
 
@@ -210,7 +210,7 @@ fn compared(case: &str, copy: &Copy) -> usize {
             .filter_map(|word| Some(Prefix::from(address::parse_network(word).ok()?.0)))
             .collect();
         assert_eq!(jail.ignored, ignored, "{at}");
-        if jail.watched() == Watched::Bans {
+        if jail.watched() == JailInput::Bans {
             continue;
         }
         if dump.backends[name].starts_with("systemd") {

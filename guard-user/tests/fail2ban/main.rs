@@ -1,4 +1,4 @@
-//! The sample logs of the installed fail2ban package, judged by guard: every line gives the result that
+//! The sample logs of the installed fail2ban package, evaluated by guard: every line gives the result that
 //! fail2ban itself expects, with its own filters and with guard's. And its jails, imported.
 
 #![expect(
@@ -30,7 +30,7 @@ fn every_sample_line_gives_the_result_that_fail2ban_expects() {
     };
     let mut score = Score::default();
     for filter in package.filters() {
-        samples::judge(&package, &filter, &mut score);
+        samples::evaluate(&package, &filter, &mut score);
     }
 
     score.print();
@@ -45,7 +45,7 @@ fn the_built_in_filters_give_it_too() {
     };
     let mut score = Score::default();
     for filter in package::builtin() {
-        samples::judge(&package, &filter, &mut score);
+        samples::evaluate(&package, &filter, &mut score);
     }
 
     score.print();

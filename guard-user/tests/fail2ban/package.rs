@@ -73,7 +73,7 @@ impl Package {
     }
 }
 
-/// guard's own filters; each is judged by the log of fail2ban's filter of the same name.
+/// guard's own filters; each is evaluated by the log of fail2ban's filter of the same name.
 pub(crate) fn builtin() -> Vec<FilterFile> {
     let named = |name: &'static str| FilterFile {
         name: name.to_owned(),

@@ -1,8 +1,8 @@
-//! Reads a sample log and judges its lines: a comment with `failJSON` says what the next line gives.
+//! Reads a sample log and evaluates its lines: a comment with `failJSON` says what the next line gives.
 
 use std::{fs, net::IpAddr};
 
-use guard_user::filters::{Definition, Failure, Filter, Given, Outcome, Stamp};
+use guard_user::filters::{Definition, Failure, Filter, Given, LineOutcome, LineTime};
 use jiff::{civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
@@ -25,8 +25,8 @@ struct Trial {
     filter: Filter,
 }
 
-/// Judges every line of a filter's log.
-pub(crate) fn judge(package: &Package, filter: &FilterFile, score: &mut Score) {
+/// Evaluates every line of a filter's log.
+pub(crate) fn evaluate(package: &Package, filter: &FilterFile, score: &mut Score) {
     let mut files = vec![filter.name.clone()];
     let mut known: Vec<Trial> = Vec::new();
     let mut at = 0;
@@ -134,20 +134,20 @@ fn wrong_about(trial: &mut Trial, line: &[u8], expected: &Options) -> Option<Str
         whole.extend_from_slice(line);
         trial
             .filter
-            .line(&whole, Stamp::Known(NOW * 1000), NOW * 1000)
+            .line(&whole, LineTime::Known(NOW * 1000), NOW * 1000)
     } else {
-        trial.filter.line(line, Stamp::InText, NOW * 1000)
+        trial.filter.line(line, LineTime::InText, NOW * 1000)
     };
     let is_expected = expected.get("match") == Some(&Value::Bool(true));
     let failure = match (&outcome, is_expected) {
-        (Outcome::Failure(failure), true) => failure,
-        (Outcome::Failure(failure), false) => {
+        (LineOutcome::Failure(failure), true) => failure,
+        (LineOutcome::Failure(failure), false) => {
             return Some(format!("a failure of {} that is none", failure.host));
         }
-        (Outcome::None | Outcome::Ignored | Outcome::Pending, true) => {
+        (LineOutcome::None | LineOutcome::Ignored | LineOutcome::Pending, true) => {
             return Some(format!("{outcome:?} instead of a failure"));
         }
-        (Outcome::None | Outcome::Ignored | Outcome::Pending, false) => return None,
+        (LineOutcome::None | LineOutcome::Ignored | LineOutcome::Pending, false) => return None,
     };
     for (key, value) in expected {
         if key == "time" && is_journal {

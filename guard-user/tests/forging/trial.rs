@@ -1,8 +1,8 @@
-//! Judges hostile lines, and honest ones: a filter that matches nothing names nobody.
+//! Evaluates hostile lines, and honest ones: a filter that matches nothing names nobody.
 
 use std::net::IpAddr;
 
-use guard_user::filters::{Filter, Host, Outcome, Spec, Stamp, builtin};
+use guard_user::filters::{Filter, Host, LineOutcome, LineTime, Spec, builtin};
 
 use crate::{
     daemons::{Daemon, PEERS},
@@ -26,7 +26,7 @@ pub(crate) fn run(daemon: &Daemon) -> Vec<String> {
                 for text in hostile::texts(daemon, seed) {
                     for peer in PEERS {
                         let written = daemon.hostile(line, peer, field, &text);
-                        judge(&mut compiled, &written, peer, filter, &mut wrong);
+                        evaluate(&mut compiled, &written, peer, filter, &mut wrong);
                     }
                 }
             }
@@ -36,10 +36,10 @@ pub(crate) fn run(daemon: &Daemon) -> Vec<String> {
 }
 
 /// All that a daemon wrote at once, which may be several lines.
-fn judge(filter: &mut Filter, written: &[u8], peer: &str, name: &str, wrong: &mut Vec<String>) {
+fn evaluate(filter: &mut Filter, written: &[u8], peer: &str, name: &str, wrong: &mut Vec<String>) {
     let peer: IpAddr = peer.parse().unwrap();
     for line in written.split(|byte| *byte == b'\n') {
-        let Outcome::Failure(failure) = filter.line(line, Stamp::InText, NOW_MS) else {
+        let LineOutcome::Failure(failure) = filter.line(line, LineTime::InText, NOW_MS) else {
             continue;
         };
         if failure.host != Host::Address(peer) {
@@ -55,8 +55,8 @@ fn assert_honest_lines_count(daemon: &Daemon, name: &str, filter: &mut Filter) {
     for line in daemon.lines {
         for peer in PEERS {
             let written = daemon.benign(line, peer);
-            if let Outcome::Failure(failure) =
-                filter.line(written.as_bytes(), Stamp::InText, NOW_MS)
+            if let LineOutcome::Failure(failure) =
+                filter.line(written.as_bytes(), LineTime::InText, NOW_MS)
             {
                 let peer = Host::Address(peer.parse().unwrap());
                 assert_eq!(failure.host, peer, "{name}: {written}");

@@ -16,8 +16,8 @@ use guard_user::ruleset::{
     model::Policy,
     sample::{
         NESTED, Palette, Shape, allow, deny,
-        described::{Asked, Described, INTERFACES},
-        first_match::{Answer, answer},
+        described::{Described, INTERFACES, SampleService},
+        first_match::{FirstMatch, answer},
         policy, random_policy,
     },
 };
@@ -53,7 +53,7 @@ fn image(policy: &Policy) -> Vec<u64> {
 }
 
 /// The model's verdict in the oracle's words.
-fn verdict<T: Searches>(tables: &T, packet: &Described) -> Answer {
+fn verdict<T: Searches>(tables: &T, packet: &Described) -> FirstMatch {
     let arrival = Arrival {
         ifindex: packet.interface.1,
     };
@@ -68,10 +68,10 @@ fn verdict<T: Searches>(tables: &T, packet: &Described) -> Answer {
     match (reason, rule.ordinal()) {
         (Reason::RuleAllow | Reason::RuleDeny, Some(ordinal)) => {
             assert_eq!(rule.allows(), allows, "{packet:?}");
-            Answer::Rule { ordinal, allows }
+            FirstMatch::Rule { ordinal, allows }
         }
-        (Reason::DefaultAllow | Reason::DefaultDrop, None) => Answer::Default { allows },
-        (Reason::OwnSource, None) => Answer::Own,
+        (Reason::DefaultAllow | Reason::DefaultDrop, None) => FirstMatch::Default { allows },
+        (Reason::OwnSource, None) => FirstMatch::Own,
         other => panic!("{other:?} is no matter of rules: {packet:?}"),
     }
 }
@@ -117,12 +117,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, answer: Answer) {
+    fn add(&mut self, answer: FirstMatch) {
         match answer {
-            Answer::Own => self.own += 1,
-            Answer::Rule { allows: true, .. } => self.allowed += 1,
-            Answer::Rule { .. } => self.denied += 1,
-            Answer::Default { .. } => self.default += 1,
+            FirstMatch::Own => self.own += 1,
+            FirstMatch::Rule { allows: true, .. } => self.allowed += 1,
+            FirstMatch::Rule { .. } => self.denied += 1,
+            FirstMatch::Default { .. } => self.default += 1,
         }
     }
 }
@@ -225,7 +225,7 @@ fn an_empty_set_of_destinations_matches_nothing() {
     let tables = MemTables::with_policy(image(&policy));
     for source in ["10.1.2.3", "2001:db8::1"] {
         let packet = Described {
-            asked: Asked::Tcp {
+            asked: SampleService::Tcp {
                 port: 22,
                 is_syn: true,
             },
@@ -233,7 +233,10 @@ fn an_empty_set_of_destinations_matches_nothing() {
             destination: source.parse().unwrap(),
             interface: INTERFACES[0],
         };
-        assert_eq!(verdict(&tables, &packet), Answer::Default { allows: false });
+        assert_eq!(
+            verdict(&tables, &packet),
+            FirstMatch::Default { allows: false }
+        );
     }
 }
 
@@ -272,8 +275,8 @@ fn ten_thousand_rules_compile_within_a_second_and_keep_their_order() {
         let port = 990 + random.below(3_030) as u16;
         let packet = Described {
             asked: match random.below(3) {
-                0 => Asked::Udp(port),
-                one => Asked::Tcp {
+                0 => SampleService::Udp(port),
+                one => SampleService::Tcp {
                     port,
                     is_syn: one == 1,
                 },

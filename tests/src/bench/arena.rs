@@ -31,7 +31,7 @@ const THREADED: &str = "mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/$1/t
 
 /// What happened while a flood came.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Spent {
+pub struct FloodCost {
     /// Time that passed.
     pub took: Duration,
     /// Frames that were sent.
@@ -50,7 +50,7 @@ pub struct Served {
     /// The client's account.
     pub work: Work,
     /// The server's; nothing without a flood.
-    pub flood: Spent,
+    pub flood: FloodCost,
 }
 
 /// The place. What is declared first is dropped first.
@@ -127,7 +127,7 @@ impl Arena {
     ///
     /// # Errors
     /// When the generator fails.
-    pub fn flood(&self, kind: Kind, pace: Pace, length: Duration) -> Result<Spent> {
+    pub fn flood(&self, kind: Kind, pace: Pace, length: Duration) -> Result<FloodCost> {
         self.flood_when_ready(kind, pace, length, || {})
     }
 
@@ -137,7 +137,7 @@ impl Arena {
         pace: Pace,
         length: Duration,
         ready: impl FnOnce() + Send,
-    ) -> Result<Spent> {
+    ) -> Result<FloodCost> {
         let macs = (self.server.mac(INTERFACE), self.outside.mac("srv"));
         self.outside.run(|| {
             cpus::pin(cpus::sender());
@@ -162,7 +162,7 @@ impl Arena {
         let Some((kind, rate)) = flood else {
             return Ok(Served {
                 work: work(),
-                flood: Spent::default(),
+                flood: FloodCost::default(),
             });
         };
         let (ready, is_ready) = mpsc::channel();
@@ -200,8 +200,8 @@ impl Arena {
 }
 
 impl Accounts {
-    fn until(self, later: &Self, sent: u64, took: Duration) -> Spent {
-        Spent {
+    fn until(self, later: &Self, sent: u64, took: Duration) -> FloodCost {
+        FloodCost {
             took,
             sent,
             received: later.received.saturating_sub(self.received),

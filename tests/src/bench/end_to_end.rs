@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    arena::{Arena, Spent},
+    arena::{Arena, FloodCost},
     client::Work,
     filters::{Filter, Installed},
     flood::{Kind, Pace},
@@ -99,7 +99,7 @@ impl Cell {
         self.filter
     }
 
-    fn flood(&self, kind: Kind, plan: &Plan) -> Result<Spent> {
+    fn flood(&self, kind: Kind, plan: &Plan) -> Result<FloodCost> {
         let spent = self.arena.flood(kind, Pace::Full, plan.flood)?;
         ensure!(
             spent.received > 0,

@@ -1,4 +1,4 @@
-//! Part logs: how fast log lines are judged, beside fail2ban, and how long it takes from a line in a log to
+//! Part logs: how fast log lines are evaluated, beside fail2ban, and how long it takes from a line in a log to
 //! the first packet that is dropped for it.
 
 mod delay;
@@ -17,9 +17,9 @@ pub use speed::Speeds;
 pub struct Plan {
     /// Rounds of part a.
     pub rounds: usize,
-    /// Lines that guard judges in a round.
+    /// Lines that guard evaluates in a round.
     pub lines: usize,
-    /// Lines that fail2ban judges, which takes it longer.
+    /// Lines that fail2ban evaluates, which takes it longer.
     pub fewer: usize,
     /// Attackers who are banned, of each row.
     pub attackers: u16,

@@ -14,7 +14,7 @@ pub struct Accounts {
 
 /// What happened between two moments.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Spent {
+pub struct RoundCost {
     /// CPU time in soft interrupts, where the kernel receives packets, over all CPUs.
     pub softirq: Duration,
     /// Frames that reached the server's network card.
@@ -43,8 +43,8 @@ impl Accounts {
 
     /// What has happened since.
     #[must_use]
-    pub fn until(&self, later: &Self) -> Spent {
-        Spent {
+    pub fn until(&self, later: &Self) -> RoundCost {
+        RoundCost {
             softirq: later.softirq.saturating_sub(self.softirq),
             received: later.received.saturating_sub(self.received),
             sent: later.sent.saturating_sub(self.sent),

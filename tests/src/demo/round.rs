@@ -10,7 +10,7 @@ use guard_common::{packet::TcpFlags, testing::packet};
 
 use super::{
     friend::{Friend, Work},
-    machine::{Accounts, Spent},
+    machine::{Accounts, RoundCost},
     screen::number,
     stage::{APPLICATION, Stage},
 };
@@ -37,7 +37,7 @@ pub const DESCRIPTION: &str = "SYNs and datagrams from 8192 forged sources, IPv4
 
 /// What a round came to.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct RoundResult {
     /// Its length.
     pub took: Duration,
     /// Frames that the attacker sent.
@@ -45,14 +45,14 @@ pub struct Outcome {
     /// What the friend got done meanwhile.
     pub work: Work,
     /// What it cost.
-    pub spent: Spent,
+    pub spent: RoundCost,
     /// Counters before and after, when guard was on.
     pub counted: Option<(Counted, Counted)>,
 }
 
 /// Floods for some seconds while the friend works; shows what guard drops, each second.
 #[must_use]
-pub fn flood(stage: &Stage, seconds: u64, is_guarded: bool) -> Outcome {
+pub fn flood(stage: &Stage, seconds: u64, is_guarded: bool) -> RoundResult {
     let counted = || is_guarded.then(|| stage.guard.counted());
     // The port of the router behind which the server is: where a real flood arrives.
     let wire = Wire::open(&stage.lab.wan, "srv");
@@ -78,7 +78,7 @@ pub fn flood(stage: &Stage, seconds: u64, is_guarded: bool) -> Outcome {
     let sent = flood.stop();
     let took = started.elapsed();
     let spent = accounts.until(&Accounts::read(&stage.lab.srv));
-    Outcome {
+    RoundResult {
         took,
         sent,
         work: friend.stop(),

@@ -1,15 +1,15 @@
 //! The end of the show: what passed, what was dropped and why, with guard and without.
 
 use super::{
-    round::Outcome,
+    round::RoundResult,
     screen::{number, time},
 };
 
 /// What a line is called, and how it is read off an outcome.
-type Row = (&'static str, fn(&Outcome) -> String);
+type Row = (&'static str, fn(&RoundResult) -> String);
 
 /// Prints the comparison.
-pub fn print(with: &Outcome, without: &Outcome) {
+pub fn print(with: &RoundResult, without: &RoundResult) {
     let rows: [Row; 11] = [
         ("attacker sent, packets/s", |o| rate(o, o.sent)),
         ("reached the server's card, packets/s", |o| {
@@ -57,7 +57,7 @@ pub fn print(with: &Outcome, without: &Outcome) {
 }
 
 /// Prints what guard decided during a round, by reason.
-pub fn print_reasons(outcome: &Outcome) {
+pub fn print_reasons(outcome: &RoundResult) {
     let Some((then, now)) = &outcome.counted else {
         return;
     };
@@ -70,10 +70,10 @@ pub fn print_reasons(outcome: &Outcome) {
     }
 }
 
-fn rate(outcome: &Outcome, packets: u64) -> String {
+fn rate(outcome: &RoundResult, packets: u64) -> String {
     number((packets as f64 / outcome.took.as_secs_f64()) as u64)
 }
 
-fn percentile(outcome: &Outcome, share: f64) -> String {
+fn percentile(outcome: &RoundResult, share: f64) -> String {
     outcome.work.percentile(share).map_or("-".to_owned(), time)
 }

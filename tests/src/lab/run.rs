@@ -1,4 +1,4 @@
-//! Running a program to its end, within a time, and judging how it ended.
+//! Running a program to its end, within a time, and checking how it ended.
 
 use std::{
     io::Read,
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A program that has ended. Its judgements print everything when they fail.
+/// A program that has ended. Its checks print everything when they fail.
 #[derive(Clone, Debug)]
 pub struct Ran {
     /// What was run.

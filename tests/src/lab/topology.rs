@@ -42,10 +42,10 @@ pub struct Topology {
 }
 
 /// Role, IPv4 network, IPv4 host number, IPv6 network, IPv6 host part.
-pub(super) type Place = (&'static str, &'static str, u8, &'static str, &'static str);
-const SRV: Place = ("srv", "192.0.2", 1, "2001:db8:2", "1");
-pub(super) const FRIEND: Place = ("friend", "198.51.100", 10, "2001:db8:100", "10");
-const ATTACKER: Place = ("attacker", "203.0.113", 66, "2001:db8:66", "66");
+pub(super) type HostAddresses = (&'static str, &'static str, u8, &'static str, &'static str);
+const SRV: HostAddresses = ("srv", "192.0.2", 1, "2001:db8:2", "1");
+pub(super) const FRIEND: HostAddresses = ("friend", "198.51.100", 10, "2001:db8:100", "10");
+const ATTACKER: HostAddresses = ("attacker", "203.0.113", 66, "2001:db8:66", "66");
 
 impl Topology {
     /// Makes the hosts and returns when they reach each other.
@@ -118,7 +118,7 @@ impl Default for Topology {
 }
 
 /// A host behind an interface of the router that has the host's name.
-fn join(prefix: &str, wan: &Namespace, place: Place) -> Host {
+fn join(prefix: &str, wan: &Namespace, place: HostAddresses) -> Host {
     let (role, v4_network, v4_host, v6_network, v6_host) = place;
     let host = Host {
         namespace: Namespace::new(format!("{prefix}-{role}")),
@@ -134,7 +134,7 @@ fn join(prefix: &str, wan: &Namespace, place: Place) -> Host {
 }
 
 /// The cable between a host and the router, with addresses and routes.
-pub(super) fn connect(host: &Host, wan: &Namespace, place: Place) {
+pub(super) fn connect(host: &Host, wan: &Namespace, place: HostAddresses) {
     let (role, v4_network, _, v6_network, _) = place;
     let (v4, v6, name) = (host.v4, host.v6, host.name());
     wan.ip_batch(&format!(

@@ -72,9 +72,12 @@ fn garbage_lines_are_told_by_line_and_the_rest_is_imported() {
         (7, "--force"),
     ] {
         let place = format!("{name}:{line}: ");
-        let told = ran.stderr.lines().find(|told| told.starts_with(&place));
-        let told = told.unwrap_or_else(|| panic!("{place} is missing\n{ran}"));
-        assert!(what == "--force" || told.contains(what), "{told}");
+        let printed = ran
+            .stderr
+            .lines()
+            .find(|printed| printed.starts_with(&place));
+        let printed = printed.unwrap_or_else(|| panic!("{place} is missing\n{ran}"));
+        assert!(what == "--force" || printed.contains(what), "{printed}");
     }
     let _ = ran.says("6 lines of 8");
     assert_eq!(scene.sources(), ["198.18.1.1", "203.0.113.66"]);

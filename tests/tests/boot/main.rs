@@ -312,9 +312,9 @@ fn a_daemon_that_cannot_load_fails_as_a_unit_and_says_why() {
     let ran = finish(&mut start(), Duration::from_secs(30)).exit(8);
 
     drop(ran.says("THE HOST IS UNPROTECTED").says("guard.toml:1"));
-    let told = said();
-    assert!(told.contains("STATUS=UNPROTECTED"), "{told}");
-    assert!(!told.contains("READY=1"), "{told}");
+    let printed = said();
+    assert!(printed.contains("STATUS=UNPROTECTED"), "{printed}");
+    assert!(!printed.contains("READY=1"), "{printed}");
     // Started again, as systemd does, it loads what is usable by then.
     machine.write_files(POLICY);
     let _daemon = GuardDaemon::start_as(guard, &mut start());

@@ -29,10 +29,10 @@ fn comments_spacing_and_order_survive_an_edit() {
         return;
     };
 
-    let _told = host
+    let _printed = host
         .run("insert 2 deny from 203.0.113.7 comment scanner")
         .ok();
-    let _told = host.run("allow 8080/tcp").ok();
+    let _printed = host.run("allow 8080/tcp").ok();
     let new =
         "[[rule]]\naction = \"deny\"\nfrom = \"203.0.113.7\"\ncomment = \"scanner\"\n\n# the web\n";
     let last = "proto = \"tcp\"\n\n[[rule]]\naction = \"allow\"\nport = 8080\nproto = \"tcp\"\n\n# the end\n";
@@ -41,8 +41,8 @@ fn comments_spacing_and_order_survive_an_edit() {
         .replace("proto = \"tcp\"\n\n# the end\n", last);
     assert_eq!(host.guard.policy(), expected);
 
-    let _told = host.run("delete 4").ok();
-    let _told = host.run("delete 2").ok();
+    let _printed = host.run("delete 4").ok();
+    let _printed = host.run("delete 2").ok();
     assert_eq!(host.guard.policy(), POLICY);
 }
 
@@ -53,7 +53,7 @@ fn line_ends_and_the_mode_of_the_file_survive_an_edit() {
     host.guard.write_policy(&POLICY.replace('\n', "\r\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("the mode");
 
-    let _told = host.run("allow 8080/tcp").ok();
+    let _printed = host.run("allow 8080/tcp").ok();
 
     let text = host.guard.policy();
     assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
@@ -82,14 +82,14 @@ fn what_is_allowed_already_is_not_added_again() {
             1,
         ),
     ] {
-        let told = host.run(line).ok();
+        let printed = host.run(line).ok();
         assert_eq!(
-            told.stdout,
+            printed.stdout,
             format!("already covered by rule {by}\n"),
             "{line}"
         );
     }
-    let _told = host
+    let _printed = host
         .run("allow 443/tcp comment again")
         .ok()
         .says("warning: the comment was not saved: rule 2 stays as it is");
@@ -103,23 +103,23 @@ fn a_rule_that_could_never_match_is_refused() {
         return;
     };
 
-    let _told = host
+    let _printed = host
         .run("deny 80/tcp")
         .exit(5)
         .says("the rule could never match: rule 2 `allow 80,443/tcp` covers it")
         .says("guardctl insert 2");
-    let _told = host
+    let _printed = host
         .run("insert 1 deny from any")
         .exit(5)
         .says("and 1 more could never match after it")
         .says("first `guardctl delete 2`, `guardctl delete 1`");
-    let _told = host
+    let _printed = host
         .run("insert 1 allow 22/tcp")
         .exit(5)
         .says("rule 1 `allow from 198.51.100.0/24 to any port 22 proto tcp` could never match after it")
         .says("first `guardctl delete 1`");
-    let _told = host.run("insert 4 allow 1/tcp").exit(6).says("1 to 3 are");
-    let _told = host.run("insert 0 allow 1/tcp").exit(6).says("1 to 3 are");
+    let _printed = host.run("insert 4 allow 1/tcp").exit(6).says("1 to 3 are");
+    let _printed = host.run("insert 0 allow 1/tcp").exit(6).says("1 to 3 are");
     assert_eq!(host.guard.policy(), POLICY);
 }
 
@@ -132,7 +132,7 @@ fn inserting_a_rule_that_is_further_down_moves_it_with_its_comments() {
     let would = host.run("insert 1 allow 80,443/tcp --dry-run").ok();
     assert_eq!(would.stdout, "would move rule 2 to 1: allow 80,443/tcp\n");
     assert_eq!(host.guard.policy(), POLICY);
-    let _told = host
+    let _printed = host
         .run("insert 1 allow 80,443/tcp")
         .ok()
         .says("moved rule 2 to 1: allow 80,443/tcp (generation 2)");
@@ -156,7 +156,7 @@ from = "198.51.100.0/24"
 # the end
 "#;
     assert_eq!(host.guard.policy(), moved);
-    let _told = host
+    let _printed = host
         .run("insert 1 allow 80,443/tcp")
         .ok()
         .says("already covered by rule 1");
@@ -171,11 +171,11 @@ fn a_moved_rule_keeps_its_comment_or_takes_the_new_one() {
         "allow 2/tcp comment old",
         "allow 3/tcp comment old",
     ] {
-        let _told = host.run(line).ok();
+        let _printed = host.run(line).ok();
     }
 
-    let _told = host.run("prepend allow 2/tcp").ok();
-    let _told = host.run("insert 2 allow 3/tcp comment new").ok();
+    let _printed = host.run("prepend allow 2/tcp").ok();
+    let _printed = host.run("insert 2 allow 3/tcp comment new").ok();
 
     let expected = [
         "allow 2/tcp comment old",
@@ -195,7 +195,7 @@ fn a_rule_moves_from_one_file_to_another() {
     let text = "[[rule]]\naction = \"deny\"\nport = 2\n\n[[rule]]\naction = \"deny\"\nport = 3\n";
     fs::write(&extra, text).expect("a file");
 
-    let _told = host
+    let _printed = host
         .run("insert 1 deny 3")
         .ok()
         .says("moved rule 3 to 1: deny 3");
@@ -225,7 +225,7 @@ fn an_edit_is_refused_while_the_files_differ_from_what_is_in_force() {
         "never add 1.1.1.1",
         "insert 1 deny 2.2.2.2",
     ] {
-        let _told = host
+        let _printed = host
             .run(line)
             .exit(1)
             .says("the policy files were changed since they were applied")
@@ -233,7 +233,7 @@ fn an_edit_is_refused_while_the_files_differ_from_what_is_in_force() {
     }
     assert_eq!(host.guard.policy(), edited);
     assert_eq!(host.generation(), 1);
-    let _told = host
+    let _printed = host
         .run("status")
         .ok()
         .says("warning: the policy files were changed");
@@ -242,11 +242,11 @@ fn an_edit_is_refused_while_the_files_differ_from_what_is_in_force() {
     let lines = "1 added, 1 removed, 1 unchanged\n- allow 80,443/tcp\n+ allow 80,443,8443/tcp\n";
     assert!(would.stdout.ends_with(lines), "{would}");
     assert_eq!(host.generation(), 1);
-    let _told = host
+    let _printed = host
         .run("reload")
         .ok()
         .says("1 added, 1 removed, 1 unchanged (generation 2)");
-    let _told = host.run("allow 1/tcp").ok().says("(generation 3)");
+    let _printed = host.run("allow 1/tcp").ok().says("(generation 3)");
 }
 
 #[test]
@@ -257,15 +257,15 @@ fn a_missing_or_empty_policy_denies_by_default() {
             host.guard.write_policy(text);
         }
 
-        let _told = host.run("check").ok().says("ok: 0 rules in");
-        let _told = host
+        let _printed = host.run("check").ok().says("ok: 0 rules in");
+        let _printed = host
             .run("enable")
             .ok()
             .says("guard is active: 0 rules, default deny");
-        let _told = host.run("allow 22/tcp").ok().says("added rule 1");
+        let _printed = host.run("allow 22/tcp").ok().says("added rule 1");
 
         assert_eq!(host.json("status")["default"], "deny");
         assert_eq!(host.rules(), ["allow 22/tcp"]);
-        let _told = host.run("reload").ok().says("1 unchanged");
+        let _printed = host.run("reload").ok().says("1 unchanged");
     }
 }

@@ -123,11 +123,11 @@ fn an_example_goes_into_force() {
     for (name, _) in EXPECTED {
         let text = fs::read_to_string(folder().join(format!("{name}.toml"))).expect("the example");
         host.guard.write_policy(&text);
-        let told = host.run("reload").ok();
-        assert_eq!(told.stderr, "", "{name}");
+        let printed = host.run("reload").ok();
+        assert_eq!(printed.stderr, "", "{name}");
         // Still editable by command, comments and all.
-        let _told = host.run("allow 4711/udp").ok().says("added rule");
-        let _told = host.run("delete allow 4711/udp").ok();
+        let _printed = host.run("allow 4711/udp").ok().says("added rule");
+        let _printed = host.run("delete allow 4711/udp").ok();
         assert_eq!(host.guard.policy().trim_end(), text.trim_end(), "{name}");
     }
 }

@@ -150,14 +150,14 @@ fn a_rule_means_what_ufw_users_expect() {
     host.guard.write_policy(OFFICE);
 
     for (typed, rule) in ACCEPTED {
-        let told = host.run(&format!("{typed} --dry-run")).ok();
+        let printed = host.run(&format!("{typed} --dry-run")).ok();
 
         assert_eq!(
-            told.stdout,
+            printed.stdout,
             format!("would add rule 1: {rule}\n"),
             "{typed}"
         );
-        assert_eq!(told.stderr, "", "{typed}");
+        assert_eq!(printed.stderr, "", "{typed}");
     }
 }
 
@@ -181,11 +181,14 @@ fn words_that_are_no_rule_are_explained_with_exit_2() {
     host.guard.write_policy(OFFICE);
 
     for (typed, message) in REFUSED {
-        let told = host.run(typed).exit(2).says(message);
+        let printed = host.run(typed).exit(2).says(message);
 
-        assert!(told.stderr.starts_with("guardctl: "), "{told}");
-        assert!(told.stderr.contains("\n  help: "), "no way out\n{told}");
-        assert_eq!(told.stdout, "", "{typed}");
+        assert!(printed.stderr.starts_with("guardctl: "), "{printed}");
+        assert!(
+            printed.stderr.contains("\n  help: "),
+            "no way out\n{printed}"
+        );
+        assert_eq!(printed.stdout, "", "{typed}");
     }
     assert_eq!(host.guard.policy(), OFFICE);
 }
@@ -194,20 +197,20 @@ fn words_that_are_no_rule_are_explained_with_exit_2() {
 fn the_wrong_word_is_marked() {
     let Some(host) = Host::new() else { return };
 
-    let told = host.run("allow from 1.1.1.1 to any port 70000").exit(2);
+    let printed = host.run("allow from 1.1.1.1 to any port 70000").exit(2);
 
     let marked =
         "\n  allow from 1.1.1.1 to any port 70000\n                                 ^^^^^\n";
-    assert!(told.stderr.contains(marked), "{told}");
+    assert!(printed.stderr.contains(marked), "{printed}");
 }
 
 #[test]
 fn host_bits_are_masked_with_a_word() {
     let Some(host) = Host::new() else { return };
 
-    let told = host.run("deny from 203.0.113.7/24").ok();
+    let printed = host.run("deny from 203.0.113.7/24").ok();
 
-    let _told =
-        told.says("warning: prefix 203.0.113.7/24 has host bits set; taken as 203.0.113.0/24");
+    let _printed =
+        printed.says("warning: prefix 203.0.113.7/24 has host bits set; taken as 203.0.113.0/24");
     assert_eq!(host.rules(), ["deny from 203.0.113.0/24"]);
 }

@@ -73,15 +73,15 @@ fn every_habit_has_a_line_that_takes_effect_at_once() {
     };
 
     for (habit, line, rules) in HABITS {
-        let _told = host.run(line).ok();
+        let _printed = host.run(line).ok();
         assert_eq!(host.rules(), *rules, "{habit}: guardctl {line}");
         assert_eq!(host.json("status")["default"], "deny", "{habit}");
         for _ in *rules {
             let _deleted = host.run("delete 1").ok();
         }
     }
-    let told = host.run("never list").ok();
-    assert_eq!(told.stdout, "198.51.100.10\n");
+    let printed = host.run("never list").ok();
+    assert_eq!(printed.stdout, "198.51.100.10\n");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn status_reads_like_that_of_ufw() {
         "allow 1.1.1.1 9000",
         "deny from 203.0.113.0/24",
     ] {
-        let _told = host.run(line).ok();
+        let _printed = host.run(line).ok();
     }
 
     let plain = host.run("status").ok().stdout;
@@ -130,15 +130,15 @@ SYN floods: cookies when a listener's queue is full, ceiling 1000/s per port
 fn a_rule_is_deleted_by_number_or_by_its_words() {
     let Some(host) = Host::active("") else { return };
     for line in ["allow 22/tcp", "allow 80/tcp", "allow 443/tcp"] {
-        let _told = host.run(line).ok();
+        let _printed = host.run(line).ok();
     }
 
-    let _told = host
+    let _printed = host
         .run("delete 2")
         .ok()
         .says("deleted rule 2: allow 80/tcp (generation 5)");
     assert_eq!(host.rules(), ["allow 22/tcp", "allow 443/tcp"]);
-    let _told = host
+    let _printed = host
         .run("delete allow 22/tcp")
         .ok()
         .says("deleted rule 1: allow 22/tcp");
@@ -158,7 +158,7 @@ fn a_rule_is_deleted_by_number_or_by_its_words() {
         ("delete 443/tcp", 2, "`guardctl delete allow 443/tcp`"),
         ("delete", 2, "usage: `guardctl delete"),
     ] {
-        let _told = host.run(line).exit(exit).says(message);
+        let _printed = host.run(line).exit(exit).says(message);
     }
     assert_eq!(host.rules(), ["allow 443/tcp"]);
 }
@@ -167,24 +167,24 @@ fn a_rule_is_deleted_by_number_or_by_its_words() {
 fn a_default_takes_effect_at_once_and_only_for_incoming_packets() {
     let Some(host) = Host::active("") else { return };
 
-    let _told = host
+    let _printed = host
         .run("default allow")
         .ok()
         .says("default is allow (generation 2)");
     assert_eq!(host.json("status")["default"], "allow");
-    let _told = host
+    let _printed = host
         .run("default deny incoming")
         .ok()
         .says("default is deny");
-    let _told = host
+    let _printed = host
         .run("default deny")
         .ok()
         .says("default is deny already");
-    let _told = host
+    let _printed = host
         .run("default allow outgoing")
         .ok()
         .says("outgoing packets are always allowed");
-    let _told = host
+    let _printed = host
         .run("default deny outgoing")
         .exit(2)
         .says("incoming packets only");

@@ -21,25 +21,25 @@ fn listed(host: &Host) -> Vec<String> {
 #[test]
 fn history_tells_what_was_in_force_newest_first() {
     let Some(host) = Host::new() else { return };
-    let _told = host
+    let _printed = host
         .run("history")
         .ok()
         .says("No policy has been in force yet");
     let _saved = host.run("allow 22/tcp").ok();
-    let _told = host
+    let _printed = host
         .run("history")
         .ok()
         .says("No policy has been in force yet");
-    let _told = host.run("enable").ok();
-    let _told = host.run("allow 80 comment 'the web'").ok();
-    let _told = host.run("deny 25 --confirm 60").ok();
-    let _told = host.run("rollback").ok();
-    let _told = host.run("deny 26 --confirm 60").ok();
-    let _told = host.run("confirm").ok();
+    let _printed = host.run("enable").ok();
+    let _printed = host.run("allow 80 comment 'the web'").ok();
+    let _printed = host.run("deny 25 --confirm 60").ok();
+    let _printed = host.run("rollback").ok();
+    let _printed = host.run("deny 26 --confirm 60").ok();
+    let _printed = host.run("confirm").ok();
     // The same policy again is no new entry, and neither is what changes nothing or fails.
-    let _told = host.run("reload").ok();
-    let _told = host.run("allow 80").ok().says("already covered");
-    let _told = host.run("allow nonsense").exit(2);
+    let _printed = host.run("reload").ok();
+    let _printed = host.run("allow 80").ok().says("already covered");
+    let _printed = host.run("allow nonsense").exit(2);
 
     assert_eq!(
         listed(&host),
@@ -50,27 +50,27 @@ fn history_tells_what_was_in_force_newest_first() {
             "enable: applied",
         ]
     );
-    let told = host.run("history").ok().stdout;
-    let lines: Vec<&str> = told.lines().collect();
-    assert!(lines[0].ends_with("Outcome        Command"), "{told}");
-    assert!(lines[1].trim_start().starts_with("4  20"), "{told}");
-    assert!(lines[1].contains("confirmed      deny 26"), "{told}");
-    assert_eq!(lines.len(), 5, "{told}");
+    let printed = host.run("history").ok().stdout;
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines[0].ends_with("Outcome        Command"), "{printed}");
+    assert!(lines[1].trim_start().starts_with("4  20"), "{printed}");
+    assert!(lines[1].contains("confirmed      deny 26"), "{printed}");
+    assert_eq!(lines.len(), 5, "{printed}");
 }
 
 #[test]
 fn history_keeps_the_last_twenty() {
     let Some(host) = Host::active("") else { return };
     for port in 1..=24 {
-        let _told = host.run(&format!("allow {port}/tcp")).ok();
+        let _printed = host.run(&format!("allow {port}/tcp")).ok();
     }
     let history = listed(&host);
     assert_eq!(history.len(), 20);
     assert_eq!(history[0], "allow 24/tcp: applied");
     assert_eq!(history[19], "allow 5/tcp: applied");
     assert_eq!(Host::entries(&host.guard.state().join("history")).len(), 20);
-    let told = host.run("rollback 1").exit(6);
-    let _told = told.says("history has no entry 1: there are 6 to 25");
+    let printed = host.run("rollback 1").exit(6);
+    let _printed = printed.says("history has no entry 1: there are 6 to 25");
 }
 
 #[test]
@@ -78,63 +78,64 @@ fn rollback_returns_to_the_policy_before_and_to_any_entry() {
     let Some(host) = Host::active("# mine\n") else {
         return;
     };
-    let _told = host
+    let _printed = host
         .run("rollback")
         .exit(6)
         .says("no policy before the one in force");
-    let _told = host.run("allow 22/tcp").ok();
+    let _printed = host.run("allow 22/tcp").ok();
     let drop_in = host.guard.etc().join("guard.d/10-web.toml");
     fs::create_dir(host.guard.etc().join("guard.d")).expect("a folder");
     fs::write(&drop_in, "[[rule]]\naction = \"allow\"\nport = 80\n").expect("a file");
-    let _told = host.run("reload").ok();
+    let _printed = host.run("reload").ok();
     assert_eq!(host.rules(), ["allow 22/tcp", "allow 80"]);
 
-    let told = host.run("rollback --dry-run").ok();
-    let _told = told
+    let printed = host.run("rollback --dry-run").ok();
+    let _printed = printed
         .says("would return to entry 2 (`allow 22/tcp`)")
         .says("- allow 80");
     assert_eq!(host.rules().len(), 2);
 
     // A file that was not there then goes, and comes back with its policy.
-    let told = host.run("rollback").ok();
-    let _told = told.says("returned to entry 2 (`allow 22/tcp`): 0 added, 1 removed, 1 unchanged");
+    let printed = host.run("rollback").ok();
+    let _printed =
+        printed.says("returned to entry 2 (`allow 22/tcp`): 0 added, 1 removed, 1 unchanged");
     assert_eq!(host.rules(), ["allow 22/tcp"]);
     assert!(!drop_in.exists());
-    let _told = host
+    let _printed = host
         .run("rollback")
         .ok()
         .says("returned to entry 3 (`reload`)");
     assert_eq!(host.rules(), ["allow 22/tcp", "allow 80"]);
     assert!(drop_in.exists());
 
-    let _told = host.run("rollback 1").ok();
+    let _printed = host.run("rollback 1").ok();
     assert_eq!(host.rules(), Vec::<String>::new());
     assert_eq!(host.guard.policy(), "# mine\n");
     assert_eq!(host.json("status")["warnings"], serde_json::json!([]));
-    let _told = host.run("rollback 99").exit(6).says("there are 1 to 6");
+    let _printed = host.run("rollback 99").exit(6).says("there are 1 to 6");
 
-    let _told = host.run("disable").ok();
-    let _told = host.run("rollback 2").exit(3);
+    let _printed = host.run("disable").ok();
+    let _printed = host.run("rollback 2").exit(3);
 }
 
 #[test]
 fn rollback_throws_no_hand_edit_away() {
     let Some(host) = Host::active("") else { return };
-    let _told = host.run("allow 22/tcp").ok();
+    let _printed = host.run("allow 22/tcp").ok();
     // `diff` cannot compare with what is no policy.
     for (own, how) in [
         ("# mine\n", "`guardctl diff` shows how"),
         ("not toml", "`guardctl check` shows what is wrong with them"),
     ] {
         host.guard.write_policy(own);
-        let told = host.run("rollback").exit(1);
-        let _told = told
+        let printed = host.run("rollback").exit(1);
+        let _printed = printed
             .says("the policy files were changed since they were applied")
             .says(how)
             .says("--force overwrites them");
         assert_eq!(host.guard.policy(), own);
     }
-    let _told = host.run("rollback --force").ok();
+    let _printed = host.run("rollback --force").ok();
     assert_eq!(host.rules(), Vec::<String>::new());
     assert_eq!(host.guard.policy(), "");
 }
@@ -142,44 +143,44 @@ fn rollback_throws_no_hand_edit_away() {
 #[test]
 fn diff_compares_texts_and_rules() {
     let Some(host) = Host::new() else { return };
-    let _told = host.run("diff").exit(3);
-    let _told = host.run("allow 22/tcp").ok();
-    let _told = host.run("enable").ok();
-    let told = host.run("diff").ok();
-    let _told = told.says("generation 1 -> files on disk: 0 added, 0 removed, 1 unchanged");
+    let _printed = host.run("diff").exit(3);
+    let _printed = host.run("allow 22/tcp").ok();
+    let _printed = host.run("enable").ok();
+    let printed = host.run("diff").ok();
+    let _printed = printed.says("generation 1 -> files on disk: 0 added, 0 removed, 1 unchanged");
 
     let policy = host.guard.policy();
     host.guard.write_policy(&format!(
         "{policy}\n[[rule]]\naction = \"deny\"\nport = 25\n"
     ));
-    let told = host.run("diff").ok();
-    let told = told
+    let printed = host.run("diff").ok();
+    let printed = printed
         .says("1 added, 0 removed, 1 unchanged")
         .says("\n+ deny 25\n");
-    let _told = told
+    let _printed = printed
         .says("--- a/guard.toml\n+++ b/guard.toml\n")
         .says("\n+port = 25\n");
     host.guard.write_policy("broken");
-    let _told = host.run("diff").exit(5);
+    let _printed = host.run("diff").exit(5);
     host.guard.write_policy(&policy);
 
     // While a change is pending: what it does.
-    let _told = host.run("deny 26 --confirm 60").ok();
-    let told = host.run("diff").ok();
-    let _told = told
+    let _printed = host.run("deny 26 --confirm 60").ok();
+    let printed = host.run("diff").ok();
+    let _printed = printed
         .says("files on disk -> generation 2: 1 added")
         .says("\n+ deny 26\n");
-    let _told = host.run("confirm").ok();
-    let _told = host
+    let _printed = host.run("confirm").ok();
+    let _printed = host
         .run("diff")
         .ok()
         .says("0 added, 0 removed, 2 unchanged");
 
-    let told = host.run("diff 1").ok();
-    let _told = told
+    let printed = host.run("diff 1").ok();
+    let _printed = printed
         .says("generation 2 -> entry 1: 0 added, 1 removed")
         .says("\n- deny 26\n");
-    let _told = host.run("diff 77").exit(6);
+    let _printed = host.run("diff 77").exit(6);
     let other = host.guard.folder().join("other.policy");
     fs::write(&other, "[[rule]]\naction = \"allow\"\nport = 443\n").expect("a file");
     let json = host.json(&format!("diff {}", other.display()));
@@ -194,7 +195,7 @@ fn diff_compares_texts_and_rules() {
             .expect("a text")
             .contains("+port = 443")
     );
-    let _told = host.run("diff /nowhere").exit(6);
+    let _printed = host.run("diff /nowhere").exit(6);
 }
 
 #[test]
@@ -206,31 +207,31 @@ fn apply_makes_one_file_the_policy() {
     let apply = format!("apply {}", file.display());
 
     // Sets are looked for where the policy will be; problems are told of the file that was named.
-    let told = host.run(&apply).exit(5);
-    let _told = told.says("new.policy:3:").says("web.txt");
+    let printed = host.run(&apply).exit(5);
+    let _printed = printed.says("new.policy:3:").says("web.txt");
     fs::write(host.guard.etc().join("web.txt"), "203.0.113.0/24\n").expect("a file");
-    let _told = host.run(&apply).ok().says("guard is not active");
+    let _printed = host.run(&apply).ok().says("guard is not active");
     assert_eq!(host.guard.policy(), text);
-    let _told = host.run("enable").ok();
-    let _told = host.run("allow 22/tcp").ok();
+    let _printed = host.run("enable").ok();
+    let _printed = host.run("allow 22/tcp").ok();
 
-    let told = host.run(&format!("{apply} --dry-run")).ok();
-    let _told = told.says("would apply ").says("- allow 22/tcp");
+    let printed = host.run(&format!("{apply} --dry-run")).ok();
+    let _printed = printed.says("would apply ").says("- allow 22/tcp");
     assert_eq!(host.rules().len(), 2);
-    let told = host.run(&apply).ok();
-    let _told = told.says("0 added, 1 removed, 1 unchanged (generation 3)");
+    let printed = host.run(&apply).ok();
+    let _printed = printed.says("0 added, 1 removed, 1 unchanged (generation 3)");
     assert_eq!(host.guard.policy(), text);
 
     host.guard.write_policy("# by hand\n");
-    let _told = host.run(&apply).exit(1).says("--force overwrites them");
+    let _printed = host.run(&apply).exit(1).says("--force overwrites them");
     // Without a file it is `reload`.
-    let _told = host.run("apply").ok().says("applied ");
+    let _printed = host.run("apply").ok().says("applied ");
     assert_eq!(host.rules(), Vec::<String>::new());
 
     fs::create_dir(host.guard.etc().join("guard.d")).expect("a folder");
     fs::write(host.guard.etc().join("guard.d/x.toml"), "").expect("a file");
-    let told = host.run(&apply).exit(5);
-    let _told = told.says("guard.d/x.toml: `apply FILE` replaces guard.toml");
+    let printed = host.run(&apply).exit(5);
+    let _printed = printed.says("guard.d/x.toml: `apply FILE` replaces guard.toml");
     assert_eq!(host.guard.policy(), "# by hand\n");
-    let _told = host.run("apply /nowhere").exit(5);
+    let _printed = host.run("apply /nowhere").exit(5);
 }

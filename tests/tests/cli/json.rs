@@ -119,20 +119,20 @@ fn every_command_answers_in_json() {
     let Some(host) = Host::new() else { return };
 
     for (line, exit, fields) in answers() {
-        let told = host.run(&format!("{line} --json")).exit(exit);
-        let answer = told.json();
-        assert!(told.stdout.starts_with("{\"schema\":1,"), "{told}");
-        assert_eq!(told.stdout.lines().count(), 1, "{told}");
+        let printed = host.run(&format!("{line} --json")).exit(exit);
+        let answer = printed.json();
+        assert!(printed.stdout.starts_with("{\"schema\":1,"), "{printed}");
+        assert_eq!(printed.stdout.lines().count(), 1, "{printed}");
         assert_eq!(
             answer["error"].is_object(),
             exit == 5 || exit == 6 || answer["error"]["exit"] == exit,
-            "{told}"
+            "{printed}"
         );
         for (key, value) in fields.as_object().expect("an object") {
-            assert_eq!(answer[key], *value, "{key}\n{told}");
+            assert_eq!(answer[key], *value, "{key}\n{printed}");
         }
         if exit == 0 {
-            assert_eq!(told.stderr, "", "{told}");
+            assert_eq!(printed.stderr, "", "{printed}");
         }
     }
 }
@@ -154,18 +154,18 @@ fn a_line_that_cannot_be_read_is_answered_in_json_too() {
         "--json allow 22/tpc",
         "--json",
     ] {
-        let told = host.run(line).exit(2);
-        let error = &told.json()["error"];
-        assert_eq!(error["exit"], 2, "{told}");
+        let printed = host.run(line).exit(2);
+        let error = &printed.json()["error"];
+        assert_eq!(error["exit"], 2, "{printed}");
         assert!(
             error["message"]
                 .as_str()
                 .is_some_and(|text| !text.is_empty()),
-            "{told}"
+            "{printed}"
         );
         assert!(
             error["help"].as_str().is_some_and(|text| !text.is_empty()),
-            "{told}"
+            "{printed}"
         );
     }
 }

@@ -34,7 +34,7 @@ fn ten_thousand_rules_are_checked_applied_and_edited_quickly() {
     let Some(host) = Host::active("") else { return };
     host.guard.write_policy(&policy());
 
-    let _told = host.run("check").ok().says("ok: 10000 rules in 1 file");
+    let _printed = host.run("check").ok().says("ok: 10000 rules in 1 file");
     for line in [
         "check",
         "reload",
@@ -44,9 +44,9 @@ fn ten_thousand_rules_are_checked_applied_and_edited_quickly() {
         "delete 10002",
         "status",
     ] {
-        let told = host.run(line).ok();
-        println!("{RULES} rules: {line}: {:?}", told.took);
-        assert!(told.took < LIMIT, "{line} took {:?}", told.took);
+        let printed = host.run(line).ok();
+        println!("{RULES} rules: {line}: {:?}", printed.took);
+        assert!(printed.took < LIMIT, "{line} took {:?}", printed.took);
     }
     assert_eq!(host.rules().len(), RULES + 1);
     assert_eq!(host.generation(), 6);

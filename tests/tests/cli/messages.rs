@@ -31,11 +31,11 @@ fn verbs_of_other_firewalls_name_the_way_in_guard() {
     let Some(host) = Host::new() else { return };
 
     for (line, instead) in VERBS {
-        let told = host.run(line).exit(2).says(instead);
-        assert!(told.stderr.contains("\n  help: "), "{told}");
+        let printed = host.run(line).exit(2).says(instead);
+        assert!(printed.stderr.contains("\n  help: "), "{printed}");
     }
-    let _told = host.run("alow 22").exit(2).says("did you mean \"allow\"");
-    let _told = host.run("22/tcp").exit(2).says("`guardctl allow 22/tcp`");
+    let _printed = host.run("alow 22").exit(2).says("did you mean \"allow\"");
+    let _printed = host.run("22/tcp").exit(2).says("`guardctl allow 22/tcp`");
     assert_eq!(host.guard.policy(), "");
 }
 
@@ -43,22 +43,22 @@ fn verbs_of_other_firewalls_name_the_way_in_guard() {
 fn help_describes_the_command() {
     let Some(host) = Host::new() else { return };
 
-    let told = host.run("--help").ok();
+    let printed = host.run("--help").ok();
     assert!(
-        told.stdout.starts_with("XDP firewall: drops everything"),
-        "{told}"
+        printed.stdout.starts_with("XDP firewall: drops everything"),
+        "{printed}"
     );
-    let _told = told
+    let _printed = printed
         .says("guardctl allow 1.1.1.1 9000")
         .says("Exit codes: 0 ok");
     for line in ["allow -h", "allow --help", "help allow", "deny 22 -h"] {
-        let _told = host.run(line).ok().says("Rules, as ufw writes them:");
+        let _printed = host.run(line).ok().says("Rules, as ufw writes them:");
     }
-    let _told = host
+    let _printed = host
         .run("")
         .exit(2)
         .says("`guardctl --help` lists the commands");
-    let _told = host.run("never").exit(2).says("`guardctl never --help`");
+    let _printed = host.run("never").exit(2).says("`guardctl never --help`");
     assert_eq!(host.guard.policy(), "");
 }
 
@@ -75,16 +75,16 @@ fn quiet_says_nothing_when_all_is_well_and_everything_when_not() {
         "delete 1",
         "disable",
     ] {
-        let told = host
+        let printed = host
             .run(&format!("--quiet {}", line.trim_end_matches(" -q")))
             .ok();
         assert_eq!(
-            (told.stdout.as_str(), told.stderr.as_str()),
+            (printed.stdout.as_str(), printed.stderr.as_str()),
             ("", ""),
             "{line}"
         );
     }
-    let _told = host.run("-q delete 7").exit(6).says("there is no rule 7");
+    let _printed = host.run("-q delete 7").exit(6).says("there is no rule 7");
 }
 
 #[test]
@@ -114,12 +114,12 @@ fn a_dry_run_changes_nothing() {
             ),
             ("enable", "would protect eth0 with 1 rule, default deny\n"),
         ] {
-            let told = host.run(&format!("{line} --dry-run")).ok();
-            assert_eq!(told.stdout, would);
+            let printed = host.run(&format!("{line} --dry-run")).ok();
+            assert_eq!(printed.stdout, would);
         }
-        let _told = host.run("--dry-run disable").ok();
-        let _told = host.run("--dry-run delete 7").exit(6);
-        let _told = host.run("--dry-run never del 1.1.1.1").exit(6);
+        let _printed = host.run("--dry-run disable").ok();
+        let _printed = host.run("--dry-run delete 7").exit(6);
+        let _printed = host.run("--dry-run never del 1.1.1.1").exit(6);
         let reload = host
             .run("--dry-run reload")
             .exit(if is_active { 0 } else { 3 });
@@ -189,18 +189,18 @@ fn into_closed_pipe(mut command: Command) -> Option<i32> {
 #[test]
 fn fresh_counters_are_no_empty_table() {
     let Some(host) = Host::new() else { return };
-    let _told = host
+    let _printed = host
         .run("stats")
         .exit(3)
         .says("`guardctl enable` turns it on");
-    let _told = host.run("enable").ok();
+    let _printed = host.run("enable").ok();
 
     // The kernel announces the card at once, so the table is rarely empty.
-    let told = host.run("stats").ok();
+    let printed = host.run("stats").ok();
     assert!(
-        told.stdout == "No packets yet on the protected interfaces.\n"
-            || told.stdout.contains("\nReason "),
-        "{told}"
+        printed.stdout == "No packets yet on the protected interfaces.\n"
+            || printed.stdout.contains("\nReason "),
+        "{printed}"
     );
 }
 
@@ -210,7 +210,7 @@ fn manual_pages_and_completions_know_every_command() {
     let folder = host.guard.folder().join("man");
 
     let folder_text = folder.display().to_string();
-    let _told = host.guard.guardctl(&["man", &folder_text]).ok();
+    let _printed = host.guard.guardctl(&["man", &folder_text]).ok();
     let pages = Host::entries(&folder);
     for name in [
         "guardctl.1",
@@ -237,11 +237,11 @@ fn manual_pages_and_completions_know_every_command() {
         ("zsh", "#compdef guardctl"),
         ("fish", "complete -c guardctl"),
     ] {
-        let told = host.run(&format!("completions {shell}")).ok().says(mark);
+        let printed = host.run(&format!("completions {shell}")).ok().says(mark);
         for verb in ["enable", "allow", "never", "stats"] {
-            assert!(told.stdout.contains(verb), "{verb} for {shell}");
+            assert!(printed.stdout.contains(verb), "{verb} for {shell}");
         }
-        assert!(!told.stdout.contains("external_subcommand"), "{shell}");
+        assert!(!printed.stdout.contains("external_subcommand"), "{shell}");
     }
 }
 

@@ -34,7 +34,7 @@ fn a_user_may_neither_change_nor_look() {
     let secret = fs::Permissions::from_mode(0o600);
     fs::set_permissions(host.guard.etc().join("guard.toml"), secret).expect("the mode");
 
-    for (line, told) in [
+    for (line, printed) in [
         ("enable", "missing CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
         ("disable", "missing CAP_BPF and CAP_NET_ADMIN"),
         ("allow 80", "cannot lock"),
@@ -48,7 +48,7 @@ fn a_user_may_neither_change_nor_look() {
         ("status", "ermission denied"),
         ("stats", "ermission denied"),
     ] {
-        let ran = as_nobody(&host, line).exit(4).says(told);
+        let ran = as_nobody(&host, line).exit(4).says(printed);
         assert!(
             ran.stderr.contains("help: run the command as root"),
             "{ran}"
@@ -76,7 +76,7 @@ fn anybody_may_check_a_file_that_he_can_read() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("the mode");
     }
 
-    let _told = as_nobody(&host, "check").ok().says("ok: 1 rule in 1 file");
+    let _printed = as_nobody(&host, "check").ok().says("ok: 1 rule in 1 file");
     let file = host.guard.etc().join("guard.toml").display().to_string();
-    let _told = as_nobody(&host, &format!("check {file}")).ok();
+    let _printed = as_nobody(&host, &format!("check {file}")).ok();
 }

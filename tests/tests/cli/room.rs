@@ -63,7 +63,7 @@ fn a_full_disk_below_the_policy_changes_nothing() {
     let Some(host) = Host::new() else { return };
     let tiny = Tiny::mount(&host.guard.etc());
     host.guard.write_policy(POLICY);
-    let _told = host.run("enable").ok();
+    let _printed = host.run("enable").ok();
     tiny.fill();
 
     for line in [
@@ -73,7 +73,7 @@ fn a_full_disk_below_the_policy_changes_nothing() {
         "never add 1.1.1.1",
         "enable --iface eth0",
     ] {
-        let _told = host
+        let _printed = host
             .run(line)
             .exit(1)
             .says("No space left on device")
@@ -89,7 +89,7 @@ fn a_full_disk_below_the_policy_changes_nothing() {
     assert_eq!(host.rules(), ["allow 22"]);
 
     tiny.make_room();
-    let _told = host.run("allow 80/tcp").ok().says("(generation 2)");
+    let _printed = host.run("allow 80/tcp").ok().says("(generation 2)");
 }
 
 #[test]
@@ -99,17 +99,17 @@ fn a_full_disk_below_the_state_changes_nothing() {
     host.guard.write_policy(POLICY);
     tiny.fill();
 
-    let _told = host.run("enable").exit(1).says("No space left on device");
+    let _printed = host.run("enable").exit(1).says("No space left on device");
     assert_eq!(host.json("status")["active"], false);
     // The kernel's own entries stay.
     let pins = Host::entries(&host.guard.bpffs());
     assert!(!pins.iter().any(|name| name.starts_with('v')), "{pins:?}");
     tiny.make_room();
-    let _told = host.run("enable").ok();
+    let _printed = host.run("enable").ok();
     tiny.fill();
 
     for line in ["allow 80/tcp", "reload"] {
-        let _told = host.run(line).exit(1).says("No space left on device");
+        let _printed = host.run(line).exit(1).says("No space left on device");
     }
     assert_eq!(host.guard.policy(), POLICY);
     assert_eq!(host.generation(), 1);
@@ -121,15 +121,15 @@ fn a_read_only_policy_changes_nothing() {
     let Some(host) = Host::new() else { return };
     let tiny = Tiny::mount(&host.guard.etc());
     host.guard.write_policy(POLICY);
-    let _told = host.run("enable").ok();
+    let _printed = host.run("enable").ok();
     tiny.remount("ro");
 
-    let _told = host
+    let _printed = host
         .run("allow 80/tcp")
         .exit(1)
         .says("Read-only file system")
         .says("the file system is mounted read-only");
     assert_eq!(host.guard.policy(), POLICY);
     assert_eq!(host.generation(), 1);
-    let _told = host.run("reload").ok();
+    let _printed = host.run("reload").ok();
 }

@@ -13,9 +13,10 @@ fn a2_confirm_makes_it_permanent() {
     };
 
     let since = scene.apply_bad();
-    let told = scene.guard.guardctl(&["confirm", "--dry-run"]).ok();
+    let printed = scene.guard.guardctl(&["confirm", "--dry-run"]).ok();
     drop(
-        told.says("would confirm `apply ")
+        printed
+            .says("would confirm `apply ")
             .says("generation 2 would stay"),
     );
     assert_eq!(scene.guard.policy(), policy(GOOD));
@@ -49,9 +50,10 @@ fn a_late_confirm_fails_and_says_what_is_in_force() {
 
     // The second one finds it settled and still knows what is meant.
     for _ in 0..2 {
-        let told = scene.guard.guardctl(&["confirm"]).exit(1);
+        let printed = scene.guard.guardctl(&["confirm"]).exit(1);
         drop(
-            told.says("too late: `apply ")
+            printed
+                .says("too late: `apply ")
                 .says("was not confirmed in time; generation 1 is in force"),
         );
         scene.assert_settled();
@@ -59,8 +61,8 @@ fn a_late_confirm_fails_and_says_what_is_in_force() {
         assert_eq!(scene.newest()["outcome"], "not_confirmed");
     }
     // It is gone; `rollback` must not go further back than the operator means.
-    let told = scene.guard.guardctl(&["rollback"]).ok();
-    drop(told.says("is gone already; generation 1 is in force"));
+    let printed = scene.guard.guardctl(&["rollback"]).ok();
+    drop(printed.says("is gone already; generation 1 is in force"));
     scene.assert_in_force(GOOD);
 }
 
@@ -72,8 +74,8 @@ fn rollback_takes_a_pending_change_back_at_once() {
 
     let _since = scene.apply_bad();
     scene.assert_in_force(BAD);
-    let told = scene.guard.guardctl(&["rollback"]).ok();
-    drop(told.says("rolled back generation 2: generation 1 is in force"));
+    let printed = scene.guard.guardctl(&["rollback"]).ok();
+    drop(printed.says("rolled back generation 2: generation 1 is in force"));
 
     scene.assert_in_force(GOOD);
     scene.assert_settled();
@@ -105,9 +107,10 @@ fn another_change_is_refused_while_one_is_pending() {
     ];
     let before = scene.guard.dump(&scene.lab.srv);
     for words in commands {
-        let told = scene.guard.guardctl(words).exit(14);
+        let printed = scene.guard.guardctl(words).exit(14);
         drop(
-            told.says("a change is pending: in ")
+            printed
+                .says("a change is pending: in ")
                 .says("s generation 1 returns unless it is confirmed")
                 .says("`guardctl confirm` keeps it, `guardctl rollback` takes it back"),
         );
@@ -148,8 +151,8 @@ fn a_file_written_while_a_change_was_pending_is_not_overwritten() {
     let own = format!("{}# mine\n", policy(GOOD));
     scene.guard.write_policy(&own);
 
-    let told = scene.guard.guardctl(&["confirm"]).exit(1);
-    drop(told.says("guard.toml: the file was written while the change was pending"));
+    let printed = scene.guard.guardctl(&["confirm"]).exit(1);
+    drop(printed.says("guard.toml: the file was written while the change was pending"));
     assert_eq!(scene.guard.policy(), own);
 
     drop(scene.guard.guardctl(&["rollback"]).ok());
@@ -179,9 +182,9 @@ fn a_confirmation_that_cannot_be_saved_leaves_the_change_pending() {
         return;
     }
 
-    let told = scene.guard.guardctl(&["confirm"]);
+    let printed = scene.guard.guardctl(&["confirm"]);
     assert!(immutable("-i"));
-    drop(told.exit(4).says("guard.toml"));
+    drop(printed.exit(4).says("guard.toml"));
     assert_eq!(scene.status()["pending"]["previous_generation"], 1);
     assert_eq!(fs::read_to_string(&main).expect("a file"), policy(GOOD));
 

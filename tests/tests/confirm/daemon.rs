@@ -28,8 +28,8 @@ fn a2_the_previous_policy_returns_when_the_daemon_is_killed() {
     });
 
     assert_eq!(scene.newest()["outcome"], "pending", "nobody settled it");
-    let told = scene.guard.guardctl(&["status"]).ok();
-    drop(told.says("was not confirmed: generation 1 is in force"));
+    let printed = scene.guard.guardctl(&["status"]).ok();
+    drop(printed.says("was not confirmed: generation 1 is in force"));
 }
 
 #[test]

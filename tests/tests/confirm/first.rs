@@ -19,24 +19,25 @@ fn a2_the_first_enable_gives_way_to_a_host_without_a_firewall() {
     assert!(all_answer());
 
     let words = ["enable", "--iface", "eth0", CONFIRM[0], CONFIRM[1]];
-    let told = scene.guard.guardctl(&words).ok();
+    let printed = scene.guard.guardctl(&words).ok();
     drop(
-        told.says("NOBODY CAN LOG IN")
+        printed
+            .says("NOBODY CAN LOG IN")
             .says("s guard goes off again unless `guardctl confirm` comes first"),
     );
     assert!(!all_answer());
     // Not even the interface is saved yet.
     assert_eq!(scene.guard.policy(), "");
-    let told = scene.guard.guardctl(&["status"]).ok();
-    drop(told.says("PENDING: goes off again in "));
+    let printed = scene.guard.guardctl(&["status"]).ok();
+    drop(printed.says("PENDING: goes off again in "));
     let limit = TIME + Duration::from_secs(2);
     assert!(within(limit, || all_answer().then_some(())).is_some());
 
     // Before and after the next command has taken it off.
     for _ in 0..2 {
-        let told = scene.guard.guardctl(&["status"]).exit(3);
-        let told = told.says("REVERTED: `enable --iface eth0 --confirm 5s` of ");
-        drop(told.says("was not confirmed: guard is off"));
+        let printed = scene.guard.guardctl(&["status"]).exit(3);
+        let printed = printed.says("REVERTED: `enable --iface eth0 --confirm 5s` of ");
+        drop(printed.says("was not confirmed: guard is off"));
         drop(
             scene
                 .guard
@@ -58,8 +59,8 @@ fn the_first_enable_can_be_confirmed_and_taken_back() {
     drop(scene.guard.guardctl(&enable).ok());
     scene.assert_in_force(GOOD);
 
-    let told = scene.guard.guardctl(&["rollback"]).ok();
-    drop(told.says("rolled back generation 1: guard is off again"));
+    let printed = scene.guard.guardctl(&["rollback"]).ok();
+    drop(printed.says("rolled back generation 1: guard is off again"));
     let answer = scene.lab.friend.ask_udp(scene.lab.srv.v4, BAD);
     assert_eq!(answer, Answer::Echo);
     drop(scene.guard.guardctl(&["status"]).exit(3));
@@ -80,9 +81,10 @@ fn only_the_policy_can_return_so_other_interfaces_are_refused() {
     let before = scene.guard.dump(&scene.lab.srv);
 
     let words = ["enable", "--iface", "eth0", "other", "--confirm", "1m"];
-    let told = scene.guard.guardctl(&words).exit(7);
+    let printed = scene.guard.guardctl(&words).exit(7);
     drop(
-        told.says("this would protect eth0, other instead of eth0")
+        printed
+            .says("this would protect eth0, other instead of eth0")
             .says("--no-confirm"),
     );
     assert_eq!(scene.guard.dump(&scene.lab.srv), before);

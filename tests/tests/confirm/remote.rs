@@ -22,10 +22,10 @@ const NOTE: &str = "(so over SSH, for what could shut you out; --no-confirm turn
 fn over_ssh_what_could_shut_out_has_a_deadline() {
     let Some(scene) = Scene::new() else { return };
     // Nothing is in force yet that could return.
-    let told = over_ssh(&scene, &["allow", "22/tcp"]).ok();
-    assert!(!told.stdout.contains("PENDING"), "{told}");
-    let told = over_ssh(&scene, &["prepend", "deny", "192.0.2.77"]).ok();
-    assert!(!told.stdout.contains("PENDING"), "{told}");
+    let printed = over_ssh(&scene, &["allow", "22/tcp"]).ok();
+    assert!(!printed.stdout.contains("PENDING"), "{printed}");
+    let printed = over_ssh(&scene, &["prepend", "deny", "192.0.2.77"]).ok();
+    assert!(!printed.stdout.contains("PENDING"), "{printed}");
     drop(
         over_ssh(&scene, &["enable"])
             .ok()
@@ -54,11 +54,11 @@ fn over_ssh_what_could_shut_out_has_a_deadline() {
         scene.assert_settled();
     }
     drop(over_ssh(&scene, &["default", "allow"]).ok());
-    let told = over_ssh(&scene, &["default", "deny"]).ok();
-    drop(told.says(NOTE));
+    let printed = over_ssh(&scene, &["default", "deny"]).ok();
+    drop(printed.says(NOTE));
     drop(over_ssh(&scene, &["confirm"]).ok());
-    let told = over_ssh(&scene, &["rollback"]).ok();
-    drop(told.says("returned to entry ").says(NOTE));
+    let printed = over_ssh(&scene, &["rollback"]).ok();
+    drop(printed.says("returned to entry ").says(NOTE));
     drop(over_ssh(&scene, &["confirm"]).ok());
 }
 
@@ -76,8 +76,8 @@ fn over_ssh_what_only_lets_in_has_none() {
         &["deny", "4001/tcp", "--confirm", "0"],
     ];
     for words in commands {
-        let told = over_ssh(&scene, words).ok();
-        assert!(!told.stdout.contains("PENDING"), "{told}");
+        let printed = over_ssh(&scene, words).ok();
+        assert!(!printed.stdout.contains("PENDING"), "{printed}");
         scene.assert_settled();
     }
     drop(
@@ -92,13 +92,13 @@ fn over_ssh_the_operator_must_be_able_to_come_back() {
     let Some(scene) = Scene::new() else { return };
 
     // The good policy opens no port 22.
-    let told = over_ssh(&scene, &["enable"]).exit(7);
-    drop(told.says("you could not log in again from 198.51.100.10: a new connection would be"));
+    let printed = over_ssh(&scene, &["enable"]).exit(7);
+    drop(printed.says("you could not log in again from 198.51.100.10: a new connection would be"));
     assert_eq!(scene.guard.policy(), policy(GOOD));
 
     // In monitor mode nothing is dropped, so nobody is shut out.
-    let told = over_ssh(&scene, &["enable", "--monitor"]).ok();
-    assert!(!told.stdout.contains("PENDING"), "{told}");
+    let printed = over_ssh(&scene, &["enable", "--monitor"]).ok();
+    assert!(!printed.stdout.contains("PENDING"), "{printed}");
     drop(
         over_ssh(&scene, &["status"])
             .ok()
@@ -143,7 +143,7 @@ fn sudo_and_the_like_hide_no_ssh_session() {
 
     drop(logged_in("deny 4000/tcp").ok().says(NOTE));
     drop(logged_in("confirm").ok());
-    let told = logged_in("prepend deny from 198.51.100.0/24").exit(7);
-    drop(told.says("you could not log in again from 198.51.100.10"));
+    let printed = logged_in("prepend deny from 198.51.100.0/24").exit(7);
+    drop(printed.says("you could not log in again from 198.51.100.10"));
     scene.assert_settled();
 }

@@ -14,14 +14,15 @@ fn a2_without_an_answer_the_previous_policy_returns() {
     let left = status["pending"]["deadline_seconds"].as_u64();
     assert!(matches!(left, Some(3..=5)), "{status}");
     assert_eq!(status["rules"][0]["rule"], format!("allow {BAD}"));
-    let told = scene.guard.guardctl(&["status"]).ok();
-    drop(told.says("PENDING: returns to generation 1 in "));
+    let printed = scene.guard.guardctl(&["status"]).ok();
+    drop(printed.says("PENDING: returns to generation 1 in "));
     scene.assert_returns(since, |_| {});
 
     // Nobody has settled it yet, and `status` is right all the same.
-    let told = scene.guard.guardctl(&["status"]).ok();
+    let printed = scene.guard.guardctl(&["status"]).ok();
     drop(
-        told.says("REVERTED: `apply ")
+        printed
+            .says("REVERTED: `apply ")
             .says("was not confirmed: generation 1 is in force"),
     );
     assert_eq!(scene.status()["rules"][0]["rule"], format!("allow {GOOD}"));

@@ -92,12 +92,12 @@ impl Scene {
             CONFIRM[0],
             CONFIRM[1],
         ];
-        let told = self
+        let printed = self
             .guard
             .guardctl(&words)
             .ok()
             .says("PENDING: in 5 s generation ");
-        drop(told.says("unless `guardctl confirm` comes first"));
+        drop(printed.says("unless `guardctl confirm` comes first"));
         Instant::now()
     }
 

@@ -71,12 +71,12 @@ fn who_fails_at_a_container_is_banned_on_the_host() {
     // One that is made later, and one that is begun again.
     write("shop-2", &lab.attacker.v6.to_string());
     says(Answer::Silence, &lab.attacker, lab.srv.v6, "the second");
-    let told = status();
-    assert_eq!(told["counts"]["lines"], 6, "{told}");
-    assert_eq!(told["counts"]["bans"], 2, "{told}");
-    let logs = told["logs"].as_array().expect("logs");
+    let printed = status();
+    assert_eq!(printed["counts"]["lines"], 6, "{printed}");
+    assert_eq!(printed["counts"]["bans"], 2, "{printed}");
+    let logs = printed["logs"].as_array().expect("logs");
     let unread: Vec<&Value> = logs.iter().filter(|one| one["is_read"] == false).collect();
-    assert_eq!(unread.len(), 1, "{told}");
+    assert_eq!(unread.len(), 1, "{printed}");
     let unread = unread[0].to_string();
     assert!(
         unread.contains("shop-quiet") && unread.contains("none"),

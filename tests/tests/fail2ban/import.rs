@@ -86,12 +86,12 @@ fn running_bans_of_a_live_fail2ban_are_carried_over_with_the_time_that_is_left()
         listed["bans"].as_array().expect("a list").clone()
     };
     let found = bans(&guard);
-    let told: Vec<String> = found
+    let printed: Vec<String> = found
         .iter()
         .map(|ban| format!("{} {} {}", ban["source"], ban["origin"], ban["permanent"]))
         .collect();
     assert_eq!(
-        told,
+        printed,
         [
             "\"198.18.6.6\" \"jail forever\" true",
             "\"203.0.113.66\" \"jail sshd\" false",

@@ -115,9 +115,10 @@ fn every_listener_is_there_with_who_reaches_it() {
         let allowed = json!(["198.51.100.0/24", "2001:db8:100::/64"]);
         assert_eq!(entry["allowed"], allowed, "{entry}");
     }
-    let told = scene.guard.guardctl(&["audit"]).ok();
+    let printed = scene.guard.guardctl(&["audit"]).ok();
     drop(
-        told.says("22/tcp      closed")
+        printed
+            .says("22/tcp      closed")
             .says("80/tcp      OPEN")
             .says("everybody, by rule 3")
             .says("198.51.100.0/24, 2001:db8:100::/64")
@@ -159,8 +160,8 @@ fn an_interface_without_guard_is_named_with_what_is_reachable_through_it() {
     for entry in of_port(&audit, "tcp", LOCAL) {
         assert_eq!(entry["unprotected_interfaces"], json!([]), "{entry}");
     }
-    let told = scene.guard.guardctl(&["audit"]).ok();
-    drop(told.says("; all on lan").says("(no guard there)"));
+    let printed = scene.guard.guardctl(&["audit"]).ok();
+    drop(printed.says("; all on lan").says("(no guard there)"));
 }
 
 #[test]

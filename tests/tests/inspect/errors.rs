@@ -28,7 +28,7 @@ fn wrong_words_interfaces_and_files_have_codes_of_their_own() {
     let broken = scene.guard.folder().join("broken.toml");
     std::fs::write(&broken, "[[rule]]\naction = \"permit\"\n").expect("a file");
     let broken = broken.to_str().expect("a path");
-    for (line, code, told) in [
+    for (line, code, printed) in [
         ("203.0.113.66 3000 on nope0", 6, "nope0: no such interface"),
         ("203.0.113.66", 2, "to which port"),
         ("203.0.113.66 70000", 2, "70000"),
@@ -42,7 +42,7 @@ fn wrong_words_interfaces_and_files_have_codes_of_their_own() {
         ),
     ] {
         let words: Vec<&str> = ["explain"].into_iter().chain(line.split(' ')).collect();
-        let ran = scene.guard.guardctl(&words).exit(code).says(told);
+        let ran = scene.guard.guardctl(&words).exit(code).says(printed);
         assert!(ran.stderr.contains("help: "), "{ran}");
         let words = [&["--json"], &words[..]].concat();
         let answer = scene.guard.guardctl(&words).exit(code).json();

@@ -114,7 +114,7 @@ fn a_bridge_of_containers_is_no_way_in_and_one_that_carries_the_default_route_is
 
 /// The addresses are the bridge's, the packets come by its port.
 #[test]
-fn a_guarded_card_that_becomes_the_port_of_a_bridge_is_judged_as_the_bridge() {
+fn a_guarded_card_that_becomes_the_port_of_a_bridge_is_filtered_as_the_bridge() {
     let Some(scene) = Scene::new() else {
         return;
     };

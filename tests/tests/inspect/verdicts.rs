@@ -92,18 +92,18 @@ fn the_running_firewall_and_the_file_give_verdict_reason_and_rule() {
 #[test]
 fn a_person_reads_it_in_a_few_lines() {
     let Some(scene) = Scene::new() else { return };
-    let told = scene.guard.guardctl(&["explain", "203.0.113.66", "2000"]);
-    let told = told.ok();
+    let printed = scene.guard.guardctl(&["explain", "203.0.113.66", "2000"]);
+    let printed = printed.ok();
     assert_eq!(
-        told.stdout,
+        printed.stdout,
         "tcp 203.0.113.66:40000 -> 192.0.2.1:2000 (syn) on eth0\n\
          dropped: rule-deny (a deny rule matched)\n\
          rule 2: deny from @enemies to any port 2000\n\
          to let it in: guardctl insert 2 allow from 203.0.113.66 to any port 2000 proto tcp\n",
-        "{told}"
+        "{printed}"
     );
-    let told = scene.guard.guardctl(&["explain", "127.0.0.1", "1000"]).ok();
-    drop(told.says("no rule lets it in: the packet itself is refused"));
+    let printed = scene.guard.guardctl(&["explain", "127.0.0.1", "1000"]).ok();
+    drop(printed.says("no rule lets it in: the packet itself is refused"));
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn in_monitor_mode_it_says_what_would_be_dropped() {
     }
     let open: Value = scene.explain("203.0.113.66 1000");
     assert_eq!(open["would_drop"], false, "{open}");
-    let told = scene.guard.guardctl(&["explain", "203.0.113.66", "3000"]);
-    drop(told.ok().says("passes in monitor mode, else dropped"));
+    let printed = scene.guard.guardctl(&["explain", "203.0.113.66", "3000"]);
+    drop(printed.ok().says("passes in monitor mode, else dropped"));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_change_that_waits_for_its_confirmation_is_explained_in_its_own_words() {
     let Some(scene) = Scene::new() else { return };
     let words = ["delete", "1", "--confirm", "1m"];
     drop(scene.guard.guardctl(&words).ok().says("PENDING"));
-    for (words, rule, told) in [
+    for (words, rule, printed) in [
         (
             "203.0.113.66 2000",
             1,
@@ -141,7 +141,7 @@ fn a_change_that_waits_for_its_confirmation_is_explained_in_its_own_words() {
     ] {
         let answer = scene.explain(words);
         assert_eq!(answer["rule"], rule, "{answer}");
-        assert_eq!(answer["rule_words"], told, "{answer}");
+        assert_eq!(answer["rule_words"], printed, "{answer}");
     }
     let closed = scene.explain("203.0.113.66 1000");
     assert_eq!(closed["reason"], "default-drop", "{closed}");

@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{CLOSED, Scene, policy, while_judged};
+use crate::scene::{CLOSED, Scene, policy, while_filtered};
 
 const RULES: usize = 10_000;
 
@@ -56,7 +56,7 @@ fn enabling_again_exchanges_the_program_without_a_gap() {
         "{counted} of {sent} counted"
     );
     println!("{EXCHANGES} exchanges, 0 of {sent} leaked, {counted} counted");
-    while_judged(&scene.lab, || {
+    while_filtered(&scene.lab, || {
         for _ in 0..EXCHANGES {
             drop(scene.guard.guardctl(&["enable"]).ok());
         }
@@ -71,7 +71,7 @@ fn ten_thousand_rules_take_the_place_of_one_without_a_gap() {
     let scene = Scene::enabled();
     let mut took = Duration::ZERO;
 
-    while_judged(&scene.lab, || {
+    while_filtered(&scene.lab, || {
         scene.guard.write_policy(&policy(RULES - 1));
         let started = Instant::now();
         drop(scene.guard.guardctl(&["reload"]).ok());
@@ -83,7 +83,7 @@ fn ten_thousand_rules_take_the_place_of_one_without_a_gap() {
     let status = scene.guard.guardctl(&["status", "--json"]).ok().json();
     assert_eq!(status["rules"].as_array().unwrap().len(), RULES);
     scene.assert_filters();
-    while_judged(&scene.lab, || {
+    while_filtered(&scene.lab, || {
         scene.guard.write_policy(&policy(0));
         drop(scene.guard.guardctl(&["reload"]).ok());
     });

@@ -9,7 +9,7 @@ use guard_tests::{
 };
 use guard_user::layout::pin_folder;
 
-use crate::scene::{CLOSED, OPEN, Scene, policy, while_judged};
+use crate::scene::{CLOSED, OPEN, Scene, policy, while_filtered};
 
 #[test]
 fn commands_killed_at_any_moment_leave_it_filtering() {
@@ -21,7 +21,7 @@ fn commands_killed_at_any_moment_leave_it_filtering() {
     let commands: [&[&str]; 3] = [&["reload"], &["enable"], &["allow", "5000:5100/udp"]];
     let mut killed = 0;
 
-    while_judged(&scene.lab, || {
+    while_filtered(&scene.lab, || {
         for round in 0..KILLS {
             let command = commands[round as usize % commands.len()];
             // `enable` has the verifier to wait for, the others have not.
@@ -75,7 +75,7 @@ fn growing_commands_killed_at_any_moment_leave_it_filtering() {
         drop(scene.guard.guardctl(&["disable"]).ok());
         scene.guard.write_policy(&policy(0));
         drop(scene.guard.guardctl(&["enable"]).ok());
-        while_judged(&scene.lab, || {
+        while_filtered(&scene.lab, || {
             scene.guard.write_policy(&policy(4000));
             killed += u32::from(scene.kill(&["reload"], whole * round / KILLS));
             drop(scene.guard.guardctl(&["status"]).ok());

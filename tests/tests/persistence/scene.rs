@@ -85,7 +85,7 @@ impl Scene {
 
 /// Packets of both kinds while something happens; only those to the open port are delivered, and
 /// none of them is lost.
-pub(crate) fn while_judged(lab: &Topology, happens: impl FnOnce()) {
+pub(crate) fn while_filtered(lab: &Topology, happens: impl FnOnce()) {
     let capture = Capture::start(&lab.srv, "eth0");
     let stream = Marked::start(lab, 0, [OPEN, CLOSED]);
     stream.wait_for_more();

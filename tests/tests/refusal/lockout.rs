@@ -192,10 +192,10 @@ fn a_session_that_a_process_above_serves_counts_whatever_its_name() {
             .stdin(Stdio::from(OwnedFd::from(session)))
             .output()
             .expect("guardctl starts");
-        let told = String::from_utf8_lossy(&ran.stderr);
-        assert_eq!(ran.status.code(), Some(7), "{told}");
+        let printed = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(7), "{printed}");
         let cause = format!("you could not log in again from {}: ", from.ip());
-        assert!(told.contains(&cause), "{told}");
+        assert!(printed.contains(&cause), "{printed}");
     }
 }
 

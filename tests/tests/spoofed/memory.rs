@@ -35,9 +35,11 @@ fn of_map(pin: &Path) -> u64 {
     };
     use std::os::fd::AsFd as _;
     let number = map.as_fd().as_raw_fd();
-    let told = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
-    let memory = told.lines().find_map(|line| line.strip_prefix("memlock:"));
+    let printed = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let memory = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("memlock:"));
     memory
         .and_then(|memory| memory.trim().parse().ok())
-        .unwrap_or_else(|| panic!("{}: no memlock in {told}", pin.display()))
+        .unwrap_or_else(|| panic!("{}: no memlock in {printed}", pin.display()))
 }

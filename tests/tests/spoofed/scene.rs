@@ -127,7 +127,7 @@ impl Scene {
     }
 
     /// Frames of whatever reason since the beginning.
-    pub(crate) fn judged(&self) -> u64 {
+    pub(crate) fn evaluated(&self) -> u64 {
         let now = self.guard.counted();
         ["pass", "drop", "answer"]
             .map(|action| now.all(action) - self.before.all(action))

@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// What each of the floods consists of at least.
 struct Extent {
-    /// Frames that guard has judged.
+    /// Frames that guard has evaluated.
     frames: u64,
     logins: usize,
     /// Of a hundred logins, within a second.
@@ -104,11 +104,11 @@ fn real_tools_at_full_rate_make_no_flow_cost_no_session_and_keep_no_administrato
 /// Logs in, and sees that all goes on, while the tool floods.
 #[track_caller]
 fn endure(scene: &mut Scene, name: &str, tool: Tool, extent: &Extent) -> Vec<Option<Duration>> {
-    let (before, begun) = (scene.judged(), Instant::now());
+    let (before, begun) = (scene.evaluated(), Instant::now());
     let mut tool = tool;
     let running = within(Duration::from_secs(10), || {
         tool.assert_floods();
-        (scene.judged() - before > 10_000).then_some(())
+        (scene.evaluated() - before > 10_000).then_some(())
     });
     assert!(running.is_some(), "{name}: no flood\n{}", tool.said());
     let logins: Vec<_> = (0..extent.logins)
@@ -117,13 +117,13 @@ fn endure(scene: &mut Scene, name: &str, tool: Tool, extent: &Extent) -> Vec<Opt
     scene.assert_lives();
     let enough = within(LONGEST, || {
         tool.assert_floods();
-        (scene.judged() - before >= extent.frames).then_some(())
+        (scene.evaluated() - before >= extent.frames).then_some(())
     });
-    let (judged, took) = (scene.judged() - before, begun.elapsed());
+    let (evaluated, took) = (scene.evaluated() - before, begun.elapsed());
     drop(tool);
-    let rate = judged as f64 / took.as_secs_f64();
-    println!("{name}: {judged} frames, {rate:.0}/s, logins {logins:?}");
-    assert!(enough.is_some(), "{name}: only {judged} frames");
+    let rate = evaluated as f64 / took.as_secs_f64();
+    println!("{name}: {evaluated} frames, {rate:.0}/s, logins {logins:?}");
+    assert!(enough.is_some(), "{name}: only {evaluated} frames");
     logins
 }
 

@@ -266,7 +266,7 @@ fn flood(has_journal: bool) {
     let speed = per_second(read_by_then + entries_by_then);
     let offered = per_second(written + of_journal);
     println!(
-        "{took:.1?}, {rotated} rotations: {offered:.0} lines/s were written, {speed:.0} read and judged meanwhile, {:.0} of a file ({written} in all) and \
+        "{took:.1?}, {rotated} rotations: {offered:.0} lines/s were written, {speed:.0} read and evaluated meanwhile, {:.0} of a file ({written} in all) and \
          {:.0} of the journal; {:.2} µs of CPU each; the attack \
          was read {read_after:.1?} and banned {banned_after:.1?} after it was written; at most {} ms and {} bytes behind; \
          slowest command {:?}; {peak} KB of memory",
@@ -321,7 +321,7 @@ fn until_banned(
     (read_after.unwrap_or(silent), silent)
 }
 
-/// Tells the writer that it is over, also when a judgement fails.
+/// Tells the writer that it is over, also when a check fails.
 struct Over<'l>(&'l Log);
 
 impl Drop for Over<'_> {

@@ -69,7 +69,7 @@ fn write(scene: &Scene, is_over: &AtomicBool) -> u16 {
     number
 }
 
-/// Tells the writer that it is over, also when a judgement fails.
+/// Tells the writer that it is over, also when a check fails.
 struct Over<'o>(&'o AtomicBool);
 
 impl Drop for Over<'_> {
@@ -102,7 +102,7 @@ fn whoever_failed_is_banned_however_often_the_daemon_is_killed() {
                 let works = within(Duration::from_secs(10), || {
                     daemon.assert_alive();
                     let status = scene.guardctl("jail status sshd --json");
-                    let bans = |told: Value| told["jails"][0]["counts"]["bans"].as_u64();
+                    let bans = |printed: Value| printed["jails"][0]["counts"]["bans"].as_u64();
                     let bans = (status.code == Some(0)).then(|| bans(status.json()));
                     bans.flatten().filter(|bans| *bans > 0)
                 });

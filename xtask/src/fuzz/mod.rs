@@ -176,7 +176,7 @@ fn run_one(program: &Path, target: &str, time: Duration) -> Result<Progress> {
     let status = command.status().context("cannot start the fuzzer")?;
     let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     if !status.success() {
-        bail!("{}", told(&text, target, &log));
+        bail!("{}", finding(&text, target, &log));
     }
     Progress::read(&text, started.elapsed())
         .with_context(|| format!("libFuzzer said nothing that counts: {}", log.display()))
@@ -195,7 +195,7 @@ fn fuzzer(program: &Path, target: &str) -> Command {
 }
 
 /// What a failure is: the message, the input, and the command that repeats it.
-fn told(log: &str, target: &str, path: &Path) -> String {
+fn finding(log: &str, target: &str, path: &Path) -> String {
     let is_message = |line: &&str| {
         ["panicked at", "ERROR: libFuzzer"]
             .iter()
@@ -312,12 +312,12 @@ mod tests {
     fn a_crash_names_its_input_and_the_command_that_repeats_it() {
         let log = "#1\tNEW\nthread '<unnamed>' panicked at fuzz/src/x.rs:1:2:\nwrong\nartifact_prefix='t/'; Test unit written to t/crash-1\n";
 
-        let told = told(log, "ban-list", Path::new("t/ban-list.log"));
+        let finding = finding(log, "ban-list", Path::new("t/ban-list.log"));
 
-        assert!(told.contains("panicked at"), "{told}");
+        assert!(finding.contains("panicked at"), "{finding}");
         assert!(
-            told.contains("cargo xtask fuzz ban-list --input t/crash-1"),
-            "{told}"
+            finding.contains("cargo xtask fuzz ban-list --input t/crash-1"),
+            "{finding}"
         );
     }
 }

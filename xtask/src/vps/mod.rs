@@ -1,7 +1,7 @@
 //! `cargo xtask vps`: a Debian server with systemd and a virtio NIC in an emulator, and a peer on
 //! its network that counts what boots, reboots and NICs that come anew let through.
 //!
-//! It installs guard as an operator does and judges by what the peer sees; it knows nothing of
+//! It installs guard as an operator does and decides by what the peer sees; it knows nothing of
 //! guard's insides.
 
 mod agent;

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{bans::target::Target, ruleset::value::quoted};
+use crate::{bans::target::BanTarget, ruleset::value::quoted};
 
 /// Where an address stands in a line of JSON: Spamhaus, CrowdSec, and others.
 const KEYS: [&str; 7] = [
@@ -230,7 +230,7 @@ fn table(text: &str) -> Option<Result<Vec<String>, String>> {
 
 fn is_network(text: &str) -> bool {
     let address = text.split('/').next().unwrap_or_default();
-    address.parse::<IpAddr>().is_ok() && (text == address || Target::parse(text).is_ok())
+    address.parse::<IpAddr>().is_ok() && (text == address || BanTarget::parse(text).is_ok())
 }
 
 #[cfg(test)]

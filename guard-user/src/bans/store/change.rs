@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::{
-    BANS, Counts, META, ORIGINS,
-    record::{self, End, Now, Origin},
+    BANS, BanCounts, META, ORIGINS,
+    record::{self, BanEnd, BanOrigin, Now},
 };
-use crate::bans::{prefix::Prefix, term::Term};
+use crate::bans::{prefix::Prefix, term::BanTerm};
 
 /// Seconds between two sweeps.
 const SWEEP_EVERY: u64 = 60;
@@ -29,7 +29,7 @@ pub struct Change<'t> {
     bans: Table<'t, &'static [u8], &'static [u8]>,
     origins: Table<'t, u32, &'static str>,
     meta: Table<'t, &'static str, &'static str>,
-    counts: Counts,
+    counts: BanCounts,
     /// Lengths that occur, or did.
     lengths: BTreeSet<u8>,
     now: Now,
@@ -51,7 +51,7 @@ impl<'t> Change<'t> {
     }
 
     pub(super) fn save(&mut self) -> Result<(), redb::Error> {
-        let Counts { ipv4, ipv6, cidrs } = self.counts;
+        let BanCounts { ipv4, ipv6, cidrs } = self.counts;
         self.set_text("counts", &format!("{ipv4} {ipv6} {cidrs}"))?;
         let lengths: Vec<String> = self.lengths.iter().map(ToString::to_string).collect();
         self.set_text("lengths", &lengths.join(" "))
@@ -68,7 +68,7 @@ impl<'t> Change<'t> {
 
     /// How many bans there are.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> BanCounts {
         self.counts
     }
 
@@ -76,7 +76,7 @@ impl<'t> Change<'t> {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn origin(&mut self, origin: &Origin) -> Result<u32, redb::Error> {
+    pub fn origin(&mut self, origin: &BanOrigin) -> Result<u32, redb::Error> {
         let name = origin.name();
         let known = read_origins(&self.origins)?;
         if let Some((number, _)) = known.iter().find(|(_, known)| **known == name) {
@@ -95,11 +95,11 @@ impl<'t> Change<'t> {
         &mut self,
         prefix: Prefix,
         origin: u32,
-        term: Term,
+        term: BanTerm,
         reason: &str,
     ) -> Result<Added, redb::Error> {
         let key = record::key(prefix, origin);
-        let end = End::after(term, &self.now);
+        let end = BanEnd::after(term, &self.now);
         let value = record::write(end, term, &self.now, reason);
         let before = self.bans.insert(key.as_slice(), value.as_slice())?;
         let before = before.map(|before| before.value().to_vec());
@@ -161,7 +161,7 @@ impl<'t> Change<'t> {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn end(&self, prefix: Prefix, origin: u32) -> Result<Option<End>, redb::Error> {
+    pub fn end(&self, prefix: Prefix, origin: u32) -> Result<Option<BanEnd>, redb::Error> {
         let key = record::key(prefix, origin);
         let found = self.bans.get(key.as_slice())?;
         Ok(found
@@ -173,12 +173,12 @@ impl<'t> Change<'t> {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn origins_of(&self, prefix: Prefix) -> Result<Vec<Origin>, redb::Error> {
+    pub fn origins_of(&self, prefix: Prefix) -> Result<Vec<BanOrigin>, redb::Error> {
         let names = read_origins(&self.origins)?;
         let bans = self.of(prefix)?.into_iter();
         Ok(bans
             .filter_map(|(number, _)| names.get(&number))
-            .map(|name| Origin::from_name(name))
+            .map(|name| BanOrigin::from_name(name))
             .collect())
     }
 
@@ -186,7 +186,7 @@ impl<'t> Change<'t> {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn of(&self, prefix: Prefix) -> Result<Vec<(u32, End)>, redb::Error> {
+    pub fn of(&self, prefix: Prefix) -> Result<Vec<(u32, BanEnd)>, redb::Error> {
         let first = record::key(prefix, 0);
         let last = record::key(prefix, u32::MAX);
         let mut found = Vec::new();
@@ -206,7 +206,7 @@ impl<'t> Change<'t> {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn around(&self, prefix: Prefix) -> Result<Vec<(Prefix, End)>, redb::Error> {
+    pub fn around(&self, prefix: Prefix) -> Result<Vec<(Prefix, BanEnd)>, redb::Error> {
         let mut found = Vec::new();
         for length in self.lengths.range(..prefix.length()) {
             let outer = prefix.widened(*length);
@@ -232,7 +232,7 @@ impl<'t> Change<'t> {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn all(&self) -> Result<Vec<(Prefix, End)>, redb::Error> {
+    pub fn all(&self) -> Result<Vec<(Prefix, BanEnd)>, redb::Error> {
         let mut found = Vec::new();
         for entry in self.bans.iter()? {
             let (key, value) = entry?;
@@ -315,10 +315,10 @@ fn read_numbers(
 
 pub(super) fn read_counts(
     meta: &impl ReadableTable<&'static str, &'static str>,
-) -> Result<Counts, redb::Error> {
+) -> Result<BanCounts, redb::Error> {
     let numbers = read_numbers(meta, "counts")?;
     let number = |at: usize| numbers.get(at).copied().unwrap_or(0);
-    Ok(Counts {
+    Ok(BanCounts {
         ipv4: number(0),
         ipv6: number(1),
         cidrs: number(2),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::super::{prefix::Prefix, term::Term};
+use super::super::{prefix::Prefix, term::BanTerm};
 use crate::host::clock;
 
 /// The time, by every clock that is needed.
@@ -38,23 +38,23 @@ impl Now {
 
 /// When a ban ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum End {
+pub enum BanEnd {
     /// At this boot time in ms.
     At(u64),
     /// When somebody lifts it.
     Never,
 }
 
-impl End {
+impl BanEnd {
     /// The end of a ban that begins now.
     #[must_use]
-    pub fn after(term: Term, now: &Now) -> Self {
+    pub fn after(term: BanTerm, now: &Now) -> Self {
         match term {
-            Term::For(time) => {
+            BanTerm::For(time) => {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 Self::At(now.boot_ms.saturating_add(ms))
             }
-            Term::Permanent => Self::Never,
+            BanTerm::Permanent => Self::Never,
         }
     }
 
@@ -69,17 +69,17 @@ impl End {
 
     /// What is left.
     #[must_use]
-    pub fn left(self, now: &Now) -> Term {
+    pub fn left(self, now: &Now) -> BanTerm {
         match self {
-            Self::At(ms) => Term::For(Duration::from_millis(ms.saturating_sub(now.boot_ms))),
-            Self::Never => Term::Permanent,
+            Self::At(ms) => BanTerm::For(Duration::from_millis(ms.saturating_sub(now.boot_ms))),
+            Self::Never => BanTerm::Permanent,
         }
     }
 }
 
 /// Who banned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
+pub enum BanOrigin {
     /// A command.
     Operator,
     /// A file that is read again when it changes.
@@ -88,7 +88,7 @@ pub enum Origin {
     Jail(String),
 }
 
-impl Origin {
+impl BanOrigin {
     /// Its name in the store and in listings.
     #[must_use]
     pub fn name(&self) -> String {
@@ -117,7 +117,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for BanOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
     }
@@ -125,13 +125,13 @@ impl fmt::Display for Origin {
 
 /// A ban.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct BanRow {
     /// What is banned.
     pub prefix: Prefix,
     /// Who banned it.
-    pub origin: Origin,
+    pub origin: BanOrigin,
     /// Until when.
-    pub end: End,
+    pub end: BanEnd,
     /// When it was banned, in seconds since 1970.
     pub made: u64,
     /// Why.
@@ -162,13 +162,13 @@ pub(super) fn parse_key(key: &[u8]) -> Option<(Prefix, u32)> {
     Some((Prefix::from_bytes(prefix)?, origin))
 }
 
-pub(super) fn write(end: End, term: Term, now: &Now, reason: &str) -> Vec<u8> {
+pub(super) fn write(end: BanEnd, term: BanTerm, now: &Now, reason: &str) -> Vec<u8> {
     let (end_boot, end_wall, length) = match (end, term) {
-        (End::At(ms), Term::For(time)) => {
+        (BanEnd::At(ms), BanTerm::For(time)) => {
             let seconds = time.as_secs();
             (ms, now.wall_s.saturating_add(seconds), seconds)
         }
-        (End::At(_) | End::Never, _) => (FOREVER, FOREVER, FOREVER),
+        (BanEnd::At(_) | BanEnd::Never, _) => (FOREVER, FOREVER, FOREVER),
     };
     let mut value = Vec::with_capacity(REASON + reason.len());
     for number in [end_boot, end_wall, now.wall_s, length] {
@@ -185,19 +185,19 @@ fn number(value: &[u8], at: usize) -> u64 {
         .map_or(0, u64::from_le_bytes)
 }
 
-pub(super) fn end(value: &[u8]) -> End {
+pub(super) fn end(value: &[u8]) -> BanEnd {
     match number(value, END_BOOT) {
-        FOREVER => End::Never,
-        ms => End::At(ms),
+        FOREVER => BanEnd::Never,
+        ms => BanEnd::At(ms),
     }
 }
 
-pub(super) fn read(key: &[u8], value: &[u8], origins: &BTreeMap<u32, String>) -> Option<Record> {
+pub(super) fn read(key: &[u8], value: &[u8], origins: &BTreeMap<u32, String>) -> Option<BanRow> {
     let (prefix, origin) = parse_key(key)?;
     let reason = value.get(REASON..).unwrap_or_default();
-    Some(Record {
+    Some(BanRow {
         prefix,
-        origin: Origin::from_name(origins.get(&origin)?),
+        origin: BanOrigin::from_name(origins.get(&origin)?),
         end: end(value),
         made: number(value, MADE),
         reason: String::from_utf8_lossy(reason).into_owned(),
@@ -206,7 +206,7 @@ pub(super) fn read(key: &[u8], value: &[u8], origins: &BTreeMap<u32, String>) ->
 
 /// The same for this boot: the wall clock tells what is left, and never more than the whole.
 pub(super) fn rebased(value: &[u8], now: &Now) -> Option<Vec<u8>> {
-    if end(value) == End::Never {
+    if end(value) == BanEnd::Never {
         return None;
     }
     let left = number(value, END_WALL).saturating_sub(now.wall_s);

@@ -1,7 +1,7 @@
 use std::{fs, net::IpAddr, time::Duration};
 
 use super::*;
-use crate::bans::term::Term;
+use crate::bans::term::BanTerm;
 
 /// A folder of its own, removed at the end.
 struct Folder(PathBuf);
@@ -40,20 +40,20 @@ fn prefix(text: &str) -> Prefix {
     Prefix::from(text.parse::<ipnetwork::IpNetwork>().expect("a prefix"))
 }
 
-fn seconds(seconds: u64) -> Term {
-    Term::For(Duration::from_secs(seconds))
+fn seconds(seconds: u64) -> BanTerm {
+    BanTerm::For(Duration::from_secs(seconds))
 }
 
-fn add(store: &Store, now: &Now, text: &str, term: Term) -> Added {
+fn add(store: &Store, now: &Now, text: &str, term: BanTerm) -> Added {
     store
         .change(now, |change| {
-            let operator = change.origin(&Origin::Operator)?;
+            let operator = change.origin(&BanOrigin::Operator)?;
             Ok(change.add(prefix(text), operator, term, "because")?)
         })
         .expect("added")
 }
 
-fn listed(store: &Store, now: &Now) -> Vec<(String, Term)> {
+fn listed(store: &Store, now: &Now) -> Vec<(String, BanTerm)> {
     let mut all = Vec::new();
     store
         .each(now, |record| {
@@ -78,7 +78,7 @@ fn the_longest_of_two_bans_holds() {
         [("192.0.2.1".to_owned(), seconds(89))]
     );
     assert_eq!(
-        add(&store, &at(0), "192.0.2.1", Term::Permanent),
+        add(&store, &at(0), "192.0.2.1", BanTerm::Permanent),
         Added::Longer
     );
     assert_eq!(add(&store, &at(0), "192.0.2.1", seconds(90)), Added::Known);
@@ -92,7 +92,7 @@ fn what_is_over_is_not_shown_and_swept_once_a_minute() {
         .expect("a store")
         .store;
     add(&store, &at(0), "192.0.2.1", seconds(5));
-    add(&store, &at(0), "2001:db8::/64", Term::Permanent);
+    add(&store, &at(0), "2001:db8::/64", BanTerm::Permanent);
     assert_eq!(listed(&store, &at(4_999)).len(), 2);
     assert_eq!(listed(&store, &at(5_000)).len(), 1);
     let sweep = |now: &Now| {
@@ -103,9 +103,9 @@ fn what_is_over_is_not_shown_and_swept_once_a_minute() {
     };
     assert_eq!(sweep(&at(1000)).total(), 2);
     assert_eq!(sweep(&at(30_000)).total(), 2, "too early");
-    let left = Counts {
+    let left = BanCounts {
         ipv6: 1,
-        ..Counts::default()
+        ..BanCounts::default()
     };
     assert_eq!(sweep(&at(61_000)), left);
     // A ban that was over and not yet swept is a new one.
@@ -130,7 +130,7 @@ fn bans_around_a_prefix_are_those_that_hold_it_and_those_inside() {
         "11.0.0.0/8",
         "2001:db8::/32",
     ] {
-        add(&store, &at(0), text, Term::Permanent);
+        add(&store, &at(0), text, BanTerm::Permanent);
     }
     let around = |text: &str| -> Vec<String> {
         let found = store.change(&at(0), |change| Ok(change.around(prefix(text))?));
@@ -153,13 +153,13 @@ fn what_is_refused_leaves_no_trace() {
         .expect("a store")
         .store;
     let refused: Result<(), Failure> = store.change(&at(0), |change| {
-        let operator = change.origin(&Origin::Operator)?;
-        change.add(prefix("192.0.2.1"), operator, Term::Permanent, "")?;
+        let operator = change.origin(&BanOrigin::Operator)?;
+        change.add(prefix("192.0.2.1"), operator, BanTerm::Permanent, "")?;
         Err(Failure::new(Exit::Refused, "no").into())
     });
     assert_eq!(refused.map_err(|failure| failure.exit), Err(Exit::Refused));
     assert_eq!(listed(&store, &at(0)), []);
-    assert_eq!(store.counts().expect("counts"), Counts::default());
+    assert_eq!(store.counts().expect("counts"), BanCounts::default());
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn another_boot_leaves_each_ban_the_time_it_had() {
         .store;
     add(&store, &at(500_000), "192.0.2.1", seconds(100));
     add(&store, &at(500_000), "192.0.2.2", seconds(20));
-    add(&store, &at(500_000), "192.0.2.3", Term::Permanent);
+    add(&store, &at(500_000), "192.0.2.3", BanTerm::Permanent);
     drop(store);
     let later = |seconds: i64| Now {
         boot_id: "two".to_owned(),
@@ -184,7 +184,7 @@ fn another_boot_leaves_each_ban_the_time_it_had() {
         listed(&store, &later(30)),
         [
             ("192.0.2.1".to_owned(), seconds(70)),
-            ("192.0.2.3".to_owned(), Term::Permanent)
+            ("192.0.2.3".to_owned(), BanTerm::Permanent)
         ]
     );
     // The same boot, whatever the wall clock says now.
@@ -243,13 +243,13 @@ fn origins_keep_their_bans_apart() {
     let store = Store::open(&folder.file(), &folder.copy(), &at(0))
         .expect("a store")
         .store;
-    let feed = Origin::Feed("drop".to_owned());
+    let feed = BanOrigin::Feed("drop".to_owned());
     add(&store, &at(0), "192.0.2.1", seconds(60));
     store
         .change(&at(0), |change| {
             let number = change.origin(&feed)?;
-            change.add(prefix("192.0.2.1"), number, Term::Permanent, "")?;
-            Ok(change.add(prefix("192.0.2.2"), number, Term::Permanent, "")?)
+            change.add(prefix("192.0.2.1"), number, BanTerm::Permanent, "")?;
+            Ok(change.add(prefix("192.0.2.2"), number, BanTerm::Permanent, "")?)
         })
         .expect("added");
     let removed = store.change(&at(0), |change| {
@@ -322,9 +322,9 @@ fn stored(folder: &Folder) -> Vec<u8> {
     for chunk in 0..4 {
         let sources = (0..SOURCES / 4).map(|number| source(number * 4 + chunk));
         let added = store.change(&at(0), |change| {
-            let operator = change.origin(&Origin::Operator)?;
+            let operator = change.origin(&BanOrigin::Operator)?;
             for source in sources {
-                change.add(source, operator, Term::Permanent, "because")?;
+                change.add(source, operator, BanTerm::Permanent, "because")?;
             }
             Ok(())
         });
@@ -338,9 +338,9 @@ fn stored(folder: &Folder) -> Vec<u8> {
 fn command(folder: &Folder) -> Result<(), Failure> {
     let store = Store::open(&folder.file(), &folder.copy(), &at(1))?.store;
     store.change(&at(1), |change| {
-        let operator = change.origin(&Origin::Operator)?;
+        let operator = change.origin(&BanOrigin::Operator)?;
         change.around(source(77))?;
-        change.add(source(SOURCES + 1), operator, Term::Permanent, "")?;
+        change.add(source(SOURCES + 1), operator, BanTerm::Permanent, "")?;
         Ok(change.all()?)
     })?;
     store.counts()?;
@@ -390,7 +390,7 @@ fn a_store_of_a_later_version_is_put_aside() {
     let store = Store::open(&folder.file(), &folder.copy(), &at(0))
         .expect("a store")
         .store;
-    add(&store, &at(0), "192.0.2.1", Term::Permanent);
+    add(&store, &at(0), "192.0.2.1", BanTerm::Permanent);
     let raised = store.change(&at(0), |change| Ok(change.set_text("version", "2")?));
     raised.expect("raised");
     drop(store);
@@ -409,7 +409,7 @@ fn a_copy_takes_the_place_of_a_damaged_file_unless_it_is_no_better() {
         let store = Store::open(&folder.file(), &folder.copy(), &at(0))
             .expect("a store")
             .store;
-        add(&store, &at(0), "192.0.2.1", Term::Permanent);
+        add(&store, &at(0), "192.0.2.1", BanTerm::Permanent);
         drop(store);
         fs::copy(folder.file(), folder.copy()).expect("copied");
         if !is_copy_good {

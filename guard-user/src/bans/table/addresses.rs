@@ -16,12 +16,12 @@ type Keys = [u64; flow::KEYS];
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct AddressSlot {
     bucket: u32,
     way: usize,
 }
 
-impl Place {
+impl AddressSlot {
     const fn word(self) -> u32 {
         self.bucket * ADDRESS_WAYS as u32 + self.way as u32
     }
@@ -92,12 +92,12 @@ pub(super) fn retain(
     }
 }
 
-fn places(buckets: u32) -> impl Iterator<Item = Place> {
+fn places(buckets: u32) -> impl Iterator<Item = AddressSlot> {
     (0..buckets).flat_map(ways)
 }
 
-fn ways(bucket: u32) -> impl Iterator<Item = Place> {
-    (0..ADDRESS_WAYS).map(move |way| Place { bucket, way })
+fn ways(bucket: u32) -> impl Iterator<Item = AddressSlot> {
+    (0..ADDRESS_WAYS).map(move |way| AddressSlot { bucket, way })
 }
 
 fn buckets(memory: &impl Memory, keys: &Keys, address: u32) -> [u32; 2] {
@@ -108,7 +108,7 @@ fn buckets(memory: &impl Memory, keys: &Keys, address: u32) -> [u32; 2] {
     ]
 }
 
-fn find(memory: &impl Memory, keys: &Keys, address: u32) -> Option<Place> {
+fn find(memory: &impl Memory, keys: &Keys, address: u32) -> Option<AddressSlot> {
     let mut places = buckets(memory, keys, address).into_iter().flat_map(ways);
     places.find(|place| {
         let entry = load(memory, *place);
@@ -118,7 +118,7 @@ fn find(memory: &impl Memory, keys: &Keys, address: u32) -> Option<Place> {
 
 /// A place for an address that has none: in its first bucket, or in its second, or where another moved
 /// away.
-fn room(memory: &mut impl Memory, keys: &Keys, address: u32, now: u32) -> Option<Place> {
+fn room(memory: &mut impl Memory, keys: &Keys, address: u32, now: u32) -> Option<AddressSlot> {
     let [first, second] = buckets(memory, keys, address);
     if let Some(place) = free(memory, first, now) {
         return Some(place);
@@ -138,12 +138,17 @@ fn room(memory: &mut impl Memory, keys: &Keys, address: u32, now: u32) -> Option
     None
 }
 
-fn free(memory: &impl Memory, bucket: u32, now: u32) -> Option<Place> {
+fn free(memory: &impl Memory, bucket: u32, now: u32) -> Option<AddressSlot> {
     ways(bucket).find(|place| !load(memory, *place).end().is_live(now))
 }
 
 /// The place of an entry of this bucket that stands in its second bucket now.
-fn move_one_away(memory: &mut impl Memory, keys: &Keys, bucket: u32, now: u32) -> Option<Place> {
+fn move_one_away(
+    memory: &mut impl Memory,
+    keys: &Keys,
+    bucket: u32,
+    now: u32,
+) -> Option<AddressSlot> {
     for place in ways(bucket) {
         let entry = load(memory, place);
         let [first, second] = buckets(memory, keys, entry.address());
@@ -166,7 +171,7 @@ fn move_one_away(memory: &mut impl Memory, keys: &Keys, bucket: u32, now: u32) -
 /// Whoever does not find an address here looks into its second bucket from now on. The mark stays: the
 /// price of one too many is one look.
 fn mark_crowded(memory: &mut impl Memory, bucket: u32) {
-    let place = Place {
+    let place = AddressSlot {
         bucket,
         way: ADDRESS_WAYS - 1,
     };
@@ -180,12 +185,12 @@ fn mark_crowded(memory: &mut impl Memory, bucket: u32) {
     }
 }
 
-fn load(memory: &impl Memory, place: Place) -> AddressEntry {
+fn load(memory: &impl Memory, place: AddressSlot) -> AddressEntry {
     AddressEntry::from_word(memory.load(BanMap::Addresses, place.word()))
 }
 
 /// One store; the mark of the bucket stays.
-fn store(memory: &mut impl Memory, place: Place, entry: AddressEntry) {
+fn store(memory: &mut impl Memory, place: AddressSlot, entry: AddressEntry) {
     let is_crowded = place.is_last() && load(memory, place).is_crowded();
     let word = entry.crowded(is_crowded).to_word();
     memory.store(BanMap::Addresses, place.word(), word);

@@ -12,12 +12,12 @@ const MOST_MOVES: usize = 4;
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct SetSlot {
     bucket: u32,
     way: usize,
 }
 
-impl Place {
+impl SetSlot {
     fn tag_word(self) -> u32 {
         self.bucket * BUCKET_WORDS as u32 + self.way as u32
     }
@@ -88,26 +88,26 @@ pub(super) fn retain(memory: &mut impl Memory, mut keep: impl FnMut(u64) -> Opti
     }
 }
 
-fn places(mask: u32) -> impl Iterator<Item = Place> {
-    (0..=mask).flat_map(|bucket| (0..WAYS).map(move |way| Place { bucket, way }))
+fn places(mask: u32) -> impl Iterator<Item = SetSlot> {
+    (0..=mask).flat_map(|bucket| (0..WAYS).map(move |way| SetSlot { bucket, way }))
 }
 
-fn find(memory: &impl Memory, tag: BanTag) -> Option<Place> {
+fn find(memory: &impl Memory, tag: BanTag) -> Option<SetSlot> {
     tag.buckets(memory.sizes().mask())
         .into_iter()
         .find_map(|bucket| {
             (0..WAYS)
-                .map(|way| Place { bucket, way })
+                .map(|way| SetSlot { bucket, way })
                 .find(|place| memory.load(BanMap::Set, place.tag_word()) == tag.bits())
         })
 }
 
-fn cell(memory: &impl Memory, place: Place) -> Cell {
+fn cell(memory: &impl Memory, place: SetSlot) -> Cell {
     Cell::from_bits(memory.load(BanMap::Set, place.cell_word()) as u32)
 }
 
 /// What is over and marks nothing is as good as empty.
-fn is_free(memory: &impl Memory, place: Place, now: u32) -> bool {
+fn is_free(memory: &impl Memory, place: SetSlot, now: u32) -> bool {
     let cell = cell(memory, place);
     memory.load(BanMap::Set, place.tag_word()) == 0
         || !cell.has_longer() && !cell.expiry().is_live(now)
@@ -115,7 +115,7 @@ fn is_free(memory: &impl Memory, place: Place, now: u32) -> bool {
 
 struct FreePlaces {
     count: usize,
-    place: Option<Place>,
+    place: Option<SetSlot>,
 }
 
 fn free(memory: &impl Memory, bucket: u32, now: u32) -> FreePlaces {
@@ -124,7 +124,7 @@ fn free(memory: &impl Memory, bucket: u32, now: u32) -> FreePlaces {
         place: None,
     };
     for way in 0..WAYS {
-        let place = Place { bucket, way };
+        let place = SetSlot { bucket, way };
         if is_free(memory, place, now) {
             found.count += 1;
             found.place = found.place.or(Some(place));
@@ -134,10 +134,10 @@ fn free(memory: &impl Memory, bucket: u32, now: u32) -> FreePlaces {
 }
 
 /// A place in a full bucket that is free because what stood there stands in its second bucket now.
-fn make_room(memory: &mut impl Memory, bucket: u32, now: u32, moves: usize) -> Option<Place> {
-    let movable = |memory: &dyn Fn(Place) -> u64, mask: u32| -> Vec<(Place, u64, u32)> {
+fn make_room(memory: &mut impl Memory, bucket: u32, now: u32, moves: usize) -> Option<SetSlot> {
+    let movable = |memory: &dyn Fn(SetSlot) -> u64, mask: u32| -> Vec<(SetSlot, u64, u32)> {
         (0..WAYS)
-            .map(|way| Place { bucket, way })
+            .map(|way| SetSlot { bucket, way })
             .filter_map(|place| {
                 let tag = memory(place);
                 let [first, second] = BanTag::from_bits(tag).buckets(mask);
@@ -166,7 +166,7 @@ fn make_room(memory: &mut impl Memory, bucket: u32, now: u32, moves: usize) -> O
 }
 
 /// Copies, then clears.
-fn shift(memory: &mut impl Memory, from: Place, tag: u64, to: Place) -> Place {
+fn shift(memory: &mut impl Memory, from: SetSlot, tag: u64, to: SetSlot) -> SetSlot {
     let moved = cell(memory, from);
     write(memory, to, tag, moved);
     clear(memory, from);
@@ -174,13 +174,13 @@ fn shift(memory: &mut impl Memory, from: Place, tag: u64, to: Place) -> Place {
 }
 
 /// The tag comes last: it vouches for the cell.
-fn write(memory: &mut impl Memory, place: Place, tag: u64, cell: Cell) {
+fn write(memory: &mut impl Memory, place: SetSlot, tag: u64, cell: Cell) {
     memory.store(BanMap::Set, place.tag_word(), 0);
     memory.store(BanMap::Set, place.cell_word(), u64::from(cell.bits()));
     memory.store(BanMap::Set, place.tag_word(), tag);
 }
 
-fn clear(memory: &mut impl Memory, place: Place) {
+fn clear(memory: &mut impl Memory, place: SetSlot) {
     memory.store(BanMap::Set, place.tag_word(), 0);
     memory.store(BanMap::Set, place.cell_word(), 0);
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::{Exit, Failure, from_io},
-    filters::{Failure as LoginFailure, Filter, Host, Outcome, Stamp},
+    filters::{Failure as LoginFailure, Filter, Host, LineOutcome, LineTime},
     logs::{self, Matches},
     output::Output,
     ruleset::value::quoted,
@@ -169,10 +169,10 @@ fn journal(
     let mut report = Report::default();
     let unreadable = logs::journal::entries(program, &[matches], &mut |entry| {
         report.cut += u64::from(entry.is_cut);
-        judge(
+        evaluate(
             filter,
             entry.line,
-            Stamp::Known(entry.time_ms),
+            LineTime::Known(entry.time_ms),
             &mut report,
             wanted,
         );
@@ -195,12 +195,12 @@ fn read(filter: &mut Filter, source: &mut dyn BufRead, wanted: Wanted) -> io::Re
     let mut line = Vec::new();
     while next_line(source, &mut line, &mut report.cut)? {
         let when = stamp(filter, now_ms());
-        judge(filter, &line, when, &mut report, wanted);
+        evaluate(filter, &line, when, &mut report, wanted);
     }
     Ok(report)
 }
 
-fn judge(filter: &mut Filter, line: &[u8], when: Stamp, report: &mut Report, wanted: Wanted) {
+fn evaluate(filter: &mut Filter, line: &[u8], when: LineTime, report: &mut Report, wanted: Wanted) {
     let outcome = filter.line(line, when, now_ms());
     let text = || {
         let text = String::from_utf8_lossy(line);
@@ -208,7 +208,7 @@ fn judge(filter: &mut Filter, line: &[u8], when: Stamp, report: &mut Report, wan
     };
     report.lines += 1;
     match outcome {
-        Outcome::Failure(failure) => {
+        LineOutcome::Failure(failure) => {
             report.matched += 1;
             report.undated += u64::from(failure.time_ms.is_none());
             *report.patterns.entry(failure.pattern).or_default() += 1;
@@ -217,10 +217,10 @@ fn judge(filter: &mut Filter, line: &[u8], when: Stamp, report: &mut Report, wan
                 report.matched_lines.push((named(&failure), text()));
             }
         }
-        Outcome::Ignored => report.ignored += 1,
-        Outcome::Pending => report.pending += 1,
-        Outcome::None if filter.ignores(line, when) => report.ignored += 1,
-        Outcome::None => {
+        LineOutcome::Ignored => report.ignored += 1,
+        LineOutcome::Pending => report.pending += 1,
+        LineOutcome::None if filter.ignores(line, when) => report.ignored += 1,
+        LineOutcome::None => {
             report.missed += 1;
             if wanted.missed {
                 report.missed_lines.push(text());
@@ -243,11 +243,11 @@ fn next_line(source: &mut dyn BufRead, line: &mut Vec<u8>, cut: &mut u64) -> io:
 }
 
 /// Lines of the journal have no date of their own.
-fn stamp(filter: &Filter, now: i64) -> Stamp {
+fn stamp(filter: &Filter, now: i64) -> LineTime {
     if filter.is_for_journal() {
-        Stamp::Known(now)
+        LineTime::Known(now)
     } else {
-        Stamp::InText
+        LineTime::InText
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::super::args::Global;
 use crate::{
-    bans::{Target, Term, store::Origin},
+    bans::{BanTarget, BanTerm, store::BanOrigin},
     controller::{Confirm, Consent, Controller, List},
     failure::Failure,
     jails::import::{Import, plain_name, running_bans},
@@ -45,10 +45,10 @@ pub(super) fn carry(
             return Ok(carried);
         }
     };
-    let mut by_jail: BTreeMap<String, Vec<(Target, Term)>> = BTreeMap::new();
+    let mut by_jail: BTreeMap<String, Vec<(BanTarget, BanTerm)>> = BTreeMap::new();
     for ban in found {
         let jail = plain_name(&ban.jail);
-        let Ok(target) = Target::parse(&ban.source.to_string()) else {
+        let Ok(target) = BanTarget::parse(&ban.source.to_string()) else {
             continue;
         };
         if done.jails.contains(&jail) {
@@ -62,7 +62,7 @@ pub(super) fn carry(
             confirm: Confirm::default(),
         };
         let list = List {
-            origin: &Origin::Jail(jail.clone()),
+            origin: &BanOrigin::Jail(jail.clone()),
             term: None,
             reason: "by fail2ban",
         };

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::is_of;
 use crate::{
     bans::{
-        Term,
-        store::{Now, Record},
+        BanTerm,
+        store::{BanRow, Now},
     },
     control::{JailReport, JailsReport, SourceReport},
     filters::Catalog,
@@ -53,7 +53,7 @@ pub(super) fn rows(
     jails: &Jails,
     catalog: &Catalog,
     report: Option<&JailsReport>,
-    records: &[Record],
+    records: &[BanRow],
 ) -> Vec<Row> {
     let mut names: Vec<&String> = jails.jails.keys().chain(&jails.broken).collect();
     names.sort_unstable();
@@ -165,7 +165,7 @@ pub(super) fn whole(
     out: &mut dyn Write,
     row: &Row,
     report: &JailsReport,
-    records: &[Record],
+    records: &[BanRow],
     now: &Now,
 ) -> io::Result<()> {
     writeln!(out, "{}: {}", row.name, row.state())?;
@@ -234,8 +234,8 @@ pub(super) fn whole(
     let mine = records.iter().filter(|record| is_of(record, &row.name));
     for record in mine.take(MOST_LISTED) {
         let left = match record.end.left(now) {
-            Term::For(left) => format!("{} left", span::text(left + Duration::from_millis(999))),
-            Term::Permanent => "permanent".to_owned(),
+            BanTerm::For(left) => format!("{} left", span::text(left + Duration::from_millis(999))),
+            BanTerm::Permanent => "permanent".to_owned(),
         };
         writeln!(out, "  banned    {} ({left})", record.prefix)?;
     }
@@ -250,8 +250,8 @@ pub(super) fn whole(
 fn rule(settings: &Settings) -> String {
     let length = span::text;
     let term = match settings.ban_time {
-        Term::For(time) => format!("for {}", length(time)),
-        Term::Permanent => "for good".to_owned(),
+        BanTerm::For(time) => format!("for {}", length(time)),
+        BanTerm::Permanent => "for good".to_owned(),
     };
     let growth = match (settings.growth.is_on, settings.growth.most) {
         (false, _) => String::new(),
@@ -273,13 +273,13 @@ fn sources<'r>(
     jail.files.iter().chain(journal)
 }
 
-pub(super) fn whole_json(row: &Row, report: &JailsReport, records: &[Record], now: &Now) -> Value {
+pub(super) fn whole_json(row: &Row, report: &JailsReport, records: &[BanRow], now: &Now) -> Value {
     let mine = records.iter().filter(|record| is_of(record, &row.name));
     let banned: Vec<Value> = mine
         .map(|record| {
             let seconds = match record.end.left(now) {
-                Term::For(left) => json!(left.as_secs_f64()),
-                Term::Permanent => Value::Null,
+                BanTerm::For(left) => json!(left.as_secs_f64()),
+                BanTerm::Permanent => Value::Null,
             };
             json!({"source": record.prefix.to_string(), "seconds_left": seconds})
         })

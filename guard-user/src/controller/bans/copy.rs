@@ -34,7 +34,7 @@ impl Controller {
         }
         let now = session::now()?;
         let opened = Store::open_with_care(&store, &copy, &now)?;
-        let told = match &opened.quarantine {
+        let warning = match &opened.quarantine {
             Some(quarantine) => Some(self.note_quarantine(quarantine)?),
             None => None,
         };
@@ -42,7 +42,7 @@ impl Controller {
         let bytes = fs::metadata(&store).map_or(0, |file| file.len());
         write_copy(&store, &copy, bytes)?;
         let pause = PAUSE * u32::try_from(bytes.div_ceil(STEP_BYTES).max(1)).unwrap_or(u32::MAX);
-        Ok((pause, told))
+        Ok((pause, warning))
     }
 }
 

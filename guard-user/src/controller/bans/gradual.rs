@@ -8,10 +8,10 @@ use crate::{
     bans::{
         Prefix, Wanted,
         settings::Settings,
-        store::{Added, Counts, Origin},
+        store::{Added, BanCounts, BanOrigin},
         wanted::Named,
     },
-    dataplane::bans::Room,
+    dataplane::bans::TableDemand,
     failure::Failure,
 };
 
@@ -64,13 +64,13 @@ impl Controller {
     /// it came.
     pub(in crate::controller) fn ban_gradually(
         &self,
-        origin: &Origin,
+        origin: &BanOrigin,
         wanted: &Wanted,
         settings: Settings,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Gradual, Failure> {
         let total = wanted.len() as u64;
-        let room = Room::of(wanted.prefixes());
+        let room = TableDemand::of(wanted.prefixes());
         let mut done = Gradual::default();
         let mut session = self.ban_session()?;
         session.refuse_if_full(origin, wanted, settings)?;
@@ -81,7 +81,7 @@ impl Controller {
             let part: Vec<Named<'_>> = entries.by_ref().take(PART).collect();
             progress(added, total);
             let outcomes = session.add(self, origin, &part, settings);
-            done.count(outcomes.map_err(|failure| told_how_far(failure, added, total))?);
+            done.count(outcomes.map_err(|failure| with_progress(failure, added, total))?);
             added += part.len() as u64;
             done.note(&mut session);
             if entries.peek().is_none() {
@@ -102,7 +102,7 @@ impl Controller {
     /// What the disk and the kernel say.
     pub(in crate::controller) fn unban_gradually(
         &self,
-        origin: &Origin,
+        origin: &BanOrigin,
         gone: &[PackedPrefix],
     ) -> Result<(), Failure> {
         for (number, part) in gone.chunks(PART_LIFTED).enumerate() {
@@ -121,7 +121,7 @@ impl Session {
     /// Is there room for all of this? What is banned by the same origin already needs none.
     fn refuse_if_full(
         &self,
-        origin: &Origin,
+        origin: &BanOrigin,
         wanted: &Wanted,
         settings: Settings,
     ) -> Result<(), Failure> {
@@ -130,7 +130,7 @@ impl Session {
         if all.refuse_growth(before, settings.capacity).is_ok() {
             return Ok(());
         }
-        let mut known = Counts::default();
+        let mut known = BanCounts::default();
         let mut wanted = wanted.prefixes().peekable();
         self.store.each_of(origin, &self.now, |prefix| {
             while wanted.next_if(|wanted| *wanted < prefix).is_some() {}
@@ -149,7 +149,7 @@ impl Session {
     }
 }
 
-fn told_how_far(mut failure: Failure, added: u64, total: u64) -> Failure {
+fn with_progress(mut failure: Failure, added: u64, total: u64) -> Failure {
     if added > 0 {
         failure.message = format!(
             "{}; before that, {added} of {total} sources were banned",

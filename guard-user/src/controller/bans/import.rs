@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     bans::{
-        Lines, Overfull, Prefix, Target, Term, Wanted,
-        lines::{Entry, Stopped, WrongLine},
-        store::Origin,
+        BanTarget, BanTerm, Lines, Overfull, Prefix, Wanted,
+        lines::{ListEntry, Stopped, WrongLine},
+        store::BanOrigin,
     },
     failure::{Exit, Failure},
 };
@@ -39,9 +39,9 @@ pub struct Imported {
 #[derive(Clone, Copy, Debug)]
 pub struct List<'l> {
     /// Who bans.
-    pub origin: &'l Origin,
+    pub origin: &'l BanOrigin,
     /// For how long, where the list says nothing.
-    pub term: Option<Term>,
+    pub term: Option<BanTerm>,
     /// Why, where the list says nothing.
     pub reason: &'l str,
 }
@@ -62,7 +62,7 @@ impl Controller {
     ) -> Result<Imported, Failure> {
         let frame = self.ban_frame(Logins::of(consent))?;
         let mut wanted = wanted(&frame, list);
-        let mut take = |entry: Entry<'_>| match allowed(&frame, consent, &entry.target) {
+        let mut take = |entry: ListEntry<'_>| match allowed(&frame, consent, &entry.target) {
             Ok(prefix) => {
                 wanted.add(prefix, entry.term, entry.reason)?;
                 Ok(None)
@@ -87,7 +87,7 @@ impl Controller {
     pub fn import_sources(
         &self,
         list: List<'_>,
-        sources: impl IntoIterator<Item = (Target, Term)>,
+        sources: impl IntoIterator<Item = (BanTarget, BanTerm)>,
         consent: Consent,
     ) -> Result<Imported, Failure> {
         let frame = self.ban_frame(Logins::of(consent))?;
@@ -155,7 +155,7 @@ fn wanted(frame: &Frame, list: List<'_>) -> Wanted {
 }
 
 /// What of this may be banned, or why nothing.
-fn allowed(frame: &Frame, consent: Consent, target: &Target) -> Result<Prefix, String> {
+fn allowed(frame: &Frame, consent: Consent, target: &BanTarget) -> Result<Prefix, String> {
     let wide = super::breadth(consent).check(target.prefix);
     let allowed = wide.and_then(|()| frame.protected.check(target));
     match allowed {

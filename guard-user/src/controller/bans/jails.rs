@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, fs};
 use super::{Frame, Logins, Session};
 use crate::{
     bans::{
-        Breadth, Prefix, Store, Target, Term,
+        BanTarget, BanTerm, Breadth, Prefix, Store,
         protected::Why,
-        store::{Added, Origin},
+        store::{Added, BanOrigin},
         target::Reading,
     },
     controller::Controller,
@@ -87,7 +87,7 @@ impl Controller {
         let mut outcomes = Vec::with_capacity(asked.len());
         let mut by_jail: BTreeMap<&str, Vec<(usize, Prefix)>> = BTreeMap::new();
         for (index, JailBan { jail, ban }) in asked.iter().enumerate() {
-            let target = Target {
+            let target = BanTarget {
                 prefix: ban.prefix,
                 address: Some(ban.address),
                 reading: Reading::Literal,
@@ -116,12 +116,12 @@ impl Controller {
                 .iter()
                 .map(|(index, _)| format!("{} failures", asked[*index].ban.failures))
                 .collect();
-            let new: Vec<(Prefix, Term, &str)> = prefixes
+            let new: Vec<(Prefix, BanTerm, &str)> = prefixes
                 .iter()
                 .zip(&reasons)
                 .map(|((index, prefix), reason)| (*prefix, asked[*index].ban.term, reason.as_str()))
                 .collect();
-            let origin = Origin::Jail(jail.to_owned());
+            let origin = BanOrigin::Jail(jail.to_owned());
             let added = session.add(self, &origin, &new, frame.settings)?;
             for ((index, prefix), added) in prefixes.into_iter().zip(added) {
                 outcomes[index] = JailOutcome::Banned(prefix, added);
@@ -149,7 +149,7 @@ impl Controller {
         }
         let mut banned = Vec::new();
         session.store.each(&session.now, |record| {
-            if let Origin::Jail(jail) = record.origin {
+            if let BanOrigin::Jail(jail) = record.origin {
                 banned.push((record.prefix, jail));
             }
             true

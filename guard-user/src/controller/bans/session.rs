@@ -9,13 +9,13 @@ use std::{
 use super::super::{Controller, Lock};
 use crate::{
     bans::{
-        Complaint, Prefix, Store, Target, Term,
+        BanTarget, BanTerm, Complaint, Prefix, Store,
         settings::{Capacity, Settings},
-        store::{Added, Change, Counts, End, Now, Opened, Origin, Trouble},
+        store::{Added, BanCounts, BanEnd, BanOrigin, Change, Now, Opened, Trouble},
     },
     database::Quarantine,
     dataplane::{
-        bans::{BanTables, Room},
+        bans::{BanTables, TableDemand},
         pins,
     },
     failure::{Exit, Failure, from_io},
@@ -36,7 +36,7 @@ pub(in crate::controller) struct Session {
 /// What a text means that is to be lifted.
 pub(super) struct Lifted {
     pub(super) prefix: Prefix,
-    pub(super) origins: Vec<Origin>,
+    pub(super) origins: Vec<BanOrigin>,
     /// What keeps it shut out all the same.
     pub(super) warning: Option<String>,
 }
@@ -152,8 +152,8 @@ impl Session {
     pub(in crate::controller) fn add(
         &mut self,
         controller: &Controller,
-        origin: &Origin,
-        new: &[(Prefix, Term, &str)],
+        origin: &BanOrigin,
+        new: &[(Prefix, BanTerm, &str)],
         settings: Settings,
     ) -> Result<Vec<Added>, Failure> {
         let Self {
@@ -172,11 +172,11 @@ impl Session {
             if let Some(tables) = tables {
                 marker.set()?;
                 lower(change, tables, over.get(..MOST_LOWERED).unwrap_or(&over))?;
-                let room = Room::of(new.iter().map(|(prefix, ..)| *prefix));
+                let room = TableDemand::of(new.iter().map(|(prefix, ..)| *prefix));
                 tables.make_room(&controller.layout, &room)?;
                 for ((prefix, term, _), added) in new.iter().zip(&outcomes) {
                     if *added != Added::Known {
-                        tables.raise(&controller.layout, *prefix, End::after(*term, now))?;
+                        tables.raise(&controller.layout, *prefix, BanEnd::after(*term, now))?;
                     }
                 }
             }
@@ -189,7 +189,7 @@ impl Session {
     pub(super) fn make_room(
         &mut self,
         controller: &Controller,
-        room: &Room,
+        room: &TableDemand,
     ) -> Result<(), Failure> {
         match &mut self.tables {
             Some(tables) => tables.make_room(&controller.layout, room),
@@ -208,7 +208,7 @@ impl Session {
     pub(in crate::controller) fn remove(
         &mut self,
         controller: &Controller,
-        origin: &Origin,
+        origin: &BanOrigin,
         gone: &[Prefix],
     ) -> Result<(), Failure> {
         let Self {
@@ -288,15 +288,15 @@ impl Session {
     pub(super) fn find(
         &self,
         text: &str,
-        is_meant: &dyn Fn(&Origin) -> bool,
+        is_meant: &dyn Fn(&BanOrigin) -> bool,
     ) -> Result<Lifted, Failure> {
-        let target = Target::parse(text).map_err(Complaint::failure)?;
+        let target = BanTarget::parse(text).map_err(Complaint::failure)?;
         // An address may have been banned as its /64, or, where that is protected, alone.
         let alone = target.address.map(Prefix::single);
         let candidates = [Some(target.prefix), alone];
         let found = self.store.change(&self.now, |change| {
             for prefix in candidates.into_iter().flatten() {
-                let (meant, others): (Vec<Origin>, Vec<Origin>) = change
+                let (meant, others): (Vec<BanOrigin>, Vec<BanOrigin>) = change
                     .origins_of(prefix)?
                     .into_iter()
                     .partition(|origin| is_meant(origin));
@@ -326,7 +326,7 @@ impl Session {
     }
 
     /// Says what there is instead.
-    fn not_banned(&self, target: &Target, text: &str) -> Result<Failure, Failure> {
+    fn not_banned(&self, target: &BanTarget, text: &str) -> Result<Failure, Failure> {
         let mut outer = None;
         self.store.each(&self.now, |record| {
             if record.prefix.covers(target.prefix) {
@@ -338,11 +338,11 @@ impl Session {
         Ok(match outer {
             None => failure.help("`guardctl bans list` shows what is"),
             Some(record) => match record.origin {
-                Origin::Operator | Origin::Jail(_) => failure.help(format!(
+                BanOrigin::Operator | BanOrigin::Jail(_) => failure.help(format!(
                     "{} is, and holds it: `guardctl unban {}`",
                     record.prefix, record.prefix
                 )),
-                Origin::Feed(name) => failure.help(format!(
+                BanOrigin::Feed(name) => failure.help(format!(
                     "feed {name} names {}: take it out of its file, or `guardctl never add {text}`",
                     record.prefix
                 )),
@@ -416,7 +416,7 @@ fn settle(
     Ok(())
 }
 
-fn refuse_full(before: Counts, counts: Counts, settings: Settings) -> Result<(), Failure> {
+fn refuse_full(before: BanCounts, counts: BanCounts, settings: Settings) -> Result<(), Failure> {
     let fits = counts.refuse_growth(before, settings.capacity);
     fits.map_err(|overfull| {
         overfull.failure(format!(

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::texts::stage_failure;
+use super::super::policy_files::stage_failure;
 use crate::{
     failure::{Failure, from_io},
     layout::{DEFAULT_UNITS, Layout},
@@ -30,13 +30,13 @@ pub struct Page {
 }
 
 /// Where the pages of a program go.
-pub(super) struct Place {
+pub(super) struct ManFolder {
     folder: PathBuf,
     /// A package puts them there.
     is_packaged: bool,
 }
 
-impl Place {
+impl ManFolder {
     pub(super) fn of(program: &Path, layout: &Layout) -> Self {
         let prefix = program.parent().filter(|folder| {
             let name = folder.file_name().unwrap_or_default();
@@ -160,7 +160,7 @@ mod tests {
             ("/usr/sbin/guardctl", "/usr/share/man/man1", true),
             ("/sbin/guardctl", "/usr/share/man/man1", true),
         ] {
-            let place = Place::of(Path::new(program), &usual);
+            let place = ManFolder::of(Path::new(program), &usual);
             assert_eq!(place.folder, Path::new(folder), "{program}");
             assert_eq!(place.is_packaged, is_packaged, "{program}");
         }
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_written_is_removed_and_nothing_else() {
         let folder = Folder::new();
-        let place = Place::of(
+        let place = ManFolder::of(
             Path::new("/usr/local/sbin/guardctl"),
             &layout(folder.path()),
         );

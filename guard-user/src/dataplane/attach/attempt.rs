@@ -51,7 +51,7 @@ impl Attempt {
 
 /// An interface, and which mode to try on it.
 #[derive(Clone, Debug)]
-pub struct Target<'n> {
+pub struct AttachTarget<'n> {
     /// The interface.
     pub interface: &'n Interface,
     /// The mode.

@@ -2,12 +2,12 @@
 
 use super::Detector;
 use crate::{
-    detect::{Attempted, Listener},
+    detect::{Attempted, Observer},
     failure::{Exit, Failure},
-    jails::Verdict,
+    jails::FailureVerdict,
 };
 
-impl<L: Listener> Detector<L> {
+impl<L: Observer> Detector<L> {
     pub(super) fn attempt(
         &mut self,
         name: &str,
@@ -31,23 +31,25 @@ impl<L: Listener> Detector<L> {
             .find(|running| running.jail.settings().name == name)
             .is_some_and(|running| running.refused > refused);
         let (is_banned, message) = match verdict {
-            Verdict::Ban(_) if self.problems.contains_key("bans") => {
+            FailureVerdict::Ban(_) if self.problems.contains_key("bans") => {
                 return Err(Failure::new(Exit::Failed, self.problems["bans"].clone()));
             }
-            Verdict::Ban(ban) if was_refused => {
+            FailureVerdict::Ban(ban) if was_refused => {
                 let message = format!("{} is protected, and not banned", ban.prefix);
                 return Err(Failure::new(Exit::Refused, message));
             }
-            Verdict::Ban(ban) => (true, format!("{} is banned for {}", ban.prefix, ban.term)),
-            Verdict::Counted(count) => {
+            FailureVerdict::Ban(ban) => {
+                (true, format!("{} is banned for {}", ban.prefix, ban.term))
+            }
+            FailureVerdict::Counted(count) => {
                 (false, format!("{source} has {count} of {enough} failures"))
             }
-            Verdict::Banned => (true, format!("{source} is banned already")),
-            Verdict::Spared => (
+            FailureVerdict::Banned => (true, format!("{source} is banned already")),
+            FailureVerdict::Spared => (
                 false,
                 format!("{source} is spared (ignoreip or ignoreself)"),
             ),
-            Verdict::Old | Verdict::Named | Verdict::TooWide => {
+            FailureVerdict::Old | FailureVerdict::Named | FailureVerdict::TooWide => {
                 (false, format!("{source} was not counted"))
             }
         };

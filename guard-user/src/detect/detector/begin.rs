@@ -6,7 +6,7 @@ use super::{Detector, Due, JOURNALCTL, wall_ms};
 use crate::{
     control::Level,
     detect::{
-        Listener,
+        Observer,
         journal::SharedJournal,
         running::{Places, Running, window_ms},
     },
@@ -15,7 +15,7 @@ use crate::{
     logs::Matches,
 };
 
-impl<L: Listener> Detector<L> {
+impl<L: Observer> Detector<L> {
     /// Begins the jails that the files say; those of which nothing changed go on. `saved` is where they
     /// were in their files before a restart.
     pub(super) fn begin(&mut self, mut saved: BTreeMap<String, Places>) {
@@ -71,16 +71,16 @@ impl<L: Listener> Detector<L> {
             .flat_map(|running| jails::forgeable::warnings(running.jail.settings(), &catalog))
             .collect();
         let forgeable = (!forgeable.is_empty()).then(|| (Level::Warning, forgeable.join("\n")));
-        self.listener
+        self.observer
             .standing("detect logs that can be forged".to_owned(), forgeable);
         let narrow = self.running.iter().flat_map(Running::narrow_patterns);
         let narrow: Vec<String> = narrow.collect();
         let narrow = (!narrow.is_empty()).then(|| (Level::Warning, narrow.join("\n")));
-        self.listener
+        self.observer
             .standing("detect patterns that are large".to_owned(), narrow);
         self.standing("filters", (!broken.is_empty()).then(|| broken.join("\n")));
         self.begin_journal();
-        self.bench.forget();
+        self.executor.forget();
         self.due = Due::default();
     }
 

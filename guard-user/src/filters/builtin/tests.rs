@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::{
-    filters::{Definition, Filter, Given, Outcome, Spec, Stamp},
+    filters::{Definition, Filter, Given, LineOutcome, LineTime, Spec},
     logs::Matches,
 };
 
@@ -17,9 +17,9 @@ fn filter(spec: &str) -> Filter {
 }
 
 fn host(filter: &mut Filter, line: &str) -> Option<String> {
-    match filter.line(line.as_bytes(), Stamp::InText, NOW_MS) {
-        Outcome::Failure(failure) => Some(failure.host.to_string()),
-        Outcome::None | Outcome::Ignored | Outcome::Pending => None,
+    match filter.line(line.as_bytes(), LineTime::InText, NOW_MS) {
+        LineOutcome::Failure(failure) => Some(failure.host.to_string()),
+        LineOutcome::None | LineOutcome::Ignored | LineOutcome::Pending => None,
     }
 }
 
@@ -150,8 +150,8 @@ fn each_refused_connection_is_a_failure_of_its_own() {
             "Nov 28 10:57:25 srv sshd[7]: drop connection #0 from [{peer}]:40000 on [192.0.2.1]:22 penalty: failed \
              authentication"
         );
-        let outcome = sshd.line(line.as_bytes(), Stamp::InText, NOW_MS);
-        let Outcome::Failure(failure) = outcome else {
+        let outcome = sshd.line(line.as_bytes(), LineTime::InText, NOW_MS);
+        let LineOutcome::Failure(failure) = outcome else {
             panic!("{outcome:?}");
         };
         assert_eq!(

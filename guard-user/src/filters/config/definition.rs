@@ -9,7 +9,7 @@ use std::{
 use super::{
     files::{self, Merged},
     ini::DEFAULT,
-    problem::{Place, Problem},
+    problem::{ConfigLine, Problem},
     values::{Given, Values, fill_tags},
 };
 use crate::{filters::forgeable, ruleset::nearest::nearest};
@@ -42,7 +42,7 @@ pub struct Expression {
     /// Counted from 1, in the order of the file.
     pub number: usize,
     /// Where its option begins, if a file says it.
-    pub place: Option<Place>,
+    pub place: Option<ConfigLine>,
 }
 
 impl Expression {
@@ -70,7 +70,7 @@ pub struct Definition {
     /// Date patterns in order of preference; none: the default ones.
     pub dates: Vec<String>,
     /// Where the date patterns stand.
-    pub dates_place: Option<Place>,
+    pub dates_place: Option<ConfigLine>,
     /// Matches for `journalctl`, one set of words per line.
     pub journal: Vec<String>,
     /// Are the lines those of the journal (`logtype=journal`)?
@@ -178,7 +178,7 @@ impl Definition {
             is_forgeable: false,
         };
         if definition.failures.is_empty() {
-            let first = merged.files.last().map(|file| Place::new(file, 1));
+            let first = merged.files.last().map(|file| ConfigLine::new(file, 1));
             let problem = match place("failregex").or(first) {
                 Some(place) => Problem::at(&place, "the filter has no failregex"),
                 None => Problem::new("the filter has no failregex"),

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     ini::{self, DEFAULT, Ini, Section},
-    problem::{Place, Problem},
+    problem::{ConfigLine, Problem},
 };
 use crate::filters::{builtin, catalog::STOCK};
 
@@ -139,7 +139,7 @@ impl Reader {
     fn include(
         &mut self,
         path: &Path,
-        from: Option<&Place>,
+        from: Option<&ConfigLine>,
         above: &mut Vec<PathBuf>,
     ) -> Result<bool, Problem> {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -242,7 +242,7 @@ impl Reader {
 }
 
 /// The text of a file, on disk or inside guard.
-fn text(path: &Path, from: Option<&Place>) -> Result<Option<String>, Problem> {
+fn text(path: &Path, from: Option<&ConfigLine>) -> Result<Option<String>, Problem> {
     if let Some(text) = builtin::text(path) {
         return Ok(Some(text.to_owned()));
     }

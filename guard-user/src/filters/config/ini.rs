@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::problem::{Place, Problem};
+use super::problem::{ConfigLine, Problem};
 
 /// Options that stand in every section.
 pub(crate) const DEFAULT: &str = "DEFAULT";
@@ -14,7 +14,7 @@ pub(crate) struct Raw {
     /// The lines of the value, trimmed, joined by line feeds.
     pub(crate) text: String,
     /// Where the option begins.
-    pub(crate) place: Place,
+    pub(crate) place: ConfigLine,
 }
 
 /// The options of one section by name (in lower case, as fail2ban compares them).
@@ -45,7 +45,7 @@ pub(crate) fn parse(path: &Arc<PathBuf>, text: &str) -> Result<Ini, Problem> {
     let mut section: Option<String> = None;
     let mut open: Option<Open> = None;
     for (index, written) in text.lines().enumerate() {
-        let place = Place::new(path, index + 1);
+        let place = ConfigLine::new(path, index + 1);
         let content = without_comment(written);
         if content.is_empty() {
             // An empty line may stand within a value; a comment does not end one either.
@@ -118,7 +118,7 @@ fn close(ini: &mut Ini, path: &Arc<PathBuf>, open: Option<Open>) {
     let Some(open) = open else { return };
     let raw = Raw {
         text: open.lines.join("\n").trim_end().to_owned(),
-        place: Place::new(path, open.line),
+        place: ConfigLine::new(path, open.line),
     };
     ini.sections
         .entry(open.section)

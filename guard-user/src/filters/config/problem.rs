@@ -6,14 +6,14 @@ use crate::failure::{Exit, Failure};
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ConfigLine {
     /// The file; `builtin:NAME` for those inside guard.
     pub path: Arc<PathBuf>,
     /// Counted from 1.
     pub line: usize,
 }
 
-impl Place {
+impl ConfigLine {
     pub(crate) fn new(path: &Arc<PathBuf>, line: usize) -> Self {
         Self {
             path: Arc::clone(path),
@@ -22,7 +22,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.path.display(), self.line)
     }
@@ -32,7 +32,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where; none if it is no matter of a line.
-    pub place: Option<Place>,
+    pub place: Option<ConfigLine>,
     /// What, with the value.
     pub message: String,
     /// What to do about it.
@@ -53,7 +53,7 @@ impl Problem {
         }
     }
 
-    pub(crate) fn at(place: &Place, message: impl Into<String>) -> Self {
+    pub(crate) fn at(place: &ConfigLine, message: impl Into<String>) -> Self {
         Self {
             place: Some(place.clone()),
             ..Self::new(message)

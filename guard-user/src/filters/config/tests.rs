@@ -209,7 +209,7 @@ fn an_option_that_nothing_asks_for_is_worth_a_word() {
 
 #[test]
 fn an_option_without_effect_is_told() {
-    let told = |spec: &str| {
+    let remarks = |spec: &str| {
         let spec = Spec::parse(spec).unwrap();
         let file = builtin::file(&spec.name).unwrap();
         let definition = Definition::read(&file, &spec.given).unwrap();
@@ -226,7 +226,7 @@ fn an_option_without_effect_is_told() {
         ("postfix[colour=red]", "colour"),
     ] {
         assert!(
-            told(spec).contains(&format!("`{option}` is given")),
+            remarks(spec).contains(&format!("`{option}` is given")),
             "{spec}"
         );
     }
@@ -236,6 +236,6 @@ fn an_option_without_effect_is_told() {
         "nginx-limit-req[status=503]",
         "postfix[logtype=journal]",
     ] {
-        assert_eq!(told(spec), "", "{spec}");
+        assert_eq!(remarks(spec), "", "{spec}");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     found::{self, Groups},
-    verdict::{self, Failure, Host, Outcome},
+    verdict::{self, Failure, Host, LineOutcome},
 };
 
 /// Connections that are remembered, at least. fail2ban remembers 100, which a flood of connections
@@ -64,8 +64,8 @@ impl Hasher for Number {
 
 type ByNumber = HashMap<u64, Connection, BuildHasherDefault<Number>>;
 
-/// Connections by the number of their name. Two maps bound them without a queue: when the newer one is full, it becomes the
-/// older one, and what was there and in nobody's way is forgotten.
+/// Connections by the number of their name. Two maps bound them without a queue: when the newer one is full, it
+/// becomes the older one, and what was there and in nobody's way is forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     newer: ByNumber,
@@ -92,7 +92,7 @@ pub(super) struct Matched {
 impl Connections {
     /// Makes of a match what it means together with what is known of its connection. What is left in `groups` is
     /// of no use.
-    pub(super) fn settle(&mut self, groups: &mut Groups, line: Matched) -> Outcome {
+    pub(super) fn settle(&mut self, groups: &mut Groups, line: Matched) -> LineOutcome {
         let is_over = groups.take(found::FORGET);
         let is_gained = groups.holds(found::GAINED);
         if is_gained && !groups.holds(found::NOFAIL) {
@@ -101,19 +101,19 @@ impl Connections {
         }
         let Some(name) = groups.get(found::CONNECTION) else {
             if groups.holds(found::NOFAIL) {
-                return Outcome::Pending;
+                return LineOutcome::Pending;
             }
             let Some(host) = verdict::host(groups) else {
-                return Outcome::None;
+                return LineOutcome::None;
             };
             let mut connection = self.begun_by(groups, line);
             connection.matches = line.lines;
-            return Outcome::Failure(connection.failure(host, line));
+            return LineOutcome::Failure(connection.failure(host, line));
         };
         let id = self.numbers.hash_one(name);
         if let Some(known) = self.newer.get_mut(&id).filter(|known| known.is_young(line)) {
             known.join(groups, is_gained, &mut self.spare);
-            let outcome = known.judge(groups, line, (is_gained, is_over));
+            let outcome = known.evaluate(groups, line, (is_gained, is_over));
             if is_over {
                 self.forget(id);
             }
@@ -127,10 +127,10 @@ impl Connections {
                 known
             }
             // Its end, and all that is known of it is no failure.
-            None if is_over && groups.holds(found::NOFAIL) => return Outcome::Pending,
+            None if is_over && groups.holds(found::NOFAIL) => return LineOutcome::Pending,
             None => self.begun_by(groups, line),
         };
-        let outcome = connection.judge(groups, line, (is_gained, is_over));
+        let outcome = connection.evaluate(groups, line, (is_gained, is_over));
         if is_over {
             keep(&mut self.forgotten, connection);
         } else {
@@ -220,17 +220,17 @@ impl Connection {
             // That failure is told already.
             self.matches = 0;
         }
-        let told = [found::NOFAIL, found::GAINED];
-        Arc::make_mut(&mut self.groups).update(line, &told, spare);
+        let names = [found::NOFAIL, found::GAINED];
+        Arc::make_mut(&mut self.groups).update(line, &names, spare);
     }
 
     /// What it comes to with the line that was joined last.
-    fn judge(
+    fn evaluate(
         &mut self,
         groups: &Groups,
         line: Matched,
         (is_gained, is_over): (bool, bool),
-    ) -> Outcome {
+    ) -> LineOutcome {
         let mut is_unfailed = groups.holds(found::NOFAIL);
         let mut adds_line = !is_gained;
         let was_pending = std::mem::take(&mut self.is_pending);
@@ -249,13 +249,13 @@ impl Connection {
             self.unfailed += line.lines;
         }
         if self.groups.holds(found::NOFAIL) {
-            return Outcome::Pending;
+            return LineOutcome::Pending;
         }
         match verdict::host(&self.groups) {
-            Some(host) => Outcome::Failure(self.failure(host, line)),
+            Some(host) => LineOutcome::Failure(self.failure(host, line)),
             None => {
                 self.is_pending = true;
-                Outcome::Pending
+                LineOutcome::Pending
             }
         }
     }

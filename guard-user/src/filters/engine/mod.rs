@@ -22,7 +22,7 @@ pub use found::Groups;
 use found::{Named, Names};
 use lines::Buffer;
 use starts::Starts;
-pub use verdict::{Failure, Host, Outcome};
+pub use verdict::{Failure, Host, LineOutcome};
 
 /// Lines of services are seldom longer.
 const USUAL_BYTES: usize = 16 << 10;
@@ -32,7 +32,7 @@ const SAME_EVENT_MS: i64 = 60_000;
 
 /// When a line was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamp {
+pub enum LineTime {
     /// The line says it, and the patterns want it cut out.
     InText,
     /// The journal says it, in milliseconds since 1970; the line has no date.
@@ -41,8 +41,8 @@ pub enum Stamp {
 
 /// What happened to the lines so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Lines that were judged.
+pub struct FilterCounts {
+    /// Lines that were evaluated.
     pub lines: u64,
     /// Lines that gave a failure.
     pub failures: u64,
@@ -75,11 +75,11 @@ pub struct Filter {
     prefix_spans: Spans,
     lossy: String,
     joined: String,
-    counts: Counts,
+    counts: FilterCounts,
 }
 
 /// What the patterns made of a text.
-enum Judged {
+enum Evaluated {
     Nothing,
     Ignored,
     /// The groups are in `Filter::groups`.
@@ -168,7 +168,7 @@ impl Filter {
             prefix_spans: Spans::default(),
             lossy: String::new(),
             joined: String::new(),
-            counts: Counts::default(),
+            counts: FilterCounts::default(),
         })
     }
 
@@ -190,12 +190,12 @@ impl Filter {
         self.connections = Connections::default();
         self.buffer = Buffer::new(self.definition.max_lines);
         self.last_ms = None;
-        self.counts = Counts::default();
+        self.counts = FilterCounts::default();
     }
 
     /// What happened so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> FilterCounts {
         self.counts
     }
 
@@ -230,9 +230,9 @@ impl Filter {
         narrow.collect()
     }
 
-    /// Judges one line, with or without its line feed. Whatever its bytes are, it does no harm; how
+    /// Evaluates one line, with or without its line feed. Whatever its bytes are, it does no harm; how
     /// long lines may be is up to the caller. `now_ms` is the time in milliseconds since 1970.
-    pub fn line(&mut self, bytes: &[u8], stamp: Stamp, now_ms: i64) -> Outcome {
+    pub fn line(&mut self, bytes: &[u8], stamp: LineTime, now_ms: i64) -> LineOutcome {
         self.counts.lines += 1;
         let end = bytes
             .iter()
@@ -265,7 +265,7 @@ impl Filter {
     }
 
     /// Does an ignoreregex match the line? For reports; `line` asks by itself where it matters.
-    pub fn ignores(&mut self, bytes: &[u8], stamp: Stamp) -> bool {
+    pub fn ignores(&mut self, bytes: &[u8], stamp: LineTime) -> bool {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim_end_matches(['\r', '\n']);
         let line = Text {
@@ -273,8 +273,8 @@ impl Filter {
             is_ascii: text.is_ascii(),
         };
         let cut = match stamp {
-            Stamp::InText => self.dates.find(line),
-            Stamp::Known(_) => None,
+            LineTime::InText => self.dates.find(line),
+            LineTime::Known(_) => None,
         };
         let rest = match cut {
             Some(cut) => format!("{}{}", &text[..cut.span.start], &text[cut.span.end..]),
@@ -283,12 +283,12 @@ impl Filter {
         self.is_ignored(line.part(&rest))
     }
 
-    fn text(&mut self, line: Text<'_>, stamp: Stamp, now_ms: i64) -> Outcome {
+    fn text(&mut self, line: Text<'_>, stamp: LineTime, now_ms: i64) -> LineOutcome {
         let cut = match stamp {
-            Stamp::InText => self.dates.find(line),
-            Stamp::Known(_) => None,
+            LineTime::InText => self.dates.find(line),
+            LineTime::Known(_) => None,
         };
-        let judged = match &cut {
+        let evaluated = match &cut {
             None => self.message(line),
             Some(cut) if cut.span.is_empty() => self.message(line),
             Some(cut) if cut.span.start == 0 => self.message(line.part(&line.text[cut.span.end..])),
@@ -297,19 +297,19 @@ impl Filter {
                 joined.clear();
                 joined.push_str(&line.text[..cut.span.start]);
                 joined.push_str(&line.text[cut.span.end..]);
-                let judged = self.message(line.part(&joined));
+                let evaluated = self.message(line.part(&joined));
                 self.joined = joined;
-                judged
+                evaluated
             }
         };
         let has_buffer = self.buffer.spans_lines();
-        let (pattern, lines) = match judged {
-            Judged::Nothing | Judged::Ignored if has_buffer => {
+        let (pattern, lines) = match evaluated {
+            Evaluated::Nothing | Evaluated::Ignored if has_buffer => {
                 self.time(line, stamp, cut.as_ref(), now_ms);
-                return verdict::without_failure(&judged);
+                return verdict::without_failure(&evaluated);
             }
-            Judged::Nothing | Judged::Ignored => return verdict::without_failure(&judged),
-            Judged::Matched { pattern, lines } => (pattern, lines),
+            Evaluated::Nothing | Evaluated::Ignored => return verdict::without_failure(&evaluated),
+            Evaluated::Matched { pattern, lines } => (pattern, lines),
         };
         let time_ms = self.time(line, stamp, cut.as_ref(), now_ms);
         let line = Matched {
@@ -320,11 +320,11 @@ impl Filter {
         };
         let outcome = self.connections.settle(&mut self.groups, line);
         match &outcome {
-            Outcome::Failure(failure) => {
+            LineOutcome::Failure(failure) => {
                 self.counts.failures += 1;
                 self.counts.names += u64::from(matches!(failure.host, Host::Name(_)));
             }
-            Outcome::None | Outcome::Ignored | Outcome::Pending => {}
+            LineOutcome::None | LineOutcome::Ignored | LineOutcome::Pending => {}
         }
         outcome
     }
@@ -332,13 +332,13 @@ impl Filter {
     fn time(
         &mut self,
         line: Text<'_>,
-        stamp: Stamp,
+        stamp: LineTime,
         cut: Option<&Cut>,
         now_ms: i64,
     ) -> Option<i64> {
         let said = match stamp {
-            Stamp::Known(time) => Some(time),
-            Stamp::InText => cut.and_then(|cut| self.dates.time(line, cut, now_ms)),
+            LineTime::Known(time) => Some(time),
+            LineTime::InText => cut.and_then(|cut| self.dates.time(line, cut, now_ms)),
         };
         let is_recent = |last: &i64| *last > now_ms - SAME_EVENT_MS;
         match said {
@@ -348,19 +348,19 @@ impl Filter {
         said
     }
 
-    /// Judges a line whose date is cut out.
-    fn message(&mut self, message: Text<'_>) -> Judged {
+    /// Evaluates a line whose date is cut out.
+    fn message(&mut self, message: Text<'_>) -> Evaluated {
         if !self.buffer.spans_lines() {
-            return self.judge(message);
+            return self.evaluate(message);
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let text = buffer.push(message.text);
-        let judged = self.judge(Text {
+        let evaluated = self.evaluate(Text {
             text,
             is_ascii: text.is_ascii(),
         });
-        let judged = match judged {
-            Judged::Matched { pattern, .. } => {
+        let evaluated = match evaluated {
+            Evaluated::Matched { pattern, .. } => {
                 let (matched, lines) =
                     buffer.take(&self.spans, self.failures[pattern].0.matcher.names());
                 let text = Text {
@@ -368,38 +368,38 @@ impl Filter {
                     is_ascii: matched.is_ascii(),
                 };
                 if self.is_ignored(text) {
-                    Judged::Ignored
+                    Evaluated::Ignored
                 } else {
-                    Judged::Matched { pattern, lines }
+                    Evaluated::Matched { pattern, lines }
                 }
             }
-            Judged::Nothing | Judged::Ignored => judged,
+            Evaluated::Nothing | Evaluated::Ignored => evaluated,
         };
         self.buffer = buffer;
-        judged
+        evaluated
     }
 
-    fn judge(&mut self, message: Text<'_>) -> Judged {
+    fn evaluate(&mut self, message: Text<'_>) -> Evaluated {
         if let Some(gate) = &self.gate
             && !gate.may_match(message)
         {
-            return Judged::Nothing;
+            return Evaluated::Nothing;
         }
         // With few of them it is cheaper to ask them first, thinks fail2ban; what they see differs.
         // Of several lines only those that a failure is made of are asked: others are of other clients.
         let is_alone = self.definition.max_lines == 1;
         let is_early = is_alone && self.ignored.len() + 2 < self.failures.len();
         if is_early && !self.ignored.is_empty() && self.is_ignored(message) {
-            return Judged::Ignored;
+            return Evaluated::Ignored;
         }
         let mut content = message;
         if let Some((prefix, _)) = &self.prefix {
             match prefix.matcher.find(message, &mut self.prefix_spans) {
                 Ok(true) => {}
-                Ok(false) => return Judged::Nothing,
+                Ok(false) => return Evaluated::Nothing,
                 Err(_) => {
                     self.counts.too_long += 1;
-                    return Judged::Nothing;
+                    return Evaluated::Nothing;
                 }
             }
             let span = prefix
@@ -442,14 +442,14 @@ impl Filter {
             }
             self.note_groups(number, message, content);
             if is_alone && !self.ignored.is_empty() && self.is_ignored(content) {
-                return Judged::Ignored;
+                return Evaluated::Ignored;
             }
-            return Judged::Matched {
+            return Evaluated::Matched {
                 pattern: number,
                 lines: 1,
             };
         }
-        Judged::Nothing
+        Evaluated::Nothing
     }
 
     /// Keeps the named groups of prefix and failure; the latter's count where both have one.

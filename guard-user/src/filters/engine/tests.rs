@@ -25,9 +25,9 @@ fn filter_of(name: &str, text: &str) -> Filter {
 
 /// The host that a line gives, if any.
 fn host(filter: &mut Filter, line: &[u8]) -> Option<String> {
-    match filter.line(line, Stamp::InText, NOW_MS) {
-        Outcome::Failure(failure) => Some(failure.host.to_string()),
-        Outcome::None | Outcome::Ignored | Outcome::Pending => None,
+    match filter.line(line, LineTime::InText, NOW_MS) {
+        LineOutcome::Failure(failure) => Some(failure.host.to_string()),
+        LineOutcome::None | LineOutcome::Ignored | LineOutcome::Pending => None,
     }
 }
 
@@ -286,9 +286,9 @@ fn a_name_is_told_and_counted_and_nobody_looks_it_up() {
     let line =
         b"Aug 14 10:00:00 srv sshd[7]: Failed password for root from evil.example port 1 ssh2";
 
-    let found = sshd.line(line, Stamp::InText, NOW_MS);
+    let found = sshd.line(line, LineTime::InText, NOW_MS);
 
-    let Outcome::Failure(failure) = found else {
+    let LineOutcome::Failure(failure) = found else {
         panic!("{found:?}")
     };
     assert_eq!(failure.host, Host::Name("evil.example".to_owned()));
@@ -326,11 +326,11 @@ fn a_login_forgives_the_tries_before_it_and_only_those() {
         None,
         "who?"
     );
-    let told = say(
+    let hosts = say(
         3,
         "Received disconnect from 203.0.113.8 port 1:11: Bye Bye [preauth]",
     );
-    assert_eq!(told.as_deref(), Some("203.0.113.8"));
+    assert_eq!(hosts.as_deref(), Some("203.0.113.8"));
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_flood_of_connections_is_remembered_within_bounds() {
     let mut sshd = builtin_filter("sshd");
     for pid in 0..100_000 {
         let line = format!("Aug 14 10:00:00 srv sshd[{pid}]: Connection from 203.0.113.7 port 1");
-        sshd.line(line.as_bytes(), Stamp::InText, NOW_MS);
+        sshd.line(line.as_bytes(), LineTime::InText, NOW_MS);
     }
 
     assert!(
@@ -360,26 +360,26 @@ fn times_are_those_of_the_line_or_of_the_journal() {
     for (line, stamp, time) in [
         (
             format!("Aug 14 09:59:58 {message}"),
-            Stamp::InText,
+            LineTime::InText,
             Some(NOW_MS - 2000),
         ),
         (
             format!("2025-08-14T11:59:57.25+02:00 {message}"),
-            Stamp::InText,
+            LineTime::InText,
             Some(NOW_MS - 3000),
         ),
         (
             format!("Dec 31 23:59:59 {message}"),
-            Stamp::InText,
+            LineTime::InText,
             Some(1_735_689_599_000),
         ),
-        (format!("Feb 30 00:00:00 {message}"), Stamp::InText, None),
-        (message.to_owned(), Stamp::Known(42), Some(42)),
-        (message.to_owned(), Stamp::InText, None),
+        (format!("Feb 30 00:00:00 {message}"), LineTime::InText, None),
+        (message.to_owned(), LineTime::Known(42), Some(42)),
+        (message.to_owned(), LineTime::InText, None),
     ] {
         let found = sshd.line(line.as_bytes(), stamp, NOW_MS);
 
-        let Outcome::Failure(failure) = found else {
+        let LineOutcome::Failure(failure) = found else {
             panic!("{line}: {found:?}")
         };
         assert_eq!(failure.time_ms, time, "{line}");
@@ -454,7 +454,7 @@ fn one_ignored_event_hides_no_later_failure_of_several_lines() {
     );
     let connects = |n: u8| format!("connect from host.example (203.0.113.{n})");
     let ends = "rsync error: auth failed (code 5)".to_owned();
-    let mut told = Vec::new();
+    let mut hosts = Vec::new();
     for (process, message) in [
         (1, connects(1)),
         (2, connects(2)),
@@ -464,9 +464,9 @@ fn one_ignored_event_hides_no_later_failure_of_several_lines() {
         (3, ends),
     ] {
         let line = format!("Nov 28 10:57:25 srv rsyncd[{process}]: {message}");
-        told.extend(host(&mut filter, line.as_bytes()));
+        hosts.extend(host(&mut filter, line.as_bytes()));
     }
-    assert_eq!(told, ["203.0.113.1", "203.0.113.3"]);
+    assert_eq!(hosts, ["203.0.113.1", "203.0.113.3"]);
 }
 
 #[test]
@@ -476,22 +476,22 @@ fn a_failure_that_gives_a_name_is_of_the_address_that_its_connection_has() {
         "[Definition]\nprefregex = ^\\s*\\S+ <F-MLFID>d\\[\\d+\\]</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$\n\
          failregex = ^<F-NOFAIL>connection from</F-NOFAIL> <ADDR>$\n  ^login failed for <HOST>$\n",
     );
-    let mut tell = |process: u8, message: &str| {
+    let mut evaluate_line = |process: u8, message: &str| {
         let line = format!("Nov 28 10:57:25 srv d[{process}]: {message}");
         host(&mut filter, line.as_bytes())
     };
-    assert_eq!(tell(1, "connection from 203.0.113.7"), None);
+    assert_eq!(evaluate_line(1, "connection from 203.0.113.7"), None);
     assert_eq!(
-        tell(1, "login failed for host.example").as_deref(),
+        evaluate_line(1, "login failed for host.example").as_deref(),
         Some("203.0.113.7")
     );
     assert_eq!(
-        tell(2, "login failed for host.example").as_deref(),
+        evaluate_line(2, "login failed for host.example").as_deref(),
         Some("host.example")
     );
-    assert_eq!(tell(2, "connection from 2001:db8::7"), None);
+    assert_eq!(evaluate_line(2, "connection from 2001:db8::7"), None);
     assert_eq!(
-        tell(2, "login failed for 203.0.113.8").as_deref(),
+        evaluate_line(2, "login failed for 203.0.113.8").as_deref(),
         Some("203.0.113.8")
     );
 }
@@ -507,13 +507,13 @@ fn a_pattern_that_is_too_large_for_long_lines_is_told_with_its_place() {
     let remarks = filter.remarks();
 
     assert_eq!(remarks.len(), 1);
-    let told = remarks[0].to_string();
+    let hosts = remarks[0].to_string();
     assert!(
-        told.contains("failregex 2") && told.contains("lines longer than"),
-        "{told}"
+        hosts.contains("failregex 2") && hosts.contains("lines longer than"),
+        "{hosts}"
     );
     let long = format!("{}c from 203.0.113.7", "ab".repeat(20_000));
-    let judged = filter.line(long.as_bytes(), Stamp::Known(0), 0);
-    assert_eq!(judged, Outcome::None);
+    let evaluated = filter.line(long.as_bytes(), LineTime::Known(0), 0);
+    assert_eq!(evaluated, LineOutcome::None);
     assert_eq!(filter.counts().too_long, 1);
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Judged,
+    Evaluated,
     found::{self, Groups},
 };
 
@@ -62,7 +62,7 @@ impl Failure {
 
 /// What a line comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LineOutcome {
     /// Nothing.
     None,
     /// A failure, if the filter did not say that it is none.
@@ -73,10 +73,10 @@ pub enum Outcome {
     Failure(Failure),
 }
 
-pub(super) fn without_failure(judged: &Judged) -> Outcome {
-    match judged {
-        Judged::Ignored => Outcome::Ignored,
-        Judged::Nothing | Judged::Matched { .. } => Outcome::None,
+pub(super) fn without_failure(evaluated: &Evaluated) -> LineOutcome {
+    match evaluated {
+        Evaluated::Ignored => LineOutcome::Ignored,
+        Evaluated::Nothing | Evaluated::Matched { .. } => LineOutcome::None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::filters::{
         Given,
         files::{self, Merged},
         ini::{DEFAULT, Raw},
-        problem::Place,
+        problem::ConfigLine,
         values::Values,
     },
 };
@@ -32,7 +32,7 @@ impl Config {
         // What fail2ban itself puts in.
         let said = |text: &str| Raw {
             text: text.replace('%', "%%"),
-            place: Place::new(&first, 1),
+            place: ConfigLine::new(&first, 1),
         };
         for (name, section) in &mut merged.sections {
             section.insert("__name__".to_owned(), said(name));
@@ -128,7 +128,7 @@ impl Options<'_> {
         problem
     }
 
-    fn place(&self, name: &str) -> Option<Place> {
+    fn place(&self, name: &str) -> Option<ConfigLine> {
         self.values
             .raw(self.jail, name)
             .map(|raw| raw.place.clone())

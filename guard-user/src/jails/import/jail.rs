@@ -10,7 +10,7 @@ use crate::{
     filters::{Problem, Spec, builtin},
     jails::{
         forgeable,
-        settings::{MOST_RETRIES, RECIDIVE, Watched},
+        settings::{JailInput, MOST_RETRIES, RECIDIVE},
     },
     logs::matches::Matches,
     ruleset::address,
@@ -29,7 +29,7 @@ const OF_FILTER: [&str; 5] = [
 ];
 
 /// A jail in guard's words.
-pub(super) struct Carried {
+pub(super) struct ImportedJail {
     settings: Vec<(&'static str, Value)>,
     /// Whom fail2ban spared by a program would be banned here: it is written, but not enabled.
     pub(super) is_off: bool,
@@ -37,7 +37,7 @@ pub(super) struct Carried {
     pub(super) stock_filter: Option<String>,
 }
 
-impl Carried {
+impl ImportedJail {
     pub(super) fn table(&self, name: &str) -> String {
         let mut text = format!("\n[jail.{name}]\n");
         for (key, value) in &self.settings {
@@ -64,7 +64,7 @@ pub(super) fn carry(
     options: &Options<'_>,
     surroundings: &Surroundings<'_>,
     warnings: &mut Warnings,
-) -> Result<Carried, Problem> {
+) -> Result<ImportedJail, Problem> {
     // What it cannot put together, fail2ban does not do either.
     let action = options
         .get("action")
@@ -76,7 +76,7 @@ pub(super) fn carry(
         return Err(options.at("action", problem));
     }
     let is_off = options.get("ignorecommand")?.is_some();
-    let mut carried = Carried {
+    let mut carried = ImportedJail {
         settings: vec![("enabled", Value::Boolean(!is_off))],
         is_off,
         stock_filter: None,
@@ -87,8 +87,8 @@ pub(super) fn carry(
         journal,
     } = filter(from, options, surroundings, &mut carried, warnings)?;
     match watched {
-        Watched::Bans => {}
-        Watched::Lines => sources(options, logs, journal, &mut carried, warnings)?,
+        JailInput::Bans => {}
+        JailInput::Lines => sources(options, logs, journal, &mut carried, warnings)?,
     }
     counts(options, &mut carried, warnings)?;
     growth(options, &mut carried, warnings)?;
@@ -99,7 +99,7 @@ pub(super) fn carry(
 
 /// What is read with a filter.
 struct Filter {
-    watched: Watched,
+    watched: JailInput,
     logs: Logs,
     journal: JournalMatch,
 }
@@ -125,7 +125,7 @@ fn filter(
     from: &Path,
     options: &Options<'_>,
     surroundings: &Surroundings<'_>,
-    carried: &mut Carried,
+    carried: &mut ImportedJail,
     warnings: &mut Warnings,
 ) -> Result<Filter, Problem> {
     let wrong = |problem: Problem| options.at("filter", problem);
@@ -138,7 +138,7 @@ fn filter(
     if spec.name == RECIDIVE {
         carried.set("filter", RECIDIVE);
         return Ok(Filter {
-            watched: Watched::Bans,
+            watched: JailInput::Bans,
             logs: Logs::AsNamed,
             journal: JournalMatch::Unsaid,
         });
@@ -179,12 +179,12 @@ fn filter(
     }
     for problem in usable.warnings {
         let jail = options.jail;
-        let mut told = Problem::new(format!(
+        let mut warning = Problem::new(format!(
             "the filter {name} of the jail {jail}: {}",
             problem.message
         ));
-        told.help = problem.help;
-        warnings.add(wrong(told));
+        warning.help = problem.help;
+        warnings.add(wrong(warning));
     }
     let is_builtin = builtin::file(&spec.name).is_some();
     if !is_builtin {
@@ -199,7 +199,7 @@ fn filter(
         carried.set("mode", mode);
     }
     Ok(Filter {
-        watched: Watched::Lines,
+        watched: JailInput::Lines,
         logs,
         journal: match usable.knows_journal {
             true => JournalMatch::Said,
@@ -253,7 +253,7 @@ fn sources(
     options: &Options<'_>,
     logs: Logs,
     journal: JournalMatch,
-    carried: &mut Carried,
+    carried: &mut ImportedJail,
     warnings: &mut Warnings,
 ) -> Result<(), Problem> {
     let backend = options.get("backend")?.unwrap_or_default();
@@ -341,7 +341,7 @@ fn unforged(jail: &str, error: &str, access: &str) -> Problem {
 /// How many failures in what time are a ban for how long.
 fn counts(
     options: &Options<'_>,
-    carried: &mut Carried,
+    carried: &mut ImportedJail,
     warnings: &mut Warnings,
 ) -> Result<(), Problem> {
     let said = options.get("maxretry")?;
@@ -371,7 +371,7 @@ fn counts(
 /// Repeated bans.
 fn growth(
     options: &Options<'_>,
-    carried: &mut Carried,
+    carried: &mut ImportedJail,
     warnings: &mut Warnings,
 ) -> Result<(), Problem> {
     // Said in any case: guard's own default is that bans grow.
@@ -479,7 +479,7 @@ fn shown(options: &Options<'_>, name: &str, seconds: i64) -> Result<Value, Probl
 /// Who is never counted.
 fn spared(
     options: &Options<'_>,
-    carried: &mut Carried,
+    carried: &mut ImportedJail,
     warnings: &mut Warnings,
 ) -> Result<(), Problem> {
     let mut ignored = Vec::new();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::config::Config;
-use crate::bans::Term;
+use crate::bans::BanTerm;
 
 /// Where fail2ban keeps them unless it is told otherwise.
 const DATABASE: &str = "/var/lib/fail2ban/fail2ban.sqlite3";
@@ -29,7 +29,7 @@ pub struct RunningBan {
     /// Who.
     pub source: IpAddr,
     /// For how long from now.
-    pub left: Term,
+    pub left: BanTerm,
 }
 
 /// Those that run now, in seconds since 1970. None if fail2ban keeps none.
@@ -64,10 +64,10 @@ fn rows(text: &str, now: i64) -> Vec<RunningBan> {
             let begun: i64 = fields.next()?.parse().ok()?;
             let length: i64 = fields.next()?.parse().ok()?;
             let left = match length {
-                ..0 => Term::Permanent,
+                ..0 => BanTerm::Permanent,
                 _ => {
                     let left = begun.saturating_add(length).saturating_sub(now);
-                    Term::For(Duration::from_secs(
+                    BanTerm::For(Duration::from_secs(
                         u64::try_from(left).ok().filter(|left| *left > 0)?,
                     ))
                 }
@@ -84,9 +84,9 @@ mod tests {
     #[test]
     fn what_is_left_of_a_ban_is_carried_over() {
         let text = "sshd\t203.0.113.7\t1000\t600\nsshd\t203.0.113.8\t1000\t50\nweb\t2001:db8::7\t1000\t-1\nx\tbob\t1000\t600\n";
-        let seconds = |number| Term::For(Duration::from_secs(number));
+        let seconds = |number| BanTerm::For(Duration::from_secs(number));
         let found = rows(text, 1100);
-        let found: Vec<(&str, String, Term)> = found
+        let found: Vec<(&str, String, BanTerm)> = found
             .iter()
             .map(|ban| (ban.jail.as_str(), ban.source.to_string(), ban.left))
             .collect();
@@ -94,7 +94,7 @@ mod tests {
             found,
             [
                 ("sshd", "203.0.113.7".to_owned(), seconds(500)),
-                ("web", "2001:db8::7".to_owned(), Term::Permanent),
+                ("web", "2001:db8::7".to_owned(), BanTerm::Permanent),
             ]
         );
     }
@@ -122,7 +122,7 @@ mod tests {
 
         let found = running_bans(folder.path(), 1100).unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].left, Term::For(Duration::from_secs(500)));
+        assert_eq!(found[0].left, BanTerm::For(Duration::from_secs(500)));
         std::fs::write(&file, "no database").unwrap();
         assert!(
             running_bans(folder.path(), 1100)

@@ -4,8 +4,8 @@ use std::{fs, time::Duration};
 
 use super::*;
 use crate::{
-    bans::Term,
-    jails::{self, FOLDER, JournalUse, Settings, Watched},
+    bans::BanTerm,
+    jails::{self, FOLDER, JailInput, JournalUse, Settings},
 };
 
 /// Imports these files of fail2ban; every filter is right but `broken`.
@@ -87,7 +87,7 @@ fn a_jail_means_what_it_meant_to_fail2ban() {
     assert_eq!(plain.files, ["/var/log/x.log"]);
     assert_eq!(plain.journal, JournalUse::No);
     assert_eq!((plain.max_retry, plain.find_time.as_secs()), (5, 600));
-    assert_eq!(plain.ban_time, Term::For(Duration::from_secs(600)));
+    assert_eq!(plain.ban_time, BanTerm::For(Duration::from_secs(600)));
     assert!(!plain.growth.is_on && plain.ignores_self && plain.ignored.is_empty());
 
     let full = right(
@@ -102,7 +102,7 @@ fn a_jail_means_what_it_meant_to_fail2ban() {
     assert_eq!(full.mode.as_deref(), Some("aggressive"));
     assert_eq!(full.files, ["/var/log/a.log", "/var/log/b/*.log"]);
     assert_eq!((full.max_retry, full.find_time.as_secs()), (3, 86_400));
-    assert_eq!(full.ban_time, Term::For(Duration::from_secs(5400)));
+    assert_eq!(full.ban_time, BanTerm::For(Duration::from_secs(5400)));
     let growth = &full.growth;
     assert!(growth.is_on && growth.counts_all_jails && growth.factor == 1.5);
     assert_eq!(growth.multipliers, [1, 2, 4, 8]);
@@ -119,7 +119,7 @@ fn a_jail_means_what_it_meant_to_fail2ban() {
 #[test]
 fn fail2bans_own_defaults_are_written_where_guard_has_others() {
     let permanent = right("bantime = -1\nbantime.increment = true\n");
-    assert_eq!(permanent.ban_time, Term::Permanent);
+    assert_eq!(permanent.ban_time, BanTerm::Permanent);
     assert_eq!(permanent.growth.most, None);
 }
 
@@ -155,11 +155,11 @@ fn recidive_is_fed_with_bans() {
     )
     .unwrap();
     let recidive = &read_back(&import)["recidive"];
-    assert_eq!(recidive.watched(), Watched::Bans);
+    assert_eq!(recidive.watched(), JailInput::Bans);
     assert_eq!(recidive.find_time.as_secs(), 86_400);
     assert_eq!(
         recidive.ban_time,
-        Term::For(Duration::from_secs(7 * 86_400))
+        BanTerm::For(Duration::from_secs(7 * 86_400))
     );
     assert!(import.warnings.is_empty(), "{:?}", import.warnings);
 }
@@ -181,7 +181,7 @@ fn files_replace_each_other_in_fail2bans_order() {
     assert_eq!(import.jails, ["a", "b"]);
     assert_eq!(jails["a"].max_retry, 4);
     assert_eq!(jails["a"].files, ["/var/log/from-paths.log"]);
-    assert_eq!(jails["a"].ban_time, Term::For(Duration::from_secs(7200)));
+    assert_eq!(jails["a"].ban_time, BanTerm::For(Duration::from_secs(7200)));
     assert_eq!(jails["b"].find_time.as_secs(), 3900);
 }
 
@@ -245,8 +245,8 @@ fn what_is_not_carried_over_is_told_with_its_place() {
 
         assert_eq!(jail.name, "x");
         assert_eq!(warnings.len(), 1, "{options}: {warnings:?}");
-        let told = warnings[0].to_string();
-        assert!(told.contains(said), "{options}: {told}");
+        let printed = warnings[0].to_string();
+        assert!(printed.contains(said), "{options}: {printed}");
         let found = warnings[0].help.as_deref().unwrap_or_default();
         assert!(found.contains(help), "{options}: {found}");
     }
@@ -290,14 +290,14 @@ fn a_jail_that_cannot_be_carried_over_is_left_out_and_no_other() {
         let import = imported(&[("jail.conf", DEFAULTS), ("jail.local", &text)], taken).unwrap();
 
         assert_eq!(import.left_out.len(), 1, "{text}");
-        let told: Vec<String> = import.warnings.iter().map(ToString::to_string).collect();
+        let printed: Vec<String> = import.warnings.iter().map(ToString::to_string).collect();
         let is_told = |line: &String| {
             line.contains("is left out") && line.contains(said) && line.contains("jail.local:")
         };
-        assert!(told.iter().any(is_told), "{text}: {told:?}");
+        assert!(printed.iter().any(is_told), "{text}: {printed:?}");
         assert!(
             import.warnings.iter().all(|warning| warning.help.is_some()),
-            "{told:?}"
+            "{printed:?}"
         );
         assert!(read_back(&import).contains_key("good"));
     }
@@ -351,10 +351,10 @@ fn whom_a_program_spared_is_not_banned() {
         (&["x".to_owned()][..], &["x".to_owned()][..])
     );
     assert!(!read_back(&import)["x"].is_enabled);
-    let told = import.warnings[0].to_string();
+    let printed = import.warnings[0].to_string();
     assert!(
-        told.contains("jail.local:3: the jail x is not enabled"),
-        "{told}"
+        printed.contains("jail.local:3: the jail x is not enabled"),
+        "{printed}"
     );
 }
 
@@ -368,10 +368,12 @@ fn the_same_thing_is_told_once() {
         &[],
     )
     .unwrap();
-    let told: Vec<String> = import.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains("jail.local:3: port") && told[0].ends_with("(and in 2 more places)"));
-    assert!(told[1].contains("jail.conf:5: usedns"));
+    let printed: Vec<String> = import.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(printed.len(), 2, "{printed:?}");
+    assert!(
+        printed[0].contains("jail.local:3: port") && printed[0].ends_with("(and in 2 more places)")
+    );
+    assert!(printed[1].contains("jail.conf:5: usedns"));
 }
 
 #[test]
@@ -390,12 +392,12 @@ fn a_filter_that_somebody_edited_is_kept() {
     let of = |files: &[(&str, &str)]| {
         let all = [&[("jail.conf", DEFAULTS), ("jail.local", local)], files].concat();
         let import = imported(&all, &[]).unwrap();
-        let told = import.warnings.iter().any(|problem| {
+        let printed = import.warnings.iter().any(|problem| {
             problem
                 .message
                 .contains("the filter sshd of the jail x is not as the package has it")
         });
-        (read_back(&import)["x"].filter.clone(), told)
+        (read_back(&import)["x"].filter.clone(), printed)
     };
     let edited = format!("# edited\n{filter}");
 
@@ -414,8 +416,8 @@ fn a_filter_that_somebody_edited_is_kept() {
             ("filter.d/common.local", "[DEFAULT]\n"),
         ],
     ] {
-        let (kept, told) = of(files);
-        assert!(kept.ends_with("filter.d/sshd.conf") && told, "{kept}");
+        let (kept, printed) = of(files);
+        assert!(kept.ends_with("filter.d/sshd.conf") && printed, "{kept}");
     }
 }
 
@@ -427,10 +429,10 @@ fn a_jail_that_would_read_the_whole_journal_is_left_out() {
     };
     let left_out = import("filter = no-journal\n");
     assert_eq!(left_out.left_out, ["x"]);
-    let told = &left_out.warnings[0];
+    let printed = &left_out.warnings[0];
     assert!(
-        told.message.contains("what of the journal") && told.help.is_some(),
-        "{told}"
+        printed.message.contains("what of the journal") && printed.help.is_some(),
+        "{printed}"
     );
 
     let matched = import("filter = no-journal\njournalmatch = _SYSTEMD_UNIT=x.service\n");
@@ -443,8 +445,10 @@ fn a_jail_of_nginx_reads_the_log_that_cannot_be_forged() {
     let (settings, warnings) =
         jail("filter = nginx-http-auth\nlogpath = /var/log/nginx/shop.error.log\n");
     assert_eq!(settings.files, ["/var/log/nginx/shop.access.log"]);
-    let told = warnings
+    let printed = warnings
         .iter()
         .find(|problem| problem.message.contains("have anybody banned"));
-    assert!(told.is_some_and(|problem| problem.message.contains("/var/log/nginx/shop.error.log")));
+    assert!(
+        printed.is_some_and(|problem| problem.message.contains("/var/log/nginx/shop.error.log"))
+    );
 }

@@ -27,8 +27,8 @@ impl Warnings {
         self.add(problem);
     }
 
-    pub(super) fn told(self) -> Vec<Problem> {
-        let told = |(mut problem, more): (Problem, usize)| {
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        let problem = |(mut problem, more): (Problem, usize)| {
             match more {
                 0 => {}
                 1 => problem.message.push_str(" (and in one more place)"),
@@ -38,6 +38,6 @@ impl Warnings {
             }
             problem
         };
-        self.problems.into_iter().map(told).collect()
+        self.problems.into_iter().map(problem).collect()
     }
 }

@@ -23,8 +23,8 @@ fn host(text: &str) -> Host {
     }
 }
 
-fn at(now_ms: i64) -> Moment {
-    Moment { now_ms, age_ms: 0 }
+fn at(now_ms: i64) -> FailureTime {
+    FailureTime { now_ms, age_ms: 0 }
 }
 
 fn prefixes(texts: &[&str]) -> Vec<Prefix> {
@@ -35,8 +35,8 @@ fn prefixes(texts: &[&str]) -> Vec<Prefix> {
 }
 
 /// Fails so often, a second apart, and returns the last verdict.
-fn fail(jail: &mut Jail, past: &mut Past, who: &str, times: i64, start_ms: i64) -> Verdict {
-    let mut last = Verdict::Old;
+fn fail(jail: &mut Jail, past: &mut Past, who: &str, times: i64, start_ms: i64) -> FailureVerdict {
+    let mut last = FailureVerdict::Old;
     for number in 0..times {
         last = jail.failed(&host(who), at(start_ms + 1000 * number), past);
     }
@@ -55,16 +55,16 @@ fn the_fifth_failure_in_ten_minutes_is_a_ban_of_the_source() {
 
         assert_eq!(
             fail(&mut jail, &mut past, who, 4, 0),
-            Verdict::Counted(4),
+            FailureVerdict::Counted(4),
             "{who}"
         );
-        let Verdict::Ban(ban) = fail(&mut jail, &mut past, who, 1, 10 * MINUTE - 1) else {
+        let FailureVerdict::Ban(ban) = fail(&mut jail, &mut past, who, 1, 10 * MINUTE - 1) else {
             panic!("{who} is banned");
         };
 
         assert_eq!(vec![ban.prefix], prefixes(&[prefix]), "{who}");
         assert_eq!(ban.address, address(who));
-        assert_eq!(ban.term, Term::For(Duration::from_secs(600)));
+        assert_eq!(ban.term, BanTerm::For(Duration::from_secs(600)));
         assert_eq!((ban.failures, ban.record.count), (5, 1));
         assert_eq!(past.of(ban.prefix, "sshd"), Some(&ban.record));
     }
@@ -78,17 +78,17 @@ fn failures_that_are_farther_apart_are_none() {
         let when = at(number * 5 * MINUTE / 2 + number);
         let verdict = jail.failed(&host("203.0.113.7"), when, &mut past);
         assert!(
-            matches!(verdict, Verdict::Counted(1..=4)),
+            matches!(verdict, FailureVerdict::Counted(1..=4)),
             "{number}: {verdict:?}"
         );
     }
-    let old = Moment {
+    let old = FailureTime {
         now_ms: 0,
         age_ms: 10 * MINUTE,
     };
     assert_eq!(
         jail.failed(&host("203.0.113.8"), old, &mut past),
-        Verdict::Old
+        FailureVerdict::Old
     );
 }
 
@@ -100,15 +100,15 @@ fn an_ipv6_network_is_one_source() {
         let who = format!("2001:db8::{number}");
         assert_eq!(
             jail.failed(&host(&who), at(number), &mut past),
-            Verdict::Counted(u32::try_from(number).unwrap())
+            FailureVerdict::Counted(u32::try_from(number).unwrap())
         );
     }
     let verdict = jail.failed(&host("2001:db8::ffff:5"), at(5), &mut past);
-    assert!(matches!(verdict, Verdict::Ban(_)), "{verdict:?}");
+    assert!(matches!(verdict, FailureVerdict::Ban(_)), "{verdict:?}");
     // Its neighbour is somebody else.
     assert_eq!(
         jail.failed(&host("2001:db8:0:1::1"), at(6), &mut past),
-        Verdict::Counted(1)
+        FailureVerdict::Counted(1)
     );
 }
 
@@ -121,15 +121,15 @@ fn the_rest_of_a_burst_is_no_second_ban_and_the_next_one_is_longer_and_quicker()
     // 1, 2, 3 failures each count as 1, 2, 3, 5 after so many bans.
     for (attempts, minutes) in [(5, 10), (3, 20), (2, 40), (1, 80), (1, 160)] {
         let verdict = fail(&mut jail, &mut past, who, attempts, now);
-        let Verdict::Ban(ban) = verdict else {
+        let FailureVerdict::Ban(ban) = verdict else {
             panic!("{minutes}: {verdict:?}");
         };
-        assert_eq!(ban.term, Term::For(Duration::from_secs(minutes * 60)));
+        assert_eq!(ban.term, BanTerm::For(Duration::from_secs(minutes * 60)));
         now += 1000 * (attempts - 1);
         for rest in 0..20 {
             assert_eq!(
                 fail(&mut jail, &mut past, who, 1, now + rest),
-                Verdict::Banned
+                FailureVerdict::Banned
             );
         }
         now = ban.record.until_ms;
@@ -141,24 +141,24 @@ fn the_rest_of_a_burst_is_no_second_ban_and_the_next_one_is_longer_and_quicker()
 fn whoever_was_let_out_is_counted_again() {
     let mut jail = Jail::new(Settings::new("sshd"));
     let mut past = Past::default();
-    let Verdict::Ban(ban) = fail(&mut jail, &mut past, "203.0.113.7", 5, 0) else {
+    let FailureVerdict::Ban(ban) = fail(&mut jail, &mut past, "203.0.113.7", 5, 0) else {
         panic!("banned");
     };
 
     past.lifted(ban.prefix, None, 10_000);
 
     // What was logged before the ban counts no more, what comes now does.
-    let late = Moment {
+    let late = FailureTime {
         now_ms: 10_001,
         age_ms: 9000,
     };
     assert_eq!(
         jail.failed(&host("203.0.113.7"), late, &mut past),
-        Verdict::Banned
+        FailureVerdict::Banned
     );
     assert_eq!(
         jail.failed(&host("203.0.113.7"), at(10_002), &mut past),
-        Verdict::Counted(2)
+        FailureVerdict::Counted(2)
     );
 }
 
@@ -181,13 +181,13 @@ fn who_is_spared_is_never_counted_nor_banned_with_a_network() {
     ] {
         assert_eq!(
             fail(&mut jail, &mut past, who, 10, 0),
-            Verdict::Spared,
+            FailureVerdict::Spared,
             "{who}"
         );
     }
     // A neighbour in the /64 of somebody who is spared is banned alone.
     for who in ["2001:db8:1::8", "2001:db8:5::2"] {
-        let Verdict::Ban(ban) = fail(&mut jail, &mut past, who, 5, 0) else {
+        let FailureVerdict::Ban(ban) = fail(&mut jail, &mut past, who, 5, 0) else {
             panic!("{who} is banned");
         };
         assert_eq!(ban.prefix, Prefix::single(address(who)), "{who}");
@@ -204,7 +204,7 @@ fn own_addresses_count_if_the_jail_says_so() {
 
     assert!(matches!(
         fail(&mut jail, &mut past, "198.51.100.1", 5, 0),
-        Verdict::Ban(_)
+        FailureVerdict::Ban(_)
     ));
 }
 
@@ -213,16 +213,16 @@ fn names_and_wide_networks_are_never_banned() {
     let mut jail = Jail::new(Settings::new("sshd"));
     let mut past = Past::default();
     for (who, verdict) in [
-        ("bystander.example.org", Verdict::Named),
-        ("999.1.1.1", Verdict::Named),
-        ("10.0.0.0/8", Verdict::TooWide),
-        ("0.0.0.0/0", Verdict::TooWide),
-        ("2001:db8::/31", Verdict::TooWide),
+        ("bystander.example.org", FailureVerdict::Named),
+        ("999.1.1.1", FailureVerdict::Named),
+        ("10.0.0.0/8", FailureVerdict::TooWide),
+        ("0.0.0.0/0", FailureVerdict::TooWide),
+        ("2001:db8::/31", FailureVerdict::TooWide),
     ] {
         assert_eq!(fail(&mut jail, &mut past, who, 10, 0), verdict, "{who}");
     }
     assert!(past.is_empty());
-    let Verdict::Ban(ban) = fail(&mut jail, &mut past, "203.0.113.0/24", 5, 0) else {
+    let FailureVerdict::Ban(ban) = fail(&mut jail, &mut past, "203.0.113.0/24", 5, 0) else {
         panic!("a /24 that a pattern asks for");
     };
     assert_eq!(vec![ban.prefix], prefixes(&["203.0.113.0/24"]));
@@ -240,12 +240,12 @@ fn recidive_bans_who_was_banned_five_times_in_a_day() {
     let hour = 60 * MINUTE;
     for number in 0..4 {
         let verdict = fail(&mut jail, &mut past, "203.0.113.7", 1, number * 5 * hour);
-        assert!(matches!(verdict, Verdict::Counted(_)), "{verdict:?}");
+        assert!(matches!(verdict, FailureVerdict::Counted(_)), "{verdict:?}");
     }
-    let Verdict::Ban(ban) = fail(&mut jail, &mut past, "203.0.113.7", 1, 20 * hour) else {
+    let FailureVerdict::Ban(ban) = fail(&mut jail, &mut past, "203.0.113.7", 1, 20 * hour) else {
         panic!("banned");
     };
-    assert_eq!(ban.term, Term::For(Duration::from_secs(7 * 86_400)));
+    assert_eq!(ban.term, BanTerm::For(Duration::from_secs(7 * 86_400)));
 }
 
 #[test]
@@ -262,16 +262,16 @@ fn bans_of_all_jails_make_one_grow_if_it_says_so() {
         let mut now = 10;
         let ban = loop {
             match fail(&mut jail, &mut past, "203.0.113.7", 1, now) {
-                Verdict::Ban(ban) => break ban,
-                Verdict::Counted(_)
-                | Verdict::Old
-                | Verdict::Banned
-                | Verdict::Spared
-                | Verdict::Named
-                | Verdict::TooWide => now += 1,
+                FailureVerdict::Ban(ban) => break ban,
+                FailureVerdict::Counted(_)
+                | FailureVerdict::Old
+                | FailureVerdict::Banned
+                | FailureVerdict::Spared
+                | FailureVerdict::Named
+                | FailureVerdict::TooWide => now += 1,
             }
         };
-        assert_eq!(ban.term, Term::For(Duration::from_secs(minutes * 60)));
+        assert_eq!(ban.term, BanTerm::For(Duration::from_secs(minutes * 60)));
     }
 }
 
@@ -289,10 +289,10 @@ fn a_wrong_clock_neither_hides_a_failure_nor_makes_one() {
         ("no date", None, 0),
         ("the oldest date", Some(i64::MIN), 0),
     ] {
-        let moment = Moment::new(5, today, said);
+        let moment = FailureTime::new(5, today, said);
         assert_eq!(
             moment,
-            Moment {
+            FailureTime {
                 now_ms: 5,
                 age_ms: age
             },
@@ -304,7 +304,7 @@ fn a_wrong_clock_neither_hides_a_failure_nor_makes_one() {
         ("tomorrow", Some(today + day), 0),
         ("no date", None, i64::MAX),
     ] {
-        assert_eq!(Moment::caught_up(5, today, said).age_ms, age, "{what}");
+        assert_eq!(FailureTime::caught_up(5, today, said).age_ms, age, "{what}");
     }
 }
 
@@ -321,7 +321,7 @@ fn a_flood_of_addresses_saves_nobody() {
             IpAddr::V6(Ipv6Addr::from_bits(bits))
         };
         let verdict = jail.failed(&Host::Address(who), at(5000), &mut past);
-        assert_eq!(verdict, Verdict::Counted(1));
+        assert_eq!(verdict, FailureVerdict::Counted(1));
     }
 
     let counts = jail.counts();
@@ -329,7 +329,7 @@ fn a_flood_of_addresses_saves_nobody() {
     assert!(counts.pushed_out > 400_000);
     assert!(matches!(
         fail(&mut jail, &mut past, "203.0.113.7", 1, 6000),
-        Verdict::Ban(_)
+        FailureVerdict::Ban(_)
     ));
 }
 
@@ -341,7 +341,7 @@ struct Naive {
 }
 
 impl Naive {
-    fn failed(&mut self, who: Prefix, when: Moment) -> Option<Term> {
+    fn failed(&mut self, who: Prefix, when: FailureTime) -> Option<BanTerm> {
         let find = milliseconds(self.settings.find_time);
         let happened = when.now_ms - when.age_ms;
         let before: Vec<_> = self
@@ -368,7 +368,7 @@ impl Naive {
             return None;
         }
         let term = self.settings.growth.term(self.settings.ban_time, bans, 0);
-        let Term::For(length) = term else {
+        let BanTerm::For(length) = term else {
             panic!("no permanent bans here");
         };
         self.bans
@@ -392,7 +392,7 @@ proptest! {
         let mut settings = Settings::new("sshd");
         settings.max_retry = max_retry;
         settings.find_time = Duration::from_secs(find_seconds);
-        settings.ban_time = Term::For(Duration::from_secs(ban_seconds));
+        settings.ban_time = BanTerm::For(Duration::from_secs(ban_seconds));
         settings.growth = Growth { is_on: is_growing, ..Growth::default() };
         let mut naive = Naive { settings: settings.clone(), failures: Vec::new(), bans: Vec::new() };
         let mut jail = Jail::new(settings);
@@ -406,20 +406,20 @@ proptest! {
                 IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(number), 0, 0, 0, now_ms as u16))
             };
             // Most lines are told at once.
-            let when = Moment { now_ms, age_ms: if age_ms % 3 == 0 { age_ms } else { 0 } };
+            let when = FailureTime { now_ms, age_ms: if age_ms % 3 == 0 { age_ms } else { 0 } };
             let prefix = if is_v4 { Prefix::single(who) } else { Prefix::single(who).widened(64) };
             let expected = naive.failed(prefix, when);
             let found = match jail.failed(&Host::Address(who), when, &mut past) {
-                Verdict::Ban(ban) => {
+                FailureVerdict::Ban(ban) => {
                     prop_assert_eq!(ban.prefix, prefix);
                     Some(ban.term)
                 }
-                Verdict::Counted(_)
-                | Verdict::Old
-                | Verdict::Banned
-                | Verdict::Spared
-                | Verdict::Named
-                | Verdict::TooWide => None,
+                FailureVerdict::Counted(_)
+                | FailureVerdict::Old
+                | FailureVerdict::Banned
+                | FailureVerdict::Spared
+                | FailureVerdict::Named
+                | FailureVerdict::TooWide => None,
             };
             prop_assert_eq!(found, expected);
             if sweeps {
@@ -443,7 +443,7 @@ proptest! {
             failures.push((number, now_ms));
             let verdict = jail.failed(&Host::Address(who), at(now_ms), &mut past);
             prop_assert!(jail.counts().suspects <= 8);
-            if let Verdict::Ban(ban) = verdict {
+            if let FailureVerdict::Ban(ban) = verdict {
                 let own = failures.iter().filter(|(failed, time)| {
                     *failed == number && *time > now_ms - 10 * MINUTE
                 });

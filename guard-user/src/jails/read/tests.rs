@@ -4,8 +4,8 @@ use std::{fs, time::Duration};
 
 use super::*;
 use crate::{
-    bans::Term,
-    jails::{JournalUse, Watched},
+    bans::BanTerm,
+    jails::{JailInput, JournalUse},
 };
 
 /// Reads these files, with a jail sshd that nobody wrote.
@@ -74,7 +74,7 @@ aggregation = { ipv4 = 24, ipv6 = 56 }
         JournalUse::Matches(vec!["_SYSTEMD_UNIT=ssh.service + _COMM=sshd".to_owned()])
     );
     assert_eq!((jail.max_retry, jail.find_time.as_secs()), (3, 5400));
-    assert_eq!(jail.ban_time, Term::Permanent);
+    assert_eq!(jail.ban_time, BanTerm::Permanent);
     let growth = &jail.growth;
     assert!(!growth.is_on && growth.counts_all_jails);
     assert_eq!(
@@ -91,12 +91,12 @@ aggregation = { ipv4 = 24, ipv6 = 56 }
 #[test]
 fn some_things_can_be_written_in_more_than_one_way() {
     let table = right("[jail.x]\nbantime = { time = \"1h\", increment = false, maxtime = \"-1\" }");
-    assert_eq!(table.ban_time, Term::For(Duration::from_secs(3600)));
+    assert_eq!(table.ban_time, BanTerm::For(Duration::from_secs(3600)));
     assert!(!table.growth.is_on && table.growth.most.is_none());
 
     let dotted = right("[jail.x]\nbantime.increment = true\nbantime.multipliers = [1, 5]");
     assert_eq!(dotted.growth.multipliers, [1, 5]);
-    assert_eq!(dotted.ban_time, Term::For(Duration::from_secs(600)));
+    assert_eq!(dotted.ban_time, BanTerm::For(Duration::from_secs(600)));
 
     for (text, journal) in [
         ("journal = true", JournalUse::OfFilter),
@@ -141,9 +141,9 @@ fn what_stands_in_default_is_for_all_jails_that_say_nothing_else() {
     assert_eq!(of("sshd"), ("sshd", 3, 1));
     assert_eq!(of("x"), ("x", 9, 1));
     let recidive = &found.jails["recidive"];
-    assert_eq!(recidive.watched(), Watched::Bans);
+    assert_eq!(recidive.watched(), JailInput::Bans);
     assert_eq!(recidive.find_time.as_secs(), 86_400);
-    assert_eq!(recidive.ban_time, Term::For(Duration::from_secs(3600)));
+    assert_eq!(recidive.ban_time, BanTerm::For(Duration::from_secs(3600)));
     assert!(
         found.jails["x"]
             .file
@@ -330,8 +330,8 @@ fn wrong_values_are_told_with_a_way_out() {
         ("[default]\nfilter = \"a\"\n", "a matter of one jail"),
     ] {
         let (found, _etc) = jails(&[("a.toml", text)]);
-        let told = found.problems.to_string();
-        assert!(told.contains(what), "{text}\n{told}");
+        let printed = found.problems.to_string();
+        assert!(printed.contains(what), "{text}\n{printed}");
     }
 }
 

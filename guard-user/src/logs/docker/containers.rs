@@ -41,7 +41,7 @@ pub fn root(daemon_json: &Path) -> PathBuf {
 
 /// The logs of the containers that are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct ContainerLogs {
     /// Files of `json-file`, by the names of their containers. One may not exist yet.
     pub files: Vec<PathBuf>,
     /// Containers that are meant and whose logs are elsewhere.
@@ -142,12 +142,12 @@ impl fmt::Display for Why {
             }
             Self::NoContainer { pattern, .. } => write!(f, "there is no container `{pattern}`"),
             Self::OtherDrivers(unread) => {
-                let told: Vec<String> = unread
+                let lines: Vec<String> = unread
                     .iter()
                     .take(MOST_TOLD)
                     .map(Unread::to_string)
                     .collect();
-                f.write_str(&told.join("; "))
+                f.write_str(&lines.join("; "))
             }
         }
     }
@@ -157,7 +157,7 @@ impl fmt::Display for Why {
 ///
 /// # Errors
 /// Why there is none. What is missing may come later: ask again.
-pub fn log_files(root: &Path, pattern: &str) -> Result<Found, Why> {
+pub fn log_files(root: &Path, pattern: &str) -> Result<ContainerLogs, Why> {
     let fits = glob::Pattern::new(pattern)
         .map_err(|error| Why::BadPattern(format!("`{pattern}` is no pattern: {error}")))?;
     let folder = root.join("containers");
@@ -170,7 +170,7 @@ pub fn log_files(root: &Path, pattern: &str) -> Result<Found, Why> {
         .filter_map(|entry| Container::read(&entry.ok()?.path()).ok())
         .collect();
     containers.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-    let mut found = Found::default();
+    let mut found = ContainerLogs::default();
     for container in containers.iter().filter(|one| fits.matches(&one.name)) {
         if container.driver == JSON_FILE {
             found.files.push(container.log.clone());

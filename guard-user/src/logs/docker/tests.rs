@@ -11,7 +11,7 @@ fn entry(log: &str, stream: &str, time: &str) -> String {
     format!(r#"{{"log":{log},"stream":"{stream}","time":"{time}"}}"#)
 }
 
-fn fed(lines: &[(&str, &str)]) -> (Vec<String>, Counts) {
+fn fed(lines: &[(&str, &str)]) -> (Vec<String>, DockerCounts) {
     let mut decoder = Decoder::new();
     let mut found = Vec::new();
     for (path, line) in lines {
@@ -23,7 +23,7 @@ fn fed(lines: &[(&str, &str)]) -> (Vec<String>, Counts) {
 }
 
 /// What comes of the entries of one file.
-fn lines(entries: &[String]) -> (Vec<String>, Counts) {
+fn lines(entries: &[String]) -> (Vec<String>, DockerCounts) {
     let entries: Vec<_> = entries
         .iter()
         .map(|line| ("/x.log", line.as_str()))

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{CHUNK_BYTES, Entry, Export, Matches, entry, form};
+use super::{CHUNK_BYTES, Export, JournalEntry, Matches, entry, form};
 
 /// Hands on every entry that one of these means, oldest first, and says how many there were that could
 /// not be read.
@@ -16,7 +16,7 @@ use super::{CHUNK_BYTES, Entry, Export, Matches, entry, form};
 pub fn entries(
     program: &Path,
     matches: &[Matches],
-    each: &mut dyn FnMut(&Entry<'_>),
+    each: &mut dyn FnMut(&JournalEntry<'_>),
 ) -> io::Result<u64> {
     let mut export = Export::of(entry::names(matches));
     let mut child = Command::new(program)
@@ -45,7 +45,7 @@ pub fn entries(
             };
             let pushed = export.push(&buffer[..read], |names, fields| {
                 read_entries += 1;
-                match Entry::of(names, fields, &mut line) {
+                match JournalEntry::of(names, fields, &mut line) {
                     Some(entry) => each(&entry),
                     None => unreadable += 1,
                 }

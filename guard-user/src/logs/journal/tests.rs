@@ -41,7 +41,7 @@ impl Fake {
         let matches = matches.iter().map(|text| Matches::parse(text).unwrap());
         let program = self.folder.path().join("journalctl");
         Reader {
-            journal: Journal::new(&program, matches.collect(), from),
+            journal: JournalReader::new(&program, matches.collect(), from),
             now_ms: 0,
             lines: Vec::new(),
         }
@@ -58,7 +58,7 @@ impl Fake {
 }
 
 struct Reader {
-    journal: Journal,
+    journal: JournalReader,
     now_ms: i64,
     lines: Vec<String>,
 }
@@ -207,7 +207,8 @@ fn what_ends_at_once_is_begun_more_and_more_seldom() {
 
 #[test]
 fn a_host_without_a_journal_is_a_state() {
-    let mut journal = Journal::new(Path::new("/nonexistent/journalctl"), Vec::new(), From::Now);
+    let mut journal =
+        JournalReader::new(Path::new("/nonexistent/journalctl"), Vec::new(), From::Now);
 
     assert_eq!(
         journal.read(0, usize::MAX, &mut |_| panic!("no entry")),

@@ -53,13 +53,13 @@ pub(super) fn apply(text: &str, mut splices: Vec<Splice>) -> String {
 pub(super) struct Layout<'t> {
     text: &'t str,
     /// Values of keys at the top, written as `key = value`.
-    values: BTreeMap<String, Place>,
+    values: BTreeMap<String, ArrayLayout>,
     rules: Rules,
     /// Where the first key or table begins.
     first_item: Option<usize>,
 }
 
-struct Place {
+struct ArrayLayout {
     span: Range<usize>,
     elements: Vec<(Range<usize>, String)>,
     is_list: bool,
@@ -108,7 +108,7 @@ impl<'t> Layout<'t> {
                             .map(|one| (one.span(), text(one.get_ref())))
                             .collect()
                     });
-                    let place = Place {
+                    let place = ArrayLayout {
                         span: value.span(),
                         is_list: elements.is_some(),
                         elements: elements.unwrap_or_else(|| {
@@ -296,7 +296,7 @@ impl<'t> Layout<'t> {
     }
 }
 
-impl Place {
+impl ArrayLayout {
     fn list(&self) -> ListSpan {
         ListSpan {
             whole: self.span.clone(),

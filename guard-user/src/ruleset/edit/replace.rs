@@ -1,6 +1,6 @@
 //! Another limit for what a rule lets in already: the rule changes where it stands.
 
-use super::{EditError, Edited, Outcome, edit_text, finish, locate};
+use super::{EditError, EditOutcome, Edited, edit_text, finish, locate};
 use crate::ruleset::{
     describe::same_match,
     model::Rule,
@@ -21,7 +21,7 @@ pub(super) fn replace(
     loaded: &Loaded,
     at: usize,
     rule: &Rule,
-) -> Result<Outcome, EditError> {
+) -> Result<EditOutcome, EditError> {
     let mut expected = loaded.policy.rules.clone();
     let known = &loaded.policy.rules[at];
     let new = Rule {
@@ -36,7 +36,7 @@ pub(super) fn replace(
         Some(put.into_iter().chain(cut).collect())
     })?;
     let edited = finish(source, loaded, vec![(document, splices)], &expected)?;
-    Ok(Outcome::Edited(Box::new(Edited {
+    Ok(EditOutcome::Edited(Box::new(Edited {
         number: Some(at + 1),
         replaced: true,
         ..edited

@@ -1,7 +1,7 @@
 //! Moving a rule to another number, as the text that it is.
 
 use super::{
-    EditError, Edited, Outcome, edit_text, finish, layout, locate, refuse_shadowing, slot,
+    EditError, EditOutcome, Edited, edit_text, finish, layout, locate, refuse_shadowing, slot,
 };
 use crate::ruleset::{
     model::Rule,
@@ -16,7 +16,7 @@ pub(super) fn shift(
     from: usize,
     to: usize,
     rule: &Rule,
-) -> Result<Outcome, EditError> {
+) -> Result<EditOutcome, EditError> {
     refuse_shadowing(loaded, rule, to, Some(from))?;
     let mut expected = loaded.policy.rules.clone();
     let known = expected.remove(from);
@@ -43,7 +43,7 @@ pub(super) fn shift(
         vec![(new, put), (old, cut)]
     };
     let edited = finish(source, loaded, edits, &expected)?;
-    Ok(Outcome::Edited(Box::new(Edited {
+    Ok(EditOutcome::Edited(Box::new(Edited {
         number: Some(to + 1),
         moved_from: Some(from + 1),
         ..edited

@@ -38,7 +38,7 @@ fn a_rule_is_appended_after_the_last_one() {
     let edited = add_to(
         FILE,
         "allow 1.1.1.1 9000/tcp comment 'say \"hi\"'",
-        Place::End,
+        InsertAt::End,
     );
 
     let new = "\n\n[[rule]]\naction = \"allow\"\nport = 9000\nproto = \"tcp\"\nfrom = \"1.1.1.1\"\ncomment = \"say \\\"hi\\\"\"\n# the end\n";
@@ -48,7 +48,7 @@ fn a_rule_is_appended_after_the_last_one() {
 
 #[test]
 fn a_rule_is_inserted_above_the_comment_of_the_next() {
-    let edited = add_to(FILE, "deny from 203.0.113.7", Place::Number(2));
+    let edited = add_to(FILE, "deny from 203.0.113.7", InsertAt::Number(2));
 
     let new = "[[rule]]\naction = \"deny\"\nfrom = \"203.0.113.7\"\n\n# web\n";
     assert_eq!(edited.1, FILE.replace("# web\n", new));
@@ -69,7 +69,7 @@ fn a_first_rule_is_set_apart() {
             "default = \"deny\"\r\n\r\n[[rule]]\r\naction = \"allow\"\r\nport = 22\r\n",
         ),
     ] {
-        assert_eq!(add_to(before, "allow 22", Place::End).1, after);
+        assert_eq!(add_to(before, "allow 22", InsertAt::End).1, after);
     }
 }
 
@@ -77,12 +77,12 @@ fn a_first_rule_is_set_apart() {
 fn rules_in_a_list_stay_in_a_list() {
     let file = "rule = [\n    { action = \"allow\", port = 22 }, # ssh\n    { action = \"allow\", port = 80 } # web\n]\n";
 
-    let appended = add_to(file, "allow 443/tcp", Place::End).1;
+    let appended = add_to(file, "allow 443/tcp", InsertAt::End).1;
     assert_eq!(
         appended,
         "rule = [\n    { action = \"allow\", port = 22 }, # ssh\n    { action = \"allow\", port = 80 }, # web\n    { action = \"allow\", port = 443, proto = \"tcp\" }\n]\n"
     );
-    let inserted = add_to(file, "deny 1.1.1.1", Place::Number(1)).1;
+    let inserted = add_to(file, "deny 1.1.1.1", InsertAt::Number(1)).1;
     assert!(inserted.contains("[\n    { action = \"deny\", from = \"1.1.1.1\" },\n    { action = \"allow\", port = 22 }, # ssh\n"), "{inserted}");
     let deleted = delete_from(file, 1);
     assert_eq!(
@@ -115,7 +115,7 @@ fn every_rule_that_is_added_can_be_deleted_again() {
         "allow on eth0 proto tcp,udp comment 'x\\y'",
     ] {
         let file = FILE.replace("# the end\n", "");
-        let (number, text) = add_to(&file, typed, Place::End);
+        let (number, text) = add_to(&file, typed, InsertAt::End);
         assert_eq!(delete_from(&text, number), file, "{typed}");
     }
 }
@@ -126,7 +126,7 @@ fn another_limit_changes_the_rule_where_it_stands() {
                           [[rule]]\naction = \"allow\"\nport = 22\nproto = \"tcp\"\ncomment = \"ssh\"\n\n\
                           [[rule]]\naction = \"deny\"\nport = 53\n";
     let rules_after = |text: &str, typed: &str| {
-        let (number, text) = add_to(text, typed, Place::End);
+        let (number, text) = add_to(text, typed, InsertAt::End);
         let rules = load(&folder(&text)).1.policy.rules;
         let commands: Vec<String> = rules.iter().map(describe::command).collect();
         (number, commands.join("; "), text)
@@ -214,7 +214,7 @@ fn the_never_list_grows_and_shrinks() {
     let remove = |text, what: &str| {
         changed(text, |source, loaded| {
             never_remove(source, loaded, &entry(what))
-                .map(|edited| Outcome::Edited(Box::new(edited)))
+                .map(|edited| EditOutcome::Edited(Box::new(edited)))
         })
     };
     assert_eq!(remove(FILE, "@office"), FILE.replace(work, ""));
@@ -242,18 +242,18 @@ fn what_is_there_already_changes_nothing() {
         ("allow http", 2),
         ("allow from @office to any port 22 proto tcp", 1),
     ] {
-        let outcome = add(&source, &loaded, &rule(typed), Place::End).expect(typed);
+        let outcome = add(&source, &loaded, &rule(typed), InsertAt::End).expect(typed);
         assert!(
-            matches!(outcome, Outcome::Covered { by: found } if found == by),
+            matches!(outcome, EditOutcome::Covered { by: found } if found == by),
             "{typed}"
         );
     }
     let outcome = set_default(&source, &loaded, DefaultAction::Deny).expect("same");
-    assert!(matches!(outcome, Outcome::Unchanged));
+    assert!(matches!(outcome, EditOutcome::Unchanged));
     let office = AddressItem::Set("office".to_owned());
     assert!(matches!(
         never_add(&source, &loaded, &office).expect("same"),
-        Outcome::Unchanged
+        EditOutcome::Unchanged
     ));
 }
 
@@ -263,20 +263,27 @@ fn what_cannot_be_done_says_why() {
     let (source, loaded) = load(&folder);
     let message = |error: EditError| format!("{error}\n{}", error.help().unwrap_or_default());
 
-    let denied = add(&source, &loaded, &rule("deny http"), Place::End).expect_err("contradiction");
+    let denied =
+        add(&source, &loaded, &rule("deny http"), InsertAt::End).expect_err("contradiction");
     assert!(
         message(denied)
             .contains("rule 2 `allow 80,443/tcp` covers it\nput it first with `guardctl insert 2")
     );
-    let far = add(&source, &loaded, &rule("deny 1"), Place::Number(4)).expect_err("too far");
+    let far = add(&source, &loaded, &rule("deny 1"), InsertAt::Number(4)).expect_err("too far");
     assert!(message(far).contains("4 is no place for a rule; 1 to 3 are"));
     let zero = delete(&source, &loaded, 0).expect_err("zero");
     assert!(message(zero).contains("there is no rule 0"));
     let gone = delete_rule(&source, &loaded, &rule("allow 23")).expect_err("gone");
     assert!(message(gone).contains("there is no rule `allow 23`"));
-    let first = add(&source, &loaded, &rule("deny 80"), Place::Number(1));
+    let first = add(&source, &loaded, &rule("deny 80"), InsertAt::Number(1));
     assert!(first.is_ok());
-    let hides = add(&source, &loaded, &rule("deny from any"), Place::Number(1)).expect_err("hides");
+    let hides = add(
+        &source,
+        &loaded,
+        &rule("deny from any"),
+        InsertAt::Number(1),
+    )
+    .expect_err("hides");
     assert!(message(hides).contains("and 1 more could never match after it"));
     let entry = AddressItem::Set("gone".to_owned());
     let never = never_remove(&source, &loaded, &entry).expect_err("gone");
@@ -289,7 +296,7 @@ fn numbers_count_over_all_files() {
     let drop_in = folder.write("guard.d/1.toml", "[[rule]]\naction = \"allow\"\nport = 2\n");
     let (source, loaded) = load(&folder);
     let place = |place| {
-        let Outcome::Edited(edited) =
+        let EditOutcome::Edited(edited) =
             add(&source, &loaded, &rule("allow 9"), place).expect("added")
         else {
             panic!("not added");
@@ -298,10 +305,10 @@ fn numbers_count_over_all_files() {
         (edited.number, path == drop_in)
     };
 
-    assert_eq!(place(Place::End), (Some(2), false));
-    assert_eq!(place(Place::Number(1)), (Some(1), false));
-    assert_eq!(place(Place::Number(2)), (Some(2), true));
-    assert_eq!(place(Place::Number(3)), (Some(3), true));
+    assert_eq!(place(InsertAt::End), (Some(2), false));
+    assert_eq!(place(InsertAt::Number(1)), (Some(1), false));
+    assert_eq!(place(InsertAt::Number(2)), (Some(2), true));
+    assert_eq!(place(InsertAt::Number(3)), (Some(3), true));
     let edited = delete(&source, &loaded, 2).expect("deleted");
     assert_eq!(edited.changes[0].path, drop_in);
     assert_eq!(edited.changes[0].text, "");
@@ -311,14 +318,15 @@ fn numbers_count_over_all_files() {
 fn the_digest_of_an_edit_is_that_of_the_files_once_written() {
     let folder = Folder::new();
     folder.write("guard.d/1.toml", "[[rule]]\naction = \"allow\"\nport = 2\n");
-    for place in [Place::Number(1), Place::End] {
+    for place in [InsertAt::Number(1), InsertAt::End] {
         let (source, loaded) = load(&folder);
-        let rule = rule(if place == Place::End {
+        let rule = rule(if place == InsertAt::End {
             "allow 3"
         } else {
             "allow 4"
         });
-        let Outcome::Edited(edited) = add(&source, &loaded, &rule, place).expect("added") else {
+        let EditOutcome::Edited(edited) = add(&source, &loaded, &rule, place).expect("added")
+        else {
             panic!("not added");
         };
         for change in &edited.changes {
@@ -328,11 +336,11 @@ fn the_digest_of_an_edit_is_that_of_the_files_once_written() {
     }
 }
 
-fn add_to(text: &str, typed: &str, place: Place) -> (usize, String) {
+fn add_to(text: &str, typed: &str, place: InsertAt) -> (usize, String) {
     let folder = folder(text);
     let (source, loaded) = load(&folder);
     match add(&source, &loaded, &rule(typed), place) {
-        Ok(Outcome::Edited(edited)) => (
+        Ok(EditOutcome::Edited(edited)) => (
             edited.number.expect("a number"),
             edited.changes[0].text.clone(),
         ),
@@ -349,12 +357,12 @@ fn delete_from(text: &str, number: usize) -> String {
 
 fn changed(
     text: &str,
-    edit: impl Fn(&Source<'_>, &Loaded) -> Result<Outcome, EditError>,
+    edit: impl Fn(&Source<'_>, &Loaded) -> Result<EditOutcome, EditError>,
 ) -> String {
     let folder = folder(text);
     let (source, loaded) = load(&folder);
     match edit(&source, &loaded) {
-        Ok(Outcome::Edited(edited)) => edited.changes[0].text.clone(),
+        Ok(EditOutcome::Edited(edited)) => edited.changes[0].text.clone(),
         other => panic!("{text:?}: {other:?}"),
     }
 }

@@ -12,7 +12,7 @@ use super::Palette;
 
 /// What a packet asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum SampleService {
     /// A TCP port, by a SYN or by a later segment.
     Tcp {
         /// The port.
@@ -32,7 +32,7 @@ pub enum Asked {
 #[derive(Clone, Copy, Debug)]
 pub struct Described {
     /// The service.
-    pub asked: Asked,
+    pub asked: SampleService,
     /// Its sender.
     pub source: IpAddr,
     /// Where it goes.
@@ -67,21 +67,21 @@ impl Described {
     pub fn frame(&self) -> Vec<u8> {
         let base = packet().from_ip(self.source).to_ip(self.destination);
         match self.asked {
-            Asked::Tcp { port, is_syn: true } => base.tcp(port, TcpFlags::SYN),
-            Asked::Tcp { port, .. } => base.tcp(port, TcpFlags::ACK),
-            Asked::Udp(port) => base.udp(port),
-            Asked::Ping if self.source.is_ipv4() => base.icmp(8, 0),
-            Asked::Ping => base.icmp(128, 0),
+            SampleService::Tcp { port, is_syn: true } => base.tcp(port, TcpFlags::SYN),
+            SampleService::Tcp { port, .. } => base.tcp(port, TcpFlags::ACK),
+            SampleService::Udp(port) => base.udp(port),
+            SampleService::Ping if self.source.is_ipv4() => base.icmp(8, 0),
+            SampleService::Ping => base.icmp(128, 0),
             // Timestamp and echo reply: neither a ping, nor essential, nor an error.
-            Asked::Protocol(1) => base.icmp(13, 0),
-            Asked::Protocol(58) => base.icmp(129, 0),
-            Asked::Protocol(number) => base.protocol(number, &[0; 8]),
+            SampleService::Protocol(1) => base.icmp(13, 0),
+            SampleService::Protocol(58) => base.icmp(129, 0),
+            SampleService::Protocol(number) => base.protocol(number, &[0; 8]),
         }
         .build()
     }
 }
 
-fn asked(random: &mut Random, palette: &Palette, v4: bool) -> Asked {
+fn asked(random: &mut Random, palette: &Palette, v4: bool) -> SampleService {
     let port = match random.below(6) {
         0 => random.number() as u16,
         1 => random.pick(palette.ports).wrapping_add(1),
@@ -90,17 +90,17 @@ fn asked(random: &mut Random, palette: &Palette, v4: bool) -> Asked {
     };
     let (own_icmp, other_icmp) = if v4 { (1, 58) } else { (58, 1) };
     match random.below(10) {
-        0 => Asked::Ping,
+        0 => SampleService::Ping,
         1 => match random.pick(palette.protocols) {
             // The ICMP of the other family is not spoken in this one.
-            number if number == other_icmp => Asked::Protocol(own_icmp),
-            number => Asked::Protocol(number),
+            number if number == other_icmp => SampleService::Protocol(own_icmp),
+            number => SampleService::Protocol(number),
         },
-        2..=5 => Asked::Tcp {
+        2..=5 => SampleService::Tcp {
             port,
             is_syn: random.once_in(2),
         },
-        _ => Asked::Udp(port),
+        _ => SampleService::Udp(port),
     }
 }
 

@@ -3,12 +3,12 @@
 
 use std::net::IpAddr;
 
-use super::described::{Asked, Described};
+use super::described::{Described, SampleService};
 use crate::ruleset::model::{DefaultAction, Policy, Prefixes, Rule, Traffic, Transport};
 
 /// What becomes of a packet, and the place of the rule that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum FirstMatch {
     /// The source is an address of the host.
     Own,
     /// A rule decides.
@@ -27,29 +27,29 @@ pub enum Answer {
 
 /// What the policy says about the packet.
 #[must_use]
-pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> Answer {
+pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> FirstMatch {
     // A SYN to a TCP port that nothing can open is dropped before anything else is asked.
     if packet_is_syn(packet) && !can_be_opened(policy, packet) {
-        return Answer::Default { allows: false };
+        return FirstMatch::Default { allows: false };
     }
     if own.contains(&packet.source) {
-        return Answer::Own;
+        return FirstMatch::Own;
     }
     for (ordinal, rule) in policy.rules.iter().enumerate() {
         if matches(rule, packet) {
-            return Answer::Rule {
+            return FirstMatch::Rule {
                 ordinal: ordinal as u32,
                 allows: rule.action.allows(),
             };
         }
     }
-    Answer::Default {
+    FirstMatch::Default {
         allows: policy.default == DefaultAction::Allow,
     }
 }
 
 fn packet_is_syn(packet: &Described) -> bool {
-    matches!(packet.asked, Asked::Tcp { is_syn: true, .. })
+    matches!(packet.asked, SampleService::Tcp { is_syn: true, .. })
 }
 
 fn can_be_opened(policy: &Policy, packet: &Described) -> bool {
@@ -72,20 +72,20 @@ fn matches(rule: &Rule, packet: &Described) -> bool {
 
 fn covers(traffic: &Traffic, packet: &Described) -> bool {
     let number = match packet.asked {
-        Asked::Tcp { .. } => 6,
-        Asked::Udp(_) => 17,
-        Asked::Ping if packet.source.is_ipv4() => 1,
-        Asked::Ping => 58,
-        Asked::Protocol(number) => number,
+        SampleService::Tcp { .. } => 6,
+        SampleService::Udp(_) => 17,
+        SampleService::Ping if packet.source.is_ipv4() => 1,
+        SampleService::Ping => 58,
+        SampleService::Protocol(number) => number,
     };
     match traffic {
         Traffic::Any => true,
-        Traffic::Ping => packet.asked == Asked::Ping,
+        Traffic::Ping => packet.asked == SampleService::Ping,
         Traffic::Protocol(wanted) => *wanted == number,
         Traffic::Ports(transport, ranges) => {
             let port = match (packet.asked, transport) {
-                (Asked::Tcp { port, .. }, Transport::Tcp | Transport::Both)
-                | (Asked::Udp(port), Transport::Udp | Transport::Both) => port,
+                (SampleService::Tcp { port, .. }, Transport::Tcp | Transport::Both)
+                | (SampleService::Udp(port), Transport::Udp | Transport::Both) => port,
                 _ => return false,
             };
             ranges

@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Located, Reader, Value, keys};
 use crate::{
-    bans::{rails::Breadth, settings::Settings, term::Term},
+    bans::{rails::Breadth, settings::Settings, term::BanTerm},
     ruleset::value::{self, BadValue, quoted},
 };
 
@@ -34,7 +34,7 @@ impl Reader<'_, '_> {
                 "cidrs" => capacity.cidrs = self.capacity(value).unwrap_or(capacity.cidrs),
                 "default" => {
                     let text = self.string(value, "a length of time, e.g. \"1h\"");
-                    match text.map(Term::parse).transpose() {
+                    match text.map(BanTerm::parse).transpose() {
                         Ok(term) => settings.default = term.unwrap_or_default(),
                         Err(help) => {
                             let text = quoted(text.unwrap_or_default());

@@ -16,7 +16,7 @@ use crate::ruleset::model::{PortRange, Prefixes, Rule, Traffic, Transport};
 /// Earlier rules by what they contain.
 #[derive(Default)]
 pub(super) struct Index {
-    places: HashMap<Place, Filed>,
+    places: HashMap<IndexKey, Filed>,
     /// Kinds of places in use: only these are looked up.
     shapes: HashSet<PlaceShape>,
     /// Contents of the sets in use, by number.
@@ -39,7 +39,7 @@ enum Side {
 
 /// Which addresses a rule is filed under.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
+enum IndexKey {
     Anywhere,
     Prefix {
         side: Side,
@@ -136,26 +136,26 @@ impl Index {
         prefixes: &Prefixes,
         end: &End<'_>,
         most: usize,
-    ) -> Vec<Place> {
+    ) -> Vec<IndexKey> {
         if end.is_all() || prefixes.inline > most {
-            return vec![Place::Anywhere];
+            return vec![IndexKey::Anywhere];
         }
         let inline = prefixes.prefixes.iter().take(prefixes.inline);
-        let mut places: Vec<Place> = inline.map(|network| prefix_place(side, network)).collect();
+        let mut places: Vec<IndexKey> = inline.map(|network| prefix_place(side, network)).collect();
         if let Some(ranges) = end.sets() {
             let known = self.sets.iter().position(|set| Arc::ptr_eq(set, ranges));
             let number = known.unwrap_or_else(|| {
                 self.sets.push(ranges.clone());
                 self.sets.len() - 1
             });
-            places.push(Place::Sets { side, number });
+            places.push(IndexKey::Sets { side, number });
         }
         places
     }
 
-    fn place_at(&self, shape: PlaceShape, point: &Point<'_>) -> Option<Place> {
+    fn place_at(&self, shape: PlaceShape, point: &Point<'_>) -> Option<IndexKey> {
         match shape {
-            PlaceShape::Anywhere => Some(Place::Anywhere),
+            PlaceShape::Anywhere => Some(IndexKey::Anywhere),
             PlaceShape::Prefix {
                 side,
                 is_ipv6,
@@ -166,7 +166,7 @@ impl Index {
                 let host_bits = bits - u32::from(length);
                 let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
                 let base = address & mask;
-                (family == is_ipv6).then_some(Place::Prefix {
+                (family == is_ipv6).then_some(IndexKey::Prefix {
                     side,
                     is_ipv6,
                     length,
@@ -181,13 +181,13 @@ impl Index {
                     first,
                     last: first,
                 };
-                contains(set, range).then_some(Place::Sets { side, number })
+                contains(set, range).then_some(IndexKey::Sets { side, number })
             }
         }
     }
 }
 
-impl Place {
+impl IndexKey {
     fn shape(self) -> PlaceShape {
         match self {
             Self::Anywhere => PlaceShape::Anywhere,
@@ -269,10 +269,10 @@ fn chosen_side(rule: &Rule) -> Side {
     }
 }
 
-fn prefix_place(side: Side, network: &IpNetwork) -> Place {
+fn prefix_place(side: Side, network: &IpNetwork) -> IndexKey {
     let (is_ipv6, base) = base(network);
     let length = network.prefix();
-    Place::Prefix {
+    IndexKey::Prefix {
         side,
         is_ipv6,
         length,

@@ -16,9 +16,9 @@ use crate::ruleset::{
     describe,
     diagnostic::{Diagnostic, Diagnostics, Position},
     files::Purpose,
-    model::{Origin, Policy, Prefixes, Rule},
+    model::{Policy, Prefixes, Rule, RuleOrigin},
     prefixes::PrefixList,
-    schema::{Draft, FeedDraft, Located, RuleDraft, SetContent, SetDraft},
+    schema::{FeedDraft, Located, PolicyDraft, RuleDraft, SetContent, SetDraft},
     sets,
     shadow::{self, Certainty, Shadow},
     value::{self, BadValue},
@@ -90,8 +90,8 @@ impl Reading<'_> {
     fn single<T>(
         &mut self,
         key: &str,
-        drafts: &mut [(File, Draft)],
-        take: impl Fn(&mut Draft) -> Option<Located<T>>,
+        drafts: &mut [(File, PolicyDraft)],
+        take: impl Fn(&mut PolicyDraft) -> Option<Located<T>>,
     ) -> Option<T> {
         let mut first: Option<(File, Located<T>)> = None;
         for (file, draft) in drafts {
@@ -112,7 +112,7 @@ impl Reading<'_> {
     }
 
     /// Every feed of every file.
-    fn feeds(&mut self, drafts: &mut [(File, Draft)]) -> Vec<Feed> {
+    fn feeds(&mut self, drafts: &mut [(File, PolicyDraft)]) -> Vec<Feed> {
         let mut feeds = Vec::<Feed>::new();
         for (file, draft) in drafts {
             let folder = file.parent().unwrap_or(Path::new(""));
@@ -139,7 +139,7 @@ impl Reading<'_> {
     }
 
     /// Every set of every file.
-    fn sets(&mut self, drafts: &mut [(File, Draft)]) -> BTreeMap<String, ReadSet> {
+    fn sets(&mut self, drafts: &mut [(File, PolicyDraft)]) -> BTreeMap<String, ReadSet> {
         let mut sets = BTreeMap::<String, ReadSet>::new();
         for (file, draft) in drafts {
             for set in std::mem::take(&mut draft.sets) {
@@ -218,7 +218,7 @@ impl Reading<'_> {
             destination,
             interface: draft.interface,
             comment: draft.comment,
-            origin: Some(Origin {
+            origin: Some(RuleOrigin {
                 file: file.clone(),
                 line: draft.at.line,
                 index,

@@ -76,7 +76,7 @@ fn a_policy_means_what_it_says() {
 
 #[test]
 fn bans_and_feeds_mean_what_they_say() {
-    use crate::bans::{settings::Capacity, term::Term};
+    use crate::bans::{settings::Capacity, term::BanTerm};
     let folder = Folder::new();
     let text = "[bans]\nipv4 = 1_000\ndefault = \"10m\"\n\n[[feed]]\nname = \"drop\"\nfile = \"feeds/drop.txt\"\n";
     folder.write("guard.toml", text);
@@ -86,7 +86,7 @@ fn bans_and_feeds_mean_what_they_say() {
         ..Capacity::default()
     };
     assert_eq!(policy.bans.capacity, expected);
-    assert_eq!(Ok(policy.bans.default), Term::parse("10m"));
+    assert_eq!(Ok(policy.bans.default), BanTerm::parse("10m"));
     assert_eq!(policy.feeds.len(), 1);
     assert_eq!(policy.feeds[0].name, "drop");
     assert_eq!(policy.feeds[0].file, folder.path().join("feeds/drop.txt"));

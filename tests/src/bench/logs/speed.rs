@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use guard_user::filters::{Filter, Given, Outcome, Stamp};
+use guard_user::filters::{Filter, Given, LineOutcome, LineTime};
 
 use super::Plan;
 use crate::sshd_log;
@@ -92,8 +92,8 @@ fn guard(lines: &[&[u8]]) -> Result<(f64, usize)> {
         found = 0;
         let start = cpu_seconds()?;
         for line in lines {
-            let outcome = filter.line(line, Stamp::InText, now_ms);
-            found += usize::from(matches!(outcome, Outcome::Failure(_)));
+            let outcome = filter.line(line, LineTime::InText, now_ms);
+            found += usize::from(matches!(outcome, LineOutcome::Failure(_)));
         }
         best = best.max(lines.len() as f64 / (cpu_seconds()? - start));
     }

@@ -40,8 +40,11 @@ fn a_wrong_file_is_refused_with_its_place_and_changes_nothing() {
         host.guard.write_policy(text);
         let at = format!("{}:{place}: {message}", path.display());
         for line in ["check", "reload", "allow 443/tcp", "delete 1", "enable"] {
-            let told = host.run(line).exit(5);
-            assert!(told.stderr.contains(&at), "{at}\n--- in\n{text}\n{told}");
+            let printed = host.run(line).exit(5);
+            assert!(
+                printed.stderr.contains(&at),
+                "{at}\n--- in\n{text}\n{printed}"
+            );
         }
         assert_eq!(host.guard.policy(), *text);
     }
@@ -53,7 +56,7 @@ fn a_wrong_file_is_refused_with_its_place_and_changes_nothing() {
     assert_eq!(host.rules(), ["allow 22/tcp"]);
 
     host.guard.write_policy(GOOD);
-    let _told = host.run("reload").ok().says("(generation 2)");
+    let _printed = host.run("reload").ok().says("(generation 2)");
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn all_problems_of_all_files_are_told_at_once() {
     fs::write(host.guard.etc().join("guard.d/a.toml"), "x = 1\n").expect("a file");
     fs::write(host.guard.etc().join("guard.d/b.toml"), "y = [\n").expect("a file");
 
-    let told = host.run("check").exit(5);
+    let printed = host.run("check").exit(5);
 
     for place in [
         "guard.toml:1:1:",
@@ -73,7 +76,7 @@ fn all_problems_of_all_files_are_told_at_once() {
         "a.toml:1:1:",
         "b.toml:1:",
     ] {
-        assert!(told.stderr.contains(place), "{place}\n{told}");
+        assert!(printed.stderr.contains(place), "{place}\n{printed}");
     }
 }
 
@@ -93,7 +96,7 @@ fn every_prefix_of_a_valid_file_is_a_policy_or_is_refused() {
                 refused += 1;
                 assert!(checked.stderr.contains("guard.toml:"), "{checked}");
                 if refused % 10 == 0 {
-                    let _told = host.run("reload").exit(5);
+                    let _printed = host.run("reload").exit(5);
                 }
             }
             _ => panic!("{checked}"),
@@ -104,7 +107,7 @@ fn every_prefix_of_a_valid_file_is_a_policy_or_is_refused() {
     assert_eq!(host.generation(), 1);
     assert_eq!(host.rules(), ["allow 22/tcp"]);
     host.guard.write_policy(VALID);
-    let _told = host.run("reload").ok().says("(generation 2)");
+    let _printed = host.run("reload").ok().says("(generation 2)");
 }
 
 #[test]
@@ -138,20 +141,20 @@ fn what_is_no_file_of_text_is_refused() {
             Some(bytes) => fs::write(&path, bytes).expect("a file"),
             None => fs::create_dir(&path).expect("a folder"),
         }
-        let told = host.run("reload").exit(5).says(message);
+        let printed = host.run("reload").exit(5).says(message);
         assert!(
-            told.stderr.len() < 4096,
+            printed.stderr.len() < 4096,
             "{name}: {} bytes",
-            told.stderr.len()
+            printed.stderr.len()
         );
     }
     fs::remove_dir(&path).expect("the folder");
     let made = Command::new("mkfifo").arg(&path).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo");
-    let _told = host.run("reload").exit(5).says("is not a regular file");
+    let _printed = host.run("reload").exit(5).says("is not a regular file");
     fs::remove_file(&path).expect("the pipe");
     std::os::unix::fs::symlink("/nowhere/guard.toml", &path).expect("a link");
-    let _told = host
+    let _printed = host
         .run("reload")
         .exit(5)
         .says("is a symbolic link to nothing");
@@ -172,10 +175,10 @@ fn a_policy_that_only_deserves_a_warning_goes_into_force() {
          [[rule]]\naction = \"deny\"\nfrom = \"198.51.100.9/24\"\n",
     );
 
-    let told = host.run("reload").ok();
+    let printed = host.run("reload").ok();
 
     for warning in ["guard.toml:6:1: warning: rule 2", "host bits set"] {
-        assert!(told.stderr.contains(warning), "{warning}\n{told}");
+        assert!(printed.stderr.contains(warning), "{warning}\n{printed}");
     }
     let warnings = &host.json("check")["warnings"];
     assert_eq!(warnings.as_array().map(Vec::len), Some(2), "{warnings}");

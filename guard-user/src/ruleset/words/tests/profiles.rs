@@ -63,12 +63,12 @@ fn a_profile_wins_over_a_service_of_its_name_and_the_answer_says_so() {
         let (found, warnings) = means(&["allow", name]);
         assert_eq!(found, [rule]);
         let lower = name.to_lowercase();
-        let told = format!(
+        let printed = format!(
             "{name} is taken for the application profile of ufw ({}), not for the service {lower} ({service}); for \
              that, write `{lower}`",
             rule.trim_start_matches("allow ")
         );
-        assert_eq!(warnings, [told]);
+        assert_eq!(warnings, [printed]);
         // The service is still there.
         let (found, warnings) = means(&["allow", &lower]);
         assert_eq!(
@@ -116,8 +116,8 @@ fn wrong_profiles_are_told_with_what_is_near() {
         (&["allow", "htps"], 1, "did you mean \"https\""),
     ] {
         let error = read_words(words).expect_err("wrong");
-        let told = format!("{} {}", error.message, error.help().unwrap_or_default());
-        assert!(told.contains(part), "{words:?}: {told}");
-        assert_eq!(error.word, word, "{words:?}: {told}");
+        let printed = format!("{} {}", error.message, error.help().unwrap_or_default());
+        assert!(printed.contains(part), "{words:?}: {printed}");
+        assert_eq!(error.word, word, "{words:?}: {printed}");
     }
 }

@@ -1,4 +1,4 @@
-//! Putting a policy in force: files and kernel together or neither.
+//! Activates a policy: files and kernel together or neither.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,18 +9,18 @@ use super::{
     Applied, AtRisk, Changed, Confirm, Consent, Controller, Pending, Renamed, RuleView,
     bad_configuration,
     devices::{Devices, current_names, forget_interfaces},
-    history::{self, Outcome},
-    journal::{Journal, Stage},
+    history::{self, ChangeOutcome},
+    journal::{ChangeJournal, Stage},
+    policy_files::{FileChange, StagedFiles},
+    replace_policy::{Act, Replacement},
     targets,
-    texts::{StagedTexts, TextChange},
-    whole::{Act, Whole},
 };
 use crate::{
     dataplane::{
-        attach::Target,
+        attach::AttachTarget,
         attachments::Attachments,
         heal,
-        installation::{self, Term},
+        installation::{self, Commitment},
         pins::{self, Running},
         reattach,
     },
@@ -36,7 +36,7 @@ use crate::{
 use guard_common::abi::switch::SwitchWord;
 
 /// A policy that may go into force on a running guard: it compiles and shuts nobody out.
-pub(super) struct Ready {
+pub(super) struct CheckedPolicy {
     image: Image,
     network: Network,
     interfaces: Vec<String>,
@@ -48,7 +48,7 @@ pub(super) struct Ready {
 
 /// What came of putting a policy in force.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Forced {
+pub(super) struct Activated {
     /// Generation in force; `None` when guard is not active.
     pub(super) generation: Option<u32>,
     /// What must be confirmed to stay.
@@ -56,9 +56,9 @@ pub(super) struct Forced {
 }
 
 /// A change on its way into files and kernel.
-pub(super) struct Step<'a> {
+pub(super) struct Activation<'a> {
     pub(super) loaded: &'a Loaded,
-    pub(super) changes: Vec<TextChange>,
+    pub(super) changes: Vec<FileChange>,
     pub(super) applied: Applied,
     /// The switch as it is; `None` when guard is off.
     pub(super) before: Option<SwitchWord>,
@@ -74,30 +74,30 @@ impl Controller {
     pub fn reload(&self, consent: Consent) -> Result<Changed, Failure> {
         let _lock = self.begin(consent)?;
         let loaded = self.load()?;
-        let Some(ready) = self.ready(&loaded, consent)? else {
+        let Some(checked) = self.check_policy(&loaded, consent)? else {
             return Err(Failure::new(Exit::Inactive, "guard is not active")
                 .help("`guardctl enable` turns it on"));
         };
         let before = Applied::read(&self.layout)
-            .filter(|applied| applied.generation == ready.generation_before)
+            .filter(|applied| applied.generation == checked.generation_before)
             .map(|applied| applied.rules);
-        let whole = Whole {
+        let replacement = Replacement {
             loaded: &loaded,
             changes: Vec::new(),
-            ready: Some(ready),
+            checked: Some(checked),
             before,
             act: Act::Apply,
             name: self.layout.etc.display().to_string(),
         };
-        self.put_whole(whole, consent)
+        self.replace_policy(replacement, consent)
     }
 
     /// Everything that can be refused before something changes. `None` when guard is not active.
-    pub(super) fn ready(
+    pub(super) fn check_policy(
         &self,
         loaded: &Loaded,
         consent: Consent,
-    ) -> Result<Option<Ready>, Failure> {
+    ) -> Result<Option<CheckedPolicy>, Failure> {
         let Some(running) = pins::open(&self.layout)? else {
             // Too complex for the kernel is too complex for the file.
             let network = Network::read().unwrap_or_default();
@@ -128,7 +128,7 @@ impl Controller {
                 .beyond(&lost_already)
                 .refuse()?;
         }
-        Ok(Some(Ready {
+        Ok(Some(CheckedPolicy {
             image,
             network,
             interfaces,
@@ -141,15 +141,15 @@ impl Controller {
 
     /// New texts onto disk, the policy into the kernel, then the texts into place, unless they have to
     /// be confirmed first. If the last step fails, the kernel returns to the policy from before.
-    pub(super) fn put_in_force(
+    pub(super) fn activate(
         &self,
         loaded: &Loaded,
-        changes: Vec<TextChange>,
-        ready: Option<Ready>,
+        changes: Vec<FileChange>,
+        checked: Option<CheckedPolicy>,
         consent: Consent,
         warnings: &mut Vec<String>,
-    ) -> Result<Forced, Failure> {
-        let Some(ready) = ready else {
+    ) -> Result<Activated, Failure> {
+        let Some(checked) = checked else {
             if let Confirm::Within(_) = consent.confirm {
                 return Err(Failure::new(
                     Exit::Inactive,
@@ -157,10 +157,10 @@ impl Controller {
                 )
                 .help("leave --confirm out; `guardctl enable --confirm 60s` turns guard on"));
             }
-            StagedTexts::write(&changes)?.commit()?;
-            return Ok(Forced::default());
+            StagedFiles::write(&changes)?.commit()?;
+            return Ok(Activated::default());
         };
-        let Ready {
+        let CheckedPolicy {
             image,
             network,
             interfaces,
@@ -168,8 +168,8 @@ impl Controller {
             generation,
             before,
             generation_before: _,
-        } = ready;
-        let step = Step {
+        } = checked;
+        let activation = Activation {
             loaded,
             changes,
             applied: Applied::new(&loaded.policy, generation, interfaces.clone()),
@@ -180,12 +180,12 @@ impl Controller {
             self.note_all_blind(&network)?;
             let modes = self.modes_now(&modes, &network)?;
             let targets = targets::unattended(&self.layout, &network, &interfaces, &modes);
-            self.put_into_kernel(&image, &network, &targets, term)
+            self.activate_in_kernel(&image, &network, &targets, term)
         };
-        let ((), pending) = self.carry_out(step, kernel, warnings)?;
+        let ((), pending) = self.carry_out(activation, kernel, warnings)?;
         let remembered = self.remember_devices(&loaded.policy, &interfaces, &network);
         note(remembered, warnings);
-        Ok(Forced {
+        Ok(Activated {
             generation: Some(generation),
             pending,
         })
@@ -194,38 +194,38 @@ impl Controller {
     /// Journal, kernel, files, words. A kill between two of them is put in order by the next command.
     pub(super) fn carry_out<T>(
         &self,
-        step: Step<'_>,
-        kernel: impl FnOnce(Term) -> Result<T, Failure>,
+        activation: Activation<'_>,
+        kernel: impl FnOnce(Commitment) -> Result<T, Failure>,
         warnings: &mut Vec<String>,
     ) -> Result<(T, Option<Pending>), Failure> {
         let layout = &self.layout;
-        let journal = Journal {
-            stage: match step.limit {
+        let journal = ChangeJournal {
+            stage: match activation.limit {
                 Some(_) => Stage::AwaitingConfirmation,
                 None => Stage::Settling,
             },
             command: self.command.clone(),
-            applied: step.applied,
-            digest: step.loaded.digest,
-            changes: step.changes,
-            files: history::texts(&layout.etc, step.loaded),
+            applied: activation.applied,
+            digest: activation.loaded.digest,
+            changes: activation.changes,
+            files: history::texts(&layout.etc, activation.loaded),
         };
         // Also with a deadline: what cannot be written shall not have to be confirmed.
-        let texts = StagedTexts::write(&journal.changes)?;
+        let files = StagedFiles::write(&journal.changes)?;
         let applied = journal.applied.stage(layout)?;
         journal.write(layout)?;
-        let term = match step.limit {
-            None => Term::Settled,
-            Some(limit) => Term::Until(clock::boot_time_ns() + limit.as_nanos() as u64),
+        let term = match activation.limit {
+            None => Commitment::Settled,
+            Some(limit) => Commitment::Until(clock::boot_time_ns() + limit.as_nanos() as u64),
         };
         let take_back = || {
-            if let Some(before) = step.before {
+            if let Some(before) = activation.before {
                 installation::undo(layout, before)?;
             } else if layout.pins().exists() {
                 pins::remove(layout)?;
                 forget_interfaces(layout)?;
             }
-            Journal::remove(layout)
+            ChangeJournal::remove(layout)
         };
         let done = match kernel(term) {
             Ok(done) => done,
@@ -234,15 +234,15 @@ impl Controller {
                 return Err(failure);
             }
         };
-        if step.limit.is_some() {
-            drop((texts, applied));
+        if activation.limit.is_some() {
+            drop((files, applied));
             note(
-                history::record(layout, &journal, Outcome::Pending),
+                history::record(layout, &journal, ChangeOutcome::Pending),
                 warnings,
             );
             return Ok((done, self.pending()?));
         }
-        if let Err(failure) = texts.commit() {
+        if let Err(failure) = files.commit() {
             take_back()?;
             return Err(failure.help("the policy in force is the one from before"));
         }
@@ -251,11 +251,11 @@ impl Controller {
             warnings.push(error.to_string());
         }
         note(
-            history::record(layout, &journal, Outcome::Applied),
+            history::record(layout, &journal, ChangeOutcome::Applied),
             warnings,
         );
-        note(Journal::remove(layout), warnings);
-        note(self.remember_for_boot(step.loaded), warnings);
+        note(ChangeJournal::remove(layout), warnings);
+        note(self.remember_for_boot(activation.loaded), warnings);
         Ok((done, None))
     }
 
@@ -295,7 +295,7 @@ impl Controller {
         let generation = running.slots.generation();
         let is_it = |applied: &Applied| applied.generation == generation;
         Applied::read(&self.layout).filter(is_it).or_else(|| {
-            let journal = Journal::read(&self.layout);
+            let journal = ChangeJournal::read(&self.layout);
             journal.map(|journal| journal.applied).filter(is_it)
         })
     }
@@ -306,12 +306,12 @@ impl Controller {
     }
 
     /// Switches the policy; where an interface has lost a program, on either way, puts it back.
-    fn put_into_kernel(
+    fn activate_in_kernel(
         &self,
         image: &Image,
         network: &Network,
-        targets: &[Target<'_>],
-        term: Term,
+        targets: &[AttachTarget<'_>],
+        term: Commitment,
     ) -> Result<(), Failure> {
         let linked = pins::links(&self.layout)?;
         let complete = linked.len() == targets.len()

@@ -1,14 +1,15 @@
 //! Turning guard on and off.
 
 use super::{
-    Applied, AtRisk, Consent, Controller, Lock, Pending, absence, boot,
+    Applied, AtRisk, Consent, Controller, Lock, Pending, absence,
+    activate::{Activation, image},
+    boot,
     devices::forget_interfaces,
     edit_failure,
     floods::COOKIES_ARE_OFF,
-    force::{Step, image},
-    history::Outcome,
+    history::ChangeOutcome,
+    policy_files::{FileChange, remove},
     targets,
-    texts::{TextChange, remove},
 };
 use crate::{
     dataplane::{
@@ -173,9 +174,9 @@ impl Controller {
         if consent.dry_run {
             return Ok(enabled);
         }
-        let step = Step {
+        let activation = Activation {
             loaded: &loaded,
-            changes: TextChange::all(&changes)?,
+            changes: FileChange::all(&changes)?,
             applied: Applied::new(&loaded.policy, generation, interfaces.clone()),
             before,
             limit: consent.confirm.limit(),
@@ -186,7 +187,7 @@ impl Controller {
             let targets = targets::afresh(&targets, &modes);
             installation::install(&self.layout, &image, &targets, &network, term)
         };
-        let (changes, pending) = self.carry_out(step, kernel, &mut enabled.warnings)?;
+        let (changes, pending) = self.carry_out(activation, kernel, &mut enabled.warnings)?;
         let remembered = self.remember_devices(&loaded.policy, &interfaces, &network);
         enabled
             .warnings
@@ -205,7 +206,7 @@ impl Controller {
             })
             .collect();
         match self.prove_filtering(&attached) {
-            Ok(told) => enabled.warnings.extend(told),
+            Ok(warnings) => enabled.warnings.extend(warnings),
             Err(failure) => enabled.warnings.push(failure.message),
         }
         absence::forget(&self.layout);
@@ -243,7 +244,7 @@ impl Controller {
         if was_active && !consent.dry_run {
             taken_off = pins::remove(&self.layout)?;
             forget_interfaces(&self.layout)?;
-            self.forget(Outcome::RolledBack)?;
+            self.forget(ChangeOutcome::RolledBack)?;
             remove(&self.layout.applied())?;
         }
         if !consent.dry_run {
@@ -268,16 +269,16 @@ impl Controller {
             source = over(&source, &changes);
         }
         let mut loaded = source.load().map_err(super::bad_configuration)?;
-        let mut set = |outcome: Result<edit::Outcome, edit::EditError>| match outcome
+        let mut set = |outcome: Result<edit::EditOutcome, edit::EditError>| match outcome
             .map_err(|error| edit_failure(&error))?
         {
-            edit::Outcome::Edited(edited) => {
+            edit::EditOutcome::Edited(edited) => {
                 let edited = *edited;
                 changes.retain(|change| edited.changes.iter().all(|new| new.path != change.path));
                 changes.extend(edited.changes);
                 Ok(Some((edited.loaded, over(&self.source(), &changes))))
             }
-            edit::Outcome::Unchanged | edit::Outcome::Covered { .. } => Ok(None),
+            edit::EditOutcome::Unchanged | edit::EditOutcome::Covered { .. } => Ok(None),
         };
         if !wanted.interfaces.is_empty() {
             let outcome = edit::set_interfaces(&source, &loaded, &wanted.interfaces);

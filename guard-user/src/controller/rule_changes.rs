@@ -8,7 +8,7 @@ use super::RuleView;
 
 /// Rules that come and go, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub struct RuleChanges {
     /// Rules that were not there before.
     pub added: Vec<String>,
     /// Rules that are there no more.
@@ -19,7 +19,7 @@ pub struct Difference {
     pub reordered: bool,
 }
 
-impl Difference {
+impl RuleChanges {
     /// Between two lists of rules.
     #[must_use]
     pub fn between(before: &[RuleView], after: &[RuleView]) -> Self {
@@ -52,7 +52,7 @@ fn split(these: &[RuleView], those: &[RuleView]) -> (Vec<String>, Vec<String>) {
         })
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for RuleChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (added, removed) = (self.added.len(), self.removed.len());
         write!(
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn rules_come_go_stay_and_move() {
-        for (before, after, told) in [
+        for (before, after, expected) in [
             ("", "", "0 added, 0 removed, 0 unchanged"),
             ("a b", "a b", "0 added, 0 removed, 2 unchanged"),
             ("a b", "b c", "1 added, 1 removed, 1 unchanged"),
@@ -84,8 +84,8 @@ mod tests {
             ),
             ("a", "a a", "1 added, 0 removed, 1 unchanged"),
         ] {
-            let difference = Difference::between(&views(before), &views(after));
-            assert_eq!(difference.to_string(), told, "{before} -> {after}");
+            let difference = RuleChanges::between(&views(before), &views(after));
+            assert_eq!(difference.to_string(), expected, "{before} -> {after}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Listener, memory::News};
+use super::{Observer, memory::MemoryUpdate};
 use crate::{
     bans::{Prefix, store::Added},
     control::Level,
@@ -20,16 +20,16 @@ use crate::{
 const FRAME: Duration = Duration::from_secs(10);
 /// After so long it is found out again while nothing else is to be done,
 const FRAME_AGES: Duration = Duration::from_secs(5);
-/// if somebody was judged not longer ago than this.
+/// if somebody was to be banned not longer ago than this.
 const IN_USE: Duration = Duration::from_secs(60);
 /// Bans that are told one by one; of more at a time there is a number.
-const MOST_TOLD: usize = 20;
+const MOST_ANNOUNCED: usize = 20;
 /// Refusals that are remembered, so that each is told once.
 const MOST_REFUSALS: usize = 1000;
 
 /// What carries bans out.
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(super) struct BanExecutor {
     controller: Controller,
     frame: Option<(JailFrame, Instant)>,
     used: Option<Instant>,
@@ -37,15 +37,15 @@ pub(super) struct Bench {
 }
 
 /// Where it is written down.
-pub(super) struct Books<'b> {
+pub(super) struct JailRecords<'b> {
     pub(super) past: &'b mut Past,
-    pub(super) news: &'b mut News,
+    pub(super) update: &'b mut MemoryUpdate,
     pub(super) now_ms: i64,
 }
 
 /// What became of what was asked.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct Executed {
     /// What is banned now, and was not before.
     pub(super) banned: Vec<JailBan>,
     /// How many were refused, by jail.
@@ -54,7 +54,7 @@ pub(super) struct Carried {
     pub(super) problem: Option<String>,
 }
 
-impl Bench {
+impl BanExecutor {
     pub(super) fn new(controller: Controller) -> Self {
         Self {
             controller,
@@ -70,48 +70,52 @@ impl Bench {
         self.refusals.clear();
     }
 
-    /// Bans, notes in `news` what must be remembered, and tells.
+    /// Bans, notes in `update` what must be remembered, and tells.
     pub(super) fn carry_out(
         &mut self,
-        listener: &impl Listener,
+        observer: &impl Observer,
         proxies: &[Prefix],
         asked: &[JailBan],
-        Books { past, news, now_ms }: Books<'_>,
-    ) -> Carried {
-        let mut carried = Carried::default();
+        JailRecords {
+            past,
+            update,
+            now_ms,
+        }: JailRecords<'_>,
+    ) -> Executed {
+        let mut executed = Executed::default();
         let outcomes = match self.decide(proxies, asked) {
             Ok(FromStore { found, warning }) => {
                 if let Some(warning) = warning {
-                    listener.tell(Level::Error, warning);
+                    observer.log(Level::Error, warning);
                 }
                 found
             }
             Err(failure) => {
-                carried.problem = Some(failure.to_string());
-                return carried;
+                executed.problem = Some(failure.to_string());
+                return executed;
             }
         };
-        let mut told = 0;
+        let mut announced = 0;
         for (JailBan { jail, ban }, outcome) in asked.iter().zip(outcomes) {
             let is_as_asked =
                 matches!(&outcome, JailOutcome::Banned(prefix, _) if *prefix == ban.prefix);
             match outcome {
                 JailOutcome::Banned(prefix, added) => {
-                    news.past.push((ban.prefix, ban.record.clone()));
+                    update.past.push((ban.prefix, ban.record.clone()));
                     if !is_as_asked {
                         // Not all of the source is shut out, so the rest of it is counted on.
                         let changed = past.lifted(ban.prefix, Some(jail), now_ms);
                         let changed = changed.into_iter().map(|record| (ban.prefix, record));
-                        news.past.extend(changed);
+                        update.past.extend(changed);
                     }
                     if added != Added::Known {
-                        carried.banned.push(JailBan {
+                        executed.banned.push(JailBan {
                             jail: jail.clone(),
                             ban: ban.clone(),
                         });
                     }
-                    told += 1;
-                    if told <= MOST_TOLD {
+                    announced += 1;
+                    if announced <= MOST_ANNOUNCED {
                         let whole = if is_as_asked {
                             ""
                         } else {
@@ -121,27 +125,30 @@ impl Bench {
                             "jail {jail}: {prefix} is banned for {} ({} failures, the last of {}{whole})",
                             ban.term, ban.failures, ban.address
                         );
-                        listener.tell(Level::Info, message);
+                        observer.log(Level::Info, message);
                     }
                 }
                 JailOutcome::Refused(why) => {
                     past.undone(ban.prefix, jail, now_ms);
-                    *carried.refused.entry(jail.clone()).or_default() += 1;
+                    *executed.refused.entry(jail.clone()).or_default() += 1;
                     if self.refusals.len() >= MOST_REFUSALS {
                         self.refusals.clear();
                     }
                     if self.refusals.insert((ban.prefix, jail.clone())) {
                         let message = format!("jail {jail}: not banned: {why}");
-                        listener.tell(Level::Warning, message);
+                        observer.log(Level::Warning, message);
                     }
                 }
             }
         }
-        if told > MOST_TOLD {
-            let message = format!("jails: {} more sources are banned", told - MOST_TOLD);
-            listener.tell(Level::Info, message);
+        if announced > MOST_ANNOUNCED {
+            let message = format!(
+                "jails: {} more sources are banned",
+                announced - MOST_ANNOUNCED
+            );
+            observer.log(Level::Info, message);
         }
-        carried
+        executed
     }
 
     /// Finds out what must not be banned before it is asked, while many are.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What `enable` was told.
-pub(super) struct Asked<'a> {
+pub(super) struct EnableArgs<'a> {
     pub(super) iface: &'a [String],
     pub(super) mode: Option<ModeChoice>,
     pub(super) preset: Preset,
@@ -27,18 +27,18 @@ pub(super) struct Asked<'a> {
 pub(super) fn enable(
     controller: &Controller,
     global: &Global,
-    asked: &Asked<'_>,
+    args: &EnableArgs<'_>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let danger = match asked.preset {
+    let danger = match args.preset {
         Preset::Files | Preset::NoIngress => Danger::MayShutOut,
         Preset::Monitor => Danger::Harmless,
     };
-    let consent = deadline::consent(global, asked.deadline, danger);
+    let consent = deadline::consent(global, args.deadline, danger);
     let wanted = Enabling {
-        interfaces: asked.iface.to_vec(),
-        mode: asked.mode,
-        preset: asked.preset,
+        interfaces: args.iface.to_vec(),
+        mode: args.mode,
+        preset: args.preset,
     };
     let enabled =
         controller.enable(&wanted, consent, |at_risk| prompt::may_cut(at_risk, global))?;
@@ -66,7 +66,9 @@ pub(super) fn enable(
                 enabled.generation
             )?;
             match &enabled.pending {
-                Some(pending) => writeln!(out, "{}", deadline::told(pending, consent.confirm)),
+                Some(pending) => {
+                    writeln!(out, "{}", deadline::pending_line(pending, consent.confirm))
+                }
                 None => Ok(()),
             }
         },

@@ -19,7 +19,7 @@ use crate::{
 
 /// What becomes of one policy file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TextChange {
+pub(super) struct FileChange {
     /// The file.
     pub(super) path: PathBuf,
     /// Its text before, `None` = there was no file.
@@ -28,7 +28,7 @@ pub(super) struct TextChange {
     after: Option<String>,
 }
 
-impl TextChange {
+impl FileChange {
     /// From what is on disk now to `after`.
     pub(super) fn new(path: PathBuf, after: Option<String>) -> Result<Self, Failure> {
         let before = read(&path)?;
@@ -71,10 +71,10 @@ impl TextChange {
 }
 
 /// New texts, safely on disk beside the files that they will replace. Dropped, they are forgotten.
-pub(super) struct StagedTexts(Vec<(TextChange, Option<Staged>)>);
+pub(super) struct StagedFiles(Vec<(FileChange, Option<Staged>)>);
 
-impl StagedTexts {
-    pub(super) fn write(changes: &[TextChange]) -> Result<Self, Failure> {
+impl StagedFiles {
+    pub(super) fn write(changes: &[FileChange]) -> Result<Self, Failure> {
         let staged = changes.iter().map(|change| {
             let staged = match &change.after {
                 Some(text) => {
@@ -89,7 +89,7 @@ impl StagedTexts {
 
     /// Puts them in place. If one cannot be, those before it are taken back.
     pub(super) fn commit(self) -> Result<(), Failure> {
-        let mut done: Vec<TextChange> = Vec::new();
+        let mut done: Vec<FileChange> = Vec::new();
         for (change, staged) in self.0 {
             let placed = match staged {
                 Some(staged) => staged.commit().map_err(|error| stage_failure(&error)),

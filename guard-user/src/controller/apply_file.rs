@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 use super::{
     Changed, Consent, Controller, RuleView,
     history::PolicyText,
-    texts::TextChange,
-    whole::{Act, Whole},
+    policy_files::FileChange,
+    replace_policy::{Act, Replacement},
 };
 use crate::{
     dataplane::pins,
@@ -21,7 +21,7 @@ impl Controller {
     /// # Errors
     /// Exit 5 when the file is no policy, or when guard.d has files: the policy would be more than
     /// the one file; 7 when an operator could not log in again, 14 while a change is pending.
-    pub fn replace(&self, file: &Path, consent: Consent) -> Result<Changed, Failure> {
+    pub fn apply_file(&self, file: &Path, consent: Consent) -> Result<Changed, Failure> {
         let _lock = self.begin(consent)?;
         if let Some(first) = self.drop_ins().first() {
             return Err(Failure::new(
@@ -44,21 +44,21 @@ impl Controller {
         let text = fs::read(file).map_err(|error| unreadable(file, &error))?;
         let loaded = self.load_as_main(file, &String::from_utf8_lossy(&text))?;
         let text = loaded.documents[0].text.clone();
-        let ready = self.ready(&loaded, consent)?;
+        let checked = self.check_policy(&loaded, consent)?;
         let before = match pins::open(&self.layout)? {
             Some(running) => self.rules_in_force(&running),
             None => self.load().ok().map(|loaded| RuleView::all(&loaded.policy)),
         };
-        let change = TextChange::new(self.source().main_file(), Some(text))?;
-        let whole = Whole {
+        let change = FileChange::new(self.source().main_file(), Some(text))?;
+        let replacement = Replacement {
             loaded: &loaded,
             changes: vec![change],
-            ready,
+            checked,
             before,
             act: Act::Apply,
             name: file.display().to_string(),
         };
-        self.put_whole(whole, consent)
+        self.replace_policy(replacement, consent)
     }
 
     /// What the text means as guard.toml; its problems are told of the file that was named.

@@ -1,14 +1,14 @@
-//! `diff`: how a policy differs from the one in force, as texts and as rules.
+//! `diff`: how a policy differs from the one in force, as files and as rules.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use similar::TextDiff;
 
 use super::{
-    Controller, Difference, RuleView,
+    Controller, RuleChanges, RuleView,
+    apply_file::unreadable,
     history::{self, PolicyText},
-    journal::Journal,
-    replace::unreadable,
+    journal::ChangeJournal,
 };
 use crate::{
     dataplane::pins::{self, Running},
@@ -29,7 +29,7 @@ pub enum Against {
 
 /// Two policies compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unified {
+pub struct PolicyDiff {
     /// What stands on the left.
     pub from: String,
     /// What stands on the right.
@@ -37,11 +37,11 @@ pub struct Unified {
     /// Unified difference of every file that differs, empty when none does.
     pub text: String,
     /// How the rules differ.
-    pub rules: Difference,
+    pub rules: RuleChanges,
 }
 
 /// One side of the comparison.
-struct Side {
+struct DiffSide {
     name: String,
     files: Vec<PolicyText>,
     rules: Vec<RuleView>,
@@ -53,7 +53,7 @@ impl Controller {
     ///
     /// # Errors
     /// Exit 3 when guard is off, 5 when the other policy is wrong, 6 when there is none.
-    pub fn compare(&self, against: &Against) -> Result<Unified, Failure> {
+    pub fn compare(&self, against: &Against) -> Result<PolicyDiff, Failure> {
         let running = pins::open(&self.layout)?.ok_or_else(|| {
             Failure::new(Exit::Inactive, "guard is not active: nothing is in force")
                 .help("`guardctl check` looks at the files, `guardctl enable` turns guard on")
@@ -78,16 +78,16 @@ impl Controller {
         } else {
             (in_force, other)
         };
-        Ok(Unified {
+        Ok(PolicyDiff {
             text: unified(&left.files, &right.files),
-            rules: Difference::between(&left.rules, &right.rules),
+            rules: RuleChanges::between(&left.rules, &right.rules),
             from: left.name,
             to: right.name,
         })
     }
 
-    fn side(&self, name: &str, loaded: Loaded) -> Side {
-        Side {
+    fn side(&self, name: &str, loaded: Loaded) -> DiffSide {
+        DiffSide {
             name: name.to_owned(),
             files: history::texts(&self.layout.etc, &loaded),
             rules: RuleView::all(&loaded.policy),
@@ -95,9 +95,9 @@ impl Controller {
     }
 
     /// The policy in force, from what was noted when it came into force.
-    fn side_in_force(&self, running: &Running) -> Result<Side, Failure> {
+    fn side_in_force(&self, running: &Running) -> Result<DiffSide, Failure> {
         let (generation, digest) = (running.slots.generation(), running.slots.digest());
-        let journal = Journal::read(&self.layout)
+        let journal = ChangeJournal::read(&self.layout)
             .filter(|journal| journal.generation() == generation)
             .map(|journal| journal.files);
         let noted = || {
@@ -120,7 +120,7 @@ impl Controller {
             Some(rules) => rules,
             None => RuleView::all(&self.load_texts(&files)?.policy),
         };
-        Ok(Side {
+        Ok(DiffSide {
             name: format!("generation {generation}"),
             files,
             rules,
@@ -173,12 +173,12 @@ mod tests {
             file("guard.toml", "one\n2\n"),
         ];
 
-        let told = unified(&left, &right);
+        let printed = unified(&left, &right);
 
         let expected = "--- a/guard.toml\n+++ b/guard.toml\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n\
                         --- a/guard.d/a.toml\n+++ b/guard.d/a.toml\n@@ -1 +0,0 @@\n-x\n\
                         --- a/guard.d/b.toml\n+++ b/guard.d/b.toml\n@@ -0,0 +1 @@\n+y\n";
-        assert_eq!(told, expected);
+        assert_eq!(printed, expected);
         assert_eq!(unified(&left, &left), "");
     }
 }

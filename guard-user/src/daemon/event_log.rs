@@ -16,14 +16,14 @@ const LONGEST: usize = 500;
 
 /// Events, the last of them kept.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct EventLog {
     events: VecDeque<Event>,
     /// Last message about each subject that repeats itself.
     standing: BTreeMap<String, String>,
     is_journald: bool,
 }
 
-impl Journal {
+impl EventLog {
     pub(super) fn new() -> Self {
         Self {
             events: VecDeque::new(),
@@ -34,12 +34,12 @@ impl Journal {
     }
 
     /// The last events, oldest first.
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(super) fn recent(&self) -> Vec<Event> {
         self.events.iter().cloned().collect()
     }
 
     /// Something happened.
-    pub(super) fn tell(&mut self, level: Level, message: impl Into<String>) {
+    pub(super) fn log(&mut self, level: Level, message: impl Into<String>) {
         let mut message: String = message.into();
         for line in message.lines() {
             // A log that nobody takes must not stop the daemon.
@@ -70,7 +70,7 @@ impl Journal {
         };
         if self.standing.get(&subject) != Some(&message) {
             self.standing.insert(subject, message.clone());
-            self.tell(level, message);
+            self.log(level, message);
         }
     }
 
@@ -101,25 +101,25 @@ mod tests {
 
     #[test]
     fn a_lasting_problem_is_told_once_and_again_when_it_returns() {
-        let mut journal = Journal::new();
+        let mut events = EventLog::new();
         let problem = || Some((Level::Error, "no room".to_owned()));
         for _ in 0..3 {
-            journal.standing("disk", problem());
+            events.standing("disk", problem());
         }
-        assert_eq!(journal.events().len(), 1);
-        journal.standing("disk", Some((Level::Error, "no disk".to_owned())));
-        journal.standing("disk", None);
-        journal.standing("disk", problem());
-        assert_eq!(journal.events().len(), 3);
+        assert_eq!(events.recent().len(), 1);
+        events.standing("disk", Some((Level::Error, "no disk".to_owned())));
+        events.standing("disk", None);
+        events.standing("disk", problem());
+        assert_eq!(events.recent().len(), 3);
     }
 
     #[test]
     fn what_is_kept_fits_an_answer() {
-        let mut journal = Journal::new();
+        let mut events = EventLog::new();
         for number in 0..1000 {
-            journal.tell(Level::Info, format!("{number} {}", "é".repeat(1000)));
+            events.log(Level::Info, format!("{number} {}", "é".repeat(1000)));
         }
-        let events = journal.events();
+        let events = events.recent();
         assert_eq!(events.len(), KEPT);
         assert!(events[0].message.starts_with("950 "));
         let bytes = serde_json::to_vec(&events).unwrap().len();

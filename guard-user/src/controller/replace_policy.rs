@@ -1,9 +1,9 @@
 //! A policy that takes the place of another as a whole: by `reload`, `apply FILE` and `rollback`.
 
 use super::{
-    Changed, Consent, Controller, Difference, RuleView,
-    force::{Forced, Ready},
-    texts::TextChange,
+    Changed, Consent, Controller, RuleChanges, RuleView,
+    activate::{Activated, CheckedPolicy},
+    policy_files::FileChange,
 };
 use crate::{
     failure::Failure,
@@ -11,12 +11,12 @@ use crate::{
 };
 
 /// The policy, and what is said of it.
-pub(super) struct Whole<'a> {
+pub(super) struct Replacement<'a> {
     pub(super) loaded: &'a Loaded,
     /// What becomes of the files; none for a policy that is read from them.
-    pub(super) changes: Vec<TextChange>,
+    pub(super) changes: Vec<FileChange>,
     /// `None` when guard is not active.
-    pub(super) ready: Option<Ready>,
+    pub(super) checked: Option<CheckedPolicy>,
     /// The rules before, when they are known.
     pub(super) before: Option<Vec<RuleView>>,
     pub(super) act: Act,
@@ -33,46 +33,50 @@ pub(super) enum Act {
 
 impl Controller {
     /// Puts it into files and kernel, unless it is a dry run.
-    pub(super) fn put_whole(&self, whole: Whole<'_>, consent: Consent) -> Result<Changed, Failure> {
-        let Whole { loaded, name, .. } = whole;
+    pub(super) fn replace_policy(
+        &self,
+        replacement: Replacement<'_>,
+        consent: Consent,
+    ) -> Result<Changed, Failure> {
+        let Replacement { loaded, name, .. } = replacement;
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        let difference = whole
+        let difference = replacement
             .before
-            .map(|before| Difference::between(&before, &RuleView::all(&loaded.policy)));
+            .map(|before| RuleChanges::between(&before, &RuleView::all(&loaded.policy)));
         let what = match &difference {
             Some(difference) => difference.to_string(),
             None => describe::rule_count(loaded.policy.rules.len()),
         };
-        let (would, did) = match whole.act {
+        let (would, did) = match replacement.act {
             Act::Apply => ("apply", "applied"),
             Act::Return => ("return to", "returned to"),
         };
-        let (message, forced) = if consent.dry_run {
-            let unchanged = Forced {
+        let (message, activated) = if consent.dry_run {
+            let unchanged = Activated {
                 generation: self.generation()?,
                 pending: None,
             };
             (format!("would {would} {name}: {what}"), unchanged)
         } else {
-            let (changes, ready) = (whole.changes, whole.ready);
-            let forced = self.put_in_force(loaded, changes, ready, consent, &mut warnings)?;
-            let message = match forced.generation {
+            let (changes, checked) = (replacement.changes, replacement.checked);
+            let activated = self.activate(loaded, changes, checked, consent, &mut warnings)?;
+            let message = match activated.generation {
                 Some(generation) => format!("{did} {name}: {what} (generation {generation})"),
                 None => format!(
                     "saved {name}: {what} (guard is not active; `guardctl enable` turns it on)"
                 ),
             };
-            (message, forced)
+            (message, activated)
         };
         Ok(Changed {
             changed: true,
             message,
             rule: None,
-            generation: forced.generation,
+            generation: activated.generation,
             warnings,
             dry_run: consent.dry_run,
             difference,
-            pending: forced.pending,
+            pending: activated.pending,
         })
     }
 }
