@@ -176,7 +176,7 @@ impl<'b> Game<'b> {
         if let Err(wrong) = self.oracle.agrees(frame, step.interface, full.verdict, now) {
             panic!("{wrong}, and not {full:?}: {frame:02x?}\n{policy:#?}");
         }
-        if !full.opening.is_none() {
+        if !full.admission.is_none() {
             let full = evaluate(frame, &self.full, arrival);
             let fast = evaluate(frame, &self.fast, arrival);
             assert_eq!(fast, full, "{frame:02x?}\n{policy:#?}");
@@ -205,5 +205,5 @@ impl<'b> Game<'b> {
 /// All that both ways can say: the fast one does not know the number of the rule.
 fn said(decision: Decision) -> impl PartialEq + std::fmt::Debug {
     let Verdict { action, reason, .. } = decision.verdict;
-    (action, reason, decision.service, decision.opening)
+    (action, reason, decision.service, decision.admission)
 }

@@ -24,7 +24,7 @@ use crate::{
     },
     packet::{self, Frame, Packet, PacketReader, Transport},
     policy::{
-        BanBucket, BanWords, Bucket, Entries, Listener, Scratch, Searches, Subject, Tables,
+        BanBucket, BanWords, Bucket, Entries, ListenerState, Scratch, Searches, Subject, Tables,
         tuple_of,
     },
 };
@@ -55,7 +55,7 @@ pub struct MemTables {
     /// TCP sockets of this host.
     pub sockets: BTreeSet<Tuple>,
     /// Listening TCP sockets of this host, by address and port.
-    pub listeners: BTreeMap<(Addr, u16), Listener>,
+    pub listeners: BTreeMap<(Addr, u16), ListenerState>,
     ceilings: Sparse,
     fragments: RefCell<Vec<u64>>,
     flow_keys: [u64; KEYS],
@@ -362,24 +362,24 @@ impl Tables for MemTables {
             .store(index, self.ceilings.load(index).wrapping_add(value));
     }
 
-    fn listener<R: PacketReader + ?Sized>(&self, reader: &R) -> Listener {
+    fn listener<R: PacketReader + ?Sized>(&self, reader: &R) -> ListenerState {
         let packet = Packet::default();
         let (Ok(Frame::Ip), Transport::Tcp { .. }) =
             (packet::parse(reader, &packet), packet.transport())
         else {
-            return Listener::None;
+            return ListenerState::None;
         };
         let Some(tuple) = tuple_of(&packet) else {
-            return Listener::None;
+            return ListenerState::None;
         };
         if self.sockets.contains(&tuple) {
-            return Listener::Ready;
+            return ListenerState::Ready;
         }
         let place = (tuple.local, tuple.local_port);
         self.listeners
             .get(&place)
             .copied()
-            .unwrap_or(Listener::None)
+            .unwrap_or(ListenerState::None)
     }
 
     fn is_forwarding(&self) -> bool {

@@ -10,7 +10,7 @@ use guard_common::{
     memory::MemTables,
     packet::TcpFlags,
     policy::{
-        Arrival, Decision, Headroom, Opening, Tables as _, evaluate, note_outgoing, under_ceiling,
+        Admission, Arrival, Decision, Headroom, Tables as _, evaluate, note_outgoing, under_ceiling,
     },
     testing::packet,
 };
@@ -22,7 +22,7 @@ const HZ: u64 = 250;
 /// SYNs of the flood in each of them: a hundred thousand per second.
 const FLOOD: usize = 400;
 /// An IPv4 SYN that a listener may answer, untagged.
-const OPENING: Opening = Opening::from_bits(13);
+const ADMISSION: Admission = Admission::from_bits(13);
 
 fn tables() -> MemTables {
     let mut words = vec![0; FIXED_WORDS as usize];
@@ -38,7 +38,7 @@ fn syn(network: u32) -> Vec<u8> {
 }
 
 fn fits(tables: &MemTables, frame: &[u8]) -> bool {
-    under_ceiling(frame, tables, OPENING, PORT) == Headroom::Fits
+    under_ceiling(frame, tables, ADMISSION, PORT) == Headroom::Fits
 }
 
 /// Meters of a /24.

@@ -17,13 +17,14 @@ use guard_common::{
     packet::{
         Cookie, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, PacketReader as _, SynAckV4, SynAckV6, TCP_LEN, Tcp,
     },
-    policy::{Opening, Tables as _, is_monitor},
+    policy::{Admission, Tables as _, is_monitor},
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use crate::{
+    admission,
     count::{self, Record},
-    maps, opening,
+    maps,
     reader::{FrameReader, FrameWriter, opaque},
     socket::LISTEN,
     tables::{BpfTables, forget},
@@ -58,18 +59,18 @@ const MOST_OPTIONS: u64 = 0x3c;
 #[inline(always)]
 pub(crate) fn answer(ctx: &XdpContext) -> u32 {
     let mut record = Record::from_bits(maps::handed_over());
-    let opening = record.opening();
+    let admission = record.admission();
     let cpu = count::cpu();
     let len = FrameReader::arriving(ctx).frame_len();
-    let bits = u32::from(opening.bits());
-    let listener = if opening.is_answerable() {
+    let bits = u32::from(admission.bits());
+    let listener = if admission.is_answerable() {
         guard_listener(ctx.as_ptr().cast(), bits)
     } else {
         NOBODY
     };
     if listener == NOBODY {
-        record = opening::under_ceiling(ctx, cpu, record);
-    } else if listener & FULL != 0 && turn_around(ctx, opening, listener) {
+        record = admission::under_ceiling(ctx, cpu, record);
+    } else if listener & FULL != 0 && turn_around(ctx, admission, listener) {
         BpfTables::without_packet().add_to_ceiling(ceiling::answered(record.port()), 1);
         count::record(Record::answered(), cpu, len);
         return xdp_action::XDP_TX;
@@ -84,14 +85,14 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
 
 /// Writes the answer over the SYN. `false`, and nothing is changed, if the frame cannot hold it.
 #[inline(always)]
-fn turn_around(ctx: &XdpContext, opening: Opening, listener: u64) -> bool {
-    let at = opening.network_at();
+fn turn_around(ctx: &XdpContext, admission: Admission, listener: u64) -> bool {
+    let at = admission.network_at();
     let reader = FrameReader::arriving(ctx);
     let cookie_mss = (listener >> 32) as u16;
     let sequence = listener as u32;
     // Shorter by options and padding, or longer than a SYN without options.
-    let change = opening.answer_len() as i32 - reader.frame_len() as i32;
-    if opening.is_v4() {
+    let change = admission.answer_len() as i32 - reader.frame_len() as i32;
+    if admission.is_v4() {
         let Some(syn) = reader.read::<Headers<Ipv4>>(there(at)) else {
             return false;
         };
@@ -140,12 +141,12 @@ fn mss(ctx: &XdpContext, cookie: u16, headers: u16) -> u16 {
 /// bits) | cookie (32 bits)` at the low end.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_listener(ctx: *mut xdp_md, opening: u32) -> u64 {
+extern "C" fn guard_listener(ctx: *mut xdp_md, admission: u32) -> u64 {
     let ctx = &XdpContext::new(ctx);
-    let opening = Opening::from_bits(forget(u64::from(opening)) as u8);
+    let admission = Admission::from_bits(forget(u64::from(admission)) as u8);
     let reader = &FrameReader::arriving(ctx);
-    let at = opening.network_at();
-    let found = if opening.is_v4() {
+    let at = admission.network_at();
+    let found = if admission.is_v4() {
         ask::<3>(ctx, reader, at, IPV4_LEN, 12)
     } else {
         ask::<6>(ctx, reader, at, IPV6_LEN, 8)

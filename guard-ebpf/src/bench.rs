@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "the benchmark answers nothing")]
 #![feature(asm_experimental_arch)]
 
+mod admission;
 mod count;
 mod egress;
 mod entries;
@@ -12,7 +13,6 @@ mod flood;
 mod floor;
 mod ingress;
 mod maps;
-mod opening;
 mod reader;
 mod searches;
 mod socket;

@@ -10,12 +10,12 @@ use guard_common::{
         reason::{Action, Reason},
         service::Service,
     },
-    policy::{Decision, FromReason, Headroom, Opening},
+    policy::{Admission, Decision, FromReason, Headroom},
 };
 
 use crate::maps;
 
-/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | opening (6) | row of
+/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | admission (6) | row of
 /// the service + 1, 0 = none (the upper half)`. Without undefined halves, which old verifiers refuse to
 /// see moved.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ impl Record {
     /// No record: it is not known yet what there is to count.
     pub(crate) const NONE: Self = Self(u64::MAX);
     const PASSES: u64 = 1 << 16;
-    const OPENING_SHIFT: u32 = 17;
+    const ADMISSION_SHIFT: u32 = 17;
     const SERVICE_SHIFT: u32 = 32;
 
     /// What passes for a reason to drop passes because of monitor mode, and is counted apart.
@@ -46,8 +46,8 @@ impl Record {
             None => 0,
         };
         let passes = if passes { Self::PASSES } else { 0 };
-        let opening = u64::from(decision.opening.bits()) << Self::OPENING_SHIFT;
-        Self(u64::from(first) | passes | opening | u64::from(service) << Self::SERVICE_SHIFT)
+        let admission = u64::from(decision.admission.bits()) << Self::ADMISSION_SHIFT;
+        Self(u64::from(first) | passes | admission | u64::from(service) << Self::SERVICE_SHIFT)
     }
 
     /// A SYN that was answered: it has neither reached the service nor been lost to it.
@@ -81,8 +81,8 @@ impl Record {
 
     /// Is it what has a ceiling: a connection's first segment, which the rules let in, or an answer of DHCP?
     #[inline(always)]
-    pub(crate) const fn opening(self) -> Opening {
-        Opening::from_bits((self.0 >> Self::OPENING_SHIFT) as u8 & ((1 << Opening::BITS) - 1))
+    pub(crate) const fn admission(self) -> Admission {
+        Admission::from_bits((self.0 >> Self::ADMISSION_SHIFT) as u8 & ((1 << Admission::BITS) - 1))
     }
 
     /// The port that such a packet asks for.
@@ -117,8 +117,15 @@ impl Record {
 
 impl FromReason for Record {
     #[inline(always)]
-    fn from_reason(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
-        Self::of(&Decision::from_reason(reason, service, opening, is_monitor))
+    fn from_reason(
+        reason: Reason,
+        service: Service,
+        admission: Admission,
+        is_monitor: bool,
+    ) -> Self {
+        Self::of(&Decision::from_reason(
+            reason, service, admission, is_monitor,
+        ))
     }
 }
 

@@ -10,7 +10,7 @@ use guard_common::{
         reason::{Reason, Verdict},
         service::Service,
     },
-    policy::{Decision, Opening},
+    policy::{Admission, Decision},
 };
 
 use crate::{
@@ -52,7 +52,7 @@ fn bench_floor(ctx: XdpContext) -> u32 {
     let decision = Decision {
         verdict: Verdict::of(Reason::Banned),
         service: Some(Service::tcp(port)),
-        opening: Opening::NONE,
+        admission: Admission::NONE,
     };
     count::record(Record::of(&decision), count::cpu(), (end - start) as u64);
     xdp_action::XDP_DROP

@@ -10,8 +10,9 @@ use guard_common::{
 };
 
 use crate::{
+    admission,
     count::{self, Record},
-    maps, opening,
+    maps,
     reader::FrameReader,
     tables::BpfTables,
 };
@@ -39,8 +40,8 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     if record.is_none() {
         record = Record::from_bits(full_path(ctx, cpu));
     }
-    if !record.opening().is_none() {
-        record = opening::settle(ctx, cpu, record);
+    if !record.admission().is_none() {
+        record = admission::admit(ctx, cpu, record);
     }
     count::record(record, cpu, FrameReader::arriving(ctx).frame_len());
     if record.passes() {

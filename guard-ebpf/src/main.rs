@@ -4,13 +4,13 @@
 // For the one atomic instruction in `count`.
 #![feature(asm_experimental_arch)]
 
+mod admission;
 mod answer;
 mod count;
 mod egress;
 mod entries;
 mod ingress;
 mod maps;
-mod opening;
 mod reader;
 mod searches;
 mod socket;

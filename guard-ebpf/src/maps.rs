@@ -133,7 +133,7 @@ static FIXED_CLOCK: u32 = 0;
 #[unsafe(no_mangle)]
 static JIFFY_US: u64 = 4000;
 
-/// 1: there may be a program for openings.
+/// 1: there may be a program that admits SYNs.
 #[unsafe(no_mangle)]
 static ANSWERS: u32 = 0;
 

@@ -2,7 +2,7 @@
 //! the same policy image. Every run checks that exactly one reason counted the frame, once and with
 //! its length, at most one service, and the events that the model counted too.
 
-mod openings;
+mod admission;
 mod state;
 
 pub use guard_common::testing::peers::OWN;

@@ -1,4 +1,4 @@
-//! Openings, packet by packet: what is answered with a cookie and with which bytes, what passes as it
+//! SYN admission, packet by packet: what is answered with a cookie and with which bytes, what passes as it
 //! is, and what is above the ceiling of its port. Kernel and model give the same answer.
 
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use guard_common::{
     abi::reason::Reason::{self, *},
     packet::{Frame, Packet, TcpFlags, Transport, parse},
-    policy::Listener,
+    policy::ListenerState,
     testing::{PacketBuilder, packet, packet_v6},
 };
 use guard_tests::{
@@ -45,7 +45,7 @@ fn scene(change: impl FnOnce(&mut Policy), play: impl FnOnce(&LocalNet, &mut Har
 }
 
 /// Listeners at both addresses of the host.
-fn listeners(net: &LocalNet, guard: &mut Harness, state: Listener) -> Vec<TcpListener> {
+fn listeners(net: &LocalNet, guard: &mut Harness, state: ListenerState) -> Vec<TcpListener> {
     net.families()
         .into_iter()
         .map(|(own, _)| {
@@ -93,7 +93,7 @@ fn a_syn_is_turned_into_its_answer() {
                 return;
             }
             net.always_cookies();
-            let _listeners = listeners(net, guard, Listener::Full);
+            let _listeners = listeners(net, guard, ListenerState::Full);
             for base in [packet(), packet_v6()] {
                 for tags in [&[][..], &[0x8100], &[0x88a8, 0x8100]] {
                     for (options, mss) in [(&[][..], None), (&OPTIONS, Some(1400))] {
@@ -173,7 +173,7 @@ fn a_listener_with_room_gets_the_syn_as_it_is_and_has_no_ceiling() {
                 println!("this kernel makes no cookies");
                 return;
             }
-            let _listeners = listeners(net, guard, Listener::Ready);
+            let _listeners = listeners(net, guard, ListenerState::Ready);
             for base in [packet(), packet_v6()] {
                 for number in 0..20 {
                     let frame = syn(base.clone(), SERVED).tcp_options(&OPTIONS).build();
@@ -199,7 +199,7 @@ fn nobody_is_answered_whom_the_rules_do_not_let_in() {
         },
         |net, guard| {
             net.always_cookies();
-            let _listeners = listeners(net, guard, Listener::Full);
+            let _listeners = listeners(net, guard, ListenerState::Full);
             for base in [packet(), packet_v6()] {
                 guard.expect("denied", &syn(base.clone(), SERVED).build(), RuleDeny);
                 guard.expect("closed", &syn(base, 81).build(), DefaultDrop);
@@ -214,7 +214,7 @@ fn what_is_no_plain_syn_is_passed_on() {
         |_| {},
         |net, guard| {
             net.always_cookies();
-            let _listeners = listeners(net, guard, Listener::Full);
+            let _listeners = listeners(net, guard, ListenerState::Full);
             let with_options = packet().options(&[1, 1, 1, 0]);
             // Padding options in a destination options header.
             let extended = packet_v6().extension(60, &[0, 1, 4, 0, 0, 0, 0]);
@@ -333,7 +333,7 @@ fn monitor_mode_answers_and_drops_nothing() {
         },
         |net, guard| {
             net.always_cookies();
-            let _listeners = listeners(net, guard, Listener::Full);
+            let _listeners = listeners(net, guard, ListenerState::Full);
             for base in sources("203.0.113.8", "2001:db8:8::1") {
                 let frame = syn(base, SERVED).build();
                 guard.expect_monitored("a full listener", &frame, RuleAllow);
@@ -358,7 +358,7 @@ fn a_syn_has_no_room_to_lie_about_its_length() {
                 return;
             }
             net.always_cookies();
-            let _listeners = listeners(net, guard, Listener::Full);
+            let _listeners = listeners(net, guard, ListenerState::Full);
             let mut frame = syn(packet(), SERVED).build();
             assert_eq!(frame.len(), LINK + 40);
             frame.resize(LINK + 46, 0xaa);

@@ -11,7 +11,7 @@ use guard_common::{
         service::protocol::TCP,
     },
     packet::TcpFlags,
-    policy::{Decision, Listener},
+    policy::{Decision, ListenerState},
     testing::{packet, random::Random},
 };
 use guard_tests::{
@@ -93,7 +93,7 @@ fn agree(net: &LocalNet) {
         }
         for listener in &listeners {
             let at = listener.local_addr().expect("an address");
-            guard.model_listener(at, Listener::Full);
+            guard.model_listener(at, ListenerState::Full);
         }
         answers = guard.answers();
         for source in SOURCES_V4.iter().chain(&SOURCES_V6).step_by(3) {
@@ -148,22 +148,22 @@ fn ban_somebody(guard: &mut Harness, random: &mut Random) {
 /// Frames of every kind, and on top of them conversations.
 fn steps_of(random: &mut Random, sessions: &[Ends]) -> Vec<Step> {
     const CONVERSATION_IN: usize = 3;
-    const OPENING_IN: usize = 4;
+    const SYN_EVERY: usize = 4;
     let mut steps = Vec::new();
     for _ in 0..frames_in_all() / RULES.len() {
         steps.push(Step::Arrives(random_frame(random, &NESTED)));
         if random.once_in(CONVERSATION_IN) {
             steps.push(random_step(random, &NESTED, sessions));
         }
-        if random.once_in(OPENING_IN) {
-            steps.push(Step::Arrives(opening(random)));
+        if random.once_in(SYN_EVERY) {
+            steps.push(Step::Arrives(new_connection(random)));
         }
     }
     steps
 }
 
 /// A plain SYN to a port where somebody may listen.
-fn opening(random: &mut Random) -> Vec<u8> {
+fn new_connection(random: &mut Random) -> Vec<u8> {
     let (sources, own) = random.pick(&[(SOURCES_V4, OWN[0]), (SOURCES_V6, OWN[1])]);
     packet()
         .from_ip(address(random.pick(&sources)))

@@ -7,7 +7,7 @@ use std::net::{IpAddr, TcpListener};
 use guard_common::{
     abi::reason::Reason::{self, *},
     packet::TcpFlags,
-    policy::Listener,
+    policy::ListenerState,
     testing::{PacketBuilder, packet, packet_v6},
 };
 use guard_tests::{
@@ -74,7 +74,7 @@ fn spend(guard: &mut Harness, port: u16, family: usize) {
 }
 
 fn listens(net: &LocalNet, guard: &mut Harness, at: IpAddr) -> TcpListener {
-    guard.model_listener((at, OPEN).into(), Listener::Ready);
+    guard.model_listener((at, OPEN).into(), ListenerState::Ready);
     net.listen_at((at, OPEN).into())
 }
 
@@ -184,7 +184,7 @@ fn an_address_at_which_nobody_listens_closes_no_other() {
                     guard.expect("somebody listens", &to_listening, RuleAllow);
                 }
                 drop(service);
-                guard.model_listener((owns[listening], OPEN).into(), Listener::None);
+                guard.model_listener((owns[listening], OPEN).into(), ListenerState::None);
                 later(guard, 60 * HZ);
             }
         },

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use arbitrary::{Result, Unstructured};
 use guard_common::{
     abi::{addr::Addr, flow::Tuple, service::protocol},
-    policy::Listener,
+    policy::ListenerState,
     testing::{
         packet,
         peers::{Ends, OWN, address},
@@ -48,7 +48,10 @@ pub(super) enum Event {
     /// A prefix is banned, for so many eighths of a tick.
     Banned { prefix: Prefix, eighths: u32 },
     /// Somebody listens, or no more.
-    Listens { at: (Addr, u16), listener: Listener },
+    Listens {
+        at: (Addr, u16),
+        listener: ListenerState,
+    },
     /// The host has a TCP session.
     HasSession(Tuple),
 }
@@ -89,7 +92,11 @@ impl Step {
             13 => ban(input)?,
             14 => {
                 let ends = ends(input)?;
-                let listeners = [Listener::None, Listener::Ready, Listener::Full];
+                let listeners = [
+                    ListenerState::None,
+                    ListenerState::Ready,
+                    ListenerState::Full,
+                ];
                 Event::Listens {
                     at: (Addr::from(ends.own), ends.own_port),
                     listener: *input.choose(&listeners)?,

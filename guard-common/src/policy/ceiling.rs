@@ -3,7 +3,7 @@
 //! answer to the renewal of a lease does, is under none.
 
 use super::{
-    Found, Kind, Opening, Scratch, Searches, Slot, classify,
+    Admission, AdmissionKind, Found, Scratch, Searches, Slot, classify,
     essential::{DHCP_CLIENT, DHCP_SERVER},
     flow, fragment, peer, rules, slot,
 };
@@ -59,15 +59,15 @@ pub fn is_under_ceiling<'s, R, T>(
     reader: &R,
     tables: &T,
     scratch: impl FnOnce() -> Option<&'s Scratch>,
-    opening: Opening,
+    admission: Admission,
     port: u16,
 ) -> Headroom
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let headroom = under_ceiling(reader, tables, opening, port);
-    if let Kind::Fragment = opening.kind()
+    let headroom = under_ceiling(reader, tables, admission, port);
+    if let AdmissionKind::Fragment = admission.kind()
         && !matches!(headroom, Headroom::Above(_))
         && let Some(scratch) = scratch()
     {
@@ -79,7 +79,7 @@ where
 /// Is one more connection to this port, one more answer of DHCP or one more fragment too much? Charges it if
 /// not. A source on the never list is under no ceiling.
 #[inline(always)]
-pub fn under_ceiling<R, T>(reader: &R, tables: &T, opening: Opening, port: u16) -> Headroom
+pub fn under_ceiling<R, T>(reader: &R, tables: &T, admission: Admission, port: u16) -> Headroom
 where
     R: PacketReader + ?Sized,
     T: Searches,
@@ -87,11 +87,11 @@ where
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);
     let of_ports = Ceiling::from_word(policy.word(HEADER_CEILING));
-    let kind = opening.kind();
+    let kind = admission.kind();
     if of_ports.is_none() {
         return Headroom::Fits;
     }
-    let Some([source, local]) = addresses(reader, opening) else {
+    let Some([source, local]) = addresses(reader, admission) else {
         return Headroom::Fits;
     };
     let flags = state.flags();
@@ -111,8 +111,8 @@ where
         port,
     };
     match kind {
-        Kind::Dhcp => {
-            if is_awaited(reader, tables, opening, source, local) {
+        AdmissionKind::Dhcp => {
+            if is_awaited(reader, tables, admission, source, local) {
                 return Headroom::Fits;
             }
             if !may_be_for_us(policy, flags, local) {
@@ -120,23 +120,23 @@ where
             }
             charge.ceiling = Ceiling::DHCP;
         }
-        Kind::Fragment => {
+        AdmissionKind::Fragment => {
             charge = Charge {
                 ceiling: Ceiling::OF_FRAGMENTS,
                 meter: ceiling::FRAGMENTS,
                 port: 0,
             };
         }
-        Kind::Syn | Kind::None => {}
+        AdmissionKind::Syn | AdmissionKind::None => {}
     }
     let room = charge.one(tables, source);
     if let Room::Some = room {
         return Headroom::Fits;
     }
-    if let Kind::Fragment = kind {
+    if let AdmissionKind::Fragment = kind {
         return above(Reason::FragmentCeiling);
     }
-    if let Kind::Dhcp = kind {
+    if let AdmissionKind::Dhcp = kind {
         return above(Reason::Ceiling);
     }
     if tables.is_known(source) {
@@ -152,7 +152,7 @@ where
         return Headroom::Monitored(Reason::Ceiling);
     }
     // A SYN that no listener is asked about says nothing of the others.
-    let is_of_all = opening.is_answerable() || tables.port_marks(port) & IS_FORWARDED != 0;
+    let is_of_all = admission.is_answerable() || tables.port_marks(port) & IS_FORWARDED != 0;
     if is_of_all {
         let by_prefix = if let Room::Part = room {
             ceiling::SPENT_BY_PREFIX
@@ -252,13 +252,13 @@ pub fn is_known<T: Searches>(tables: &T, source: Addr) -> bool {
 /// Is an answer of DHCP one to what this host has asked, that is, of a transaction that it has begun or of the
 /// server that it has sent to?
 #[inline(always)]
-fn is_awaited<R, T>(reader: &R, tables: &T, opening: Opening, remote: Addr, local: Addr) -> bool
+fn is_awaited<R, T>(reader: &R, tables: &T, admission: Admission, remote: Addr, local: Addr) -> bool
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let at = opening.network_at();
-    let transaction = if opening.is_v4() {
+    let at = admission.network_at();
+    let transaction = if admission.is_v4() {
         peer::transaction(reader, at + IPV4_LEN, true)
     } else {
         peer::transaction(reader, at + IPV6_LEN, false)
@@ -266,7 +266,7 @@ where
     if transaction.is_some_and(|transaction| peer::is_marked(tables, transaction)) {
         return true;
     }
-    if !opening.is_v4() {
+    if !admission.is_v4() {
         return false;
     }
     let tuple = Tuple {
@@ -361,11 +361,11 @@ fn charge<T: Searches>(tables: &T, meter: u32, debt: u64, now: u64, interval: u6
 
 /// Who sent it, and the address of ours that it is for.
 #[inline(always)]
-fn addresses<R: PacketReader + ?Sized>(reader: &R, opening: Opening) -> Option<[Addr; 2]> {
+fn addresses<R: PacketReader + ?Sized>(reader: &R, admission: Admission) -> Option<[Addr; 2]> {
     const ADDRESSES_V4: usize = 12;
     const ADDRESSES_V6: usize = 8;
-    let at = opening.network_at();
-    if opening.is_v4() {
+    let at = admission.network_at();
+    if admission.is_v4() {
         let ends: [[u8; 4]; 2] = reader.read(at + ADDRESSES_V4)?;
         Some(ends.map(|end| Addr::from_v4(u32::from_be_bytes(end))))
     } else {

@@ -3,7 +3,7 @@
 //! banned by their address, and from those that no rule names, where neither a limit nor a flow has a say.
 
 use super::{
-    Decision, Opening, Searches, Slot, SpentPlace, classify, flow, is_spent,
+    Admission, Decision, Searches, Slot, SpentPlace, classify, flow, is_spent,
     plain::{self, Other, PlainPacket, ServiceRequest, SourceAddr, Tagged, Untagged},
     rules::{self, ServiceEntry},
 };
@@ -22,12 +22,22 @@ use crate::{
 /// of it is a constant.
 pub trait FromReason: Sized {
     /// Of a packet with this reason, without the number of a rule; in monitor mode it passes.
-    fn from_reason(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self;
+    fn from_reason(
+        reason: Reason,
+        service: Service,
+        admission: Admission,
+        is_monitor: bool,
+    ) -> Self;
 }
 
 impl FromReason for Decision {
     #[inline(always)]
-    fn from_reason(reason: Reason, service: Service, opening: Opening, is_monitor: bool) -> Self {
+    fn from_reason(
+        reason: Reason,
+        service: Service,
+        admission: Admission,
+        is_monitor: bool,
+    ) -> Self {
         let mut verdict = Verdict::of(reason);
         if is_monitor {
             verdict.action = Action::Pass;
@@ -35,7 +45,7 @@ impl FromReason for Decision {
         Self {
             verdict,
             service: Some(service),
-            opening,
+            admission,
         }
     }
 }
@@ -188,8 +198,13 @@ where
         if answer.is_limited() && request.is_charged() {
             return FastPath::NeedsLookups(plain);
         }
-        let (service, opening) = (request.service(), packet.form.opening(tables, request));
-        return FastPath::Decided(O::from_reason(reason, service, opening, is_monitor(flags)));
+        let (service, admission) = (request.service(), packet.form.admission(tables, request));
+        return FastPath::Decided(O::from_reason(
+            reason,
+            service,
+            admission,
+            is_monitor(flags),
+        ));
     }
     if request.opens() {
         return drop_packet(reason, request, flags);
@@ -212,7 +227,7 @@ fn drop_packet<O: FromReason>(reason: Reason, request: ServiceRequest, flags: u3
     FastPath::Decided(O::from_reason(
         reason,
         service,
-        Opening::NONE,
+        Admission::NONE,
         is_monitor(flags),
     ))
 }
@@ -227,6 +242,6 @@ pub(super) const fn decision(reason: Reason, service: Option<Service>) -> Decisi
     Decision {
         verdict: Verdict::of(reason),
         service,
-        opening: Opening::NONE,
+        admission: Admission::NONE,
     }
 }

@@ -66,7 +66,7 @@ where
         }
     }
     Some(Decision {
-        opening: Form::V4.opening(tables, request),
+        admission: Form::V4.admission(tables, request),
         ..decision(verdict.reason, service)
     })
 }

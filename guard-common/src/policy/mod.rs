@@ -17,6 +17,7 @@
 //!
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
+mod admission;
 mod ban;
 mod ceiling;
 mod classify;
@@ -27,7 +28,6 @@ mod fast_path_lookups;
 mod flow;
 mod fragment;
 mod limit;
-mod opening;
 mod outgoing;
 mod peer;
 mod plain;
@@ -40,6 +40,7 @@ mod source;
 mod tables;
 mod tcp;
 
+pub use admission::{Admission, AdmissionKind, ListenerState, is_monitor};
 pub use ban::{
     BanBucket, BanWords, FingerprintAnswer, ask_fingerprints, find_ban, is_banned,
     is_in_banned_prefix,
@@ -51,7 +52,6 @@ pub use classify::longest_prefix;
 pub use fast_path::{FastPath, FromReason, LookupArgs};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
-pub use opening::{Kind, Listener, Opening, is_monitor};
 pub use outgoing::{note_outgoing, note_packet};
 pub use peer::note_question;
 use rules::{Question, ask_rules};
@@ -82,7 +82,7 @@ pub struct Decision {
     /// The service, for packets whose transport header was read and that are no replies.
     pub service: Option<Service>,
     /// Whether it opens a connection: what lets it in may not be the last word.
-    pub opening: Opening,
+    pub admission: Admission,
 }
 
 /// Where a frame came in.
@@ -101,10 +101,10 @@ where
 {
     let scratch = &Scratch::default();
     let decision = evaluate_in(reader, tables, arrival, scratch);
-    if decision.opening.is_none() {
+    if decision.admission.is_none() {
         return decision;
     }
-    opening::settle(reader, tables, scratch, decision)
+    admission::admit(reader, tables, scratch, decision)
 }
 
 /// The fast path, which the kernel tries first: what [`evaluate_without_admission`] says, but for the number of
@@ -166,7 +166,7 @@ where
     Some(in_mode(args.state(), decision))
 }
 
-/// Parse, decide, remember: all but what becomes of an opening.
+/// Parse, decide, remember: all but the admission.
 #[inline(always)]
 pub fn evaluate_without_admission<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Decision
 where
@@ -209,7 +209,7 @@ pub fn by_frame<T: Searches>(tables: &T, reason: Reason) -> Decision {
     let decision = Decision {
         verdict: Verdict::of(reason),
         service: None,
-        opening: Opening::NONE,
+        admission: Admission::NONE,
     };
     in_mode(slot::in_force(tables), decision)
 }
@@ -233,9 +233,9 @@ where
     let state = slot::in_force(tables);
     let packet = &scratch.packet;
     let verdict = run_stages(reader, tables, state, arrival, scratch);
-    let opening = Opening::of(tables, packet, verdict);
+    let admission = Admission::of(tables, packet, verdict);
     // What is under a ceiling is remembered when it fits.
-    if matches!(verdict.action, Action::Pass) && opening.is_none() {
+    if matches!(verdict.action, Action::Pass) && admission.is_none() {
         fragment::remember(tables, packet);
     }
     let decision = Decision {
@@ -246,7 +246,7 @@ where
         } else {
             service_of(packet)
         },
-        opening,
+        admission,
     };
     in_mode(state, decision)
 }

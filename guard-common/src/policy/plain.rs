@@ -4,7 +4,7 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Opening, Searches, ban,
+    Admission, Searches, ban,
     essential::{DHCP_CLIENT, DHCPV6_CLIENT},
     tcp,
 };
@@ -129,11 +129,11 @@ impl Form {
 
     /// Of one that is let in.
     #[inline(always)]
-    pub(super) fn opening<T: Searches>(self, tables: &T, request: ServiceRequest) -> Opening {
+    pub(super) fn admission<T: Searches>(self, tables: &T, request: ServiceRequest) -> Admission {
         if request.opens() {
-            Opening::plain(self.is_v4, self.tags, tables.port_marks(request.port()))
+            Admission::plain(self.is_v4, self.tags, tables.port_marks(request.port()))
         } else {
-            Opening::NONE
+            Admission::NONE
         }
     }
 }

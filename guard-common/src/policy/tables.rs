@@ -1,6 +1,6 @@
 //! What a stage may look up. The kernel answers from BPF maps, the model from memory.
 
-use super::{BanBucket, BanWords, Entries, Listener, Scratch, Subject};
+use super::{BanBucket, BanWords, Entries, ListenerState, Scratch, Subject};
 use crate::{
     abi::{clock, counters, flow::FlowState},
     packet::PacketReader,
@@ -93,8 +93,8 @@ pub trait Tables {
     /// What this host has at the port that a SYN asks for. (In the kernel a program of its own finds
     /// out.)
     #[inline(always)]
-    fn listener<R: PacketReader + ?Sized>(&self, _: &R) -> Listener {
-        Listener::None
+    fn listener<R: PacketReader + ?Sized>(&self, _: &R) -> ListenerState {
+        ListenerState::None
     }
 
     /// Is the packet on its way out one of another host, or of a container?

@@ -12,7 +12,7 @@ use crate::{
     controller::Controller,
     dataplane::{
         Counters,
-        ceilings::Openings,
+        ceilings::SynCounts,
         clock,
         counters::ServiceCounter,
         pins::{self, Running},
@@ -43,12 +43,12 @@ pub(super) fn stats(
     loop {
         let flows = flows(&running, controller);
         let counters = &running.counters;
-        let openings: Vec<(u16, Openings)> = running.ceilings.ports().collect();
+        let syn_counts: Vec<(u16, SynCounts)> = running.ceilings.ports().collect();
         let sample = text::Sample::new(
             counters.reasons(),
             counters.services(),
             flows,
-            openings.clone(),
+            syn_counts.clone(),
         );
         let rewind = watch.is_some() && std::io::stdout().is_terminal();
         let alive = output.show(
@@ -59,7 +59,7 @@ pub(super) fn stats(
                 }
                 text::stats(out, &sample, before.as_ref(), limit)
             },
-            || stats_json(counters, flows, &openings),
+            || stats_json(counters, flows, &syn_counts),
         );
         let Some(seconds) = watch else { break };
         if !alive {
@@ -84,7 +84,7 @@ fn flows(running: &Running, controller: &Controller) -> Flows {
     }
 }
 
-fn stats_json(counters: &Counters, flows: Flows, openings: &[(u16, Openings)]) -> Value {
+fn stats_json(counters: &Counters, flows: Flows, syn_counts: &[(u16, SynCounts)]) -> Value {
     let services = counters.services();
     let ports: Vec<Value> = services.iter().filter_map(port_json).collect();
     let protocols: Vec<Value> = services.iter().filter_map(protocol_json).collect();
@@ -106,7 +106,7 @@ fn stats_json(counters: &Counters, flows: Flows, openings: &[(u16, Openings)]) -
         "ports": ports,
         "protocols": protocols,
         "reasons": reasons,
-        "syn_floods": openings.iter().map(|(port, counted)| json!({
+        "syn_floods": syn_counts.iter().map(|(port, counted)| json!({
             "port": port,
             "answered": counted.answered,
             "above_ceiling": counted.refused,

@@ -1,4 +1,4 @@
-//! What became of openings, port by port: answered with a cookie, or above the ceiling.
+//! What became of SYNs, port by port: answered with a cookie, or above the ceiling.
 
 use guard_common::abi::ceiling;
 
@@ -12,7 +12,7 @@ pub struct Ceilings {
 
 /// Numbers of a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Openings {
+pub struct SynCounts {
     /// SYNs that were answered with a cookie.
     pub answered: u64,
     /// SYNs that were above the ceiling.
@@ -26,17 +26,17 @@ impl Ceilings {
 
     /// Numbers of a TCP port.
     #[must_use]
-    pub fn port(&self, port: u16) -> Openings {
-        Openings {
+    pub fn port(&self, port: u16) -> SynCounts {
+        SynCounts {
             answered: self.words.load(ceiling::answered(port) as usize),
             refused: self.words.load(ceiling::refused(port) as usize),
         }
     }
 
     /// Every port that has such numbers.
-    pub fn ports(&self) -> impl Iterator<Item = (u16, Openings)> + '_ {
+    pub fn ports(&self) -> impl Iterator<Item = (u16, SynCounts)> + '_ {
         (0..=u16::MAX)
             .map(|port| (port, self.port(port)))
-            .filter(|(_, openings)| *openings != Openings::default())
+            .filter(|(_, syn_counts)| *syn_counts != SynCounts::default())
     }
 }

@@ -52,7 +52,7 @@ pub struct Running {
     pub flows: FlowTable,
     /// Bans.
     pub bans: Shared,
-    /// Openings.
+    /// What became of SYNs at ceilings.
     pub ceilings: Ceilings,
     /// Meters.
     pub meters: MeterTable,

@@ -14,7 +14,7 @@ use guard_common::abi::{
 
 use crate::{
     dataplane::{
-        ceilings::Openings,
+        ceilings::SynCounts,
         counters::{ReasonCounter, ServiceCounter},
     },
     ruleset::protocol,
@@ -27,7 +27,7 @@ pub struct Sample {
     reasons: Vec<ReasonCounter>,
     services: Vec<ServiceCounter>,
     flows: Flows,
-    openings: Vec<(u16, Openings)>,
+    syn_counts: Vec<(u16, SynCounts)>,
 }
 
 /// The flow table at one moment.
@@ -52,14 +52,14 @@ impl Sample {
         reasons: Vec<ReasonCounter>,
         services: Vec<ServiceCounter>,
         flows: Flows,
-        openings: Vec<(u16, Openings)>,
+        syn_counts: Vec<(u16, SynCounts)>,
     ) -> Self {
         Self {
             taken: Instant::now(),
             reasons,
             services,
             flows,
-            openings,
+            syn_counts,
         }
     }
 
@@ -149,7 +149,7 @@ pub fn stats(
         writeln!(out, "… and {} more (--all)", services.len() - limit)?;
     }
     reasons(out, sample, before, &rate)?;
-    openings(out, sample, limit)?;
+    syn_counts(out, sample, limit)?;
     let flows = &sample.flows;
     writeln!(
         out,
@@ -162,8 +162,8 @@ pub fn stats(
 }
 
 /// Ports that were flooded.
-fn openings(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<()> {
-    let mut ports = sample.openings.clone();
+fn syn_counts(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<()> {
+    let mut ports = sample.syn_counts.clone();
     ports.sort_by_key(|(_, counted)| Reverse(counted.answered + counted.refused));
     if !ports.is_empty() {
         writeln!(
@@ -174,7 +174,7 @@ fn openings(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<()
     }
     for (port, counted) in ports.into_iter().take(limit) {
         let name = format!("{port}/tcp");
-        let Openings { answered, refused } = counted;
+        let SynCounts { answered, refused } = counted;
         writeln!(out, "{name:<14} {answered:>14} {refused:>14}")?;
     }
     Ok(())

@@ -88,7 +88,7 @@ fn ways_agree<T: Searches>(tables: &T, packet: &Described) -> bool {
     let whole = guard_common::evaluate(frame.as_slice(), tables, arrival);
     let said = |decision: Decision| {
         let Verdict { action, reason, .. } = decision.verdict;
-        (action, reason, decision.service, decision.opening)
+        (action, reason, decision.service, decision.admission)
     };
     said(short) == said(whole)
 }

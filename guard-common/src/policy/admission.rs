@@ -1,6 +1,6 @@
-//! The first segment of a connection that the rules let in. A listener of this host whose queue is full
-//! answers it with a cookie, which costs no memory; where there is no listener (the port belongs to
-//! a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
+//! Admission of new connections. The first segment of a connection that the rules let in costs memory. A listener of
+//! this host whose queue is full answers it with a cookie, which costs no memory; where there is no listener (the
+//! port belongs to a container) or no way to answer, a ceiling on all sources together bounds what a flood costs.
 //! An answer of DHCP, which passes without a rule, is bounded likewise, and so are fragments that nothing vouches
 //! for, which the kernel must keep until the rest has come.
 
@@ -25,12 +25,12 @@ use crate::{
 
 /// Whether a packet passes below a ceiling only, which one, and how the packet stands in its frame, in six bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opening(u8);
+pub struct Admission(u8);
 
 /// What a ceiling is for.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum AdmissionKind {
     /// None: any other packet.
     None = 0,
     /// The first segment of a connection.
@@ -41,7 +41,7 @@ pub enum Kind {
     Fragment = 3,
 }
 
-impl Opening {
+impl Admission {
     /// Any other packet.
     pub const NONE: Self = Self(0);
     /// Bits of the number.
@@ -52,7 +52,7 @@ impl Opening {
     const TAGS_SHIFT: u8 = 4;
 
     #[inline(always)]
-    const fn new(kind: Kind, is_v4: bool, network_at: u32) -> Self {
+    const fn new(kind: AdmissionKind, is_v4: bool, network_at: u32) -> Self {
         let tags = network_at.wrapping_sub(ETHERNET_LEN as u32) / TAG_LEN as u32;
         let family = if is_v4 { Self::IS_V4 } else { 0 };
         Self(kind as u8 | family | (tags as u8 & 3) << Self::TAGS_SHIFT)
@@ -71,16 +71,16 @@ impl Opening {
         if matches!(reason, Reason::Dhcpv4)
             || matches!(reason, Reason::Dhcpv6) && !packet.source().is_link_local_v6()
         {
-            return of_kind(Kind::Dhcp);
+            return of_kind(AdmissionKind::Dhcp);
         }
         if matches!(reason, Reason::FragmentEarly) {
-            return of_kind(Kind::Fragment);
+            return of_kind(AdmissionKind::Fragment);
         }
         if !matches!(reason, Reason::RuleAllow | Reason::DefaultAllow) {
             return Self::NONE;
         }
         if let Fragment::First(_) = packet.fragment() {
-            return of_kind(Kind::Fragment);
+            return of_kind(AdmissionKind::Fragment);
         }
         let Transport::Tcp {
             destination_port,
@@ -97,7 +97,7 @@ impl Opening {
         // An answer is written over the SYN, which must be of the plainest form for that.
         let is_plain = packet.transport_at() == packet.network_at() + header;
         let is_answerable = is_plain && tables.port_marks(destination_port) & IS_FORWARDED == 0;
-        let bits = of_kind(Kind::Syn).0;
+        let bits = of_kind(AdmissionKind::Syn).0;
         Self(if is_answerable {
             bits | Self::ANSWERABLE
         } else {
@@ -114,10 +114,10 @@ impl Opening {
             0
         };
         let family = if is_v4 { Self::IS_V4 } else { 0 };
-        Self(Kind::Syn as u8 | family | answerable | tags << Self::TAGS_SHIFT)
+        Self(AdmissionKind::Syn as u8 | family | answerable | tags << Self::TAGS_SHIFT)
     }
 
-    /// The inverse of [`Opening::bits`].
+    /// The inverse of [`Admission::bits`].
     #[inline(always)]
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
@@ -141,12 +141,12 @@ impl Opening {
     /// What the ceiling is for.
     #[inline(always)]
     #[must_use]
-    pub const fn kind(self) -> Kind {
+    pub const fn kind(self) -> AdmissionKind {
         match self.0 & Self::KIND {
-            1 => Kind::Syn,
-            2 => Kind::Dhcp,
-            3 => Kind::Fragment,
-            _ => Kind::None,
+            1 => AdmissionKind::Syn,
+            2 => AdmissionKind::Dhcp,
+            3 => AdmissionKind::Fragment,
+            _ => AdmissionKind::None,
         }
     }
 
@@ -186,7 +186,7 @@ impl Opening {
 
 /// What this host has at the port that a SYN asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
+pub enum ListenerState {
     /// Nothing.
     None,
     /// A listener that takes the SYN, or a connection that it is part of.
@@ -201,39 +201,34 @@ pub fn is_monitor<T: Searches>(tables: &T) -> bool {
     slot::in_force(tables).flags() & MONITOR != 0
 }
 
-/// What becomes of an opening. In the kernel a program of its own does this.
+/// The last word on a packet that needs an admission. In the kernel a program of its own has it.
 #[inline(always)]
-pub(super) fn settle<R, T>(
-    reader: &R,
-    tables: &T,
-    scratch: &Scratch,
-    decision: Decision,
-) -> Decision
+pub(super) fn admit<R, T>(reader: &R, tables: &T, scratch: &Scratch, decision: Decision) -> Decision
 where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let opening = decision.opening;
+    let admission = decision.admission;
     let port = port_of(decision.service);
-    let listener = if opening.is_answerable() {
+    let listener = if admission.is_answerable() {
         tables.listener(reader)
     } else {
-        Listener::None
+        ListenerState::None
     };
     let is_monitor = is_monitor(tables);
     match listener {
-        Listener::Ready => decision,
-        Listener::Full if is_monitor => decision,
-        Listener::Full => {
+        ListenerState::Ready => decision,
+        ListenerState::Full if is_monitor => decision,
+        ListenerState::Full => {
             tables.add_to_ceiling(ceiling::answered(port), 1);
             Decision {
                 verdict: Verdict::of(Reason::SynCookie),
                 service: None,
-                opening,
+                admission,
             }
         }
-        Listener::None => {
-            let headroom = is_under_ceiling(reader, tables, || Some(scratch), opening, port);
+        ListenerState::None => {
+            let headroom = is_under_ceiling(reader, tables, || Some(scratch), admission, port);
             let (Headroom::Above(reason) | Headroom::Monitored(reason)) = headroom else {
                 return decision;
             };

@@ -2,14 +2,14 @@
 //! it, or held to the ceiling of its port.
 
 use aya_ebpf::{EbpfContext as _, bindings::xdp_md, programs::XdpContext};
-use guard_common::policy::{self, Opening};
+use guard_common::policy::{self, Admission};
 
 use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 
 /// What becomes of it. Does not return when the other program takes it over, which then counts it.
 #[inline(always)]
-pub(crate) fn settle(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
-    if maps::answers() != 0 && record.opening().is_answerable() {
+pub(crate) fn admit(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
+    if maps::answers() != 0 && record.admission().is_answerable() {
         maps::hand_over(record.bits());
         // SAFETY: nothing here must be dropped. Without a program in that place, what follows does.
         unsafe { maps::PROGRAMS.tail_call(ctx, 0) };
@@ -20,8 +20,13 @@ pub(crate) fn settle(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
 /// Drops it if there are too many.
 #[inline(always)]
 pub(crate) fn under_ceiling(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
-    let opening = u32::from(record.opening().bits());
-    match guard_ceiling(ctx.as_ptr().cast(), cpu, opening, u32::from(record.port())) {
+    let admission = u32::from(record.admission().bits());
+    match guard_ceiling(
+        ctx.as_ptr().cast(),
+        cpu,
+        admission,
+        u32::from(record.port()),
+    ) {
         0 => record,
         above => record.above_ceiling(above),
     }
@@ -30,10 +35,10 @@ pub(crate) fn under_ceiling(ctx: &XdpContext, cpu: u32, record: Record) -> Recor
 /// [`policy::is_under_ceiling`], in a number.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_ceiling(ctx: *mut xdp_md, cpu: u32, opening: u32, port: u32) -> u32 {
+extern "C" fn guard_ceiling(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u32) -> u32 {
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let opening = Opening::from_bits(opening as u8);
+    let admission = Admission::from_bits(admission as u8);
     let tables = BpfTables::without_packet();
     let scratch = || maps::scratch(cpu);
-    policy::is_under_ceiling(&reader, &tables, scratch, opening, port as u16).number()
+    policy::is_under_ceiling(&reader, &tables, scratch, admission, port as u16).number()
 }

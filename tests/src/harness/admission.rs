@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use aya::programs::{TestRun as _, TestRunOptions};
-use guard_common::{abi::reason::Reason, policy::Listener};
+use guard_common::{abi::reason::Reason, policy::ListenerState};
 
 use super::{Harness, LONGER, XDP_TX};
 
@@ -17,7 +17,7 @@ impl Harness {
 
     /// Tells the model of a listening socket that the kernel has. Where the program cannot answer, it
     /// cannot see it either.
-    pub fn model_listener(&mut self, at: SocketAddr, listener: Listener) {
+    pub fn model_listener(&mut self, at: SocketAddr, listener: ListenerState) {
         if self.answers() {
             let place = (at.ip().into(), at.port());
             self.model.listeners.insert(place, listener);
