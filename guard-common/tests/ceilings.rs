@@ -134,7 +134,7 @@ fn answers_of_dhcp_above_the_ceiling_are_no_syns_of_a_port() {
     let service = Some(Service::udp(68));
     assert!(decisions.iter().all(|decision| decision.service == service));
     assert_eq!(tables.ceiling(ceiling::refused(68)), 0);
-    assert_eq!(tables.ceiling(ceiling::spent(68)), 0);
+    assert_eq!(tables.ceiling(ceiling::exceeded(68)), 0);
 }
 
 /// A SYN or a segment of the service behind this host, on its way out.

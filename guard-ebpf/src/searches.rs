@@ -13,10 +13,10 @@ use guard_common::{
     },
     packet::{PacketReader, quoted},
     policy::{
-        Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, Searches, SpentPlace, Way,
+        CeilingQuery, Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, Searches, Way,
         answer, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, interface_class,
-        is_banned, is_in_banned_prefix, is_known, is_on_never_list, is_prefix_spent, is_spent,
-        longest_prefix, may_enter, relation,
+        is_banned, is_ceiling_exceeded, is_in_banned_prefix, is_known, is_on_never_list,
+        is_prefix_ceiling_exceeded, longest_prefix, may_enter, relation,
     },
 };
 
@@ -59,21 +59,21 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
-    fn evaluate_rules(&self, place: RuleLookup) -> RulesAnswer {
+    fn evaluate_rules(&self, lookup: RuleLookup) -> RulesAnswer {
         RulesAnswer::from_bits(guard_rules(
-            place.base,
-            place.flags | place.group << 16,
-            place.class,
-            place.scopes,
-            place.scope,
+            lookup.base,
+            lookup.flags | lookup.group << 16,
+            lookup.class,
+            lookup.scopes,
+            lookup.scope,
         ))
     }
 
     #[inline(always)]
-    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
+    fn is_ceiling_exceeded(&self, query: CeilingQuery, source: Addr) -> bool {
         {
-            let packed = u32::from(place.port) | place.flags << 16;
-            guard_spent(source.hi(), source.lo(), place.base, packed, place.local) != 0
+            let packed = u32::from(query.port) | query.flags << 16;
+            guard_ceiling_exceeded(source.hi(), source.lo(), query.base, packed, query.local) != 0
         }
     }
 
@@ -83,8 +83,8 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
-    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        guard_prefix_spent(prefix, base, u32::from(port)) != 0
+    fn is_prefix_ceiling_exceeded(&self, base: u32, prefix: u64, port: u16) -> bool {
+        guard_prefix_exceeded(prefix, base, u32::from(port)) != 0
     }
 
     #[inline(always)]
@@ -194,7 +194,7 @@ extern "C" fn guard_never(hi: u64, lo: u64, base: u32, flags: u32) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope: u32) -> u32 {
-    let place = RuleLookup {
+    let lookup = RuleLookup {
         base,
         flags: packed & 0xffff,
         group: packed >> 16,
@@ -202,7 +202,7 @@ extern "C" fn guard_rules(base: u32, packed: u32, class: u32, scopes: u32, scope
         scopes,
         scope,
     };
-    evaluate_rules(&BpfTables::without_packet(), place).bits()
+    evaluate_rules(&BpfTables::without_packet(), lookup).bits()
 }
 
 /// What an ICMP error quotes.
@@ -236,26 +236,35 @@ extern "C" fn guard_is_known(hi: u64, lo: u64) -> u32 {
     u32::from(is_known(&tables, Addr::from_halves(hi, lo)))
 }
 
-/// A ceiling that is spent.
+/// A ceiling that is exceeded.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_spent(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
-    let place = SpentPlace {
+extern "C" fn guard_ceiling_exceeded(hi: u64, lo: u64, base: u32, packed: u32, local: u32) -> u32 {
+    let query = CeilingQuery {
         base,
         flags: packed >> 16,
         port: packed as u16,
         local,
     };
     let tables = BpfTables::without_packet();
-    u32::from(is_spent(&tables, place, Addr::from_halves(hi, lo)))
+    u32::from(is_ceiling_exceeded(
+        &tables,
+        query,
+        Addr::from_halves(hi, lo),
+    ))
 }
 
 /// The part of a ceiling that a source prefix has.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_prefix_spent(prefix: u64, base: u32, port: u32) -> u32 {
+extern "C" fn guard_prefix_exceeded(prefix: u64, base: u32, port: u32) -> u32 {
     let tables = BpfTables::without_packet();
-    u32::from(is_prefix_spent(&tables, base, prefix, port as u16))
+    u32::from(is_prefix_ceiling_exceeded(
+        &tables,
+        base,
+        prefix,
+        port as u16,
+    ))
 }
 
 /// A tag in its bucket.

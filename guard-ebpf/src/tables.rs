@@ -172,12 +172,12 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn spent_mark(&self, port: u16) -> u64 {
+    fn exceeded_mark(&self, port: u16) -> u64 {
         if maps::explain() != 0 {
             // What becomes of the next connection, not of one in this moment.
             return 0;
         }
-        self.ceiling(ceiling::spent(port))
+        self.ceiling(ceiling::exceeded(port))
     }
 
     #[inline(always)]

@@ -25,7 +25,7 @@ pub(crate) const KERNEL_TARGETS: &[&str] = &[
     "truncation",
     "wrapping",
     "parity",
-    "spent",
+    "ceiling_exceeded",
 ];
 
 /// Those that an emulated guest runs: there a program takes its verifier ten seconds, so the tables stay

@@ -16,10 +16,10 @@ pub const PREFIXES_FIRST: u32 = PORTS_FIRST + PORTS;
 pub const ANSWERED_FIRST: u32 = PREFIXES_FIRST + PREFIXES;
 /// First word of the numbers of SYNs that were above the ceiling, by port.
 pub const REFUSED_FIRST: u32 = ANSWERED_FIRST + PORTS;
-/// First word of the marks of ports whose ceiling is spent ([`spent`]).
-pub const SPENT_FIRST: u32 = REFUSED_FIRST + PORTS;
+/// First word of the marks of ports whose ceiling is exceeded ([`exceeded`]).
+pub const EXCEEDED_FIRST: u32 = REFUSED_FIRST + PORTS;
 /// First word of the meters of ports for sources that have completed a handshake there.
-pub const KNOWN_FIRST: u32 = SPENT_FIRST + PORTS;
+pub const KNOWN_FIRST: u32 = EXCEEDED_FIRST + PORTS;
 /// Meter of the fragments that nothing vouches for, of all sources together.
 pub const FRAGMENTS: u32 = KNOWN_FIRST + PORTS;
 /// Meter of ICMP errors.
@@ -41,7 +41,7 @@ const PREFIX_ROW: u32 = PREFIXES / 2;
 pub const DEFAULT_PER_SECOND: u32 = 1000;
 /// How many may come at once: a page load of every visitor after a restart.
 pub const DEFAULT_BURST: u32 = 2000;
-/// While more than half of the burst is spent, a prefix may use this part of the ceiling.
+/// While more than half of the burst is used up, a prefix may use this part of the ceiling.
 const SHARE: u32 = 8;
 
 /// A ceiling in one word: `interval in microseconds (low half), burst (high half)`; 0 = none.
@@ -156,7 +156,7 @@ impl Pace {
         debt > self.tolerance
     }
 
-    /// Is more than half of the burst spent?
+    /// Is more than half of the burst used up?
     #[inline(always)]
     #[must_use]
     pub const fn is_tight(self, debt: u64) -> bool {
@@ -209,21 +209,21 @@ pub const fn refused(port: u16) -> u32 {
 /// Word of the mark of a port.
 #[inline(always)]
 #[must_use]
-pub const fn spent(port: u16) -> u32 {
-    SPENT_FIRST + port as u32
+pub const fn exceeded(port: u16) -> u32 {
+    EXCEEDED_FIRST + port as u32
 }
 
 /// The mark that says: in this jiffy nobody listened at this address of ours ([`fold`]), and the ceiling of the
-/// port was spent. As long as the clock does not move it stays so. It is of one address, or a flood
+/// port was exceeded. As long as the clock does not move it stays so. It is of one address, or a flood
 /// of one at which nobody listens would close the port at the others.
 #[inline(always)]
 #[must_use]
-pub const fn spent_mark(jiffies: u64, local: u32) -> u64 {
+pub const fn exceeded_mark(jiffies: u64, local: u32) -> u64 {
     jiffies << 33 | local as u64
 }
 
 /// Set in a mark that is true of source prefixes that have used their part of the ceiling, and of no other.
-pub const SPENT_BY_PREFIX: u64 = 1 << 32;
+pub const EXCEEDED_BY_PREFIX: u64 = 1 << 32;
 
 /// An address of ours in 32 bits; one of IPv4 loses nothing.
 #[inline(always)]
@@ -277,8 +277,8 @@ mod tests {
             assert!((PREFIXES_FIRST + PREFIX_ROW..ANSWERED_FIRST).contains(&second));
         }
         assert_eq!(answered(u16::MAX) + 1, refused(0));
-        assert_eq!(refused(u16::MAX) + 1, spent(0));
-        assert_eq!(spent(u16::MAX) + 1, known_meter(0));
+        assert_eq!(refused(u16::MAX) + 1, exceeded(0));
+        assert_eq!(exceeded(u16::MAX) + 1, known_meter(0));
         assert_eq!(known_meter(u16::MAX) + 1, FRAGMENTS);
         assert_eq!(
             (ERRORS + 1, PEERS_FIRST + peers::WORDS),

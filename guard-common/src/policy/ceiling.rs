@@ -155,12 +155,12 @@ where
     let is_of_all = admission.is_answerable() || tables.port_marks(port) & IS_FORWARDED != 0;
     if is_of_all {
         let by_prefix = if let Room::Part = room {
-            ceiling::SPENT_BY_PREFIX
+            ceiling::EXCEEDED_BY_PREFIX
         } else {
             0
         };
-        let mark = ceiling::spent_mark(tables.jiffies(), ceiling::fold(local)) | by_prefix;
-        tables.set_ceiling(ceiling::spent(port), mark);
+        let mark = ceiling::exceeded_mark(tables.jiffies(), ceiling::fold(local)) | by_prefix;
+        tables.set_ceiling(ceiling::exceeded(port), mark);
     }
     tables.add_to_ceiling(ceiling::refused(port), 1);
     Headroom::Above(Reason::Ceiling)
@@ -294,7 +294,7 @@ fn may_be_for_us<T: Searches>(policy: &Slot<'_, T>, flags: u32, local: Addr) -> 
 /// What is asked about the ceiling of a port ahead of everything else, in numbers that fit a call between BPF
 /// functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpentPlace {
+pub struct CeilingQuery {
     /// First word of the policy's slot.
     pub base: u32,
     /// Flags of the policy.
@@ -309,16 +309,16 @@ pub struct SpentPlace {
 /// another one was in this very jiffy? Only the never list lets anybody in then, and whoever may be
 /// on it takes the long way. It is counted as refused.
 #[inline(always)]
-pub fn is_spent<T: Searches>(tables: &T, place: SpentPlace, source: Addr) -> bool {
-    let SpentPlace {
+pub fn is_ceiling_exceeded<T: Searches>(tables: &T, query: CeilingQuery, source: Addr) -> bool {
+    let CeilingQuery {
         base,
         flags,
         port,
         local,
-    } = place;
-    let mark = ceiling::spent_mark(tables.jiffies(), local);
-    let difference = tables.spent_mark(port) ^ mark;
-    if difference & !ceiling::SPENT_BY_PREFIX != 0 {
+    } = query;
+    let mark = ceiling::exceeded_mark(tables.jiffies(), local);
+    let difference = tables.exceeded_mark(port) ^ mark;
+    if difference & !ceiling::EXCEEDED_BY_PREFIX != 0 {
         return false;
     }
     let policy = &Slot::at(tables, base);
@@ -327,7 +327,7 @@ pub fn is_spent<T: Searches>(tables: &T, place: SpentPlace, source: Addr) -> boo
     {
         return false;
     }
-    if difference != 0 && !tables.is_prefix_spent(base, prefix(source), port) {
+    if difference != 0 && !tables.is_prefix_ceiling_exceeded(base, prefix(source), port) {
         return false;
     }
     if tables.is_known(source) {
@@ -339,7 +339,12 @@ pub fn is_spent<T: Searches>(tables: &T, place: SpentPlace, source: Addr) -> boo
 
 /// Has a source prefix used its part of the ceiling of a port?
 #[inline(always)]
-pub fn is_prefix_spent<T: Searches>(tables: &T, base: u32, prefix: u64, port: u16) -> bool {
+pub fn is_prefix_ceiling_exceeded<T: Searches>(
+    tables: &T,
+    base: u32,
+    prefix: u64,
+    port: u16,
+) -> bool {
     let ceiling = Ceiling::from_word(Slot::at(tables, base).word(HEADER_CEILING));
     let part = ceiling.of_prefix();
     let now = tables.jiffies().wrapping_mul(tables.jiffy_us());

@@ -3,7 +3,7 @@
 //! banned by their address, and from those that no rule names, where neither a limit nor a flow has a say.
 
 use super::{
-    Admission, Decision, Searches, Slot, SpentPlace, classify, flow, is_spent,
+    Admission, CeilingQuery, Decision, Searches, Slot, classify, flow, is_ceiling_exceeded,
     plain::{self, Other, PlainPacket, ServiceRequest, SourceAddr, Tagged, Untagged},
     rules::{self, ServiceEntry},
 };
@@ -156,13 +156,13 @@ where
         {
             return drop_packet(Reason::DefaultDrop, request, flags);
         }
-        let place = SpentPlace {
+        let query = CeilingQuery {
             base: policy.base(),
             flags,
             port: request.port(),
             local: ceiling::fold(packet.local),
         };
-        if is_spent(tables, place, source.addr()) {
+        if is_ceiling_exceeded(tables, query, source.addr()) {
             return drop_packet(Reason::Ceiling, request, flags);
         }
     }

@@ -90,7 +90,7 @@ fn ask_rules<T: Searches>(
     } else {
         0
     };
-    let place = RuleLookup {
+    let lookup = RuleLookup {
         base: policy.base(),
         flags: args.state().flags(),
         group: args.entry().group(),
@@ -99,7 +99,7 @@ fn ask_rules<T: Searches>(
         scope: 0,
     };
     // Here, and not behind a call.
-    rules::evaluate_rules(tables, place)
+    rules::evaluate_rules(tables, lookup)
 }
 
 /// Of a packet that no rule lets in: is it part of a flow or a session? `else_for` is why it is dropped if

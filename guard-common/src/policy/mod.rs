@@ -12,7 +12,7 @@
 //! port that no rule opens can be no reply, so it is dropped straight behind the port table.
 //! Likewise the rules are asked before the flows: what they let in needs no flow, and what they drop
 //! passes as part of one. Limits are asked about what a rule with a limit lets in, which no flow need
-//! vouch for. A SYN to a port whose ceiling was found spent in the same jiffy is dropped before bans:
+//! vouch for. A SYN to a port whose ceiling was found exceeded in the same jiffy is dropped before bans:
 //! nothing behind would let it in, and the flood that it is part of must cost little.
 //!
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
@@ -46,7 +46,8 @@ pub use ban::{
     is_in_banned_prefix,
 };
 pub use ceiling::{
-    Headroom, SpentPlace, is_known, is_prefix_spent, is_spent, is_under_ceiling, under_ceiling,
+    CeilingQuery, Headroom, is_ceiling_exceeded, is_known, is_prefix_ceiling_exceeded,
+    is_under_ceiling, under_ceiling,
 };
 pub use classify::longest_prefix;
 pub use fast_path::{FastPath, FromReason, LookupArgs};
@@ -284,13 +285,13 @@ where
         return Verdict::of(Reason::DefaultDrop);
     }
     if question.opens {
-        let place = SpentPlace {
+        let query = CeilingQuery {
             base: policy.base(),
             flags: state.flags(),
             port: service.row() as u16,
             local: fold(packet.destination()),
         };
-        if tables.is_spent(place, packet.source()) {
+        if tables.is_ceiling_exceeded(query, packet.source()) {
             return Verdict::of(Reason::Ceiling);
         }
     }

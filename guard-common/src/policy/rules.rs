@@ -216,8 +216,8 @@ pub(super) fn of_stranger<T: Searches>(
 
 /// The first of the rules that a place leads to, or the default.
 #[inline(always)]
-pub fn evaluate_rules<T: Searches>(tables: &T, place: RuleLookup) -> RulesAnswer {
-    let policy = &Slot::at(tables, place.base);
+pub fn evaluate_rules<T: Searches>(tables: &T, lookup: RuleLookup) -> RulesAnswer {
+    let policy = &Slot::at(tables, lookup.base);
     let RuleLookup {
         flags,
         group,
@@ -225,7 +225,7 @@ pub fn evaluate_rules<T: Searches>(tables: &T, place: RuleLookup) -> RulesAnswer
         scopes,
         scope,
         ..
-    } = place;
+    } = lookup;
     let mut rule = RuleRef::NONE;
     let mut is_never = false;
     if class != 0 || flags & ANY_FROM_ANYWHERE != 0 {
@@ -387,8 +387,8 @@ fn scope<T: Searches>(
 #[inline(always)]
 pub fn interface_class<T: Searches>(tables: &T, base: u32, ifindex: u32) -> u32 {
     let policy = Slot::at(tables, base);
-    for place in 0..MAX_INTERFACES {
-        let (known, class) = split(policy.word(INTERFACES + place));
+    for lookup in 0..MAX_INTERFACES {
+        let (known, class) = split(policy.word(INTERFACES + lookup));
         if known == ifindex {
             return class;
         }
@@ -406,8 +406,8 @@ fn rule_of<T: Searches>(policy: &Slot<'_, T>, group: Group, class: u32) -> RuleR
     let key = Pair::key(group.list, class);
     let start = pair_hash(key, table.seed());
     for probe in 0..MAX_PROBES {
-        let place = start.wrapping_add(probe) & table.mask();
-        let pair = Pair::from_word(policy.word(table.first().wrapping_add(place)));
+        let lookup = start.wrapping_add(probe) & table.mask();
+        let pair = Pair::from_word(policy.word(table.first().wrapping_add(lookup)));
         if pair.is_empty() {
             break;
         }

@@ -9,7 +9,9 @@ use crate::abi::{
     meter,
 };
 
-use super::{Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, SpentPlace, Tables, Way};
+use super::{
+    CeilingQuery, Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, Tables, Way,
+};
 use crate::packet::PacketReader;
 
 /// Searches in [`Tables`]. Whatever an implementation puts around them, they answer as these do.
@@ -59,14 +61,14 @@ pub trait Searches: Tables + Sized {
 
     /// [`super::evaluate_rules`].
     #[inline(always)]
-    fn evaluate_rules(&self, place: RuleLookup) -> RulesAnswer {
-        super::evaluate_rules(self, place)
+    fn evaluate_rules(&self, lookup: RuleLookup) -> RulesAnswer {
+        super::evaluate_rules(self, lookup)
     }
 
-    /// [`super::is_spent`].
+    /// [`super::is_ceiling_exceeded`].
     #[inline(always)]
-    fn is_spent(&self, place: SpentPlace, source: Addr) -> bool {
-        super::is_spent(self, place, source)
+    fn is_ceiling_exceeded(&self, query: CeilingQuery, source: Addr) -> bool {
+        super::is_ceiling_exceeded(self, query, source)
     }
 
     /// [`super::is_known`].
@@ -75,10 +77,10 @@ pub trait Searches: Tables + Sized {
         super::is_known(self, source)
     }
 
-    /// [`super::is_prefix_spent`].
+    /// [`super::is_prefix_ceiling_exceeded`].
     #[inline(always)]
-    fn is_prefix_spent(&self, base: u32, prefix: u64, port: u16) -> bool {
-        super::is_prefix_spent(self, base, prefix, port)
+    fn is_prefix_ceiling_exceeded(&self, base: u32, prefix: u64, port: u16) -> bool {
+        super::is_prefix_ceiling_exceeded(self, base, prefix, port)
     }
 
     /// [`super::find_entry`].

@@ -27,8 +27,8 @@ impl<'a, T: Searches> Slot<'a, T> {
     }
 
     #[inline(always)]
-    pub(super) fn evaluate_rules(&self, place: RuleLookup) -> RulesAnswer {
-        self.tables.evaluate_rules(place)
+    pub(super) fn evaluate_rules(&self, lookup: RuleLookup) -> RulesAnswer {
+        self.tables.evaluate_rules(lookup)
     }
 
     #[inline(always)]

@@ -78,10 +78,10 @@ pub trait Tables {
     /// Word `index` of [`crate::abi::ceiling`].
     fn ceiling(&self, index: u32) -> u64;
 
-    /// The mark of a port whose ceiling may be spent ([`crate::abi::ceiling::spent_mark`]).
+    /// The mark of a port whose ceiling may be exceeded ([`crate::abi::ceiling::exceeded_mark`]).
     #[inline(always)]
-    fn spent_mark(&self, port: u16) -> u64 {
-        self.ceiling(crate::abi::ceiling::spent(port))
+    fn exceeded_mark(&self, port: u16) -> u64 {
+        self.ceiling(crate::abi::ceiling::exceeded(port))
     }
 
     /// Writes it.

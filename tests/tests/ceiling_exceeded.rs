@@ -1,4 +1,4 @@
-//! A ceiling that is spent is spent for everybody until the clock moves on: what floods a port without a
+//! A ceiling that is exceeded is exceeded for everybody until the clock moves on: what floods a port without a
 //! listener is dropped ahead of bans, limits and the search for a listener, and nobody else is. Kernel
 //! and model give the same answer.
 
@@ -132,7 +132,7 @@ fn whoever_is_dropped_anyway_is_dropped_as_one_more_of_the_flood() {
             let both = [(banned, Banned), (denied, RuleDeny)];
             spend(guard, LIMITED, family);
             for (base, _) in &both {
-                guard.expect("spent", &syn(base.clone(), LIMITED), Reason::Ceiling);
+                guard.expect("exceeded", &syn(base.clone(), LIMITED), Reason::Ceiling);
             }
             later(guard, 1);
             for (base, reason) in both {
