@@ -24,8 +24,8 @@ use crate::{
     },
     packet::{self, Frame, Packet, PacketReader, Transport},
     policy::{
-        BanBucket, BanWords, Bucket, Entries, ListenerState, Scratch, Searches, Subject, Tables,
-        tuple_of,
+        BanBucket, BanWords, Bucket, ListenerState, MeterBucket, Scratch, Searches, Subject,
+        Tables, tuple_of,
     },
 };
 
@@ -142,7 +142,7 @@ impl MemTables {
         self.meters.replace(words);
     }
 
-    /// Forgets what every source owes, every conversation and every source that is held.
+    /// Forgets what every source owes, every conversation and every exempt source.
     pub fn clear_meters(&self) {
         self.meters.replace(&[]);
     }
@@ -225,7 +225,7 @@ struct MemEntries<'a> {
     at: usize,
 }
 
-impl Entries for MemEntries<'_> {
+impl MeterBucket for MemEntries<'_> {
     fn load(&self, way: usize) -> u64 {
         self.meters.load(self.at + way % meter::WAYS)
     }
@@ -324,7 +324,7 @@ impl Tables for MemTables {
         }
     }
 
-    fn meter_bucket(&self, index: u32) -> impl Entries {
+    fn meter_bucket(&self, index: u32) -> impl MeterBucket {
         MemEntries {
             meters: &self.meters,
             at: index as usize * meter::WAYS,

@@ -394,8 +394,8 @@ fn left_over(fault: Fault) -> usize {
         bucket.set_tag(way, tag(tuple).bits());
     }
     let tables = broken(&right, fault, "192.0.2.1");
-    let newcomer = &tuples[WAYS];
-    tables.begin_flow(tag(newcomer), Event::Datagram, newcomer.local_port);
+    let new_flow = &tuples[WAYS];
+    tables.begin_flow(tag(new_flow), Event::Datagram, new_flow.local_port);
     tuples[..WAYS]
         .iter()
         .filter(|tuple| right.find_flow(tag(tuple), Event::Quoted) == Found::Living)

@@ -8,11 +8,14 @@ use guard_common::{
     abi::{
         addr::Addr,
         image::{FIXED_WORDS, HEADER_LIMITS, HEADER_METERS},
-        meter::{self, BUCKETS, Entry, Meter, Scale, WAYS},
+        meter::{self, BUCKETS, Meter, MeterEntry, Scale, WAYS},
         rule::RuleRef,
     },
     memory::MemTables,
-    policy::{Entries, Newcomer, Searches, Tables, Way, answer, held, may_enter, put},
+    policy::{
+        MeterBucket, MeterWay, NewConnection, Searches, Tables, exempt_key, is_within_limit,
+        note_reply, put,
+    },
     testing::{Breaks, Broken, random::Random},
 };
 
@@ -118,13 +121,13 @@ impl Breaks for Fault {
         (*self != Self::AddsNothing).then_some(times * right)
     }
 
-    fn entry<E: Entries>(&self, bucket: &E, now: u64, right: Way) -> Way {
+    fn entry<E: MeterBucket>(&self, bucket: &E, now: u64, right: MeterWay) -> MeterWay {
         if *self != Self::EvictsDebtors || right.is_own() {
             return right;
         }
-        let ahead = |way: &usize| Entry::from_word(bucket.load(*way)).ahead(now);
+        let ahead = |way: &usize| MeterEntry::from_word(bucket.load(*way)).ahead(now);
         let most = (0..WAYS).max_by_key(ahead).expect("ways");
-        Way::from_bits(most as u32)
+        MeterWay::from_bits(most as u32)
     }
 }
 
@@ -133,25 +136,25 @@ fn v4(number: u32) -> Addr {
 }
 
 fn syn<T: Searches>(tables: &T, rule: RuleRef, source: Addr) -> bool {
-    let newcomer = Newcomer {
+    let connection = NewConnection {
         base: 0,
         rule,
         source,
         ports: 40_000 << 16 | 22,
         opens: true,
     };
-    may_enter(tables, newcomer)
+    is_within_limit(tables, connection)
 }
 
 fn datagram<T: Searches>(tables: &T, rule: RuleRef, source: Addr, port: u16) -> bool {
-    let newcomer = Newcomer {
+    let connection = NewConnection {
         base: 0,
         rule,
         source,
         ports: u32::from(port) << 16 | 53,
         opens: false,
     };
-    may_enter(tables, newcomer)
+    is_within_limit(tables, connection)
 }
 
 /// What was tried, and how often it passed.
@@ -187,7 +190,7 @@ fn play(fault: Fault) -> Seen {
             datagram(tables, SLOW, v4(2), 6000 + time as u16)
         });
         seen.push(("conversations of one source", count));
-        answer(tables, 0, v4(2), 7000 << 16 | 53);
+        note_reply(tables, 0, v4(2), 7000 << 16 | 53);
         let count = passed(3, &|_| datagram(tables, SLOW, v4(2), 7000));
         seen.push(("answers to a datagram of ours", count));
     });
@@ -288,7 +291,7 @@ fn time_may_wrap_and_what_was_long_ago_is_no_debt() {
 fn whoever_has_a_session_may_open_four_times_as_many_beside_its_limit() {
     let mut tables = tables();
     let now = meter::time(tables.jiffies());
-    let place = held(v4(1), 22).place(|index| tables.flow_key(index));
+    let place = exempt_key(v4(1), 22).place(|index| tables.flow_key(index));
     put(&tables.meter_bucket(place.bucket), place, now, 60 * SECOND);
     let passed =
         |tables: &MemTables, source| (0..50).filter(|_| syn(tables, SLOW, v4(source))).count();
@@ -299,14 +302,14 @@ fn whoever_has_a_session_may_open_four_times_as_many_beside_its_limit() {
     tables.jiffies += 10 * HZ;
     assert!(passed(&tables, 1) > passed(&tables, 2));
     // For another port it is a source like any other.
-    let elsewhere = Newcomer {
+    let elsewhere = NewConnection {
         base: 0,
         rule: SLOW,
         source: v4(1),
         ports: 80,
         opens: true,
     };
-    assert!(!may_enter(&tables, elsewhere));
+    assert!(!is_within_limit(&tables, elsewhere));
     // Datagrams are forged for nothing.
     assert!(!datagram(&tables, SLOW, v4(1), 22));
     tables.jiffies += 61 * HZ;
@@ -317,7 +320,7 @@ fn whoever_has_a_session_may_open_four_times_as_many_beside_its_limit() {
 fn a_conversation_that_goes_on_outlives_a_flood_of_others() {
     let mut tables = tables();
     assert!(datagram(&tables, SLOW, v4(1), 5000));
-    answer(&tables, 0, v4(1), 5000 << 16 | 53);
+    note_reply(&tables, 0, v4(1), 5000 << 16 | 53);
     let mut random = Random::new(5);
     for second in 0..20 {
         for _ in 0..100_000 {

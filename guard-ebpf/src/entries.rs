@@ -2,7 +2,7 @@
 
 use guard_common::{
     abi::meter::{BucketWords, WAYS},
-    policy::Entries,
+    policy::MeterBucket,
 };
 
 use crate::{count::atomic_add, maps, reader::opaque};
@@ -33,7 +33,7 @@ impl BpfEntries {
     }
 }
 
-impl Entries for BpfEntries {
+impl MeterBucket for BpfEntries {
     #[inline(always)]
     fn load(&self, way: usize) -> u64 {
         match self.word(way) {

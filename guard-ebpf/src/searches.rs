@@ -13,10 +13,10 @@ use guard_common::{
     },
     packet::{PacketReader, quoted},
     policy::{
-        CeilingQuery, Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, Searches, Way,
-        answer, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, interface_class,
+        CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
+        Searches, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, interface_class,
         is_banned, is_ceiling_exceeded, is_in_banned_prefix, is_known, is_on_never_list,
-        is_prefix_ceiling_exceeded, longest_prefix, may_enter, relation,
+        is_prefix_ceiling_exceeded, is_within_limit, longest_prefix, note_reply, relation,
     },
 };
 
@@ -88,24 +88,24 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
-        Way::from_bits(guard_entry(place.bucket, place.tag, now))
+    fn find_entry(&self, place: meter::MeterSlot, now: u64) -> MeterWay {
+        MeterWay::from_bits(guard_entry(place.bucket, place.tag, now))
     }
 
     #[inline(always)]
-    fn may_enter(&self, newcomer: Newcomer) -> bool {
+    fn is_within_limit(&self, connection: NewConnection) -> bool {
         guard_limit(
-            newcomer.source.hi(),
-            newcomer.source.lo(),
-            newcomer.base,
-            newcomer.rule.bits() | u32::from(newcomer.opens) << 31,
-            newcomer.ports,
+            connection.source.hi(),
+            connection.source.lo(),
+            connection.base,
+            connection.rule.bits() | u32::from(connection.opens) << 31,
+            connection.ports,
         ) != 0
     }
 
     #[inline(always)]
-    fn answer(&self, base: u32, remote: Addr, ports: u32) {
-        guard_answer(remote.hi(), remote.lo(), base, ports);
+    fn note_reply(&self, base: u32, remote: Addr, ports: u32) {
+        guard_note_reply(remote.hi(), remote.lo(), base, ports);
     }
 
     #[inline(always)]
@@ -278,21 +278,21 @@ extern "C" fn guard_entry(index: u32, tag: u32, now: u64) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_limit(hi: u64, lo: u64, base: u32, packed: u32, ports: u32) -> u32 {
-    let newcomer = Newcomer {
+    let connection = NewConnection {
         base,
         rule: RuleRef::from_bits(packed & (u32::MAX >> 1)),
         source: Addr::from_halves(hi, lo),
         ports,
         opens: packed >> 31 != 0,
     };
-    u32::from(may_enter(&BpfTables::without_packet(), newcomer))
+    u32::from(is_within_limit(&BpfTables::without_packet(), connection))
 }
 
 /// A datagram that answers.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_answer(hi: u64, lo: u64, base: u32, ports: u32) -> u32 {
+extern "C" fn guard_note_reply(hi: u64, lo: u64, base: u32, ports: u32) -> u32 {
     let remote = Addr::from_halves(hi, lo);
-    answer(&BpfTables::without_packet(), base, remote, ports);
+    note_reply(&BpfTables::without_packet(), base, remote, ports);
     0
 }

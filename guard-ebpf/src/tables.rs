@@ -13,7 +13,7 @@ use guard_common::{
         flow::{BucketWords, FlowState, WAYS, port_place},
         switch::{self, SwitchWord},
     },
-    policy::{BanBucket, BanWords, Bucket, Entries, Scratch, Subject, Tables},
+    policy::{BanBucket, BanWords, Bucket, MeterBucket, Scratch, Subject, Tables},
 };
 
 use crate::{count, entries, maps, reader::opaque, socket};
@@ -216,7 +216,7 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn meter_bucket(&self, index: u32) -> impl Entries {
+    fn meter_bucket(&self, index: u32) -> impl MeterBucket {
         entries::bucket(index)
     }
 

@@ -326,8 +326,8 @@ fn the_flow_that_costs_least_gives_way() {
                 guard.was_silent(&tuples[place], phase, silence);
             }
             let evicted = guard.happened(Event::FlowEvicted);
-            let newcomer = begin(&mut guard, &bucket[WAYS]);
-            assert!(guard.knows(&newcomer), "{case}");
+            let new_flow = begin(&mut guard, &bucket[WAYS]);
+            assert!(guard.knows(&new_flow), "{case}");
             for (place, tuple) in tuples.iter().enumerate() {
                 let is_there = guard.flow(tuple).is_some();
                 assert_eq!(is_there, place != victim, "{case}: place {place}");
@@ -401,8 +401,8 @@ fn sessions_from_before_give_way_to_nothing() {
         // Four days of silence are nothing; after six its place is free.
         for (silence, is_free) in [(4 * DAY, false), (6 * DAY, true)] {
             guard.was_silent(&kept[0], Phase::Open, silence);
-            let newcomer = begin(&mut guard, &bucket[WAYS + 1]);
-            assert_eq!(guard.knows(&newcomer), is_free, "{silence}");
+            let new_flow = begin(&mut guard, &bucket[WAYS + 1]);
+            assert_eq!(guard.knows(&new_flow), is_free, "{silence}");
         }
         guard.forget_flows();
     }

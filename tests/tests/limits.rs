@@ -278,7 +278,7 @@ fn whoever_has_a_session_may_open_four_times_as_many_beside_his_limit() {
     for (base, source) in [(packet(), "203.0.113.9"), (packet_v6(), "2001:db8:9::9")] {
         let base = base.from(source);
         expect_limited(&mut guard, "before", &syn(&base, 22), 1, 3);
-        guard.holds(source, 22);
+        guard.exempts(source, 22);
         expect_limited(&mut guard, "he comes back", &syn(&base, 22), 4, 8);
         later(&mut guard, 15);
         expect_limited(&mut guard, "15 s later", &syn(&base, 22), 1, 3);

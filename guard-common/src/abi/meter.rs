@@ -25,28 +25,28 @@ pub const LONGEST: u64 = 1 << 36;
 
 /// Which part of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum MeterPart {
     /// What sources owe: the time at which everything that they opened is paid for.
     Debts,
     /// UDP conversations: until when one counts as going on.
     Conversations,
     /// Sources that have a session with a service: until when nobody who forges their address can
     /// shut them out.
-    Held,
+    Exempt,
 }
 
 const DEBT_BUCKETS: u32 = 1 << 16;
 const CONVERSATION_BUCKETS: u32 = 1 << 15;
-const HELD_BUCKETS: u32 = 1 << 13;
+const EXEMPT_BUCKETS: u32 = 1 << 13;
 /// Buckets of the whole table: 6.8 MB.
-pub const BUCKETS: u32 = DEBT_BUCKETS + CONVERSATION_BUCKETS + HELD_BUCKETS;
+pub const BUCKETS: u32 = DEBT_BUCKETS + CONVERSATION_BUCKETS + EXEMPT_BUCKETS;
 
-impl Part {
+impl MeterPart {
     const fn first(self) -> u32 {
         match self {
             Self::Debts => 0,
             Self::Conversations => DEBT_BUCKETS,
-            Self::Held => DEBT_BUCKETS + CONVERSATION_BUCKETS,
+            Self::Exempt => DEBT_BUCKETS + CONVERSATION_BUCKETS,
         }
     }
 
@@ -54,7 +54,7 @@ impl Part {
         match self {
             Self::Debts => DEBT_BUCKETS,
             Self::Conversations => CONVERSATION_BUCKETS,
-            Self::Held => HELD_BUCKETS,
+            Self::Exempt => EXEMPT_BUCKETS,
         }
     }
 }
@@ -63,16 +63,16 @@ impl Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Part of the table.
-    pub part: Part,
+    pub part: MeterPart,
     /// A source, masked to the length by which sources are told apart.
     pub source: Addr,
-    /// Debts: number of the meter. Conversations: port of the source (high half) and ours. Held: our port.
+    /// Debts: number of the meter. Conversations: port of the source (high half) and ours. Exempt: our port.
     pub about: u32,
 }
 
 /// Where a key lies, and the tag by which it is found there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct MeterSlot {
     /// Bucket of the table.
     pub bucket: u32,
     /// 24 bits, never 0.
@@ -83,11 +83,11 @@ impl Key {
     /// The place under these keys; `key(i)` is the i-th of [`super::flow::keys`].
     #[inline(always)]
     #[must_use]
-    pub fn place(&self, key: impl Fn(usize) -> u64) -> Place {
+    pub fn place(&self, key: impl Fn(usize) -> u64) -> MeterSlot {
         const HALF: usize = super::flow::KEYS / 2;
         let tag = (self.sum(&key) >> TIME_BITS) as u32;
         let hash = (self.sum(|index| key(HALF + index)) >> 32) as u32;
-        Place {
+        MeterSlot {
             bucket: self.part.first() + (hash & (self.part.buckets() - 1)),
             tag: if tag == 0 { 1 } else { tag },
         }
@@ -121,9 +121,9 @@ pub const fn time(jiffies: u64) -> u64 {
 
 /// A word of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry(u64);
+pub struct MeterEntry(u64);
 
-impl Entry {
+impl MeterEntry {
     /// The word of a tag, and a time so far ahead of `now`.
     #[inline(always)]
     #[must_use]
@@ -284,9 +284,9 @@ mod tests {
         for source in sources {
             for about in [0, 22, 22 << 16] {
                 for (part, range) in [
-                    (Part::Debts, 0..1 << 16),
-                    (Part::Conversations, 1 << 16..(1 << 16) + (1 << 15)),
-                    (Part::Held, (1 << 16) + (1 << 15)..BUCKETS),
+                    (MeterPart::Debts, 0..1 << 16),
+                    (MeterPart::Conversations, 1 << 16..(1 << 16) + (1 << 15)),
+                    (MeterPart::Exempt, (1 << 16) + (1 << 15)..BUCKETS),
                 ] {
                     let key = Key {
                         part,
@@ -318,10 +318,10 @@ mod tests {
                 // A unit ago.
                 (TIME_MASK, 0),
             ] {
-                let entry = Entry::new(0xab_cdef, now, ahead);
+                let entry = MeterEntry::new(0xab_cdef, now, ahead);
                 assert_eq!(entry.ahead(now), seen, "{ahead} from {now}");
                 assert_eq!(entry.tag(), 0xab_cdef);
-                assert_eq!(Entry::from_word(entry.to_word()), entry);
+                assert_eq!(MeterEntry::from_word(entry.to_word()), entry);
             }
         }
         assert_eq!(time(1 << 32), 0);

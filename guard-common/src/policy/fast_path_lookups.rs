@@ -3,7 +3,7 @@
 //! against each other: the kernel takes this one, the model that one); where it is not so simple, nothing is.
 
 use super::{
-    Decision, Found, Newcomer, RuleLookup, Scratch, Searches, Slot, Subject, discovery,
+    Decision, Found, NewConnection, RuleLookup, Scratch, Searches, Slot, Subject, discovery,
     fast_path::{LookupArgs, decision},
     flow, limit,
     plain::{Ends, Form},
@@ -53,7 +53,7 @@ where
         };
     }
     if answer.is_limited() && request.is_charged() {
-        let newcomer = Newcomer {
+        let connection = NewConnection {
             base: policy.base(),
             rule: verdict.rule,
             source,
@@ -61,7 +61,7 @@ where
             opens: request.opens(),
         };
         // Here, and not behind a call.
-        if !limit::may_enter(tables, newcomer) {
+        if !limit::is_within_limit(tables, connection) {
             return Some(decision(Reason::Limited, service));
         }
     }

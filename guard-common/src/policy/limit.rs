@@ -16,7 +16,8 @@ use crate::{
         addr::Addr,
         image::{HEADER_LIMITS, HEADER_METERS},
         meter::{
-            self, BOTH_WAYS_SECONDS, Entry, Key, Meter, ONE_WAY_SECONDS, Part, Place, Scale, WAYS,
+            self, BOTH_WAYS_SECONDS, Key, Meter, MeterEntry, MeterPart, MeterSlot, ONE_WAY_SECONDS,
+            Scale, WAYS,
         },
         reason::{Reason, Verdict},
         rule::RuleRef,
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// A bucket of the table of meters: eight words, places taken modulo eight.
-pub trait Entries {
+pub trait MeterBucket {
     /// A word; 0 = empty.
     fn load(&self, way: usize) -> u64;
     /// Writes a word.
@@ -42,7 +43,7 @@ pub trait Entries {
 
 /// A packet that a limit may be asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Newcomer {
+pub struct NewConnection {
     /// First word of the policy's slot.
     pub base: u32,
     /// The rule that lets it in.
@@ -83,14 +84,14 @@ pub(super) fn within<T: Searches>(
         | Transport::Other
         | Transport::None => return verdict,
     };
-    let newcomer = Newcomer {
+    let connection = NewConnection {
         base,
         rule: verdict.rule,
         source: packet.source(),
         ports,
         opens,
     };
-    if tables.may_enter(newcomer) {
+    if tables.is_within_limit(connection) {
         return verdict;
     }
     Verdict {
@@ -106,55 +107,55 @@ pub(super) const fn pair(theirs: u16, ours: u16) -> u32 {
 
 /// May this packet pass, which a rule with a limit lets in? Charges its source.
 #[inline(always)]
-pub fn may_enter<T: Searches>(tables: &T, newcomer: Newcomer) -> bool {
-    let policy = &Slot::at(tables, newcomer.base);
+pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bool {
+    let policy = &Slot::at(tables, connection.base);
     let scale = Scale::from_word(policy.word(HEADER_LIMITS));
     let now = meter::time(tables.jiffies());
     let one_way = scale.second().wrapping_mul(ONE_WAY_SECONDS);
-    if !newcomer.opens && goes_on(tables, newcomer.source, newcomer.ports, now, one_way) {
+    if !connection.opens && goes_on(tables, connection.source, connection.ports, now, one_way) {
         return true;
     }
-    let meter = meter(policy, newcomer.rule);
+    let meter = meter(policy, connection.rule);
     let debt = Key {
-        part: Part::Debts,
-        source: scale.source(newcomer.source),
+        part: MeterPart::Debts,
+        source: scale.source(connection.source),
         about: meter.number,
     };
     if charge(tables, debt, meter, now) {
-        if !newcomer.opens {
-            let key = conversation(newcomer.source, newcomer.ports);
+        if !connection.opens {
+            let key = conversation(connection.source, connection.ports);
             write(tables, key, now, one_way);
         }
         return true;
     }
     // Whoever has a session here may open more, for it is not he who floods in his name; but whoever shares an
     // address with him, or forges it, may not open as many as he likes.
-    let source = scale.source(newcomer.source);
+    let source = scale.source(connection.source);
     let more = Key {
-        part: Part::Debts,
+        part: MeterPart::Debts,
         source,
         about: !meter.number,
     };
     // At the fastest rate a connection still costs a few units.
-    let interval = meter.interval.div_ceil(HELD_SHARE);
+    let interval = meter.interval.div_ceil(EXEMPT_SHARE);
     let share = Meter {
         interval,
-        tolerance: meter.tolerance + u64::from(interval * (HELD_SHARE - 1)),
+        tolerance: meter.tolerance + u64::from(interval * (EXEMPT_SHARE - 1)),
         ..meter
     };
-    newcomer.opens
-        && is_held(tables, source, newcomer.ports as u16, now)
+    connection.opens
+        && is_exempt(tables, source, connection.ports as u16, now)
         && charge(tables, more, share, now)
 }
 
 /// How many times its limit, burst and rate, a source that has a session may open beside it: what an office behind
 /// one address loses at once comes back soon, and a flood in its name stays a trickle.
-const HELD_SHARE: u32 = 4;
+const EXEMPT_SHARE: u32 = 4;
 
 /// Takes note of a datagram on its way out, whose answers a rule with a limit lets in: they are part of a
 /// conversation that this host has.
 #[inline(always)]
-pub fn answer<T: Searches>(tables: &T, base: u32, remote: Addr, ports: u32) {
+pub fn note_reply<T: Searches>(tables: &T, base: u32, remote: Addr, ports: u32) {
     let policy = &Slot::at(tables, base);
     let second = Scale::from_word(policy.word(HEADER_LIMITS)).second();
     let now = meter::time(tables.jiffies());
@@ -180,7 +181,7 @@ fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
     let found = tables.find_entry(place, now);
     let way = found.way();
     let debt = if found.is_own() {
-        Entry::from_word(bucket.load(way)).ahead(now)
+        MeterEntry::from_word(bucket.load(way)).ahead(now)
     } else {
         0
     };
@@ -189,7 +190,7 @@ fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
     }
     let price = u64::from(meter.interval);
     if debt == 0 {
-        let entry = Entry::new(place.tag, now, price);
+        let entry = MeterEntry::new(place.tag, now, price);
         bucket.store(way, entry.to_word());
     } else {
         bucket.add(way, price);
@@ -206,12 +207,12 @@ fn goes_on<T: Searches>(tables: &T, remote: Addr, ports: u32, now: u64, lifetime
     if !found.is_own() {
         return false;
     }
-    let ahead = Entry::from_word(bucket.load(found.way())).ahead(now);
+    let ahead = MeterEntry::from_word(bucket.load(found.way())).ahead(now);
     if ahead == 0 {
         return false;
     }
     if ahead < lifetime - lifetime / 8 {
-        let entry = Entry::new(place.tag, now, lifetime);
+        let entry = MeterEntry::new(place.tag, now, lifetime);
         bucket.store(found.way(), entry.to_word());
     }
     true
@@ -220,7 +221,7 @@ fn goes_on<T: Searches>(tables: &T, remote: Addr, ports: u32, now: u64, lifetime
 #[inline(always)]
 fn conversation(remote: Addr, ports: u32) -> Key {
     Key {
-        part: Part::Conversations,
+        part: MeterPart::Conversations,
         source: remote,
         about: ports,
     }
@@ -228,19 +229,19 @@ fn conversation(remote: Addr, ports: u32) -> Key {
 
 /// Is there a session of this source with this port of ours?
 #[inline(always)]
-fn is_held<T: Searches>(tables: &T, source: Addr, port: u16, now: u64) -> bool {
-    let place = held(source, port).place(|index| tables.flow_key(index));
+fn is_exempt<T: Searches>(tables: &T, source: Addr, port: u16, now: u64) -> bool {
+    let place = exempt_key(source, port).place(|index| tables.flow_key(index));
     let found = tables.find_entry(place, now);
     let word = tables.meter_bucket(place.bucket).load(found.way());
-    found.is_own() && Entry::from_word(word).ahead(now) != 0
+    found.is_own() && MeterEntry::from_word(word).ahead(now) != 0
 }
 
 /// The key of a source that has a session with a port of ours.
 #[inline(always)]
 #[must_use]
-pub const fn held(source: Addr, port: u16) -> Key {
+pub const fn exempt_key(source: Addr, port: u16) -> Key {
     Key {
-        part: Part::Held,
+        part: MeterPart::Exempt,
         source,
         about: port as u32,
     }
@@ -251,7 +252,7 @@ pub const fn held(source: Addr, port: u16) -> Key {
 fn write<T: Searches>(tables: &T, key: Key, now: u64, ahead: u64) {
     let place = key.place(|index| tables.flow_key(index));
     let found = tables.find_entry(place, now);
-    let entry = Entry::new(place.tag, now, ahead);
+    let entry = MeterEntry::new(place.tag, now, ahead);
     tables
         .meter_bucket(place.bucket)
         .store(found.way(), entry.to_word());
@@ -259,9 +260,9 @@ fn write<T: Searches>(tables: &T, key: Key, now: u64, ahead: u64) {
 
 /// Where in its bucket a key is, or may go, in one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Way(u32);
+pub struct MeterWay(u32);
 
-impl Way {
+impl MeterWay {
     const OWN: u32 = WAYS as u32;
 
     /// As returned between BPF functions.
@@ -296,28 +297,31 @@ impl Way {
 
 /// Looks a tag up in a bucket.
 #[inline(always)]
-pub fn find_entry<B: Entries>(bucket: &B, tag: u32, now: u64) -> Way {
+pub fn find_entry<B: MeterBucket>(bucket: &B, tag: u32, now: u64) -> MeterWay {
     for way in 0..WAYS {
-        if Entry::from_word(bucket.load(way)).tag() == tag {
-            return Way(Way::OWN | way as u32);
+        if MeterEntry::from_word(bucket.load(way)).tag() == tag {
+            return MeterWay(MeterWay::OWN | way as u32);
         }
     }
     // The least of eight in numbers alone: a comparison that jumps would be 2^8 ways to the verifier.
     let mut least = u64::MAX >> 1;
     for way in 0..WAYS {
-        let ahead = Entry::from_word(bucket.load(way)).ahead(now);
+        let ahead = MeterEntry::from_word(bucket.load(way)).ahead(now);
         let candidate = B::hide(ahead << WAY_BITS | way as u64);
         let is_less = B::hide(((candidate.wrapping_sub(least)) as i64 >> 63) as u64);
         least = least.wrapping_add(candidate.wrapping_sub(least) & is_less);
     }
-    Way(least as u32 & (WAYS as u32 - 1))
+    MeterWay(least as u32 & (WAYS as u32 - 1))
 }
 
 /// Bits of a place in a bucket.
 const WAY_BITS: u32 = WAYS.trailing_zeros();
 
 /// Puts a key into a bucket of user space's: as [`write`] in the kernel.
-pub fn put<B: Entries>(bucket: &B, place: Place, now: u64, ahead: u64) {
+pub fn put<B: MeterBucket>(bucket: &B, place: MeterSlot, now: u64, ahead: u64) {
     let found = find_entry(bucket, place.tag, now);
-    bucket.store(found.way(), Entry::new(place.tag, now, ahead).to_word());
+    bucket.store(
+        found.way(),
+        MeterEntry::new(place.tag, now, ahead).to_word(),
+    );
 }

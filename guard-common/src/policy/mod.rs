@@ -52,7 +52,9 @@ pub use ceiling::{
 pub use classify::longest_prefix;
 pub use fast_path::{FastPath, FromReason, LookupArgs};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
-pub use limit::{Entries, Newcomer, Way, answer, find_entry, held, may_enter, put};
+pub use limit::{
+    MeterBucket, MeterWay, NewConnection, exempt_key, find_entry, is_within_limit, note_reply, put,
+};
 pub use outgoing::{note_outgoing, note_packet};
 pub use peer::note_question;
 use rules::{Question, ask_rules};

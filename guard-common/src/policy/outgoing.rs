@@ -77,7 +77,7 @@ pub fn note_packet<T: Searches>(tables: &T, interface: Arrival, scratch: &Scratc
             tables.mark_port(local_port, HAS_SESSIONS);
         } else if protocol == protocol::UDP && rules.is_limited() {
             let ports = limit::pair(tuple.remote_port, local_port);
-            tables.answer(Slot::of(tables, state).base(), answer.source(), ports);
+            tables.note_reply(Slot::of(tables, state).base(), answer.source(), ports);
         }
         return;
     }

@@ -10,7 +10,8 @@ use crate::abi::{
 };
 
 use super::{
-    CeilingQuery, Found, Newcomer, Relation, RuleLookup, RulesAnswer, Scratch, Tables, Way,
+    CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
+    Tables,
 };
 use crate::packet::PacketReader;
 
@@ -85,20 +86,20 @@ pub trait Searches: Tables + Sized {
 
     /// [`super::find_entry`].
     #[inline(always)]
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+    fn find_entry(&self, place: meter::MeterSlot, now: u64) -> MeterWay {
         super::find_entry(&self.meter_bucket(place.bucket), place.tag, now)
     }
 
-    /// [`super::may_enter`].
+    /// [`super::is_within_limit`].
     #[inline(always)]
-    fn may_enter(&self, newcomer: Newcomer) -> bool {
-        super::may_enter(self, newcomer)
+    fn is_within_limit(&self, connection: NewConnection) -> bool {
+        super::is_within_limit(self, connection)
     }
 
     /// [`super::answer`].
     #[inline(always)]
-    fn answer(&self, base: u32, remote: Addr, ports: u32) {
-        super::answer(self, base, remote, ports);
+    fn note_reply(&self, base: u32, remote: Addr, ports: u32) {
+        super::note_reply(self, base, remote, ports);
     }
 
     /// [`super::find_ban`].

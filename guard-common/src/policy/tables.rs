@@ -1,6 +1,6 @@
 //! What a stage may look up. The kernel answers from BPF maps, the model from memory.
 
-use super::{BanBucket, BanWords, Entries, ListenerState, Scratch, Subject};
+use super::{BanBucket, BanWords, ListenerState, MeterBucket, Scratch, Subject};
 use crate::{
     abi::{clock, counters, flow::FlowState},
     packet::PacketReader,
@@ -107,7 +107,7 @@ pub trait Tables {
     fn unmark_port(&self, port: u16, mark: u8);
 
     /// Bucket `index` of the table of meters.
-    fn meter_bucket(&self, index: u32) -> impl Entries;
+    fn meter_bucket(&self, index: u32) -> impl MeterBucket;
 
     /// Word `index` of [`crate::abi::ban::BanMap::Filter`].
     fn ban_filter(&self, index: u32) -> u64;

@@ -12,8 +12,8 @@ use crate::{
     memory::MemTables,
     packet::{self, PacketReader},
     policy::{
-        self, BanBucket, BanWords, Bucket, Entries, Found, RuleLookup, RulesAnswer, Scratch,
-        Searches, Subject, Tables, Way,
+        self, BanBucket, BanWords, Bucket, Found, MeterBucket, MeterWay, RuleLookup, RulesAnswer,
+        Scratch, Searches, Subject, Tables,
     },
 };
 
@@ -85,7 +85,7 @@ pub trait Breaks {
     }
 
     /// Where a meter is found, or room for it.
-    fn entry<E: Entries>(&self, _bucket: &E, _now: u64, right: Way) -> Way {
+    fn entry<E: MeterBucket>(&self, _bucket: &E, _now: u64, right: MeterWay) -> MeterWay {
         right
     }
 }
@@ -192,7 +192,7 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.right.add_to_ceiling(index, value);
     }
 
-    fn meter_bucket(&self, index: u32) -> impl Entries {
+    fn meter_bucket(&self, index: u32) -> impl MeterBucket {
         BrokenEntries {
             right: self.right.meter_bucket(index),
             fault: &self.fault,
@@ -270,7 +270,7 @@ impl<B: Breaks> Searches for Broken<'_, B> {
         is_quoted
     }
 
-    fn find_entry(&self, place: meter::Place, now: u64) -> Way {
+    fn find_entry(&self, place: meter::MeterSlot, now: u64) -> MeterWay {
         let bucket = self.meter_bucket(place.bucket);
         let right = policy::find_entry(&bucket, place.tag, now);
         self.fault.entry(&bucket, now, right)
@@ -305,7 +305,7 @@ struct BrokenEntries<'a, R, B> {
     fault: &'a B,
 }
 
-impl<R: Entries, B: Breaks> Entries for BrokenEntries<'_, R, B> {
+impl<R: MeterBucket, B: Breaks> MeterBucket for BrokenEntries<'_, R, B> {
     fn load(&self, way: usize) -> u64 {
         self.right.load(way)
     }

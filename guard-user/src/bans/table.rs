@@ -63,7 +63,7 @@ impl Full {
 }
 
 /// A ban as the arrays hold it.
-pub type Held = (Prefix, Expiry);
+pub type PrefixBan = (Prefix, Expiry);
 
 /// The model's, for which nothing is in flight.
 impl Memory for &MemBans {

@@ -16,8 +16,8 @@ use crate::{
     dataplane::{
         adopt,
         attach::Attached,
+        exempt::SessionWatch,
         heal::{self, Spare},
-        held::SessionWatch,
         installation::{self, Commitment},
         pins::{self, Running},
     },

@@ -21,8 +21,8 @@ use crate::{
         ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh, boot,
     },
     dataplane::{
+        exempt::SessionWatch,
         heal::{self, Spare},
-        held::SessionWatch,
         pins,
     },
     failure::Failure,

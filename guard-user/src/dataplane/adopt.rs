@@ -22,7 +22,7 @@ use crate::{
 use super::{
     FlowTable, MeterTable, clock,
     crossing::Guarded,
-    held::{self, SessionWatch},
+    exempt::{self, SessionWatch},
     pins,
 };
 
@@ -55,7 +55,12 @@ pub(super) fn adopt(
         None => limited,
     };
     for session in holding {
-        meters.hold(held::scale(image), session.remote, session.local_port, now);
+        meters.exempt(
+            exempt::scale(image),
+            session.remote,
+            session.local_port,
+            now,
+        );
     }
     if looks_again {
         flows.let_go_but(live.flows.iter().map(|flow| &flow.tuple));

@@ -13,7 +13,7 @@ use crate::{
         Prefix,
         settings::Capacity,
         store::{BanEnd, Now},
-        table::{Full, Held, Memory, Writer, cells},
+        table::{Full, Memory, PrefixBan, Writer, cells},
     },
     failure::{Exit, Failure},
     layout::Layout,
@@ -166,7 +166,7 @@ impl BanTables {
     pub fn replace(&mut self, layout: &Layout, bans: &[(Prefix, BanEnd)]) -> Result<(), Failure> {
         let room = TableDemand::of(bans.iter().map(|(prefix, _)| *prefix));
         self.make_room(layout, &room)?;
-        let held: Vec<Held> = bans
+        let held: Vec<PrefixBan> = bans
             .iter()
             .map(|(prefix, end)| (*prefix, self.expiry(*end)))
             .collect();

@@ -11,7 +11,7 @@ use super::{
     attachments::Attachments,
     bpffs, closed, egress,
     enlarge::is_enlarging,
-    held::SessionWatch,
+    exempt::SessionWatch,
     installation::{is_interrupted, load_failure, pin_of_link, remove_if_there},
     pins, preflight, reattach,
 };

@@ -386,11 +386,11 @@ impl Harness {
     }
 
     /// Holds a source by a session with a port of the host, in kernel and model.
-    pub fn holds(&mut self, source: &str, port: u16) {
+    pub fn exempts(&mut self, source: &str, port: u16) {
         let now = self.model.eighths();
         let scale = Scale::from_word(self.model.policy[HEADER_LIMITS as usize]);
         let source = Addr::from(source.parse::<IpAddr>().expect("an address"));
-        self.meters.hold(scale, source, port, now);
+        self.meters.exempt(scale, source, port, now);
         self.model.set_meter_words(&words(&self.meter_words));
     }
 

@@ -11,14 +11,14 @@ use guard_common::{
     memory::MemBans,
 };
 
-use super::{Full, Held, Memory, Writer, addresses, fingerprints, set};
+use super::{Full, Memory, PrefixBan, Writer, addresses, fingerprints, set};
 
 impl<M: Memory> Writer<M> {
     /// Makes these the bans.
     ///
     /// # Errors
     /// When an array is full; nothing that was banned is let in then.
-    pub fn replace(&mut self, bans: &[Held], now: u32) -> Result<(), Full> {
+    pub fn replace(&mut self, bans: &[PrefixBan], now: u32) -> Result<(), Full> {
         let wanted = MemBans::with_room(self.memory.sizes());
         let mut writer = Writer::with_keys(&wanted, self.keys);
         for (prefix, end) in bans {

@@ -75,7 +75,7 @@ impl World {
         self.bans.remove(&prefix);
         let now = self.now();
         let bans = &self.bans;
-        let around = |asked: Prefix| -> Result<Vec<Held>, ()> {
+        let around = |asked: Prefix| -> Result<Vec<PrefixBan>, ()> {
             let touching = bans.iter().filter(|(other, end)| {
                 (asked.covers(**other) || other.covers(asked)) && end.is_live(now)
             });
@@ -104,7 +104,7 @@ impl World {
     fn replace(&mut self) {
         let now = self.now();
         self.bans.retain(|_, end| end.is_live(now));
-        let bans: Vec<Held> = self.bans.iter().map(|(p, end)| (*p, *end)).collect();
+        let bans: Vec<PrefixBan> = self.bans.iter().map(|(p, end)| (*p, *end)).collect();
         Writer::new(&self.tables.bans, SEED)
             .replace(&bans, now)
             .expect("room");

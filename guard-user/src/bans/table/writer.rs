@@ -13,7 +13,7 @@ use guard_common::abi::{
     flow,
 };
 
-use super::{Full, Held, Memory, addresses, set};
+use super::{Full, Memory, PrefixBan, addresses, set};
 use crate::bans::prefix::Prefix;
 
 /// The one writer of the arrays; whoever has it holds the lock of commands.
@@ -155,7 +155,7 @@ impl<M: Memory> Writer<M> {
         &mut self,
         prefix: Prefix,
         now: u32,
-        mut around: impl FnMut(Prefix) -> Result<Vec<Held>, E>,
+        mut around: impl FnMut(Prefix) -> Result<Vec<PrefixBan>, E>,
     ) -> Result<(), E> {
         let level = holding_level(prefix);
         let left = around(prefix)?;
@@ -304,11 +304,11 @@ impl<M: Memory> Writer<M> {
         &mut self,
         prefix: Prefix,
         level: u32,
-        around: &mut impl FnMut(Prefix) -> Result<Vec<Held>, E>,
+        around: &mut impl FnMut(Prefix) -> Result<Vec<PrefixBan>, E>,
     ) -> Result<(), E> {
         if level == LEVEL_BLOCK {
             let net = prefix.widened(LEVEL_CHUNK as u8);
-            let is_block = |(other, _): &Held| holding_level(*other) == LEVEL_BLOCK;
+            let is_block = |(other, _): &PrefixBan| holding_level(*other) == LEVEL_BLOCK;
             let chunk = self.top(net.addr()).chunk;
             if chunk != 0 && !around(net)?.iter().any(is_block) {
                 let expiry = self.chunk_cell(net.addr()).expiry();
@@ -342,13 +342,13 @@ impl<M: Memory> Writer<M> {
         &mut self,
         prefix: Prefix,
         level: u32,
-        around: &mut impl FnMut(Prefix) -> Result<Vec<Held>, E>,
+        around: &mut impl FnMut(Prefix) -> Result<Vec<PrefixBan>, E>,
     ) -> Result<(), E> {
         if level <= LEVEL_SUBNET_V6 {
             return Ok(());
         }
         let subnet = prefix.widened(LEVEL_SUBNET_V6 as u8);
-        let is_longer = |(other, _): &Held| u32::from(other.length()) > LEVEL_SUBNET_V6;
+        let is_longer = |(other, _): &PrefixBan| u32::from(other.length()) > LEVEL_SUBNET_V6;
         if around(subnet)?.iter().any(is_longer) {
             return Ok(());
         }

@@ -1,7 +1,7 @@
-//! Sources that have a session with a service which limits new connections: whoever forges their
+//! Exempt sources: those that have a session with a service which limits new connections: whoever forges their
 //! address uses their limit up, and must not keep them from coming back.
 //!
-//! This is told by looking at sessions, not by packets: a packet that ends a handshake would free an
+//! This is decided by looking at sessions, not by packets: a packet that ends a handshake would free an
 //! attacker of the limit at the price of one connection. A session counts at once when a policy
 //! comes into force (its operator's is among them), later only when it has [`LASTS`].
 
@@ -16,9 +16,9 @@ use guard_common::{
         clock::EIGHTH_SHIFT,
         flow::{self, KEYS, Tuple},
         image::HEADER_LIMITS,
-        meter::{self, Entry, Key, Meter, Part, Place, Scale, WAYS},
+        meter::{self, Key, Meter, MeterEntry, MeterPart, MeterSlot, Scale, WAYS},
     },
-    policy::{Entries, find_entry, held, put},
+    policy::{MeterBucket, exempt_key, find_entry, put},
 };
 
 use super::{clock, mapping::Mapping};
@@ -26,9 +26,9 @@ use crate::ruleset::compile::Image;
 
 /// How long a session must have lasted. An SSH server ends one that does not log in after 120 s.
 const LASTS: Duration = Duration::from_secs(150);
-/// Seconds that a source is held after its session was last seen: as long as nobody looks, because the
+/// Seconds that a source is exempt after its session was last seen: as long as nobody looks, because the
 /// daemon is dead, operators must be able to come back.
-const HELD_SECONDS: u64 = 9000;
+const EXEMPT_SECONDS: u64 = 9000;
 
 /// The table of meters, shared with the kernel.
 #[derive(Debug)]
@@ -47,19 +47,19 @@ impl MeterTable {
 
     /// Nobody who forges this source shuts it out of a port of this host from now on. `now` is in
     /// eighths of a tick.
-    pub fn hold(&self, scale: Scale, remote: Addr, port: u16, now: u32) {
-        let place = self.place(held(scale.source(remote), port));
-        let ahead = scale.second() * HELD_SECONDS;
+    pub fn exempt(&self, scale: Scale, remote: Addr, port: u16, now: u32) {
+        let place = self.place(exempt_key(scale.source(remote), port));
+        let ahead = scale.second() * EXEMPT_SECONDS;
         put(&self.bucket(place), place, time(now), ahead);
     }
 
     /// Is it so?
     #[must_use]
-    pub fn holds(&self, scale: Scale, remote: Addr, port: u16, now: u32) -> bool {
-        let place = self.place(held(scale.source(remote), port));
+    pub fn is_exempt(&self, scale: Scale, remote: Addr, port: u16, now: u32) -> bool {
+        let place = self.place(exempt_key(scale.source(remote), port));
         let bucket = self.bucket(place);
         let found = find_entry(&bucket, place.tag, time(now));
-        let entry = Entry::from_word(bucket.load(found.way()));
+        let entry = MeterEntry::from_word(bucket.load(found.way()));
         found.is_own() && entry.ahead(time(now)) > 0
     }
 
@@ -70,7 +70,7 @@ impl MeterTable {
     #[must_use]
     pub fn debt(&self, scale: Scale, remote: Addr, meter: Meter, now: u32) -> u64 {
         let place = self.place(Key {
-            part: Part::Debts,
+            part: MeterPart::Debts,
             source: scale.source(remote),
             about: meter.number,
         });
@@ -79,14 +79,14 @@ impl MeterTable {
         if !found.is_own() {
             return 0;
         }
-        Entry::from_word(bucket.load(found.way())).ahead(time(now.wrapping_add(1)))
+        MeterEntry::from_word(bucket.load(found.way())).ahead(time(now.wrapping_add(1)))
     }
 
-    fn place(&self, key: Key) -> Place {
+    fn place(&self, key: Key) -> MeterSlot {
         key.place(|index| self.keys[index])
     }
 
-    fn bucket(&self, place: Place) -> SharedEntries<'_> {
+    fn bucket(&self, place: MeterSlot) -> SharedEntries<'_> {
         SharedEntries {
             words: &self.words,
             at: place.bucket as usize * WAYS,
@@ -111,7 +111,7 @@ struct SharedEntries<'a> {
     at: usize,
 }
 
-impl Entries for SharedEntries<'_> {
+impl MeterBucket for SharedEntries<'_> {
     fn load(&self, way: usize) -> u64 {
         self.words.load(self.at + way % WAYS)
     }
