@@ -274,17 +274,17 @@ fn the_owner_of_a_forged_address_who_has_a_session_is_back_within_seconds() {
 
     // Without a session he is shut out for a while, and may be put on the never list.
     assert_eq!(lab.friend.ask_tcp(lab.srv.v6, PORT), Answer::Silence);
-    let told = scene.explain(lab.friend.v6);
+    let printed = scene.explain(lab.friend.v6);
     assert_eq!(
         (
-            told["action"].as_str(),
-            told["reason"].as_str(),
-            told["rule"].as_u64()
+            printed["action"].as_str(),
+            printed["reason"].as_str(),
+            printed["rule"].as_u64()
         ),
         (Some("drop"), Some("limited"), Some(1)),
-        "{told}"
+        "{printed}"
     );
-    let way_in = told["way_in"].as_str().expect("a command");
+    let way_in = printed["way_in"].as_str().expect("a command");
     assert_eq!(way_in, format!("guardctl never add {}", lab.friend.v6));
     scene.run(way_in.trim_start_matches("guardctl "));
     for number in 0..10 {
@@ -313,18 +313,18 @@ fn to_explain_costs_nothing_and_status_and_stats_tell_of_limits() {
     };
     let before = counted();
     for _ in 0..5 {
-        let told = scene.explain(lab.attacker.v4);
-        assert_eq!(told["action"], "pass", "{told}");
+        let printed = scene.explain(lab.attacker.v4);
+        assert_eq!(printed["action"], "pass", "{printed}");
         assert_eq!(
-            told["rule_words"],
+            printed["rule_words"],
             format!("limit {PORT} rate 1/min burst 2")
         );
     }
     assert_eq!(counted(), before);
     let left = |host: &Host| {
-        let told = scene.explain(host.v4);
-        assert_eq!(told["limit_left"]["at_most"], 2, "{told}");
-        told["limit_left"]["now"].as_u64()
+        let printed = scene.explain(host.v4);
+        assert_eq!(printed["limit_left"]["at_most"], 2, "{printed}");
+        printed["limit_left"]["now"].as_u64()
     };
     for (is_left, answer) in [(2, Answer::Echo), (1, Answer::Echo), (0, Answer::Silence)] {
         assert_eq!(left(&lab.attacker), Some(is_left));
@@ -336,10 +336,10 @@ fn to_explain_costs_nothing_and_status_and_stats_tell_of_limits() {
     assert_eq!(lab.friend.ask_udp(lab.srv.v4, PORT), Answer::Echo);
     assert_eq!(left(&lab.friend), Some(1));
     let words = format!("explain {} {PORT}", lab.friend.v4);
-    let told = scene.run(&words);
+    let printed = scene.run(&words);
     assert!(
-        told.contains("limit: 1 of 2 left for this source"),
-        "{told}"
+        printed.contains("limit: 1 of 2 left for this source"),
+        "{printed}"
     );
     let after = scene.guard.counted();
     assert!(after.reason("limited") >= 2, "{:?}", after.table());

@@ -76,7 +76,7 @@ pub(super) fn import(
         write_atomically(&target, &done.text).map_err(|error| error.failure())?;
     }
     let bans = running::carry(controller, global, from, &done)?;
-    tell(global, &target, &done, &bans, output);
+    report(global, &target, &done, &bans, output);
     Ok(match done.left_out.is_empty() && done.off.is_empty() {
         true => Exit::Ok,
         false => Exit::Partial,
@@ -144,7 +144,7 @@ fn read_back(done: &Import) -> Result<(), Failure> {
     .help("this is a mistake of guard's: write the jails by hand, and report it"))
 }
 
-fn tell(global: &Global, target: &Path, done: &Import, bans: &CarriedBans, output: &mut Output) {
+fn report(global: &Global, target: &Path, done: &Import, bans: &CarriedBans, output: &mut Output) {
     let mut warnings: Vec<String> = done
         .warnings
         .iter()

@@ -26,7 +26,7 @@ pub(super) fn service(
         ServiceWord::Install => {
             let change = controller.install_service(&man_pages::pages()?)?;
             output.warnings(&change.warnings);
-            tell(
+            report(
                 &change,
                 "installed",
                 "the units are installed already",
@@ -36,7 +36,7 @@ pub(super) fn service(
         }
         ServiceWord::Remove => {
             let change = controller.remove_service()?;
-            tell(&change, "removed", "no units are installed", output);
+            report(&change, "removed", "no units are installed", output);
             Ok(Exit::Ok)
         }
         ServiceWord::Status => {
@@ -80,7 +80,7 @@ pub(super) fn service(
     }
 }
 
-fn tell(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output) {
+fn report(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output) {
     output.show(
         |out| {
             if change.files.is_empty() {

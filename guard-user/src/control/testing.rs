@@ -15,8 +15,8 @@ use super::frame;
 /// # Panics
 /// When the daemon waits for more of what is all there.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> [io::Result<T>; 2] {
-    let (mut waiting, mut at_once) = (bytes, bytes);
-    let read = frame::read(&mut at_once).now_or_never();
+    let (mut waiting, mut polled) = (bytes, bytes);
+    let read = frame::read(&mut polled).now_or_never();
     [
         frame::read_blocking(&mut waiting),
         read.expect("nothing to wait for"),

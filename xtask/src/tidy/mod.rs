@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of CONTRIBUTING.md that neither rustfmt nor clippy knows.
 
 mod layering;
+mod names;
 mod size;
 mod wording;
 
@@ -43,6 +44,7 @@ pub(crate) fn run() -> Result<()> {
     for source in &sources {
         findings.extend(size::check(source));
         findings.extend(wording::check(source));
+        findings.extend(names::check(source));
         findings.extend(layering::check_source(source));
     }
     for manifest in &self::sources("*Cargo.toml")? {

@@ -9,7 +9,7 @@ use regex_automata::{
 };
 
 use super::{
-    fields::{Field, Said},
+    fields::{DateFields, Field},
     frequent,
     template::{self, Kind, Template},
 };
@@ -236,16 +236,16 @@ impl Several {
         let group = |number: usize| found.get_group(number).map(|span| &line.text[span.range()]);
         match self.templates[pattern.as_usize()].kind {
             Kind::Calendar => {
-                let mut said = Said::default();
+                let mut date = DateFields::default();
                 for (number, name) in names.enumerate() {
                     let Some(field) = name.and_then(Field::of_group) else {
                         continue;
                     };
                     if let Some(text) = group(number) {
-                        said.note(field, text)?;
+                        date.note(field, text)?;
                     }
                 }
-                said.time(now_ms, zone)
+                date.time(now_ms, zone)
             }
             Kind::Epoch => epoch(group(2)?),
             Kind::Tai64n => i64::from_str_radix(group(1)?.get(2..17)?, 16)

@@ -156,7 +156,7 @@ fn expression(field: &str) -> Option<String> {
 
 /// What a line's date says; what it leaves out is taken from today.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Said<'t> {
+pub(super) struct DateFields<'t> {
     year: Option<i16>,
     month: Option<i8>,
     day: Option<i8>,
@@ -171,7 +171,7 @@ pub(super) struct Said<'t> {
     zone: Option<&'t str>,
 }
 
-impl<'t> Said<'t> {
+impl<'t> DateFields<'t> {
     /// Notes one field. `None` if its text is no value, which no template lets happen.
     pub(super) fn note(&mut self, field: Field, text: &'t str) -> Option<()> {
         let number = || text.trim_start().parse::<i16>().ok();
@@ -227,27 +227,27 @@ impl<'t> Said<'t> {
         };
         // A leap second is the last one that every clock has.
         let second = self.second.min(59);
-        let mut said = DateTime::new(year, month, day, hour, self.minute, second, 0).ok()?;
+        let mut date = DateTime::new(year, month, day, hour, self.minute, second, 0).ok()?;
         let offset = match self.zone {
             None => None,
             Some(zone) => Some(zones::minutes(zone)?),
         };
         if let Some(offset) = offset {
-            said = said.checked_sub(i64::from(offset).minutes()).ok()?;
+            date = date.checked_sub(i64::from(offset).minutes()).ok()?;
         }
-        if is_today && said > now {
-            said = said.checked_sub(1.day()).ok()?;
+        if is_today && date > now {
+            date = date.checked_sub(1.day()).ok()?;
         }
-        if self.year.is_none() && said > now.checked_add(1.day()).ok()? {
-            said =
-                DateTime::new(year - 1, month, day, said.hour(), said.minute(), second, 0).ok()?;
+        if self.year.is_none() && date > now.checked_add(1.day()).ok()? {
+            date =
+                DateTime::new(year - 1, month, day, date.hour(), date.minute(), second, 0).ok()?;
         }
         let zone = if offset.is_some() {
             &TimeZone::UTC
         } else {
             zone
         };
-        let zoned = said.to_zoned(zone.clone()).ok()?;
+        let zoned = date.to_zoned(zone.clone()).ok()?;
         Some(zoned.timestamp().as_millisecond())
     }
 

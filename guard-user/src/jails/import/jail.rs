@@ -107,8 +107,8 @@ struct Filter {
 /// Does a filter say what of the journal it is for?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum JournalMatch {
-    Said,
-    Unsaid,
+    Stated,
+    Unstated,
 }
 
 /// The logs that a filter knows.
@@ -140,7 +140,7 @@ fn filter(
         return Ok(Filter {
             watched: JailInput::Bans,
             logs: Logs::AsNamed,
-            journal: JournalMatch::Unsaid,
+            journal: JournalMatch::Unstated,
         });
     }
     for name in OF_FILTER {
@@ -202,8 +202,8 @@ fn filter(
         watched: JailInput::Lines,
         logs,
         journal: match usable.knows_journal {
-            true => JournalMatch::Said,
-            false => JournalMatch::Unsaid,
+            true => JournalMatch::Stated,
+            false => JournalMatch::Unstated,
         },
     })
 }
@@ -314,7 +314,7 @@ fn sources(
             .help("write journal = \"_SYSTEMD_UNIT=NAME.service\" into the jail");
         warnings.add(options.at("journalmatch", problem));
     }
-    if matches.is_empty() && journal == JournalMatch::Unsaid {
+    if matches.is_empty() && journal == JournalMatch::Unstated {
         let problem = Problem::new(
             "neither the jail nor its filter says what of the journal it is for, and in the whole of it every user can write",
         )

@@ -119,7 +119,7 @@ pub(super) fn stacked(guest: &mut Guest<'_>) -> Result<()> {
         let made = guest.run(&batches)?;
         if made.status == 0 {
             for guarded in stack.guarded {
-                let found = judge(guest, stack, guarded)?;
+                let found = evaluate(guest, stack, guarded)?;
                 println!(
                     "  {} with guard on {guarded}: {}",
                     stack.name,
@@ -152,7 +152,7 @@ const RIGHT: [&str; 5] = [
 ];
 
 /// What is so with guard on these interfaces.
-fn judge(guest: &mut Guest<'_>, stack: &Stack, guarded: &str) -> Result<Vec<&'static str>> {
+fn evaluate(guest: &mut Guest<'_>, stack: &Stack, guarded: &str) -> Result<Vec<&'static str>> {
     const FROM_PEER: &str = "ip netns exec out timeout 3 bash -c";
     let closed = format!("{FROM_PEER} 'exec 3<>/dev/tcp/198.51.99.1/{CLOSED}'");
     let ssh = format!(
