@@ -68,7 +68,7 @@ pub enum FastPath<O> {
 pub struct LookupArgs {
     /// Its source.
     pub source: u32,
-    /// [`Asked`].
+    /// [`ServiceRequest`].
     pub request: u32,
     /// The policy in force (11 bits), whether some prefix of its rules may hold the source (1), entry of
     /// the service (the upper half).

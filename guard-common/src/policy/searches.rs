@@ -17,7 +17,7 @@ use crate::packet::PacketReader;
 
 /// Searches in [`Tables`]. Whatever an implementation puts around them, they answer as these do.
 pub trait Searches: Tables + Sized {
-    /// [`super::known`].
+    /// [`super::relation`].
     #[inline(always)]
     fn relation<R: PacketReader + ?Sized>(&self, reader: &R, scratch: &Scratch) -> Relation {
         super::relation(reader, self, scratch)
@@ -96,7 +96,7 @@ pub trait Searches: Tables + Sized {
         super::is_within_limit(self, connection)
     }
 
-    /// [`super::answer`].
+    /// [`super::note_reply`].
     #[inline(always)]
     fn note_reply(&self, base: u32, remote: Addr, ports: u32) {
         super::note_reply(self, base, remote, ports);

@@ -1,4 +1,4 @@
-//! One policy file: TOML text to a [`Draft`] in which every value has its place. Names of sets are
+//! One policy file: TOML text to a [`PolicyDraft`] in which every value has its place. Names of sets are
 //! not resolved here; they are shared by all files.
 
 use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};

@@ -53,7 +53,7 @@ enum IndexKey {
     },
 }
 
-/// A [`Place`] without its address.
+/// A [`IndexKey`] without its address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum PlaceShape {
     Anywhere,
