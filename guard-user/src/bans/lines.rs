@@ -18,7 +18,7 @@ use super::{
 use crate::ruleset::value::quoted;
 
 /// Wrong lines that are told one by one; a file of another kind has one per line.
-pub const MOST_TOLD: usize = 20;
+pub const MOST_LISTED: usize = 20;
 /// Longest reason in bytes: `ipset`'s own limit for a comment.
 pub const LONGEST_REASON: usize = 255;
 
@@ -27,7 +27,7 @@ pub const LONGEST_REASON: usize = 255;
 pub struct Lines {
     /// Sources that can be used.
     pub named: u64,
-    /// The first wrong lines, [`MOST_TOLD`] at most.
+    /// The first wrong lines, [`MOST_LISTED`] at most.
     pub wrong: Vec<WrongLine>,
     /// How many lines are wrong.
     pub wrong_count: usize,
@@ -161,7 +161,7 @@ impl Lines {
 
     fn refuse(&mut self, line: u32, message: String) {
         self.wrong_count += 1;
-        if self.wrong.len() < MOST_TOLD {
+        if self.wrong.len() < MOST_LISTED {
             self.wrong.push(WrongLine { line, message });
         }
     }
@@ -397,7 +397,10 @@ mod tests {
     #[test]
     fn a_file_of_another_kind_is_not_told_line_by_line() {
         let (lines, _) = read("<html>\n".repeat(100_000).as_bytes());
-        assert_eq!((lines.wrong.len(), lines.wrong_count), (MOST_TOLD, 100_000));
+        assert_eq!(
+            (lines.wrong.len(), lines.wrong_count),
+            (MOST_LISTED, 100_000)
+        );
         let long = "1".repeat(LONGEST_LINE + 1);
         assert!(read(long.as_bytes()).0.wrong[0].message.contains("longer"));
     }

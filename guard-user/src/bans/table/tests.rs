@@ -302,7 +302,7 @@ fn most_of_a_list_is_in_the_fingerprint_filter_and_goes_with_it() {
     });
     let address = |number: u32| 0x0100_0007u32.wrapping_add(number.wrapping_mul(9001));
     let prefix = |number| Prefix::new(0xffff_0000_0000 | u128::from(address(number)), 128);
-    let of_fingerprints = |world: &World, numbers: core::ops::Range<u32>| {
+    let in_filter = |world: &World, numbers: core::ops::Range<u32>| {
         let sources = numbers.map(|number| Addr::from_v4(address(number)));
         sources
             .filter(|source| ask_fingerprints(&world.tables, *source) == FingerprintAnswer::Banned)
@@ -317,27 +317,23 @@ fn most_of_a_list_is_in_the_fingerprint_filter_and_goes_with_it() {
                 .expect("room");
         }
     }
-    assert_eq!(
-        of_fingerprints(&world, 0..LIST),
-        0,
-        "a small table has none"
-    );
+    assert_eq!(in_filter(&world, 0..LIST), 0, "a small table has none");
 
     // The larger table has one, which knows of those that were there before it.
     world.grow(Full::Addresses);
-    assert_eq!(of_fingerprints(&world, 0..LIST), 200_000);
+    assert_eq!(in_filter(&world, 0..LIST), 200_000);
     let mut writer = Writer::new(&world.tables.bans, SEED);
     for number in 200_000..LIST {
         writer
             .raise(prefix(number), Expiry::NEVER, 0)
             .expect("room");
     }
-    assert!(of_fingerprints(&world, 0..LIST) > 299_000);
-    assert_eq!(of_fingerprints(&world, LIST..2 * LIST), 0);
+    assert!(in_filter(&world, 0..LIST) > 299_000);
+    assert_eq!(in_filter(&world, LIST..2 * LIST), 0);
 
     let mut writer = Writer::new(&world.tables.bans, SEED);
     writer.replace(&[], 0).expect("room");
-    assert_eq!(of_fingerprints(&world, 0..LIST), 0);
+    assert_eq!(in_filter(&world, 0..LIST), 0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const JSON_FILE: &str = "json-file";
 /// Most bytes of one of Docker's files; they are a few kilobytes.
 const MOST_BYTES: u64 = 4 << 20;
 /// Names that an error tells at most.
-const MOST_TOLD: usize = 5;
+const MOST_LISTED: usize = 5;
 
 /// The folder of Docker's files, as this `daemon.json` says it.
 #[must_use]
@@ -144,7 +144,7 @@ impl fmt::Display for Why {
             Self::OtherDrivers(unread) => {
                 let lines: Vec<String> = unread
                     .iter()
-                    .take(MOST_TOLD)
+                    .take(MOST_LISTED)
                     .map(Unread::to_string)
                     .collect();
                 f.write_str(&lines.join("; "))
@@ -191,7 +191,7 @@ pub fn log_files(root: &Path, pattern: &str) -> Result<ContainerLogs, Why> {
     Err(Why::NoContainer {
         pattern: pattern.to_owned(),
         near: nearest(pattern, names.clone()).map(str::to_owned),
-        names: names.take(MOST_TOLD).map(str::to_owned).collect(),
+        names: names.take(MOST_LISTED).map(str::to_owned).collect(),
     })
 }
 
