@@ -8,6 +8,8 @@ mod confirm;
 mod countdown;
 mod daemon;
 mod deadline;
+#[cfg(test)]
+mod documents;
 mod edit;
 mod enable;
 mod explain;
