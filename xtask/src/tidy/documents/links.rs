@@ -51,6 +51,14 @@ fn problem(
             "name the file in `code`, or move what is meant into docs/",
         ));
     }
+    if document.path.starts_with(BOOK) && path.ends_with("/README.md") {
+        return Some((
+            format!(
+                "the book makes index.html of {path}, and the link {target} leads to README.html"
+            ),
+            "call the chapter index.md",
+        ));
+    }
     if !root.join(&path).exists() && !documents.iter().any(|other| other.path == path) {
         return Some((
             format!("the link {target} leads to {path}, which does not exist"),
@@ -123,7 +131,10 @@ mod tests {
                 "README.md",
                 "[a](docs/a.md#here) [b](docs/a.md#there)\n[c](docs/b.md) [d](https://example.org/x) [e](#gone)",
             ),
-            source("docs/a.md", "# Here\n[up](../README.md) [self](#here)"),
+            source(
+                "docs/a.md",
+                "# Here\n[up](../README.md) [self](#here) [index](b/README.md)",
+            ),
         ];
         let nowhere = Path::new("/nonexistent");
 
@@ -136,6 +147,7 @@ mod tests {
                 "README.md:Some(2) the link docs/b.md leads to docs/b.md, which does not exist",
                 "README.md:Some(2) README.md has no heading with the anchor #gone",
                 "docs/a.md:Some(2) the link ../README.md leaves docs/, and the book ends there",
+                "docs/a.md:Some(2) the book makes index.html of docs/b/README.md, and the link b/README.md leads to README.html",
             ]
         );
     }
