@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::{sh, tidy, workspace};
+use crate::{setup, sh, tidy, workspace};
 
 /// Newer ones may want another book.toml.
 const VERSION: &str = "0.5.4";
@@ -13,13 +13,10 @@ const VERSION: &str = "0.5.4";
 pub(crate) fn run() -> Result<()> {
     tidy::documents()?;
     // The command lines and policies in documents are read by guard itself.
-    sh::run(&mut sh::cargo([
-        "test",
-        "-p",
-        "guard-user",
-        "--lib",
-        "documents",
-    ]))?;
+    setup::ensure()?;
+    let test = ["test", "-p", "guard-user", "--lib", "--"];
+    let tests = ["documents", "the_reference"];
+    sh::run(&mut sh::cargo(test.into_iter().chain(tests)))?;
     let program = installed()?;
     let book = workspace::target().join("docs");
     let folder = text(&book)?;
