@@ -1,6 +1,6 @@
 //! `cargo xtask docs`: checks the documents and makes the book of them, by mdBook.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, anyhow};
 
@@ -60,7 +60,7 @@ fn installed() -> Result<String> {
     text(&program)
 }
 
-fn text(path: &PathBuf) -> Result<String> {
+fn text(path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| anyhow!("{} is not UTF-8", path.display()))
 }
