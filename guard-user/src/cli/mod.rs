@@ -8,6 +8,8 @@ mod confirm;
 mod countdown;
 mod daemon;
 mod deadline;
+#[cfg(test)]
+mod documents;
 mod edit;
 mod enable;
 mod explain;
@@ -17,10 +19,10 @@ mod filter;
 mod import;
 mod jail;
 mod load;
-mod man_pages;
 mod prompt;
 mod refused;
 mod service;
+mod shared_files;
 mod stats;
 mod status;
 mod usage;
@@ -177,8 +179,8 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         }
         Command::Audit => audit::audit(&controller, output),
         Command::Version => status::version(output),
-        Command::Man { folder } => man_pages::man(folder),
-        Command::Completions { shell } => Ok(man_pages::completions(*shell)),
+        Command::Man { folder } => shared_files::man(folder),
+        Command::Completions { shell } => Ok(shared_files::completions(*shell)),
         Command::Other(words) => Err(refused::unknown(words)),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     args::{Global, ServiceWord},
-    man_pages,
+    shared_files,
 };
 use crate::{
     controller::{Controller, Protection, ServiceChange, Status},
@@ -24,7 +24,7 @@ pub(super) fn service(
 ) -> Result<Exit, Failure> {
     match action {
         ServiceWord::Install => {
-            let change = controller.install_service(&man_pages::pages()?)?;
+            let change = controller.install_service(&shared_files::shared()?)?;
             output.warnings(&change.warnings);
             report(
                 &change,
@@ -116,7 +116,7 @@ pub(super) fn offer(controller: &Controller, global: &Global, output: &mut Outpu
         output.warnings(&[HINT.to_owned()]);
         return;
     }
-    let installed = man_pages::pages().and_then(|pages| controller.install_service(&pages));
+    let installed = shared_files::shared().and_then(|shared| controller.install_service(&shared));
     let message = match installed {
         Ok(change) => {
             output.warnings(&change.warnings);
