@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Exit codes of `guardctl`. Documented in README; never renumbered.
+/// Exit codes of `guardctl`. Documented in docs/reference/exit-codes.md; never renumbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {

@@ -1,6 +1,10 @@
 //! `cargo xtask build`: guardctl with the BPF object inside, ready to copy to a server.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -24,9 +28,27 @@ pub(crate) fn run_for(target: Target) -> Result<PathBuf> {
         let pages = guardctl.with_file_name("man");
         sh::run(Command::new(&guardctl).arg("man").arg(&pages))?;
         println!("manual:     {}", pages.display());
+        let completions = completions(&guardctl)?;
+        println!("completions: {}", completions.display());
     }
     println!("BPF object: {}, inside guardctl", size(&object)?);
     Ok(guardctl)
+}
+
+/// Completions of the usual shells, under the names that these look for.
+fn completions(guardctl: &Path) -> Result<PathBuf> {
+    let folder = guardctl.with_file_name("completions");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    for (shell, name) in [
+        ("bash", "guardctl"),
+        ("zsh", "_guardctl"),
+        ("fish", "guardctl.fish"),
+    ] {
+        let script = sh::output(Command::new(guardctl).args(["completions", shell]))?;
+        let path = folder.join(name);
+        fs::write(&path, script).with_context(|| path.display().to_string())?;
+    }
+    Ok(folder)
 }
 
 fn size(path: &PathBuf) -> Result<String> {

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod cross;
 mod deny;
+mod docs;
 mod failures;
 mod fuzz;
 mod packages;
@@ -62,8 +63,10 @@ enum Command {
         /// Only tests whose name contains one of these; leaves out fmt, clippy and tidy
         filter: Vec<String>,
     },
-    /// Check file sizes, names and dependency directions
+    /// Check file sizes, names, dependency directions, and the documents
     Tidy,
+    /// Check the documents and make the book of them in target/docs
+    Docs,
     /// Run the kernel tests on other Debian kernels in a VM
     Vm(vm::Args),
     /// Boot a Debian server with guard in a VM and count what gets in from outside (root)
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
             test::run(extent, &filter)
         }
         Command::Tidy => tidy::run(),
+        Command::Docs => docs::run(),
         Command::Vm(args) => vm::run(&args),
         Command::Vps(args) => vps::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use super::args::Args;
 use crate::{
-    controller::Page,
+    controller::SharedFile,
     failure::{Exit, Failure, from_io},
 };
 
@@ -20,29 +20,42 @@ pub(super) fn man(folder: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The same, to be written by somebody else.
-pub(super) fn pages() -> Result<Vec<Page>, Failure> {
+/// The manual and the completions, to be written by somebody else.
+pub(super) fn shared() -> Result<Vec<SharedFile>, Failure> {
     let folder = tempfile::tempdir().map_err(|error| from_io("a temporary folder", &error))?;
     man(folder.path())?;
     let failed = |error| from_io(folder.path().display(), &error);
-    let mut pages = Vec::new();
+    let mut files = Vec::new();
     for entry in fs::read_dir(folder.path()).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().unwrap_or_default();
-        pages.push(Page {
-            name: name.to_string_lossy().into_owned(),
-            text: fs::read_to_string(&path).map_err(failed)?,
-        });
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        files.push(SharedFile::page(&name.to_string_lossy(), text));
     }
-    pages.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(pages)
+    files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let shells = [
+        (Shell::Bash, SharedFile::BASH),
+        (Shell::Zsh, SharedFile::ZSH),
+        (Shell::Fish, SharedFile::FISH),
+    ];
+    files.extend(shells.map(|(shell, path)| SharedFile {
+        path: path.into(),
+        text: String::from_utf8_lossy(&completion(shell)).into_owned(),
+    }));
+    Ok(files)
 }
 
 /// Prints the completions for a shell.
 pub(super) fn completions(shell: Shell) -> Exit {
+    // A reader that went away is no failure.
+    std::io::stdout()
+        .write_all(&completion(shell))
+        .unwrap_or_default();
+    Exit::Ok
+}
+
+fn completion(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "guardctl", &mut script);
-    // A reader that went away is no failure.
-    std::io::stdout().write_all(&script).unwrap_or_default();
-    Exit::Ok
+    script
 }

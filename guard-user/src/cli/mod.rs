@@ -10,6 +10,8 @@ mod context;
 mod countdown;
 mod daemon;
 mod deadline;
+#[cfg(test)]
+mod documents;
 mod edit;
 mod enable;
 mod explain;
@@ -20,11 +22,11 @@ mod history;
 mod import;
 mod jail;
 mod load;
-mod man_pages;
 mod options;
 mod prompt;
 mod refused;
 mod service;
+mod shared_files;
 mod stats;
 mod status;
 mod usage;
@@ -163,8 +165,8 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
         Command::Audit => audit::audit(context),
         Command::Version => status::version(output),
-        Command::Man { folder } => man_pages::man(folder),
-        Command::Completions { shell } => Ok(man_pages::completions(*shell)),
+        Command::Man { folder } => shared_files::man(folder),
+        Command::Completions { shell } => Ok(shared_files::completions(*shell)),
         Command::Other(words) => Err(refused::unknown(words)),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{args::ServiceWord, context::Context, man_pages};
+use super::{args::ServiceWord, context::Context, shared_files};
 use crate::{
     controller::{Controller, Protection, ServiceChange, Status},
     failure::{Exit, Failure},
@@ -17,7 +17,9 @@ use crate::{
 pub(super) fn service(context: &mut Context<'_>, action: ServiceWord) -> Result<Exit, Failure> {
     match action {
         ServiceWord::Install => {
-            let change = context.controller.install_service(&man_pages::pages()?)?;
+            let change = context
+                .controller
+                .install_service(&shared_files::shared()?)?;
             context.output.warnings(&change.warnings);
             report(
                 &change,
@@ -109,7 +111,8 @@ pub(super) fn offer(context: &mut Context<'_>) {
         context.output.warnings(&[HINT.to_owned()]);
         return;
     }
-    let installed = man_pages::pages().and_then(|pages| context.controller.install_service(&pages));
+    let installed =
+        shared_files::shared().and_then(|pages| context.controller.install_service(&pages));
     let message = match installed {
         Ok(change) => {
             context.output.warnings(&change.warnings);

@@ -76,7 +76,7 @@ pub use load::{Loading, PolicyOrigin};
 pub use lock::Lock;
 pub use lockout::AtRisk;
 pub use rule_changes::RuleChanges;
-pub use service::{Page, ServiceChange, ServiceStatus};
+pub use service::{ServiceChange, ServiceStatus, SharedFile};
 pub use status::{InterfaceStatus, Protection, Reverted, Status};
 
 /// What the operator allows a command to do.

@@ -1,8 +1,8 @@
 //! The units that put guard in force at boot and keep it on every interface, and the rule of udev for
 //! NICs that appear later: written to their folders, removed from them, and asked for.
 
-mod pages;
 mod program;
+mod shared;
 
 use std::{
     env, fs, io,
@@ -17,8 +17,8 @@ use crate::{
     ruleset::staged::Staged,
 };
 
-use pages::ManFolder;
-pub use pages::Page;
+use shared::ShareFolder;
+pub use shared::SharedFile;
 
 /// A unit as it is packaged.
 struct Unit {
@@ -92,28 +92,31 @@ impl Controller {
         }
     }
 
-    /// Writes the manual and the units for this program and these folders, and has systemd use them if it runs.
+    /// Writes manual, completions and units for this program and these folders, and has systemd use them if it runs.
     ///
     /// # Errors
     /// Exit 7 for a program that others may exchange or that units do not see; when the folder is not
     /// writable, or systemd refuses.
-    pub fn install_service(&self, pages: &[Page]) -> Result<ServiceChange, Failure> {
+    pub fn install_service(&self, shared: &[SharedFile]) -> Result<ServiceChange, Failure> {
         let program = env::current_exe()
             .map_err(|error| from_io("cannot find the path of this program", &error))?;
         if self.is_systemds() {
             program::refuse_unfit(&program)?;
         }
         let mut warnings = Vec::new();
-        let place = ManFolder::of(&program, &self.layout);
-        let mut files = place.write(pages).unwrap_or_else(|failure| {
+        let share = ShareFolder::of(&program, &self.layout);
+        let mut files = share.write(shared).unwrap_or_else(|failure| {
             // A folder that cannot be written is no reason to go without protection.
-            warnings.push(format!("the manual is not installed: {}", failure.message));
+            warnings.push(format!(
+                "manual and completions are not installed: {}",
+                failure.message
+            ));
             Vec::new()
         });
         let units = UNITS.iter().map(|unit| {
             let path = self.layout.units.join(unit.name);
             let text = text(unit, &program, &self.layout);
-            let text = if place.has_pages() {
+            let text = if share.has_manual() {
                 documented(&text)
             } else {
                 text
@@ -149,7 +152,7 @@ impl Controller {
         })
     }
 
-    /// Removes the units and the manual. Enforcement stays until the next reboot.
+    /// Removes units, manual and completions. Enforcement stays until the next reboot.
     ///
     /// # Errors
     /// When a file cannot be removed, or systemd refuses.
@@ -179,7 +182,7 @@ impl Controller {
         }
         let program = env::current_exe()
             .map_err(|error| from_io("cannot find the path of this program", &error))?;
-        files.extend(ManFolder::of(&program, &self.layout).remove()?);
+        files.extend(ShareFolder::of(&program, &self.layout).remove()?);
         Ok(ServiceChange {
             files,
             systemd_reloaded,

@@ -120,3 +120,17 @@ pub(super) fn unknown(key: &str) -> (String, String) {
     };
     (format!("unknown key {}", quoted(key)), help)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_has_every_key() {
+        const REFERENCE: &str = include_str!("../../../docs/reference/jails.md");
+        let growth = GROWTH.map(|word| format!("bantime.{word}"));
+        for key in KEYS.into_iter().chain(growth.iter().map(String::as_str)) {
+            assert!(REFERENCE.contains(&format!("\n| `{key}` |")), "{key}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ fn a_published_port_answers_behind_ufw_and_is_silent_behind_guard_in_generic_mod
     story("generic");
 }
 
-/// README's story, as an operator would tell it.
+/// The story of docs/guide/docker.md, as an operator would tell it.
 fn story(mode: &str) {
     let Some(scene) = Scene::new() else { return };
     if mode == "generic" {

@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of CONTRIBUTING.md that neither rustfmt nor clippy knows.
 
+mod documents;
 mod layering;
 mod names;
 mod size;
@@ -50,18 +51,28 @@ pub(crate) fn run() -> Result<()> {
     for manifest in &self::sources("*Cargo.toml")? {
         findings.extend(layering::check_manifest(manifest));
     }
+    findings.extend(documents::check()?);
 
     for note in sources.iter().filter_map(size::note) {
         println!("note: {note}");
     }
-    for finding in &findings {
+    verdict(&findings)?;
+    println!("tidy: {} files, nothing to say", sources.len());
+    Ok(())
+}
+
+/// The part of it that concerns documents.
+pub(crate) fn documents() -> Result<()> {
+    verdict(&documents::check()?)
+}
+
+/// Shows what was found; an error if there is anything.
+fn verdict(findings: &[Finding]) -> Result<()> {
+    for finding in findings {
         println!("{finding}");
     }
     match findings.len() {
-        0 => {
-            println!("tidy: {} files, nothing to say", sources.len());
-            Ok(())
-        }
+        0 => Ok(()),
         count => bail!("tidy: {count} to mend"),
     }
 }

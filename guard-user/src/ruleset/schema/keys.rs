@@ -232,3 +232,27 @@ fn with_guess(problem: String, near: Option<&str>) -> BadValue {
         None => problem,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_has_every_key() {
+        const REFERENCE: &str = include_str!("../../../../docs/reference/policy-file.md");
+        let plain = ["interfaces", "unguarded", "xdp-mode", "default", "never"];
+        let headed = [
+            "`[sets]`",
+            "`[limits]`",
+            "`[bans]`",
+            "`[[feed]]`",
+            "`[[rule]]`",
+        ];
+        assert_eq!(plain.len() + headed.len(), ROOT_KEYS.len());
+        let below = [&plain[..], &BANS_KEYS, &FEED_KEYS, &RULE_KEYS, &LIMIT_KEYS];
+        let keys = below.into_iter().flatten().map(|key| format!("`{key}`"));
+        for name in keys.chain(headed.map(str::to_owned)) {
+            assert!(REFERENCE.contains(&format!("| {name} |")), "{name}");
+        }
+    }
+}
