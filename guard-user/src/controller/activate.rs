@@ -6,13 +6,11 @@ use std::{
 };
 
 use super::{
-    Applied, AtRisk, Changed, Confirm, Consent, Controller, Pending, Renamed, RuleView,
-    bad_configuration,
+    Applied, AtRisk, Confirm, Consent, Controller, Pending, Renamed, RuleView, bad_configuration,
     devices::{Devices, current_names, forget_interfaces},
     history::{self, ChangeOutcome},
     journal::{ChangeJournal, Stage},
     policy_files::{FileChange, StagedFiles},
-    replace_policy::{Act, Replacement},
     targets,
 };
 use crate::{
@@ -42,7 +40,7 @@ pub(super) struct CheckedPolicy {
     interfaces: Vec<String>,
     modes: BTreeMap<String, ModeChoice>,
     generation: u32,
-    generation_before: u32,
+    pub(super) generation_before: u32,
     before: SwitchWord,
 }
 
@@ -67,31 +65,6 @@ pub(super) struct Activation<'a> {
 }
 
 impl Controller {
-    /// Puts the files into force as they are.
-    ///
-    /// # Errors
-    /// As [`Controller::change`]; exit 3 when guard is not active.
-    pub fn reload(&self, consent: Consent) -> Result<Changed, Failure> {
-        let _lock = self.begin(consent)?;
-        let loaded = self.load()?;
-        let Some(checked) = self.check_policy(&loaded, consent)? else {
-            return Err(Failure::new(Exit::Inactive, "guard is not active")
-                .help("`guardctl enable` turns it on"));
-        };
-        let before = Applied::read(&self.layout)
-            .filter(|applied| applied.generation == checked.generation_before)
-            .map(|applied| applied.rules);
-        let replacement = Replacement {
-            loaded: &loaded,
-            changes: Vec::new(),
-            checked: Some(checked),
-            before,
-            act: Act::Apply,
-            name: self.layout.etc.display().to_string(),
-        };
-        self.replace_policy(replacement, consent)
-    }
-
     /// Everything that can be refused before something changes. `None` when guard is not active.
     pub(super) fn check_policy(
         &self,

@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use super::{
     Changed, Consent, Controller, RuleView,
-    history::PolicyText,
     policy_files::FileChange,
+    policy_files::PolicyText,
     replace_policy::{Act, Replacement},
 };
 use crate::{

@@ -5,10 +5,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use similar::TextDiff;
 
 use super::{
-    Controller, RuleChanges, RuleView,
-    apply_file::unreadable,
-    history::{self, PolicyText},
-    journal::ChangeJournal,
+    Controller, RuleChanges, RuleView, apply_file::unreadable, history, journal::ChangeJournal,
+    policy_files::PolicyText,
 };
 use crate::{
     dataplane::pins::{self, Running},

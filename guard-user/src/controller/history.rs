@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Applied, Controller, bad_configuration,
     journal::ChangeJournal,
-    policy_files::{remove, stage_failure},
+    policy_files::{PolicyText, remove, stage_failure},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -67,15 +67,6 @@ pub enum ChangeOutcome {
     NotConfirmed,
     /// It was taken back.
     RolledBack,
-}
-
-/// Text of one policy file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyText {
-    /// `guard.toml` or `guard.d/NAME.toml`, below the folder of the policy.
-    pub name: String,
-    /// Its text.
-    pub text: String,
 }
 
 impl ChangeOutcome {

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Applied,
-    history::PolicyText,
-    policy_files::{FileChange, remove, stage_failure},
+    policy_files::{FileChange, PolicyText, remove, stage_failure},
 };
 use crate::{
     failure::{Exit, Failure},

@@ -17,6 +17,15 @@ use crate::{
     state_file,
 };
 
+/// Text of one policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyText {
+    /// `guard.toml` or `guard.d/NAME.toml`, below the folder of the policy.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
 /// What becomes of one policy file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FileChange {

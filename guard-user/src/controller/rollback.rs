@@ -5,8 +5,9 @@ use std::{fs, path::PathBuf};
 use super::{
     Changed, Consent, Controller, Lock,
     confirm::Pending,
-    history::{self, ChangeOutcome, HistoryEntry, PolicyText},
+    history::{self, ChangeOutcome, HistoryEntry},
     policy_files::FileChange,
+    policy_files::PolicyText,
     recover::Recovered,
     replace_policy::{Act, Replacement},
 };
