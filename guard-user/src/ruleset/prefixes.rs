@@ -1,10 +1,11 @@
-//! Collects the addresses and sets of one end of a rule.
+//! The addresses and sets of one end of a rule, collected, and of both ends, compared.
 
 use std::{collections::HashSet, sync::Arc};
 
 use ipnetwork::IpNetwork;
 
 use super::model::Prefixes;
+use crate::ruleset::value::BadValue;
 
 /// Addresses and sets of one end of a rule.
 #[derive(Default)]
@@ -39,5 +40,25 @@ impl PrefixList {
             inline,
             sets: self.sets,
         }
+    }
+}
+
+/// Refuses a rule whose source and destination can never be of one family. Only inline prefixes
+/// count: the content of a set may change.
+pub(super) fn check_families(source: &Prefixes, destination: &Prefixes) -> Result<(), BadValue> {
+    let family = |prefixes: &Prefixes| {
+        let first = prefixes.prefixes.first()?.is_ipv4();
+        let inline = prefixes.sets.is_empty();
+        (inline && prefixes.prefixes.iter().all(|net| net.is_ipv4() == first)).then_some(first)
+    };
+    let name = |is_ipv4| if is_ipv4 { "IPv4" } else { "IPv6" };
+    match (family(source), family(destination)) {
+        (Some(from), Some(to)) if from != to => Err(BadValue::new(format!(
+            "the rule can never match: its source is {}, its destination {}",
+            name(from),
+            name(to)
+        ))
+        .help("give both of one family, or leave one out")),
+        _ => Ok(()),
     }
 }

@@ -1,8 +1,6 @@
 //! The small values that files and the command line share: names, comments, and the complaint about
 //! a value that cannot be used.
 
-use super::model::Prefixes;
-
 /// A value that cannot be used, and a way out. Where it stands is known to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadValue {
@@ -108,26 +106,6 @@ pub(super) fn set_name(name: &str) -> Result<String, BadValue> {
         );
     }
     Ok(name.to_owned())
-}
-
-/// Refuses a rule whose source and destination can never be of one family. Only inline prefixes
-/// count: the content of a set may change.
-pub(super) fn check_families(source: &Prefixes, destination: &Prefixes) -> Result<(), BadValue> {
-    let family = |prefixes: &Prefixes| {
-        let first = prefixes.prefixes.first()?.is_ipv4();
-        let inline = prefixes.sets.is_empty();
-        (inline && prefixes.prefixes.iter().all(|net| net.is_ipv4() == first)).then_some(first)
-    };
-    let name = |is_ipv4| if is_ipv4 { "IPv4" } else { "IPv6" };
-    match (family(source), family(destination)) {
-        (Some(from), Some(to)) if from != to => Err(BadValue::new(format!(
-            "the rule can never match: its source is {}, its destination {}",
-            name(from),
-            name(to)
-        ))
-        .help("give both of one family, or leave one out")),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     limit::{self, Limit, Rate},
     model::{Prefixes, Rule, RuleAction},
     names::Names,
-    prefixes::PrefixList,
+    prefixes::{self, PrefixList},
     profiles::Profile,
     protocol::Protocol,
     sets::{self, SetTable},
@@ -440,7 +440,7 @@ impl<'w> Parser<'w> {
         let destination = destination
             .map(|(_, prefixes)| prefixes)
             .unwrap_or_default();
-        value::check_families(&source, &destination).map_err(|bad| fail(destination_at, bad))?;
+        prefixes::check_families(&source, &destination).map_err(|bad| fail(destination_at, bad))?;
         let mut rules = traffic.into_iter().map(|traffic| Rule {
             action,
             traffic,

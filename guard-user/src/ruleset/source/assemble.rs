@@ -17,7 +17,7 @@ use crate::ruleset::{
     diagnostic::{Diagnostic, Diagnostics, Position},
     files::Purpose,
     model::{Policy, Prefixes, Rule, RuleOrigin},
-    prefixes::PrefixList,
+    prefixes::{self, PrefixList},
     schema::{FeedDraft, Located, PolicyDraft, RuleDraft, SetContent, SetDraft},
     sets,
     shadow::{self, Certainty, Shadow},
@@ -200,7 +200,7 @@ impl Reading<'_> {
         let errors_before = self.problems.error_count();
         let source = self.prefixes(file, draft.source, sets);
         let destination = self.prefixes(file, draft.destination, sets);
-        if let Err(bad) = value::check_families(&source, &destination) {
+        if let Err(bad) = prefixes::check_families(&source, &destination) {
             self.error(file, draft.at, bad);
         }
         for name in source.sets.iter().chain(&destination.sets) {

@@ -32,7 +32,7 @@ proptest! {
 
 fn rules() -> impl Strategy<Value = Rule> {
     let ends = (prefixes(), prefixes()).prop_filter("one family", |(from, to)| {
-        crate::ruleset::value::check_families(from, to).is_ok()
+        crate::ruleset::prefixes::check_families(from, to).is_ok()
     });
     let interface = proptest::option::of("[a-z][a-z0-9.-]{0,14}");
     let comment = proptest::option::of("[ -~äß€]{0,30}");
