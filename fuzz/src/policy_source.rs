@@ -3,14 +3,16 @@
 
 use std::path::Path;
 
-use guard_user::ruleset::{
-    Overlay,
-    compile::{Host, Stamp, compile},
-    describe,
-    edit::{self, EditOutcome, InsertAt},
-    names::Names,
-    source::{Loaded, Source},
-    words::{self, Scope},
+use guard_user::{
+    ruleset::{
+        compile::{Host, Stamp, compile},
+        describe,
+        edit::{self, EditOutcome, InsertAt},
+        names::Names,
+        source::{Loaded, Source},
+        words::{self, Scope},
+    },
+    text::Overlay,
 };
 
 /// No such folder: all that is read is the input.

@@ -18,3 +18,4 @@ pub mod logs;
 pub mod output;
 pub mod ruleset;
 mod state_file;
+pub mod text;

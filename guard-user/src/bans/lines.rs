@@ -15,7 +15,7 @@ use super::{
     target::{BanTarget, Reading},
     term::{BanTerm, LONGEST},
 };
-use crate::ruleset::value::quoted;
+use crate::text::value::quoted;
 
 /// Wrong lines that are told one by one; a file of another kind has one per line.
 pub const MOST_LISTED: usize = 20;

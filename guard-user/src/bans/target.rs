@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::prefix::Prefix;
 use crate::{
     failure::{Exit, Failure},
-    ruleset::value::quoted,
+    text::value::quoted,
 };
 
 /// The network that an IPv6 address without a length stands for: what one customer is given at least,

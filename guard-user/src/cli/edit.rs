@@ -14,7 +14,8 @@ use super::{
 use crate::{
     controller::{Consent, Delete, Edit},
     failure::{Exit, Failure},
-    ruleset::{describe, edit::InsertAt, model::DefaultAction, value::quoted},
+    ruleset::{describe, edit::InsertAt, model::DefaultAction},
+    text::value::quoted,
 };
 
 pub(super) fn add(
@@ -182,7 +183,7 @@ pub(super) fn never(context: &mut Context<'_>, action: &Never) -> Result<Exit, F
                 .policy
                 .never
                 .iter()
-                .map(crate::ruleset::address::show)
+                .map(crate::text::address::show)
                 .collect();
             context.output.show(
                 |out| never.iter().try_for_each(|entry| writeln!(out, "{entry}")),

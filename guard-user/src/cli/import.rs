@@ -20,7 +20,7 @@ use crate::{
         import::{self, CheckedFilter, FILE, Import, Package, STOCK, Surroundings, is_untouched},
     },
     output::Output,
-    ruleset::staged::write_atomically,
+    text::staged::write_atomically,
 };
 
 /// Below `import fail2ban --help`.

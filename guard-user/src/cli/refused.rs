@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use super::args::Args;
 use crate::{
     failure::{Exit, Failure},
-    ruleset::{nearest::nearest, value::quoted},
+    text::{nearest::nearest, value::quoted},
 };
 
 /// A verb, why it is not there, and the way out.

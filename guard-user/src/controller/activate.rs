@@ -26,10 +26,10 @@ use crate::{
     host::{Network, clock, sessions},
     ruleset::{
         compile::{Image, Stamp, TooComplex, compile},
-        diagnostic::Diagnostics,
         model::{ModeChoice, Policy},
         source::Loaded,
     },
+    text::diagnostic::Diagnostics,
 };
 use guard_common::abi::switch::SwitchWord;
 

@@ -11,9 +11,9 @@ use crate::{
     ruleset::{
         describe,
         model::{DefaultAction, ModeChoice, Policy, Rule},
-        staged::Staged,
     },
     state_file,
+    text::staged::Staged,
 };
 
 /// The policy that the kernel runs.

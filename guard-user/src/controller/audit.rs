@@ -26,7 +26,8 @@ use crate::{
         exposure::{self, Exposure, Guests, Reach},
         listeners::{self, ListeningSocket, PortProtocol},
     },
-    ruleset::{address, model::Policy},
+    ruleset::model::Policy,
+    text::address,
 };
 
 /// Most sources of rules that are tried for a port; a policy may name a million.

@@ -12,12 +12,9 @@ use super::{Controller, bad_configuration, policy_files::stage_failure};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::Layout,
-    ruleset::{
-        Overlay,
-        source::{Loaded, Source},
-        staged::write_state,
-    },
+    ruleset::source::{Loaded, Source},
     state_file,
+    text::{Overlay, staged::write_state},
 };
 
 /// A copy of the policy files.
@@ -158,8 +155,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::controller::RuleView;
-    use crate::ruleset::{source, testing::Folder};
+    use crate::{
+        controller::RuleView,
+        ruleset::{source, testing::Folder},
+    };
 
     const POLICY: &str = "[sets]\noffice = { file = \"office.txt\" }\n\n[[rule]]\naction = \
                           \"allow\"\nport = 22\nfrom = \"@office\"\n";

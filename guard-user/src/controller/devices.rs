@@ -12,8 +12,8 @@ use crate::{
     failure::{Exit, Failure},
     host::{Interface, Network},
     layout::Layout,
-    ruleset::staged::write_state,
     state_file,
+    text::staged::write_state,
 };
 
 /// What is known of a device beside its name.

@@ -22,13 +22,13 @@ use crate::{
     failure::{Exit, Failure},
     host::{sessions, syn_cookies},
     ruleset::{
-        Overlay,
         compile::Stamp,
         describe,
         edit::{self, Change},
         model::{DefaultAction, ModeChoice, Policy},
         source::{Loaded, Source},
     },
+    text::Overlay,
 };
 
 /// What a policy file says before anybody wrote one.

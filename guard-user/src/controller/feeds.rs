@@ -17,8 +17,8 @@ use crate::{
         store::BanOrigin,
     },
     failure::{Exit, Failure},
-    ruleset::staged::write_state,
     state_file,
+    text::staged::write_state,
 };
 
 /// Which files to read.

@@ -17,12 +17,9 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,
-    ruleset::{
-        Overlay,
-        source::{DROP_IN_FOLDER, Loaded, MAIN_FILE},
-        staged::write_state,
-    },
+    ruleset::source::{DROP_IN_FOLDER, Loaded, MAIN_FILE},
     state_file,
+    text::{Overlay, staged::write_state},
 };
 
 /// How many entries are kept.

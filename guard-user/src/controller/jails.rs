@@ -7,7 +7,7 @@ use crate::{
     control::{Request, Response, client, unexpected},
     failure::{Exit, Failure, from_io},
     jails::{self, FOLDER, Jails, Settings, edit, files_in},
-    ruleset::{diagnostic::Diagnostics, files::Overlay, staged::Staged},
+    text::{diagnostic::Diagnostics, files::Overlay, staged::Staged},
 };
 
 /// What a change of a jail came to.

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,
-    ruleset::staged::write_state,
     state_file,
+    text::staged::write_state,
 };
 
 /// A change that is under way.

@@ -48,10 +48,10 @@ use crate::{
     host::Network,
     layout::Layout,
     ruleset::{
-        diagnostic::Diagnostics,
         edit::EditError,
         source::{self, Loaded, Source},
     },
+    text::diagnostic::Diagnostics,
 };
 
 pub use appear::Appeared;

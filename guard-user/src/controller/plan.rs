@@ -4,7 +4,6 @@ use super::{Delete, Edit, applied::default_word, edit_failure};
 use crate::{
     failure::{Exit, Failure},
     ruleset::{
-        address::{self, AddressItem},
         describe,
         edit::{self, Change, EditOutcome, Edited, InsertAt},
         model::Rule,
@@ -12,6 +11,7 @@ use crate::{
         source::{Loaded, Source},
         words,
     },
+    text::address::{self, AddressItem},
 };
 
 /// An edit, and the words that tell of it.

@@ -10,11 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     failure::{Failure, from_io},
-    ruleset::{
-        edit::Change,
-        staged::{StageError, Staged, write_atomically},
-    },
+    ruleset::edit::Change,
     state_file,
+    text::staged::{StageError, Staged, write_atomically},
 };
 
 /// Text of one policy file.

@@ -14,7 +14,7 @@ use super::{Controller, policy_files::stage_failure};
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{DEFAULT_UNITS, Layout},
-    ruleset::staged::Staged,
+    text::staged::Staged,
 };
 
 use shared::ShareFolder;

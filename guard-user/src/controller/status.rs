@@ -29,7 +29,8 @@ use crate::{
     },
     failure::{Exit, Failure},
     host::{Network, XdpMode, exposure::Exposure},
-    ruleset::{address, source::Loaded},
+    ruleset::source::Loaded,
+    text::address,
 };
 
 /// How much of what should be protected is.

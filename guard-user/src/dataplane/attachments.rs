@@ -20,8 +20,8 @@ use crate::{
     failure::{Exit, Failure, from_io},
     host::Network,
     layout::Layout,
-    ruleset::staged::write_state,
     state_file,
+    text::staged::write_state,
 };
 
 /// What is known of all of them, by name.

@@ -7,7 +7,8 @@ use guard_common::{abi::service::protocol, packet::TcpFlags};
 
 use crate::{
     failure::{Exit, Failure},
-    ruleset::{names::Names, value::quoted},
+    ruleset::names::Names,
+    text::value::quoted,
 };
 
 /// Source port of a packet for which none is named: one that clients use.

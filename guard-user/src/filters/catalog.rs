@@ -12,7 +12,7 @@ use super::{
     engine::Filter,
     version::{self, Version},
 };
-use crate::{layout::Layout, ruleset::nearest::nearest};
+use crate::{layout::Layout, text::nearest::nearest};
 
 /// Where the fail2ban package has its filters.
 pub const STOCK: &str = "/etc/fail2ban/filter.d";

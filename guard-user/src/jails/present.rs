@@ -6,7 +6,7 @@ use super::{Jails, JournalUse, Parts, Settings, read_through};
 use crate::{
     filters::{Catalog, Problem},
     layout::Layout,
-    ruleset::files::Overlay,
+    text::files::Overlay,
 };
 
 /// Where the server may be.

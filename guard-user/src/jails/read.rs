@@ -13,7 +13,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::settings::Settings;
-use crate::ruleset::{
+use crate::text::{
     diagnostic::{Diagnostic, Diagnostics, LineIndex},
     files::{Overlay, Purpose},
     nearest::nearest,

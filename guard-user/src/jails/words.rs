@@ -1,6 +1,6 @@
 //! The keys of a jail, and what to say about any other.
 
-use crate::ruleset::{nearest::nearest, value::quoted};
+use crate::text::{nearest::nearest, value::quoted};
 
 /// Keys of a jail and of `[default]`.
 pub(super) const KEYS: [&str; 15] = [

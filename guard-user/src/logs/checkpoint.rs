@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::ruleset::digest::Digest;
+use crate::text::digest::Digest;
 
 /// Bytes at the beginning of a file that tell it from others.
 const HEAD_BYTES: usize = 256;

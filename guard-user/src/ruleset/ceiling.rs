@@ -4,7 +4,8 @@ use std::fmt;
 
 use guard_common::abi::ceiling::{self, DEFAULT_BURST, DEFAULT_PER_SECOND};
 
-use super::{limit::Rate, value::BadValue};
+use super::limit::Rate;
+use crate::text::value::BadValue;
 
 /// Most new connections that a port takes from all sources together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

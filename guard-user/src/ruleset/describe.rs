@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{
-    address,
     model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
     protocol,
 };
+use crate::text::address;
 
 /// A rule as a row of `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,8 +118,8 @@ pub fn rule_count(count: usize) -> String {
 #[must_use]
 pub fn name(rule: &Rule) -> String {
     match &rule.comment {
-        Some(comment) if !comment.is_empty() => super::value::quoted(comment),
-        Some(_) | None => super::value::quoted(&command(&Rule {
+        Some(comment) if !comment.is_empty() => crate::text::value::quoted(comment),
+        Some(_) | None => crate::text::value::quoted(&command(&Rule {
             comment: None,
             ..rule.clone()
         })),

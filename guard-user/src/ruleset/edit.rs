@@ -7,12 +7,14 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    address::{self, AddressItem},
     describe::{self, same_rule},
-    files::Overlay,
     model::{DefaultAction, ModeChoice, Rule},
     shadow,
     source::{Document, Loaded, Source},
+};
+use crate::text::{
+    address::{self, AddressItem},
+    files::Overlay,
 };
 
 mod array;

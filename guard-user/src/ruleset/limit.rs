@@ -5,10 +5,8 @@ use std::fmt;
 
 use guard_common::abi::meter::{LONGEST, Meter, Scale, UNIT_SHIFT};
 
-use super::{
-    model::{Traffic, Transport},
-    value::{BadValue, quoted},
-};
+use super::model::{Traffic, Transport};
+use crate::text::value::{BadValue, quoted};
 
 /// How many connections, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,17 +1,12 @@
 //! What a policy means. No kernel, no sockets: everything here runs without root.
 
-pub mod address;
 pub mod ceiling;
 pub mod compile;
 pub mod describe;
-pub mod diagnostic;
-pub(crate) mod digest;
 pub mod edit;
-pub(crate) mod files;
 pub mod limit;
 pub mod model;
 pub mod names;
-pub(crate) mod nearest;
 mod prefixes;
 pub mod probe;
 pub mod profiles;
@@ -21,12 +16,9 @@ pub mod service;
 mod sets;
 pub mod shadow;
 pub mod source;
-pub mod staged;
 pub mod traffic;
-pub mod value;
 pub mod words;
 
-pub use files::Overlay;
 pub use sets::SetTable;
 
 #[cfg(feature = "testing")]

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use ipnetwork::IpNetwork;
 
 use super::model::Prefixes;
-use crate::ruleset::value::BadValue;
+use crate::text::value::BadValue;
 
 /// Addresses and sets of one end of a rule.
 #[derive(Default)]

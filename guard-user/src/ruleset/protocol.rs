@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{
+use crate::text::{
     nearest::nearest,
     value::{BadValue, quoted},
 };

@@ -8,13 +8,17 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    address::{self, AddressItem},
-    diagnostic::{Diagnostic, Diagnostics, LineIndex, Position},
     model::{DefaultAction, ModeChoice, RuleAction, Traffic},
     names::Names,
-    value::{self, BadValue, quoted},
 };
-use crate::bans::settings::Settings;
+use crate::{
+    bans::settings::Settings,
+    text::{
+        address::{self, AddressItem},
+        diagnostic::{Diagnostic, Diagnostics, LineIndex, Position},
+        value::{self, BadValue, quoted},
+    },
+};
 
 mod bans;
 mod keys;

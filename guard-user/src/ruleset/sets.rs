@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use ipnetwork::IpNetwork;
 
-use super::{
+use crate::text::{
     address,
     diagnostic::{Diagnostic, Diagnostics, Position},
     nearest::nearest,

@@ -7,14 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{
+use super::{model::Policy, names::Names, schema, sets::SetTable};
+use crate::text::{
     diagnostic::{Diagnostic, Diagnostics},
     digest::Digest,
     files::{Overlay, Purpose},
-    model::Policy,
-    names::Names,
-    schema,
-    sets::SetTable,
 };
 
 mod assemble;
@@ -237,7 +234,7 @@ impl<'s> Reading<'s> {
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
                 let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-                let at = super::diagnostic::LineIndex::new(&before).position(valid);
+                let at = crate::text::diagnostic::LineIndex::new(&before).position(valid);
                 let problem = Diagnostic::error(
                     file.clone(),
                     Some(at),

@@ -2,9 +2,11 @@
 
 use super::{
     model::{PortRange, Traffic, Transport},
-    nearest::nearest,
     protocol::{self, Protocol},
     service::{Service, Services},
+};
+use crate::text::{
+    nearest::nearest,
     value::{BadValue, quoted},
 };
 

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use super::{
-    address::{self, AddressItem},
     limit::{self, Limit, Rate},
     model::{Prefixes, Rule, RuleAction},
     names::Names,
@@ -13,6 +12,9 @@ use super::{
     protocol::Protocol,
     sets::{self, SetTable},
     traffic::{self, PortItem},
+};
+use crate::text::{
+    address::{self, AddressItem},
     value::{self, BadValue, quoted},
 };
 

@@ -17,7 +17,7 @@ use guard_user::{
         import::{CheckedFilter, FILE, Import, STOCK, Surroundings, import},
     },
     layout::Layout,
-    ruleset::address,
+    text::address,
 };
 use tempfile::TempDir;
 

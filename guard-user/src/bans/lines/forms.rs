@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{bans::target::BanTarget, ruleset::value::quoted};
+use crate::{bans::target::BanTarget, text::value::quoted};
 
 /// Where an address stands in a line of JSON: Spamhaus, CrowdSec, and others.
 const KEYS: [&str; 7] = [

@@ -16,7 +16,7 @@ use crate::{
     filters::{Failure as LoginFailure, Filter, Host, LineOutcome, LineTime},
     logs::{self, Matches},
     output::Output,
-    ruleset::value::quoted,
+    text::value::quoted,
 };
 
 /// Longer lines are cut; what comes behind is not read.

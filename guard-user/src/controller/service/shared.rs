@@ -10,7 +10,7 @@ use super::super::policy_files::stage_failure;
 use crate::{
     failure::{Failure, from_io},
     layout::{DEFAULT_UNITS, Layout},
-    ruleset::staged::Staged,
+    text::staged::Staged,
 };
 
 /// Folder of the manual, and the first of its pages, which units name.

@@ -12,7 +12,7 @@ use super::{
     problem::{ConfigLine, Problem},
     values::{Given, Values, fill_tags},
 };
-use crate::{filters::forgeable, ruleset::nearest::nearest};
+use crate::{filters::forgeable, text::nearest::nearest};
 
 /// Options that fail2ban reads from a filter.
 const OPTIONS: &[&str] = &[

@@ -13,7 +13,7 @@ use crate::{
         settings::{JailInput, MOST_RETRIES, RECIDIVE},
     },
     logs::matches::Matches,
-    ruleset::address,
+    text::address,
 };
 
 /// fail2ban's own numbers where its files say nothing.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::ruleset::digest::Digest;
+use crate::text::digest::Digest;
 
 const BEGIN: &str = "# Written by `guardctl import fail2ban` from ";
 const SUM: &str = "# Unedited as long as the rest has the sum ";

@@ -13,7 +13,7 @@ use crate::{
         span, words,
     },
     logs::matches::Matches,
-    ruleset::{address, value::quoted},
+    text::{address, value::quoted},
 };
 
 /// Which table it is.

@@ -8,7 +8,7 @@ use std::{
 use toml::de::DeValue;
 
 use super::{File, Value};
-use crate::{jails::span, ruleset::value::quoted};
+use crate::{jails::span, text::value::quoted};
 
 impl File<'_, '_> {
     pub(super) fn text<'v>(&mut self, value: &'v Value<'_>, expected: &str) -> Option<&'v str> {

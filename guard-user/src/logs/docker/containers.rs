@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::ruleset::nearest::nearest;
+use crate::text::nearest::nearest;
 
 /// Where the engine's settings are.
 pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::ruleset::diagnostic::Diagnostics;
+use crate::text::diagnostic::Diagnostics;
 
 /// An edit that cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -330,7 +330,7 @@ fn the_digest_of_an_edit_is_that_of_the_files_once_written() {
             panic!("not added");
         };
         for change in &edited.changes {
-            crate::ruleset::staged::write_atomically(&change.path, &change.text).expect("written");
+            crate::text::staged::write_atomically(&change.path, &change.text).expect("written");
         }
         assert_eq!(load(&folder).1.digest, edited.loaded.digest);
     }

@@ -5,7 +5,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Located, Reader, Value, keys};
 use crate::{
     bans::{rails::Breadth, settings::Settings, term::BanTerm},
-    ruleset::value::{self, BadValue, quoted},
+    text::value::{self, BadValue, quoted},
 };
 
 /// A feed whose file is still relative to the policy file.

@@ -1,6 +1,6 @@
 //! The keys of a policy file, and what to say about any other.
 
-use crate::ruleset::{
+use crate::text::{
     nearest::nearest,
     value::{BadValue, quoted},
 };

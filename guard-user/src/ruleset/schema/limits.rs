@@ -5,7 +5,10 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 use super::{Located, Reader, Value, keys};
-use crate::ruleset::{ceiling::Ceiling, limit::SourcePrefixes, value::BadValue};
+use crate::{
+    ruleset::{ceiling::Ceiling, limit::SourcePrefixes},
+    text::value::BadValue,
+};
 
 /// What the table says.
 #[derive(Clone, Copy, Debug, Default)]

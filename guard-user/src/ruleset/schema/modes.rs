@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::{Located, Reader, Value, keys};
-use crate::ruleset::{
-    model::ModeChoice,
-    nearest::nearest,
-    value::{self, BadValue, quoted},
+use crate::{
+    ruleset::model::ModeChoice,
+    text::{
+        nearest::nearest,
+        value::{self, BadValue, quoted},
+    },
 };
 
 impl Reader<'_, '_> {

@@ -5,13 +5,17 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::{Located, Reader, RuleDraft, Value, keys};
-use crate::ruleset::{
-    address::AddressItem,
-    limit::{self, Limit, Rate},
-    model::{PortRange, RuleAction, Traffic},
-    protocol::Protocol,
-    traffic::{self, PortItem},
-    value::{self, BadValue, quoted},
+use crate::{
+    ruleset::{
+        limit::{self, Limit, Rate},
+        model::{PortRange, RuleAction, Traffic},
+        protocol::Protocol,
+        traffic::{self, PortItem},
+    },
+    text::{
+        address::AddressItem,
+        value::{self, BadValue, quoted},
+    },
 };
 
 /// Largest number of ports and ranges in one rule.

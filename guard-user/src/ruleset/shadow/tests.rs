@@ -223,7 +223,7 @@ fn ten_thousand_rules_of_every_shape_are_compared_by_index() {
             let length = u8::try_from(8 + random(25)).expect("a length");
             let address = std::net::Ipv4Addr::from_bits(random(1 << 24) << 8);
             let text = format!("{address}/{length}");
-            let network = crate::ruleset::address::parse_network(&text).expect("a prefix");
+            let network = crate::text::address::parse_network(&text).expect("a prefix");
             let first = u16::try_from(1 + random(60_000)).expect("a port");
             let last = first + u16::try_from(random(5_000)).expect("a width");
             let mut rule = read("allow 22/tcp").expect("a rule");

@@ -10,18 +10,22 @@ use std::{
 use ipnetwork::IpNetwork;
 
 use super::{Loaded, Reading};
-use crate::bans::settings::Feed;
-use crate::ruleset::{
-    address::AddressItem,
-    describe,
-    diagnostic::{Diagnostic, Diagnostics, Position},
-    files::Purpose,
-    model::{Policy, Prefixes, Rule, RuleOrigin},
-    prefixes::{self, PrefixList},
-    schema::{FeedDraft, Located, PolicyDraft, RuleDraft, SetContent, SetDraft},
-    sets,
-    shadow::{self, Certainty, Shadow},
-    value::{self, BadValue},
+use crate::{
+    bans::settings::Feed,
+    ruleset::{
+        describe,
+        model::{Policy, Prefixes, Rule, RuleOrigin},
+        prefixes::{self, PrefixList},
+        schema::{FeedDraft, Located, PolicyDraft, RuleDraft, SetContent, SetDraft},
+        sets,
+        shadow::{self, Certainty, Shadow},
+    },
+    text::{
+        address::AddressItem,
+        diagnostic::{Diagnostic, Diagnostics, Position},
+        files::Purpose,
+        value::BadValue,
+    },
 };
 
 type File = Arc<PathBuf>;

@@ -1,12 +1,11 @@
 //! What to say about words that are no rule of guard's, above all those that ufw accepts.
 
-use crate::ruleset::{
-    describe,
-    model::Traffic,
-    names::Names,
-    nearest::nearest,
-    profiles::Profile,
-    value::{BadValue, quoted},
+use crate::{
+    ruleset::{describe, model::Traffic, names::Names, profiles::Profile},
+    text::{
+        nearest::nearest,
+        value::{BadValue, quoted},
+    },
 };
 
 /// Words that may begin a clause.

@@ -4,11 +4,14 @@ use ipnetwork::IpNetwork;
 use proptest::prelude::*;
 
 use super::{read_words, sets};
-use crate::ruleset::{
-    address, describe,
-    limit::{Limit, Rate},
-    model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
-    prefixes::PrefixList,
+use crate::{
+    ruleset::{
+        describe,
+        limit::{Limit, Rate},
+        model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
+        prefixes::PrefixList,
+    },
+    text::address,
 };
 
 proptest! {

@@ -144,7 +144,7 @@ impl Diagnostics {
     }
 
     /// Orders by place: files in the order given, then line and column.
-    pub(super) fn sort(&mut self, files: &[PathBuf]) {
+    pub(crate) fn sort(&mut self, files: &[PathBuf]) {
         let rank = |path: &Path| files.iter().position(|file| file == path);
         self.items
             .sort_by_cached_key(|item| (rank(&item.file), item.position, item.severity));

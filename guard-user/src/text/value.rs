@@ -20,14 +20,14 @@ const MAX_INTERFACE_BYTES: usize = 15;
 const MAX_SET_NAME_BYTES: usize = 64;
 
 impl BadValue {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             help: None,
         }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -47,7 +47,7 @@ pub(crate) fn quoted(value: &str) -> String {
 }
 
 /// Checks the name of a network interface.
-pub(super) fn interface_name(name: &str) -> Result<String, BadValue> {
+pub(crate) fn interface_name(name: &str) -> Result<String, BadValue> {
     let bad = |why: &str| BadValue::new(format!("interface {} {why}", quoted(name)));
     if name.is_empty() {
         return Err(bad("is empty").help("name an interface as `ip link` shows it, e.g. eth0"));
@@ -77,7 +77,7 @@ pub(super) fn interface_name(name: &str) -> Result<String, BadValue> {
 }
 
 /// Checks a comment: it is printed to terminals, one line per rule.
-pub(super) fn comment(text: &str) -> Result<String, BadValue> {
+pub(crate) fn comment(text: &str) -> Result<String, BadValue> {
     if text.chars().any(char::is_control) {
         return Err(
             BadValue::new(format!("comment {} has a control character", quoted(text)))
@@ -95,7 +95,7 @@ pub(super) fn comment(text: &str) -> Result<String, BadValue> {
 }
 
 /// Checks the name of a set, without its `@`.
-pub(super) fn set_name(name: &str) -> Result<String, BadValue> {
+pub(crate) fn set_name(name: &str) -> Result<String, BadValue> {
     let is_plain = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');

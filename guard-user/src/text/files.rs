@@ -40,7 +40,7 @@ impl Overlay {
     }
 
     /// Does the file count as not there?
-    pub(super) fn hides(&self, path: &Path) -> bool {
+    pub(crate) fn hides(&self, path: &Path) -> bool {
         self.hidden.contains(path)
     }
 

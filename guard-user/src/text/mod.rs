@@ -1,0 +1,12 @@
+//! The ground floor: text that people write and guard reads, and files that it writes. Values and the complaints about
+//! them, places in a text, files that are read without trust and replaced as a whole. Knows nothing of policies.
+
+pub mod address;
+pub mod diagnostic;
+pub(crate) mod digest;
+pub(crate) mod files;
+pub(crate) mod nearest;
+pub mod staged;
+pub mod value;
+
+pub use files::Overlay;
