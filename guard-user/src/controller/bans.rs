@@ -2,9 +2,11 @@
 //! change of policy that waits for its confirmation is no obstacle, and neither is a broken file.
 
 mod copy;
+mod feeds;
 mod frame;
 mod gradual;
 mod import;
+mod jail_files;
 mod jails;
 mod session;
 
@@ -27,9 +29,11 @@ use crate::{
     host::clock as host_clock,
 };
 
+pub use feeds::Reread;
 pub(super) use frame::{Frame, Logins};
 pub(super) use gradual::PackedPrefix;
 pub use import::{Imported, List};
+pub use jail_files::JailChanged;
 pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
 pub(super) use session::{Session, now};
 

@@ -1,45 +1,12 @@
 //! What commands do, with or without a daemon: load, check, compile, switch and save, under one
 //! lock. Nothing here prints.
 
-pub(crate) mod absence;
-mod activate;
-mod appear;
-mod applied;
-mod apply_file;
-mod audit;
 mod bans;
-pub mod boot;
-mod change;
-mod check;
-mod confirm;
-mod devices;
-mod diff;
-mod enable;
-mod explain;
-mod exposed;
-mod fallback;
-mod fault;
-mod feeds;
-mod filtering;
-mod floods;
-mod heal;
-mod history;
-mod jails;
-mod journal;
-mod load;
-mod lock;
-mod lockout;
-mod meanwhile;
-mod plan;
-mod policy_files;
-mod recover;
-mod reload;
-mod replace_policy;
-mod rollback;
-mod rule_changes;
-mod service;
-mod status;
-mod targets;
+mod boot;
+mod query;
+pub(crate) mod state;
+mod transaction;
+mod upkeep;
 
 use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -54,32 +21,39 @@ use crate::{
     text::diagnostic::Diagnostics,
 };
 
-pub use appear::Appeared;
-pub use applied::{Applied, RuleView};
-pub use audit::{Audit, Audited, World};
 pub use bans::{
-    Banned, Banning, FromStore, Imported, JailBan, JailFrame, JailOutcome, Lifting, List, Unban,
+    Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome, Lifting,
+    List, Reread, Unban,
 };
-pub use change::{Changed, Delete, Edit};
-pub use check::Checked;
-pub use confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST};
-pub use devices::Renamed;
-pub use diff::{Against, PolicyDiff};
-pub use enable::{Disabled, Enabled, Enabling, Preset};
-use fallback::Fallback;
-pub use fault::ProgramFault;
-pub use feeds::Reread;
-pub use floods::{Cookies, Floods};
-pub use heal::{ActivePolicy, Healing, Refresh};
-pub use history::{ChangeOutcome, HistoryEntry, KEPT};
-pub use jails::JailChanged;
-pub use load::{Loading, PolicyOrigin};
-pub use lock::Lock;
-pub use lockout::AtRisk;
-pub use policy_files::PolicyText;
-pub use rule_changes::RuleChanges;
-pub use service::{ServiceChange, ServiceStatus, SharedFile};
-pub use status::{InterfaceStatus, Protection, Reverted, Status};
+pub use boot::{
+    appear::Appeared,
+    enable::{Disabled, Enabled, Enabling, Preset},
+    load::{Loading, PolicyOrigin},
+    service::{ServiceChange, ServiceStatus, SharedFile},
+};
+pub use query::{
+    audit::{Audit, Audited, World},
+    check::Checked,
+    diff::{Against, PolicyDiff},
+    fault::ProgramFault,
+    floods::{Cookies, Floods},
+    status::{InterfaceStatus, Protection, Reverted, Status},
+};
+use state::fallback::Fallback;
+pub use state::{
+    applied::{Applied, RuleView},
+    devices::Renamed,
+    history::{ChangeOutcome, HistoryEntry, KEPT},
+    lock::Lock,
+    policy_files::PolicyText,
+};
+pub use transaction::{
+    change::{Changed, Delete, Edit},
+    confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST},
+    lockout::AtRisk,
+    rule_changes::RuleChanges,
+};
+pub use upkeep::heal::{ActivePolicy, Healing, Refresh};
 
 /// What the operator allows a command to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

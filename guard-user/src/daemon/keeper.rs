@@ -18,7 +18,8 @@ use super::{
 use crate::{
     control::{JailsReport, Level, Report},
     controller::{
-        ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh, boot,
+        ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh,
+        state::last_good,
     },
     dataplane::{
         exempt::SessionWatch,
@@ -226,7 +227,7 @@ impl Keeper {
         }
         self.interfaces.off();
         let is_time = self.next_load.is_none_or(|next| Instant::now() >= next);
-        if !boot::is_enabled(self.controller.layout()) {
+        if !last_good::is_enabled(self.controller.layout()) {
             self.absence = None;
             return;
         }

@@ -33,7 +33,7 @@ use crate::{
         JailsReport, Level, Report, Request, Response,
         server::{ControlServer, RequestHandler},
     },
-    controller::{Controller, absence},
+    controller::{Controller, state::absence},
     dataplane::preflight,
     failure::{Exit, Failure, from_io},
     host::watch::Watch,

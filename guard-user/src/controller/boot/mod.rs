@@ -1,0 +1,6 @@
+//! On and off: `enable`, `disable`, what a boot loads, a device that appears, and the units that see to it.
+
+pub(in crate::controller) mod appear;
+pub(in crate::controller) mod enable;
+pub(in crate::controller) mod load;
+pub(in crate::controller) mod service;

@@ -1,0 +1,254 @@
+//! `explain`: what becomes of a packet.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
+
+use guard_common::{
+    abi::{
+        image::{HEADER_LIMITS, HEADER_METERS, MONITOR},
+        meter::{Meter, Scale},
+        reason::{Action, Reason},
+        rule::RuleRef,
+    },
+    memory::MemTables,
+    policy::Arrival,
+};
+
+use crate::{
+    controller::{
+        Applied, Controller,
+        transaction::activate::{image, loaded_or_failure},
+    },
+    dataplane::{
+        self, clock,
+        pins::{self, Running},
+    },
+    explain::{Explained, Explanation, Left, Question, WayIn, answer, build},
+    failure::{Exit, Failure},
+    host::Network,
+    ruleset::{compile::Stamp, describe, source},
+};
+
+/// Where a packet without a destination goes when the policy of a file is asked on a host that has no
+/// address: documentation addresses.
+const SOMEWHERE: [IpAddr; 2] = [
+    IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+
+/// What was found, before it is put in words.
+struct ModelVerdict {
+    left: Option<Left>,
+    reason: Reason,
+    rule: RuleRef,
+    is_monitored: bool,
+}
+
+impl Controller {
+    /// Asks the running firewall, or the policy in a file.
+    ///
+    /// # Errors
+    /// Exit 3 when guard is not active, 4 without root (neither for a file), 5 for a wrong file, 6
+    /// for an unknown interface.
+    pub fn explain(&self, question: &Question, file: Option<&Path>) -> Result<Explained, Failure> {
+        match file {
+            Some(file) => {
+                let answer = explain_file(question, file)?;
+                Ok(Explained::Evaluated(Box::new(answer)))
+            }
+            None => self.explain_running(question),
+        }
+    }
+
+    fn explain_running(&self, question: &Question) -> Result<Explained, Failure> {
+        let network = self.network()?;
+        let names = match Applied::read(self.layout()) {
+            Some(applied) => applied.interfaces,
+            None => network.default_interfaces(),
+        };
+        let interface = choose_interface(question, &network, &names)?;
+        let index = network
+            .interface(&interface)
+            .map_or(0, |interface| interface.index);
+        let destination = destination(question, &network, index)?;
+        let frame = build(question.source, destination, question.transport);
+        let index = if pins::open(self.layout())?.is_none() {
+            // Which is said by whoever is asked.
+            index
+        } else if let Some(evaluated_on) = self.evaluated_on(&network, index)? {
+            evaluated_on
+        } else {
+            return Ok(Explained::Unfiltered {
+                packet: answer::in_words(question.source, destination, question.transport),
+                interface,
+            });
+        };
+        let (reason, rule) = dataplane::explain::ask(self.layout(), index, &frame)?;
+        // A change that waits for its confirmation has words of its own.
+        let running = pins::open(self.layout())?;
+        let applied = running
+            .as_ref()
+            .and_then(|running| self.words_in_force(running));
+        let is_monitored = running.as_ref().is_some_and(|running| {
+            let flags = running.slots.in_force().flags();
+            flags & MONITOR != 0
+        });
+        let number = rule.ordinal().map(|ordinal| ordinal as usize + 1);
+        let words = number
+            .and_then(|number| applied.as_ref()?.rules.get(number - 1))
+            .map(|view| view.rule.clone());
+        let left = match &running {
+            Some(running) => self.left(running, rule, question.source.ip()),
+            None => None,
+        };
+        let found = ModelVerdict {
+            left,
+            reason,
+            rule,
+            is_monitored,
+        };
+        let answer = found.answer(question, destination, interface, words);
+        Ok(Explained::Evaluated(Box::new(answer)))
+    }
+
+    /// What the limit of a rule leaves to a source now; `None` if the rule has none for it, or the clock
+    /// cannot be read.
+    fn left(&self, running: &Running, rule: RuleRef, source: IpAddr) -> Option<Left> {
+        if !rule.is_limited() {
+            return None;
+        }
+        let state = running.slots.in_force();
+        let word = |index| running.slots.word(state, index);
+        let scale = Scale::from_word(word(HEADER_LIMITS));
+        let at = word(HEADER_METERS) as u32 + rule.index() * Meter::WORDS;
+        let meter = Meter::from_words(word(at), word(at + 1));
+        let now = clock::pinned_now(&self.layout().clock()).ok()?;
+        let debt = running.meters.debt(scale, source.into(), meter, now);
+        Some(Left {
+            now: meter.left(debt),
+            at_most: meter.left(0),
+        })
+    }
+}
+
+fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure> {
+    let loaded = loaded_or_failure(source::check(file))?;
+    let network = Network::read().unwrap_or_default();
+    let image = image(&loaded.policy, &network, Stamp::default())?;
+    let names = if loaded.policy.interfaces.is_empty() {
+        network.default_interfaces()
+    } else {
+        loaded.policy.interfaces.clone()
+    };
+    let interface = question
+        .interface
+        .clone()
+        .or_else(|| names.first().cloned())
+        .unwrap_or_default();
+    let index = network
+        .interface(&interface)
+        .map_or(0, |interface| interface.index);
+    let destination = destination(question, &network, index).unwrap_or_else(|_| {
+        let family = usize::from(question.source.is_ipv6());
+        SocketAddr::new(SOMEWHERE[family], question.port)
+    });
+    let frame = build(question.source, destination, question.transport);
+    let tables = MemTables::with_policy(image.words);
+    let is_monitored = tables.switch.active().flags() & MONITOR != 0;
+    let verdict =
+        guard_common::evaluate(frame.as_slice(), &tables, Arrival { ifindex: index }).verdict;
+    let words = verdict
+        .rule
+        .ordinal()
+        .and_then(|ordinal| loaded.policy.rules.get(ordinal as usize))
+        .map(describe::command);
+    let found = ModelVerdict {
+        left: None,
+        reason: verdict.reason,
+        rule: verdict.rule,
+        is_monitored,
+    };
+    Ok(found.answer(question, destination, interface, words))
+}
+
+impl ModelVerdict {
+    fn answer(
+        self,
+        question: &Question,
+        destination: SocketAddr,
+        interface: String,
+        rule_words: Option<String>,
+    ) -> Explanation {
+        let rule = self.rule.ordinal().map(|ordinal| ordinal as usize + 1);
+        Explanation {
+            packet: answer::in_words(question.source, destination, question.transport),
+            interface,
+            reason: self.reason,
+            action: if self.is_monitored {
+                Action::Pass
+            } else {
+                self.reason.action()
+            },
+            rule,
+            rule_words,
+            left: self.left,
+            way_in: WayIn::of(
+                self.reason,
+                rule,
+                question.source,
+                destination,
+                question.transport,
+            ),
+        }
+    }
+}
+
+fn choose_interface(
+    question: &Question,
+    network: &Network,
+    protected: &[String],
+) -> Result<String, Failure> {
+    let name = match &question.interface {
+        Some(name) => name,
+        None => protected.first().ok_or_else(|| {
+            Failure::new(Exit::NotFound, "no interface is protected")
+                .help("name the one that the packet arrives on: `… on eth0`")
+        })?,
+    };
+    if network.interface(name).is_none() {
+        return Err(
+            Failure::new(Exit::NotFound, format!("{name}: no such interface"))
+                .help("`ip link` lists the interfaces of this machine"),
+        );
+    }
+    Ok(name.clone())
+}
+
+/// The destination that was named, else an address of the interface, else one of this host.
+fn destination(
+    question: &Question,
+    network: &Network,
+    ifindex: u32,
+) -> Result<SocketAddr, Failure> {
+    if let Some(ip) = question.destination {
+        return Ok(SocketAddr::new(ip, question.port));
+    }
+    let of_family = || {
+        let is_v4 = question.source.is_ipv4();
+        network
+            .addresses
+            .iter()
+            .filter(move |(ip, _)| ip.is_ipv4() == is_v4)
+    };
+    // A global address before a link-local one, which comes later in the kernel's list of IPv6.
+    of_family()
+        .find(|(_, index)| *index == ifindex)
+        .or_else(|| of_family().next())
+        .map(|(ip, _)| SocketAddr::new(*ip, question.port))
+        .ok_or_else(|| {
+            Failure::new(Exit::NotFound, "this host has no address of that family")
+                .help("name the destination: `… to ADDRESS port PORT`")
+        })
+}

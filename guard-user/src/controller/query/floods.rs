@@ -1,0 +1,44 @@
+//! What acts when there is a flood of SYNs.
+
+use guard_common::abi::ceiling::Ceiling;
+
+use crate::{controller::Controller, host::syn_cookies};
+
+/// Said where guard is turned on.
+pub(in crate::controller) const COOKIES_ARE_OFF: &str = "net.ipv4.tcp_syncookies is 0: when a flood of SYNs fills the queue of a \
+     listener, nobody answers it with cookies, neither guard nor the kernel (`sysctl -w net.ipv4.tcp_syncookies=1` \
+     changes that at once)";
+
+/// What acts when there is a flood of SYNs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floods {
+    /// What becomes of SYNs for a listener with a full queue.
+    pub cookies: Cookies,
+    /// Most new connections of a port that no listener of this host serves.
+    pub ceiling: Ceiling,
+}
+
+/// Are SYNs for a listener with a full queue answered with cookies?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// They are.
+    Ready,
+    /// The kernel has no way; the ceiling acts on all ports.
+    Unsupported,
+    /// `net.ipv4.tcp_syncookies` is 0.
+    TurnedOff,
+}
+
+impl Controller {
+    /// What acts while guard is on.
+    pub(in crate::controller) fn floods(&self, ceiling: Ceiling) -> Floods {
+        let cookies = if !self.layout.answer().exists() {
+            Cookies::Unsupported
+        } else if syn_cookies::are_off() {
+            Cookies::TurnedOff
+        } else {
+            Cookies::Ready
+        };
+        Floods { cookies, ceiling }
+    }
+}

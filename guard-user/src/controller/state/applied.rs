@@ -1,0 +1,117 @@
+//! What is in force, in words, beside the image in the kernel: the files may have changed since.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::policy_files::stage_failure;
+use crate::{
+    failure::{Exit, Failure},
+    layout::Layout,
+    ruleset::{
+        describe,
+        model::{DefaultAction, ModeChoice, Policy, Rule},
+    },
+    state_file,
+    text::staged::Staged,
+};
+
+/// The policy that the kernel runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its generation, which must be the kernel's.
+    pub generation: u32,
+    /// `deny`, `allow` or `monitor`.
+    pub default: String,
+    /// The protected interfaces.
+    pub interfaces: Vec<String>,
+    /// Where the program shall run on them, as the policy says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modes: BTreeMap<String, ModeChoice>,
+    /// The rules, in order.
+    pub rules: Vec<RuleView>,
+}
+
+/// A rule as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleView {
+    /// From 1.
+    pub number: usize,
+    /// `allow`, `deny` or `limit`.
+    pub action: String,
+    /// What it is about, for a column.
+    pub to: String,
+    /// Where from, for a column.
+    pub from: String,
+    /// The words that would add it.
+    pub rule: String,
+    /// The operator's remark.
+    pub comment: Option<String>,
+}
+
+impl RuleView {
+    /// Rule `number` of a policy.
+    #[must_use]
+    pub fn new(number: usize, rule: &Rule) -> Self {
+        let columns = describe::columns(rule);
+        Self {
+            number,
+            action: describe::action_word(rule.action).to_owned(),
+            to: columns.to,
+            from: columns.from,
+            rule: describe::command(rule),
+            comment: rule.comment.clone(),
+        }
+    }
+
+    /// All rules of a policy.
+    #[must_use]
+    pub fn all(policy: &Policy) -> Vec<Self> {
+        policy
+            .rules
+            .iter()
+            .zip(1..)
+            .map(|(rule, number)| Self::new(number, rule))
+            .collect()
+    }
+}
+
+/// `deny`, `allow` or `monitor`.
+#[must_use]
+pub(in crate::controller) fn default_word(default: DefaultAction) -> &'static str {
+    match default {
+        DefaultAction::Deny => "deny",
+        DefaultAction::Allow => "allow",
+        DefaultAction::Monitor => "monitor",
+    }
+}
+
+impl Applied {
+    pub(in crate::controller) fn new(
+        policy: &Policy,
+        generation: u32,
+        interfaces: Vec<String>,
+    ) -> Self {
+        Self {
+            generation,
+            default: default_word(policy.default).to_owned(),
+            interfaces,
+            modes: policy.modes.clone(),
+            rules: RuleView::all(policy),
+        }
+    }
+
+    /// What was saved last; `None` when there is nothing or it cannot be read.
+    #[must_use]
+    pub fn read(layout: &Layout) -> Option<Self> {
+        serde_json::from_slice(&state_file::read(&layout.applied()).ok()?).ok()
+    }
+
+    /// On disk, but not in place yet.
+    pub(in crate::controller) fn stage(&self, layout: &Layout) -> Result<Staged, Failure> {
+        let text = serde_json::to_string(self)
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        state_file::put_folder_aside(&layout.applied()).unwrap_or_default();
+        Staged::write(&layout.applied(), &text).map_err(|error| stage_failure(&error))
+    }
+}

@@ -1,0 +1,228 @@
+//! What must survive a reboot beside the policy files: that guard was on, and the texts of the
+//! last policy that was in force, for the day on which the files are broken.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::policy_files::stage_failure;
+use crate::{
+    controller::{Controller, bad_configuration},
+    failure::{Exit, Failure, from_io},
+    layout::Layout,
+    ruleset::source::{Loaded, Source},
+    state_file,
+    text::{Overlay, staged::write_state},
+};
+
+/// A copy of the policy files.
+#[derive(Debug, Serialize, Deserialize)]
+struct LastGood {
+    /// As the kernel's image names it.
+    digest: u64,
+    files: Vec<SavedFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedFile {
+    /// Below the folder of the policy, or absolute.
+    path: String,
+    text: String,
+}
+
+impl Controller {
+    /// Keeps what must survive a reboot of a policy that is in force and confirmed.
+    ///
+    /// # Errors
+    /// When the state folder is not writable.
+    pub(in crate::controller) fn remember_for_boot(&self, loaded: &Loaded) -> Result<(), Failure> {
+        mark_enabled(&self.layout)?;
+        save_last_good(&self.layout, loaded)
+    }
+}
+
+/// Was guard turned on and not off since?
+#[must_use]
+pub(crate) fn is_enabled(layout: &Layout) -> bool {
+    // Whatever has become of it: a link to nothing is no command to be off.
+    layout.enabled().symlink_metadata().is_ok()
+}
+
+/// Remembers that guard is on.
+///
+/// # Errors
+/// When the state folder is not writable.
+pub(crate) fn mark_enabled(layout: &Layout) -> Result<(), Failure> {
+    if is_enabled(layout) {
+        return Ok(());
+    }
+    write(
+        &layout.enabled(),
+        "guardctl load attaches guard after a reboot\n",
+    )
+}
+
+/// Remembers that guard is off.
+///
+/// # Errors
+/// When the state folder is not writable.
+pub(crate) fn mark_disabled(layout: &Layout) -> Result<(), Failure> {
+    let path = layout.enabled();
+    state_file::remove(&path).map_err(|error| from_io(path.display(), &error))
+}
+
+/// Keeps the texts of a policy that is in force and confirmed. Does nothing when they are kept
+/// already.
+///
+/// # Errors
+/// When the state folder is not writable, or a file cannot be read any more.
+pub(crate) fn save_last_good(layout: &Layout, loaded: &Loaded) -> Result<(), Failure> {
+    if read(layout).is_some_and(|saved| saved.digest == loaded.digest) {
+        return Ok(());
+    }
+    let mut files = Vec::new();
+    for path in &loaded.files {
+        let document = loaded.documents.iter().find(|known| *known.path == *path);
+        let text = match document {
+            Some(document) => document.text.clone(),
+            // The file of a set.
+            None => state_file::read_text(path).map_err(|error| from_io(path.display(), &error))?,
+        };
+        let name = path.strip_prefix(&layout.etc).unwrap_or(path);
+        files.push(SavedFile {
+            path: name.to_string_lossy().into_owned(),
+            text,
+        });
+    }
+    let saved = LastGood {
+        digest: loaded.digest,
+        files,
+    };
+    let text = serde_json::to_string(&saved)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    write(&layout.last_good(), &text)
+}
+
+/// The last policy that was in force; `None` when none is kept.
+///
+/// # Errors
+/// Exit 5 when what is kept does not load either.
+pub(in crate::controller) fn last_good(layout: &Layout) -> Result<Option<Loaded>, Failure> {
+    let Some(saved) = read(layout) else {
+        return Ok(None);
+    };
+    // A folder that does not exist: nothing beside the saved texts is read.
+    let root = layout.state.join("last-good");
+    let mut overlay = Overlay::default();
+    for file in saved.files {
+        // An absolute path stays one.
+        overlay.insert(root.join(file.path), file.text);
+    }
+    let loaded = Source::new(&root).with_overlay(overlay).load();
+    loaded.map(Some).map_err(bad_configuration)
+}
+
+/// A file of the last policy in force that is gone or has lost its text, as one does whose blocks were never written
+/// before the power went. `None` also when nothing is kept, or when the files are what was in force.
+#[must_use]
+pub(in crate::controller) fn lost_file(layout: &Layout, files: &Loaded) -> Option<PathBuf> {
+    let saved = read(layout).filter(|saved| saved.digest != files.digest)?;
+    let is_blank = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
+    let with_text = saved
+        .files
+        .iter()
+        .filter(|file| !is_blank(file.text.as_bytes()));
+    // An absolute path stays one.
+    let mut paths = with_text.map(|file| layout.etc.join(&file.path));
+    paths.find(|path| match state_file::read(path) {
+        Ok(bytes) => is_blank(&bytes),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    })
+}
+
+fn read(layout: &Layout) -> Option<LastGood> {
+    serde_json::from_slice(&state_file::read(&layout.last_good()).ok()?).ok()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    write_state(path, text).map_err(|error| stage_failure(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        controller::RuleView,
+        ruleset::{source, testing::Folder},
+    };
+
+    const POLICY: &str = "[sets]\noffice = { file = \"office.txt\" }\n\n[[rule]]\naction = \
+                          \"allow\"\nport = 22\nfrom = \"@office\"\n";
+
+    fn layout(folder: &Folder) -> Layout {
+        let at = |name: &str| folder.path().join(name);
+        Layout {
+            etc: at("etc"),
+            state: at("state"),
+            run: at("run"),
+            bpffs: at("bpf"),
+            units: at("units"),
+        }
+    }
+
+    fn write_policy(layout: &Layout, text: &str) {
+        fs::create_dir_all(layout.etc.join("guard.d")).expect("a folder");
+        fs::write(layout.etc.join("guard.toml"), text).expect("the policy");
+        fs::write(layout.etc.join("office.txt"), "203.0.113.0/24\n").expect("a set");
+    }
+
+    #[test]
+    fn the_last_policy_is_the_same_after_its_files_are_broken() {
+        let folder = Folder::new();
+        let layout = layout(&folder);
+        write_policy(&layout, POLICY);
+        let loaded = source::load(&layout.etc).expect("a policy");
+        save_last_good(&layout, &loaded).expect("saved");
+
+        fs::write(layout.etc.join("guard.toml"), "action = ").expect("broken");
+        fs::write(layout.etc.join("office.txt"), "no address").expect("broken");
+        fs::write(layout.etc.join("guard.d/more.toml"), "x").expect("broken");
+
+        let kept = last_good(&layout).expect("loads").expect("is there");
+        assert_eq!(kept.digest, loaded.digest);
+        assert_eq!(RuleView::all(&kept.policy), RuleView::all(&loaded.policy));
+        assert_eq!(kept.sets, loaded.sets);
+    }
+
+    #[test]
+    fn nothing_kept_is_no_policy_rather_than_an_empty_one() {
+        let folder = Folder::new();
+        let layout = layout(&folder);
+        assert!(last_good(&layout).expect("no failure").is_none());
+
+        fs::create_dir_all(&layout.state).expect("a folder");
+        fs::write(layout.last_good(), "{\"digest\": 1, \"files\"").expect("half a file");
+
+        assert!(last_good(&layout).expect("no failure").is_none());
+    }
+
+    #[test]
+    fn being_on_is_remembered_until_it_is_off() {
+        let folder = Folder::new();
+        let layout = layout(&folder);
+        assert!(!is_enabled(&layout));
+        for _ in 0..2 {
+            mark_enabled(&layout).expect("on");
+            assert!(is_enabled(&layout));
+        }
+        for _ in 0..2 {
+            mark_disabled(&layout).expect("off");
+            assert!(!is_enabled(&layout));
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What a change comes to: the edit of the texts, and the words that tell of it.
+
+use crate::{
+    controller::{Delete, Edit, edit_failure, state::applied::default_word},
+    failure::{Exit, Failure},
+    ruleset::{
+        describe,
+        edit::{self, Change, EditOutcome, Edited, InsertAt},
+        model::Rule,
+        names::Names,
+        source::{Loaded, Source},
+        words,
+    },
+    text::address::{self, AddressItem},
+};
+
+/// An edit, and the words that tell of it.
+pub(in crate::controller) struct Plan {
+    pub(in crate::controller) outcome: EditOutcome,
+    /// What happens, as of a thing done and as of a thing that would be done.
+    pub(in crate::controller) done: Verb,
+    pub(in crate::controller) what: String,
+    /// Said when nothing changes.
+    pub(in crate::controller) unchanged: String,
+}
+
+/// `added rule` and `would add rule`.
+pub(in crate::controller) struct Verb {
+    pub(in crate::controller) did: &'static str,
+    pub(in crate::controller) would: &'static str,
+}
+
+const ADD: Verb = Verb {
+    did: "added rule",
+    would: "would add rule",
+};
+const DELETE: Verb = Verb {
+    did: "deleted rule",
+    would: "would delete rule",
+};
+const SET_DEFAULT: Verb = Verb {
+    did: "default is",
+    would: "default would be",
+};
+const NEVER: Verb = Verb {
+    did: "never banned or limited:",
+    would: "would never be banned or limited:",
+};
+const NOT_NEVER: Verb = Verb {
+    did: "off the never list:",
+    would: "would go off the never list:",
+};
+
+/// Works out an edit; nothing is written.
+pub(in crate::controller) fn plan(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    wanted: &Edit,
+    warnings: &mut Vec<String>,
+) -> Result<Plan, Failure> {
+    let edited = |edited: Edited| EditOutcome::Edited(Box::new(edited));
+    let failed = |error: edit::EditError| edit_failure(&error);
+    let planned = match wanted {
+        Edit::Add { words, place } => {
+            let rules = parse(words, loaded, warnings)?;
+            let add = |loaded: &Loaded, index, rule: &Rule| {
+                let place = match place {
+                    InsertAt::End => InsertAt::End,
+                    InsertAt::Number(number) => InsertAt::Number(number + index),
+                };
+                let outcome = edit::add(source, loaded, rule, place).map_err(failed)?;
+                warnings.extend(lost_comment(&outcome, loaded, rule));
+                Ok(outcome)
+            };
+            Plan {
+                outcome: each(loaded, &rules, add)?,
+                done: ADD,
+                what: commands(&rules),
+                unchanged: String::new(),
+            }
+        }
+        Edit::Delete(Delete::Number(number)) => {
+            let outcome = edited(edit::delete(source, loaded, *number).map_err(failed)?);
+            let what = describe::command(&loaded.policy.rules[*number - 1]);
+            Plan {
+                outcome,
+                done: DELETE,
+                what,
+                unchanged: String::new(),
+            }
+        }
+        Edit::Delete(Delete::Words(words)) => {
+            let rules = parse(words, loaded, warnings)?;
+            let delete = |loaded: &Loaded, _, rule: &Rule| {
+                let deleted = edit::delete_rule(source, loaded, rule);
+                Ok(edited(deleted.map_err(failed)?))
+            };
+            Plan {
+                outcome: each(loaded, &rules, delete)?,
+                done: DELETE,
+                what: commands(&rules),
+                unchanged: String::new(),
+            }
+        }
+        Edit::Default(default) => {
+            let word = default_word(*default);
+            let outcome = edit::set_default(source, loaded, *default).map_err(failed)?;
+            Plan {
+                outcome,
+                done: SET_DEFAULT,
+                what: word.to_owned(),
+                unchanged: format!("default is {word} already"),
+            }
+        }
+        Edit::NeverAdd(entry) => {
+            let item = never_entry(entry, warnings)?;
+            let outcome = edit::never_add(source, loaded, &item).map_err(failed)?;
+            Plan {
+                outcome,
+                done: NEVER,
+                what: item.to_string(),
+                unchanged: format!("{item} is on the never list already"),
+            }
+        }
+        Edit::NeverRemove(entry) => {
+            let item = never_entry(entry, warnings)?;
+            let outcome = edited(edit::never_remove(source, loaded, &item).map_err(failed)?);
+            Plan {
+                outcome,
+                done: NOT_NEVER,
+                what: item.to_string(),
+                unchanged: String::new(),
+            }
+        }
+    };
+    Ok(planned)
+}
+
+/// The same edit for each rule, one upon the other; together it is one change, told by the first rule that it is about.
+fn each(
+    loaded: &Loaded,
+    rules: &[Rule],
+    mut edit: impl FnMut(&Loaded, usize, &Rule) -> Result<EditOutcome, Failure>,
+) -> Result<EditOutcome, Failure> {
+    let mut all: Option<Box<Edited>> = None;
+    let mut nothing = EditOutcome::Unchanged;
+    for (index, rule) in rules.iter().enumerate() {
+        let before = all.as_ref().map_or(loaded, |all| &all.loaded);
+        let one = match edit(before, index, rule)? {
+            EditOutcome::Edited(one) => one,
+            other @ (EditOutcome::Covered { .. } | EditOutcome::Unchanged) => {
+                nothing = other;
+                continue;
+            }
+        };
+        all = Some(match all {
+            None => one,
+            Some(first) => {
+                let changed_again = |change: &Change| {
+                    let mut paths = one.changes.iter().map(|later| &later.path);
+                    paths.any(|path| *path == change.path)
+                };
+                let mut changes = first.changes;
+                changes.retain(|change| !changed_again(change));
+                changes.extend(one.changes);
+                Box::new(Edited {
+                    changes,
+                    loaded: one.loaded,
+                    ..*first
+                })
+            }
+        });
+    }
+    Ok(all.map_or(nothing, EditOutcome::Edited))
+}
+
+fn commands(rules: &[Rule]) -> String {
+    let commands: Vec<String> = rules.iter().map(describe::command).collect();
+    commands.join(" and ")
+}
+
+/// A comment that goes nowhere because the rule is not added.
+fn lost_comment(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
+    let EditOutcome::Covered { by } = outcome else {
+        return None;
+    };
+    let is_lost = rule.comment.is_some() && loaded.policy.rules[by - 1].comment != rule.comment;
+    is_lost.then(|| format!("the comment was not saved: rule {by} stays as it is"))
+}
+
+/// One rule, or two where a profile means other ports for UDP than for TCP.
+fn parse(
+    words: &[String],
+    loaded: &Loaded,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Rule>, Failure> {
+    let scope = words::Scope {
+        names: Names::system(),
+        sets: &loaded.sets,
+    };
+    match words::parse(words, &scope) {
+        Ok(parsed) => {
+            warnings.extend(parsed.warnings);
+            Ok(std::iter::once(parsed.rule).chain(parsed.second).collect())
+        }
+        Err(error) => {
+            let message = format!("{error}\n{}", indent(&error.underline(words)));
+            let failure = Failure::new(Exit::Usage, message);
+            Err(match error.help() {
+                Some(help) => failure.help(help),
+                None => failure,
+            })
+        }
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn never_entry(entry: &str, warnings: &mut Vec<String>) -> Result<AddressItem, Failure> {
+    let (item, warning) = address::parse_item(entry).map_err(|error| {
+        let failure = Failure::new(Exit::Usage, error.message);
+        match error.help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    })?;
+    if item == AddressItem::Any {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("\"{entry}\" on the never list: nothing could be banned"),
+        )
+        .help("name the addresses that must never be banned"));
+    }
+    warnings.extend(warning);
+    Ok(item)
+}
