@@ -14,7 +14,6 @@ use super::{
     link_kind::LinkKind,
     routes::{self, MAIN},
 };
-use crate::ruleset::compile::{Host, Jiffy};
 
 /// How an XDP program sits on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,19 +196,10 @@ impl Network {
         }
     }
 
-    /// What the policy compiler must know.
+    /// Addresses of this host, and the broadcast addresses of its networks: no packet comes from one of them.
     #[must_use]
-    pub fn host(&self) -> Host {
-        Host {
-            interfaces: self
-                .interfaces
-                .iter()
-                .map(|interface| (interface.name.clone(), interface.index))
-                .collect(),
-            own: self.own().chain(self.broadcasts()).collect(),
-            jiffy: Jiffy(super::clock::jiffy_ns()),
-            tracked: super::conntrack::most(),
-        }
+    pub fn never_sources(&self) -> Vec<IpAddr> {
+        self.own().chain(self.broadcasts()).collect()
     }
 
     /// Names of the interfaces that carry default routes.
@@ -369,7 +359,11 @@ mod tests {
             on_link: on_link.into(),
             ..Network::default()
         };
-        let own: Vec<String> = network.host().own.iter().map(ToString::to_string).collect();
+        let own: Vec<String> = network
+            .never_sources()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(own, ["192.0.2.1", "192.0.2.255", "198.51.100.7"]);
     }
 }

@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, None);
         for path in [
-            "guard-user/src/controller/activate.rs",
+            "guard-user/src/controller/transaction/activate.rs",
             // The option is called so.
             "tests/tests/bans/force.rs",
         ] {

@@ -26,9 +26,9 @@ use crate::{
         reattach,
     },
     failure::{Exit, Failure},
-    host::{Network, clock, sessions},
+    host::{Network, clock, conntrack, sessions},
     ruleset::{
-        compile::{Image, Stamp, TooComplex, compile},
+        compile::{Host, Image, Jiffy, Stamp, TooComplex, compile},
         model::{ModeChoice, Policy},
         source::Loaded,
     },
@@ -403,7 +403,16 @@ pub(in crate::controller) fn image(
     network: &Network,
     stamp: Stamp,
 ) -> Result<Image, Failure> {
-    compile(policy, &network.host(), stamp).map_err(|error: TooComplex| {
+    let interfaces = network.interfaces.iter();
+    let host = Host {
+        interfaces: interfaces
+            .map(|interface| (interface.name.clone(), interface.index))
+            .collect(),
+        own: network.never_sources(),
+        jiffy: Jiffy(clock::jiffy_ns()),
+        tracked: conntrack::most(),
+    };
+    compile(policy, &host, stamp).map_err(|error: TooComplex| {
         let help = error.help();
         Failure::new(Exit::BadConfiguration, error.to_string()).help(help)
     })
