@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of CONTRIBUTING.md that neither rustfmt nor clippy knows.
 
 mod documents;
+mod folders;
 mod layering;
 mod names;
 mod size;
@@ -47,6 +48,7 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(wording::check(source));
         findings.extend(names::check(source));
         findings.extend(layering::check_source(source));
+        findings.extend(folders::check(source));
     }
     for manifest in &self::sources("*Cargo.toml")? {
         findings.extend(layering::check_manifest(manifest));
