@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read as _, Write as _},
-    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
 };
 
 use crate::{
@@ -34,9 +34,7 @@ impl Single {
             .mode(0o600)
             .open(&path)
             .map_err(|error| failed(&error))?;
-        // SAFETY: flock takes a descriptor, which `file` keeps open, and an integer.
-        let result = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-        if result != 0 {
+        if file.try_lock().is_err() {
             let mut pid = String::new();
             file.read_to_string(&mut pid).unwrap_or_default();
             return Err(Failure::new(

@@ -1,10 +1,14 @@
 //! The BPF file system, in which maps and links outlive this process.
 
 use std::{
-    ffi::CString,
     fs, io,
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+};
+
+use nix::{
+    mount::MsFlags,
+    sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
 use crate::{
@@ -12,8 +16,6 @@ use crate::{
     layout::Layout,
 };
 
-/// Magic number of a BPF file system (linux/magic.h).
-const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 /// Where distributions mount it.
 const USUAL: &str = "/sys/fs/bpf";
 
@@ -35,14 +37,7 @@ pub fn prepare(layout: &Layout) -> Result<(), Failure> {
 /// Is this path on a BPF file system?
 #[must_use]
 pub fn is_bpffs(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
-        return false;
-    };
-    // SAFETY: all-zero is a valid statfs, and the call only writes to it.
-    let mut info: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: `path` is a terminated string and `info` a live structure.
-    let result = unsafe { libc::statfs(path.as_ptr(), &raw mut info) };
-    result == 0 && info.f_type as i64 == BPF_FS_MAGIC
+    statfs(path).is_ok_and(|info| info.filesystem_type() == BPF_FS_MAGIC)
 }
 
 fn nearest_existing(path: &Path) -> PathBuf {
@@ -105,25 +100,14 @@ fn mount(folder: &Path) -> Result<(), Failure> {
         ));
     }
     fs::create_dir_all(target).map_err(|error| refuse(error.to_string()))?;
-    let path =
-        CString::new(target.as_os_str().as_bytes()).map_err(|error| refuse(error.to_string()))?;
-    // SAFETY: four terminated strings or null, as mount(2) wants them.
-    let result = unsafe {
-        libc::mount(
-            c"bpf".as_ptr(),
-            path.as_ptr(),
-            c"bpf".as_ptr(),
-            0,
-            std::ptr::null(),
-        )
-    };
-    if result != 0 {
-        return Err(refuse(format!(
-            "cannot mount one: {}",
-            io::Error::last_os_error()
-        )));
-    }
-    Ok(())
+    nix::mount::mount(
+        Some("bpf"),
+        target,
+        Some("bpf"),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+    .map_err(|errno| refuse(format!("cannot mount one: {}", io::Error::from(errno))))
 }
 
 /// Was this process started in a mount namespace that its parent does not share?

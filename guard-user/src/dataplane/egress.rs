@@ -2,7 +2,7 @@
 //! (6.6), which outlives this process and which nobody removes by accident; else as a filter of the
 //! clsact qdisc, which goes when somebody deletes the qdisc and is then put back.
 
-use std::{env, ffi::CStr, path::Path};
+use std::{env, path::Path};
 
 use aya::programs::{
     LinkOrder, ProgramError, SchedClassifier, TcAttachType,
@@ -13,6 +13,7 @@ use aya::programs::{
     },
 };
 use guard_common::abi::names;
+use nix::net::if_::if_indextoname;
 
 use super::refusal::describe;
 use crate::{
@@ -167,13 +168,6 @@ pub(super) fn detach(ifindex: u32, way: TcAttachType, program: &str) {
 }
 
 fn name_of(ifindex: u32) -> Option<String> {
-    let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: the buffer has the length that the call asks for.
-    let result = unsafe { libc::if_indextoname(ifindex, name.as_mut_ptr()) };
-    if result.is_null() {
-        return None;
-    }
-    // SAFETY: the call has written a terminated string into it.
-    let name = unsafe { CStr::from_ptr(name.as_ptr()) };
+    let name = if_indextoname(ifindex).ok()?;
     name.to_str().ok().map(str::to_owned)
 }

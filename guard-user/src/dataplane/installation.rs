@@ -3,8 +3,10 @@
 //! and a running program is only ever exchanged, never removed and put back.
 
 use std::{
+    error::Error,
     fs,
-    io::Read as _,
+    io::{self, Read as _},
+    iter,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -407,6 +409,7 @@ fn seed() -> Result<u64, Failure> {
 }
 
 pub(super) fn load_failure(error: LoadError) -> Failure {
+    let errno = errno(&error);
     let text = match &error {
         LoadError::Program(ProgramError::LoadError {
             io_error,
@@ -429,15 +432,22 @@ pub(super) fn load_failure(error: LoadError) -> Failure {
             }
         }
     };
-    if text.contains("os error 1)") || text.contains("Operation not permitted") {
+    if errno == Some(libc::EPERM) {
         return Failure::new(Exit::NotPermitted, text)
             .help("run the command as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
     }
-    if text.contains("os error 12)") {
+    if errno == Some(libc::ENOMEM) {
         return Failure::new(Exit::Failed, text).help("the maps need more memory than there is");
     }
     Failure::new(Exit::Unsupported, text)
         .help("guard needs Linux 5.10 or newer with BPF and its JIT; `uname -r` shows the kernel")
+}
+
+/// The kernel's number at the bottom of an error.
+fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
+    iter::successors(Some(error), |error| (*error).source())
+        .filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
+        .last()
 }
 
 /// What the verifier objects to: the last line of its log that is not about its own effort.

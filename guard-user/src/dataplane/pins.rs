@@ -345,6 +345,5 @@ fn is_array(info: &MapInfo) -> bool {
 }
 
 fn is_root_or_capable() -> bool {
-    // SAFETY: the call has no arguments and no preconditions.
-    unsafe { libc::geteuid() == 0 }
+    nix::unistd::geteuid().is_root()
 }

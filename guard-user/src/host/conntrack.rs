@@ -6,7 +6,6 @@ mod message;
 use std::{
     fs, io,
     net::SocketAddr,
-    os::fd::AsRawFd as _,
     time::{Duration, Instant},
 };
 
@@ -15,6 +14,7 @@ use netlink_packet_core::{
     NetlinkBuffer, Parseable as _,
 };
 use netlink_sys::{Socket, SocketAddr as NetlinkAddress, protocols::NETLINK_NETFILTER};
+use socket2::SockRef;
 
 /// Addresses and ports of one direction. Protocols without ports have 0; for echo requests and
 /// answers (ICMP and ICMPv6) both ports are the identifier.
@@ -171,25 +171,7 @@ fn read_answer(mut bytes: &[u8], entries: &mut Vec<Tracked>) -> io::Result<Progr
 
 /// A kernel that does not answer must not hang a command.
 fn limit_waiting(socket: &Socket) -> io::Result<()> {
-    let limit = libc::timeval {
-        tv_sec: PATIENCE.as_secs() as libc::time_t,
-        tv_usec: 0,
-    };
-    // SAFETY: a live structure of the length that is passed, and a descriptor that is open.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVTIMEO,
-            (&raw const limit).cast(),
-            size_of_val(&limit) as libc::socklen_t,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    SockRef::from(socket).set_read_timeout(Some(PATIENCE))
 }
 
 #[cfg(test)]

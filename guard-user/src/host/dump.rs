@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::fd::AsRawFd as _,
     time::{Duration, Instant},
 };
 
@@ -11,6 +10,7 @@ use netlink_packet_core::{
     NetlinkBuffer, Parseable as _,
 };
 use netlink_sys::{Socket, SocketAddr as NetlinkAddress};
+use socket2::SockRef;
 
 /// The kernel's answers come in pieces of at most 32 KiB.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -96,23 +96,5 @@ fn read(mut bytes: &[u8], each: &mut impl FnMut(&[u8])) -> io::Result<Progress> 
 
 /// A kernel that does not answer must not hang a command.
 fn limit_waiting(socket: &Socket) -> io::Result<()> {
-    let limit = libc::timeval {
-        tv_sec: PATIENCE.as_secs() as libc::time_t,
-        tv_usec: 0,
-    };
-    // SAFETY: a live structure of the length that is passed, and a descriptor that is open.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVTIMEO,
-            (&raw const limit).cast(),
-            size_of_val(&limit) as libc::socklen_t,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    SockRef::from(socket).set_read_timeout(Some(PATIENCE))
 }
