@@ -9,11 +9,12 @@ use regex_automata::{
 };
 
 use super::{
+    error::DateError,
     fields::{DateFields, Field},
     frequent,
     template::{self, Kind, Template},
 };
-use crate::filters::pattern::{Alphabet, Lines, Text, linear, longest};
+use crate::filters::pattern::{Alphabet, Lines, PatternError, Text, linear, longest};
 
 /// Where a date is in a line, and how to read it.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ impl Detector {
     ///
     /// # Errors
     /// The pattern that is wrong, and why.
-    pub(in crate::filters) fn new(patterns: &[String], zone: TimeZone) -> Result<Self, String> {
+    pub(in crate::filters) fn new(patterns: &[String], zone: TimeZone) -> Result<Self, DateError> {
         let templates = template::templates(patterns)?;
         let (anchored, free): (Vec<Template>, Vec<Template>) = templates
             .into_iter()
@@ -144,7 +145,7 @@ struct Groups {
 }
 
 impl Compiled {
-    fn new(patterns: &[String], alphabet: Alphabet) -> Result<Self, String> {
+    fn new(patterns: &[String], alphabet: Alphabet) -> Result<Self, PatternError> {
         let texts: Vec<&str> = patterns.iter().map(String::as_str).collect();
         let config = meta::Config::new().which_captures(WhichCaptures::Implicit);
         let regex = linear(&texts, alphabet, Lines::One, config)?;
@@ -178,7 +179,7 @@ impl Compiled {
 }
 
 impl Several {
-    fn new(templates: Vec<Template>) -> Result<Option<Self>, String> {
+    fn new(templates: Vec<Template>) -> Result<Option<Self>, PatternError> {
         if templates.is_empty() {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-use super::zones;
+use super::{error::DateError, zones};
 
 const MONTHS: [&str; 12] = [
     "january",
@@ -81,7 +81,11 @@ impl Field {
     ///
     /// # Errors
     /// A `%` that is no field.
-    pub(super) fn expand(pattern: &str) -> Result<(String, bool), String> {
+    pub(super) fn expand(pattern: &str) -> Result<(String, bool), DateError> {
+        let unknown = |field: &str| DateError::UnknownField {
+            field: field.to_owned(),
+            pattern: pattern.to_owned(),
+        };
         let mut text = String::with_capacity(2 * pattern.len());
         let mut has_names = false;
         let mut rest = pattern;
@@ -90,10 +94,10 @@ impl Field {
             rest = &rest[at + 1..];
             let length = if rest.starts_with("Ex") { 3 } else { 1 };
             let Some(field) = rest.get(..length) else {
-                return Err(format!("`%{rest}` in `{pattern}` is no field of a date"));
+                return Err(unknown(rest));
             };
             let Some(matched) = expression(field) else {
-                return Err(format!("`%{field}` in `{pattern}` is no field of a date"));
+                return Err(unknown(field));
             };
             has_names |= matches!(field, "a" | "A" | "b" | "B" | "p");
             text.push_str(&matched);

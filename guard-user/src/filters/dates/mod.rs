@@ -2,6 +2,7 @@
 //! that matter, what time they mean.
 
 mod detector;
+mod error;
 mod fields;
 mod frequent;
 mod template;

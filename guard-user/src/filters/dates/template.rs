@@ -1,6 +1,6 @@
 //! One form of a date: `%Y-%m-%d` and the like among regular expressions, as a pattern for Rust's engine.
 
-use super::fields::Field;
+use super::{error::DateError, fields::Field};
 
 /// What the groups of a template mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ const DEFAULTS: &[&str] = &[
 ///
 /// # Errors
 /// What is wrong with one of the patterns.
-pub(super) fn templates(patterns: &[String]) -> Result<Vec<Template>, String> {
+pub(super) fn templates(patterns: &[String]) -> Result<Vec<Template>, DateError> {
     let mut result = Vec::new();
     if patterns.is_empty() {
         add_defaults(&mut result, Which::All)?;
@@ -97,7 +97,7 @@ enum Which {
     AtStart,
 }
 
-fn add_defaults(result: &mut Vec<Template>, which: Which) -> Result<(), String> {
+fn add_defaults(result: &mut Vec<Template>, which: Which) -> Result<(), DateError> {
     let is_bound = |pattern: &str| pattern.starts_with(AT_START) || pattern.starts_with('^');
     for default in DEFAULTS {
         if !is_bound(default) {
@@ -112,7 +112,7 @@ fn add_defaults(result: &mut Vec<Template>, which: Which) -> Result<(), String> 
     Ok(())
 }
 
-fn add(result: &mut Vec<Template>, pattern: &str) -> Result<(), String> {
+fn add(result: &mut Vec<Template>, pattern: &str) -> Result<(), DateError> {
     for variant in separated(pattern) {
         result.push(template(&variant)?);
     }
@@ -148,7 +148,7 @@ fn separated(pattern: &str) -> Vec<String> {
 }
 
 /// One pattern as fail2ban reads it.
-fn template(pattern: &str) -> Result<Template, String> {
+fn template(pattern: &str) -> Result<Template, DateError> {
     let upper = pattern.to_uppercase();
     let bare = upper
         .strip_prefix(AT_START)

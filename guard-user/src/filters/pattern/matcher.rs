@@ -12,6 +12,7 @@ use regex_automata::{
 
 use super::{
     Text, cost,
+    error::PatternError,
     quick::{Quick, Trail},
     syntax::Node,
     write::{self, Groups},
@@ -87,7 +88,7 @@ struct Bounded {
 }
 
 impl Bounded {
-    fn new(text: &str, alphabet: Alphabet, lines: Lines) -> Result<Self, String> {
+    fn new(text: &str, alphabet: Alphabet, lines: Lines) -> Result<Self, PatternError> {
         Ok(Self {
             regex: linear(&[text], alphabet, lines, meta::Config::new())?,
             longest: cost::longest(&[text], alphabet, lines),
@@ -96,7 +97,7 @@ impl Bounded {
 }
 
 impl Matcher {
-    pub(super) fn new(node: &Node, lines: Lines) -> Result<Self, String> {
+    pub(super) fn new(node: &Node, lines: Lines) -> Result<Self, PatternError> {
         let (text, groups) = write::exact(node);
         let engine = if write::needs_backtracking(node) {
             let regex = fancy_regex::RegexBuilder::new(&text)
@@ -104,7 +105,7 @@ impl Matcher {
                 .delegate_size_limit(SIZE_LIMIT_BYTES)
                 .multi_line(lines == Lines::Several)
                 .build()
-                .map_err(|error| one_line(&error.to_string()))?;
+                .map_err(|error| PatternError::Engine(one_line(&error.to_string())))?;
             let outline = write::outline(node, write::Positions::Kept);
             Engine::Backtracking {
                 regex: Box::new(regex),
@@ -139,7 +140,7 @@ impl Matcher {
 
     /// The same for a prefix pattern. One that ends with the content, whatever that is, need not look
     /// at it.
-    pub(super) fn prefix(node: &Node, lines: Lines) -> Result<Self, String> {
+    pub(super) fn prefix(node: &Node, lines: Lines) -> Result<Self, PatternError> {
         let Some(head) = write::head_of_rest(node, "content")
             .filter(|_| lines == Lines::One && !write::needs_backtracking(node))
         else {
@@ -150,7 +151,7 @@ impl Matcher {
         let name: Arc<str> = Arc::from("content");
         matcher.names.push(Some(Arc::clone(&name)));
         if matcher.numbers.insert(name, rest).is_some() {
-            return Err("the group `content` is there twice".to_owned());
+            return Err(PatternError::DuplicateGroup("content".to_owned()));
         }
         matcher.rest = Some(rest);
         Ok(matcher)
@@ -168,7 +169,11 @@ impl Matcher {
         spans.slots[2 * group + 1] = NonMaxUsize::new(text.text.len());
     }
 
-    fn with_groups(engine: Engine, quick: Option<Quick>, groups: Groups) -> Result<Self, String> {
+    fn with_groups(
+        engine: Engine,
+        quick: Option<Quick>,
+        groups: Groups,
+    ) -> Result<Self, PatternError> {
         let names: Vec<Option<Arc<str>>> =
             groups.into_iter().map(|name| name.map(Arc::from)).collect();
         let mut numbers = BTreeMap::new();
@@ -176,7 +181,7 @@ impl Matcher {
             if let Some(name) = name
                 && numbers.insert(Arc::clone(name), number).is_some()
             {
-                return Err(format!("the group `{name}` is there twice"));
+                return Err(PatternError::DuplicateGroup(name.to_string()));
             }
         }
         Ok(Self {
@@ -333,17 +338,17 @@ pub(in crate::filters) fn linear(
     alphabet: Alphabet,
     lines: Lines,
     config: meta::Config,
-) -> Result<meta::Regex, String> {
+) -> Result<meta::Regex, PatternError> {
     meta::Builder::new()
         .configure(config.nfa_size_limit(Some(SIZE_LIMIT_BYTES)))
         .syntax(syntax(alphabet, lines))
         .build_many(patterns)
         .map_err(|error| match error.size_limit() {
-            Some(limit) => format!("it needs more than {limit} bytes when compiled"),
-            None => one_line(&match error.syntax_error() {
+            Some(limit) => PatternError::TooLarge(limit),
+            None => PatternError::Engine(one_line(&match error.syntax_error() {
                 Some(error) => error.to_string(),
                 None => error.to_string(),
-            }),
+            })),
         })
 }
 

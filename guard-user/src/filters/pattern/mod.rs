@@ -2,6 +2,7 @@
 //! bounded backtracking where it does not.
 
 mod cost;
+mod error;
 mod matcher;
 mod outlines;
 mod quick;
@@ -13,6 +14,7 @@ mod write;
 
 use crate::filters::config::{definition::Expression, problem::Problem};
 pub(super) use cost::longest;
+pub(super) use error::PatternError;
 pub(super) use matcher::{Alphabet, Lines, Matcher, Spans, linear};
 pub(super) use outlines::Outlines;
 use syntax::Node;
@@ -41,10 +43,10 @@ impl Pattern {
     fn compiled(
         expression: &Expression,
         lines: Lines,
-        compile: fn(&Node, Lines) -> Result<Matcher, String>,
+        compile: fn(&Node, Lines) -> Result<Matcher, PatternError>,
     ) -> Result<Self, Problem> {
         let node = syntax::parse(&tags::resolve(&expression.text))
-            .map_err(|wrong| expression.problem(wrong))?;
+            .map_err(|wrong| expression.problem(wrong.to_string()))?;
         if write::needs_backtracking(&node) && repeats_repetition(&node) {
             let problem = expression.problem(
                 "a repetition of nothing but a repetition, beside look-around or a back-reference: \
@@ -52,7 +54,8 @@ impl Pattern {
             );
             return Err(problem.help("write `x+` for `(x+)+`, or take the look-around out"));
         }
-        let matcher = compile(&node, lines).map_err(|wrong| expression.problem(wrong))?;
+        let matcher =
+            compile(&node, lines).map_err(|wrong| expression.problem(wrong.to_string()))?;
         Ok(Self { matcher, node })
     }
 

@@ -1,7 +1,10 @@
 //! Python's regular expressions, read into a tree: what its syntax means, free of how Rust's engines
 //! write it. Refuses what cannot mean the same there.
 
-use super::tags::HostTag;
+use super::{
+    error::{PatternError, SyntaxError},
+    tags::HostTag,
+};
 
 /// Groups within groups; deeper ones are no filter but an attack on the reader.
 const MAX_DEPTH: usize = 100;
@@ -55,7 +58,7 @@ pub(super) enum Node {
 ///
 /// # Errors
 /// What is wrong and at which character, counted from 1.
-pub(super) fn parse(text: &str) -> Result<Node, String> {
+pub(super) fn parse(text: &str) -> Result<Node, PatternError> {
     let mut parser = Parser {
         letters: text.chars().collect(),
         at: 0,
@@ -64,7 +67,7 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
     let node = parser.choice()?;
     match parser.peek() {
         None => Ok(node),
-        Some(_) => Err(parser.wrong("a `)` that closes nothing")),
+        Some(_) => Err(parser.wrong(SyntaxError::StrayParenthesis)),
     }
 }
 
@@ -96,11 +99,12 @@ impl Parser {
         is_there
     }
 
-    fn wrong(&self, what: &str) -> String {
-        format!("{what}, at character {}", self.at + 1)
+    fn wrong(&self, what: SyntaxError) -> PatternError {
+        let at = self.at + 1;
+        PatternError::Syntax { what, at }
     }
 
-    fn choice(&mut self) -> Result<Node, String> {
+    fn choice(&mut self) -> Result<Node, PatternError> {
         let mut branches = vec![self.row()?];
         while self.eat("|") {
             branches.push(self.row()?);
@@ -108,7 +112,7 @@ impl Parser {
         Ok(one_or(branches, Node::Choice))
     }
 
-    fn row(&mut self) -> Result<Node, String> {
+    fn row(&mut self) -> Result<Node, PatternError> {
         let mut row: Vec<Node> = Vec::new();
         while let Some(letter) = self.peek() {
             if matches!(letter, '|' | ')') {
@@ -116,11 +120,11 @@ impl Parser {
             }
             if let Some(count) = self.count() {
                 let Some(inner) = row.pop() else {
-                    return Err(self.wrong("nothing to repeat"));
+                    return Err(self.wrong(SyntaxError::NothingToRepeat));
                 };
                 let is_repeated = matches!(inner, Node::Repeat { .. } | Node::Flags(_));
                 if is_repeated {
-                    return Err(self.wrong("a repetition of a repetition"));
+                    return Err(self.wrong(SyntaxError::RepeatedRepetition));
                 }
                 let (count, is_possessive) = self.manner(count);
                 row.push(Node::Repeat {
@@ -172,9 +176,9 @@ impl Parser {
         }
     }
 
-    fn atom(&mut self) -> Result<Node, String> {
+    fn atom(&mut self) -> Result<Node, PatternError> {
         let Some(letter) = self.next() else {
-            return Err(self.wrong("the pattern ends too early"));
+            return Err(self.wrong(SyntaxError::Unfinished));
         };
         if let Some(host) = HostTag::of_symbol(letter) {
             return Ok(Node::Host(host));
@@ -190,17 +194,17 @@ impl Parser {
         })
     }
 
-    fn group(&mut self) -> Result<Node, String> {
+    fn group(&mut self) -> Result<Node, PatternError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.wrong("groups are nested too deeply"));
+            return Err(self.wrong(SyntaxError::TooDeep));
         }
         let node = self.opened_group()?;
         self.depth -= 1;
         Ok(node)
     }
 
-    fn opened_group(&mut self) -> Result<Node, String> {
+    fn opened_group(&mut self) -> Result<Node, PatternError> {
         if !self.eat("?") {
             // `((?i)x)` is how Python before 3.6 wrote `(?i:x)`, and fail2ban reads it so.
             if let Some(flags) = self.inner_flags() {
@@ -228,7 +232,7 @@ impl Parser {
                 && !name.starts_with(|letter: char| letter.is_ascii_digit())
                 && !name.is_empty();
             if !is_name {
-                return Err(self.wrong(&format!("`{name}` is no name for a group")));
+                return Err(self.wrong(SyntaxError::GroupName(name)));
             }
             let inner = Box::new(self.closed()?);
             return Ok(Node::Capture {
@@ -248,7 +252,7 @@ impl Parser {
             let inner = self.closed()?;
             let (yes, no) = if let Node::Choice(mut branches) = inner {
                 if branches.len() > 2 {
-                    return Err(self.wrong("a condition with more than two branches"));
+                    return Err(self.wrong(SyntaxError::ThreeBranches));
                 }
                 let no = branches.pop().unwrap_or(Node::Row(Vec::new()));
                 (one_or(branches, Node::Choice), no)
@@ -263,7 +267,7 @@ impl Parser {
             return Ok(Node::Flags(flags));
         }
         if !self.eat(":") {
-            return Err(self.wrong("an unknown kind of group"));
+            return Err(self.wrong(SyntaxError::GroupKind));
         }
         if flags.is_empty()
             && let Some(flags) = self.inner_flags()
@@ -289,7 +293,7 @@ impl Parser {
         None
     }
 
-    fn flag_letters(&mut self) -> Result<String, String> {
+    fn flag_letters(&mut self) -> Result<String, PatternError> {
         let mut flags = String::new();
         while let Some(letter) = self.peek() {
             match letter {
@@ -297,23 +301,23 @@ impl Parser {
                 // Text is always Unicode, and has no locale.
                 'u' | 'L' | 'a' => {}
                 ')' | ':' => return Ok(flags),
-                _ => return Err(self.wrong("an unknown kind of group")),
+                _ => return Err(self.wrong(SyntaxError::GroupKind)),
             }
             self.at += 1;
         }
-        Err(self.wrong("a `(` that is not closed"))
+        Err(self.wrong(SyntaxError::OpenParenthesis))
     }
 
-    fn closed(&mut self) -> Result<Node, String> {
+    fn closed(&mut self) -> Result<Node, PatternError> {
         let inner = self.choice()?;
         if self.eat(")") {
             Ok(inner)
         } else {
-            Err(self.wrong("a `(` that is not closed"))
+            Err(self.wrong(SyntaxError::OpenParenthesis))
         }
     }
 
-    fn until(&mut self, end: char) -> Result<String, String> {
+    fn until(&mut self, end: char) -> Result<String, PatternError> {
         let mut text = String::new();
         while let Some(letter) = self.next() {
             if letter == end {
@@ -321,12 +325,12 @@ impl Parser {
             }
             text.push(letter);
         }
-        Err(self.wrong(&format!("`{end}` is missing")))
+        Err(self.wrong(SyntaxError::Missing(end)))
     }
 
-    fn escape(&mut self) -> Result<Node, String> {
+    fn escape(&mut self) -> Result<Node, PatternError> {
         let Some(letter) = self.next() else {
-            return Err(self.wrong("a `\\` at the end"));
+            return Err(self.wrong(SyntaxError::LoneBackslash));
         };
         Ok(match letter {
             'A' => Node::Position(r"\A"),
@@ -346,7 +350,7 @@ impl Parser {
     }
 
     /// An escape that means the same inside and outside of brackets.
-    fn escaped(&mut self, letter: char) -> Result<String, String> {
+    fn escaped(&mut self, letter: char) -> Result<String, PatternError> {
         Ok(match letter {
             'd' | 'D' | 's' | 'S' | 'w' | 'W' | 'n' | 'r' | 't' | 'f' | 'v' | 'a' => {
                 format!("\\{letter}")
@@ -356,25 +360,25 @@ impl Parser {
             'U' => self.hexadecimal(8)?,
             '0' => literal('\0'),
             _ if letter.is_ascii_alphanumeric() => {
-                return Err(self.wrong(&format!("`\\{letter}` means nothing")));
+                return Err(self.wrong(SyntaxError::Escape(letter)));
             }
             _ => literal(letter),
         })
     }
 
-    fn hexadecimal(&mut self, digits: usize) -> Result<String, String> {
+    fn hexadecimal(&mut self, digits: usize) -> Result<String, PatternError> {
         let end = (self.at + digits).min(self.letters.len());
         let text: String = self.letters[self.at..end].iter().collect();
         let letter = u32::from_str_radix(&text, 16).ok().and_then(char::from_u32);
         let Some(letter) = letter.filter(|_| text.len() == digits) else {
-            return Err(self.wrong(&format!("`{text}` is no character's number")));
+            return Err(self.wrong(SyntaxError::CharacterNumber(text)));
         };
         self.at = end;
         Ok(literal(letter))
     }
 
     /// `[…]`; a `[` inside is a plain one, as are `&&`, `--` and `~~`.
-    fn class(&mut self) -> Result<Node, String> {
+    fn class(&mut self) -> Result<Node, PatternError> {
         let mut text = String::from("[");
         if self.eat("^") {
             text.push('^');
@@ -382,13 +386,13 @@ impl Parser {
         let mut is_first = true;
         loop {
             let Some(letter) = self.next() else {
-                return Err(self.wrong("a `[` that is not closed"));
+                return Err(self.wrong(SyntaxError::OpenBracket));
             };
             match letter {
                 ']' if !is_first => break,
                 '\\' => {
                     let Some(escaped) = self.next() else {
-                        return Err(self.wrong("a `\\` at the end"));
+                        return Err(self.wrong(SyntaxError::LoneBackslash));
                     };
                     if escaped == 'b' {
                         text.push_str(r"\x08");
@@ -401,7 +405,7 @@ impl Parser {
                     text.push_str(if is_first || is_last { r"\-" } else { "-" });
                 }
                 _ if HostTag::of_symbol(letter).is_some() => {
-                    return Err(self.wrong("a tag such as <HOST> inside brackets"));
+                    return Err(self.wrong(SyntaxError::TagInBrackets));
                 }
                 _ => text.push_str(&literal(letter)),
             }
