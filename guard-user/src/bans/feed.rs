@@ -11,8 +11,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use super::{lines::Lines, rails::Breadth};
+use super::{
+    lines::Lines,
+    rails::{Breadth, ShareError},
+};
 
 /// Of a hundred lines so many may be wrong; a file with more is one of another kind, or half written.
 const MOST_WRONG_PERCENT: u64 = 10;
@@ -122,20 +126,56 @@ impl fmt::Display for FeedStatus {
     }
 }
 
+/// Why a file is not what the feed says: its networks of before are kept then.
+#[derive(Debug, Error)]
+pub enum NotBelieved {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    /// A folder, a pipe, a device.
+    #[error("it is no regular file")]
+    NoRegularFile,
+    /// It named something before.
+    #[error("it names nothing, and named {entries_before} networks before")]
+    Empty {
+        /// How many.
+        entries_before: u64,
+    },
+    /// Too many of its lines are wrong.
+    #[error("{broken} of {said} lines cannot be used{first}")]
+    Broken {
+        /// How many.
+        broken: u64,
+        /// Lines that say something.
+        said: u64,
+        /// The first wrong one, or nothing.
+        first: String,
+    },
+    /// More than the tables have room for.
+    #[error("it names more than {most} {what}, all that [bans] has room for")]
+    TooMany {
+        /// The room.
+        most: u32,
+        /// Of what.
+        what: &'static str,
+    },
+    /// Too large a part of the world.
+    #[error("{0} (`wide = true` below [[feed]] takes it all the same)")]
+    TooWide(#[from] ShareError),
+}
+
 /// Opens a file that a feed names.
 ///
 /// # Errors
 /// Why it cannot be read, in words: the networks of before are kept then.
-pub fn open(file: &Path) -> Result<File, String> {
+pub fn open(file: &Path) -> Result<File, NotBelieved> {
     // Without O_NONBLOCK, opening a pipe would wait for a writer.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
-        .open(file)
-        .map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is no regular file".to_owned());
+        .open(file)?;
+    if !file.metadata()?.is_file() {
+        return Err(NotBelieved::NoRegularFile);
     }
     Ok(file)
 }
@@ -144,20 +184,22 @@ pub fn open(file: &Path) -> Result<File, String> {
 ///
 /// # Errors
 /// Why it cannot be believed, in words.
-pub fn believe(lines: &Lines, entries_before: u64) -> Result<(), String> {
+pub fn believe(lines: &Lines, entries_before: u64) -> Result<(), NotBelieved> {
     let said = lines.said();
     let broken = (lines.wrong_count - lines.protected) as u64;
     if said == broken && entries_before > 0 {
-        return Err(format!(
-            "it names nothing, and named {entries_before} networks before"
-        ));
+        return Err(NotBelieved::Empty { entries_before });
     }
     if broken * 100 > said * MOST_WRONG_PERCENT {
         let first = lines.wrong.first();
         let first = first.map_or_else(String::new, |wrong| {
             format!("; line {}: {}", wrong.line, wrong.message)
         });
-        return Err(format!("{broken} of {said} lines cannot be used{first}"));
+        return Err(NotBelieved::Broken {
+            broken,
+            said,
+            first,
+        });
     }
     Ok(())
 }
@@ -187,7 +229,7 @@ mod tests {
             let believed = believe(&read(&text), before);
             assert_eq!(believed.is_ok(), is_believed, "{text:.40} {before}");
         }
-        let why = believe(&read("<html>"), 0).expect_err("broken");
+        let why = believe(&read("<html>"), 0).expect_err("broken").to_string();
         assert!(why.contains("1 of 1") && why.contains("line 1"), "{why}");
     }
 }

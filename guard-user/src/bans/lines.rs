@@ -2,6 +2,7 @@
 //! (`1.2.3.0/24 ; SBL123`), `ipset save` (`add NAME 1.2.3.4 timeout 600`), what `bans export` writes, and the forms
 //! of `forms`.
 
+mod error;
 mod forms;
 
 use std::{
@@ -15,7 +16,7 @@ use super::{
     target::{BanTarget, Reading},
     term::{BanTerm, LONGEST},
 };
-use crate::text::value::quoted;
+use error::LineError;
 
 /// Wrong lines that are told one by one; a file of another kind has one per line.
 pub const MOST_LISTED: usize = 20;
@@ -109,22 +110,22 @@ impl Lines {
             Some(named) => named.and_then(|texts| {
                 let targets = texts.iter().map(|text| BanTarget::parse(text));
                 let targets: Result<Vec<BanTarget>, _> = targets.collect();
-                targets.map_err(|complaint| complaint.message)
+                targets.map_err(|complaint| LineError::Target(complaint.message))
             }),
             None => match read_line(text) {
                 Ok(None) => return Ok(()),
                 Ok(Some((target, options))) => {
                     return self.take(number, target, &options, take);
                 }
-                Err(message) => Err(message),
+                Err(wrong) => Err(wrong),
             },
         };
         match read {
             Ok(targets) => targets
                 .into_iter()
                 .try_for_each(|target| self.take(number, target, &Options::default(), take)),
-            Err(message) => {
-                self.refuse(number, message);
+            Err(wrong) => {
+                self.refuse(number, wrong.to_string());
                 Ok(())
             }
         }
@@ -198,7 +199,7 @@ fn harmless(c: char) -> char {
     }
 }
 
-fn read_line(line: &str) -> Result<Option<(BanTarget, Options<'_>)>, String> {
+fn read_line(line: &str) -> Result<Option<(BanTarget, Options<'_>)>, LineError> {
     let mut rest = line.trim();
     let mut word = next_word(&mut rest);
     match word {
@@ -211,21 +212,22 @@ fn read_line(line: &str) -> Result<Option<(BanTarget, Options<'_>)>, String> {
                 word = next_word(&mut rest);
             }
             if word.is_empty() {
-                return Err("`add` names no set".to_owned());
+                return Err(LineError::NoSet);
             }
             word = next_word(&mut rest);
             if word.is_empty() {
-                return Err("`add` names no address".to_owned());
+                return Err(LineError::NoAddress);
             }
         }
         _ => {}
     }
-    let target = BanTarget::parse(word).map_err(|complaint| complaint.message)?;
+    let target =
+        BanTarget::parse(word).map_err(|complaint| LineError::Target(complaint.message))?;
     let options = options(&mut rest)?;
     Ok(Some((target, options)))
 }
 
-fn options<'l>(rest: &mut &'l str) -> Result<Options<'l>, String> {
+fn options<'l>(rest: &mut &'l str) -> Result<Options<'l>, LineError> {
     let mut options = Options::default();
     loop {
         match next_word(rest) {
@@ -237,13 +239,10 @@ fn options<'l>(rest: &mut &'l str) -> Result<Options<'l>, String> {
                 next_word(rest);
             }
             "nomatch" => {
-                return Err(
-                    "`nomatch`: exceptions belong into the never list (`guardctl never add`)"
-                        .to_owned(),
-                );
+                return Err(LineError::IsException("nomatch"));
             }
             word if is_flag(word) => {}
-            word => return Err(format!("{} behind the network", quoted(word))),
+            word => return Err(LineError::Behind(word.to_owned())),
         }
     }
 }
@@ -253,23 +252,23 @@ fn is_flag(word: &str) -> bool {
 }
 
 /// `ipset` writes 0 for what has no end.
-fn timeout(word: &str) -> Result<BanTerm, String> {
+fn timeout(word: &str) -> Result<BanTerm, LineError> {
     let seconds = word.parse().ok().map(Duration::from_secs);
     match seconds {
         Some(Duration::ZERO) => Ok(BanTerm::Permanent),
         Some(time) if time <= LONGEST => Ok(BanTerm::For(time)),
-        Some(_) | None => Err(format!("timeout {} is no number of seconds", quoted(word))),
+        Some(_) | None => Err(LineError::Timeout(word.to_owned())),
     }
 }
 
-fn comment<'l>(rest: &mut &'l str) -> Result<&'l str, String> {
+fn comment<'l>(rest: &mut &'l str) -> Result<&'l str, LineError> {
     let text = rest.trim_start();
     let Some((inner, behind)) = text.strip_prefix('"').and_then(|open| open.split_once('"')) else {
-        return Err("`comment` takes a text in quotes".to_owned());
+        return Err(LineError::CommentUnquoted);
     };
     *rest = behind;
     if inner.len() > LONGEST_REASON {
-        return Err(format!("the comment is longer than {LONGEST_REASON} bytes"));
+        return Err(LineError::CommentTooLong);
     }
     Ok(inner)
 }

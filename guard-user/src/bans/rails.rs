@@ -2,6 +2,7 @@
 //! command, list, feed or jail.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::{
     prefix::Prefix,
@@ -16,6 +17,16 @@ pub enum Breadth {
     Usual,
     /// As much as is named: `--force`, `wide = true`.
     Any,
+}
+
+/// Too large a part of the world at once.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[error("it names {percent:.1} % of all {family} addresses, more than one in {MOST}")]
+pub struct ShareError {
+    /// IPv4 or IPv6.
+    pub family: &'static str,
+    /// Of all addresses of the family.
+    pub percent: f64,
 }
 
 /// One part in so many of a family's addresses.
@@ -39,8 +50,8 @@ impl Breadth {
     /// May all of these, which are in order, be banned at once?
     ///
     /// # Errors
-    /// What is wrong, in words, without a way out.
-    pub fn check_all(self, prefixes: impl IntoIterator<Item = Prefix>) -> Result<(), String> {
+    /// How much it would be.
+    pub fn check_all(self, prefixes: impl IntoIterator<Item = Prefix>) -> Result<(), ShareError> {
         if self == Self::Any {
             return Ok(());
         }
@@ -58,9 +69,7 @@ impl Breadth {
         for (family, sum, all) in [("IPv4", v4, V4_ADDRESSES), ("IPv6", v6, V6_ADDRESSES)] {
             if sum > all / u128::from(MOST) {
                 let percent = sum as f64 * 100.0 / all as f64;
-                return Err(format!(
-                    "it names {percent:.1} % of all {family} addresses, more than one in {MOST}"
-                ));
+                return Err(ShareError { family, percent });
             }
         }
         Ok(())

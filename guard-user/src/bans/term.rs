@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use thiserror::Error;
+
 /// How long a ban holds when nothing is said. A ban by hand answers an attack that goes on now: ten
 /// minutes (fail2ban's) would be over before anybody looks again, and what is permanent is never
 /// looked at again.
@@ -18,6 +20,20 @@ pub enum BanTerm {
     Permanent,
 }
 
+/// Why a text says nothing about how long; each says what to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TermError {
+    /// It is no length of time.
+    #[error("write 5s, 10m, 1h, 1d, 2w, a number of seconds, or -1 for permanent")]
+    NoTerm,
+    /// It is below a second.
+    #[error("a ban holds for one second at least")]
+    TooShort,
+    /// It is above [`LONGEST`].
+    #[error("longer than ten years: write -1 for permanent")]
+    TooLong,
+}
+
 impl Default for BanTerm {
     fn default() -> Self {
         Self::For(DEFAULT)
@@ -29,7 +45,7 @@ impl BanTerm {
     ///
     /// # Errors
     /// What to write instead.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, TermError> {
         if ["-1", "permanent"].contains(&text) {
             return Ok(Self::Permanent);
         }
@@ -38,15 +54,13 @@ impl BanTerm {
             Err(_) => humantime::parse_duration(text).ok(),
         };
         let Some(duration) = parsed else {
-            return Err(
-                "write 5s, 10m, 1h, 1d, 2w, a number of seconds, or -1 for permanent".to_owned(),
-            );
+            return Err(TermError::NoTerm);
         };
         if duration < Duration::from_secs(1) {
-            return Err("a ban holds for one second at least".to_owned());
+            return Err(TermError::TooShort);
         }
         if duration > LONGEST {
-            return Err("longer than ten years: write -1 for permanent".to_owned());
+            return Err(TermError::TooLong);
         }
         Ok(Self::For(duration))
     }
@@ -101,7 +115,7 @@ mod tests {
             ("99999999999999999999", "write 5s"),
         ] {
             let error = BanTerm::parse(text).expect_err(text);
-            assert!(error.contains(what), "{text}: {error}");
+            assert!(error.to_string().contains(what), "{text}: {error}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::{
 use clap::{Args as Group, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use super::{context::Context, options::Global};
 use crate::{
@@ -80,14 +81,19 @@ impl Sentence {
     }
 }
 
+/// Longest name for `--jail`, in bytes.
+const LONGEST_JAIL_NAME: usize = 80;
+
+/// What it says is what to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a name has 1 to {LONGEST_JAIL_NAME} letters, digits, and - _ . :")]
+pub(super) struct NoJailName;
+
 /// A name for `--jail`: of a jail, or of another program's, `fail2ban:sshd`.
-pub(super) fn jail_name(text: &str) -> Result<String, String> {
-    const MOST_BYTES: usize = 80;
+pub(super) fn jail_name(text: &str) -> Result<String, NoJailName> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    if text.is_empty() || text.len() > MOST_BYTES || !text.chars().all(is_plain) {
-        return Err(format!(
-            "a name has 1 to {MOST_BYTES} letters, digits, and - _ . :"
-        ));
+    if text.is_empty() || text.len() > LONGEST_JAIL_NAME || !text.chars().all(is_plain) {
+        return Err(NoJailName);
     }
     Ok(text.to_owned())
 }

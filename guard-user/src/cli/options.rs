@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args as Group;
+use thiserror::Error;
 
 use crate::controller::{LONGEST, SHORTEST};
 
@@ -37,23 +38,28 @@ pub(super) struct Deadline {
     pub(super) no_confirm: bool,
 }
 
+/// Why a text is no deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+enum DeadlineError {
+    #[error("write 60s, 5m, 1h, or a number of seconds")]
+    NoTime,
+    #[error("between {} s and {} s, or 0 for no deadline", SHORTEST.as_secs(), LONGEST.as_secs())]
+    OutOfBounds,
+}
+
 /// `60s`, `5m`, `1h`, or plain seconds; 0 = no deadline.
-fn parse(text: &str) -> Result<Duration, String> {
+fn parse(text: &str) -> Result<Duration, DeadlineError> {
     let parsed = match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => humantime::parse_duration(text).ok(),
     };
     let Some(duration) = parsed else {
-        return Err("write 60s, 5m, 1h, or a number of seconds".to_owned());
+        return Err(DeadlineError::NoTime);
     };
     if duration.is_zero() || (SHORTEST..=LONGEST).contains(&duration) {
         return Ok(duration);
     }
-    Err(format!(
-        "between {} s and {} s, or 0 for no deadline",
-        SHORTEST.as_secs(),
-        LONGEST.as_secs()
-    ))
+    Err(DeadlineError::OutOfBounds)
 }
 
 #[cfg(test)]
@@ -80,12 +86,17 @@ mod tests {
     fn what_is_no_duration_or_out_of_bounds_is_refused_with_what_is_meant() {
         for text in ["", "soon", "-5", "60 x", "1.5", "allow"] {
             let error = parse(text).expect_err(text);
-            assert_eq!(error, "write 60s, 5m, 1h, or a number of seconds", "{text}");
+            assert_eq!(
+                error.to_string(),
+                "write 60s, 5m, 1h, or a number of seconds",
+                "{text}"
+            );
         }
         for text in ["4", "4s", "1", "3601", "2h", "100ms", "1d"] {
             let error = parse(text).expect_err(text);
             assert_eq!(
-                error, "between 5 s and 3600 s, or 0 for no deadline",
+                error.to_string(),
+                "between 5 s and 3600 s, or 0 for no deadline",
                 "{text}"
             );
         }

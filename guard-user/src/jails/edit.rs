@@ -1,15 +1,28 @@
 //! Changing a jail by command: one key of one table, and nothing else in the file.
 
+use thiserror::Error;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+
+/// Why a text cannot be changed.
+#[derive(Clone, Debug, Error)]
+pub enum EditError {
+    /// It is no TOML.
+    #[error(transparent)]
+    NoToml(#[from] toml_edit::TomlError),
+    /// `jail` is something else.
+    #[error("`jail` is no table")]
+    JailsNoTable,
+    /// One jail is something else.
+    #[error("`jail.{0}` is no table")]
+    JailNoTable(String),
+}
 
 /// What a file says after a change.
 ///
 /// # Errors
 /// Why the text cannot be changed.
-pub fn set(text: &str, jail: &str, key: &str, words: &[String]) -> Result<String, String> {
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|error: toml_edit::TomlError| error.to_string())?;
+pub fn set(text: &str, jail: &str, key: &str, words: &[String]) -> Result<String, EditError> {
+    let mut document: DocumentMut = text.parse()?;
     let jails = document
         .entry("jail")
         .or_insert_with(|| {
@@ -19,12 +32,12 @@ pub fn set(text: &str, jail: &str, key: &str, words: &[String]) -> Result<String
             Item::Table(jails)
         })
         .as_table_like_mut()
-        .ok_or("`jail` is no table")?;
+        .ok_or(EditError::JailsNoTable)?;
     let table = jails
         .entry(jail)
         .or_insert_with(|| Item::Table(Table::new()))
         .as_table_like_mut()
-        .ok_or_else(|| format!("`jail.{jail}` is no table"))?;
+        .ok_or_else(|| EditError::JailNoTable(jail.to_owned()))?;
     let new = read(key, words);
     // `bantime = { time = "10m", factor = 2 }` is changed where it stands.
     if let Some(part) = part_of_bantime(key)

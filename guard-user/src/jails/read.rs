@@ -231,7 +231,7 @@ fn texts(
             Ok(Some(bytes)) => String::from_utf8(bytes).map_err(|_| {
                 "the file is not UTF-8 text; save it as UTF-8, or restore it".to_owned()
             }),
-            Err(wrong) => Err(wrong),
+            Err(wrong) => Err(wrong.to_string()),
         };
         match text {
             Ok(text) => texts.push((path, text)),

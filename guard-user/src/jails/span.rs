@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use thiserror::Error;
+
 use crate::bans::term::{BanTerm, LONGEST};
 
 /// What to write.
@@ -19,23 +21,44 @@ const UNITS: [(&[&str], u64); 7] = [
     (&["y", "yy", "ye", "yea", "year", "years"], 31_557_600),
 ];
 
+/// What is wrong with a length of time; the value stands before it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpanError {
+    /// Nothing is there.
+    #[error("is empty")]
+    Empty,
+    /// It does not begin with a number.
+    #[error("is no length of time")]
+    NoLength,
+    /// A word behind a number.
+    #[error("has the unknown unit `{0}`")]
+    UnknownUnit(String),
+    /// More seconds than there are numbers.
+    #[error("is too long")]
+    Overflow,
+    /// Nothing but zeros.
+    #[error("is shorter than a second")]
+    TooShort,
+    /// Longer than a ban may hold.
+    #[error("is longer than ten years; -1 is for ever")]
+    TooLong,
+}
+
 /// Reads a length of time, at least a second.
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, SpanError> {
     let mut rest = text.trim();
     let mut seconds = 0_u64;
     if rest.is_empty() {
-        return Err("is empty".to_owned());
+        return Err(SpanError::Empty);
     }
     while !rest.is_empty() {
         let digits = rest
             .find(|letter: char| !letter.is_ascii_digit())
             .unwrap_or(rest.len());
-        let number: u64 = rest[..digits]
-            .parse()
-            .map_err(|_| "is no length of time".to_owned())?;
+        let number: u64 = rest[..digits].parse().map_err(|_| SpanError::NoLength)?;
         rest = rest[digits..].trim_start();
         let letters = rest
             .find(|letter: char| !letter.is_ascii_alphabetic())
@@ -49,15 +72,15 @@ pub fn parse(text: &str) -> Result<Duration, String> {
                 .iter()
                 .find(|(names, _)| names.contains(&unit.as_str()))
                 .map(|(_, factor)| *factor)
-                .ok_or_else(|| format!("has the unknown unit `{unit}`"))?
+                .ok_or(SpanError::UnknownUnit(unit))?
         };
         seconds = number
             .checked_mul(factor)
             .and_then(|part| seconds.checked_add(part))
-            .ok_or_else(|| "is too long".to_owned())?;
+            .ok_or(SpanError::Overflow)?;
     }
     if seconds == 0 {
-        return Err("is shorter than a second".to_owned());
+        return Err(SpanError::TooShort);
     }
     Ok(Duration::from_secs(seconds))
 }
@@ -66,13 +89,13 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn term(text: &str) -> Result<BanTerm, String> {
+pub fn term(text: &str) -> Result<BanTerm, SpanError> {
     if ["-1", "permanent"].contains(&text.trim()) {
         return Ok(BanTerm::Permanent);
     }
     let length = parse(text)?;
     if length > LONGEST {
-        return Err("is longer than ten years; -1 is for ever".to_owned());
+        return Err(SpanError::TooLong);
     }
     Ok(BanTerm::For(length))
 }
@@ -143,7 +166,7 @@ mod tests {
             ("１m", "no length"),
         ] {
             let wrong = parse(text).expect_err(text);
-            assert!(wrong.contains(what), "{text}: {wrong}");
+            assert!(wrong.to_string().contains(what), "{text}: {wrong}");
         }
     }
 
@@ -151,6 +174,11 @@ mod tests {
     fn a_ban_may_be_for_ever() {
         assert_eq!(term("-1"), Ok(BanTerm::Permanent));
         assert_eq!(term("10m"), Ok(BanTerm::For(Duration::from_secs(600))));
-        assert!(term("11y").expect_err("too long").contains("-1"));
+        assert!(
+            term("11y")
+                .expect_err("too long")
+                .to_string()
+                .contains("-1")
+        );
     }
 }

@@ -11,7 +11,7 @@ use super::{model::Policy, names::Names, schema, sets::SetTable};
 use crate::text::{
     diagnostic::{Diagnostic, Diagnostics},
     digest::Digest,
-    files::{Overlay, Purpose},
+    files::{Overlay, Purpose, Unreadable},
 };
 
 mod assemble;
@@ -169,7 +169,7 @@ impl<'s> Reading<'s> {
                 None
             }
             (Err(problem), _) => {
-                self.file_error(&file, problem);
+                self.file_error(&file, problem.to_string());
                 None
             }
         };
@@ -217,7 +217,7 @@ impl<'s> Reading<'s> {
     }
 
     /// Reads a file and takes note of it for the digest.
-    fn read(&mut self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, String> {
+    fn read(&mut self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, Unreadable> {
         let read = self.source.overlay.read(path, purpose);
         if let Ok(Some(bytes)) = &read {
             let name = path.strip_prefix(&self.source.etc).unwrap_or(path);

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use thiserror::Error;
+
 /// Largest policy file.
 const MAX_POLICY_BYTES: u64 = 16 << 20;
 /// Largest file of a set.
@@ -50,7 +52,11 @@ impl Overlay {
     }
 
     /// Bytes of the file, `None` when it does not exist. The error says what is wrong with it.
-    pub(crate) fn read(&self, path: &Path, purpose: Purpose) -> Result<Option<Vec<u8>>, String> {
+    pub(crate) fn read(
+        &self,
+        path: &Path,
+        purpose: Purpose,
+    ) -> Result<Option<Vec<u8>>, Unreadable> {
         if let Some(text) = self.texts.get(path) {
             return Ok(Some(text.clone().into_bytes()));
         }
@@ -65,23 +71,29 @@ impl Overlay {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Unreadable::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 match path.symlink_metadata() {
-                    Ok(_) => Err("is a symbolic link to nothing".to_owned()),
+                    Ok(_) => Err(Unreadable::DanglingLink),
                     Err(_) => Ok(None),
                 }
             }
-            Err(Unreadable::Io(error)) => Err(format!("cannot be read: {error}")),
-            Err(Unreadable::Directory) => Err("is a directory, not a file".to_owned()),
-            Err(Unreadable::Special) => Err("is not a regular file".to_owned()),
-            Err(Unreadable::TooLong) => Err(format!("is larger than {} MiB", limit >> 20)),
+            Err(unreadable) => Err(unreadable),
         }
     }
 }
 
-enum Unreadable {
-    Io(io::Error),
+/// What is wrong with a file; its path stands before it.
+#[derive(Debug, Error)]
+pub(crate) enum Unreadable {
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("is a symbolic link to nothing")]
+    DanglingLink,
+    #[error("is a directory, not a file")]
     Directory,
+    #[error("is not a regular file")]
     Special,
-    TooLong,
+    /// It has more than so many bytes.
+    #[error("is larger than {} MiB", .0 >> 20)]
+    TooLong(u64),
 }
 
 fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
@@ -89,9 +101,8 @@ fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .map_err(Unreadable::Io)?;
-    let metadata = file.metadata().map_err(Unreadable::Io)?;
+        .open(path)?;
+    let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(Unreadable::Directory);
     }
@@ -99,11 +110,9 @@ fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
         return Err(Unreadable::Special);
     }
     let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Unreadable::Io)?;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(Unreadable::TooLong);
+        return Err(Unreadable::TooLong(limit));
     }
     Ok(bytes)
 }

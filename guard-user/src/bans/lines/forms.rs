@@ -8,7 +8,8 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{bans::target::BanTarget, text::value::quoted};
+use super::error::{LineError, MOST_NETWORKS};
+use crate::bans::target::BanTarget;
 
 /// Where an address stands in a line of JSON: Spamhaus, CrowdSec, and others.
 const KEYS: [&str; 7] = [
@@ -28,11 +29,9 @@ const OPTIONS: [&str; 6] = [
 ];
 /// How lines of `ipset save` begin.
 const COMMANDS: [&str; 4] = ["add", "-A", "create", "-N"];
-/// Networks that one range may need; more is no range that anybody wrote.
-const MOST_NETWORKS: usize = 256;
 
 /// The networks that a line of one of these forms names; none if it is of none of them.
-pub(super) fn networks(line: &str, is_first: bool) -> Option<Result<Vec<String>, String>> {
+pub(super) fn networks(line: &str, is_first: bool) -> Option<Result<Vec<String>, LineError>> {
     let text = line.split('#').next().unwrap_or_default().trim();
     if text.is_empty() || text.starts_with(';') {
         return None;
@@ -53,25 +52,25 @@ pub(super) fn networks(line: &str, is_first: bool) -> Option<Result<Vec<String>,
         .or_else(|| table(text))
 }
 
-fn json(text: &str) -> Result<Vec<String>, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?;
+fn json(text: &str) -> Result<Vec<String>, LineError> {
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| LineError::NoJson(error.to_string()))?;
     let found = KEYS.iter().find_map(|key| value.get(key)?.as_str());
     match found {
         Some(text) => Ok(vec![text.to_owned()]),
         // What a list says of itself.
         None if value.get("type").is_some() || value.get("timestamp").is_some() => Ok(Vec::new()),
-        None => Err(format!("a line of JSON without any of {}", KEYS.join(", "))),
+        None => Err(LineError::JsonWithoutAddress(KEYS.join(", "))),
     }
 }
 
 /// `deny 192.0.2.1;` of nginx and `Deny from 192.0.2.1 …` of Apache.
-fn directive(text: &str) -> Option<Result<Vec<String>, String>> {
+fn directive(text: &str) -> Option<Result<Vec<String>, LineError>> {
     let mut words = text.split([' ', '\t', ';']).filter(|word| !word.is_empty());
     match words.next()?.to_ascii_lowercase().as_str() {
         "deny" => {}
         "allow" => {
-            let wrong = "`allow`: exceptions belong into the never list (`guardctl never add`)";
-            return Some(Err(wrong.to_owned()));
+            return Some(Err(LineError::IsException("allow")));
         }
         _ => return None,
     }
@@ -80,13 +79,13 @@ fn directive(text: &str) -> Option<Result<Vec<String>, String>> {
         .map(str::to_owned)
         .collect();
     match named.first().map(String::as_str) {
-        None | Some("all") => Some(Err("`deny` of everybody names nobody".to_owned())),
+        None | Some("all") => Some(Err(LineError::DenyAll)),
         Some(_) => Some(Ok(named)),
     }
 }
 
 /// `ALL: 192.0.2.1, [2001:db8::]/32, 198.51.100. : deny`
-fn hosts_deny(text: &str) -> Option<Result<Vec<String>, String>> {
+fn hosts_deny(text: &str) -> Option<Result<Vec<String>, LineError>> {
     let (services, clients) = text.split_once(':')?;
     let services = services.trim().replace(", ", ",");
     let is_service = |letter: char| letter.is_ascii_alphanumeric() || "_-.,".contains(letter);
@@ -104,15 +103,13 @@ fn hosts_deny(text: &str) -> Option<Result<Vec<String>, String>> {
             // What follows is to be done, or let in.
             ":" => break,
             "EXCEPT" => {
-                let wrong =
-                    "`EXCEPT`: exceptions belong into the never list (`guardctl never add`)";
-                return Some(Err(wrong.to_owned()));
+                return Some(Err(LineError::IsException("EXCEPT")));
             }
             word => found.push(client(word)),
         }
     }
     match found.is_empty() {
-        true => Some(Err(format!("{} names nobody", quoted(text)))),
+        true => Some(Err(LineError::Nobody(text.to_owned()))),
         false => Some(Ok(found)),
     }
 }
@@ -138,16 +135,16 @@ fn client(word: &str) -> String {
 }
 
 /// `192.0.2.3-192.0.2.9`
-fn range(text: &str) -> Option<Result<Vec<String>, String>> {
+fn range(text: &str) -> Option<Result<Vec<String>, LineError>> {
     let (first, rest) = text.split_once('-')?;
     let last = rest.split([',', ';', '\t']).next()?;
     between(first.trim(), last.trim())
 }
 
 /// The networks from one address to another, if both are addresses.
-fn between(first: &str, last: &str) -> Option<Result<Vec<String>, String>> {
+fn between(first: &str, last: &str) -> Option<Result<Vec<String>, LineError>> {
     let (first, last): (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
-    let wrong = || format!("{first}-{last} is no range: its end is not behind its beginning");
+    let wrong = || LineError::NoRange(first, last);
     let (from, to, width) = match (first, last) {
         (IpAddr::V4(from), IpAddr::V4(to)) => (u32::from(from).into(), u32::from(to).into(), 32),
         (IpAddr::V6(from), IpAddr::V6(to)) => (u128::from(from), u128::from(to), 128),
@@ -162,9 +159,7 @@ fn between(first: &str, last: &str) -> Option<Result<Vec<String>, String>> {
     let mut at: u128 = from;
     loop {
         if found.len() == MOST_NETWORKS {
-            return Some(Err(format!(
-                "{first}-{last} is more than {MOST_NETWORKS} networks"
-            )));
+            return Some(Err(LineError::RangeTooLarge(first, last)));
         }
         // The widest network that begins here and does not go too far.
         let mut free = at.trailing_zeros().min(width);
@@ -185,7 +180,7 @@ fn between(first: &str, last: &str) -> Option<Result<Vec<String>, String>> {
 }
 
 /// The first field that is a network.
-fn csv(text: &str, is_first: bool) -> Option<Result<Vec<String>, String>> {
+fn csv(text: &str, is_first: bool) -> Option<Result<Vec<String>, LineError>> {
     if !text.contains(',') {
         return None;
     }
@@ -205,12 +200,12 @@ fn csv(text: &str, is_first: bool) -> Option<Result<Vec<String>, String>> {
     });
     match is_first && is_heading {
         true => Some(Ok(Vec::new())),
-        false => Some(Err(format!("no field of {} is an address", quoted(text)))),
+        false => Some(Err(LineError::NoField(text.to_owned()))),
     }
 }
 
 /// The first column, or the range of the first two.
-fn table(text: &str) -> Option<Result<Vec<String>, String>> {
+fn table(text: &str) -> Option<Result<Vec<String>, LineError>> {
     let (first, rest) = text.split_once(char::is_whitespace)?;
     let is_column = text[first.len()..].starts_with('\t') || rest.starts_with([' ', '\t']);
     let second = rest.split_whitespace().next()?;
@@ -321,7 +316,7 @@ mod tests {
             ("a,b,c", "no field"),
         ] {
             let wrong = networks(line, false).expect(line).expect_err(line);
-            assert!(wrong.contains(part), "{line}: {wrong}");
+            assert!(wrong.to_string().contains(part), "{line}: {wrong}");
         }
     }
 }

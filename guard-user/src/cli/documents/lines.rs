@@ -114,7 +114,7 @@ fn problem_of_mention(words: &[String]) -> Option<String> {
 fn setting(jail: &str, key: &str, value: &[String]) -> Option<String> {
     match edit::set("", jail, key, value) {
         Ok(text) => jail_problem(&text),
-        Err(error) => Some(error),
+        Err(error) => Some(error.to_string()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Frame, Logins, PackedPrefix, now};
 use crate::{
     bans::{
         BanTerm, Lines, Overfull, Prefix, Wanted,
-        feed::{self, FeedError, FeedStatus, Fingerprint},
+        feed::{self, FeedError, FeedStatus, Fingerprint, NotBelieved},
         lines::{ListEntry, Stopped},
         settings::Feed,
         store::BanOrigin,
@@ -146,16 +146,13 @@ impl Controller {
         let old = self.count(&origin)?;
         let believed = read(frame, feed).and_then(|(lines, wanted)| {
             feed::believe(&lines, old)?;
-            let share = feed.breadth.check_all(wanted.prefixes());
-            share.map_err(|why| {
-                format!("{why} (`wide = true` below [[feed]] takes it all the same)")
-            })?;
+            feed.breadth.check_all(wanted.prefixes())?;
             Ok((lines, wanted))
         });
         let (lines, mut wanted) = match believed {
             Ok(believed) => believed,
             Err(why) => {
-                status.kept_because = Some(why);
+                status.kept_because = Some(why.to_string());
                 status.entries = old;
                 return Ok(());
             }
@@ -195,7 +192,7 @@ impl Controller {
 }
 
 /// What the file of a feed says that may be banned.
-fn read(frame: &Frame, feed: &Feed) -> Result<(Lines, Wanted), String> {
+fn read(frame: &Frame, feed: &Feed) -> Result<(Lines, Wanted), NotBelieved> {
     let capacity = frame.settings.capacity;
     let mut wanted = Wanted::new(capacity, BanTerm::Permanent, "");
     let mut take = |entry: ListEntry<'_>| {
@@ -210,18 +207,18 @@ fn read(frame: &Frame, feed: &Feed) -> Result<(Lines, Wanted), String> {
     };
     let lines = Lines::read(feed::open(&feed.file)?, &mut take);
     let lines = lines.map_err(|stopped| match stopped {
-        Stopped::Unreadable(error) => error.to_string(),
+        Stopped::Unreadable(error) => NotBelieved::Unreadable(error),
         Stopped::Left(overfull) => too_many(overfull),
     })?;
     wanted.settle().map_err(too_many)?;
     Ok((lines, wanted))
 }
 
-fn too_many(overfull: Overfull) -> String {
-    format!(
-        "it names more than {} {}, all that [bans] has room for",
-        overfull.most, overfull.what
-    )
+fn too_many(overfull: Overfull) -> NotBelieved {
+    NotBelieved::TooMany {
+        most: overfull.most,
+        what: overfull.what,
+    }
 }
 
 fn status_of(feed: &Feed, known: &[FeedStatus]) -> FeedStatus {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     bans::{
-        BanTarget, BanTerm, Lines, Overfull, Prefix, Wanted,
+        BanTarget, BanTerm, Complaint, Lines, Overfull, Prefix, Wanted,
         lines::{ListEntry, Stopped, WrongLine},
         store::BanOrigin,
     },
@@ -67,7 +67,7 @@ impl Controller {
                 wanted.add(prefix, entry.term, entry.reason)?;
                 Ok(None)
             }
-            Err(message) => Ok(Some(message)),
+            Err(complaint) => Ok(Some(complaint.message)),
         };
         let lines = Lines::read(source, &mut take).map_err(|stopped| match stopped {
             Stopped::Unreadable(error) => Failure::new(Exit::Failed, error.to_string()),
@@ -96,7 +96,10 @@ impl Controller {
         for (line, (target, term)) in (1..).zip(sources) {
             match allowed(&frame, consent, &target) {
                 Ok(prefix) => wanted.add(prefix, Some(term), None).map_err(too_many)?,
-                Err(message) => wrong.push(WrongLine { line, message }),
+                Err(complaint) => wrong.push(WrongLine {
+                    line,
+                    message: complaint.message,
+                }),
             }
         }
         let mut imported = self.ban_wanted(&frame, list, wanted, consent, &mut |_, _| {})?;
@@ -155,13 +158,10 @@ fn wanted(frame: &Frame, list: List<'_>) -> Wanted {
 }
 
 /// What of this may be banned, or why nothing.
-fn allowed(frame: &Frame, consent: Consent, target: &BanTarget) -> Result<Prefix, String> {
+fn allowed(frame: &Frame, consent: Consent, target: &BanTarget) -> Result<Prefix, Complaint> {
     let wide = super::breadth(consent).check(target.prefix);
-    let allowed = wide.and_then(|()| frame.protected.check(target));
-    match allowed {
-        Ok(allowed) => Ok(allowed.prefix),
-        Err(complaint) => Err(complaint.message),
-    }
+    let allowed = wide.and_then(|()| frame.protected.check(target))?;
+    Ok(allowed.prefix)
 }
 
 fn too_many(overfull: Overfull) -> Failure {

@@ -1,11 +1,14 @@
 //! The bans that fail2ban has running, with the time that is left of each.
 
 use std::{
+    io,
     net::IpAddr,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
+
+use thiserror::Error;
 
 use super::config::Config;
 use crate::bans::BanTerm;
@@ -32,11 +35,22 @@ pub struct RunningBan {
     pub left: BanTerm,
 }
 
+/// Why fail2ban's bans cannot be read; each names its file.
+#[derive(Debug, Error)]
+pub enum NotRead {
+    /// The file is SQLite's, and python3 reads it.
+    #[error("{0}: python3, which reads it, does not start: {1}")]
+    Python(String, io::Error),
+    /// What python3 said of it.
+    #[error("{0}: {1}")]
+    Database(String, String),
+}
+
 /// Those that run now, in seconds since 1970. None if fail2ban keeps none.
 ///
 /// # Errors
 /// Why they cannot be read.
-pub fn running_bans(from: &Path, now: i64) -> Result<Vec<RunningBan>, String> {
+pub fn running_bans(from: &Path, now: i64) -> Result<Vec<RunningBan>, NotRead> {
     let file = Config::database(from).unwrap_or_else(|| DATABASE.to_owned());
     if !Path::new(&file).is_file() {
         return Ok(Vec::new());
@@ -45,11 +59,11 @@ pub fn running_bans(from: &Path, now: i64) -> Result<Vec<RunningBan>, String> {
         .args(["-I", "-c", SCRIPT, &file])
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("{file}: python3, which reads it, does not start: {error}"))?;
+        .map_err(|error| NotRead::Python(file.clone(), error))?;
     if !ran.status.success() {
         let said = String::from_utf8_lossy(&ran.stderr);
         let last = said.lines().last().unwrap_or("python3 failed");
-        return Err(format!("{file}: {last}"));
+        return Err(NotRead::Database(file, last.to_owned()));
     }
     Ok(rows(&String::from_utf8_lossy(&ran.stdout), now))
 }
@@ -127,6 +141,7 @@ mod tests {
         assert!(
             running_bans(folder.path(), 1100)
                 .unwrap_err()
+                .to_string()
                 .contains("f2b 1.sqlite3")
         );
     }

@@ -1,12 +1,19 @@
 //! Lengths of time in fail2ban's files, which are sums and products there: `10m`, `24*60*60`, `1d + 12h`.
 
+use thiserror::Error;
+
 use crate::jails::span;
+
+/// It is no length of time, or arithmetic that nobody should need here.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no length of time that guard knows")]
+pub(super) struct NoLength(String);
 
 /// Seconds, at least 0; below 0 stands for ever.
 ///
 /// # Errors
 /// It is no length of time, or arithmetic that nobody should need here.
-pub(super) fn seconds(text: &str) -> Result<i64, String> {
+pub(super) fn seconds(text: &str) -> Result<i64, NoLength> {
     let text = text.trim();
     if let Some(behind) = text.strip_prefix('-') {
         return sum(behind).map(|seconds| -seconds);
@@ -14,8 +21,8 @@ pub(super) fn seconds(text: &str) -> Result<i64, String> {
     sum(text)
 }
 
-fn sum(text: &str) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is no length of time that guard knows");
+fn sum(text: &str) -> Result<i64, NoLength> {
+    let wrong = || NoLength(text.to_owned());
     let mut sum = 0_i64;
     for term in text.split('+') {
         let mut product = 1_i64;

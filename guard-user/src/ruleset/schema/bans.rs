@@ -39,7 +39,7 @@ impl Reader<'_, '_> {
                         Err(help) => {
                             let text = quoted(text.unwrap_or_default());
                             let bad = BadValue::new(format!("default {text} is no length of time"));
-                            self.error(value.span(), bad.help(help));
+                            self.error(value.span(), bad.help(help.to_string()));
                         }
                     }
                 }

@@ -182,7 +182,7 @@ impl Reading<'_> {
         let problem = match self.read(&path, Purpose::Set) {
             Ok(Some(bytes)) => return sets::read_file(&path, &bytes, &mut self.problems),
             Ok(None) => "does not exist".to_owned(),
-            Err(problem) => problem,
+            Err(problem) => problem.to_string(),
         };
         let bad = BadValue::new(format!(
             "set \"{}\": {} {problem}",
