@@ -8,8 +8,6 @@ pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
-    /// Failed, and passed when run again alone: neither among `passed` nor among `failed`.
-    pub(crate) unsteady: u64,
     /// Of `skipped`, those that libtest counts among `passed`.
     passed_over: u64,
 }
@@ -40,12 +38,12 @@ impl Tally {
             passed: count(" passed"),
             failed: count(" failed"),
             skipped: count(" ignored"),
-            ..Self::default()
+            passed_over: 0,
         };
     }
 
     pub(crate) fn total(self) -> u64 {
-        self.really_passed() + self.failed + self.skipped + self.unsteady
+        self.really_passed() + self.failed + self.skipped
     }
 
     fn really_passed(self) -> u64 {
@@ -58,7 +56,6 @@ impl AddAssign for Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
-        self.unsteady += other.unsteady;
         self.passed_over += other.passed_over;
     }
 }
@@ -71,11 +68,7 @@ impl fmt::Display for Tally {
             self.really_passed(),
             self.failed,
             self.skipped
-        )?;
-        match self.unsteady {
-            0 => Ok(()),
-            unsteady => write!(f, ", {unsteady} UNSTEADY (failed, then passed alone)"),
-        }
+        )
     }
 }
 

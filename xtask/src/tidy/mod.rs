@@ -4,6 +4,7 @@ mod documents;
 mod folders;
 mod layering;
 mod names;
+mod orphans;
 mod size;
 mod wording;
 
@@ -50,6 +51,7 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(layering::check_source(source));
         findings.extend(folders::check(source));
     }
+    findings.extend(orphans::check(&sources));
     for manifest in &self::sources("*Cargo.toml")? {
         findings.extend(layering::check_manifest(manifest));
     }
