@@ -464,6 +464,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_kernel_s_number_decides_the_exit_and_the_way_out() {
+        let refused = |errno| LoadError::Mapping("flows", io::Error::from_raw_os_error(errno));
+        for (errno, exit, help) in [
+            (libc::EPERM, Exit::NotPermitted, "as root"),
+            (libc::ENOMEM, Exit::Failed, "more memory"),
+            (libc::EINVAL, Exit::Unsupported, "5.10"),
+        ] {
+            let failure = load_failure(refused(errno));
+            assert_eq!(failure.exit, exit, "{failure}");
+            assert!(failure.to_string().contains(help), "{failure}");
+        }
+        // As aya wraps it: two levels down.
+        let created = aya::maps::MapError::CreateError {
+            name: "flows".to_owned(),
+            io_error: io::Error::from_raw_os_error(libc::ENOMEM),
+        };
+        assert_eq!(
+            errno(&LoadError::Object(created.into())),
+            Some(libc::ENOMEM)
+        );
+        assert_eq!(errno(&LoadError::Map("flows")), None);
+    }
+
+    #[test]
     fn the_verifiers_objection_is_one_line() {
         let log = "0: (bf) r6 = r1\n1: (1f) r4 -= r5\nR4 pointer -= pointer prohibited\n\
                    verification time 95 usec\nstack depth 0\nprocessed 2 insns (limit 1000000)\n";
