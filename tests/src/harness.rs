@@ -31,7 +31,12 @@ use guard_common::{
 };
 use guard_user::{
     dataplane::{
-        FlowTable, MeterTable, Object, Parameters, PolicySlots, Purpose, clock, mapping::Mapping,
+        clock,
+        object::{
+            Object,
+            parameters::{Parameters, Purpose},
+        },
+        tables::{exempt::MeterTable, flows::FlowTable, mapping::Mapping, slots::PolicySlots},
     },
     ruleset::{
         compile::{Host, Stamp, compile},

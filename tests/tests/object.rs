@@ -15,7 +15,10 @@ use guard_common::abi::{
     switch::SLOTS,
 };
 use guard_tests::require;
-use guard_user::dataplane::{Object, Parameters, Purpose};
+use guard_user::dataplane::object::{
+    Object,
+    parameters::{Parameters, Purpose},
+};
 
 use instructions::{deepest_chain, functions, translated};
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     controller::{Enabled, Enabling, Preset},
-    dataplane::installation::Change,
+    dataplane::takeover::Change,
     failure::{Exit, Failure},
     ruleset::{describe, model::ModeChoice},
 };

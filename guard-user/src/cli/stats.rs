@@ -12,11 +12,12 @@ use super::context::Context;
 use crate::{
     controller::Controller,
     dataplane::{
-        Counters,
-        ceilings::SynCounts,
         clock,
-        counters::ServiceCounter,
         pins::{self, Running},
+        tables::{
+            ceilings::SynCounts,
+            counters::{Counters, ServiceCounter},
+        },
     },
     failure::{Exit, Failure},
     output::stats::{self as text, Flows},

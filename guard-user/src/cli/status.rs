@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{args::View, context::Context, deadline, service};
 use crate::{
     controller::{Controller, Cookies, ProgramFault, Protection, Status},
-    dataplane::Object,
+    dataplane::object::Object,
     failure::{Exit, Failure},
     output::{
         Output,

@@ -10,8 +10,8 @@ use crate::{
     control::Level,
     controller::Controller,
     dataplane::{
-        filtering::{Received, Sight, evaluate_all},
-        heal::Spare,
+        interface::filtering::{Received, Sight, evaluate_all},
+        spare::Spare,
     },
     host::{Interface, neighbours},
 };

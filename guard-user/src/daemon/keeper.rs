@@ -21,11 +21,7 @@ use crate::{
         ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh,
         state::last_good,
     },
-    dataplane::{
-        exempt::SessionWatch,
-        heal::{self, Spare},
-        pins,
-    },
+    dataplane::{heal, pins, spare::Spare, tables::exempt::SessionWatch},
     failure::Failure,
     host::Network,
 };

@@ -20,10 +20,13 @@ use crate::{
 };
 
 use super::{
-    FlowTable, MeterTable, clock,
+    clock,
     crossing::Guarded,
-    exempt::{self, SessionWatch},
     pins,
+    tables::{
+        exempt::{self, MeterTable, SessionWatch},
+        flows::FlowTable,
+    },
 };
 
 /// Puts what goes on at this moment, and what no rule of this policy lets in, into a flow table; the

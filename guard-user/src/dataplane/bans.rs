@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use guard_common::abi::ban::{
-    ADDRESS_WAYS, BUCKET_WORDS, BanMap, CHUNK_WORDS, Expiry, LEVEL_ADDRESS, MAX_CHUNKS, Sizes, WAYS,
-};
+use guard_common::abi::ban::{ADDRESS_WAYS, Expiry, LEVEL_ADDRESS, MAX_CHUNKS, Sizes, WAYS};
 
-use super::{clock, enlarge, mapping::Mapping, pins, slots};
+use super::{clock, enlarge, pins, tables::bans::Shared};
 use crate::{
     bans::{
         Prefix,
@@ -18,60 +16,6 @@ use crate::{
     failure::{Exit, Failure},
     layout::Layout,
 };
-
-/// The arrays, shared with the kernel.
-#[derive(Debug)]
-pub struct Shared {
-    pub(super) filter: Mapping,
-    pub(super) tops: Mapping,
-    pub(super) chunks: Mapping,
-    pub(super) set: Mapping,
-    pub(super) addresses: Mapping,
-    pub(super) fingerprints: Mapping,
-}
-
-impl Shared {
-    fn map(&self, map: BanMap) -> &Mapping {
-        match map {
-            BanMap::Filter => &self.filter,
-            BanMap::Tops => &self.tops,
-            BanMap::Chunks => &self.chunks,
-            BanMap::Set => &self.set,
-            BanMap::Addresses => &self.addresses,
-            BanMap::Fingerprints => &self.fingerprints,
-        }
-    }
-}
-
-impl Memory for Shared {
-    fn load(&self, map: BanMap, index: u32) -> u64 {
-        let mapping = self.map(map);
-        if (index as usize) < mapping.len() {
-            mapping.load(index as usize)
-        } else {
-            0
-        }
-    }
-
-    fn store(&mut self, map: BanMap, index: u32, word: u64) {
-        let mapping = self.map(map);
-        if (index as usize) < mapping.len() {
-            mapping.store(index as usize, word);
-        }
-    }
-
-    fn sizes(&self) -> Sizes {
-        Sizes {
-            chunks: self.chunks.len() as u32 / CHUNK_WORDS,
-            buckets: (self.set.len() / BUCKET_WORDS) as u32,
-            addresses: (self.addresses.len() / ADDRESS_WAYS) as u32,
-        }
-    }
-
-    fn let_packets_pass(&mut self) {
-        slots::wait_for_packets_in_flight();
-    }
-}
 
 /// The tables of a running firewall, and the time.
 #[derive(Debug)]

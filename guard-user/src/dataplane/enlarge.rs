@@ -5,12 +5,18 @@ use std::{fs, path::Path};
 use guard_common::abi::{ban::Sizes, names};
 
 use super::{
-    Object, Parameters, Purpose,
-    attach::replace,
-    bans::Shared,
-    egress,
-    installation::{load_failure, next_name, pin, remove_if_there},
-    pins, preflight,
+    interface::{attach::replace, egress},
+    object::{
+        Object,
+        load_error::load_failure,
+        parameters::{Parameters, Purpose},
+    },
+    pins::{
+        self,
+        files::{next_name, pin, remove_if_there},
+    },
+    preflight,
+    tables::bans::Shared,
 };
 use crate::{
     failure::{Failure, from_io},

@@ -4,7 +4,10 @@
 use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::abi::{explain, reason::Reason, rule::RuleRef};
 
-use super::{Object, Purpose, installation::load_failure, pins, preflight};
+use super::{
+    object::{Object, load_error::load_failure, parameters::Purpose},
+    pins, preflight,
+};
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,

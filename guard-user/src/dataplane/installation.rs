@@ -2,15 +2,7 @@
 //! policy is complete before the switch names it, the switch is set before a program is attached,
 //! and a running program is only ever exchanged, never removed and put back.
 
-use std::{
-    error::Error,
-    fs,
-    io::{self, Read as _},
-    iter,
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{fs, io::Read as _, thread, time::Duration};
 
 use aya::programs::ProgramError;
 use guard_common::abi::{
@@ -21,25 +13,30 @@ use guard_common::abi::{
 };
 
 use super::{
-    Object, Parameters, PolicySlots, Purpose,
     adopt::{adopt, adopt_before},
-    attach::{AttachTarget, Attached, attach},
-    attachments::Attachments,
-    clock, closed,
+    clock,
     crossing::Guarded,
-    egress,
-    heal::Spare,
-    object::LoadError,
-    pins::{self, link_name},
+    interface::{attach::attach, attachments::Attachments, attempt::AttachTarget, closed, egress},
+    object::{
+        Object,
+        load_error::{LoadError, load_failure},
+        parameters::{Parameters, Purpose, possible_cpus},
+    },
+    pins::{
+        self,
+        files::{is_interrupted, next_name, pin, remove_if_there},
+    },
     preflight,
-    takeover::take_over,
+    removal::remove,
+    spare::Spare,
+    tables::slots::PolicySlots,
+    takeover::{Change, take_over},
 };
 use crate::{
     failure::{Exit, Failure, from_io},
     host::{Network, sockets::has_unconnected_udp},
     layout::Layout,
     ruleset::compile::Image,
-    state_file,
 };
 
 /// Smallest policy slot in words: 512 KB, room for hundreds of rules without growing.
@@ -48,17 +45,6 @@ const MIN_SLOT_WORDS: u32 = 1 << 16;
 /// How long outgoing datagrams are watched before anything is dropped: an unconnected UDP socket is in
 /// no table, only its packets tell whom it talks to.
 const LEARNING: Duration = Duration::from_secs(1);
-
-/// What `install` did to an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The program is on it for the first time.
-    Attached(Attached),
-    /// The program that was on it has been exchanged.
-    Replaced(String),
-    /// The program was taken off, because the interface is no longer named.
-    Detached(String),
-}
 
 /// How long a policy that is put in force stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +76,7 @@ pub fn install(
             .and_then(|changes| closed::open_all(layout).map(|()| changes))
     };
     if is_first && result.is_err() {
-        pins::remove(layout)?;
+        remove(layout)?;
     }
     result
 }
@@ -191,7 +177,7 @@ pub fn install_bare(layout: &Layout, image: &Image, network: &Network) -> Result
     let installed = install_first(layout, image, &[], network, Commitment::Settled)
         .and_then(|(object, _)| Spare::of(layout, object));
     if installed.is_err() {
-        pins::remove(layout)?;
+        remove(layout)?;
     }
     installed
 }
@@ -350,41 +336,6 @@ fn exchange(
     Ok(changes)
 }
 
-/// Was a command killed between making larger maps and putting both of them in place? The program
-/// may use either pair then, so neither can be written to.
-pub(super) fn is_interrupted(maps: &Path) -> bool {
-    [names::POLICY, names::SWITCH]
-        .into_iter()
-        .any(|name| maps.join(next_name(name)).exists())
-}
-
-/// Where the link of an interface is pinned.
-pub(super) fn pin_of_link(layout: &Layout, ifindex: u32) -> PathBuf {
-    layout.links().join(link_name(ifindex))
-}
-
-/// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
-pub(super) fn next_name(name: &str) -> String {
-    format!("{name}_next")
-}
-
-pub(super) fn remove_if_there(path: &Path) -> Result<(), Failure> {
-    state_file::remove(path).map_err(|error| from_io(path.display(), &error))
-}
-
-pub(super) fn pin(object: &Object, name: &'static str, path: &Path) -> Result<(), Failure> {
-    object
-        .map(name)
-        .map_err(load_failure)?
-        .pin(path)
-        .map_err(|error| {
-            Failure::new(
-                Exit::NoBpffs,
-                format!("{}: cannot pin the map: {error}", path.display()),
-            )
-        })
-}
-
 fn slot_words_for(image: &Image) -> u32 {
     (image.words.len() as u32)
         .saturating_mul(5)
@@ -395,7 +346,7 @@ fn slot_words_for(image: &Image) -> u32 {
 
 /// Counter shards for this host, and whether each possible CPU has one of its own.
 fn shards() -> (u32, bool) {
-    let cpus = pins::possible_cpus();
+    let cpus = possible_cpus();
     let shards = cpus.next_power_of_two().min(MAX_SHARDS);
     (shards, cpus <= shards)
 }
@@ -406,92 +357,4 @@ fn seed() -> Result<u64, Failure> {
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|error| from_io("/dev/urandom", &error))?;
     Ok(u64::from_ne_bytes(bytes))
-}
-
-pub(super) fn load_failure(error: LoadError) -> Failure {
-    let errno = errno(&error);
-    let text = match &error {
-        LoadError::Program(ProgramError::LoadError {
-            io_error,
-            verifier_log,
-        }) => format!(
-            "the kernel refuses the XDP program: {io_error}: {}",
-            objection(&verifier_log.to_string())
-        ),
-        LoadError::Program(_)
-        | LoadError::Object(_)
-        | LoadError::Map(_)
-        | LoadError::Mapping(..) => {
-            // aya repeats itself on the way down; the step and the kernel's answer are enough.
-            let error = anyhow::Error::new(error);
-            let (step, cause) = (error.to_string(), error.root_cause().to_string());
-            if step.contains(&cause) {
-                step
-            } else {
-                format!("{step}: {cause}")
-            }
-        }
-    };
-    if errno == Some(libc::EPERM) {
-        return Failure::new(Exit::NotPermitted, text)
-            .help("run the command as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
-    }
-    if errno == Some(libc::ENOMEM) {
-        return Failure::new(Exit::Failed, text).help("the maps need more memory than there is");
-    }
-    Failure::new(Exit::Unsupported, text)
-        .help("guard needs Linux 5.10 or newer with BPF and its JIT; `uname -r` shows the kernel")
-}
-
-/// The kernel's number at the bottom of an error.
-fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
-    iter::successors(Some(error), |error| (*error).source())
-        .filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
-        .last()
-}
-
-/// What the verifier objects to: the last line of its log that is not about its own effort.
-fn objection(log: &str) -> &str {
-    const EFFORT: [&str; 3] = ["verification time", "stack depth", "processed "];
-    log.lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty() && EFFORT.iter().all(|effort| !line.starts_with(effort)))
-        .unwrap_or("the verifier says nothing about it")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernel_s_number_decides_the_exit_and_the_way_out() {
-        let refused = |errno| LoadError::Mapping("flows", io::Error::from_raw_os_error(errno));
-        for (errno, exit, help) in [
-            (libc::EPERM, Exit::NotPermitted, "as root"),
-            (libc::ENOMEM, Exit::Failed, "more memory"),
-            (libc::EINVAL, Exit::Unsupported, "5.10"),
-        ] {
-            let failure = load_failure(refused(errno));
-            assert_eq!(failure.exit, exit, "{failure}");
-            assert!(failure.to_string().contains(help), "{failure}");
-        }
-        // As aya wraps it: two levels down.
-        let created = aya::maps::MapError::CreateError {
-            name: "flows".to_owned(),
-            io_error: io::Error::from_raw_os_error(libc::ENOMEM),
-        };
-        assert_eq!(
-            errno(&LoadError::Object(created.into())),
-            Some(libc::ENOMEM)
-        );
-        assert_eq!(errno(&LoadError::Map("flows")), None);
-    }
-
-    #[test]
-    fn the_verifiers_objection_is_one_line() {
-        let log = "0: (bf) r6 = r1\n1: (1f) r4 -= r5\nR4 pointer -= pointer prohibited\n\
-                   verification time 95 usec\nstack depth 0\nprocessed 2 insns (limit 1000000)\n";
-        assert_eq!(objection(log), "R4 pointer -= pointer prohibited");
-        assert_eq!(objection(""), "the verifier says nothing about it");
-    }
 }

@@ -1,37 +1,27 @@
 //! The kernel's side of the controller: the only module that imports aya.
+//!
+//! From the ground up, the folders are the tables in shared memory, the object with the programs, what is
+//! pinned, and the programs of one interface. The files beside them act on the firewall as a whole.
+
+pub mod bpffs;
+pub mod clock;
+
+pub mod tables;
+
+pub mod object;
+
+pub mod pins;
+
+pub mod interface;
 
 pub mod adopt;
-mod answer;
-pub mod attach;
-pub mod attachments;
 pub mod bans;
-pub mod bpffs;
-pub mod ceilings;
-pub mod clock;
-pub mod closed;
-pub mod counters;
 mod crossing;
-pub mod detach;
-pub mod egress;
 mod enlarge;
-pub mod exempt;
 pub mod explain;
-pub mod filtering;
-pub mod flows;
 pub mod heal;
 pub mod installation;
-pub mod mapping;
-pub mod object;
-pub mod pins;
 pub mod preflight;
-pub mod reattach;
-mod refusal;
-pub mod slots;
-mod takeover;
-
-pub use ceilings::Ceilings;
-pub use counters::Counters;
-pub use exempt::MeterTable;
-pub use flows::FlowTable;
-pub use object::{LoadError, Object, Parameters, Purpose};
-pub use slots::PolicySlots;
+pub mod removal;
+pub mod spare;
+pub mod takeover;

@@ -1,14 +1,18 @@
 //! Loading the BPF object: constants, sizes and the maps of a running instance.
 
-use std::{io, path::Path};
+mod answer;
+pub mod load_error;
+pub mod parameters;
+
+use std::path::Path;
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Map, MapData},
-    programs::{ProgramError, SchedClassifier, Xdp},
+    programs::{SchedClassifier, Xdp},
 };
 use guard_common::abi::{
-    ban::{BanMap, CHUNK_WORDS, Sizes},
+    ban::{BanMap, CHUNK_WORDS},
     ceiling,
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
@@ -16,9 +20,16 @@ use guard_common::abi::{
     switch::{self, SLOTS},
 };
 
+use self::{
+    load_error::LoadError,
+    parameters::{Parameters, Purpose, possible_cpus},
+};
 use super::{
-    Ceilings, Counters, FlowTable, MeterTable, PolicySlots, answer, bans::Shared, clock,
-    mapping::Mapping, pins,
+    clock,
+    tables::{
+        bans::Shared, ceilings::Ceilings, counters::Counters, exempt::MeterTable, flows::FlowTable,
+        mapping::Mapping, slots::PolicySlots,
+    },
 };
 use crate::failure::{Exit, Failure};
 
@@ -33,52 +44,6 @@ pub static BENCH_OBJECT: &[u8] =
 /// The most CPUs that a kernel has (`CONFIG_NR_CPUS` of x86): where their number cannot be read, each has its
 /// place all the same.
 const MAX_CPUS: u32 = 8192;
-
-/// What the loader decides about an instance of the object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parameters {
-    /// Words in one policy slot.
-    pub slot_words: u32,
-    /// Sizes of the arrays of bans.
-    pub bans: Sizes,
-    /// Counter shards, a power of two.
-    pub shards: u32,
-    /// Every possible CPU has a shard of its own.
-    pub own_shard: bool,
-    /// Random number of this boot, against aimed hash collisions.
-    pub seed: u64,
-    /// What the programs do with packets.
-    pub purpose: Purpose,
-    /// The time is what [`PolicySlots::set_jiffies`] says, for tests.
-    pub fixed_clock: bool,
-}
-
-/// What an instance of the object is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To filter.
-    Filter,
-    /// To answer test runs with reason and rule, as if the packet had arrived on the interface with
-    /// this index, and to write to no map.
-    Explain(u32),
-}
-
-/// Why the object could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// aya or the kernel refused the object.
-    #[error("cannot load the BPF object: {0}")]
-    Object(#[from] aya::EbpfError),
-    /// The kernel's verifier refused a program.
-    #[error("the kernel refused a BPF program: {0}")]
-    Program(#[from] ProgramError),
-    /// A map that the object must have is missing or of another kind.
-    #[error("the BPF object has no usable map \"{0}\"")]
-    Map(&'static str),
-    /// A map cannot be shared with this process.
-    #[error("cannot map \"{0}\": {1}")]
-    Mapping(&'static str, #[source] io::Error),
-}
 
 /// A loaded instance: program and maps. Dropping it frees what is neither pinned nor attached.
 #[derive(Debug)]
@@ -113,7 +78,7 @@ impl Object {
         let jiffy_us = clock::jiffy_us();
         let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
         let asks_mtu = u32::from(answer::can_ask_mtu());
-        let scratches = pins::possible_cpus().min(MAX_CPUS);
+        let scratches = possible_cpus().min(MAX_CPUS);
         loader
             .override_global(names::FIXED_CLOCK, &fixed_clock, true)
             .override_global(names::JIFFY_US, &jiffy_us, true)
@@ -224,7 +189,7 @@ impl Object {
     ///
     /// # Errors
     /// When the kernel refuses it.
-    pub(super) fn pin_programs(&self, folder: &Path) -> Result<(), Failure> {
+    pub(in crate::dataplane) fn pin_programs(&self, folder: &Path) -> Result<(), Failure> {
         for name in [names::PROGRAMS, names::HANDOVER] {
             let (Some(Map::ProgramArray(map)) | Some(Map::PerCpuArray(map))) = self.ebpf.map(name)
             else {
@@ -259,7 +224,7 @@ impl Object {
     ///
     /// # Errors
     /// As [`Object::ingress`], and what the kernel says against it.
-    pub(super) fn closed(&mut self) -> Result<&mut SchedClassifier, LoadError> {
+    pub(in crate::dataplane) fn closed(&mut self) -> Result<&mut SchedClassifier, LoadError> {
         let program = self.classifier(names::CLOSED)?;
         if program.fd().is_err() {
             program.load()?;

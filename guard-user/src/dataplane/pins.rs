@@ -1,11 +1,11 @@
 //! Maps and links of a running firewall, opened by their pins.
 
+pub(super) mod files;
+mod link;
+
 use std::{fs, io, path::Path};
 
-use aya::{
-    maps::{MapData, MapInfo, MapType},
-    programs::links::{FdLink, PinnedLink},
-};
+use aya::maps::{MapData, MapInfo, MapType};
 use guard_common::abi::{
     ABI_VERSION, ban, ceiling,
     counters::{MAX_SHARDS, SHARD_ROWS},
@@ -14,32 +14,18 @@ use guard_common::abi::{
 };
 
 use super::{
-    Ceilings, Counters, FlowTable, MeterTable, Parameters, PolicySlots, Purpose, bans::Shared,
-    closed, installation::remove_if_there, mapping::Mapping, takeover,
+    object::parameters::{Parameters, Purpose, possible_cpus},
+    tables::{
+        bans::Shared, ceilings::Ceilings, counters::Counters, exempt::MeterTable, flows::FlowTable,
+        mapping::Mapping, slots::PolicySlots,
+    },
 };
 use crate::{
     failure::{Exit, Failure, from_io},
     layout::{Layout, pin_folder},
 };
 
-/// A pinned link.
-#[derive(Debug)]
-pub struct LinkPin {
-    /// Index of the interface, from the name of the pin.
-    pub ifindex: u32,
-    /// The link.
-    pub link: FdLink,
-}
-
-impl LinkPin {
-    /// Does the link hold the program of this number?
-    #[must_use]
-    pub fn runs(&self, program: u32) -> bool {
-        self.link
-            .info()
-            .is_ok_and(|info| info.program_id() == program)
-    }
-}
+pub use link::{LinkPin, links};
 
 /// The shared memory of a running firewall.
 #[derive(Debug)]
@@ -56,45 +42,6 @@ pub struct Running {
     pub ceilings: Ceilings,
     /// Meters.
     pub meters: MeterTable,
-}
-
-/// Name of the pin of an interface's link.
-#[must_use]
-pub fn link_name(ifindex: u32) -> String {
-    format!("xdp-{ifindex}")
-}
-
-/// The pinned links, in order of interface index.
-///
-/// # Errors
-/// When the folder cannot be read or a pin is not a link.
-pub fn links(layout: &Layout) -> Result<Vec<LinkPin>, Failure> {
-    let folder = layout.links();
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(from_io(folder.display(), &error)),
-    };
-    let mut links = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| from_io(folder.display(), &error))?;
-        let name = entry.file_name();
-        let Some(ifindex) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("xdp-")?.parse().ok())
-        else {
-            continue;
-        };
-        let pin = PinnedLink::from_pin(entry.path()).map_err(|error| {
-            Failure::new(Exit::Failed, format!("{}: {error}", entry.path().display()))
-        })?;
-        links.push(LinkPin {
-            ifindex,
-            link: pin.into(),
-        });
-    }
-    links.sort_by_key(|link| link.ifindex);
-    Ok(links)
 }
 
 /// The maps of the running firewall; `None` when nothing is installed.
@@ -221,43 +168,6 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
         purpose,
         fixed_clock: false,
     })
-}
-
-/// CPUs that this host may ever have.
-pub(super) fn possible_cpus() -> u32 {
-    // Unreadable: shared shards are right for any number.
-    aya::util::nr_cpus().map_or(u32::MAX >> 1, |cpus| cpus as u32)
-}
-
-/// Programs that drivers had, with the name of the interface. Nothing of ours holds them any more, but for a
-/// daemon that has not looked yet.
-pub type TakenOff = Vec<(u32, String)>;
-
-/// Removes every pin of this version: links first, which detaches, then maps and folders.
-///
-/// # Errors
-/// When a pin cannot be removed, or a driver keeps the program; all pins are gone then.
-pub fn remove(layout: &Layout) -> Result<TakenOff, Failure> {
-    let taken_off = takeover::take_off_all(layout);
-    closed::open_all(layout)?;
-    for folder in [layout.links(), layout.maps()] {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            fs::remove_file(entry.path())
-                .map_err(|error| from_io(entry.path().display(), &error))?;
-        }
-    }
-    for folder in [layout.links(), layout.maps(), layout.pins()] {
-        match fs::remove_dir(&folder) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(from_io(folder.display(), &error)),
-        }
-    }
-    remove_if_there(&layout.attachments())?;
-    taken_off
 }
 
 /// Pins of another version hold a program of another version in place.

@@ -4,20 +4,32 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Object,
-    attach::{AttachTarget, Attached, Attempt, attach, replace},
-    attachments::Attachments,
-    detach::detach,
-    egress,
-    installation::{Change, load_failure, pin_of_link, remove_if_there},
-    pins::{self, LinkPin, TakenOff},
-    reattach,
+    interface::{
+        attach::{attach, replace},
+        attached::Attached,
+        attachments::Attachments,
+        attempt::{AttachTarget, Attempt},
+        reattach,
+    },
+    object::{Object, load_error::load_failure},
+    pins::{
+        self,
+        files::{pin_of_link, remove_if_there},
+    },
+    removal::{forget, take_off},
 };
-use crate::{
-    failure::Failure,
-    host::{Interface, Network},
-    layout::Layout,
-};
+use crate::{failure::Failure, host::Network, layout::Layout};
+
+/// What an exchange did to an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The program is on it for the first time.
+    Attached(Attached),
+    /// The program that was on it has been exchanged.
+    Replaced(String),
+    /// The program was taken off, because the interface is no longer named.
+    Detached(String),
+}
 
 /// Puts the programs of this object on the targets, and takes what runs off all other interfaces; without
 /// targets, every interface that has a link keeps one.
@@ -91,55 +103,4 @@ pub(super) fn take_over(
         .collect();
     Attachments::record(layout, &attached).ok();
     Ok(changes)
-}
-
-/// The interface is gone, and its link with it; only the pins are left.
-fn forget(layout: &Layout, link: LinkPin) -> Result<(), Failure> {
-    let ifindex = link.ifindex;
-    drop(link);
-    remove_if_there(&pin_of_link(layout, ifindex))?;
-    remove_if_there(&layout.links().join(egress::link_name(ifindex)))
-}
-
-fn take_off(
-    layout: &Layout,
-    link: LinkPin,
-    interface: &Interface,
-    known: &Attachments,
-) -> Result<(), Failure> {
-    let ifindex = link.ifindex;
-    drop(link);
-    let taken_at = known.of(&interface.name).map(|known| known.mtu);
-    detach(&pin_of_link(layout, ifindex), interface, taken_at)?;
-    remove_if_there(&layout.links().join(egress::link_name(ifindex)))?;
-    egress::detach_filter(ifindex);
-    Ok(())
-}
-
-/// Takes the programs off every interface. Those that drivers had, with the name of the interface: they
-/// must be gone as soon as no pin is left.
-///
-/// # Errors
-/// When an interface keeps one. The others are off then all the same.
-pub(super) fn take_off_all(layout: &Layout) -> Result<TakenOff, Failure> {
-    let network = Network::read_without_routes().unwrap_or_default();
-    let known = Attachments::read(layout);
-    let mut outcome = Ok(());
-    let mut programs = Vec::new();
-    for link in pins::links(layout)? {
-        let taken = match network.by_index(link.ifindex) {
-            None => forget(layout, link),
-            Some(interface) => {
-                // A native program is the driver's to let go of.
-                if interface.is_native()
-                    && let Ok(info) = link.link.info()
-                {
-                    programs.push((info.program_id(), interface.name.clone()));
-                }
-                take_off(layout, link, interface, &known)
-            }
-        };
-        outcome = outcome.and(taken);
-    }
-    outcome.map(|()| programs)
 }

@@ -13,7 +13,7 @@ use guard_common::abi::{
 };
 
 use crate::{
-    dataplane::{
+    dataplane::tables::{
         ceilings::SynCounts,
         counters::{ReasonCounter, ServiceCounter},
     },

@@ -34,7 +34,7 @@ use guard_user::{
         prefix::Prefix,
         table::{Memory as _, Writer},
     },
-    dataplane::{Object, mapping::Mapping},
+    dataplane::{object::Object, tables::mapping::Mapping},
     host::LiveFlow,
 };
 

@@ -17,11 +17,11 @@ use crate::{
         },
     },
     dataplane::{
-        bpffs,
-        detach::prove_gone,
-        installation::{self, Change as LinkChange},
-        pins::{self, TakenOff},
-        preflight,
+        bpffs, installation,
+        interface::detach::prove_gone,
+        pins, preflight,
+        removal::{self, TakenOff},
+        takeover::Change as LinkChange,
     },
     failure::{Exit, Failure},
     host::{sessions, syn_cookies},
@@ -246,7 +246,7 @@ impl Controller {
         let was_active = self.layout.pins().exists();
         let mut taken_off = TakenOff::new();
         if was_active && !consent.dry_run {
-            taken_off = pins::remove(&self.layout)?;
+            taken_off = removal::remove(&self.layout)?;
             forget_interfaces(&self.layout)?;
             self.forget(ChangeOutcome::RolledBack)?;
             remove(&self.layout.applied())?;

@@ -7,7 +7,7 @@ use crate::{
         state::{absence, last_good, policy_files::stage_failure},
         transaction::{activate::image, targets},
     },
-    dataplane::{attach::Attached, bpffs, heal, installation, pins, preflight},
+    dataplane::{bpffs, heal, installation, interface::attached::Attached, pins, preflight},
     failure::{Exit, Failure},
     host::Network,
     ruleset::{compile::Stamp, source::Loaded},

@@ -5,10 +5,12 @@ use std::fmt;
 use crate::{
     controller::Controller,
     dataplane::{
-        attachments::Attachment,
-        closed,
-        detach::is_mtu_raised,
-        filtering::{self, Sight},
+        interface::{
+            attachments::Attachment,
+            closed,
+            detach::is_mtu_raised,
+            filtering::{self, Sight},
+        },
         pins,
     },
     host::Interface,

@@ -19,9 +19,8 @@ use crate::{
         },
     },
     dataplane::{
-        attach::WhyGeneric,
-        attachments::Attachments,
         clock,
+        interface::{attachments::Attachments, why::WhyGeneric},
         pins::{self, Running},
     },
     failure::{Exit, Failure},

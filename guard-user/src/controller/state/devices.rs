@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy_files::{remove, stage_failure};
 use crate::{
-    dataplane::attachments::Attachments,
+    dataplane::interface::attachments::Attachments,
     failure::{Exit, Failure},
     host::{Interface, Network},
     layout::Layout,

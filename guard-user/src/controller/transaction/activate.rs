@@ -18,12 +18,11 @@ use crate::{
         },
     },
     dataplane::{
-        attach::AttachTarget,
-        attachments::Attachments,
         heal,
         installation::{self, Commitment},
+        interface::{attachments::Attachments, attempt::AttachTarget, reattach},
         pins::{self, Running},
-        reattach,
+        removal,
     },
     failure::{Exit, Failure},
     host::{Network, clock, conntrack, sessions},
@@ -198,7 +197,7 @@ impl Controller {
             if let Some(before) = activation.before {
                 installation::undo(layout, before)?;
             } else if layout.pins().exists() {
-                pins::remove(layout)?;
+                removal::remove(layout)?;
                 forget_interfaces(layout)?;
             }
             ChangeJournal::remove(layout)

@@ -13,8 +13,9 @@ use crate::{
         },
     },
     dataplane::{
-        PolicySlots, installation,
+        installation,
         pins::{self, Running},
+        tables::slots::PolicySlots,
     },
     failure::{Exit, Failure},
     host::clock,

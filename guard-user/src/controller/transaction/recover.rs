@@ -14,6 +14,7 @@ use crate::{
     dataplane::{
         installation,
         pins::{self, Running},
+        removal,
     },
     failure::{Exit, Failure},
     host::clock,
@@ -115,7 +116,7 @@ impl Controller {
             return installation::settle(&self.layout, previous);
         }
         // There was no policy before the first one: guard goes off, as it was.
-        pins::remove(&self.layout)?;
+        removal::remove(&self.layout)?;
         forget_interfaces(&self.layout)?;
         remove(&self.layout.applied())
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    dataplane::{
-        attach::{AttachTarget, Attempt},
+    dataplane::interface::{
         attachments::Attachments,
+        attempt::{AttachTarget, Attempt},
     },
     host::{Interface, Network},
     layout::Layout,

@@ -10,11 +10,16 @@ use std::{
 use crate::{
     controller::{Controller, Lock, ProgramFault},
     dataplane::{
-        attach::{AttachTarget, Attached, Attempt, WhyGeneric},
-        attachments::Attachments,
-        filtering::{self, Received, Sight},
-        heal::{self, Spare},
+        heal,
+        interface::{
+            attached::Attached,
+            attachments::Attachments,
+            attempt::{AttachTarget, Attempt},
+            filtering::{self, Received, Sight},
+            why::WhyGeneric,
+        },
         pins,
+        spare::Spare,
     },
     failure::{Failure, from_io},
     host::{Network, neighbours},

@@ -5,10 +5,7 @@ use crate::{
     controller::{
         Applied, Controller, Healing, state::devices::current_names, transaction::targets,
     },
-    dataplane::{
-        heal::{self, Spare},
-        pins,
-    },
+    dataplane::{heal, pins, spare::Spare},
     failure::{Exit, Failure},
 };
 

@@ -16,7 +16,7 @@ use guard_common::{
 };
 use guard_user::{
     bans::{prefix::Prefix, table::Writer},
-    dataplane::mapping::Mapping,
+    dataplane::tables::mapping::Mapping,
 };
 
 use super::{Before, Case, Draw, FIRST_SOURCE, OPEN_PORT, SOURCE_STEP, STRANGERS, open, policy};

@@ -11,12 +11,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    attach::{Attached, WhyGeneric},
-    installation::remove_if_there,
-    pins,
-};
+use super::{attached::Attached, why::WhyGeneric};
 use crate::{
+    dataplane::pins::{self, files::remove_if_there},
     failure::{Exit, Failure, from_io},
     host::Network,
     layout::Layout,
@@ -143,7 +140,7 @@ impl Attachments {
 #[cfg(test)]
 impl Attachments {
     /// With this to know of an interface.
-    pub(super) fn with(name: &str, attachment: Attachment) -> Self {
+    pub(in crate::dataplane) fn with(name: &str, attachment: Attachment) -> Self {
         Self(BTreeMap::from([(name.to_owned(), attachment)]))
     }
 }

@@ -67,7 +67,7 @@ pub fn attach(
 }
 
 /// For trying the older way on a kernel that has both.
-pub(super) fn prefers_clsact() -> bool {
+pub(in crate::dataplane) fn prefers_clsact() -> bool {
     env::var_os("GUARD_TC").is_some_and(|value| value == "clsact")
 }
 
@@ -85,7 +85,7 @@ fn exchange(program: &mut SchedClassifier, pin: &Path) -> Result<(), String> {
 }
 
 /// A tcx link on one way of an interface, with this pin.
-pub(super) fn attach_link(
+pub(in crate::dataplane) fn attach_link(
     program: &mut SchedClassifier,
     interface: &Interface,
     pin: &Path,
@@ -111,7 +111,7 @@ pub(super) fn attach_link(
 }
 
 /// A filter of the clsact qdisc on one way of an interface.
-pub(super) fn attach_filter(
+pub(in crate::dataplane) fn attach_filter(
     program: &mut SchedClassifier,
     interface: &Interface,
     way: TcAttachType,
@@ -156,12 +156,12 @@ pub fn is_attached(layout: &Layout, ifindex: u32) -> bool {
 }
 
 /// Takes our filter off the clsact qdisc of an interface; the qdisc may be used by others and stays.
-pub(super) fn detach_filter(ifindex: u32) {
+pub(in crate::dataplane) fn detach_filter(ifindex: u32) {
     detach(ifindex, TcAttachType::Egress, names::EGRESS);
 }
 
 /// Takes a filter of this name off one way of an interface.
-pub(super) fn detach(ifindex: u32, way: TcAttachType, program: &str) {
+pub(in crate::dataplane) fn detach(ifindex: u32, way: TcAttachType, program: &str) {
     let Some(name) = name_of(ifindex) else { return };
     // Nothing there is as good.
     qdisc_detach_program(&name, way, program).ok();

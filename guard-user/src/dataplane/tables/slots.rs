@@ -17,7 +17,7 @@ pub struct PolicySlots {
 }
 
 impl PolicySlots {
-    pub(super) fn new(policy: Mapping, switch: Mapping, slot_words: u32) -> Self {
+    pub(in crate::dataplane) fn new(policy: Mapping, switch: Mapping, slot_words: u32) -> Self {
         Self {
             policy,
             switch,
@@ -31,11 +31,11 @@ impl PolicySlots {
         self.switch.load(SEED_WORD as usize)
     }
 
-    pub(super) fn set_seed(&self, seed: u64) {
+    pub(in crate::dataplane) fn set_seed(&self, seed: u64) {
         self.switch.store(SEED_WORD as usize, seed);
     }
 
-    /// Sets the time of an instance with [`super::Parameters::fixed_clock`].
+    /// Sets the time of an instance with `fixed_clock` in its parameters.
     pub fn set_jiffies(&self, jiffies: u64) {
         self.switch.store(CLOCK_WORD as usize, jiffies);
     }
@@ -133,7 +133,7 @@ impl PolicySlots {
 
     /// Takes over the active policy of smaller slots, into the slot of the same number: a switch
     /// word that was kept from there means the same here. Only for slots that no program reads yet.
-    pub(super) fn adopt(&self, smaller: &Self) {
+    pub(in crate::dataplane) fn adopt(&self, smaller: &Self) {
         let active = smaller.switch().active();
         let (from, to) = (smaller.at(active.slot()), self.at(active.slot()));
         for offset in 0..smaller.capacity().min(self.capacity()) {
@@ -165,7 +165,7 @@ impl PolicySlots {
 
 /// A packet that read the switch before the last change may still look at the slot of then. XDP
 /// runs inside an RCU read section, and this system call returns after all of those have ended.
-pub(super) fn wait_for_packets_in_flight() {
+pub(in crate::dataplane) fn wait_for_packets_in_flight() {
     const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
     // SAFETY: the call takes integers and touches no memory.
     let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };

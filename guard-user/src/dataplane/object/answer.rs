@@ -8,7 +8,7 @@ use aya::{
 };
 use guard_common::abi::names;
 
-use super::object::LoadError;
+use super::load_error::LoadError;
 
 /// May a program that calls functions of its own jump to another one? On x86-64 since Linux 5.10
 /// (e411901c0b77), on arm64 since 6.0 (d4609a5d8c70).

@@ -1,14 +1,19 @@
 //! Putting the program that is on an interface there in another mode, or at another MTU.
 
 use super::{
-    Object,
-    attach::{AttachTarget, Attached, Attempt, WhyGeneric, attach},
+    attach::attach,
+    attached::Attached,
     attachments::Attachments,
+    attempt::{AttachTarget, Attempt},
     closed,
     detach::{detach, is_mtu_raised},
-    installation::{load_failure, pin_of_link},
+    why::WhyGeneric,
 };
 use crate::{
+    dataplane::{
+        object::{Object, load_error::load_failure},
+        pins::files::pin_of_link,
+    },
     failure::Failure,
     host::{Interface, XdpMode},
     layout::Layout,
@@ -53,7 +58,7 @@ fn is_over(why: &WhyGeneric, interface: &Interface) -> bool {
 ///
 /// # Errors
 /// When the interface cannot be closed, the driver does not let go, or no mode can be had.
-pub(super) fn reattach(
+pub(in crate::dataplane) fn reattach(
     layout: &Layout,
     object: &mut Object,
     target: &AttachTarget<'_>,

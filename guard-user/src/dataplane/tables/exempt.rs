@@ -21,8 +21,8 @@ use guard_common::{
     policy::{MeterBucket, exempt_key, find_entry, put},
 };
 
-use super::{clock, mapping::Mapping};
-use crate::ruleset::compile::Image;
+use super::mapping::Mapping;
+use crate::{dataplane::clock, ruleset::compile::Image};
 
 /// How long a session must have lasted. An SSH server ends one that does not log in after 120 s.
 const LASTS: Duration = Duration::from_secs(150);
@@ -38,7 +38,7 @@ pub struct MeterTable {
 }
 
 impl MeterTable {
-    pub(super) fn new(words: Mapping, seed: u64) -> Self {
+    pub(in crate::dataplane) fn new(words: Mapping, seed: u64) -> Self {
         Self {
             words,
             keys: flow::keys(seed),
@@ -100,7 +100,7 @@ fn time(eighths: u32) -> u64 {
 }
 
 /// What all meters of an image share.
-pub(super) fn scale(image: &Image) -> Scale {
+pub(in crate::dataplane) fn scale(image: &Image) -> Scale {
     let word = image.words.get(HEADER_LIMITS as usize);
     Scale::from_word(word.copied().unwrap_or(0))
 }
@@ -134,7 +134,11 @@ pub struct SessionWatch {
 
 impl SessionWatch {
     /// Of the sessions that go on at `now` those that have lasted.
-    pub(super) fn lasting(&mut self, sessions: BTreeSet<Tuple>, now: Instant) -> BTreeSet<Tuple> {
+    pub(in crate::dataplane) fn lasting(
+        &mut self,
+        sessions: BTreeSet<Tuple>,
+        now: Instant,
+    ) -> BTreeSet<Tuple> {
         self.since.retain(|session, _| sessions.contains(session));
         sessions
             .into_iter()

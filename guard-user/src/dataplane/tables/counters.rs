@@ -43,7 +43,7 @@ pub struct ReasonCounter {
 }
 
 impl Counters {
-    pub(super) fn new(mapping: Mapping) -> Self {
+    pub(in crate::dataplane) fn new(mapping: Mapping) -> Self {
         let shards = mapping.len() / 2 / SHARD_ROWS as usize;
         Self { mapping, shards }
     }

@@ -5,21 +5,21 @@ use std::fmt;
 use aya::programs::ProgramError;
 
 /// The system call's answer, which aya keeps one level down.
-pub(super) fn describe(error: &ProgramError) -> String {
+pub(in crate::dataplane) fn describe(error: &ProgramError) -> String {
     Refused::of(error).text
 }
 
 /// An answer of the kernel, and its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(in crate::dataplane) struct Refused {
     /// In words.
-    pub(super) text: String,
+    pub(in crate::dataplane) text: String,
     /// `errno`; `None` when it was not the kernel that refused.
-    pub(super) number: Option<i32>,
+    pub(in crate::dataplane) number: Option<i32>,
 }
 
 impl Refused {
-    pub(super) fn of(error: &ProgramError) -> Self {
+    pub(in crate::dataplane) fn of(error: &ProgramError) -> Self {
         if let ProgramError::SyscallError(syscall) = error {
             Self {
                 text: syscall.io_error.to_string(),

@@ -16,8 +16,9 @@ use std::{
 
 use aya::programs::loaded_programs;
 
-use super::{attach::LARGEST_SAFE_MTU, installation::remove_if_there};
+use super::why::LARGEST_SAFE_MTU;
 use crate::{
+    dataplane::pins::files::remove_if_there,
     failure::{Exit, Failure, from_io},
     host::{Interface, Network, mtu},
 };
@@ -44,7 +45,7 @@ pub fn is_mtu_raised(interface: &Interface, taken_at: Option<u32>) -> bool {
 ///
 /// # Errors
 /// When the driver keeps the program, or the MTU that had to be lowered for this cannot be restored.
-pub(super) fn detach(
+pub(in crate::dataplane) fn detach(
     pin: &Path,
     interface: &Interface,
     taken_at: Option<u32>,

@@ -10,33 +10,16 @@ use aya::programs::{
 };
 
 use super::{
-    pins::{LinkPin, link_name},
+    attached::Attached,
+    attempt::{AttachTarget, Attempt},
     refusal::{Refused, describe},
+    why::{LARGEST_SAFE_MTU, WhyGeneric},
 };
 use crate::{
+    dataplane::pins::{LinkPin, files::link_name},
     failure::{Exit, Failure},
     host::{Interface, XdpMode},
 };
-
-mod attempt;
-mod why;
-
-pub use attempt::{AttachTarget, Attempt};
-pub use why::WhyGeneric;
-
-/// An attached interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// Its name.
-    pub interface: String,
-    /// Where the program runs.
-    pub mode: XdpMode,
-    /// Why it does not run in the driver.
-    pub why_generic: Option<WhyGeneric>,
-}
-
-/// What every driver with XDP takes: a page less headroom and frame info (ena: 3498).
-pub(super) const LARGEST_SAFE_MTU: u32 = 3498;
 
 /// Attaches the loaded program to an interface that carries none, and pins the link.
 ///

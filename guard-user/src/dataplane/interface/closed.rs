@@ -10,8 +10,9 @@ use std::{fs, path::Path};
 use aya::programs::{SchedClassifier, TcAttachType};
 use guard_common::abi::names;
 
-use super::{egress, installation::remove_if_there};
+use super::egress;
 use crate::{
+    dataplane::pins::files::remove_if_there,
     failure::{Exit, Failure},
     host::Interface,
     layout::Layout,
@@ -27,7 +28,7 @@ fn pin_name(ifindex: u32) -> String {
 ///
 /// # Errors
 /// Exit 9 when the kernel refuses it.
-pub(super) fn close(
+pub(in crate::dataplane) fn close(
     program: &mut SchedClassifier,
     interface: &Interface,
     links: &Path,
@@ -62,7 +63,7 @@ pub(super) fn close(
 ///
 /// # Errors
 /// When the pin cannot be removed.
-pub(super) fn open(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
+pub(in crate::dataplane) fn open(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
     let pin = layout.links().join(pin_name(ifindex));
     if !pin.exists() {
         return Ok(());
@@ -75,7 +76,7 @@ pub(super) fn open(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn open_all(layout: &Layout) -> Result<(), Failure> {
+pub(in crate::dataplane) fn open_all(layout: &Layout) -> Result<(), Failure> {
     for ifindex in left(layout) {
         open(layout, ifindex)?;
     }

@@ -20,7 +20,7 @@ pub struct FlowTable {
 }
 
 impl FlowTable {
-    pub(super) fn new(flows: Mapping, ports: Mapping, seed: u64) -> Self {
+    pub(in crate::dataplane) fn new(flows: Mapping, ports: Mapping, seed: u64) -> Self {
         Self {
             flows,
             ports,

@@ -1,8 +1,11 @@
 //! Proof that an interface is filtered: that a program is attached says nothing about whether the driver
 //! hands it packets. What the interface has received must have been counted by the program.
 
-use super::{attachments::FrameCounts, pins::Running};
-use crate::host::{Interface, XdpMode};
+use super::attachments::FrameCounts;
+use crate::{
+    dataplane::pins::Running,
+    host::{Interface, XdpMode},
+};
 
 /// Frames without any being counted that are no accident: one may have been received while the program
 /// was being put there.

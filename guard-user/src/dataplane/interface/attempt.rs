@@ -1,7 +1,7 @@
 //! Which mode to try on an interface: as the operator chose, and not one that is known to fail there.
 
-use super::WhyGeneric;
-use crate::{dataplane::attachments::Attachments, host::Interface, ruleset::model::ModeChoice};
+use super::{attachments::Attachments, why::WhyGeneric};
+use crate::{host::Interface, ruleset::model::ModeChoice};
 
 /// Which mode to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +60,8 @@ pub struct AttachTarget<'n> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attachments::Attachment;
     use super::*;
-    use crate::dataplane::attachments::Attachment;
 
     fn eth0(mtu: u32) -> Interface {
         Interface {

@@ -20,7 +20,7 @@ pub struct SynCounts {
 }
 
 impl Ceilings {
-    pub(super) fn new(words: Mapping) -> Self {
+    pub(in crate::dataplane) fn new(words: Mapping) -> Self {
         Self { words }
     }
 

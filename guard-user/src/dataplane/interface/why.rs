@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::LARGEST_SAFE_MTU;
-use crate::{dataplane::refusal::Refused, host::Interface};
+use super::refusal::Refused;
+use crate::host::Interface;
+
+/// What every driver with XDP takes: a page less headroom and frame info (ena: 3498).
+pub(in crate::dataplane) const LARGEST_SAFE_MTU: u32 = 3498;
 
 /// Why the program does not run in the driver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,57 @@
+//! Where what outlives a command is pinned, and under which names.
+
+use std::path::{Path, PathBuf};
+
+use guard_common::abi::names;
+
+use crate::{
+    dataplane::object::{Object, load_error::load_failure},
+    failure::{Exit, Failure, from_io},
+    layout::Layout,
+    state_file,
+};
+
+/// Name of the pin of an interface's link.
+#[must_use]
+pub(in crate::dataplane) fn link_name(ifindex: u32) -> String {
+    format!("xdp-{ifindex}")
+}
+
+/// Was a command killed between making larger maps and putting both of them in place? The program
+/// may use either pair then, so neither can be written to.
+pub(in crate::dataplane) fn is_interrupted(maps: &Path) -> bool {
+    [names::POLICY, names::SWITCH]
+        .into_iter()
+        .any(|name| maps.join(next_name(name)).exists())
+}
+
+/// Where the link of an interface is pinned.
+pub(in crate::dataplane) fn pin_of_link(layout: &Layout, ifindex: u32) -> PathBuf {
+    layout.links().join(link_name(ifindex))
+}
+
+/// Pin of a map that is about to take the place of another. (bpffs reserves names with a dot.)
+pub(in crate::dataplane) fn next_name(name: &str) -> String {
+    format!("{name}_next")
+}
+
+pub(in crate::dataplane) fn remove_if_there(path: &Path) -> Result<(), Failure> {
+    state_file::remove(path).map_err(|error| from_io(path.display(), &error))
+}
+
+pub(in crate::dataplane) fn pin(
+    object: &Object,
+    name: &'static str,
+    path: &Path,
+) -> Result<(), Failure> {
+    object
+        .map(name)
+        .map_err(load_failure)?
+        .pin(path)
+        .map_err(|error| {
+            Failure::new(
+                Exit::NoBpffs,
+                format!("{}: cannot pin the map: {error}", path.display()),
+            )
+        })
+}
