@@ -8,7 +8,7 @@ pub use bans::MemBans;
 use sparse::Sparse;
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
 };
 
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
     },
     packet::{self, Frame, Packet, PacketReader, Transport},
     policy::{
-        BanBucket, BanWords, Bucket, ListenerState, MeterBucket, Scratch, Searches, Subject,
-        Tables, tuple_of,
+        BanBucket, BanWords, Bucket, ListenerState, MeterBucket, Scratch, Searches, SocketState,
+        Subject, Tables, tuple_of,
     },
 };
 
@@ -53,7 +53,7 @@ pub struct MemTables {
     /// Who is banned.
     pub bans: MemBans,
     /// TCP sockets of this host.
-    pub sockets: BTreeSet<Tuple>,
+    pub sockets: BTreeMap<Tuple, SocketState>,
     /// Listening TCP sockets of this host, by address and port.
     pub listeners: BTreeMap<(Addr, u16), ListenerState>,
     ceilings: Sparse,
@@ -88,7 +88,7 @@ impl MemTables {
             jiffy_us: JIFFY_US,
             forwards: false,
             bans: MemBans::default(),
-            sockets: BTreeSet::new(),
+            sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
             ceilings: Sparse::default(),
             fragments: RefCell::new(vec![0; CELLS as usize]),
@@ -339,9 +339,11 @@ impl Tables for MemTables {
         *self.ports.borrow_mut().entry(port).or_insert(0) |= mark;
     }
 
-    fn has_socket(&self, scratch: &Scratch, subject: Subject) -> bool {
+    fn socket(&self, scratch: &Scratch, subject: Subject) -> SocketState {
         self.count(counters::Event::SocketAsked);
-        tuple_of(scratch.subject(subject)).is_some_and(|tuple| self.sockets.contains(&tuple))
+        let tuple = tuple_of(scratch.subject(subject));
+        let state = tuple.and_then(|tuple| self.sockets.get(&tuple).copied());
+        state.unwrap_or(SocketState::None)
     }
 
     fn jiffy_us(&self) -> u64 {
@@ -372,7 +374,7 @@ impl Tables for MemTables {
         let Some(tuple) = tuple_of(&packet) else {
             return ListenerState::None;
         };
-        if self.sockets.contains(&tuple) {
+        if self.sockets.contains_key(&tuple) {
             return ListenerState::Ready;
         }
         let place = (tuple.local, tuple.local_port);

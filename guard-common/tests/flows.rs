@@ -5,7 +5,7 @@ use guard_common::{
     abi::{
         addr::Addr,
         counters::Event as Counted,
-        flow::{Event, FlowState, HAS_SESSIONS, HAS_UDP_FLOWS, Phase, Tag, Tuple, WAYS},
+        flow::{Event, FlowState, HAS_SESSIONS, HAS_UDP_FLOWS, OWN_WAYS, Phase, Tag, Tuple},
         image::{ANY_FROM_ANYWHERE, HEADER_CLASSES, HEADER_FLAGS},
         reason::Reason,
         service::protocol::{TCP, UDP},
@@ -13,7 +13,9 @@ use guard_common::{
     evaluate,
     memory::MemTables,
     packet::TcpFlags,
-    policy::{Arrival, Bucket, Found, RulesAnswer, Searches, Tables as _, note_outgoing},
+    policy::{
+        Arrival, Bucket, Found, RulesAnswer, Searches, SocketState, Tables as _, note_outgoing,
+    },
     testing::{Breaks, Broken, PacketBuilder, packet, packet_v6},
 };
 
@@ -121,8 +123,12 @@ impl Breaks for Wrong {
         }
     }
 
-    fn has_socket(&self, right: bool) -> bool {
-        right || self.fault == Fault::SocketsForAll
+    fn socket(&self, right: SocketState) -> SocketState {
+        if self.fault == Fault::SocketsForAll {
+            SocketState::Established
+        } else {
+            right
+        }
     }
 
     fn rules(&self, right: RulesAnswer) -> RulesAnswer {
@@ -219,13 +225,14 @@ fn play(fault: Fault) -> (Vec<(String, Reason)>, u64) {
     let mut asked = 0;
     for family in families() {
         let mut right = closed();
-        right.sockets.insert(Tuple {
+        let session = Tuple {
             remote: addr(family.peer[0]),
             local: addr(family.own[0]),
             remote_port: 5000,
             local_port: 22,
             protocol: TCP,
-        });
+        };
+        right.sockets.insert(session, SocketState::Established);
         let start = right.ticks();
         let mut seen = Vec::new();
         for (later, acts) in [(0, 0..2), (29, 2..3), (31, 3..4)] {
@@ -385,18 +392,18 @@ fn of_one_bucket(tables: &MemTables, count: usize) -> Vec<Tuple> {
 /// Flows of a full bucket that are left after one more began.
 fn left_over(fault: Fault) -> usize {
     let right = closed();
-    let tuples = of_one_bucket(&right, WAYS + 1);
+    let tuples = of_one_bucket(&right, OWN_WAYS + 1);
     let tag = |tuple: &Tuple| tuple.tag(|index| right.flow_key(index));
-    for (way, tuple) in tuples[..WAYS].iter().enumerate() {
+    for (way, tuple) in tuples[..OWN_WAYS].iter().enumerate() {
         let bucket = right.flow_bucket(tag(tuple).bucket());
         let state = FlowState::new(Phase::BothWays, right.ticks(), tuple.local_port).kept();
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag(tuple).bits());
     }
     let tables = broken(&right, fault, "192.0.2.1");
-    let new_flow = &tuples[WAYS];
+    let new_flow = &tuples[OWN_WAYS];
     tables.begin_flow(tag(new_flow), Event::Datagram, new_flow.local_port);
-    tuples[..WAYS]
+    tuples[..OWN_WAYS]
         .iter()
         .filter(|tuple| right.find_flow(tag(tuple), Event::Quoted) == Found::Living)
         .count()
@@ -404,8 +411,8 @@ fn left_over(fault: Fault) -> usize {
 
 #[test]
 fn kept_sessions_stay_and_their_loss_is_noticed() {
-    assert_eq!(left_over(Fault::None), WAYS);
-    assert_eq!(left_over(Fault::KeepsNothing), WAYS - 1);
+    assert_eq!(left_over(Fault::None), OWN_WAYS);
+    assert_eq!(left_over(Fault::KeepsNothing), OWN_WAYS - 1);
 }
 
 #[test]

@@ -14,7 +14,32 @@ pub(crate) fn admit(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
         // SAFETY: nothing here must be dropped. Without a program in that place, what follows does.
         unsafe { maps::PROGRAMS.tail_call(ctx, 0) };
     }
+    if record.admission().is_segment() {
+        let admission = u32::from(record.admission().bits());
+        return match guard_segment(
+            ctx.as_ptr().cast(),
+            cpu,
+            admission,
+            u32::from(record.port()),
+        ) {
+            0 => record,
+            above => record.above_ceiling(above),
+        };
+    }
     under_ceiling(ctx, cpu, record)
+}
+
+/// [`policy::is_in_state`], in a number.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_segment(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u32) -> u32 {
+    let Some(scratch) = maps::scratch(cpu) else {
+        return 0;
+    };
+    let ctx = XdpContext::new(ctx);
+    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
+    let admission = Admission::from_bits(admission as u8);
+    policy::is_in_state(&reader, &tables, scratch, admission, port as u16).number()
 }
 
 /// Drops it if there are too many.
@@ -36,8 +61,9 @@ pub(crate) fn under_ceiling(ctx: &XdpContext, cpu: u32, record: Record) -> Recor
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn guard_ceiling(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u32) -> u32 {
-    let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let admission = Admission::from_bits(admission as u8);
+    let ctx = XdpContext::new(ctx);
+    let reader = FrameReader::arriving(&ctx);
+    let admission = Admission::from_bits(admission as u8).no_segment();
     let tables = BpfTables::without_packet();
     let scratch = || maps::scratch(cpu);
     policy::is_under_ceiling(&reader, &tables, scratch, admission, port as u16).number()

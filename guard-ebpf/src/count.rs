@@ -15,7 +15,7 @@ use guard_common::{
 
 use crate::maps;
 
-/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | admission (6) | row of
+/// What there is to count, in one number: `row of the reason (16 bits) | passes (1) | admission (7) | row of
 /// the service + 1, 0 = none (the upper half)`. Without undefined halves, which old verifiers refuse to
 /// see moved.
 #[derive(Clone, Copy)]

@@ -17,7 +17,8 @@ pub(crate) fn note(ctx: &TcContext) {
     };
     // SAFETY: the kernel hands every tc program a valid __sk_buff.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
-    policy::note_packet(&BpfTables::leaving(ctx, cpu), Arrival { ifindex }, scratch);
+    let (reader, tables) = (FrameReader::leaving(ctx), BpfTables::leaving(ctx, cpu));
+    policy::note_packet(&reader, &tables, Arrival { ifindex }, scratch);
 }
 
 /// Reads the frame into the scratch. 1 if it is an IP packet.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use guard_common::{
     abi::{
-        ban, ceiling,
+        ban, ceiling_map,
         counters::{Counter, SHARD_ROWS},
         flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
         fragment::CELLS,
@@ -41,7 +41,7 @@ pub(crate) static FLOWS: Array<BucketWords> = Array::with_max_entries(BUCKETS, M
 pub(crate) static PORTS: Array<[u8; PORTS_PER_ROW]> = Array::with_max_entries(PORT_ROWS, MMAPABLE);
 
 #[map(name = "ceilings")]
-pub(crate) static CEILINGS: Array<u64> = Array::with_max_entries(ceiling::WORDS, MMAPABLE);
+pub(crate) static CEILINGS: Array<u64> = Array::with_max_entries(ceiling_map::WORDS, MMAPABLE);
 
 #[map(name = "programs")]
 pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);

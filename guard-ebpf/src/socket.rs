@@ -6,53 +6,142 @@ use aya_ebpf::{
         BPF_F_CURRENT_NETNS, bpf_sock, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as TupleV4,
         bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as TupleV6, xdp_md,
     },
-    helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp},
+    helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie},
     programs::XdpContext,
 };
 use core::ffi::c_void;
 use guard_common::{
     abi::addr::Addr,
-    packet::{Packet, Transport},
-    policy::Subject,
+    packet::{
+        IPV4_LEN, IPV4_PLAIN, IPV6_LEN, Packet, PacketReader as _, TCP_LEN, TcpFlags, Transport,
+    },
+    policy::{SocketState, Subject},
 };
 
-use crate::maps;
+use crate::{
+    maps,
+    reader::{FrameReader, opaque},
+};
 
-/// `TCP_LISTEN` (net/tcp_states.h). The helper returns listeners too, and a listener is no session.
+/// `TCP_SYN_SENT` (net/tcp_states.h).
+const SYN_SENT: u32 = 2;
+/// `TCP_TIME_WAIT`.
+const TIME_WAIT: u32 = 6;
+/// `TCP_CLOSE`.
+const CLOSE: u32 = 7;
+/// `TCP_LISTEN`. The helper returns listeners too, and a listener is no session.
 pub(crate) const LISTEN: u32 = 10;
+/// `TCP_NEW_SYN_RECV`: a SYN that was answered.
+const NEW_SYN_RECV: u32 = 12;
 
-/// Is there a socket that is more than a listener, and that a packet in the scratch would arrive at?
+/// What socket would a packet in the scratch arrive at? [`SocketState`] as a number.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn guard_socket(ctx: *mut xdp_md, cpu: u32, subject: u32) -> u32 {
     let Some(scratch) = maps::scratch(cpu) else {
-        return 0;
+        return SocketState::None as u32;
     };
     let ctx = XdpContext::new(ctx);
     let packet = scratch.subject(Subject::from_number(subject));
-    u32::from(is_known(ctx.as_ptr(), packet))
+    let state = with_socket(ctx.as_ptr(), packet, |_, state| match state {
+        LISTEN | CLOSE => SocketState::None,
+        NEW_SYN_RECV => SocketState::Handshake,
+        SYN_SENT | TIME_WAIT => SocketState::Vouched,
+        _ => SocketState::Established,
+    });
+    state.unwrap_or(SocketState::None) as u32
 }
 
+/// Does the segment in the scratch bring a cookie back that a listener of this host has handed out? 1 if so.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn guard_returning(ctx: *mut xdp_md, cpu: u32) -> u32 {
+    let Some(scratch) = maps::scratch(cpu) else {
+        return 0;
+    };
+    let packet = &scratch.packet;
+    let ctx = XdpContext::new(ctx);
+    let Transport::Tcp { flags, .. } = packet.transport() else {
+        return 0;
+    };
+    if !flags.has(TcpFlags::ACK) || flags.ends_or_opens() {
+        return 0;
+    }
+    let at = opaque(u64::from(packet.transport_at())) as usize;
+    let segment = FrameReader::arriving(&ctx).read::<[[u8; 4]; TCP_LEN / 4]>(at);
+    let Some(segment) = segment else {
+        return 0;
+    };
+    let is_cookie = with_socket(ctx.as_ptr(), packet, |socket, state| {
+        state == LISTEN && is_cookie(socket, packet, segment)
+    });
+    u32::from(is_cookie.unwrap_or(false))
+}
+
+/// Has the listener handed out what this segment acknowledges? The helper wants memory, not the packet, so the
+/// headers are made anew of what it reads: versions, addresses, and the whole of TCP.
 #[inline(always)]
-fn is_known(ctx: *mut c_void, packet: &Packet) -> bool {
+fn is_cookie(listener: *mut bpf_sock, packet: &Packet, segment: [[u8; 4]; TCP_LEN / 4]) -> bool {
+    const VERSION_6: u64 = 6 << 4;
+    let [a, b, c, d, e] = segment;
+    // Whole words, because the verifier wants what is on the stack aligned.
+    let pair =
+        |low, high| u64::from(u32::from_ne_bytes(low)) | u64::from(u32::from_ne_bytes(high)) << 32;
+    let mut tcp = [pair(a, b), pair(c, d), pair(e, [0; 4])];
+    let (source, destination) = (packet.source(), packet.destination());
+    let (mut ip, len) = if packet.is_v4() {
+        let addr = |addr: Addr| u64::from(addr.v4().to_be());
+        let version = u64::from(IPV4_PLAIN).to_le();
+        let ip = [version, addr(source) << 32, addr(destination), 0, 0];
+        (ip, IPV4_LEN)
+    } else {
+        let ip = [
+            VERSION_6.to_le(),
+            source.hi().to_be(),
+            source.lo().to_be(),
+            destination.hi().to_be(),
+            destination.lo().to_be(),
+        ];
+        (ip, IPV6_LEN)
+    };
+    // SAFETY: headers of these lengths on the stack, and a socket that is held.
+    let answer = unsafe {
+        bpf_tcp_check_syncookie(
+            listener.cast(),
+            ip.as_mut_ptr().cast(),
+            len as u32,
+            tcp.as_mut_ptr().cast(),
+            TCP_LEN as u32,
+        )
+    };
+    answer == 0
+}
+
+/// Looks up the socket that a packet would arrive at; `with` gets it and its state.
+#[inline(always)]
+fn with_socket<O>(
+    ctx: *mut c_void,
+    packet: &Packet,
+    with: impl FnOnce(*mut bpf_sock, u32) -> O,
+) -> Option<O> {
     let Transport::Tcp {
         source_port,
         destination_port,
         ..
     } = packet.transport()
     else {
-        return false;
+        return None;
     };
     let (remote, local) = (packet.source(), packet.destination());
     let (sport, dport) = (source_port.to_be(), destination_port.to_be());
-    if packet.is_v4() {
+    let socket = if packet.is_v4() {
         let mut asked = TupleV4 {
             saddr: remote.v4().to_be(),
             daddr: local.v4().to_be(),
             sport,
             dport,
         };
-        ask(ctx, (&raw mut asked).cast(), size_of::<TupleV4>())
+        look_up(ctx, (&raw mut asked).cast(), size_of::<TupleV4>())
     } else {
         let mut asked = TupleV6 {
             saddr: words(remote),
@@ -60,8 +149,17 @@ fn is_known(ctx: *mut c_void, packet: &Packet) -> bool {
             sport,
             dport,
         };
-        ask(ctx, (&raw mut asked).cast(), size_of::<TupleV6>())
+        look_up(ctx, (&raw mut asked).cast(), size_of::<TupleV6>())
+    };
+    if socket.is_null() {
+        return None;
     }
+    // SAFETY: the helper returned a socket, which lives until it is released below.
+    let state = unsafe { (*socket).state };
+    let output = with(socket, state);
+    // SAFETY: taken above and used no more.
+    unsafe { bpf_sk_release(socket.cast()) };
+    Some(output)
 }
 
 /// In network order.
@@ -72,18 +170,9 @@ fn words(addr: Addr) -> [u32; 4] {
 }
 
 #[inline(always)]
-fn ask(ctx: *mut c_void, tuple: *mut c_void, size: usize) -> bool {
+fn look_up(ctx: *mut c_void, tuple: *mut c_void, size: usize) -> *mut bpf_sock {
     let netns = BPF_F_CURRENT_NETNS as i64 as u64;
     // SAFETY: `ctx` is the context that the kernel handed to the program, `tuple` a whole tuple of
     // `size` bytes on the stack.
-    let socket: *mut bpf_sock =
-        unsafe { bpf_skc_lookup_tcp(ctx, tuple.cast(), size as u32, netns, 0) };
-    if socket.is_null() {
-        return false;
-    }
-    // SAFETY: the helper returned a socket, which lives until it is released below.
-    let state = unsafe { (*socket).state };
-    // SAFETY: taken above and used no more.
-    unsafe { bpf_sk_release(socket.cast()) };
-    state != LISTEN
+    unsafe { bpf_skc_lookup_tcp(ctx, tuple.cast(), size as u32, netns, 0) }
 }

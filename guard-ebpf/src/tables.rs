@@ -13,7 +13,8 @@ use guard_common::{
         flow::{BucketWords, FlowState, WAYS, port_place},
         switch::{self, SwitchWord},
     },
-    policy::{BanBucket, BanWords, Bucket, MeterBucket, Scratch, Subject, Tables},
+    packet::PacketReader,
+    policy::{BanBucket, BanWords, Bucket, MeterBucket, Scratch, SocketState, Subject, Tables},
 };
 
 use crate::{count, entries, maps, reader::opaque, socket};
@@ -156,9 +157,15 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn has_socket(&self, _: &Scratch, subject: Subject) -> bool {
+    fn socket(&self, _: &Scratch, subject: Subject) -> SocketState {
         self.count(counters::Event::SocketAsked);
-        socket::guard_socket(self.ctx.cast(), self.cpu, subject as u32) != 0
+        let number = socket::guard_socket(self.ctx.cast(), self.cpu, subject as u32);
+        SocketState::from_number(number)
+    }
+
+    #[inline(always)]
+    fn brings_cookie<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> bool {
+        socket::guard_returning(self.ctx.cast(), self.cpu) != 0
     }
 
     #[inline(always)]

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
-        ban, ceiling,
+        ban, ceiling_map,
         counters::{
             Counter, Event, SHARD_ROWS, dropped_row, event_row, monitored_reason_row,
             monitored_row, passed_row, reason_row,
@@ -201,7 +201,7 @@ impl Harness {
             flow_words: map(&object, names::FLOWS, BUCKETS as usize * BUCKET_WORDS)?,
             port_words: map(&object, names::PORTS, PORT_WORDS)?,
             fragments: map(&object, names::FRAGMENTS, CELLS as usize)?,
-            ceilings: map(&object, names::CEILINGS, ceiling::WORDS as usize)?,
+            ceilings: map(&object, names::CEILINGS, ceiling_map::WORDS as usize)?,
             meters: object.meters()?,
             meter_words: map(
                 &object,

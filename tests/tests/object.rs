@@ -7,7 +7,7 @@ use std::fs;
 
 use aya::{maps::MapInfo, programs::Xdp};
 use guard_common::abi::{
-    ban, ceiling,
+    ban, ceiling_map,
     counters::{Counter, SHARD_ROWS},
     flow,
     fragment::CELLS,
@@ -109,7 +109,7 @@ fn every_map_has_its_name_its_kind_and_its_size() {
             meter::BUCKETS,
             size_of::<meter::BucketWords>(),
         ),
-        (names::CEILINGS, ceiling::WORDS, 8),
+        (names::CEILINGS, ceiling_map::WORDS, 8),
     ];
     assert_eq!(expected.map(|(name, ..)| name), names::MAPS);
     for (name, entries, value) in expected {

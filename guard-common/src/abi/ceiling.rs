@@ -6,31 +6,14 @@
 //! connection puts it an interval further, and what is too far ahead of the clock is too much. Time
 //! is in microseconds made of jiffies.
 
-use super::{addr::Addr, peers};
+use super::{
+    addr::Addr,
+    ceiling_map::{
+        ANSWERED_FIRST, EXCEEDED_FIRST, KNOWN_FIRST, OUT_OF_STATE_FIRST,
+        OUT_OF_STATE_REFUSED_FIRST, PORTS_FIRST, PREFIXES, PREFIXES_FIRST, REFUSED_FIRST,
+    },
+};
 
-/// First word of the meters of ports.
-pub const PORTS_FIRST: u32 = 0;
-/// First word of the meters of source prefixes.
-pub const PREFIXES_FIRST: u32 = PORTS_FIRST + PORTS;
-/// First word of the numbers of SYNs that were answered with a cookie, by port.
-pub const ANSWERED_FIRST: u32 = PREFIXES_FIRST + PREFIXES;
-/// First word of the numbers of SYNs that were above the ceiling, by port.
-pub const REFUSED_FIRST: u32 = ANSWERED_FIRST + PORTS;
-/// First word of the marks of ports whose ceiling is exceeded ([`exceeded`]).
-pub const EXCEEDED_FIRST: u32 = REFUSED_FIRST + PORTS;
-/// First word of the meters of ports for sources that have completed a handshake there.
-pub const KNOWN_FIRST: u32 = EXCEEDED_FIRST + PORTS;
-/// Meter of the fragments that nothing vouches for, of all sources together.
-pub const FRAGMENTS: u32 = KNOWN_FIRST + PORTS;
-/// Meter of ICMP errors.
-pub const ERRORS: u32 = FRAGMENTS + 1;
-/// First word of the marks of peers.
-pub const PEERS_FIRST: u32 = ERRORS + 1;
-/// Words of the map: 3 MB.
-pub const WORDS: u32 = PEERS_FIRST + peers::WORDS;
-
-const PORTS: u32 = 1 << 16;
-const PREFIXES: u32 = 1 << 14;
 /// Words of one of the two tables of meters of source prefixes.
 const PREFIX_ROW: u32 = PREFIXES / 2;
 
@@ -70,6 +53,10 @@ impl Ceiling {
         Self((burst as u64) << 32 | interval_us as u64)
     }
 
+    /// Segments that nothing vouches for, unless the policy says otherwise: every client of before a reboot gets his
+    /// reset within a second, and this host answers a flood with no more.
+    pub const OUT_OF_STATE: Self = Self::new(1_000_000 / 200, 400);
+
     /// As stored.
     #[inline(always)]
     #[must_use]
@@ -90,7 +77,14 @@ impl Ceiling {
         self.0 as u32 == 0
     }
 
-    /// New connections per second; `None` = any number.
+    /// As [`Ceiling::per_second`]; 0 where not even one fits.
+    #[must_use]
+    pub fn admitted_per_second(self) -> Option<f64> {
+        self.per_second()
+            .map(|rate| if self.0 >> 32 == 0 { 0.0 } else { rate })
+    }
+
+    /// So many per second; `None` = any number.
     #[must_use]
     pub fn per_second(self) -> Option<f64> {
         let interval = self.0 as u32;
@@ -206,6 +200,30 @@ pub const fn refused(port: u16) -> u32 {
     REFUSED_FIRST + port as u32
 }
 
+/// Word of a port's meter of segments that nothing vouches for.
+#[inline(always)]
+#[must_use]
+pub const fn out_of_state_meter(port: u16) -> u32 {
+    OUT_OF_STATE_FIRST + port as u32
+}
+
+/// Word of the number of segments to a port that nothing vouched for and that were above the ceiling.
+#[inline(always)]
+#[must_use]
+pub const fn out_of_state_refused(port: u16) -> u32 {
+    OUT_OF_STATE_REFUSED_FIRST + port as u32
+}
+
+/// Ticks for which a cookie may come back: its sender's round trip, and two retransmissions.
+const COOKIE_TICKS: u32 = 8;
+
+/// May the last segment of a handshake carry a cookie of this host, according to [`super::ceiling_map::LAST_COOKIE`]?
+#[inline(always)]
+#[must_use]
+pub const fn may_bring_cookie(last: u64, tick: u32) -> bool {
+    last != 0 && tick.wrapping_sub(last as u32) <= COOKIE_TICKS
+}
+
 /// Word of the mark of a port.
 #[inline(always)]
 #[must_use]
@@ -236,6 +254,7 @@ pub const fn fold(local: Addr) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::ceiling_map::{FRAGMENTS, LAST_COOKIE};
 
     #[test]
     fn a_meter_that_is_idle_admits_the_burst_and_then_its_rate() {
@@ -280,9 +299,8 @@ mod tests {
         assert_eq!(refused(u16::MAX) + 1, exceeded(0));
         assert_eq!(exceeded(u16::MAX) + 1, known_meter(0));
         assert_eq!(known_meter(u16::MAX) + 1, FRAGMENTS);
-        assert_eq!(
-            (ERRORS + 1, PEERS_FIRST + peers::WORDS),
-            (PEERS_FIRST, WORDS)
-        );
+        assert_eq!(answered(u16::MAX) + 1, refused(0));
+        assert_eq!(out_of_state_meter(u16::MAX) + 1, out_of_state_refused(0));
+        assert_eq!(out_of_state_refused(u16::MAX) + 1, LAST_COOKIE);
     }
 }

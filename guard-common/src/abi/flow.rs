@@ -1,23 +1,28 @@
-//! Flows: what this host started, so that the answers pass. A fixed table that only outgoing packets
+//! Flows: what this host started, so that the answers pass, and the TCP sessions that others have with it, so
+//! that nothing else does that looks like a part of one. A fixed table that only outgoing packets
 //! fill. An entry is a keyed 64-bit tag of the tuple and a word of state; eight entries share a
-//! bucket, and their tags one cache line.
+//! bucket, and their tags one cache line. Four of the eight are for sessions that others began: whoever opens
+//! sessions takes the place of such, and of nothing that this host began.
 //!
 //! The tag is two strongly universal 32-bit hashes (multilinear, Lemire and Kaser 2013) of the whole
 //! tuple under keys of this boot, so two tuples share it with probability 2^-64 whoever chose them,
-//! as long as he does not know the keys. With 2^15 buckets of eight, a random packet is taken for a
+//! as long as he does not know the keys. With 2^16 buckets of eight, a random packet is taken for a
 //! reply with probability 2^-46 at most.
 
 use super::{addr::Addr, service::protocol};
 
-/// Buckets of the table: 32 768 x 8 flows, 4 MB.
-pub const BUCKETS: u32 = 1 << 15;
+/// Buckets of the table: 65 536 x 8 flows, 8 MB.
+pub const BUCKETS: u32 = 1 << 16;
 /// Entries of a bucket.
 pub const WAYS: usize = 8;
+/// Those of them that are for what this host began; the others are for sessions that somebody else began.
+pub const OWN_WAYS: usize = 4;
 /// Words of a bucket: tags, then states.
 pub const BUCKET_WORDS: usize = 2 * WAYS;
 /// Keys of the hash: a constant term and ten 32-bit chunks, twice.
 pub const KEYS: usize = 22;
 const HALF: usize = KEYS / 2;
+const _: () = assert!(WAYS == 2 * OWN_WAYS);
 
 /// A bucket as it lies in the map.
 pub type BucketWords = [u64; BUCKET_WORDS];
@@ -149,10 +154,13 @@ pub enum Event {
     Echo,
     /// It was quoted by an ICMP error, which keeps nothing alive.
     Quoted,
+    /// A SYN+ACK went out, which anybody's SYN provokes.
+    Answers,
 }
 
 impl Event {
-    /// The phase of a flow that begins with this; `None` when nothing may begin with it.
+    /// The phase of a flow that begins with this; `None` when nothing may begin with it. A segment behind the
+    /// handshake begins the entry of a session that was there before.
     #[inline(always)]
     #[must_use]
     pub const fn begins(self) -> Option<Phase> {
@@ -160,8 +168,17 @@ impl Event {
             Self::Opens => Some(Phase::SynSent),
             Self::Datagram => Some(Phase::OneWay),
             Self::Echo => Some(Phase::Echo),
-            Self::Arrives | Self::Continues | Self::Ends | Self::Quoted => None,
+            Self::Continues => Some(Phase::Open),
+            Self::Ends => Some(Phase::Closing),
+            Self::Arrives | Self::Quoted | Self::Answers => None,
         }
+    }
+
+    /// Is what begins with this a session that somebody else may have begun?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_inbound(self) -> bool {
+        matches!(self, Self::Continues | Self::Ends)
     }
 
     /// The mark of a port that a flow begins from with this.
@@ -169,10 +186,10 @@ impl Event {
     #[must_use]
     pub const fn mark(self) -> u8 {
         match self {
-            Self::Opens => HAS_TCP_FLOWS,
+            Self::Opens | Self::Continues | Self::Ends => HAS_TCP_FLOWS,
             Self::Datagram => HAS_UDP_FLOWS,
             Self::Echo => HAS_ECHOES,
-            Self::Arrives | Self::Continues | Self::Ends | Self::Quoted => 0,
+            Self::Arrives | Self::Quoted | Self::Answers => 0,
         }
     }
 
@@ -187,6 +204,7 @@ impl Event {
             4 => Self::Datagram,
             5 => Self::Echo,
             6 => Self::Quoted,
+            7 => Self::Answers,
             _ => Self::Arrives,
         }
     }
@@ -203,6 +221,7 @@ impl Event {
             Self::Datagram => 4,
             Self::Echo => 5,
             Self::Quoted => 6,
+            Self::Answers => 7,
         }
     }
 }
@@ -243,7 +262,7 @@ impl Phase {
     #[must_use]
     pub const fn is_renewed_by(self, event: Event) -> bool {
         match event {
-            Event::Quoted => false,
+            Event::Quoted | Event::Answers => false,
             Event::Arrives => matches!(self, Self::Open | Self::Closing),
             Event::Opens | Event::Continues | Event::Ends | Event::Datagram | Event::Echo => true,
         }
@@ -418,6 +437,14 @@ pub const HAS_ECHOES: u8 = 8;
 
 /// Mark of a port: a question to a group went out from it (multicast DNS, SSDP).
 pub const HAS_QUESTIONS: u8 = 0x10;
+
+/// Mark of a port: a session of it lost its entry or found no place, so the kernel's socket table is asked about
+/// segments to it even in a flood.
+pub const LOST_SESSIONS: u8 = 0x20;
+
+/// Mark of a port: this host, or what is behind it, answered from there (with SYN+ACK or RST) by an interface whose
+/// way out is seen. Where the answers leave by another way, no entry could begin, and nothing is out of state.
+pub const ANSWERS: u8 = 0x40;
 
 /// Mark of a port: the last service that answered there was behind this host, not on it.
 pub const IS_FORWARDED: u8 = 0x80;

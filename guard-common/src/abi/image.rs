@@ -40,6 +40,8 @@ pub const HEADER_DESTINATION_DEFAULT: u32 = 8;
 pub const HEADER_DESTINATIONS: u32 = 9;
 /// Most new connections per port, a [`super::ceiling::Ceiling`].
 pub const HEADER_CEILING: u32 = 13;
+/// Most segments per port that nothing vouches for, a [`super::ceiling::Ceiling`]; 0 = any number.
+pub const HEADER_OUT_OF_STATE: u32 = 14;
 /// Length of the whole image in words.
 pub const HEADER_LENGTH: u32 = 10;
 

@@ -7,11 +7,13 @@
 pub mod addr;
 pub mod ban;
 pub mod ceiling;
+pub mod ceiling_map;
 pub mod clock;
 pub mod counters;
 pub mod explain;
 pub mod flow;
 pub mod fragment;
+pub mod handshake;
 pub mod image;
 pub mod meter;
 pub mod names;
@@ -23,4 +25,4 @@ pub mod switch;
 
 /// Version of every layout in this module. Pins live below a directory with this number, so a
 /// program never meets the maps of another version.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;

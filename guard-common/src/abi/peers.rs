@@ -2,20 +2,11 @@
 //! parts, each of fixed size: nothing is allocated, so nothing can be exhausted. A mark that gives way to another one
 //! costs its peer what a stranger has, and no more.
 
-use super::{addr::Addr, ceiling::PEERS_FIRST, flow::Tuple};
-
-/// First word of the marks of addresses that this host has sent to.
-const SENT_TO_FIRST: u32 = PEERS_FIRST;
-/// First word of the marks of source prefixes of which somebody has completed a handshake with a service that
-/// is behind this host.
-const SHOOK_HANDS_FIRST: u32 = SENT_TO_FIRST + MARKS;
-/// First word of the transactions of DHCP.
-const TRANSACTIONS_FIRST: u32 = SHOOK_HANDS_FIRST + MARKS;
-/// Words in all.
-pub const WORDS: u32 = 2 * MARKS + TRANSACTIONS;
-
-const MARKS: u32 = 1 << 14;
-const TRANSACTIONS: u32 = 1 << 6;
+use super::{
+    addr::Addr,
+    ceiling_map::{PEERS, SENT_TO_FIRST, SHOOK_HANDS_FIRST, TRANSACTIONS, TRANSACTIONS_FIRST},
+    flow::Tuple,
+};
 
 /// Ticks for which a mark counts: as long as a conversation of datagrams that went both ways.
 pub const LIFETIME: u32 = 180;
@@ -47,8 +38,8 @@ impl Peer {
     #[must_use]
     pub fn mark(self, key: impl Fn(usize) -> u64) -> Mark {
         let (first, words, addr, id) = match self {
-            Self::SentTo(addr) => (SENT_TO_FIRST, MARKS, addr, 0),
-            Self::ShookHands(addr) => (SHOOK_HANDS_FIRST, MARKS, prefix(addr), 0),
+            Self::SentTo(addr) => (SENT_TO_FIRST, PEERS, addr, 0),
+            Self::ShookHands(addr) => (SHOOK_HANDS_FIRST, PEERS, prefix(addr), 0),
             Self::Transaction(id) => (TRANSACTIONS_FIRST, TRANSACTIONS, Addr::from_v4(id), 1),
             Self::TransactionV6(id) => (TRANSACTIONS_FIRST, TRANSACTIONS, Addr::from_v4(id), 2),
         };
@@ -114,7 +105,7 @@ const fn prefix(addr: Addr) -> Addr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::flow::keys;
+    use crate::abi::{ceiling_map::WORDS, flow::keys};
 
     fn mark(peer: Peer) -> Mark {
         let keys = keys(7);
@@ -150,7 +141,7 @@ mod tests {
             let at = mark(Peer::ShookHands(Addr::from_v4(number << 8))).at;
             assert!((SHOOK_HANDS_FIRST..TRANSACTIONS_FIRST).contains(&at));
             let at = mark(Peer::Transaction(number)).at;
-            assert!((TRANSACTIONS_FIRST..PEERS_FIRST + WORDS).contains(&at));
+            assert!((TRANSACTIONS_FIRST..WORDS).contains(&at));
         }
     }
 }

@@ -190,6 +190,8 @@ reasons! {
     IcmpCeiling = 50, Drop, "icmp-ceiling", "a flood of ICMP errors";
     /// An answer of DHCP to a question that this host has not asked, and not for one of its addresses.
     DhcpUnasked = 51, Drop, "dhcp-unasked", "an answer of DHCP that this host did not ask for, to another address";
+    /// A segment of TCP to an open port that is part of no session.
+    OutOfState = 52, Drop, "out-of-state", "a TCP segment to an open port that is part of no session of this host (`[limits] out-of-state`)";
 }
 
 #[cfg(test)]

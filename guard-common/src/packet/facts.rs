@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{TcpFlags, Transport};
+use super::{ETHERNET_LEN, IPV4_LEN, TCP_LEN, TcpFlags, Transport};
 use crate::abi::{addr::Addr, flow::Tuple};
 
 /// Which part of a datagram a packet is.
@@ -221,7 +221,7 @@ impl Packet {
         }
     }
 
-    /// Makes it one of a conversation of TCP or UDP, for [`crate::policy::Tables::has_socket`]: nothing else of it counts.
+    /// Makes it one of a conversation of TCP or UDP, for [`crate::policy::Tables::socket`]: nothing else of it counts.
     #[inline(always)]
     pub(crate) fn set_tuple(&self, tuple: &Tuple) {
         self.set_addresses(tuple.remote, tuple.local);
@@ -231,6 +231,20 @@ impl Packet {
             destination_port: tuple.local_port,
             flags: TcpFlags(TcpFlags::ACK),
         });
+    }
+
+    /// Makes it a segment with these flags of untagged IPv4 without options.
+    #[inline(always)]
+    pub(crate) fn set_segment(&self, tuple: &Tuple, flags: TcpFlags) {
+        self.set_addresses(tuple.remote, tuple.local);
+        self.set_header(0, tuple.protocol, false);
+        self.set_transport(Transport::Tcp {
+            source_port: tuple.remote_port,
+            destination_port: tuple.local_port,
+            flags,
+        });
+        let transport_at = ETHERNET_LEN + IPV4_LEN;
+        self.set_places(ETHERNET_LEN, transport_at, transport_at + TCP_LEN);
     }
 
     #[inline(always)]

@@ -37,6 +37,13 @@ impl TcpFlags {
         self.0 & flags != 0
     }
 
+    /// SYN or RST: neither continues a stream.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ends_or_opens(self) -> bool {
+        self.has_any(Self::SYN | Self::RST)
+    }
+
     /// The first segment of a connection: SYN and not ACK.
     #[inline(always)]
     #[must_use]

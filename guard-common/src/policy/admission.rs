@@ -7,7 +7,7 @@
 use super::{
     Decision, Scratch, Searches,
     ceiling::{Headroom, is_under_ceiling},
-    slot,
+    session, slot,
 };
 use crate::{
     abi::{
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Whether a packet passes below a ceiling only, which one, and how the packet stands in its frame, in six bits.
+/// Whether a packet passes below a ceiling only, which one, and how the packet stands in its frame, in seven bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admission(u8);
 
@@ -39,13 +39,19 @@ pub enum AdmissionKind {
     Dhcp = 2,
     /// A fragment that nothing vouches for: a first one that is no reply, or one ahead of its first one.
     Fragment = 3,
+    /// A segment to an open port, which must be part of a session.
+    Segment = 4,
 }
 
 impl Admission {
     /// Any other packet.
     pub const NONE: Self = Self(0);
     /// Bits of the number.
-    pub const BITS: u32 = 6;
+    pub const BITS: u32 = 7;
+    /// [`AdmissionKind::Segment`].
+    pub(super) const SEGMENT: Self = Self(1 << 6);
+    /// The same, for which neither flow nor handshake vouches.
+    pub(super) const STRAY_SEGMENT: Self = Self(Self::SEGMENT.0 | Self::ANSWERABLE);
     const KIND: u8 = 3;
     const IS_V4: u8 = 4;
     const ANSWERABLE: u8 = 8;
@@ -91,7 +97,7 @@ impl Admission {
             return Self::NONE;
         };
         if !flags.opens() {
-            return Self::NONE;
+            return Self::SEGMENT;
         }
         let header = if is_v4 { IPV4_LEN } else { IPV6_LEN } as u32;
         // An answer is written over the SYN, which must be of the plainest form for that.
@@ -135,19 +141,43 @@ impl Admission {
     #[inline(always)]
     #[must_use]
     pub const fn is_none(self) -> bool {
-        self.0 & Self::KIND == 0
+        self.0 & (Self::KIND | Self::SEGMENT.0) == 0
     }
 
     /// What the ceiling is for.
     #[inline(always)]
     #[must_use]
     pub const fn kind(self) -> AdmissionKind {
+        if self.is_segment() {
+            return AdmissionKind::Segment;
+        }
         match self.0 & Self::KIND {
             1 => AdmissionKind::Syn,
             2 => AdmissionKind::Dhcp,
             3 => AdmissionKind::Fragment,
             _ => AdmissionKind::None,
         }
+    }
+
+    /// Is it a segment of TCP that must be part of a session?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_segment(self) -> bool {
+        self.0 & Self::SEGMENT.0 != 0
+    }
+
+    /// The same, known to be no segment.
+    #[inline(always)]
+    #[must_use]
+    pub const fn no_segment(self) -> Self {
+        Self(self.0 & !Self::SEGMENT.0)
+    }
+
+    /// Of a segment: is it known that neither flow nor handshake vouches for it?
+    #[inline(always)]
+    #[must_use]
+    pub(super) const fn is_stray(self) -> bool {
+        self.0 & Self::ANSWERABLE != 0
     }
 
     /// Over IPv4?
@@ -210,6 +240,10 @@ where
 {
     let admission = decision.admission;
     let port = port_of(decision.service);
+    if admission.is_segment() {
+        let headroom = session::is_in_state(reader, tables, scratch, admission, port);
+        return under(decision, headroom);
+    }
     let listener = if admission.is_answerable() {
         tables.listener(reader)
     } else {
@@ -229,18 +263,24 @@ where
         }
         ListenerState::None => {
             let headroom = is_under_ceiling(reader, tables, || Some(scratch), admission, port);
-            let (Headroom::Above(reason) | Headroom::Monitored(reason)) = headroom else {
-                return decision;
-            };
-            let mut verdict = Verdict::of(reason);
-            if let Headroom::Monitored(_) = headroom {
-                verdict.action = Action::Pass;
-            }
-            Decision {
-                verdict,
-                ..decision
-            }
+            under(decision, headroom)
         }
+    }
+}
+
+/// What a ceiling makes of a decision.
+#[inline(always)]
+fn under(decision: Decision, headroom: Headroom) -> Decision {
+    let (Headroom::Above(reason) | Headroom::Monitored(reason)) = headroom else {
+        return decision;
+    };
+    let mut verdict = Verdict::of(reason);
+    if let Headroom::Monitored(_) = headroom {
+        verdict.action = Action::Pass;
+    }
+    Decision {
+        verdict,
+        ..decision
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     abi::{
         addr::Addr,
         ceiling::{self, Ceiling},
+        ceiling_map,
         flow::{Event, IS_FORWARDED, Tuple},
         image::{FAMILY_CLASSES, HAS_NEVER, HEADER_CEILING, MONITOR},
         peers::Peer,
@@ -123,13 +124,13 @@ where
         AdmissionKind::Fragment => {
             charge = Charge {
                 ceiling: Ceiling::OF_FRAGMENTS,
-                meter: ceiling::FRAGMENTS,
+                meter: ceiling_map::FRAGMENTS,
                 port: 0,
             };
         }
-        AdmissionKind::Syn | AdmissionKind::None => {}
+        AdmissionKind::Syn | AdmissionKind::Segment | AdmissionKind::None => {}
     }
-    let room = charge.one(tables, source);
+    let room = charge.one(tables, source, SALT);
     if let Room::Some = room {
         return Headroom::Fits;
     }
@@ -167,16 +168,18 @@ where
 }
 
 /// Is there room for one more?
-enum Room {
+pub(super) enum Room {
+    /// Yes.
     Some,
     /// Only for prefixes that have used less.
     Part,
+    /// None at all.
     None,
 }
 
 /// What one more is charged to.
 #[derive(Clone, Copy)]
-struct Charge {
+pub(super) struct Charge {
     ceiling: Ceiling,
     /// Meter of all sources together.
     meter: u32,
@@ -184,13 +187,54 @@ struct Charge {
     port: u16,
 }
 
+/// The same beside it: another one for what has meters of its own.
+const SALT: u64 = 0;
+/// For segments that nothing vouches for.
+pub(super) const OUT_OF_STATE_SALT: u64 = 0x6f75_7420_6f66_2073;
+
 impl Charge {
-    /// Charges the meter of all and those of the source's prefix, if there is room.
+    /// For a segment that nothing vouches for.
     #[inline(always)]
-    fn one<T: Searches>(self, tables: &T, source: Addr) -> Room {
+    pub(super) fn out_of_state(ceiling: Ceiling, port: u16) -> Self {
+        Self {
+            ceiling,
+            meter: ceiling::out_of_state_meter(port),
+            port,
+        }
+    }
+
+    /// Is there room for one more of this source? Charges nothing.
+    #[inline(always)]
+    pub(super) fn room<T: Searches>(self, tables: &T, source: Addr, salt: u64) -> Room {
         let now = now_us(tables);
         let (whole, part) = (self.ceiling.of_port(), self.ceiling.of_prefix());
-        let [first, second] = ceiling::prefix_meters(prefix(source), self.port, tables.seed());
+        let debt = whole.debt(tables.ceiling(self.meter), now);
+        if !whole.admits(debt) {
+            return Room::None;
+        }
+        if !whole.is_tight(debt) {
+            return Room::Some;
+        }
+        let meters = self.prefix_meters(tables, source, salt);
+        let fits = |meter| part.admits(part.debt(tables.ceiling(meter), now));
+        if fits(meters[0]) || fits(meters[1]) {
+            Room::Some
+        } else {
+            Room::Part
+        }
+    }
+
+    #[inline(always)]
+    fn prefix_meters<T: Searches>(self, tables: &T, source: Addr, salt: u64) -> [u32; 2] {
+        ceiling::prefix_meters(prefix(source), self.port, tables.seed() ^ salt)
+    }
+
+    /// Charges the meter of all and those of the source's prefix, if there is room.
+    #[inline(always)]
+    pub(super) fn one<T: Searches>(self, tables: &T, source: Addr, salt: u64) -> Room {
+        let now = now_us(tables);
+        let (whole, part) = (self.ceiling.of_port(), self.ceiling.of_prefix());
+        let [first, second] = self.prefix_meters(tables, source, salt);
         let debt = whole.debt(tables.ceiling(self.meter), now);
         let first_debt = part.debt(tables.ceiling(first), now);
         let second_debt = part.debt(tables.ceiling(second), now);
@@ -232,7 +276,7 @@ pub(super) fn is_error_above<T: Searches>(tables: &T) -> bool {
     }
     let errors = Charge {
         ceiling: Ceiling::OF_ERRORS,
-        meter: ceiling::ERRORS,
+        meter: ceiling_map::ERRORS,
         port: 0,
     };
     !errors.whole(tables)

@@ -195,7 +195,8 @@ where
     let answer = rules::of_stranger(policy, flags, entry);
     let reason = answer.verdict().reason;
     if answer.lets_in() {
-        if answer.is_limited() && request.is_charged() {
+        // A datagram or a SYN is done with, but for a limit; a segment must be part of a session.
+        if answer.is_limited() || !request.is_charged() {
             return FastPath::NeedsLookups(plain);
         }
         let (service, admission) = (request.service(), packet.form.admission(tables, request));

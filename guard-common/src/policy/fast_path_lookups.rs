@@ -3,11 +3,13 @@
 //! against each other: the kernel takes this one, the model that one); where it is not so simple, nothing is.
 
 use super::{
-    Decision, Found, NewConnection, RuleLookup, Scratch, Searches, Slot, Subject, discovery,
+    Admission, Decision, Found, NewConnection, RuleLookup, Scratch, Searches, Slot, SocketState,
+    Subject, discovery,
     fast_path::{LookupArgs, decision},
-    flow, limit,
+    find_flow, flow, limit,
     plain::{Ends, Form},
     rules::{self, RulesAnswer},
+    session,
 };
 use crate::{
     abi::{
@@ -16,7 +18,7 @@ use crate::{
         image::{ANY_ALLOWS, DEFAULT_ALLOW, Tree},
         reason::Reason,
     },
-    packet::PacketReader,
+    packet::{PacketReader, TcpFlags},
 };
 
 /// Decides about a plain packet, if that can be done here; without the number of a rule.
@@ -65,8 +67,13 @@ where
             return Some(decision(Reason::Limited, service));
         }
     }
+    let admission = if request.is_charged() {
+        Form::V4.admission(tables, request)
+    } else {
+        admission_of_segment(reader, tables, policy, scratch, args)?
+    };
     Some(Decision {
-        admission: Form::V4.admission(tables, request),
+        admission,
         ..decision(verdict.reason, service)
     })
 }
@@ -116,6 +123,31 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
+    let (tuple, _) = tuple(reader, args)?;
+    let service = Some(args.request().service());
+    let marks = tables.port_marks(tuple.local_port);
+    match flow::find_here(tables, &tuple, marks, Event::Arrives) {
+        Found::Living => return Some(decision(Reason::Reply, None)),
+        Found::Session => return Some(decision(Reason::LiveSession, service)),
+        found @ (Found::Nothing | Found::Expired) => {
+            if discovery::may_have_asked(tuple.protocol, marks) {
+                return None;
+            }
+            if flow::may_have_session(tuple.protocol, marks, found) {
+                let scratch = scratch()?;
+                scratch.packet.set_tuple(&tuple);
+                if !matches!(tables.socket(scratch, Subject::Packet), SocketState::None) {
+                    return Some(decision(Reason::LiveSession, service));
+                }
+            }
+            Some(decision(else_for, service))
+        }
+    }
+}
+
+/// Both ends of a plain packet.
+#[inline(always)]
+fn tuple<R: PacketReader + ?Sized>(reader: &R, args: LookupArgs) -> Option<(Tuple, TcpFlags)> {
     let ends = Ends::read(reader)?;
     let request = args.request();
     let tuple = Tuple {
@@ -125,21 +157,31 @@ where
         local_port: request.port(),
         protocol: request.protocol(),
     };
-    let service = Some(request.service());
-    let marks = tables.port_marks(tuple.local_port);
-    let found = flow::find_here(tables, &tuple, marks, Event::Arrives);
-    if let Found::Living = found {
-        return Some(decision(Reason::Reply, None));
+    Some((tuple, ends.flags))
+}
+
+/// Does a segment that the rules let in still need an admission? Only what no flow vouches for does.
+#[inline(always)]
+fn admission_of_segment<'s, R, T>(
+    reader: &R,
+    tables: &T,
+    policy: &Slot<'_, T>,
+    scratch: impl FnOnce() -> Option<&'s Scratch>,
+    args: LookupArgs,
+) -> Option<Admission>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    if session::ceiling_of(policy).is_none() {
+        return Some(Admission::NONE);
     }
-    if discovery::may_have_asked(tuple.protocol, marks) {
-        return None;
+    let (tuple, flags) = tuple(reader, args)?;
+    // Here, and not behind a call.
+    let find = |tag| find_flow(tables, tag, Event::Arrives);
+    if session::is_vouched(tables, &tuple, find) {
+        return Some(Admission::NONE);
     }
-    if flow::may_have_session(tuple.protocol, marks, found) {
-        let scratch = scratch()?;
-        scratch.packet.set_tuple(&tuple);
-        if tables.has_socket(scratch, Subject::Packet) {
-            return Some(decision(Reason::LiveSession, service));
-        }
-    }
-    Some(decision(else_for, service))
+    scratch()?.packet.set_segment(&tuple, flags);
+    Some(Admission::STRAY_SEGMENT)
 }

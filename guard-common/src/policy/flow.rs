@@ -1,11 +1,15 @@
-//! Known flows: answers to what this host or its containers started, and TCP sessions that the
-//! kernel's own socket table vouches for. Nothing that arrives makes an entry.
+//! Known flows: answers to what this host or its containers started, and TCP sessions that somebody else began
+//! or that the kernel's own socket table vouches for. Nothing that arrives makes an entry, unless the socket table
+//! knows the session.
 
-use super::{Bucket, Scratch, Searches, Subject};
+use super::{Bucket, Scratch, Searches, SocketState, Subject};
 use crate::{
     abi::{
         counters,
-        flow::{Event, FlowState, HAS_SESSIONS, Phase, Tag, Tuple, WAYS, flow_mark},
+        flow::{
+            Event, FlowState, HAS_SESSIONS, LOST_SESSIONS, OWN_WAYS, Phase, Tag, Tuple, WAYS,
+            flow_mark,
+        },
         service::protocol,
     },
     packet::{Packet, Transport},
@@ -24,6 +28,8 @@ pub enum Found {
     Living = 1,
     /// A flow that has been silent for longer than its lifetime.
     Expired = 2,
+    /// A living session that somebody else began.
+    Session = 3,
 }
 
 impl Found {
@@ -34,6 +40,7 @@ impl Found {
         match number {
             1 => Self::Living,
             2 => Self::Expired,
+            3 => Self::Session,
             _ => Self::Nothing,
         }
     }
@@ -75,7 +82,7 @@ pub(super) fn has_session<T: Searches>(
     found: Found,
 ) -> bool {
     may_have_session(scratch.subject(subject).protocol(), marks, found)
-        && tables.has_socket(scratch, subject)
+        && !matches!(tables.socket(scratch, subject), SocketState::None)
 }
 
 /// Is the socket table asked about a packet of this protocol, to a port with these marks?
@@ -135,20 +142,27 @@ pub fn find_flow<T: Searches>(tables: &T, tag: Tag, event: Event) -> Found {
         if let Some(after) = state.after(event, now) {
             bucket.set_state(way, after.to_word());
         }
-        return Found::Living;
+        return if way < OWN_WAYS {
+            Found::Living
+        } else {
+            Found::Session
+        };
     }
     Found::Nothing
 }
 
 /// Where a flow may go: its own old place, an empty one, that of an expired flow, or that of the
-/// flow whose loss costs least. `None` when every place belongs to a session that is kept.
+/// flow whose loss costs least. `None` when every place belongs to a session that is kept. What others
+/// began has places of its own.
 #[inline(always)]
-pub fn find_place<B: Bucket>(bucket: &B, tag: Tag, now: u32) -> Option<usize> {
+pub fn find_place<B: Bucket>(bucket: &B, tag: Tag, now: u32, is_inbound: bool) -> Option<usize> {
     const OLD_PLACE: u64 = 0;
     const EMPTY: u64 = 1;
     let mut place = 0;
     let mut least = u64::MAX;
-    for way in 0..WAYS {
+    let first = if is_inbound { OWN_WAYS } else { 0 };
+    for way in 0..OWN_WAYS {
+        let way = first + way;
         let held = bucket.tag(way);
         let worth = if held == tag.bits() {
             OLD_PLACE
@@ -174,9 +188,12 @@ pub fn begin_flow<T: Searches>(tables: &T, tag: Tag, event: Event, local_port: u
     let Some(phase) = event.begins() else { return };
     let now = tables.ticks();
     let bucket = tables.flow_bucket(tag.bucket());
-    let Some(place) = find_place(&bucket, tag, now) else {
+    let is_inbound = event.is_inbound();
+    let Some(place) = find_place(&bucket, tag, now, is_inbound) else {
         // A connection of this host has a socket that vouches for it.
-        if let Phase::SynSent = phase {
+        if is_inbound {
+            tables.mark_port(local_port, LOST_SESSIONS);
+        } else if let Phase::SynSent = phase {
             tables.mark_port(local_port, HAS_SESSIONS);
         }
         tables.count(counters::Event::FlowRefused);
@@ -187,7 +204,12 @@ pub fn begin_flow<T: Searches>(tables: &T, tag: Tag, event: Event, local_port: u
         let lost = FlowState::from_word(bucket.state(place));
         // A session of this host that loses its entry is still in the socket table.
         if let Phase::Open = lost.phase() {
-            tables.mark_port(lost.local_port(), HAS_SESSIONS);
+            let mark = if is_inbound && !lost.is_expired(now) {
+                HAS_SESSIONS | LOST_SESSIONS
+            } else {
+                HAS_SESSIONS
+            };
+            tables.mark_port(lost.local_port(), mark);
         }
         if !lost.is_expired(now) {
             tables.count(counters::Event::FlowEvicted);

@@ -36,6 +36,7 @@ mod relation;
 mod rules;
 mod scratch;
 mod searches;
+mod session;
 mod slot;
 mod source;
 mod tables;
@@ -63,6 +64,7 @@ use rules::{Question, ask_rules};
 pub use rules::{RuleLookup, RulesAnswer, evaluate_rules, interface_class, is_on_never_list};
 pub use scratch::{Scratch, Subject};
 pub use searches::Searches;
+pub use session::{SocketState, is_in_state};
 use slot::Slot;
 pub use tables::{Bucket, Tables};
 
@@ -102,15 +104,56 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
+    evaluate_full(reader, tables, arrival, |_| ())
+}
+
+/// What becomes of a frame the way the kernel goes: by the fast path where that leads anywhere. The same as
+/// [`evaluate`], but for the number of the rule. `first` is told what is said before the admission.
+#[inline(always)]
+pub fn evaluate_fast_first<R, T>(
+    reader: &R,
+    tables: &T,
+    arrival: Arrival,
+    first: impl FnOnce(&Decision),
+) -> Decision
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
     let scratch = &Scratch::default();
-    let decision = evaluate_in(reader, tables, arrival, scratch);
+    let decision = match fast_path_in(reader, tables, scratch) {
+        Some(decision) => decision,
+        None => evaluate_in(reader, tables, arrival, scratch),
+    };
+    first(&decision);
     if decision.admission.is_none() {
         return decision;
     }
     admission::admit(reader, tables, scratch, decision)
 }
 
-/// The fast path, which the kernel tries first: what [`evaluate_without_admission`] says, but for the number of
+/// [`evaluate`]; `first` is told what is said before the admission.
+#[inline(always)]
+pub fn evaluate_full<R, T>(
+    reader: &R,
+    tables: &T,
+    arrival: Arrival,
+    first: impl FnOnce(&Decision),
+) -> Decision
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let scratch = &Scratch::default();
+    let decision = evaluate_in(reader, tables, arrival, scratch);
+    first(&decision);
+    if decision.admission.is_none() {
+        return decision;
+    }
+    admission::admit(reader, tables, scratch, decision)
+}
+
+/// The fast path, which the kernel tries first: what [`evaluate_full`] says first, but for the number of
 /// the rule; `None` where that takes the full path.
 #[inline(always)]
 pub fn evaluate_fast_path<R, T>(reader: &R, tables: &T) -> Option<Decision>
@@ -118,7 +161,15 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let scratch = &Scratch::default();
+    fast_path_in(reader, tables, &Scratch::default())
+}
+
+#[inline(always)]
+fn fast_path_in<R, T>(reader: &R, tables: &T, scratch: &Scratch) -> Option<Decision>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
     match fast_path(reader, tables) {
         FastPath::Decided(decision) => Some(decision),
         FastPath::NeedsLookups(args) => fast_path_lookups(reader, tables, || Some(scratch), args),
@@ -167,16 +218,6 @@ where
 {
     let decision = fast_path_lookups::decide(reader, tables, scratch, args)?;
     Some(in_mode(args.state(), decision))
-}
-
-/// Parse, decide, remember: all but the admission.
-#[inline(always)]
-pub fn evaluate_without_admission<R, T>(reader: &R, tables: &T, arrival: Arrival) -> Decision
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-{
-    evaluate_in(reader, tables, arrival, &Scratch::default())
 }
 
 #[inline(always)]

@@ -232,6 +232,8 @@ impl ServiceRequest {
 pub(super) struct Ends {
     pub destination: u32,
     pub source_port: u16,
+    /// Of TCP.
+    pub flags: TcpFlags,
 }
 
 impl Ends {
@@ -241,6 +243,7 @@ impl Ends {
         Some(Self {
             destination: u32::from_be_bytes(headers.ip.destination),
             source_port: u16::from_be_bytes(headers.head.source_port),
+            flags: TcpFlags(headers.head.flags),
         })
     }
 }

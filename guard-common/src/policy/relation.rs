@@ -73,6 +73,13 @@ where
     };
     let marks = tables.port_marks(tuple.local_port);
     let found = flow::find(tables, &tuple, marks, event);
+    if let Found::Session = found {
+        return if is_error {
+            Relation::Related
+        } else {
+            Relation::Session
+        };
+    }
     if let Found::Living = found {
         return if is_error {
             Relation::Related

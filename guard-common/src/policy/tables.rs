@@ -1,6 +1,6 @@
 //! What a stage may look up. The kernel answers from BPF maps, the model from memory.
 
-use super::{BanBucket, BanWords, ListenerState, MeterBucket, Scratch, Subject};
+use super::{BanBucket, BanWords, ListenerState, MeterBucket, Scratch, SocketState, Subject};
 use crate::{
     abi::{clock, counters, flow::FlowState},
     packet::PacketReader,
@@ -69,8 +69,14 @@ pub trait Tables {
     /// Adds a mark.
     fn mark_port(&self, port: u16, mark: u8);
 
-    /// Does the kernel have a TCP socket, other than a listening one, that this packet would arrive at?
-    fn has_socket(&self, scratch: &Scratch, subject: Subject) -> bool;
+    /// What TCP socket does the kernel have that a packet in the scratch would arrive at?
+    fn socket(&self, scratch: &Scratch, subject: Subject) -> SocketState;
+
+    /// Does the segment in the scratch bring a cookie back that a listener of this host has handed out?
+    #[inline(always)]
+    fn brings_cookie<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> bool {
+        false
+    }
 
     /// Microseconds of a jiffy.
     fn jiffy_us(&self) -> u64;

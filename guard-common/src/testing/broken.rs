@@ -13,7 +13,7 @@ use crate::{
     packet::{self, PacketReader},
     policy::{
         self, BanBucket, BanWords, Bucket, Found, MeterBucket, MeterWay, RuleLookup, RulesAnswer,
-        Scratch, Searches, Subject, Tables,
+        Scratch, Searches, SocketState, Subject, Tables,
     },
 };
 
@@ -60,7 +60,7 @@ pub trait Breaks {
     }
 
     /// The answer of the kernel's socket table.
-    fn has_socket(&self, right: bool) -> bool {
+    fn socket(&self, right: SocketState) -> SocketState {
         right
     }
 
@@ -175,9 +175,8 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.right.unmark_port(port, mark);
     }
 
-    fn has_socket(&self, scratch: &Scratch, subject: Subject) -> bool {
-        self.fault
-            .has_socket(self.right.has_socket(scratch, subject))
+    fn socket(&self, scratch: &Scratch, subject: Subject) -> SocketState {
+        self.fault.socket(self.right.socket(scratch, subject))
     }
 
     fn ceiling(&self, index: u32) -> u64 {

@@ -108,6 +108,7 @@ fn stats_json(counters: &Counters, flows: Flows, syn_counts: &[(u16, SynCounts)]
             "port": port,
             "answered": counted.answered,
             "above_ceiling": counted.refused,
+            "out_of_state": counted.out_of_state,
         })).collect::<Vec<_>>(),
         "flows": {
             "live": flows.live,

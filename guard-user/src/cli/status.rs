@@ -80,6 +80,7 @@ fn status_json(status: &Status) -> serde_json::Value {
         "floods": status.floods.map(|floods| json!({
             "syn_cookies": floods.cookies == Cookies::Ready,
             "ceiling_per_second": floods.ceiling.per_second(),
+            "out_of_state_per_second": floods.out_of_state.admitted_per_second(),
         })),
         "never": status.never,
         "files": status.files,

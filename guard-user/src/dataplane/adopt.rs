@@ -2,8 +2,8 @@
 //! flow table, so that they go on. Sessions with services that limit new connections hold their
 //! sources.
 //!
-//! Only those that no rule lets in: nothing evicts them, and whoever may open connections to a
-//! service could fill the table with his own otherwise.
+//! Of those that no rule lets in nothing is evicted. Sessions with open ports give way as those do that begin
+//! later: whoever may open connections to a service could fill the table with his own otherwise.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -14,7 +14,7 @@ use guard_common::abi::{
 
 use crate::{
     failure::{Exit, Failure, from_io},
-    host::{Live, Network},
+    host::{Live, LiveFlow, Network},
     layout::Layout,
     ruleset::{compile::Image, probe::Model},
 };
@@ -68,6 +68,7 @@ pub(super) fn adopt(
     if looks_again {
         flows.let_go_but(live.flows.iter().map(|flow| &flow.tuple));
     }
+    adopt_inbound(flows, &live, &model, network, guarded, tick);
     let without_room = live
         .flows
         .iter()
@@ -76,6 +77,31 @@ pub(super) fn adopt(
         .filter(|flow| !flows.knows(&flow.tuple, tick) && !flows.adopt(flow, tick))
         .count();
     Ok(without_room)
+}
+
+/// Puts in the TCP sessions with ports that a rule opens, of this host and of what is behind it.
+fn adopt_inbound(
+    flows: &FlowTable,
+    live: &Live,
+    model: &Model,
+    network: &Network,
+    guarded: &Guarded,
+    tick: u32,
+) {
+    let of_this_host = live.sessions.iter().map(|tuple| LiveFlow {
+        tuple: *tuple,
+        phase: Phase::Open,
+    });
+    let behind = live.flows.iter().copied();
+    let behind = behind.filter(|flow| flow.tuple.protocol == protocol::TCP);
+    of_this_host
+        .chain(behind)
+        .filter(|flow| guarded.sees(network, flow.tuple.remote.into()))
+        .filter(|flow| model.lets_in(&flow.tuple) && !flows.knows(&flow.tuple, tick))
+        .for_each(|flow| {
+            // Without room the socket table is asked.
+            let _ = flows.adopt_inbound(&flow, tick);
+        });
 }
 
 /// The interfaces that have a link of ours.

@@ -13,7 +13,7 @@ use aya::{
 };
 use guard_common::abi::{
     ban::{BanMap, CHUNK_WORDS},
-    ceiling,
+    ceiling_map,
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
     meter, names,
@@ -275,7 +275,7 @@ impl Object {
     /// # Errors
     /// When the kernel does not map them.
     pub fn ceilings(&self) -> Result<Ceilings, LoadError> {
-        let words = self.mapping(names::CEILINGS, ceiling::WORDS)?;
+        let words = self.mapping(names::CEILINGS, ceiling_map::WORDS)?;
         Ok(Ceilings::new(words))
     }
 

@@ -7,7 +7,7 @@ use std::{fs, io, path::Path};
 
 use aya::maps::{MapData, MapInfo, MapType};
 use guard_common::abi::{
-    ABI_VERSION, ban, ceiling,
+    ABI_VERSION, ban, ceiling_map,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, meter, names,
     switch::{SLOTS, WORDS},
@@ -98,7 +98,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && ban_set.entries.is_power_of_two()
         && ban_addresses.entries.is_power_of_two()
         && (ban_fingerprints.entries == 1 || ban_fingerprints.entries == ban::FINGERPRINT_BUCKETS)
-        && ceilings.entries == ceiling::WORDS
+        && ceilings.entries == ceiling_map::WORDS
         && meters.entries == meter::BUCKETS;
     if !is_known {
         return Err(mismatch(

@@ -124,19 +124,28 @@ fn not_in_force(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     )
 }
 
-/// What acts against floods of SYNs.
+/// What acts against floods of open ports.
 fn flood_line(out: &mut dyn Write, floods: Floods) -> io::Result<()> {
     let cookies = match floods.cookies {
         Cookies::Ready => "cookies when a listener's queue is full",
         Cookies::Unsupported => "cookies: not on this kernel; the ceiling acts",
         Cookies::TurnedOff => "no cookies (net.ipv4.tcp_syncookies is 0)",
     };
-    let ceiling = match floods.ceiling.per_second() {
+    let ceiling = per_port(floods.ceiling.admitted_per_second());
+    writeln!(out, "SYN floods: {cookies}, ceiling {ceiling}")?;
+    match floods.out_of_state.admitted_per_second() {
+        None => writeln!(out, "Out-of-state TCP: let in (out-of-state is off)"),
+        Some(0.0) => writeln!(out, "Out-of-state TCP: dropped"),
+        rate => writeln!(out, "Out-of-state TCP: dropped above {}", per_port(rate)),
+    }
+}
+
+fn per_port(rate: Option<f64>) -> String {
+    match rate {
         Some(rate) if rate >= 1.0 => format!("{rate:.0}/s per port"),
         Some(rate) => format!("{:.0}/h per port", rate * 3600.0),
         None => "off".to_owned(),
-    };
-    writeln!(out, "SYN floods: {cookies}, ceiling {ceiling}")
+    }
 }
 
 /// What is not as settled as it looks.

@@ -164,18 +164,27 @@ pub fn stats(
 /// Ports that were flooded.
 fn syn_counts(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<()> {
     let mut ports = sample.syn_counts.clone();
-    ports.sort_by_key(|(_, counted)| Reverse(counted.answered + counted.refused));
+    ports.sort_by_key(|(_, counted)| {
+        Reverse(counted.answered + counted.refused + counted.out_of_state)
+    });
     if !ports.is_empty() {
         writeln!(
             out,
-            "\n{:<14} {:>14} {:>14}",
-            "SYN floods", "Answered", "Above ceiling"
+            "\n{:<14} {:>14} {:>14} {:>14}",
+            "Floods", "Answered", "Above ceiling", "Out of state"
         )?;
     }
     for (port, counted) in ports.into_iter().take(limit) {
         let name = format!("{port}/tcp");
-        let SynCounts { answered, refused } = counted;
-        writeln!(out, "{name:<14} {answered:>14} {refused:>14}")?;
+        let SynCounts {
+            answered,
+            refused,
+            out_of_state,
+        } = counted;
+        writeln!(
+            out,
+            "{name:<14} {answered:>14} {refused:>14} {out_of_state:>14}"
+        )?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod edit;
 pub mod limit;
 pub mod model;
 pub mod names;
+pub mod out_of_state;
 mod prefixes;
 pub mod probe;
 pub mod profiles;

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::ceiling::Ceiling;
+use super::{ceiling::Ceiling, out_of_state::OutOfState};
+
 use super::limit::{Limit, SourcePrefixes};
 use crate::bans::settings::{Feed, Settings};
 
@@ -178,6 +179,8 @@ pub struct Policy {
     pub feeds: Vec<Feed>,
     /// Most new connections per port.
     pub ceiling: Ceiling,
+    /// Most segments per port that are part of no session.
+    pub out_of_state: OutOfState,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
 }

@@ -27,7 +27,7 @@ use guard_common::{
         names,
     },
     memory::MemTables,
-    policy::{Arrival, Tables as _, note_outgoing},
+    policy::{Arrival, SocketState, Tables as _, note_outgoing},
 };
 use guard_user::{
     bans::{
@@ -320,7 +320,7 @@ impl Harness {
     /// Tells the model of a TCP socket that the kernel has, or has no more.
     pub fn model_socket(&mut self, tuple: Tuple, is_there: bool) {
         if is_there {
-            self.model.sockets.insert(tuple);
+            self.model.sockets.insert(tuple, SocketState::Established);
         } else {
             self.model.sockets.remove(&tuple);
         }

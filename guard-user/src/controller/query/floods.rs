@@ -1,4 +1,4 @@
-//! What acts when there is a flood of SYNs.
+//! What acts when an open port is flooded.
 
 use guard_common::abi::ceiling::Ceiling;
 
@@ -9,13 +9,15 @@ pub(in crate::controller) const COOKIES_ARE_OFF: &str = "net.ipv4.tcp_syncookies
      listener, nobody answers it with cookies, neither guard nor the kernel (`sysctl -w net.ipv4.tcp_syncookies=1` \
      changes that at once)";
 
-/// What acts when there is a flood of SYNs.
+/// What acts when an open port is flooded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floods {
     /// What becomes of SYNs for a listener with a full queue.
     pub cookies: Cookies,
     /// Most new connections of a port that no listener of this host serves.
     pub ceiling: Ceiling,
+    /// Most segments per port that are part of no session; none: nothing is asked.
+    pub out_of_state: Ceiling,
 }
 
 /// Are SYNs for a listener with a full queue answered with cookies?
@@ -31,7 +33,7 @@ pub enum Cookies {
 
 impl Controller {
     /// What acts while guard is on.
-    pub(in crate::controller) fn floods(&self, ceiling: Ceiling) -> Floods {
+    pub(in crate::controller) fn floods(&self, ceiling: Ceiling, out_of_state: Ceiling) -> Floods {
         let cookies = if !self.layout.answer().exists() {
             Cookies::Unsupported
         } else if syn_cookies::are_off() {
@@ -39,6 +41,10 @@ impl Controller {
         } else {
             Cookies::Ready
         };
-        Floods { cookies, ceiling }
+        Floods {
+            cookies,
+            ceiling,
+            out_of_state,
+        }
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 };
 use guard_common::abi::{
     ceiling::Ceiling,
-    image::{HEADER_CEILING, HEADER_DIGEST},
+    image::{HEADER_CEILING, HEADER_DIGEST, HEADER_OUT_OF_STATE},
     switch::SwitchWord,
 };
 
@@ -149,6 +149,7 @@ struct KernelPolicy {
     generation: u32,
     digest: u64,
     ceiling: Ceiling,
+    out_of_state: Ceiling,
     switch: SwitchWord,
     /// Generation and digest of what returns, while a change is pending.
     previous: Option<(u32, u64)>,
@@ -162,6 +163,7 @@ impl KernelPolicy {
             generation: slots.generation(),
             digest: slots.digest(),
             ceiling: Ceiling::from_word(slots.word(slots.in_force(), HEADER_CEILING)),
+            out_of_state: Ceiling::from_word(slots.word(slots.in_force(), HEADER_OUT_OF_STATE)),
             switch: slots.switch(),
             previous: Pending::of(slots).map(|pending| {
                 (
@@ -338,7 +340,7 @@ impl Controller {
             default: applied.default,
             generation,
             interfaces,
-            floods: Some(self.floods(in_force.ceiling)),
+            floods: Some(self.floods(in_force.ceiling, in_force.out_of_state)),
             rules: applied.rules,
             never,
             files,

@@ -1,4 +1,5 @@
-//! What became of SYNs, port by port: answered with a cookie, or above the ceiling.
+//! What became of floods of open ports, port by port: SYNs answered with a cookie or above the ceiling, segments of no
+//! session.
 
 use guard_common::abi::ceiling;
 
@@ -17,6 +18,8 @@ pub struct SynCounts {
     pub answered: u64,
     /// SYNs that were above the ceiling.
     pub refused: u64,
+    /// Segments that were part of no session, and above their ceiling.
+    pub out_of_state: u64,
 }
 
 impl Ceilings {
@@ -30,6 +33,9 @@ impl Ceilings {
         SynCounts {
             answered: self.words.load(ceiling::answered(port) as usize),
             refused: self.words.load(ceiling::refused(port) as usize),
+            out_of_state: self
+                .words
+                .load(ceiling::out_of_state_refused(port) as usize),
         }
     }
 

@@ -51,15 +51,36 @@ impl FlowTable {
     /// Puts in a session that nothing evicts. `false` when its bucket is full of such sessions.
     #[must_use]
     pub fn adopt(&self, live: &LiveFlow, tick: u32) -> bool {
-        let tag = live.tuple.tag(|index| self.keys[index]);
+        let state = FlowState::new(live.phase, tick, live.tuple.local_port);
+        self.put(&live.tuple, state.kept(), tick, false)
+    }
+
+    /// Puts in a session that somebody else began with a port that a rule opens: it gives way as such sessions do,
+    /// for whoever may open them could fill the table otherwise. `false` when it finds no room.
+    #[must_use]
+    pub fn adopt_inbound(&self, live: &LiveFlow, tick: u32) -> bool {
+        let port = live.tuple.local_port;
+        let has_room = self.put(
+            &live.tuple,
+            FlowState::new(live.phase, tick, port),
+            tick,
+            true,
+        );
+        if !has_room {
+            self.mark(port, flow::LOST_SESSIONS);
+        }
+        has_room
+    }
+
+    fn put(&self, tuple: &Tuple, state: FlowState, tick: u32, is_inbound: bool) -> bool {
+        let tag = tuple.tag(|index| self.keys[index]);
         let bucket = self.bucket(tag.bucket());
-        let Some(way) = find_place(&bucket, tag, tick) else {
+        let Some(way) = find_place(&bucket, tag, tick, is_inbound) else {
             return false;
         };
-        let state = FlowState::new(live.phase, tick, live.tuple.local_port).kept();
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag.bits());
-        self.mark(live.tuple.local_port, flow::flow_mark(live.tuple.protocol));
+        self.mark(tuple.local_port, flow::flow_mark(tuple.protocol));
         true
     }
 

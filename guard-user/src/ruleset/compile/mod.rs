@@ -21,8 +21,8 @@ use guard_common::abi::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
         FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HAS_NEVER, HEADER_CEILING, HEADER_CLASSES,
         HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
-        HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS, HEADER_PAIRS,
-        HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR,
+        HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS, HEADER_OUT_OF_STATE,
+        HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR,
         OPEN_TO_STRANGERS, SERVICES, Tree,
     },
     rule::RuleRef,
@@ -210,6 +210,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         HEADER_CEILING,
         policy.ceiling.word(host.tracked),
     );
+    set(&mut words, HEADER_OUT_OF_STATE, policy.out_of_state.word());
     set(&mut words, HEADER_WIDE, u64::from(wide_at));
     set(&mut words, HEADER_METERS, u64::from(meters_at));
     let scale = limit::scale(policy.sources, host.jiffy.0);

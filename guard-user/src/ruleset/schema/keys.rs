@@ -30,7 +30,7 @@ const RULE_KEYS: [&str; 9] = [
     "action", "port", "proto", "from", "to", "on", "rate", "burst", "comment",
 ];
 /// Keys of the limits.
-const LIMIT_KEYS: [&str; 3] = ["ipv4-prefix", "ipv6-prefix", "ceiling"];
+const LIMIT_KEYS: [&str; 4] = ["ipv4-prefix", "ipv6-prefix", "ceiling", "out-of-state"];
 
 /// Words of other firewalls at the top of a file, and ours.
 const ROOT_SYNONYMS: [(&str, &str); 14] = [
@@ -83,9 +83,9 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             "sets" => bad.help("sets stand below a line [sets]"),
             "bans" => bad.help("sizes and the default length stand below a line [bans]"),
             "feed" => bad.help("each feed begins with a line [[feed]]"),
-            "limits" => {
-                bad.help("ipv4-prefix, ipv6-prefix and ceiling stand below a line [limits]")
-            }
+            "limits" => bad.help(
+                "ipv4-prefix, ipv6-prefix, ceiling and out-of-state stand below a line [limits]",
+            ),
             "xdp-mode" => bad.help(XDP_MODE_HELP),
             _ => bad.help(format!("write {near} = …")),
         };
@@ -136,7 +136,7 @@ pub(super) fn unknown_in_limits(key: &str) -> BadValue {
         return misplaced(key, "[limits]");
     }
     unknown(key, nearest(key, LIMIT_KEYS)).help(
-        "[limits] has ipv4-prefix, ipv6-prefix and ceiling; rate and burst belong to the rule with action = \"limit\"",
+        "[limits] has ipv4-prefix, ipv6-prefix, ceiling and out-of-state; rate and burst belong to the rule with action = \"limit\"",
     )
 }
 

@@ -1,4 +1,4 @@
-//! The `[limits]` table of a policy file: which addresses count as one source, and the ceiling of all.
+//! The `[limits]` table of a policy file: which addresses count as one source, and the ceilings of all.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::{Located, Reader, Value, keys};
 use crate::{
-    ruleset::{ceiling::Ceiling, limit::SourcePrefixes},
+    ruleset::{ceiling::Ceiling, limit::SourcePrefixes, out_of_state::OutOfState},
     text::value::BadValue,
 };
 
@@ -15,6 +15,7 @@ use crate::{
 pub(in crate::ruleset) struct Limits {
     pub(in crate::ruleset) sources: SourcePrefixes,
     pub(in crate::ruleset) ceiling: Ceiling,
+    pub(in crate::ruleset) out_of_state: OutOfState,
 }
 
 impl Reader<'_, '_> {
@@ -35,6 +36,12 @@ impl Reader<'_, '_> {
                     }
                     continue;
                 }
+                "out-of-state" => {
+                    if let Some(given) = self.out_of_state(value) {
+                        limits.out_of_state = given;
+                    }
+                    continue;
+                }
                 unknown => {
                     self.error(key.span(), keys::unknown_in_limits(unknown));
                     continue;
@@ -51,6 +58,17 @@ impl Reader<'_, '_> {
         let text = self.string(value, "a rate like \"1000/s\", or \"off\"")?;
         match Ceiling::parse(text) {
             Ok(ceiling) => Some(ceiling),
+            Err(bad) => {
+                self.error(value.span(), bad);
+                None
+            }
+        }
+    }
+
+    fn out_of_state(&mut self, value: &Value<'_>) -> Option<OutOfState> {
+        let text = self.string(value, "a rate like \"200/s\", \"0\" or \"off\"")?;
+        match OutOfState::parse(text) {
+            Ok(given) => Some(given),
             Err(bad) => {
                 self.error(value.span(), bad);
                 None

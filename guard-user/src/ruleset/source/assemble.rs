@@ -50,6 +50,7 @@ impl Reading<'_> {
             feeds: self.feeds(&mut drafts),
             sources: limits.sources,
             ceiling: limits.ceiling,
+            out_of_state: limits.out_of_state,
             ..Policy::default()
         };
         let mut numbered = Vec::new();

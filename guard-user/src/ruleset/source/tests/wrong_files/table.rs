@@ -299,6 +299,21 @@ pub(super) const WRONG: &[(&str, (usize, usize), &str)] = &[
         "rate \"99999999999/s\" has a number that is too large",
     ),
     (
+        "[limits]\nout-of-state = 200\n",
+        (2, 16),
+        "expected a rate like \"200/s\", \"0\" or \"off\", found integer",
+    ),
+    (
+        "[limits]\nout-of-state = \"200\"\n",
+        (2, 16),
+        "rate \"200\" has no time",
+    ),
+    (
+        "[limits]\nout_of_state = \"off\"\n",
+        (2, 1),
+        "unknown key \"out_of_state\"; did you mean \"out-of-state\"",
+    ),
+    (
         "[limits]\ncieling = \"1000/s\"\n",
         (2, 1),
         "unknown key \"cieling\"; did you mean \"ceiling\"",

@@ -1,0 +1,186 @@
+//! Segments to open ports: a rule that opens a port opens it for sessions, and what is part of none is a flood or a
+//! scan, which the host would answer with resets. What vouches for a segment, in the order of what it costs: an
+//! entry of the flow table, the handshake under way, the kernel's socket table, and a cookie that comes back.
+//! What nothing vouches for passes below a ceiling only, so that whoever had a session before a reboot learns that
+//! it is gone.
+
+use super::{
+    Admission, Found, Scratch, Searches, Slot, Subject,
+    ceiling::{Charge, Headroom, OUT_OF_STATE_SALT, Room},
+    slot, tuple_of,
+};
+use crate::{
+    abi::{
+        addr::Addr,
+        ceiling::{self, Ceiling},
+        ceiling_map::LAST_COOKIE,
+        flow::{ANSWERS, Event, LOST_SESSIONS, Tag, Tuple, flow_mark},
+        handshake::Handshake,
+        image::{HAS_NEVER, HEADER_OUT_OF_STATE, MONITOR},
+        reason::Reason,
+    },
+    packet::{PacketReader, Transport},
+};
+
+/// What the kernel's socket table says of a segment.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketState {
+    /// There is nothing, or a listener that knows nothing of it.
+    None = 0,
+    /// A session.
+    Established = 1,
+    /// What is left of one, or one that this host begins.
+    Vouched = 2,
+    /// A handshake that this host has answered, which anybody can have forged.
+    Handshake = 3,
+}
+
+impl SocketState {
+    /// The inverse of `as u32`; for calls between BPF functions.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Established,
+            2 => Self::Vouched,
+            3 => Self::Handshake,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The ceiling of segments that nothing vouches for; none: they all pass.
+#[inline(always)]
+pub(super) fn ceiling_of<T: Searches>(policy: &Slot<'_, T>) -> Ceiling {
+    Ceiling::from_word(policy.word(HEADER_OUT_OF_STATE))
+}
+
+/// Does what costs least vouch for a segment: an entry of the flow table, or a handshake under way? `find` looks a
+/// tag up.
+#[inline(always)]
+pub(super) fn is_vouched<T: Searches>(
+    tables: &T,
+    tuple: &Tuple,
+    find: impl FnOnce(Tag) -> Found,
+) -> bool {
+    let tag = tuple.tag(|index| tables.flow_key(index));
+    let has_flows = tables.port_marks(tuple.local_port) & flow_mark(tuple.protocol) != 0;
+    has_flows && matches!(find(tag), Found::Living | Found::Session) || is_in_handshake(tables, tag)
+}
+
+/// Is it one of the first few segments behind a SYN+ACK of ours?
+#[inline(always)]
+fn is_in_handshake<T: Searches>(tables: &T, tag: Tag) -> bool {
+    let handshake = Handshake::of(tag);
+    let Some(after) = handshake.after_segment(tables.ceiling(handshake.at)) else {
+        return false;
+    };
+    tables.set_ceiling(handshake.at, after);
+    true
+}
+
+/// The last word on the segment in the scratch, which the rules let in.
+#[inline(always)]
+pub fn is_in_state<R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: &Scratch,
+    admission: Admission,
+    port: u16,
+) -> Headroom
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let state = slot::in_force(tables);
+    let policy = &Slot::of(tables, state);
+    let ceiling = ceiling_of(policy);
+    if ceiling.is_none() {
+        return Headroom::Fits;
+    }
+    if !admission.is_stray()
+        && let Some(tuple) = tuple_of(&scratch.packet)
+        && is_vouched(tables, &tuple, |tag| tables.find_flow(tag, Event::Arrives))
+    {
+        return Headroom::Fits;
+    }
+    let marks = tables.port_marks(port);
+    let charge = Charge::out_of_state(ceiling, port);
+    let source = scratch.packet.source();
+    // While the ceiling is exceeded, most of what comes is a flood, and no socket is looked for; but where one of
+    // the table's sessions is missing, or a cookie may come back.
+    let room = charge.room(tables, source, OUT_OF_STATE_SALT);
+    let may_bring_cookie = ceiling::may_bring_cookie(tables.ceiling(LAST_COOKIE), tables.ticks());
+    if may_bring_cookie && tables.brings_cookie(reader, scratch) {
+        return Headroom::Fits;
+    }
+    if matches!(room, Room::Some) || marks & LOST_SESSIONS != 0 {
+        match tables.socket(scratch, Subject::Packet) {
+            SocketState::Established => {
+                begin(tables, scratch, port);
+                return Headroom::Fits;
+            }
+            SocketState::Vouched => return Headroom::Fits,
+            SocketState::None | SocketState::Handshake => {}
+        }
+    }
+    // What leaves by another way begins no entries.
+    if marks & ANSWERS == 0 || is_exempt(policy, state.flags(), source) {
+        return Headroom::Fits;
+    }
+    if may_be_lost(scratch) && matches!(room, Room::Some) {
+        charge.one(tables, source, OUT_OF_STATE_SALT);
+        return Headroom::Fits;
+    }
+    if state.flags() & MONITOR != 0 {
+        return Headroom::Monitored(Reason::OutOfState);
+    }
+    tables.add_to_ceiling(ceiling::out_of_state_refused(port), 1);
+    Headroom::Above(Reason::OutOfState)
+}
+
+/// May it be of a session that this host has forgotten? No such one answers a SYN, and a reset needs no answer.
+#[inline(always)]
+fn may_be_lost(scratch: &Scratch) -> bool {
+    matches!(scratch.packet.transport(), Transport::Tcp { flags, .. } if !flags.ends_or_opens())
+}
+
+#[inline(always)]
+fn is_exempt<T: Searches>(policy: &Slot<'_, T>, flags: u32, source: Addr) -> bool {
+    flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source)
+}
+
+/// An entry for a session of this host that has none: it is older than guard, or only ever takes data.
+#[inline(always)]
+fn begin<T: Searches>(tables: &T, scratch: &Scratch, port: u16) {
+    if let Some(tuple) = tuple_of(&scratch.packet) {
+        let tag = tuple.tag(|index| tables.flow_key(index));
+        tables.begin_flow(tag, Event::Continues, port);
+    }
+}
+
+/// Takes note of a SYN+ACK on its way out, whose answer has this tuple.
+#[inline(always)]
+pub(super) fn note_syn_ack<T: Searches>(tables: &T, tag: Tag, acknowledged: u32) {
+    let handshake = Handshake::of(tag);
+    let known = tables.ceiling(handshake.at);
+    let word = handshake.word(acknowledged);
+    // Sent again it lets in no more than before.
+    if !handshake.is_own(known) || known as u32 != acknowledged {
+        tables.set_ceiling(handshake.at, word);
+    }
+}
+
+/// Does a segment on its way out prove a session? Data and the end of a stream do, and so does an acknowledgement of
+/// data. One that acknowledges as much as the SYN+ACK does not: a forged segment provokes it.
+#[inline(always)]
+pub(super) fn is_proof<T: Searches>(tables: &T, tag: Tag, acknowledged: u32) -> bool {
+    let handshake = Handshake::of(tag);
+    let known = tables.ceiling(handshake.at);
+    if handshake.is_own(known) {
+        return handshake.is_proven(known, acknowledged);
+    }
+    tables.set_ceiling(handshake.at, handshake.word(acknowledged));
+    false
+}
