@@ -1,4 +1,4 @@
-//! Frames of a flood of SYNs onto the server, each with a source of its own, a quarter of them over IPv6.
+//! Frames of a flood of TCP onto the server, each with a source of its own, a quarter of them over IPv6.
 
 use guard_common::{
     packet::TcpFlags,
@@ -26,6 +26,21 @@ impl Topology {
     /// When an interface is missing.
     #[must_use]
     pub fn forged_syns(&self, port: u16, sources: Sources) -> Vec<Vec<u8>> {
+        self.forged_segments(port, sources, TcpFlags::SYN, 0)
+    }
+
+    /// Segments with these flags and so many bytes of data.
+    ///
+    /// # Panics
+    /// When an interface is missing.
+    #[must_use]
+    pub fn forged_segments(
+        &self,
+        port: u16,
+        sources: Sources,
+        flags: u8,
+        payload: usize,
+    ) -> Vec<Vec<u8>> {
         let macs = (self.srv.mac("eth0"), self.wan.mac("srv"));
         let mut random = Random::new(11);
         (0..FRAMES)
@@ -36,11 +51,16 @@ impl Topology {
                     (packet().from(&sources.v4(&mut random)), self.srv.v4)
                 };
                 let from = (1024 + random.below(60_000)) as u16;
-                base.to_ip(to)
+                let segment = base
+                    .to_ip(to)
                     .macs(macs.0, macs.1)
-                    .tcp_between(from, port, TcpFlags::SYN)
-                    .tcp_options(&[2, 4, 5, 180])
-                    .build()
+                    .tcp_between(from, port, flags)
+                    .payload(payload);
+                if flags == TcpFlags::SYN {
+                    segment.tcp_options(&[2, 4, 5, 180]).build()
+                } else {
+                    segment.build()
+                }
             })
             .collect()
     }

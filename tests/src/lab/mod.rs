@@ -7,6 +7,7 @@
 
 mod apache;
 mod background;
+mod behind_nat;
 mod capture;
 mod conversation;
 mod counted;

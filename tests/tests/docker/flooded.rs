@@ -16,7 +16,7 @@ use std::{
 use guard_tests::{
     lab::{
         Conversation, DOCKER_PROGRAMS, Dockerd, Flood, Instance, Namespace, Rate, Sources, TcpEcho,
-        Topology, Wire, finish, unique_prefix, within,
+        Topology, Wire, within,
     },
     require,
 };
@@ -60,7 +60,7 @@ fn a_port_led_elsewhere_has_a_ceiling_whether_or_not_somebody_listens_on_it_here
     for with_listener in [false, true] {
         println!("with a listener of the host's own: {with_listener}");
         let lab = lab();
-        let inside = lead_elsewhere(&lab);
+        let inside = lab.lead_elsewhere(PUBLISHED);
         let listener = with_listener.then(|| TcpEcho::start(&lab.srv, PUBLISHED));
         assert_eq!(listens(&lab.srv), with_listener);
         endure(&lab, &inside);
@@ -80,7 +80,7 @@ fn strangers_come_in_through_a_flood_below_the_derived_ceiling_and_retry_through
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for rate in [1500, 3000] {
         let lab = lab();
-        let inside = lead_elsewhere(&lab);
+        let inside = lab.lead_elsewhere(PUBLISHED);
         let _echo = TcpEcho::start(&inside, 80);
         let guard = Instance::new(&lab.srv);
         drop(guard.guardctl(&["allow", &format!("{PUBLISHED}/tcp")]).ok());
@@ -135,45 +135,6 @@ fn lab() -> Topology {
     lab.wan.ip("route add blackhole default");
     lab.wan.ip("-6 route add blackhole default");
     lab
-}
-
-/// A network behind the server to which netfilter leads the port.
-fn lead_elsewhere(lab: &Topology) -> Namespace {
-    let inside = Namespace::new(format!("{}-inside", unique_prefix()));
-    let name = inside.name();
-    lab.srv.sysctl("net/ipv4/ip_forward", "1");
-    lab.srv.sysctl("net/ipv6/conf/all/forwarding", "1");
-    lab.srv.ip_batch(&format!(
-        "link add inside type veth peer name eth0 netns {name}\n\
-         addr add 10.77.0.1/24 dev inside\n\
-         addr add fd77::1/64 dev inside nodad\n\
-         link set inside up\n"
-    ));
-    inside.ip_batch(
-        "addr add 10.77.0.2/24 dev eth0\n\
-         addr add fd77::2/64 dev eth0 nodad\n\
-         link set eth0 up\n\
-         route add default via 10.77.0.1\n\
-         route add default via fd77::1\n",
-    );
-    for (program, to) in [("iptables", "10.77.0.2:80"), ("ip6tables", "[fd77::2]:80")] {
-        let mut command = lab.srv.command(program);
-        let port = PUBLISHED.to_string();
-        command
-            .args([
-                "-t",
-                "nat",
-                "-A",
-                "PREROUTING",
-                "-p",
-                "tcp",
-                "--dport",
-                &port,
-            ])
-            .args(["-j", "DNAT", "--to-destination", to]);
-        drop(finish(&mut command, Duration::from_secs(20)).ok());
-    }
-    inside
 }
 
 /// Does a program of this host listen on the published port?
