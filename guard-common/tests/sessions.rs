@@ -310,6 +310,11 @@ fn resets_and_syn_acks_pass_no_ceiling() {
             assert_eq!(scene.arrives(flags), Reason::OutOfState);
         }
         assert!(scene.is_in_state());
+        for _ in 0..1000 {
+            assert_eq!(scene.arrives(RST), Reason::OutOfState);
+        }
+        let asked = tables.counted(counters::Event::SocketAsked);
+        assert_eq!(asked, OF_ONE_NETWORK as u64, "a flood of resets");
     });
 }
 

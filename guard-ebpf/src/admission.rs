@@ -9,11 +9,6 @@ use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 /// What becomes of it. Does not return when the other program takes it over, which then counts it.
 #[inline(always)]
 pub(crate) fn admit(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
-    if maps::answers() != 0 && record.admission().is_answerable() {
-        maps::hand_over(record.bits());
-        // SAFETY: nothing here must be dropped. Without a program in that place, what follows does.
-        unsafe { maps::PROGRAMS.tail_call(ctx, 0) };
-    }
     if record.admission().is_segment() {
         let admission = u32::from(record.admission().bits());
         return match guard_segment(
@@ -25,6 +20,11 @@ pub(crate) fn admit(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
             0 => record,
             above => record.above_ceiling(above),
         };
+    }
+    if maps::answers() != 0 && record.admission().is_answerable() {
+        maps::hand_over(record.bits());
+        // SAFETY: nothing here must be dropped. Without a program in that place, what follows does.
+        unsafe { maps::PROGRAMS.tail_call(ctx, 0) };
     }
     under_ceiling(ctx, cpu, record)
 }

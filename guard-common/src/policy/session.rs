@@ -129,9 +129,12 @@ where
     if marks & ANSWERS == 0 || is_exempt(policy, state.flags(), source) {
         return Headroom::Fits;
     }
-    if may_be_lost(scratch) && matches!(room, Room::Some) {
+    if let Room::Some = room {
+        // What passes and what only has been looked for: a flood of either is looked for no more.
         charge.one(tables, source, OUT_OF_STATE_SALT);
-        return Headroom::Fits;
+        if may_be_lost(scratch) {
+            return Headroom::Fits;
+        }
     }
     if state.flags() & MONITOR != 0 {
         return Headroom::Monitored(Reason::OutOfState);
