@@ -9,14 +9,15 @@ use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 /// What becomes of it. Does not return when the other program takes it over, which then counts it.
 #[inline(always)]
 pub(crate) fn admit(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
-    if record.admission().is_segment() {
+    if record.admission().is_by_state() {
         let admission = u32::from(record.admission().bits());
-        return match guard_segment(
-            ctx.as_ptr().cast(),
-            cpu,
-            admission,
-            u32::from(record.port()),
-        ) {
+        let port = u32::from(record.port());
+        let above = if record.admission().is_segment() {
+            guard_segment(ctx.as_ptr().cast(), cpu, admission, port)
+        } else {
+            guard_datagram(ctx.as_ptr().cast(), cpu, admission, port)
+        };
+        return match above {
             0 => record,
             above => record.above_ceiling(above),
         };
@@ -42,6 +43,19 @@ extern "C" fn guard_segment(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u3
     policy::is_in_state(&reader, &tables, scratch, admission, port as u16).number()
 }
 
+/// [`policy::is_admitted`], in a number.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_datagram(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u32) -> u32 {
+    let Some(scratch) = maps::scratch(cpu) else {
+        return 0;
+    };
+    let admission = Admission::from_bits(admission as u8);
+    let tables = BpfTables::without_packet();
+    let reader = FrameReader::arriving(&XdpContext::new(ctx));
+    policy::is_admitted(&reader, &tables, scratch, admission, port as u16).number()
+}
+
 /// Drops it if there are too many.
 #[inline(always)]
 pub(crate) fn under_ceiling(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
@@ -63,7 +77,7 @@ pub(crate) fn under_ceiling(ctx: &XdpContext, cpu: u32, record: Record) -> Recor
 extern "C" fn guard_ceiling(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
     let reader = FrameReader::arriving(&ctx);
-    let admission = Admission::from_bits(admission as u8).no_segment();
+    let admission = Admission::from_bits(admission as u8).not_by_state();
     let tables = BpfTables::without_packet();
     let scratch = || maps::scratch(cpu);
     policy::is_under_ceiling(&reader, &tables, scratch, admission, port as u16).number()

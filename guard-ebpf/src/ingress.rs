@@ -6,7 +6,9 @@ use aya_ebpf::{
 };
 use guard_common::{
     abi::{explain, reason::Reason},
-    policy::{self, Arrival, Decision, FastPath, LookupArgs, fast_path, fast_path_lookups},
+    policy::{
+        self, Arrival, Decision, FastPath, LookupArgs, fast_path, fast_path_lookups, fast_path_open,
+    },
 };
 
 use crate::{
@@ -28,6 +30,13 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     let mut record = match fast_path(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx, cpu)) {
         FastPath::Decided(record) => record,
         FastPath::NeedsLookups(args) => Record::from_bits(guard_fast_lookups(
+            ctx.ctx,
+            cpu,
+            args.source,
+            args.request,
+            args.policy,
+        )),
+        FastPath::OpenPort(args) => Record::from_bits(guard_fast_open(
             ctx.ctx,
             cpu,
             args.source,
@@ -71,6 +80,29 @@ extern "C" fn guard_fast_lookups(
         policy,
     };
     match fast_path_lookups(&reader, &tables, || maps::scratch(cpu), args) {
+        Some(decision) => Record::of(&decision).bits(),
+        None => Record::NONE.bits(),
+    }
+}
+
+/// The fast path to open ports, of what opens no connection.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_fast_open(
+    ctx: *mut xdp_md,
+    cpu: u32,
+    source: u32,
+    request: u32,
+    policy: u32,
+) -> u64 {
+    let ctx = XdpContext::new(ctx);
+    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
+    let args = LookupArgs {
+        source,
+        request,
+        policy,
+    };
+    match fast_path_open(&reader, &tables, args) {
         Some(decision) => Record::of(&decision).bits(),
         None => Record::NONE.bits(),
     }

@@ -9,8 +9,9 @@
 use super::{
     addr::Addr,
     ceiling_map::{
-        ANSWERED_FIRST, EXCEEDED_FIRST, KNOWN_FIRST, OUT_OF_STATE_FIRST,
+        ANSWERED_FIRST, DATAGRAMS_FIRST, EXCEEDED_FIRST, KNOWN_FIRST, OUT_OF_STATE_FIRST,
         OUT_OF_STATE_REFUSED_FIRST, PORTS_FIRST, PREFIXES, PREFIXES_FIRST, REFUSED_FIRST,
+        REPEATS_FIRST, UDP_ANSWERS_FIRST,
     },
 };
 
@@ -56,6 +57,12 @@ impl Ceiling {
     /// Segments that nothing vouches for, unless the policy says otherwise: every client of before a reboot gets his
     /// reset within a second, and this host answers a flood with no more.
     pub const OUT_OF_STATE: Self = Self::new(1_000_000 / 200, 400);
+
+    /// Datagrams to a port from sources that this host has not answered, unless the policy says otherwise: as many
+    /// new clients as a busy resolver or game has, and no more than a process takes without effort.
+    pub const DATAGRAMS: Self = Self::new(1_000_000 / 2000, 4000);
+    /// Echo requests that rules let in, of all sources together.
+    pub const OF_ECHOES: Self = Self::new(1_000_000 / 1000, 2000);
 
     /// As stored.
     #[inline(always)]
@@ -212,6 +219,27 @@ pub const fn out_of_state_meter(port: u16) -> u32 {
 #[must_use]
 pub const fn out_of_state_refused(port: u16) -> u32 {
     OUT_OF_STATE_REFUSED_FIRST + port as u32
+}
+
+/// Word of a port's meter of datagrams from sources that this host has not answered.
+#[inline(always)]
+#[must_use]
+pub const fn datagram_meter(port: u16) -> u32 {
+    DATAGRAMS_FIRST + port as u32
+}
+
+/// Word of a port's meter of those of them that repeat themselves.
+#[inline(always)]
+#[must_use]
+pub const fn repeat_meter(port: u16) -> u32 {
+    REPEATS_FIRST + port as u32
+}
+
+/// Word and bit that say that a datagram left from a port.
+#[inline(always)]
+#[must_use]
+pub const fn udp_answers(port: u16) -> (u32, u64) {
+    (UDP_ANSWERS_FIRST + (port as u32 >> 6), 1 << (port & 63))
 }
 
 /// Ticks for which a cookie may come back: its sender's round trip, and two retransmissions.

@@ -22,8 +22,16 @@ pub const OUT_OF_STATE_FIRST: u32 = ERRORS + 1;
 pub const OUT_OF_STATE_REFUSED_FIRST: u32 = OUT_OF_STATE_FIRST + PORTS;
 /// Tick at which a SYN was answered with a cookie last.
 pub const LAST_COOKIE: u32 = OUT_OF_STATE_REFUSED_FIRST + PORTS;
+/// Meter of echo requests.
+pub const ECHOES: u32 = LAST_COOKIE + 1;
+/// First word of the meters of datagrams from sources that this host has not answered, by port.
+pub const DATAGRAMS_FIRST: u32 = ECHOES + 1;
+/// First word of the meters of those of them that repeat themselves, by port.
+pub const REPEATS_FIRST: u32 = DATAGRAMS_FIRST + PORTS;
+/// First word of the bits of ports that a datagram left from.
+pub const UDP_ANSWERS_FIRST: u32 = REPEATS_FIRST + PORTS;
 /// First word of the handshakes under way ([`super::handshake`]).
-pub const HANDSHAKES_FIRST: u32 = LAST_COOKIE + 1;
+pub const HANDSHAKES_FIRST: u32 = UDP_ANSWERS_FIRST + PORTS / 64;
 /// First word of the marks of addresses that this host has sent to ([`super::peers`]).
 pub const SENT_TO_FIRST: u32 = HANDSHAKES_FIRST + HANDSHAKES;
 /// First word of the marks of source prefixes of which somebody has completed a handshake with a service that
@@ -31,7 +39,7 @@ pub const SENT_TO_FIRST: u32 = HANDSHAKES_FIRST + HANDSHAKES;
 pub const SHOOK_HANDS_FIRST: u32 = SENT_TO_FIRST + PEERS;
 /// First word of the transactions of DHCP.
 pub const TRANSACTIONS_FIRST: u32 = SHOOK_HANDS_FIRST + PEERS;
-/// Words of the map: 4 MB.
+/// Words of the map: 5 MB.
 pub const WORDS: u32 = TRANSACTIONS_FIRST + TRANSACTIONS;
 
 /// A word for each port.

@@ -42,6 +42,9 @@ pub const HEADER_DESTINATIONS: u32 = 9;
 pub const HEADER_CEILING: u32 = 13;
 /// Most segments per port that nothing vouches for, a [`super::ceiling::Ceiling`]; 0 = any number.
 pub const HEADER_OUT_OF_STATE: u32 = 14;
+/// Most datagrams per port from sources that this host has not answered, a [`super::ceiling::Ceiling`]; 0 = any
+/// number.
+pub const HEADER_DATAGRAMS: u32 = 15;
 /// Length of the whole image in words.
 pub const HEADER_LENGTH: u32 = 10;
 

@@ -38,8 +38,12 @@ pub enum MeterPart {
 const DEBT_BUCKETS: u32 = 1 << 16;
 const CONVERSATION_BUCKETS: u32 = 1 << 15;
 const EXEMPT_BUCKETS: u32 = 1 << 13;
-/// Buckets of the whole table: 6.8 MB.
-pub const BUCKETS: u32 = DEBT_BUCKETS + CONVERSATION_BUCKETS + EXEMPT_BUCKETS;
+/// First of the lines of [`super::repeat`].
+pub const REPEATS_FIRST: u32 = DEBT_BUCKETS + CONVERSATION_BUCKETS + EXEMPT_BUCKETS;
+/// Lines of it: 8 MB.
+pub const REPEAT_BUCKETS: u32 = 1 << 17;
+/// Buckets of the whole table: 15 MB.
+pub const BUCKETS: u32 = REPEATS_FIRST + REPEAT_BUCKETS;
 
 impl MeterPart {
     const fn first(self) -> u32 {
@@ -167,9 +171,9 @@ impl MeterEntry {
 /// `interval (32 bits) | number (32 bits)` from the low end, then the tolerance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meter {
-    /// What one connection costs, in units.
+    /// What one connection, or packet, costs, in units.
     pub interval: u32,
-    /// Tells meters apart.
+    /// Tells meters apart, and says what they count ([`Meter::PACKETS`]).
     pub number: u32,
     /// Most that a source may owe when it opens one more, in units.
     pub tolerance: u64,
@@ -178,6 +182,15 @@ pub struct Meter {
 impl Meter {
     /// Words in the image.
     pub const WORDS: u32 = 2;
+    /// Set in the number of a meter that counts every packet, not connections.
+    pub const PACKETS: u32 = 1 << 30;
+
+    /// Does it count every packet?
+    #[inline(always)]
+    #[must_use]
+    pub const fn counts_packets(self) -> bool {
+        self.number & Self::PACKETS != 0
+    }
 
     /// From the words of the image.
     #[inline(always)]

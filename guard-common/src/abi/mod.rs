@@ -19,6 +19,7 @@ pub mod meter;
 pub mod names;
 pub mod peers;
 pub mod reason;
+pub mod repeat;
 pub mod rule;
 pub mod service;
 pub mod switch;

@@ -186,12 +186,14 @@ reasons! {
     FragmentEarly = 48, Pass, "fragment-early", "a fragment ahead of its first one, from a peer that this host has sent to";
     /// A first or early fragment above the ceiling of fragments.
     FragmentCeiling = 49, Drop, "fragment-ceiling", "more unasked fragments than the kernel has memory to put together";
-    /// An ICMP error above the ceiling of errors.
-    IcmpCeiling = 50, Drop, "icmp-ceiling", "a flood of ICMP errors";
+    /// An ICMP error above the ceiling of errors, or an echo request above that of pings.
+    IcmpCeiling = 50, Drop, "icmp-ceiling", "a flood of ICMP errors or of pings";
     /// An answer of DHCP to a question that this host has not asked, and not for one of its addresses.
     DhcpUnasked = 51, Drop, "dhcp-unasked", "an answer of DHCP that this host did not ask for, to another address";
     /// A segment of TCP to an open port that is part of no session.
     OutOfState = 52, Drop, "out-of-state", "a TCP segment to an open port that is part of no session of this host (`[limits] out-of-state`)";
+    /// A datagram to an open port, of a source that this host has not answered, in a flood.
+    UdpCeiling = 53, Drop, "udp-ceiling", "a flood of UDP: the source has not been answered before, nor repeated itself (`[limits] udp`)";
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use super::{
     Decision, Scratch, Searches,
     ceiling::{Headroom, is_under_ceiling},
-    session, slot,
+    datagram, service_of, session, slot,
 };
 use crate::{
     abi::{
@@ -39,8 +39,6 @@ pub enum AdmissionKind {
     Dhcp = 2,
     /// A fragment that nothing vouches for: a first one that is no reply, or one ahead of its first one.
     Fragment = 3,
-    /// A segment to an open port, which must be part of a session.
-    Segment = 4,
 }
 
 impl Admission {
@@ -48,10 +46,14 @@ impl Admission {
     pub const NONE: Self = Self(0);
     /// Bits of the number.
     pub const BITS: u32 = 7;
-    /// [`AdmissionKind::Segment`].
-    pub(super) const SEGMENT: Self = Self(1 << 6);
-    /// The same, for which neither flow nor handshake vouches.
-    pub(super) const STRAY_SEGMENT: Self = Self(Self::SEGMENT.0 | Self::ANSWERABLE);
+    /// Set where it depends on whom this host knows, and the packet in the scratch is asked about.
+    const BY_STATE: u8 = 1 << 6;
+    /// A segment to an open port, which must be part of a session.
+    pub(super) const SEGMENT: Self = Self(Self::BY_STATE);
+    /// A datagram to an open port.
+    pub(super) const DATAGRAM: Self = Self(Self::BY_STATE | 1);
+    /// An echo request.
+    pub(super) const ECHO: Self = Self(Self::BY_STATE | 2);
     const KIND: u8 = 3;
     const IS_V4: u8 = 4;
     const ANSWERABLE: u8 = 8;
@@ -88,13 +90,19 @@ impl Admission {
         if let Fragment::First(_) = packet.fragment() {
             return of_kind(AdmissionKind::Fragment);
         }
-        let Transport::Tcp {
-            destination_port,
-            flags,
-            ..
-        } = packet.transport()
-        else {
-            return Self::NONE;
+        let (destination_port, flags) = match packet.transport() {
+            Transport::Tcp {
+                destination_port,
+                flags,
+                ..
+            } => (destination_port, flags),
+            Transport::Udp { .. } => return Self::DATAGRAM,
+            _ => {
+                return match service_of(packet) {
+                    Some(Service::PING_V4 | Service::PING_V6) => Self::ECHO,
+                    _ => Self::NONE,
+                };
+            }
         };
         if !flags.opens() {
             return Self::SEGMENT;
@@ -141,16 +149,13 @@ impl Admission {
     #[inline(always)]
     #[must_use]
     pub const fn is_none(self) -> bool {
-        self.0 & (Self::KIND | Self::SEGMENT.0) == 0
+        self.0 & (Self::KIND | Self::BY_STATE) == 0
     }
 
     /// What the ceiling is for.
     #[inline(always)]
     #[must_use]
     pub const fn kind(self) -> AdmissionKind {
-        if self.is_segment() {
-            return AdmissionKind::Segment;
-        }
         match self.0 & Self::KIND {
             1 => AdmissionKind::Syn,
             2 => AdmissionKind::Dhcp,
@@ -159,21 +164,49 @@ impl Admission {
         }
     }
 
+    /// Does it depend on whom this host knows?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_by_state(self) -> bool {
+        self.0 & Self::BY_STATE != 0
+    }
+
+    /// The same, known not to do so.
+    #[inline(always)]
+    #[must_use]
+    pub const fn not_by_state(self) -> Self {
+        Self(self.0 & !Self::BY_STATE)
+    }
+
     /// Is it a segment of TCP that must be part of a session?
     #[inline(always)]
     #[must_use]
     pub const fn is_segment(self) -> bool {
-        self.0 & Self::SEGMENT.0 != 0
+        self.0 & (Self::BY_STATE | Self::KIND) == Self::SEGMENT.0
     }
 
-    /// The same, known to be no segment.
+    /// Is it an echo request?
     #[inline(always)]
     #[must_use]
-    pub const fn no_segment(self) -> Self {
-        Self(self.0 & !Self::SEGMENT.0)
+    pub const fn is_echo(self) -> bool {
+        self.0 & Self::KIND == Self::ECHO.0 & Self::KIND
     }
 
-    /// Of a segment: is it known that neither flow nor handshake vouches for it?
+    /// The same, of a packet of plain untagged IPv4 that is not in the scratch.
+    #[inline(always)]
+    #[must_use]
+    pub(super) const fn plain_v4(self) -> Self {
+        Self(self.0 | Self::IS_V4)
+    }
+
+    /// The same, of which it is known that what costs least to ask does not vouch for it.
+    #[inline(always)]
+    #[must_use]
+    pub(super) const fn stray(self) -> Self {
+        Self(self.0 | Self::ANSWERABLE)
+    }
+
+    /// Is that known?
     #[inline(always)]
     #[must_use]
     pub(super) const fn is_stray(self) -> bool {
@@ -240,8 +273,12 @@ where
 {
     let admission = decision.admission;
     let port = port_of(decision.service);
-    if admission.is_segment() {
-        let headroom = session::is_in_state(reader, tables, scratch, admission, port);
+    if admission.is_by_state() {
+        let headroom = if admission.is_segment() {
+            session::is_in_state(reader, tables, scratch, admission, port)
+        } else {
+            datagram::is_admitted(reader, tables, scratch, admission, port)
+        };
         return under(decision, headroom);
     }
     let listener = if admission.is_answerable() {

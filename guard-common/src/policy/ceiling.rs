@@ -99,13 +99,7 @@ where
     if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
         return Headroom::Fits;
     }
-    let above = |reason| {
-        if flags & MONITOR != 0 {
-            Headroom::Monitored(reason)
-        } else {
-            Headroom::Above(reason)
-        }
-    };
+    let above = |reason| above(flags, reason);
     let mut charge = Charge {
         ceiling: of_ports,
         meter: ceiling::port_meter(port),
@@ -128,7 +122,7 @@ where
                 port: 0,
             };
         }
-        AdmissionKind::Syn | AdmissionKind::Segment | AdmissionKind::None => {}
+        AdmissionKind::Syn | AdmissionKind::None => {}
     }
     let room = charge.one(tables, source, SALT);
     if let Room::Some = room {
@@ -167,6 +161,16 @@ where
     Headroom::Above(Reason::Ceiling)
 }
 
+/// One too many.
+#[inline(always)]
+pub(super) const fn above(flags: u32, reason: Reason) -> Headroom {
+    if flags & MONITOR != 0 {
+        Headroom::Monitored(reason)
+    } else {
+        Headroom::Above(reason)
+    }
+}
+
 /// Is there room for one more?
 pub(super) enum Room {
     /// Yes.
@@ -191,8 +195,24 @@ pub(super) struct Charge {
 const SALT: u64 = 0;
 /// For segments that nothing vouches for.
 pub(super) const OUT_OF_STATE_SALT: u64 = 0x6f75_7420_6f66_2073;
+/// For datagrams and echo requests.
+pub(super) const DATAGRAM_SALT: u64 = 0x6461_7461_6772_616d;
+/// For datagrams that are sent again.
+pub(super) const REPEAT_SALT: u64 = 0x7265_7065_6174_6564;
 
 impl Charge {
+    /// Of echo requests.
+    pub(super) const ECHOES: Self = Self::new(Ceiling::OF_ECHOES, ceiling_map::ECHOES, 0);
+
+    #[inline(always)]
+    pub(super) const fn new(ceiling: Ceiling, meter: u32, port: u16) -> Self {
+        Self {
+            ceiling,
+            meter,
+            port,
+        }
+    }
+
     /// For a segment that nothing vouches for.
     #[inline(always)]
     pub(super) fn out_of_state(ceiling: Ceiling, port: u16) -> Self {

@@ -57,6 +57,8 @@ pub enum FastPath<O> {
     Decided(O),
     /// It is a plain packet, and nobody banned sent it.
     NeedsLookups(LookupArgs),
+    /// It is a segment or a datagram that the rules let in, and it is asked what it is part of.
+    OpenPort(LookupArgs),
     /// It takes the full path.
     FullPath,
     /// It is none of untagged IPv4: [`super::fast_path_v6_or_tagged`].
@@ -70,13 +72,14 @@ pub struct LookupArgs {
     pub source: u32,
     /// [`ServiceRequest`].
     pub request: u32,
-    /// The policy in force (11 bits), whether some prefix of its rules may hold the source (1), entry of
-    /// the service (the upper half).
+    /// The policy in force (11 bits), whether some prefix of its rules may hold the source (1), whether the default
+    /// lets it in (1), entry of the service (the upper half).
     pub policy: u32,
 }
 
 impl LookupArgs {
     const NAMED: u32 = 1 << SlotState::BITS;
+    const BY_DEFAULT: u32 = Self::NAMED << 1;
     const ENTRY_SHIFT: u32 = 16;
     const STATE: u32 = Self::NAMED - 1;
 
@@ -93,6 +96,16 @@ impl LookupArgs {
     #[inline(always)]
     pub(super) const fn may_be_named(self) -> bool {
         self.policy & Self::NAMED != 0
+    }
+
+    /// Why what the rules let in passes.
+    #[inline(always)]
+    pub(super) const fn reason(self) -> Reason {
+        if self.policy & Self::BY_DEFAULT != 0 {
+            Reason::DefaultAllow
+        } else {
+            Reason::RuleAllow
+        }
     }
 
     #[inline(always)]
@@ -133,7 +146,10 @@ where
     };
     match found {
         FastPath::Decided(outcome) => Some(outcome),
-        FastPath::NeedsLookups(_) | FastPath::FullPath | FastPath::OtherHeaders => None,
+        FastPath::NeedsLookups(_)
+        | FastPath::OpenPort(_)
+        | FastPath::FullPath
+        | FastPath::OtherHeaders => None,
     }
 }
 
@@ -195,9 +211,19 @@ where
     let answer = rules::of_stranger(policy, flags, entry);
     let reason = answer.verdict().reason;
     if answer.lets_in() {
-        // A datagram or a SYN is done with, but for a limit; a segment must be part of a session.
-        if answer.is_limited() || !request.is_charged() {
+        if answer.is_limited() {
             return FastPath::NeedsLookups(plain);
+        }
+        // A segment must be part of a session, and who sends a datagram may have been answered.
+        if !request.opens() {
+            let by_default = match reason {
+                Reason::DefaultAllow => LookupArgs::BY_DEFAULT,
+                _ => 0,
+            };
+            return FastPath::OpenPort(LookupArgs {
+                policy: plain.policy | by_default,
+                ..plain
+            });
         }
         let (service, admission) = (request.service(), packet.form.admission(tables, request));
         return FastPath::Decided(O::from_reason(

@@ -4,12 +4,12 @@
 
 use super::{
     Admission, Decision, Found, NewConnection, RuleLookup, Scratch, Searches, Slot, SocketState,
-    Subject, discovery,
+    Subject, datagram, discovery,
     fast_path::{LookupArgs, decision},
     find_flow, flow, limit,
-    plain::{Ends, Form},
+    plain::{Ends, Form, ServiceRequest},
     rules::{self, RulesAnswer},
-    session,
+    session::{self, Voucher},
 };
 use crate::{
     abi::{
@@ -18,7 +18,7 @@ use crate::{
         image::{ANY_ALLOWS, DEFAULT_ALLOW, Tree},
         reason::Reason,
     },
-    packet::{PacketReader, TcpFlags},
+    packet::PacketReader,
 };
 
 /// Decides about a plain packet, if that can be done here; without the number of a rule.
@@ -54,6 +54,10 @@ where
             by_flow(reader, tables, scratch, args, verdict.reason)
         };
     }
+    if !request.is_charged() && limit::counts_packets(policy, verdict.rule) {
+        // A segment that is charged: the full path asks for its session first.
+        return None;
+    }
     if answer.is_limited() && request.is_charged() {
         let connection = NewConnection {
             base: policy.base(),
@@ -67,15 +71,65 @@ where
             return Some(decision(Reason::Limited, service));
         }
     }
-    let admission = if request.is_charged() {
+    let admission = if request.opens() {
         Form::V4.admission(tables, request)
     } else {
-        admission_of_segment(reader, tables, policy, scratch, args)?
+        // The source is known by now, and the rest is asked with everything else that is admitted.
+        admission_by_state(request)
     };
     Some(Decision {
         admission,
         ..decision(verdict.reason, service)
     })
+}
+
+/// Decides about a plain packet of a stranger to an open port, which opens no connection.
+#[inline(always)]
+pub(super) fn decide_open<R, T>(reader: &R, tables: &T, args: LookupArgs) -> Option<Decision>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let request = args.request();
+    let policy = &Slot::of(tables, args.state());
+    let passes = decision(args.reason(), Some(request.service()));
+    let ceiling = if request.is_udp() {
+        datagram::ceiling_of(policy)
+    } else {
+        session::ceiling_of(policy)
+    };
+    if ceiling.is_none() {
+        return Some(passes);
+    }
+    let mut is_stray = false;
+    if !request.is_udp() {
+        let tuple = tuple(reader, args)?;
+        // Here, and not behind a call.
+        let find = |tag| find_flow(tables, tag, Event::Arrives);
+        if session::voucher(tables, &tuple, find) != Voucher::Nothing {
+            return Some(passes);
+        }
+        is_stray = true;
+    }
+    let admission = admission_by_state(request);
+    Some(Decision {
+        admission: if is_stray {
+            admission.stray()
+        } else {
+            admission
+        },
+        ..passes
+    })
+}
+
+/// Of a plain segment or datagram, whose headers are read again for it.
+#[inline(always)]
+const fn admission_by_state(request: ServiceRequest) -> Admission {
+    if request.is_udp() {
+        Admission::DATAGRAM.plain_v4()
+    } else {
+        Admission::SEGMENT.plain_v4()
+    }
 }
 
 /// Does no rule name the service, nor let anything in?
@@ -123,7 +177,7 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
-    let (tuple, _) = tuple(reader, args)?;
+    let tuple = tuple(reader, args)?;
     let service = Some(args.request().service());
     let marks = tables.port_marks(tuple.local_port);
     match flow::find_here(tables, &tuple, marks, Event::Arrives) {
@@ -147,41 +201,14 @@ where
 
 /// Both ends of a plain packet.
 #[inline(always)]
-fn tuple<R: PacketReader + ?Sized>(reader: &R, args: LookupArgs) -> Option<(Tuple, TcpFlags)> {
+fn tuple<R: PacketReader + ?Sized>(reader: &R, args: LookupArgs) -> Option<Tuple> {
     let ends = Ends::read(reader)?;
     let request = args.request();
-    let tuple = Tuple {
+    Some(Tuple {
         remote: Addr::from_v4(args.source),
         local: Addr::from_v4(ends.destination),
         remote_port: ends.source_port,
         local_port: request.port(),
         protocol: request.protocol(),
-    };
-    Some((tuple, ends.flags))
-}
-
-/// Does a segment that the rules let in still need an admission? Only what no flow vouches for does.
-#[inline(always)]
-fn admission_of_segment<'s, R, T>(
-    reader: &R,
-    tables: &T,
-    policy: &Slot<'_, T>,
-    scratch: impl FnOnce() -> Option<&'s Scratch>,
-    args: LookupArgs,
-) -> Option<Admission>
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-{
-    if session::ceiling_of(policy).is_none() {
-        return Some(Admission::NONE);
-    }
-    let (tuple, flags) = tuple(reader, args)?;
-    // Here, and not behind a call.
-    let find = |tag| find_flow(tables, tag, Event::Arrives);
-    if session::is_vouched(tables, &tuple, find) {
-        return Some(Admission::NONE);
-    }
-    scratch()?.packet.set_segment(&tuple, flags);
-    Some(Admission::STRAY_SEGMENT)
+    })
 }

@@ -1,5 +1,6 @@
 //! Stage 6: limits per source. What a rule with a limit lets in costs its source something: a new TCP
-//! connection (a SYN), a new UDP conversation. A source that owes too much waits.
+//! connection (a SYN), a new UDP conversation, or every packet, as the limit says. A source that owes too much waits.
+//! Segments of TCP are charged only when they are part of a session, so that nobody spends what another one has.
 //!
 //! The measure is GCRA: a source has one number, the time at which everything that it opened is paid
 //! for. Only what passes writes, so a flood above the limit is read and not written. The price is
@@ -8,12 +9,14 @@
 //! then get a packet per CPU for the price of one.
 
 use super::{
-    Searches,
+    Found, Searches, flow,
     slot::{Slot, split},
+    tuple_of,
 };
 use crate::{
     abi::{
         addr::Addr,
+        flow::Event,
         image::{HEADER_LIMITS, HEADER_METERS},
         meter::{
             self, BOTH_WAYS_SECONDS, Key, Meter, MeterEntry, MeterPart, MeterSlot, ONE_WAY_SECONDS,
@@ -52,8 +55,14 @@ pub struct NewConnection {
     pub source: Addr,
     /// Port of the source (high half) and ours.
     pub ports: u32,
-    /// A SYN; else a datagram.
+    /// A SYN; else a datagram or, where packets are counted, any other packet.
     pub opens: bool,
+}
+
+/// Does the limit of a rule count every packet?
+#[inline(always)]
+pub(super) fn counts_packets<T: Searches>(policy: &Slot<'_, T>, rule: RuleRef) -> bool {
+    rule.is_limited() && meter(policy, rule).counts_packets()
 }
 
 /// What becomes of the verdict when the limit of its rule is asked.
@@ -68,16 +77,24 @@ pub(super) fn within<T: Searches>(
     if !verdict.rule.is_limited() {
         return verdict;
     }
+    let policy = &Slot::at(tables, base);
     let ports = match packet.transport() {
         Transport::Tcp {
             source_port,
             destination_port,
             ..
-        } if opens => pair(source_port, destination_port),
+        } if opens || is_counted_segment(tables, policy, packet, verdict.rule) => {
+            pair(source_port, destination_port)
+        }
         Transport::Udp {
             source_port,
             destination_port,
         } => pair(source_port, destination_port),
+        Transport::Icmp { .. } | Transport::Icmpv6 { .. }
+            if counts_packets(policy, verdict.rule) =>
+        {
+            0
+        }
         Transport::Tcp { .. }
         | Transport::Icmp { .. }
         | Transport::Icmpv6 { .. }
@@ -100,6 +117,25 @@ pub(super) fn within<T: Searches>(
     }
 }
 
+/// Is a segment charged, which a rule lets in?
+#[inline(always)]
+fn is_counted_segment<T: Searches>(
+    tables: &T,
+    policy: &Slot<'_, T>,
+    packet: &Packet,
+    rule: RuleRef,
+) -> bool {
+    if !counts_packets(policy, rule) {
+        return false;
+    }
+    let Some(tuple) = tuple_of(packet) else {
+        return false;
+    };
+    let marks = tables.port_marks(tuple.local_port);
+    let found = flow::find(tables, &tuple, marks, Event::Arrives);
+    matches!(found, Found::Living | Found::Session)
+}
+
 #[inline(always)]
 pub(super) const fn pair(theirs: u16, ours: u16) -> u32 {
     (theirs as u32) << 16 | ours as u32
@@ -112,17 +148,18 @@ pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bo
     let scale = Scale::from_word(policy.word(HEADER_LIMITS));
     let now = meter::time(tables.jiffies());
     let one_way = scale.second().wrapping_mul(ONE_WAY_SECONDS);
-    if !connection.opens && goes_on(tables, connection.source, connection.ports, now, one_way) {
+    let meter = meter(policy, connection.rule);
+    let is_conversation = !connection.opens && !meter.counts_packets();
+    if is_conversation && goes_on(tables, connection.source, connection.ports, now, one_way) {
         return true;
     }
-    let meter = meter(policy, connection.rule);
     let debt = Key {
         part: MeterPart::Debts,
         source: scale.source(connection.source),
         about: meter.number,
     };
     if charge(tables, debt, meter, now) {
-        if !connection.opens {
+        if is_conversation {
             let key = conversation(connection.source, connection.ports);
             write(tables, key, now, one_way);
         }
@@ -144,6 +181,7 @@ pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bo
         ..meter
     };
     connection.opens
+        && !meter.counts_packets()
         && is_exempt(tables, source, connection.ports as u16, now)
         && charge(tables, more, share, now)
 }

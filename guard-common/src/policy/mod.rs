@@ -21,6 +21,7 @@ mod admission;
 mod ban;
 mod ceiling;
 mod classify;
+mod datagram;
 mod discovery;
 mod essential;
 mod fast_path;
@@ -52,6 +53,7 @@ pub use ceiling::{
     is_under_ceiling, under_ceiling,
 };
 pub use classify::longest_prefix;
+pub use datagram::is_admitted;
 pub use fast_path::{FastPath, FromReason, LookupArgs};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use limit::{
@@ -173,6 +175,7 @@ where
     match fast_path(reader, tables) {
         FastPath::Decided(decision) => Some(decision),
         FastPath::NeedsLookups(args) => fast_path_lookups(reader, tables, || Some(scratch), args),
+        FastPath::OpenPort(args) => fast_path_open(reader, tables, args),
         FastPath::OtherHeaders => fast_path_v6_or_tagged(reader, tables),
         FastPath::FullPath => None,
     }
@@ -217,6 +220,17 @@ where
     T: Searches,
 {
     let decision = fast_path_lookups::decide(reader, tables, scratch, args)?;
+    Some(in_mode(args.state(), decision))
+}
+
+/// The rest of it for what is let in and opens no connection.
+#[inline(always)]
+pub fn fast_path_open<R, T>(reader: &R, tables: &T, args: LookupArgs) -> Option<Decision>
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    let decision = fast_path_lookups::decide_open(reader, tables, args)?;
     Some(in_mode(args.state(), decision))
 }
 

@@ -6,7 +6,7 @@
 //! anybody's SYN provokes, is noted as a handshake, and a reset begins nothing.
 
 use super::{
-    Arrival, Question, RulesAnswer, Scratch, Searches, Slot, ask_rules, discovery,
+    Arrival, Question, RulesAnswer, Scratch, Searches, Slot, ask_rules, datagram, discovery,
     flow::{Found, tuple_of},
     limit, note_question, peer,
     rules::group_number,
@@ -82,6 +82,7 @@ where
         return;
     }
     if protocol == protocol::UDP {
+        datagram::note_answer(tables, local_port);
         peer::mark(tables, Peer::SentTo(answer.source()));
     }
     if rules.is_allowed_by_rule() && protocol != protocol::TCP {

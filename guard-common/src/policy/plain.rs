@@ -11,12 +11,13 @@ use super::{
 use crate::{
     abi::{
         addr::Addr,
+        flow::Tuple,
         service::{Service, protocol},
         switch::SlotState,
     },
     packet::{
         ETHERNET_LEN, Ethernet, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN,
-        IPV6_LEN, Ipv4, Ipv6, PacketReader, TAG_LEN, TCP_LEN, Tag, TcpFlags, UDP_LEN,
+        IPV6_LEN, Ipv4, Ipv6, Packet, PacketReader, TAG_LEN, TCP_LEN, Tag, TcpFlags, UDP_LEN,
         link::{IPV4, IPV6, SERVICE_VLAN, VLAN},
     },
 };
@@ -232,8 +233,6 @@ impl ServiceRequest {
 pub(super) struct Ends {
     pub destination: u32,
     pub source_port: u16,
-    /// Of TCP.
-    pub flags: TcpFlags,
 }
 
 impl Ends {
@@ -243,9 +242,26 @@ impl Ends {
         Some(Self {
             destination: u32::from_be_bytes(headers.ip.destination),
             source_port: u16::from_be_bytes(headers.head.source_port),
-            flags: TcpFlags(headers.head.flags),
         })
     }
+}
+
+/// Puts a plain packet of untagged IPv4 into the scratch, as far as the last word on it needs to know it. Segments have
+/// flags, and of a datagram nobody asks for any.
+#[inline(always)]
+pub(super) fn read_again<R: PacketReader + ?Sized>(reader: &R, packet: &Packet) {
+    let Some(headers) = reader.read::<Headers<Untagged, Ipv4>>(0) else {
+        return;
+    };
+    let number = |bytes| u16::from_be_bytes(bytes);
+    let tuple = Tuple {
+        remote: Addr::from_v4(u32::from_be_bytes(headers.ip.source)),
+        local: Addr::from_v4(u32::from_be_bytes(headers.ip.destination)),
+        remote_port: number(headers.head.source_port),
+        local_port: number(headers.head.destination_port),
+        protocol: headers.ip.protocol,
+    };
+    packet.set_segment(&tuple, TcpFlags(headers.head.flags));
 }
 
 /// Reads a frame whose EtherType is that of IPv4.

@@ -6,8 +6,8 @@
 
 use super::{
     Admission, Found, Scratch, Searches, Slot, Subject,
-    ceiling::{Charge, Headroom, OUT_OF_STATE_SALT, Room},
-    slot, tuple_of,
+    ceiling::{Charge, Headroom, OUT_OF_STATE_SALT, Room, above},
+    plain, slot, tuple_of,
 };
 use crate::{
     abi::{
@@ -16,7 +16,7 @@ use crate::{
         ceiling_map::LAST_COOKIE,
         flow::{ANSWERS, Event, LOST_SESSIONS, Tag, Tuple, flow_mark},
         handshake::Handshake,
-        image::{HAS_NEVER, HEADER_OUT_OF_STATE, MONITOR},
+        image::{HAS_NEVER, HEADER_OUT_OF_STATE},
         reason::Reason,
     },
     packet::{PacketReader, Transport},
@@ -56,17 +56,33 @@ pub(super) fn ceiling_of<T: Searches>(policy: &Slot<'_, T>) -> Ceiling {
     Ceiling::from_word(policy.word(HEADER_OUT_OF_STATE))
 }
 
-/// Does what costs least vouch for a segment: an entry of the flow table, or a handshake under way? `find` looks a
-/// tag up.
+/// What vouches for a segment and costs least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Voucher {
+    /// Nothing does.
+    Nothing,
+    /// An entry of the flow table.
+    Flow,
+    /// A handshake under way.
+    Handshake,
+}
+
+/// Does an entry of the flow table or a handshake under way vouch for a segment? `find` looks a tag up.
 #[inline(always)]
-pub(super) fn is_vouched<T: Searches>(
+pub(super) fn voucher<T: Searches>(
     tables: &T,
     tuple: &Tuple,
     find: impl FnOnce(Tag) -> Found,
-) -> bool {
+) -> Voucher {
     let tag = tuple.tag(|index| tables.flow_key(index));
     let has_flows = tables.port_marks(tuple.local_port) & flow_mark(tuple.protocol) != 0;
-    has_flows && matches!(find(tag), Found::Living | Found::Session) || is_in_handshake(tables, tag)
+    if has_flows && matches!(find(tag), Found::Living | Found::Session) {
+        Voucher::Flow
+    } else if is_in_handshake(tables, tag) {
+        Voucher::Handshake
+    } else {
+        Voucher::Nothing
+    }
 }
 
 /// Is it one of the first few segments behind a SYN+ACK of ours?
@@ -93,6 +109,9 @@ where
     R: PacketReader + ?Sized,
     T: Searches,
 {
+    if admission.is_v4() {
+        plain::read_again(reader, &scratch.packet);
+    }
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);
     let ceiling = ceiling_of(policy);
@@ -101,7 +120,7 @@ where
     }
     if !admission.is_stray()
         && let Some(tuple) = tuple_of(&scratch.packet)
-        && is_vouched(tables, &tuple, |tag| tables.find_flow(tag, Event::Arrives))
+        && voucher(tables, &tuple, |tag| tables.find_flow(tag, Event::Arrives)) != Voucher::Nothing
     {
         return Headroom::Fits;
     }
@@ -136,11 +155,8 @@ where
             return Headroom::Fits;
         }
     }
-    if state.flags() & MONITOR != 0 {
-        return Headroom::Monitored(Reason::OutOfState);
-    }
     tables.add_to_ceiling(ceiling::out_of_state_refused(port), 1);
-    Headroom::Above(Reason::OutOfState)
+    above(state.flags(), Reason::OutOfState)
 }
 
 /// May it be of a session that this host has forgotten? No such one answers a SYN, and a reset needs no answer.

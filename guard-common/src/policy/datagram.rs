@@ -1,0 +1,129 @@
+//! Datagrams to open ports, and echo requests: a datagram proves nothing of its sender, so in a flood those pass first
+//! to whom this host has sent something, and of the others those that repeat themselves.
+
+use super::{
+    Admission, MeterBucket as _, Scratch, Searches, Slot,
+    ceiling::{Charge, DATAGRAM_SALT, Headroom, REPEAT_SALT, Room, above},
+    peer, plain, slot,
+};
+use crate::abi::{
+    addr::Addr,
+    ceiling::{self, Ceiling},
+    image::{HAS_NEVER, HEADER_CEILING, HEADER_DATAGRAMS},
+    meter,
+    peers::Peer,
+    reason::Reason,
+    repeat::{self, Repeat},
+};
+use crate::packet::PacketReader;
+
+/// The ceiling of datagrams of sources that this host has not answered; none: they all pass.
+#[inline(always)]
+pub(super) fn ceiling_of<T: Searches>(policy: &Slot<'_, T>) -> Ceiling {
+    Ceiling::from_word(policy.word(HEADER_DATAGRAMS))
+}
+
+/// Has this host sent something to the source lately?
+#[inline(always)]
+fn is_answered<T: Searches>(tables: &T, source: Addr) -> bool {
+    peer::is_marked(tables, Peer::SentTo(source))
+}
+
+/// Has a datagram been seen to leave from this port? Where none is, the service takes and does not answer, or answers by
+/// a way that guard does not see: nobody can be told apart there, and nobody is.
+#[inline(always)]
+fn has_answered<T: Searches>(tables: &T, port: u16) -> bool {
+    let (at, bit) = ceiling::udp_answers(port);
+    tables.ceiling(at) & bit != 0
+}
+
+/// Takes note of a datagram on its way out of this port.
+#[inline(always)]
+pub(super) fn note_answer<T: Searches>(tables: &T, port: u16) {
+    let (at, bit) = ceiling::udp_answers(port);
+    let known = tables.ceiling(at);
+    if known & bit == 0 {
+        // Another CPU's bit that gets lost is set again by its next datagram.
+        tables.set_ceiling(at, known | bit);
+    }
+}
+
+/// The last word on the datagram or the echo request in the scratch, which the rules let in.
+#[inline(always)]
+pub fn is_admitted<R, T>(
+    reader: &R,
+    tables: &T,
+    scratch: &Scratch,
+    admission: Admission,
+    port: u16,
+) -> Headroom
+where
+    R: PacketReader + ?Sized,
+    T: Searches,
+{
+    if admission.is_v4() {
+        plain::read_again(reader, &scratch.packet);
+    }
+    let state = slot::in_force(tables);
+    let policy = &Slot::of(tables, state);
+    let flags = state.flags();
+    let source = scratch.packet.source();
+    let is_echo = admission.is_echo();
+    let ceiling = if is_echo {
+        Ceiling::from_word(policy.word(HEADER_CEILING))
+    } else {
+        ceiling_of(policy)
+    };
+    if ceiling.is_none() {
+        return Headroom::Fits;
+    }
+    if !is_echo && (!has_answered(tables, port) || is_answered(tables, source)) {
+        return Headroom::Fits;
+    }
+    if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
+        return Headroom::Fits;
+    }
+    if is_echo {
+        return match Charge::ECHOES.one(tables, source, DATAGRAM_SALT) {
+            Room::Some => Headroom::Fits,
+            Room::Part | Room::None => above(flags, Reason::IcmpCeiling),
+        };
+    }
+    let charge = Charge::new(ceiling, ceiling::datagram_meter(port), port);
+    if let Room::Some = charge.one(tables, source, DATAGRAM_SALT) {
+        return Headroom::Fits;
+    }
+    if has_sent_before(tables, source, port) {
+        let repeated = Charge::new(ceiling, ceiling::repeat_meter(port), port);
+        if let Room::Some = repeated.one(tables, source, REPEAT_SALT) {
+            return Headroom::Fits;
+        }
+    }
+    above(flags, Reason::UdpCeiling)
+}
+
+/// Has a source sent to this port in this generation or the one before? It has now.
+#[inline(always)]
+fn has_sent_before<T: Searches>(tables: &T, source: Addr, port: u16) -> bool {
+    let repeat = Repeat::of(source, port, |index| tables.flow_key(index));
+    let generation = repeat::generation(tables.ticks());
+    let before = tables.meter_bucket(repeat.line(generation.wrapping_sub(1)));
+    let now = tables.meter_bucket(repeat.line(generation));
+    // In numbers alone: comparisons that jump would be a way each to the verifier.
+    let mut missing_before = before.load(0) ^ u64::from(generation.wrapping_sub(1));
+    let mut missing_now = now.load(0) ^ u64::from(generation);
+    if missing_now != 0 {
+        for word in 1..meter::WAYS {
+            now.store(word, 0);
+        }
+        now.store(0, u64::from(generation));
+    }
+    for number in 0..repeat::BITS {
+        let (word, bit) = repeat.bit(number);
+        let bits = now.load(word);
+        missing_before |= !before.load(word) & bit;
+        missing_now |= !bits & bit;
+        now.store(word, bits | bit);
+    }
+    missing_before == 0 || missing_now == 0
+}
