@@ -13,11 +13,10 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use guard_common::{
-    abi::{ceiling, ceiling_map::LAST_COOKIE},
     packet::{
         Cookie, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, PacketReader as _, SynAckV4, SynAckV6, TCP_LEN, Tcp,
     },
-    policy::{Admission, Tables as _, is_monitor},
+    policy::{Admission, is_monitor, note_cookie},
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -71,7 +70,7 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
     if listener == NOBODY {
         record = admission::under_ceiling(ctx, cpu, record);
     } else if listener & FULL != 0 && turn_around(ctx, admission, listener) {
-        note(record.port());
+        note_cookie(&BpfTables::without_packet(), record.port());
         count::record(Record::answered(), cpu, len);
         return xdp_action::XDP_TX;
     }
@@ -80,18 +79,6 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
         xdp_action::XDP_PASS
     } else {
         xdp_action::XDP_DROP
-    }
-}
-
-/// A cookie is out, and will come back.
-#[inline(always)]
-fn note(port: u16) {
-    let tables = BpfTables::without_packet();
-    tables.add_to_ceiling(ceiling::answered(port), 1);
-    let tick = u64::from(tables.ticks());
-    // Once in a tick: a word that every CPU writes is in no cache.
-    if tables.ceiling(LAST_COOKIE) != tick {
-        tables.set_ceiling(LAST_COOKIE, tick);
     }
 }
 

@@ -35,7 +35,7 @@ const STACK_BUDGET: u32 = 416;
 /// The same of the program that answers, which works on copies of headers.
 const ANSWER_STACK_BUDGET: u32 = 480;
 /// Bytes of the object, with the BTF that the verifier quotes the source from.
-const SIZE_BUDGET: usize = 512 * 1024;
+const SIZE_BUDGET: usize = 640 * 1024;
 
 const PARAMETERS: Parameters = Parameters {
     slot_words: 65_536,

@@ -194,7 +194,11 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
                 seconds: 1 + random.below(10) as u32,
             };
             let burst = 1 + random.below(8) as u32;
-            rule.action = RuleAction::Limit(Limit { rate, burst });
+            rule.action = RuleAction::Limit(Limit {
+                rate,
+                burst,
+                ..Limit::default()
+            });
         }
     }
     policy.default = match round % 3 {

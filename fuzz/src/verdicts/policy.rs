@@ -60,7 +60,11 @@ fn rule(input: &mut Unstructured<'_>) -> Result<SampleDraft> {
             seconds: input.int_in_range(1..=10)?,
         };
         let burst = input.int_in_range(1..=4)?;
-        rule.0.action = RuleAction::Limit(Limit { rate, burst });
+        rule.0.action = RuleAction::Limit(Limit {
+            rate,
+            burst,
+            ..Limit::default()
+        });
     }
     Ok(rule)
 }

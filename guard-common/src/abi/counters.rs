@@ -45,15 +45,18 @@ pub enum Event {
     FlowRefused = 2,
     /// The kernel's socket table was asked about a segment.
     SocketAsked = 3,
+    /// A session that somebody else began got an entry.
+    SessionNoted = 4,
 }
 
 impl Event {
     /// Every event, in order of value.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::FlowCreated,
         Self::FlowEvicted,
         Self::FlowRefused,
         Self::SocketAsked,
+        Self::SessionNoted,
     ];
 }
 

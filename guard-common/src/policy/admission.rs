@@ -12,6 +12,7 @@ use super::{
 use crate::{
     abi::{
         ceiling,
+        ceiling_map::LAST_COOKIE,
         flow::IS_FORWARDED,
         image::MONITOR,
         reason::{Action, Reason, Verdict},
@@ -291,7 +292,7 @@ where
         ListenerState::Ready => decision,
         ListenerState::Full if is_monitor => decision,
         ListenerState::Full => {
-            tables.add_to_ceiling(ceiling::answered(port), 1);
+            note_cookie(tables, port);
             Decision {
                 verdict: Verdict::of(Reason::SynCookie),
                 service: None,
@@ -302,6 +303,17 @@ where
             let headroom = is_under_ceiling(reader, tables, || Some(scratch), admission, port);
             under(decision, headroom)
         }
+    }
+}
+
+/// Takes note of a cookie that goes out to whoever asked for a port, and may come back.
+#[inline(always)]
+pub fn note_cookie<T: Searches>(tables: &T, port: u16) {
+    tables.add_to_ceiling(ceiling::answered(port), 1);
+    let tick = u64::from(tables.ticks());
+    // Once in a tick: a word that every CPU writes is in no cache.
+    if tables.ceiling(LAST_COOKIE) != tick {
+        tables.set_ceiling(LAST_COOKIE, tick);
     }
 }
 

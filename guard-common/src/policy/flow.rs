@@ -215,7 +215,11 @@ pub fn begin_flow<T: Searches>(tables: &T, tag: Tag, event: Event, local_port: u
             tables.count(counters::Event::FlowEvicted);
         }
     }
-    tables.count(counters::Event::FlowCreated);
+    tables.count(if is_inbound {
+        counters::Event::SessionNoted
+    } else {
+        counters::Event::FlowCreated
+    });
     // State first: whoever finds the tag finds a state that belongs to it.
     let state = FlowState::new(phase, now, local_port);
     bucket.set_state(place, state.to_word());

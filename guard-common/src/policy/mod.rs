@@ -43,7 +43,7 @@ mod source;
 mod tables;
 mod tcp;
 
-pub use admission::{Admission, AdmissionKind, ListenerState, is_monitor};
+pub use admission::{Admission, AdmissionKind, ListenerState, is_monitor, note_cookie};
 pub use ban::{
     BanBucket, BanWords, FingerprintAnswer, ask_fingerprints, find_ban, is_banned,
     is_in_banned_prefix,

@@ -76,6 +76,7 @@ fn flows(running: &Running, controller: &Controller) -> Flows {
     Flows {
         live: running.flows.living(tick),
         created: count(Event::FlowCreated),
+        sessions: count(Event::SessionNoted),
         evicted: count(Event::FlowEvicted),
         refused: count(Event::FlowRefused),
         socket_asked: count(Event::SocketAsked),
@@ -113,6 +114,7 @@ fn stats_json(counters: &Counters, flows: Flows, syn_counts: &[(u16, SynCounts)]
         "flows": {
             "live": flows.live,
             "created": flows.created,
+            "sessions": flows.sessions,
             "evicted": flows.evicted,
             "refused": flows.refused,
             "socket_asked": flows.socket_asked,

@@ -37,6 +37,8 @@ pub struct Flows {
     pub live: usize,
     /// Flows that outgoing packets began.
     pub created: u64,
+    /// Entries for sessions that others began.
+    pub sessions: u64,
     /// Living flows that gave their place to new ones.
     pub evicted: u64,
     /// Flows that found no place.
@@ -153,9 +155,10 @@ pub fn stats(
     let flows = &sample.flows;
     writeln!(
         out,
-        "\nFlows: {} live, {} begun by this host, {} evicted; sockets asked {} times",
+        "\nFlows: {} live, {} begun by this host, {} sessions of others, {} evicted; sockets asked {} times",
         flows.live,
         flows.created,
+        flows.sessions,
         flows.evicted + flows.refused,
         flows.socket_asked
     )

@@ -17,9 +17,21 @@ pub struct Rate {
     pub seconds: u32,
 }
 
-/// What a source may open under a rule.
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Counts {
+    /// New connections of TCP and new conversations of UDP.
+    #[default]
+    Connections,
+    /// Every packet; of TCP also those of sessions.
+    Packets,
+}
+
+/// What a source may open, or send, under a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
+    /// Of what.
+    pub counts: Counts,
     /// In the long run.
     pub rate: Rate,
     /// At once, after a pause; at least one.
@@ -70,7 +82,7 @@ impl Rate {
     /// When it is none, or one that the kernel's clock cannot keep.
     pub fn parse(text: &str) -> Result<Self, BadValue> {
         let bad = |why: String| BadValue::new(format!("rate {} {why}", quoted(text)));
-        let example = "write connections per time, e.g. 20/s, 6/30s, 100/min or 10/h";
+        let example = "write a number per time, e.g. 20/s, 6/30s, 100/min or 10/h";
         let Some((count, period)) = text.split_once('/') else {
             return Err(bad("has no time".to_owned()).help(example));
         };
@@ -87,7 +99,7 @@ impl Rate {
             _ => return Err(bad("has no unit of time that guard knows".to_owned()).help(example)),
         };
         if !digits(count) || !(times.is_empty() || digits(times)) {
-            return Err(bad("is not a number of connections per time".to_owned()).help(example));
+            return Err(bad("is not a number per time".to_owned()).help(example));
         }
         let too_long = |_| bad("has a number that is too large".to_owned()).help(example);
         let count: u32 = count.parse().map_err(too_long)?;
@@ -138,18 +150,34 @@ impl Limit {
     #[must_use]
     pub const fn at(rate: Rate) -> Self {
         Self {
+            counts: Counts::Connections,
             rate,
             burst: rate.count,
         }
     }
 
+    /// Of an allowed ping, unless a rule says otherwise: what monitoring and a person at a terminal send.
+    pub const PING: Self = Self {
+        counts: Counts::Packets,
+        rate: Rate {
+            count: 10,
+            seconds: 1,
+        },
+        burst: 20,
+    };
+
     /// A rate and a burst, each as far as it was given.
     ///
     /// # Errors
     /// When it would take longer than a day until a burst is paid for.
-    pub(super) fn of(rate: Option<Rate>, burst: Option<u32>) -> Result<Self, BadValue> {
+    pub(super) fn of(
+        counts: Counts,
+        rate: Option<Rate>,
+        burst: Option<u32>,
+    ) -> Result<Self, BadValue> {
         let rate = rate.unwrap_or(Rate::DEFAULT);
         let limit = Self {
+            counts,
             rate,
             burst: burst.unwrap_or(rate.count),
         };
@@ -169,8 +197,12 @@ impl Limit {
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
-        if self.rate != Rate::DEFAULT {
-            words.extend(["rate".to_owned(), self.rate.to_string()]);
+        match self.counts {
+            Counts::Packets => words.extend(["packets".to_owned(), self.rate.to_string()]),
+            Counts::Connections if self.rate != Rate::DEFAULT => {
+                words.extend(["rate".to_owned(), self.rate.to_string()]);
+            }
+            Counts::Connections => {}
         }
         if self.burst != self.rate.count {
             words.extend(["burst".to_owned(), self.burst.to_string()]);
@@ -190,6 +222,10 @@ impl Limit {
         let interval = of(1).clamp(1, u64::from(u32::MAX)) as u32;
         // What one lies behind another may be a jiffy less than the clock says.
         let jiffy = 1 << UNIT_SHIFT;
+        let number = match self.counts {
+            Counts::Connections => number & !Meter::PACKETS,
+            Counts::Packets => number | Meter::PACKETS,
+        };
         Meter {
             interval,
             number,
@@ -214,15 +250,24 @@ pub(super) fn burst(text: &str) -> Result<u32, BadValue> {
     }
 }
 
-/// Refuses a limit on what has no connections.
-pub(super) fn check_traffic(traffic: &Traffic) -> Result<(), BadValue> {
+/// Refuses a limit on what has nothing that it could count.
+pub(super) fn check_traffic(traffic: &Traffic, counts: Counts) -> Result<(), BadValue> {
     match traffic {
         Traffic::Ports(Transport::Tcp | Transport::Udp | Transport::Both, _) => Ok(()),
+        Traffic::Ping if counts == Counts::Packets => Ok(()),
+        Traffic::Any | Traffic::Protocol(_) if counts == Counts::Packets => Err(BadValue::new(
+            "a limit of packets is about ports or ping, and this rule is about neither",
+        )
+        .help("say which, e.g. `limit 27015/udp packets 300/s`")),
+        Traffic::Ping => Err(BadValue::new(
+            "a limit counts new connections of TCP and UDP; a ping has none",
+        )
+        .help("count its packets, e.g. `limit ping packets 10/s`")),
         Traffic::Any => Err(BadValue::new(
             "a limit counts new connections, and this rule is about all traffic",
         )
         .help("say which, e.g. `limit from 10.0.0.0/8 to any port 22` or `proto tcp`")),
-        Traffic::Protocol(_) | Traffic::Ping => Err(BadValue::new(
+        Traffic::Protocol(_) => Err(BadValue::new(
             "a limit counts new connections of TCP and UDP; other protocols have none",
         )
         .help("use `allow` or `deny`, or name a port")),
@@ -296,7 +341,8 @@ mod tests {
             let bad = burst(text).expect_err(text);
             assert!(bad.message.contains(why), "{text}: {}", bad.message);
         }
-        let slow = Limit::of(Rate::parse("1/h").ok(), Some(25)).expect_err("25 hours");
+        let slow = Limit::of(Counts::Connections, Rate::parse("1/h").ok(), Some(25))
+            .expect_err("25 hours");
         assert!(slow.message.contains("25 hours"), "{}", slow.message);
     }
 

@@ -7,7 +7,6 @@ pub mod edit;
 pub mod limit;
 pub mod model;
 pub mod names;
-pub mod out_of_state;
 mod prefixes;
 pub mod probe;
 pub mod profiles;
@@ -17,6 +16,7 @@ pub mod service;
 mod sets;
 pub mod shadow;
 pub mod source;
+pub mod strangers;
 pub mod traffic;
 pub mod words;
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{ceiling::Ceiling, out_of_state::OutOfState};
+use super::{ceiling::Ceiling, strangers::Strangers};
 
 use super::limit::{Limit, SourcePrefixes};
 use crate::bans::settings::{Feed, Settings};
@@ -180,7 +180,9 @@ pub struct Policy {
     /// Most new connections per port.
     pub ceiling: Ceiling,
     /// Most segments per port that are part of no session.
-    pub out_of_state: OutOfState,
+    pub out_of_state: Strangers,
+    /// Most datagrams per port from sources that this host has not answered.
+    pub udp: Strangers,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
 }

@@ -10,7 +10,7 @@ use guard_common::testing::random::Random;
 use ipnetwork::IpNetwork;
 
 use super::{
-    limit::{Limit, Rate},
+    limit::{Counts, Limit, Rate},
     model::{DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
 };
 
@@ -37,7 +37,25 @@ pub fn deny() -> SampleDraft {
 #[must_use]
 pub fn limit(rate: &str, burst: u32) -> SampleDraft {
     let rate = Rate::parse(rate).expect("a rate");
-    SampleDraft::new(RuleAction::Limit(Limit { rate, burst }))
+    SampleDraft::new(RuleAction::Limit(Limit {
+        counts: Counts::Connections,
+        rate,
+        burst,
+    }))
+}
+
+/// The same of packets.
+///
+/// # Panics
+/// When the rate is none.
+#[must_use]
+pub fn limit_packets(rate: &str, burst: u32) -> SampleDraft {
+    let rate = Rate::parse(rate).expect("a rate");
+    SampleDraft::new(RuleAction::Limit(Limit {
+        counts: Counts::Packets,
+        rate,
+        burst,
+    }))
 }
 
 /// A policy of these rules that denies by default.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::{
-    limit::{self, Limit, Rate},
+    limit::{self, Counts, Limit, Rate},
     model::{Prefixes, Rule, RuleAction},
     names::Names,
     prefixes::{self, PrefixList},
@@ -114,6 +114,7 @@ struct RuleDraft<'w> {
     interface: Option<String>,
     comment: Option<String>,
     rate: Option<(usize, Rate)>,
+    counts: Counts,
     burst: Option<(usize, u32)>,
     is_in: bool,
 }
@@ -161,7 +162,8 @@ impl<'w> Parser<'w> {
                 self.set_protocol(value, protocol.map_err(|bad| fail(value, bad))?)
             }
             "app" => self.app(at),
-            "rate" => self.rate(at),
+            "rate" => self.rate(at, Counts::Connections),
+            "packets" => self.rate(at, Counts::Packets),
             "burst" => self.burst(at),
             "comment" => self.comment(at),
             _ => match refused::keyword(&word) {
@@ -226,11 +228,19 @@ impl<'w> Parser<'w> {
         }
     }
 
-    fn rate(&mut self, at: usize) -> Read<()> {
-        let (value, text) = self.value(at, "connections per time, e.g. 20/s")?;
+    fn rate(&mut self, at: usize, counts: Counts) -> Read<()> {
+        let what = match counts {
+            Counts::Connections => "connections per time, e.g. 20/s",
+            Counts::Packets => "packets per time, e.g. 300/s",
+        };
+        let (value, text) = self.value(at, what)?;
         let rate = Rate::parse(text).map_err(|bad| fail(value, bad))?;
+        self.draft.counts = counts;
         match self.draft.rate.replace((at, rate)) {
-            Some(_) => Err(fail(at, refused::twice("rate"))),
+            Some((before, _)) if self.words[before].eq_ignore_ascii_case(self.words[at]) => {
+                Err(fail(at, refused::twice(&self.words[at].to_lowercase())))
+            }
+            Some(_) => Err(fail(at, refused::rate_and_packets())),
             None => Ok(()),
         }
     }
@@ -390,6 +400,7 @@ impl<'w> Parser<'w> {
             interface,
             comment,
             rate,
+            counts,
             burst,
             is_in: _,
         } = self.draft;
@@ -421,12 +432,17 @@ impl<'w> Parser<'w> {
         let action = match action {
             RuleAction::Limit(_) => {
                 for traffic in &traffic {
-                    limit::check_traffic(traffic).map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+                    limit::check_traffic(traffic, counts)
+                        .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
                 }
                 let at = burst
                     .or(rate.map(|(at, _)| (at, 0)))
                     .map_or(end, |(at, _)| at);
-                let limit = Limit::of(rate.map(|(_, rate)| rate), burst.map(|(_, burst)| burst));
+                let limit = Limit::of(
+                    counts,
+                    rate.map(|(_, rate)| rate),
+                    burst.map(|(_, burst)| burst),
+                );
                 RuleAction::Limit(limit.map_err(|bad| fail(at, bad))?)
             }
             RuleAction::Allow | RuleAction::Deny => {

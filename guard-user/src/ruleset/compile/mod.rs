@@ -20,10 +20,10 @@ use guard_common::abi::{
     image::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
         FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HAS_NEVER, HEADER_CEILING, HEADER_CLASSES,
-        HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS,
-        HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS, HEADER_OUT_OF_STATE,
-        HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR,
-        OPEN_TO_STRANGERS, SERVICES, Tree,
+        HEADER_DATAGRAMS, HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST,
+        HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS,
+        HEADER_OUT_OF_STATE, HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE,
+        INTERFACES, MONITOR, OPEN_TO_STRANGERS, SERVICES, Tree,
     },
     rule::RuleRef,
 };
@@ -211,6 +211,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         policy.ceiling.word(host.tracked),
     );
     set(&mut words, HEADER_OUT_OF_STATE, policy.out_of_state.word());
+    set(&mut words, HEADER_DATAGRAMS, policy.udp.word());
     set(&mut words, HEADER_WIDE, u64::from(wide_at));
     set(&mut words, HEADER_METERS, u64::from(meters_at));
     let scale = limit::scale(policy.sources, host.jiffy.0);
@@ -267,8 +268,10 @@ fn trees<'a>(sources: &'a Forest, destinations: &'a Forest) -> [(Tree, &'a Fores
 
 fn rule_ref(rules: &[Rule], ordinal: u32) -> RuleRef {
     match rules[ordinal as usize].action {
-        RuleAction::Allow => RuleRef::new(ordinal, true),
+        RuleAction::Allow if meters::of(&rules[ordinal as usize]).is_none() => {
+            RuleRef::new(ordinal, true)
+        }
         RuleAction::Deny => RuleRef::new(ordinal, false),
-        RuleAction::Limit(_) => RuleRef::new(ordinal, true).limited(),
+        RuleAction::Allow | RuleAction::Limit(_) => RuleRef::new(ordinal, true).limited(),
     }
 }

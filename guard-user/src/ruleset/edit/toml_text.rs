@@ -2,7 +2,7 @@
 
 use crate::ruleset::{
     describe,
-    limit::Rate,
+    limit::{Counts, Rate},
     model::{PortRange, Rule, RuleAction, Traffic},
 };
 
@@ -58,7 +58,9 @@ pub(super) fn inline_table(rule: &Rule) -> String {
 fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
     let mut fields = vec![("action", string(describe::action_word(rule.action)))];
     if let RuleAction::Limit(limit) = rule.action {
-        if limit.rate != Rate::DEFAULT {
+        if let Counts::Packets = limit.counts {
+            fields.push(("packets", string(&limit.rate.to_string())));
+        } else if limit.rate != Rate::DEFAULT {
             fields.push(("rate", string(&limit.rate.to_string())));
         }
         if limit.burst != limit.rate.count {

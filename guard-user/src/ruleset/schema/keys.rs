@@ -26,11 +26,17 @@ const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 9] = [
-    "action", "port", "proto", "from", "to", "on", "rate", "burst", "comment",
+const RULE_KEYS: [&str; 10] = [
+    "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "comment",
 ];
 /// Keys of the limits.
-const LIMIT_KEYS: [&str; 4] = ["ipv4-prefix", "ipv6-prefix", "ceiling", "out-of-state"];
+const LIMIT_KEYS: [&str; 5] = [
+    "ipv4-prefix",
+    "ipv6-prefix",
+    "ceiling",
+    "out-of-state",
+    "udp",
+];
 
 /// Words of other firewalls at the top of a file, and ours.
 const ROOT_SYNONYMS: [(&str, &str); 14] = [
@@ -84,7 +90,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             "bans" => bad.help("sizes and the default length stand below a line [bans]"),
             "feed" => bad.help("each feed begins with a line [[feed]]"),
             "limits" => bad.help(
-                "ipv4-prefix, ipv6-prefix, ceiling and out-of-state stand below a line [limits]",
+                "ipv4-prefix, ipv6-prefix, ceiling, out-of-state and udp stand below a line [limits]",
             ),
             "xdp-mode" => bad.help(XDP_MODE_HELP),
             _ => bad.help(format!("write {near} = …")),
@@ -123,12 +129,18 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
         return misplaced(key, "[[rule]]");
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
-    unknown(key, near).help("a rule has action, port, proto, from, to, on, rate, burst and comment")
+    unknown(key, near)
+        .help("a rule has action, port, proto, from, to, on, rate, packets, burst and comment")
 }
 
 pub(super) fn only_with_limit() -> BadValue {
-    BadValue::new("rate and burst belong to a rule with action \"limit\"")
+    BadValue::new("rate, packets and burst belong to a rule with action \"limit\"")
         .help("write action = \"limit\": it allows, and no more connections than that")
+}
+
+pub(super) fn rate_and_packets() -> BadValue {
+    BadValue::new("rate counts connections and packets counts packets; a rule has one limit")
+        .help("keep one of them")
 }
 
 pub(super) fn unknown_in_limits(key: &str) -> BadValue {
@@ -136,7 +148,7 @@ pub(super) fn unknown_in_limits(key: &str) -> BadValue {
         return misplaced(key, "[limits]");
     }
     unknown(key, nearest(key, LIMIT_KEYS)).help(
-        "[limits] has ipv4-prefix, ipv6-prefix, ceiling and out-of-state; rate and burst belong to the rule with action = \"limit\"",
+        "[limits] has ipv4-prefix, ipv6-prefix, ceiling, out-of-state and udp; rate and burst belong to the rule with action = \"limit\"",
     )
 }
 

@@ -6,16 +6,28 @@ use toml::de::DeValue;
 
 use super::{Located, Reader, Value, keys};
 use crate::{
-    ruleset::{ceiling::Ceiling, limit::SourcePrefixes, out_of_state::OutOfState},
+    ruleset::{ceiling::Ceiling, limit::SourcePrefixes, strangers::Strangers},
     text::value::BadValue,
 };
 
 /// What the table says.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::ruleset) struct Limits {
     pub(in crate::ruleset) sources: SourcePrefixes,
     pub(in crate::ruleset) ceiling: Ceiling,
-    pub(in crate::ruleset) out_of_state: OutOfState,
+    pub(in crate::ruleset) out_of_state: Strangers,
+    pub(in crate::ruleset) udp: Strangers,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sources: SourcePrefixes::default(),
+            ceiling: Ceiling::default(),
+            out_of_state: Strangers::OUT_OF_STATE,
+            udp: Strangers::UDP,
+        }
+    }
 }
 
 impl Reader<'_, '_> {
@@ -37,8 +49,14 @@ impl Reader<'_, '_> {
                     continue;
                 }
                 "out-of-state" => {
-                    if let Some(given) = self.out_of_state(value) {
+                    if let Some(given) = self.strangers(value) {
                         limits.out_of_state = given;
+                    }
+                    continue;
+                }
+                "udp" => {
+                    if let Some(given) = self.strangers(value) {
+                        limits.udp = given;
                     }
                     continue;
                 }
@@ -65,9 +83,9 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn out_of_state(&mut self, value: &Value<'_>) -> Option<OutOfState> {
+    fn strangers(&mut self, value: &Value<'_>) -> Option<Strangers> {
         let text = self.string(value, "a rate like \"200/s\", \"0\" or \"off\"")?;
-        match OutOfState::parse(text) {
+        match Strangers::parse(text) {
             Ok(given) => Some(given),
             Err(bad) => {
                 self.error(value.span(), bad);

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Located, Reader, RuleDraft, Value, keys};
 use crate::{
     ruleset::{
-        limit::{self, Limit, Rate},
+        limit::{self, Counts, Limit, Rate},
         model::{PortRange, RuleAction, Traffic},
         protocol::Protocol,
         traffic::{self, PortItem},
@@ -59,7 +59,7 @@ impl Reader<'_, '_> {
         let mut proto_span = None;
         let (mut source, mut destination) = (Vec::new(), Vec::new());
         let (mut interface, mut comment) = (None, None);
-        let (mut rate, mut burst) = (None, None);
+        let (mut rate, mut packets, mut burst) = (None, None, None);
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "action" => action = self.action(value),
@@ -75,6 +75,7 @@ impl Reader<'_, '_> {
                 "to" => destination = self.end(value),
                 "on" => interface = self.checked(value, "an interface name", value::interface_name),
                 "rate" => rate = self.rate(value).map(|rate| (rate, key.span())),
+                "packets" => packets = self.rate(value).map(|rate| (rate, key.span())),
                 "burst" => burst = self.burst(value).map(|burst| (burst, key.span())),
                 "comment" => comment = self.checked(value, "a text in quotes", value::comment),
                 unknown => self.error(key.span(), keys::unknown_in_rule(unknown)),
@@ -94,10 +95,20 @@ impl Reader<'_, '_> {
             (RuleAction::Limit(_), Ok(traffic)) => {
                 let traffic_span = port_span.clone().or(proto_span.clone());
                 let at = traffic_span.unwrap_or(span.clone());
-                self.limit(traffic, at, rate, burst)?
+                if let (Some(_), Some((_, key))) = (&rate, &packets) {
+                    self.error(key.clone(), keys::rate_and_packets());
+                    return None;
+                }
+                let counts = if packets.is_some() {
+                    Counts::Packets
+                } else {
+                    Counts::Connections
+                };
+                self.limit(traffic, at, (counts, rate.or(packets)), burst)?
             }
             (action, _) => {
-                let extra = rate.map(|(_, key)| key).or(burst.map(|(_, key)| key));
+                let extra = rate.or(packets).map(|(_, key)| key);
+                let extra = extra.or(burst.map(|(_, key)| key));
                 if let Some(key) = extra {
                     self.error(key, keys::only_with_limit());
                     return None;
@@ -140,17 +151,18 @@ impl Reader<'_, '_> {
         &mut self,
         traffic: &Traffic,
         at: Range<usize>,
-        rate: Option<(Rate, Range<usize>)>,
+        (counts, rate): (Counts, Option<(Rate, Range<usize>)>),
         burst: Option<(u32, Range<usize>)>,
     ) -> Option<RuleAction> {
-        let checked = limit::check_traffic(traffic);
+        let checked = limit::check_traffic(traffic, counts);
         if let Err(bad) = checked {
             self.error(at, bad);
             return None;
         }
         let place = burst.as_ref().map(|(_, key)| key.clone());
         let place = place.or(rate.as_ref().map(|(_, key)| key.clone()));
-        match Limit::of(rate.map(|(rate, _)| rate), burst.map(|(burst, _)| burst)) {
+        let (rate, burst) = (rate.map(|(rate, _)| rate), burst.map(|(burst, _)| burst));
+        match Limit::of(counts, rate, burst) {
             Ok(limit) => Some(RuleAction::Limit(limit)),
             Err(bad) => {
                 self.error(place.unwrap_or(at), bad);

@@ -51,6 +51,7 @@ impl Reading<'_> {
             sources: limits.sources,
             ceiling: limits.ceiling,
             out_of_state: limits.out_of_state,
+            udp: limits.udp,
             ..Policy::default()
         };
         let mut numbered = Vec::new();

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Words that may begin a clause.
-const KEYWORDS: [&str; 8] = [
-    "in", "on", "from", "to", "proto", "rate", "burst", "comment",
+const KEYWORDS: [&str; 9] = [
+    "in", "on", "from", "to", "proto", "rate", "packets", "burst", "comment",
 ];
 
 /// A word where `allow`, `deny` or `limit` is expected.
@@ -76,6 +76,11 @@ pub(super) fn nothing_said() -> BadValue {
 
 pub(super) fn twice(what: &str) -> BadValue {
     BadValue::new(format!("`{what}` is given twice")).help("keep one, or write two rules")
+}
+
+pub(super) fn rate_and_packets() -> BadValue {
+    BadValue::new("`rate` counts connections and `packets` counts packets; a rule has one limit")
+        .help("keep one of them")
 }
 
 pub(super) fn two_sources(word: &str) -> BadValue {

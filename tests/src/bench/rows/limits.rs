@@ -22,7 +22,11 @@ const OFFENDERS: Draw = Draw {
 #[must_use]
 pub fn rows() -> Vec<Case> {
     let limited = |rate, burst| {
-        let action = RuleAction::Limit(Limit { rate, burst });
+        let action = RuleAction::Limit(Limit {
+            rate,
+            burst,
+            ..Limit::default()
+        });
         policy(1, |_| rule(action, Some(OPEN_PORT), Vec::new()))
     };
     let once_an_hour = Rate {

@@ -7,7 +7,7 @@ use super::{read_words, sets};
 use crate::{
     ruleset::{
         describe,
-        limit::{Limit, Rate},
+        limit::{self, Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
         prefixes::PrefixList,
     },
@@ -39,15 +39,23 @@ fn rules() -> impl Strategy<Value = Rule> {
     });
     let interface = proptest::option::of("[a-z][a-z0-9.-]{0,14}");
     let comment = proptest::option::of("[ -~äß€]{0,30}");
-    let limit = (1..=20u32, 1..=120u32, 1..=50u32).prop_map(|(count, seconds, burst)| {
-        let rate = Rate { count, seconds };
-        RuleAction::Limit(Limit { rate, burst })
-    });
+    let counts = prop_oneof![Just(Counts::Connections), Just(Counts::Packets)];
+    let limit =
+        (1..=20u32, 1..=120u32, 1..=50u32, counts).prop_map(|(count, seconds, burst, counts)| {
+            let rate = Rate { count, seconds };
+            RuleAction::Limit(Limit {
+                counts,
+                rate,
+                burst,
+            })
+        });
     let action = prop_oneof![Just(RuleAction::Allow), Just(RuleAction::Deny), limit];
     (action, traffic(), ends, interface, comment).prop_map(
         |(action, traffic, (source, destination), interface, comment)| Rule {
             action: match (action, &traffic) {
-                (RuleAction::Limit(_), Traffic::Any | Traffic::Ping | Traffic::Protocol(_)) => {
+                (RuleAction::Limit(limit), traffic)
+                    if limit::check_traffic(traffic, limit.counts).is_err() =>
+                {
                     RuleAction::Allow
                 }
                 (action, _) => action,

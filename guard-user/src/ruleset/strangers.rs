@@ -1,4 +1,5 @@
-//! The ceiling of TCP segments that are part of no session, as a policy says it.
+//! Ceilings of what comes from strangers to open ports, as a policy says them: TCP segments that are part of no
+//! session, and datagrams from sources that this host has not answered.
 
 use std::fmt;
 
@@ -7,10 +8,11 @@ use guard_common::abi::ceiling;
 use super::limit::Rate;
 use crate::text::value::BadValue;
 
-/// Most segments to an open port that nothing vouches for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutOfState {
-    /// Any number: nothing asks whether a segment is part of a session.
+/// Most such packets to a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// Any number: nothing is asked.
+    #[default]
     Off,
     /// None.
     Nothing,
@@ -21,19 +23,17 @@ pub enum OutOfState {
 /// The burst is this multiple of the rate's count.
 const BURST: u32 = 2;
 const SECOND_US: u64 = 1_000_000;
-/// [`ceiling::Ceiling::OUT_OF_STATE`].
-const DEFAULT_PER_SECOND: u32 = 200;
 
-impl Default for OutOfState {
-    fn default() -> Self {
-        Self::At(Rate {
-            count: DEFAULT_PER_SECOND,
-            seconds: 1,
-        })
+impl Strangers {
+    /// Segments of no session, unless the policy says otherwise: [`ceiling::Ceiling::OUT_OF_STATE`].
+    pub const OUT_OF_STATE: Self = Self::per_second(200);
+    /// Datagrams, unless the policy says otherwise: [`ceiling::Ceiling::DATAGRAMS`].
+    pub const UDP: Self = Self::per_second(2000);
+
+    const fn per_second(count: u32) -> Self {
+        Self::At(Rate { count, seconds: 1 })
     }
-}
 
-impl OutOfState {
     /// Reads `200/s`, `0` or `off`.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl OutOfState {
     }
 }
 
-impl fmt::Display for OutOfState {
+impl fmt::Display for Strangers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => write!(f, "off"),
@@ -85,14 +85,16 @@ mod tests {
     #[test]
     fn a_rate_or_none_or_all() {
         for (text, word) in [("off", 0), ("0", 1), ("200/s", 400 << 32 | 5000)] {
-            let read = OutOfState::parse(text).expect(text);
+            let read = Strangers::parse(text).expect(text);
             assert_eq!((read.word(), read.to_string().as_str()), (word, text));
         }
-        let default = OutOfState::default();
+        let default = Strangers::OUT_OF_STATE;
         assert_eq!(default.word(), ceiling::Ceiling::OUT_OF_STATE.to_word());
-        assert_eq!(OutOfState::parse("200/s").expect("a rate"), default);
+        assert_eq!(Strangers::parse("200/s").expect("a rate"), default);
+        let default = Strangers::UDP;
+        assert_eq!(default.word(), ceiling::Ceiling::DATAGRAMS.to_word());
         for wrong in ["", "on", "200", "-1/s", "0/s", "auto", "99999/s"] {
-            assert!(OutOfState::parse(wrong).is_err(), "{wrong}");
+            assert!(Strangers::parse(wrong).is_err(), "{wrong}");
         }
     }
 }
