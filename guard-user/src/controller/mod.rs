@@ -48,8 +48,9 @@ pub use state::{
     policy_files::PolicyText,
 };
 pub use transaction::{
-    change::{Changed, Delete, Edit},
+    change::Changed,
     confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST},
+    edit::{Delete, Edit},
     lockout::AtRisk,
     rule_changes::RuleChanges,
 };

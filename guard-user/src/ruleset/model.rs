@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ceiling::Ceiling;
 use super::limit::{Limit, SourcePrefixes};
-use crate::bans::settings::{Feed, Settings};
+use crate::{
+    bans::settings::{Feed, Settings},
+    text::value::BadValue,
+};
 
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +183,23 @@ pub struct Policy {
     pub ceiling: Ceiling,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
+}
+
+impl Traffic {
+    /// Refuses a limit on what has no connections.
+    pub(super) fn may_be_limited(&self) -> Result<(), BadValue> {
+        match self {
+            Self::Ports(Transport::Tcp | Transport::Udp | Transport::Both, _) => Ok(()),
+            Self::Any => Err(BadValue::new(
+                "a limit counts new connections, and this rule is about all traffic",
+            )
+            .help("say which, e.g. `limit from 10.0.0.0/8 to any port 22` or `proto tcp`")),
+            Self::Protocol(_) | Self::Ping => Err(BadValue::new(
+                "a limit counts new connections of TCP and UDP; other protocols have none",
+            )
+            .help("use `allow` or `deny`, or name a port")),
+        }
+    }
 }
 
 impl PortRange {

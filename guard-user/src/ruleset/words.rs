@@ -421,7 +421,9 @@ impl<'w> Parser<'w> {
         let action = match action {
             RuleAction::Limit(_) => {
                 for traffic in &traffic {
-                    limit::check_traffic(traffic).map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
+                    traffic
+                        .may_be_limited()
+                        .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
                 }
                 let at = burst
                     .or(rate.map(|(at, _)| (at, 0)))

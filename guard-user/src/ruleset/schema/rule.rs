@@ -143,7 +143,7 @@ impl Reader<'_, '_> {
         rate: Option<(Rate, Range<usize>)>,
         burst: Option<(u32, Range<usize>)>,
     ) -> Option<RuleAction> {
-        let checked = limit::check_traffic(traffic);
+        let checked = traffic.may_be_limited();
         if let Err(bad) = checked {
             self.error(at, bad);
             return None;
