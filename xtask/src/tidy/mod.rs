@@ -1,7 +1,9 @@
 //! `cargo xtask tidy`: the rules of CONTRIBUTING.md that neither rustfmt nor clippy knows.
 
+mod circles;
 mod documents;
 mod folders;
+mod imports;
 mod layering;
 mod names;
 mod orphans;
@@ -51,6 +53,7 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(layering::check_source(source));
         findings.extend(folders::check(source));
     }
+    findings.extend(circles::check(&sources));
     findings.extend(orphans::check(&sources));
     for manifest in &self::sources("*Cargo.toml")? {
         findings.extend(layering::check_manifest(manifest));
