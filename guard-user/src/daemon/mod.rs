@@ -34,7 +34,6 @@ use crate::{
         server::{ControlServer, RequestHandler},
     },
     controller::{Controller, state::absence},
-    dataplane::preflight,
     failure::{Exit, Failure, from_io},
     host::watch::Watch,
 };
@@ -64,7 +63,7 @@ enum Order {
 /// Exit 1 when another daemon runs, 4 without capabilities, and when socket, signals or netlink
 /// cannot be had.
 pub fn run(controller: &Controller) -> Result<(), Failure> {
-    preflight::may_load()?;
+    controller.may_attach()?;
     let _single = Single::claim(controller.layout())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -57,6 +57,9 @@ const ORDERS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What only some may ask, all others through them.
+const ONLY_THROUGH: &[(&str, &[&str])] = &[("dataplane", &["dataplane", "controller"])];
+
 const ROOT: &str = "guard-user/src/";
 const WAY_OUT: &str =
     "see the layers in ARCHITECTURE.md; what both need belongs into the lower of them, or below";
@@ -74,7 +77,7 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
         .iter()
         .filter_map(|import| Some((import.line, imports::absolute(&own_path, &import.path)?)))
         .collect();
-    let mut findings = Vec::new();
+    let mut findings = past_the_controller(source, &own_path, &named);
     for (folder, order) in ORDERS {
         let Some(own) = source.path.strip_prefix(folder).and_then(module) else {
             continue;
@@ -100,6 +103,30 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
                 });
             }
         }
+    }
+    findings
+}
+
+/// Imports that reach past the folder that others have to go through.
+fn past_the_controller(
+    source: &Source,
+    own_path: &[&str],
+    named: &[(usize, Vec<&str>)],
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (hidden, may) in ONLY_THROUGH {
+        if own_path.first().is_none_or(|own| may.contains(own)) {
+            continue;
+        }
+        let reaching = named
+            .iter()
+            .filter(|(_, path)| path.first() == Some(hidden));
+        findings.extend(reaching.map(|(line, _)| Finding {
+            path: source.path.clone(),
+            line: Some(*line),
+            what: format!("only {} may know `{hidden}`", may.join(" and ")),
+            way_out: "ask the controller; what it lacks is a method of it, or a name that it exports",
+        }));
     }
     findings
 }
@@ -139,6 +166,18 @@ mod tests {
         assert!(found("guard-user/src/bans/tests.rs", "use crate::cli;").is_empty());
         let tested = "#[cfg(test)]\nmod tests {\n    use crate::cli;\n}";
         assert!(found(bans, tested).is_empty());
+    }
+
+    #[test]
+    fn nobody_reaches_past_the_controller() {
+        let text = "use crate::{\n    controller::Spare,\n    dataplane::pins,\n};";
+        for folder in ["cli", "daemon", "output", "detect"] {
+            let path = format!("guard-user/src/{folder}/stats.rs");
+            assert_eq!(found(&path, text), [Some(1)], "{folder}");
+        }
+        let inside = "use crate::dataplane::pins;";
+        assert!(found("guard-user/src/controller/query/fault.rs", inside).is_empty());
+        assert!(found("guard-user/src/dataplane/heal.rs", inside).is_empty());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
         spare::Spare,
     },
     failure::{Failure, from_io},
-    host::{Network, neighbours},
+    host::{Interface, Network, neighbours},
 };
 
 /// How long `enable` waits for proof that something is filtered.
@@ -34,6 +34,17 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Between two looks at the counts meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What guard counted before and after the interfaces were read: what comes in between is never missing.
+#[derive(Clone, Debug)]
+pub struct CountedFrames {
+    /// On all interfaces, before.
+    pub before: u64,
+    /// The same after.
+    pub after: u64,
+    /// The interfaces that run the program, with what they received.
+    pub interfaces: Vec<Interface>,
+}
 
 /// Counts of one moment.
 struct FrameMeasurement {
@@ -160,6 +171,27 @@ impl Controller {
         }
         let sights = filtering::evaluate_each(&received, counted);
         Ok(place.and_then(|at| sights.get(at).copied()))
+    }
+
+    /// Counts for whoever compares them from time to time; `None` when guard is off.
+    ///
+    /// # Errors
+    /// When pins or interfaces cannot be read.
+    pub fn count_frames(&self) -> Result<Option<CountedFrames>, Failure> {
+        let Some(running) = pins::open(&self.layout)? else {
+            return Ok(None);
+        };
+        let before = running.counters.packets();
+        let network = self.network_without_routes()?;
+        let after = running.counters.packets();
+        let protected = heal::protected(&self.layout, &network)?.into_iter();
+        Ok(Some(CountedFrames {
+            before,
+            after,
+            interfaces: protected
+                .filter_map(|index| network.by_index(index).cloned())
+                .collect(),
+        }))
     }
 
     /// Puts the program on an interface in generic mode, because it sees no packets where it is. `None`
