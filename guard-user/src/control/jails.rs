@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Files of one jail that are told about; the rest is a number.
+/// Files of one jail that are told about; the rest is a number. Reports of all jails must fit an answer.
 pub const MOST_FILES: usize = 8;
-/// Longest reason in a report, in bytes; reports of all jails must fit an answer.
-pub const LONGEST_REASON: usize = 200;
 
 /// All jails.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod drift;
 mod event_log;
 mod filtering;
 mod interfaces;
+mod jails_report;
 mod keeper;
 mod single;
 

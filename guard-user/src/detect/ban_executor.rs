@@ -6,10 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Observer, memory::MemoryUpdate};
+use super::{Observer, Severity, memory::MemoryUpdate};
 use crate::{
     bans::{Prefix, store::Added},
-    control::Level,
     controller::{Controller, FromStore, JailBan, JailFrame, JailOutcome},
     failure::Failure,
     jails::Past,
@@ -86,7 +85,7 @@ impl BanExecutor {
         let outcomes = match self.decide(proxies, asked) {
             Ok(FromStore { found, warning }) => {
                 if let Some(warning) = warning {
-                    observer.log(Level::Error, warning);
+                    observer.log(Severity::Error, warning);
                 }
                 found
             }
@@ -125,7 +124,7 @@ impl BanExecutor {
                             "jail {jail}: {prefix} is banned for {} ({} failures, the last of {}{whole})",
                             ban.term, ban.failures, ban.address
                         );
-                        observer.log(Level::Info, message);
+                        observer.log(Severity::Info, message);
                     }
                 }
                 JailOutcome::Refused(why) => {
@@ -136,7 +135,7 @@ impl BanExecutor {
                     }
                     if self.refusals.insert((ban.prefix, jail.clone())) {
                         let message = format!("jail {jail}: not banned: {why}");
-                        observer.log(Level::Warning, message);
+                        observer.log(Severity::Warning, message);
                     }
                 }
             }
@@ -146,7 +145,7 @@ impl BanExecutor {
                 "jails: {} more sources are banned",
                 announced - MOST_ANNOUNCED
             );
-            observer.log(Level::Info, message);
+            observer.log(Severity::Info, message);
         }
         executed
     }
