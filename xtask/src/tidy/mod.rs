@@ -8,6 +8,7 @@ mod layering;
 mod names;
 mod orphans;
 mod size;
+mod typed_errors;
 mod wording;
 
 use std::{fmt, fs};
@@ -52,6 +53,7 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(names::check(source));
         findings.extend(layering::check_source(source));
         findings.extend(folders::check(source));
+        findings.extend(typed_errors::check(source));
     }
     findings.extend(circles::check(&sources));
     findings.extend(orphans::check(&sources));
