@@ -47,7 +47,7 @@ fn ban_tables_json(controller: &Controller) -> serde_json::Value {
         "chunks_bytes": sizes.bytes_of(BanMap::Chunks),
         "set_bytes": sizes.bytes_of(BanMap::Set),
         "addresses_bytes": sizes.bytes_of(BanMap::Addresses),
-        "front_bytes": sizes.bytes_of(BanMap::Fingerprints),
+        "fingerprint_filter_bytes": sizes.bytes_of(BanMap::Fingerprints),
         "total_bytes": sizes.bytes(),
     })
 }

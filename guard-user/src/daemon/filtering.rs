@@ -38,7 +38,7 @@ struct WatchedInterface {
     next_question: Instant,
     /// Questions so far.
     questions: u32,
-    /// Generic mode did not help either, and this was told.
+    /// Generic mode did not help either, and this was reported.
     is_given_up: bool,
 }
 

@@ -301,7 +301,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// For the next interface. What keeps a program from being loaded is told when one is needed.
+    /// For the next interface. What keeps a program from being loaded is reported when one is needed.
     fn get_ready(&mut self) {
         Spare::ready(self.controller.layout(), &mut self.spare).ok();
     }
@@ -400,7 +400,7 @@ impl Keeper {
                 ),
             );
         }
-        // Of an interface that is unprotected the reason is told with it.
+        // Of an interface that is unprotected the reason is reported with it.
         let half = healing.failed.iter();
         let half = half.filter(|(name, _)| protected.contains(name));
         let half = half.map(|(_, failure)| failure);

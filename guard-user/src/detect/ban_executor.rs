@@ -21,9 +21,9 @@ const FRAME: Duration = Duration::from_secs(10);
 const FRAME_AGES: Duration = Duration::from_secs(5);
 /// if somebody was to be banned not longer ago than this.
 const IN_USE: Duration = Duration::from_secs(60);
-/// Bans that are told one by one; of more at a time there is a number.
+/// Bans that are reported one by one; of more at a time there is a number.
 const MOST_ANNOUNCED: usize = 20;
-/// Refusals that are remembered, so that each is told once.
+/// Refusals that are remembered, so that each is reported once.
 const MOST_REFUSALS: usize = 1000;
 
 /// What carries bans out.
@@ -155,7 +155,7 @@ impl BanExecutor {
         let is_used = self.used.is_some_and(|used| used.elapsed() < IN_USE);
         let is_aged = |(_, since): &(JailFrame, Instant)| since.elapsed() >= FRAME_AGES;
         if is_used && self.frame.as_ref().is_some_and(is_aged) {
-            // What fails now is told when somebody is to be banned.
+            // What fails now is reported when somebody is to be banned.
             let frame = self.controller.jail_frame(proxies()).ok();
             self.frame = frame.map(|frame| (frame, Instant::now()));
         }

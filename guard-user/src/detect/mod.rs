@@ -36,11 +36,11 @@ pub enum Severity {
     Info,
 }
 
-/// Who is told what happens.
+/// Who hears what happens.
 pub trait Observer: Send + 'static {
     /// Something happened.
     fn log(&self, severity: Severity, message: String);
-    /// A state that lasts: told when it begins or changes, `None` when it is over.
+    /// A state that lasts: reported when it begins or changes, `None` when it is over.
     fn standing(&self, subject: String, problem: Option<(Severity, String)>);
     /// How it is with the jails now.
     fn report(&self, status: JailsStatus);

@@ -284,7 +284,7 @@ fn state_text(state: State) -> (bool, String) {
     }
 }
 
-// What is told of a file's line fits what a filter is given.
+// What is kept of a file's line fits what a filter is given.
 const _: () = assert!(MAX_LINE_BYTES <= docker::MAX_ENTRY_BYTES);
 
 #[cfg(test)]

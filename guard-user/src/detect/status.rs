@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::jails::FailureCounts;
 
-/// Longest reason that is kept, in bytes: it is told once a second.
+/// Longest reason that is kept, in bytes: it is reported once a second.
 pub(super) const LONGEST_REASON: usize = 200;
 
 /// All jails.

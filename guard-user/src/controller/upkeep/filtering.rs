@@ -1,5 +1,5 @@
 //! Proof that what is attached filters: an interface whose program sees no packets gets it in generic
-//! mode instead, and if that does not help, is told to be open.
+//! mode instead, and if that does not help, is reported to be open.
 
 use std::{
     collections::BTreeMap,
@@ -55,7 +55,7 @@ struct FrameMeasurement {
 impl Controller {
     /// Waits, for two seconds at most, until each of these interfaces is seen to be filtered. One whose
     /// neighbours are not known receives nothing that could be waited for, and is left to the daemon and
-    /// to `status`. What must be told of the others.
+    /// to `status`. What must be reported of the others.
     pub(in crate::controller) fn prove_filtering(
         &self,
         names: &[String],
