@@ -218,7 +218,7 @@ fn there(at: usize) -> usize {
     forget(at as u64) as usize
 }
 
-/// A whole TCP header, and its length in bytes. (A length that varies cannot be told of a packet.)
+/// A whole TCP header, and its length in bytes. (The verifier knows no length that varies of a packet.)
 #[inline(always)]
 fn whole(reader: &FrameReader, at: usize) -> Option<([u64; TCP_WORDS64], u64)> {
     let fixed: Tcp = reader.read(there(at))?;

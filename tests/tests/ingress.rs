@@ -199,7 +199,7 @@ fn the_fingerprint_filter_of_a_large_table_answers_for_it_until_the_first_ban_en
 
     // The table forgets; nothing else than the fingerprint filter can know.
     guard.forget_bans(BanMap::Addresses);
-    all_are(&mut guard, "in the front", Reason::Banned);
+    all_are(&mut guard, "in the fingerprint filter", Reason::Banned);
     guard.expect("not banned", &ack_from(other), Reason::RuleAllow);
     let begun = guard.jiffies();
     let jiffies = |units: u32| u64::from(units * UNIT) << (clock::tick_shift() - 3);
@@ -215,7 +215,11 @@ fn the_fingerprint_filter_of_a_large_table_answers_for_it_until_the_first_ban_en
     guard.send_everybody_to_the_table();
     all_are(&mut guard, "in the table", Reason::Banned);
     guard.forget_bans(BanMap::Fingerprints);
-    all_are(&mut guard, "not in the front", Reason::RuleAllow);
+    all_are(
+        &mut guard,
+        "not in the fingerprint filter",
+        Reason::RuleAllow,
+    );
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! Limits per source, packet by packet: what is charged and what is not, who shares a meter, and whom
 //! nobody shuts out by forging his address. Time is the test's; kernel and model give the same answer.
 
+use std::net::IpAddr;
+
 use guard_common::{
-    abi::reason::Reason::{self, *},
+    abi::{
+        addr::Addr,
+        clock::EIGHTH_SHIFT,
+        reason::Reason::{self, *},
+    },
     packet::TcpFlags,
     testing::{PacketBuilder, packet, packet_v6},
 };
@@ -11,11 +17,14 @@ use guard_tests::{
     peers::{DATA, FIN_ACK, both_families},
     require,
 };
-use guard_user::ruleset::{
-    ceiling::Ceiling,
-    limit::SourcePrefixes,
-    model::{DefaultAction, Policy, Transport},
-    sample::{allow, deny, limit, policy},
+use guard_user::{
+    dataplane::clock,
+    ruleset::{
+        ceiling::Ceiling,
+        limit::SourcePrefixes,
+        model::{DefaultAction, Policy, Transport},
+        sample::{allow, deny, limit, policy},
+    },
 };
 
 /// Policies of tests are compiled for 250 jiffies in a second.
@@ -342,6 +351,44 @@ fn in_monitor_mode_what_is_over_the_limit_passes_and_is_counted_apart() {
                 guard.expect_monitored("SYN", &frame, reason);
             } else {
                 guard.expect("SYN", &frame, reason);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_limit_leaves_is_right_at_every_moment_of_the_coarse_clock() {
+    let Some(mut guard) = guard(&policy([limit("6/30s", 6).tcp(22)])) else {
+        return;
+    };
+    let slots = guard.object().slots().expect("the policy");
+    let meters = guard.object().meters().expect("the meters");
+    // User space reads eighths of a tick only, and a packet may have been charged at the end of one.
+    let eighth = 1 << (clock::tick_shift() - EIGHTH_SHIFT);
+    let begin = guard.jiffies().next_multiple_of(eighth);
+    for source in ["203.0.113.1", "2001:db8:1::1"] {
+        let base = if source.contains(':') {
+            packet_v6()
+        } else {
+            packet()
+        };
+        let syn = syn(&base.from(source), 22);
+        let source = Addr::from(source.parse::<IpAddr>().expect("an address"));
+        let rule = guard.model(&syn).verdict.rule;
+        for jiffy in 0..eighth {
+            guard.forget_meters();
+            guard.set_jiffies(begin + jiffy);
+            for charged in 1..=6 {
+                guard.expect("a new connection", &syn, RuleAllow);
+
+                let now = clock::now(guard.object().clock().expect("loaded")).expect("runs");
+                let left = meters.left(&slots, rule, source, now);
+
+                assert_eq!(
+                    (left.now, left.at_most),
+                    (6 - charged, 6),
+                    "{charged} connections of {source:?}, {jiffy} jiffies into an eighth of {eighth}"
+                );
             }
         }
     }

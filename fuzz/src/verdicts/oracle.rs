@@ -1,4 +1,4 @@
-//! What the rules and the bans say of a frame, told by nothing of the code under test: the headers are
+//! What the rules and the bans say of a frame, without any of the code under test: the headers are
 //! read by etherparse, the rules in order, the bans one by one.
 
 use std::net::IpAddr;
@@ -129,7 +129,7 @@ impl<'p> Oracle<'p> {
     }
 }
 
-/// The source of an IP packet, and what rules can tell of it, if that is told by this frame alone.
+/// The source of an IP packet, and what rules can tell of it, if this frame alone says so.
 fn describe(frame: &[u8], interface: (&'static str, u32)) -> Option<(IpAddr, Option<Described>)> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let (source, destination, payload) = match &packet.net {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Class of a source. Sources that no prefix can hold, which is nearly every source of a flood, are
-/// told by one bit.
+/// recognised by one bit.
 #[inline(always)]
 pub(super) fn source<T: Searches>(policy: &Slot<'_, T>, addr: Addr, default: u32) -> u32 {
     if !may_be_named(policy, addr) {

@@ -1,5 +1,5 @@
 //! Traffic without which a host falls off its network, and look-alikes of it that must not pass
-//! under its name. ARP, LACP, LLDP and EAPOL are told by their EtherType alone.
+//! under its name. ARP, LACP, LLDP and EAPOL are known by their EtherType alone.
 
 use crate::{
     abi::{reason::Reason, service::protocol},

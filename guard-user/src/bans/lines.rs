@@ -18,7 +18,7 @@ use super::{
 };
 use error::LineError;
 
-/// Wrong lines that are told one by one; a file of another kind has one per line.
+/// Wrong lines that are reported one by one; a file of another kind has one per line.
 pub const MOST_LISTED: usize = 20;
 /// Longest reason in bytes: `ipset`'s own limit for a comment.
 pub const LONGEST_REASON: usize = 255;

@@ -281,7 +281,7 @@ impl Store {
             };
             Ok(is("version", VERSION)? && is("boot", &now.boot_id)?)
         };
-        // What cannot be read is told by what comes next.
+        // What cannot be read is reported by what comes next.
         read().unwrap_or(false)
     }
 

@@ -2,6 +2,7 @@
 //! every step leaves each ban that holds to be found. Nothing here needs a kernel: the arrays are a
 //! trait, so the model has the same writer.
 
+mod address_slots;
 mod addresses;
 mod fingerprints;
 mod replace;

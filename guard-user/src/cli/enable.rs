@@ -10,8 +10,7 @@ use super::{
     prompt, service,
 };
 use crate::{
-    controller::{Enabled, Enabling, Preset},
-    dataplane::takeover::Change,
+    controller::{Enabled, Enabling, LinkChange, Preset},
     failure::{Exit, Failure},
     ruleset::{describe, model::ModeChoice},
 };
@@ -81,17 +80,17 @@ pub(super) fn enable(context: &mut Context<'_>, args: &EnableArgs<'_>) -> Result
     }
 }
 
-fn change_line(change: &Change) -> String {
+fn change_line(change: &LinkChange) -> String {
     match change {
-        Change::Attached(attached) => match &attached.why_generic {
+        LinkChange::Attached(attached) => match &attached.why_generic {
             None => format!("{}: attached, native mode", attached.interface),
             Some(why) => format!(
                 "{}: attached, generic mode (slower than native: {why})",
                 attached.interface
             ),
         },
-        Change::Replaced(name) => format!("{name}: program exchanged without a gap"),
-        Change::Detached(name) => format!("{name}: detached"),
+        LinkChange::Replaced(name) => format!("{name}: program exchanged without a gap"),
+        LinkChange::Detached(name) => format!("{name}: detached"),
     }
 }
 
@@ -100,14 +99,14 @@ fn enabled_json(enabled: &Enabled) -> serde_json::Value {
         .changes
         .iter()
         .map(|change| match change {
-            Change::Attached(attached) => json!({
+            LinkChange::Attached(attached) => json!({
                 "interface": attached.interface,
                 "change": "attached",
                 "mode": attached.mode.label(),
                 "why_generic": attached.why_generic.as_ref().map(ToString::to_string),
             }),
-            Change::Replaced(name) => json!({"interface": name, "change": "replaced"}),
-            Change::Detached(name) => json!({"interface": name, "change": "detached"}),
+            LinkChange::Replaced(name) => json!({"interface": name, "change": "replaced"}),
+            LinkChange::Detached(name) => json!({"interface": name, "change": "detached"}),
         })
         .collect();
     json!({

@@ -2,25 +2,14 @@
 
 use std::{io::IsTerminal as _, thread, time::Duration};
 
-use guard_common::abi::{
-    counters::{Counter, Event},
-    service::ServiceKind,
-};
+use guard_common::abi::{counters::Counter, service::ServiceKind};
 use serde_json::{Value, json};
 
 use super::context::Context;
 use crate::{
-    controller::Controller,
-    dataplane::{
-        clock,
-        pins::{self, Running},
-        tables::{
-            ceilings::SynCounts,
-            counters::{Counters, ServiceCounter},
-        },
-    },
+    controller::{ServiceCounter, Traffic},
     failure::{Exit, Failure},
-    output::stats::{self as text, Flows},
+    output::stats as text,
     ruleset::protocol,
 };
 
@@ -32,22 +21,11 @@ pub(super) fn stats(
     watch: Option<u64>,
     all: bool,
 ) -> Result<Exit, Failure> {
-    let Some(running) = pins::open(context.controller.layout())? else {
-        return Err(Failure::new(Exit::Inactive, "guard is not active")
-            .help("`guardctl enable` turns it on"));
-    };
+    let counters = context.controller.traffic()?;
     let limit = if all { usize::MAX } else { BUSIEST };
     let mut before: Option<text::Sample> = None;
     loop {
-        let flows = flows(&running, context.controller);
-        let counters = &running.counters;
-        let syn_counts: Vec<(u16, SynCounts)> = running.ceilings.ports().collect();
-        let sample = text::Sample::new(
-            counters.reasons(),
-            counters.services(),
-            flows,
-            syn_counts.clone(),
-        );
+        let sample = text::Sample::new(counters.read());
         let rewind = watch.is_some() && std::io::stdout().is_terminal();
         let alive = context.output.show(
             |out| {
@@ -57,7 +35,7 @@ pub(super) fn stats(
                 }
                 text::stats(out, &sample, before.as_ref(), limit)
             },
-            || stats_json(counters, flows, &syn_counts),
+            || stats_json(sample.traffic()),
         );
         let Some(seconds) = watch else { break };
         if !alive {
@@ -69,27 +47,15 @@ pub(super) fn stats(
     Ok(Exit::Ok)
 }
 
-/// The flow table; without the clock, nothing in it is too old.
-fn flows(running: &Running, controller: &Controller) -> Flows {
-    let tick = clock::pinned_ticks(&controller.layout().clock()).unwrap_or_default();
-    let count = |event| running.counters.event(event);
-    Flows {
-        live: running.flows.living(tick),
-        created: count(Event::FlowCreated),
-        sessions: count(Event::SessionNoted),
-        evicted: count(Event::FlowEvicted),
-        refused: count(Event::FlowRefused),
-        socket_asked: count(Event::SocketAsked),
-    }
-}
-
-fn stats_json(counters: &Counters, flows: Flows, syn_counts: &[(u16, SynCounts)]) -> Value {
-    let services = counters.services();
+fn stats_json(traffic: &Traffic) -> Value {
+    let Traffic {
+        services, flows, ..
+    } = traffic;
     let ports: Vec<Value> = services.iter().filter_map(port_json).collect();
     let protocols: Vec<Value> = services.iter().filter_map(protocol_json).collect();
-    let reasons: Vec<Value> = counters
-        .reasons()
-        .into_iter()
+    let reasons: Vec<Value> = traffic
+        .reasons
+        .iter()
         .filter(|counter| counter.counted.packets + counter.monitored.packets > 0)
         .map(|counter| {
             json!({
@@ -105,7 +71,7 @@ fn stats_json(counters: &Counters, flows: Flows, syn_counts: &[(u16, SynCounts)]
         "ports": ports,
         "protocols": protocols,
         "reasons": reasons,
-        "syn_floods": syn_counts.iter().map(|(port, counted)| json!({
+        "syn_floods": traffic.syn_counts.iter().map(|(port, counted)| json!({
             "port": port,
             "answered": counted.answered,
             "above_ceiling": counted.refused,

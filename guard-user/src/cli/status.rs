@@ -5,8 +5,7 @@ use serde_json::json;
 
 use super::{args::View, context::Context, deadline, service};
 use crate::{
-    controller::{Controller, Cookies, ProgramFault, Protection, Status},
-    dataplane::object::Object,
+    controller::{Controller, Cookies, EmbeddedObject, ProgramFault, Protection, Status},
     failure::{Exit, Failure},
     output::{
         Output,
@@ -48,7 +47,7 @@ fn ban_tables_json(controller: &Controller) -> serde_json::Value {
         "chunks_bytes": sizes.bytes_of(BanMap::Chunks),
         "set_bytes": sizes.bytes_of(BanMap::Set),
         "addresses_bytes": sizes.bytes_of(BanMap::Addresses),
-        "front_bytes": sizes.bytes_of(BanMap::Fingerprints),
+        "fingerprint_filter_bytes": sizes.bytes_of(BanMap::Fingerprints),
         "total_bytes": sizes.bytes(),
     })
 }
@@ -99,19 +98,19 @@ fn status_json(status: &Status) -> serde_json::Value {
 
 pub(super) fn version(output: &mut Output) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
-    let object = Object::digest();
+    let EmbeddedObject { digest, bytes } = EmbeddedObject::of_this_build();
     output.show(
         |out| {
             writeln!(out, "guardctl {version}")?;
             writeln!(out, "ABI {ABI_VERSION}")?;
-            writeln!(out, "BPF object {object:016x}, {} bytes", Object::size())
+            writeln!(out, "BPF object {digest:016x}, {bytes} bytes")
         },
         || {
             json!({
                 "version": version,
                 "abi": ABI_VERSION,
-                "object": format!("{object:016x}"),
-                "object_bytes": Object::size(),
+                "object": format!("{digest:016x}"),
+                "object_bytes": bytes,
             })
         },
     );

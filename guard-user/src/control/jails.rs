@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Files of one jail that are told about; the rest is a number.
+/// Files of one jail that are listed; the rest is a number. Reports of all jails must fit an answer.
 pub const MOST_FILES: usize = 8;
-/// Longest reason in a report, in bytes; reports of all jails must fit an answer.
-pub const LONGEST_REASON: usize = 200;
 
 /// All jails.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +27,7 @@ pub struct JailReport {
     pub filter: String,
     /// Its files.
     pub files: Vec<SourceReport>,
-    /// Files that are not told about, because there are too many.
+    /// Files that are not listed, because there are too many.
     pub more_files: u32,
     /// Does it read the journal?
     pub reads_journal: bool,

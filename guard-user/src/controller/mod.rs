@@ -21,6 +21,17 @@ use crate::{
     text::diagnostic::Diagnostics,
 };
 
+// Of the data plane, what the controller takes and gives; nobody above asks the data plane itself.
+pub use crate::dataplane::{
+    interface::filtering::{Received, Sight, evaluate_all},
+    spare::Spare,
+    tables::{
+        ceilings::SynCounts,
+        counters::{ReasonCounter, ServiceCounter},
+        exempt::SessionWatch,
+    },
+    takeover::Change as LinkChange,
+};
 pub use bans::{
     Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome, Lifting,
     List, Reread, Unban,
@@ -33,11 +44,13 @@ pub use boot::{
 };
 pub use query::{
     audit::{Audit, Audited, World},
+    build::EmbeddedObject,
     check::Checked,
     diff::{Against, PolicyDiff},
     fault::ProgramFault,
     floods::{Cookies, Floods},
     status::{InterfaceStatus, Protection, Reverted, Status},
+    traffic::{Flows, Traffic, TrafficCounters},
 };
 use state::fallback::Fallback;
 pub use state::{
@@ -48,12 +61,16 @@ pub use state::{
     policy_files::PolicyText,
 };
 pub use transaction::{
-    change::{Changed, Delete, Edit},
+    change::Changed,
     confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST},
+    edit::{Delete, Edit},
     lockout::AtRisk,
     rule_changes::RuleChanges,
 };
-pub use upkeep::heal::{ActivePolicy, Healing, Refresh};
+pub use upkeep::{
+    filtering::CountedFrames,
+    heal::{ActivePolicy, Healing, Refresh},
+};
 
 /// What the operator allows a command to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,11 +9,14 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::keeper::{DaemonState, locked};
+use super::{
+    jails_report,
+    keeper::{DaemonState, locked},
+};
 use crate::{
-    control::{JailsReport, Level, Response},
+    control::{Level, Response},
     controller::Controller,
-    detect::{Attempted, Detection, Observer, Order},
+    detect::{Attempted, Detection, JailsStatus, Observer, Order, Severity},
     failure::{Exit, Failure},
 };
 
@@ -24,16 +27,19 @@ const PAUSE: Duration = Duration::from_secs(5);
 struct StateObserver(Arc<Mutex<DaemonState>>);
 
 impl Observer for StateObserver {
-    fn log(&self, level: Level, message: String) {
-        locked(&self.0).events.log(level, message);
+    fn log(&self, severity: Severity, message: String) {
+        locked(&self.0)
+            .events
+            .log(jails_report::level(severity), message);
     }
 
-    fn standing(&self, subject: String, problem: Option<(Level, String)>) {
+    fn standing(&self, subject: String, problem: Option<(Severity, String)>) {
+        let problem = problem.map(|(severity, what)| (jails_report::level(severity), what));
         locked(&self.0).events.standing(subject, problem);
     }
 
-    fn report(&self, report: JailsReport) {
-        locked(&self.0).jails = report;
+    fn report(&self, status: JailsStatus) {
+        locked(&self.0).jails = jails_report::of(status);
     }
 }
 

@@ -57,7 +57,7 @@ impl EventLog {
         });
     }
 
-    /// A state that lasts: told when it begins or changes, `None` when it is over.
+    /// A state that lasts: reported when it begins or changes, `None` when it is over.
     pub(super) fn standing(
         &mut self,
         subject: impl Into<String>,

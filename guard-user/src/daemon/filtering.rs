@@ -8,11 +8,7 @@ use std::{
 
 use crate::{
     control::Level,
-    controller::Controller,
-    dataplane::{
-        interface::filtering::{Received, Sight, evaluate_all},
-        spare::Spare,
-    },
+    controller::{Controller, CountedFrames, Received, Sight, Spare, evaluate_all},
     host::{Interface, neighbours},
 };
 
@@ -42,7 +38,7 @@ struct WatchedInterface {
     next_question: Instant,
     /// Questions so far.
     questions: u32,
-    /// Generic mode did not help either, and this was told.
+    /// Generic mode did not help either, and this was reported.
     is_given_up: bool,
 }
 
@@ -67,13 +63,6 @@ struct Window {
     counted: u64,
 }
 
-/// What guard counted before and after the interfaces were read: what comes in between is never missing.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CountedFrames {
-    pub(super) before: u64,
-    pub(super) after: u64,
-}
-
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct FilteringWatch {
@@ -86,11 +75,12 @@ impl FilteringWatch {
     pub(super) fn look(
         &mut self,
         controller: &Controller,
-        counted: CountedFrames,
-        protected: &[&Interface],
+        counted: &CountedFrames,
         spare: &mut Option<Spare>,
     ) -> Vec<(Level, String)> {
         let now = Instant::now();
+        let protected: Vec<&Interface> = counted.interfaces.iter().collect();
+        let protected = protected.as_slice();
         self.forget_others(protected, now);
         let is_due = |window: &Window| now.duration_since(window.since) >= WINDOW;
         if !self.window.as_ref().is_none_or(is_due) {

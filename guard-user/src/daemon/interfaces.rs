@@ -26,7 +26,7 @@ struct State {
     why: Option<String>,
 }
 
-/// What is new, in the order in which it is told.
+/// What is new, in the order in which it is reported.
 type Events = Vec<(Level, String)>;
 
 /// What the last look saw.
@@ -215,7 +215,7 @@ fn reason(name: &str, healing: &Healing, network: &Network) -> String {
 mod tests {
     use super::*;
 
-    /// What is told after a healing behind which these run the program.
+    /// What is reported after a healing behind which these run the program.
     fn messages_after(
         interfaces: &mut Interfaces,
         healing: &Healing,

@@ -10,18 +10,14 @@ use std::{
 };
 
 use super::{
-    bans::BanKeeper,
-    event_log::EventLog,
-    filtering::{CountedFrames, FilteringWatch},
-    interfaces::Interfaces,
+    bans::BanKeeper, event_log::EventLog, filtering::FilteringWatch, interfaces::Interfaces,
 };
 use crate::{
     control::{JailsReport, Level, Report},
     controller::{
-        ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh,
-        state::last_good,
+        ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh, SessionWatch,
+        Spare, state::last_good,
     },
-    dataplane::{heal, pins, spare::Spare, tables::exempt::SessionWatch},
     failure::Failure,
     host::Network,
 };
@@ -305,7 +301,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// For the next interface. What keeps a program from being loaded is told when one is needed.
+    /// For the next interface. What keeps a program from being loaded is reported when one is needed.
     fn get_ready(&mut self) {
         Spare::ready(self.controller.layout(), &mut self.spare).ok();
     }
@@ -325,28 +321,12 @@ impl Keeper {
 
     /// Attached is not filtering.
     fn watch_filtering(&mut self) {
-        let layout = self.controller.layout();
-        let Ok(Some(running)) = pins::open(layout) else {
+        let Ok(Some(counted)) = self.controller.count_frames() else {
             return;
         };
-        let before = running.counters.packets();
-        let Ok(network) = Network::read_without_routes() else {
-            return;
-        };
-        let after = running.counters.packets();
-        let Ok(protected) = heal::protected(layout, &network) else {
-            return;
-        };
-        let protected: Vec<_> = protected
-            .iter()
-            .filter_map(|index| network.by_index(*index))
-            .collect();
-        let messages = self.filtering.look(
-            &self.controller,
-            CountedFrames { before, after },
-            &protected,
-            &mut self.spare,
-        );
+        let messages = self
+            .filtering
+            .look(&self.controller, &counted, &mut self.spare);
         for (level, message) in messages {
             self.log(level, message);
         }
@@ -420,7 +400,7 @@ impl Keeper {
                 ),
             );
         }
-        // Of an interface that is unprotected the reason is told with it.
+        // Of an interface that is unprotected the reason is reported with it.
         let half = healing.failed.iter();
         let half = half.filter(|(name, _)| protected.contains(name));
         let half = half.map(|(_, failure)| failure);

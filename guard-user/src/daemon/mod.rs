@@ -7,6 +7,7 @@ mod drift;
 mod event_log;
 mod filtering;
 mod interfaces;
+mod jails_report;
 mod keeper;
 mod single;
 
@@ -34,7 +35,6 @@ use crate::{
         server::{ControlServer, RequestHandler},
     },
     controller::{Controller, state::absence},
-    dataplane::preflight,
     failure::{Exit, Failure, from_io},
     host::watch::Watch,
 };
@@ -64,7 +64,7 @@ enum Order {
 /// Exit 1 when another daemon runs, 4 without capabilities, and when socket, signals or netlink
 /// cannot be had.
 pub fn run(controller: &Controller) -> Result<(), Failure> {
-    preflight::may_load()?;
+    controller.may_attach()?;
     let _single = Single::claim(controller.layout())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -21,7 +21,7 @@ use guard_common::abi::{
 };
 
 use self::{
-    load_error::LoadError,
+    load_error::{CannotAnswer, LoadError},
     parameters::{Parameters, Purpose, possible_cpus},
 };
 use super::{
@@ -50,7 +50,7 @@ const MAX_CPUS: u32 = 8192;
 pub struct Object {
     ebpf: Ebpf,
     parameters: Parameters,
-    answering: Result<(), String>,
+    answering: Result<(), CannotAnswer>,
 }
 
 impl Object {
@@ -117,7 +117,7 @@ impl Object {
         let mut object = Self {
             ebpf,
             parameters,
-            answering: Err("a program cannot jump to another one".to_owned()),
+            answering: Err(CannotAnswer::NoJumps),
         };
         object.ingress()?.load()?;
         if parameters.purpose == Purpose::Filter {
@@ -125,8 +125,7 @@ impl Object {
             object.clock()?.load()?;
         }
         if answers != 0 {
-            let loaded = answer::load(&mut object.ebpf);
-            object.answering = loaded.map_err(|error| error.to_string());
+            object.answering = answer::load(&mut object.ebpf).map_err(CannotAnswer::Refused);
         }
         Ok(object)
     }
@@ -173,8 +172,8 @@ impl Object {
     ///
     /// # Errors
     /// What the kernel says against it.
-    pub fn answering(&self) -> Result<(), &str> {
-        self.answering.as_ref().copied().map_err(String::as_str)
+    pub fn answering(&self) -> Result<(), &CannotAnswer> {
+        self.answering.as_ref().copied()
     }
 
     /// The program that answers SYNs with cookies.

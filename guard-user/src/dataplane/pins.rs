@@ -226,7 +226,7 @@ impl Pinned {
         };
         let map = MapData::from_pin(&path).map_err(|error| failed(&error))?;
         let info = map.info().map_err(|error| failed(&error))?;
-        // What cannot be mapped is told here, before anything is changed.
+        // What cannot be mapped is reported here, before anything is changed.
         if !is_array(&info)
             || info.map_flags() & MMAPABLE == 0
             || info.key_size() != 4

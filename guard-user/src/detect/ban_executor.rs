@@ -6,10 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Observer, memory::MemoryUpdate};
+use super::{Observer, Severity, memory::MemoryUpdate};
 use crate::{
     bans::{Prefix, store::Added},
-    control::Level,
     controller::{Controller, FromStore, JailBan, JailFrame, JailOutcome},
     failure::Failure,
     jails::Past,
@@ -22,9 +21,9 @@ const FRAME: Duration = Duration::from_secs(10);
 const FRAME_AGES: Duration = Duration::from_secs(5);
 /// if somebody was to be banned not longer ago than this.
 const IN_USE: Duration = Duration::from_secs(60);
-/// Bans that are told one by one; of more at a time there is a number.
+/// Bans that are reported one by one; of more at a time there is a number.
 const MOST_ANNOUNCED: usize = 20;
-/// Refusals that are remembered, so that each is told once.
+/// Refusals that are remembered, so that each is reported once.
 const MOST_REFUSALS: usize = 1000;
 
 /// What carries bans out.
@@ -86,7 +85,7 @@ impl BanExecutor {
         let outcomes = match self.decide(proxies, asked) {
             Ok(FromStore { found, warning }) => {
                 if let Some(warning) = warning {
-                    observer.log(Level::Error, warning);
+                    observer.log(Severity::Error, warning);
                 }
                 found
             }
@@ -125,7 +124,7 @@ impl BanExecutor {
                             "jail {jail}: {prefix} is banned for {} ({} failures, the last of {}{whole})",
                             ban.term, ban.failures, ban.address
                         );
-                        observer.log(Level::Info, message);
+                        observer.log(Severity::Info, message);
                     }
                 }
                 JailOutcome::Refused(why) => {
@@ -136,7 +135,7 @@ impl BanExecutor {
                     }
                     if self.refusals.insert((ban.prefix, jail.clone())) {
                         let message = format!("jail {jail}: not banned: {why}");
-                        observer.log(Level::Warning, message);
+                        observer.log(Severity::Warning, message);
                     }
                 }
             }
@@ -146,7 +145,7 @@ impl BanExecutor {
                 "jails: {} more sources are banned",
                 announced - MOST_ANNOUNCED
             );
-            observer.log(Level::Info, message);
+            observer.log(Severity::Info, message);
         }
         executed
     }
@@ -156,7 +155,7 @@ impl BanExecutor {
         let is_used = self.used.is_some_and(|used| used.elapsed() < IN_USE);
         let is_aged = |(_, since): &(JailFrame, Instant)| since.elapsed() >= FRAME_AGES;
         if is_used && self.frame.as_ref().is_some_and(is_aged) {
-            // What fails now is told when somebody is to be banned.
+            // What fails now is reported when somebody is to be banned.
             let frame = self.controller.jail_frame(proxies()).ok();
             self.frame = frame.map(|frame| (frame, Instant::now()));
         }

@@ -13,7 +13,7 @@ use std::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{
-    Observer, Order,
+    Observer, Order, Severity,
     ban_executor::{BanExecutor, JailRecords},
     clock::{Clock, wall_ms},
     journal::SharedJournal,
@@ -21,10 +21,10 @@ use super::{
     report,
     running::Running,
     source::FileSource,
+    status::JailsStatus,
 };
 use crate::{
     bans::{Prefix, store::Now},
-    control::{JailsReport, Level},
     controller::{Controller, FromStore, JailBan},
     failure::{Failure, from_io},
     jails::Past,
@@ -91,7 +91,7 @@ impl<L: Observer> Detector<L> {
     ) -> Result<Self, Failure> {
         let (memory, remembered, warning) = Memory::open(&controller.layout().jails(), &now()?)?;
         if let Some(warning) = warning {
-            observer.log(Level::Error, warning);
+            observer.log(Severity::Error, warning);
         }
         let clock = Clock::from(remembered.clock.as_ref(), &now()?);
         let mut detector = Self {
@@ -226,7 +226,7 @@ impl<L: Observer> Detector<L> {
         let banned = match self.controller.banned_by_jails() {
             Ok(FromStore { found, warning }) => {
                 if let Some(warning) = warning {
-                    self.observer.log(Level::Error, warning);
+                    self.observer.log(Severity::Error, warning);
                 }
                 found
             }
@@ -270,7 +270,7 @@ impl<L: Observer> Detector<L> {
             self.update.forgotten.extend(self.past.sweep(now_ms));
             let passed = self.running.iter().filter_map(Running::passed_over);
             let passed: Vec<String> = passed.collect();
-            let passed = (!passed.is_empty()).then(|| (Level::Warning, passed.join("\n")));
+            let passed = (!passed.is_empty()).then(|| (Severity::Warning, passed.join("\n")));
             self.observer
                 .standing("detect lines that were passed over".to_owned(), passed);
         }
@@ -302,7 +302,7 @@ impl<L: Observer> Detector<L> {
         let problem = match saved {
             Ok(None) => None,
             Ok(Some(warning)) => {
-                self.observer.log(Level::Error, warning);
+                self.observer.log(Severity::Error, warning);
                 None
             }
             Err(failure) => {
@@ -325,7 +325,7 @@ impl<L: Observer> Detector<L> {
         let now_ms = self.clock.steady_ms();
         self.due.report_ms = now_ms + TICK_MS;
         let journal = self.journal.as_ref();
-        self.observer.report(JailsReport {
+        self.observer.report(JailsStatus {
             jails: self
                 .running
                 .iter()
@@ -341,7 +341,7 @@ impl<L: Observer> Detector<L> {
             Some(why) => self.problems.insert(subject, why.clone()),
             None => self.problems.remove(subject),
         };
-        let problem = problem.map(|why| (Level::Error, why));
+        let problem = problem.map(|why| (Severity::Error, why));
         self.observer.standing(format!("detect {subject}"), problem);
     }
 

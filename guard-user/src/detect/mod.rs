@@ -10,6 +10,7 @@ mod memory;
 mod report;
 mod running;
 mod source;
+mod status;
 
 use std::{
     io::{self, Write as _},
@@ -20,21 +21,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    control::{JailsReport, Level},
-    controller::Controller,
-    failure::Failure,
-};
+use crate::{controller::Controller, failure::Failure};
 use detector::Detector;
+pub use status::{JailStatus, JailsStatus, LineCounts, SourceStatus};
 
-/// Who is told what happens.
+/// How bad something is that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something does not work.
+    Error,
+    /// Somebody should look at it.
+    Warning,
+    /// All is well.
+    Info,
+}
+
+/// Who hears what happens.
 pub trait Observer: Send + 'static {
     /// Something happened.
-    fn log(&self, level: Level, message: String);
-    /// A state that lasts: told when it begins or changes, `None` when it is over.
-    fn standing(&self, subject: String, problem: Option<(Level, String)>);
+    fn log(&self, severity: Severity, message: String);
+    /// A state that lasts: reported when it begins or changes, `None` when it is over.
+    fn standing(&self, subject: String, problem: Option<(Severity, String)>);
     /// How it is with the jails now.
-    fn report(&self, report: JailsReport);
+    fn report(&self, status: JailsStatus);
 }
 
 /// What followed from a failure that an operator reported.

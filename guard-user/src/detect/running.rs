@@ -5,10 +5,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{clock::wall_ms, source::FileSource};
+use super::{clock::wall_ms, source::FileSource, status::LONGEST_REASON};
 use crate::{
     bans::Prefix,
-    control::jails::LONGEST_REASON,
     controller::JailBan,
     filters::{self, Catalog, Filter, Host, LineOutcome, LineTime, Problem},
     jails::{FailureTime, FailureVerdict, Jail, JailInput, Parts, Past, Settings, proxies},

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{clock::wall_ms, marks::Marks};
+use super::{
+    clock::wall_ms,
+    marks::Marks,
+    status::{LONGEST_REASON, SourceStatus},
+};
 use crate::{
-    control::{SourceReport, jails::LONGEST_REASON},
     filters::{Failure, Filter, LineOutcome, LineTime},
     jails::FailureTime,
     logs::{
@@ -210,14 +213,14 @@ impl FileSource {
     }
 
     /// How it is with each file.
-    pub(super) fn reports(&self) -> Vec<SourceReport> {
-        let mut reports: Vec<SourceReport> = self
+    pub(super) fn states(&self) -> Vec<SourceStatus> {
+        let mut reports: Vec<SourceStatus> = self
             .files
             .states()
             .into_iter()
             .map(|(path, state)| {
                 let (is_read, state) = state_text(state);
-                SourceReport {
+                SourceStatus {
                     name: path.display().to_string(),
                     is_read,
                     state,
@@ -225,7 +228,7 @@ impl FileSource {
             })
             .collect();
         let unread = self.containers.iter().flat_map(|found| &found.unread);
-        reports.extend(unread.map(|(name, why)| SourceReport {
+        reports.extend(unread.map(|(name, why)| SourceStatus {
             name: format!("container {name}"),
             is_read: false,
             state: why.clone(),
@@ -281,7 +284,7 @@ fn state_text(state: State) -> (bool, String) {
     }
 }
 
-// What is told of a file's line fits what a filter is given.
+// What is kept of a file's line fits what a filter is given.
 const _: () = assert!(MAX_LINE_BYTES <= docker::MAX_ENTRY_BYTES);
 
 #[cfg(test)]
@@ -365,7 +368,7 @@ mod tests {
         let second = container(root.path(), "ccc", "shop-2");
         says(&second, "login of 2001:db8::7 failed");
         assert_eq!(hosts(&mut source, 10_000)[0].0, "2001:db8::7");
-        let reports = source.reports();
+        let reports = source.states();
         let missing = reports.iter().find(|report| !report.is_read).unwrap();
         assert_eq!(missing.name, "container missing");
         assert_eq!(reports.len(), 3, "{reports:?}");

@@ -10,12 +10,9 @@ use super::{
     builtin,
     config::{Definition, Given, problem::Problem},
     engine::Filter,
-    version::{self, Version},
+    stock::{self, Version},
 };
 use crate::{layout::Layout, text::nearest::nearest};
-
-/// Where the fail2ban package has its filters.
-pub const STOCK: &str = "/etc/fail2ban/filter.d";
 
 /// A filter as a jail names it: `sshd[mode=aggressive]`, or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,8 +130,8 @@ impl Catalog {
     pub fn new(layout: &Layout) -> Self {
         Self {
             own: layout.etc.join("filter.d"),
-            stock: PathBuf::from(STOCK),
-            stock_version: version::installed(),
+            stock: PathBuf::from(stock::FOLDER),
+            stock_version: stock::installed(),
         }
     }
 

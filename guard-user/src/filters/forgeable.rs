@@ -1,16 +1,12 @@
 //! The log that a client can forge whole: nginx writes decoded paths and user names into its error log as they are,
 //! line feeds included. Whoever believes its lines bans whomever a client names.
 
-use super::config::definition::Expression;
-
 /// What pattern for its lines have and no others: `7#7: ` of process and thread, and how the client is named.
 const MARKS: [&str; 4] = [r"\d+#\d+", r"\d*#\d*", "client: <HOST>", "client: <ADDR>"];
 
 /// Do some of these patterns match lines of nginx's error log?
-pub(super) fn are_for_it(patterns: &[Expression]) -> bool {
-    patterns
-        .iter()
-        .any(|pattern| MARKS.iter().any(|mark| pattern.text.contains(mark)))
+pub(super) fn are_for_it<'p>(mut patterns: impl Iterator<Item = &'p str>) -> bool {
+    patterns.any(|pattern| MARKS.iter().any(|mark| pattern.contains(mark)))
 }
 
 /// Does a log that begins so look like one of nginx's errors: `2026/11/28 10:57:25 [error] 7#7: `?

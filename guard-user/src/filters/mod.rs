@@ -8,7 +8,7 @@ mod dates;
 mod engine;
 pub mod forgeable;
 mod pattern;
-mod version;
+mod stock;
 
 pub use catalog::{Catalog, Spec};
 pub use config::{Definition, Given, problem::Problem};

@@ -97,7 +97,7 @@ enum Reader {
 }
 
 impl Reader {
-    /// None for a jail without lines, or whose filter does not work and is told otherwise.
+    /// None for a jail without lines, or whose filter does not work, which is reported elsewhere.
     fn of(settings: &Settings, catalog: &Catalog) -> Option<Self> {
         if settings.watched() == JailInput::Bans {
             return None;

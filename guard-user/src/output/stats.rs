@@ -13,10 +13,7 @@ use guard_common::abi::{
 };
 
 use crate::{
-    dataplane::tables::{
-        ceilings::SynCounts,
-        counters::{ReasonCounter, ServiceCounter},
-    },
+    controller::{ReasonCounter, ServiceCounter, SynCounts, Traffic},
     ruleset::protocol,
 };
 
@@ -24,62 +21,43 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Sample {
     taken: Instant,
-    reasons: Vec<ReasonCounter>,
-    services: Vec<ServiceCounter>,
-    flows: Flows,
-    syn_counts: Vec<(u16, SynCounts)>,
-}
-
-/// The flow table at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flows {
-    /// Flows that live.
-    pub live: usize,
-    /// Flows that outgoing packets began.
-    pub created: u64,
-    /// Entries for sessions that others began.
-    pub sessions: u64,
-    /// Living flows that gave their place to new ones.
-    pub evicted: u64,
-    /// Flows that found no place.
-    pub refused: u64,
-    /// Segments about which the kernel's socket table was asked.
-    pub socket_asked: u64,
+    traffic: Traffic,
 }
 
 impl Sample {
     /// Counters read just now.
     #[must_use]
-    pub fn new(
-        reasons: Vec<ReasonCounter>,
-        services: Vec<ServiceCounter>,
-        flows: Flows,
-        syn_counts: Vec<(u16, SynCounts)>,
-    ) -> Self {
+    pub fn new(traffic: Traffic) -> Self {
         Self {
             taken: Instant::now(),
-            reasons,
-            services,
-            flows,
-            syn_counts,
+            traffic,
         }
     }
 
+    /// What they say.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
     fn is_monitored(&self) -> bool {
-        self.reasons
+        self.traffic
+            .reasons
             .iter()
             .any(|counter| counter.monitored.packets > 0)
     }
 
     fn dropped(&self, service: Service) -> u64 {
-        self.services
+        self.traffic
+            .services
             .iter()
             .find(|counter| counter.service == service)
             .map_or(0, |counter| lost(counter).packets)
     }
 
     fn reason(&self, reason: Reason) -> u64 {
-        self.reasons
+        self.traffic
+            .reasons
             .iter()
             .find(|counter| counter.reason == reason)
             .map_or(0, |counter| {
@@ -105,14 +83,20 @@ pub fn stats(
         let seconds = sample.taken.duration_since(before.taken).as_secs_f64();
         format!("{:.0}/s", (now - then.min(now)) as f64 / seconds.max(0.001))
     };
-    let mut services = sample.services.clone();
+    let mut services = sample.traffic.services.clone();
     services.sort_by_key(|counter| {
         (
             Reverse(lost(counter).packets),
             Reverse(counter.passed.packets),
         )
     });
-    if services.is_empty() && sample.reasons.iter().all(|counter| packets(counter) == 0) {
+    if services.is_empty()
+        && sample
+            .traffic
+            .reasons
+            .iter()
+            .all(|counter| packets(counter) == 0)
+    {
         return writeln!(out, "No packets yet on the protected interfaces.");
     }
     let is_monitored = sample.is_monitored();
@@ -152,7 +136,7 @@ pub fn stats(
     }
     reasons(out, sample, before, &rate)?;
     syn_counts(out, sample, limit)?;
-    let flows = &sample.flows;
+    let flows = &sample.traffic.flows;
     writeln!(
         out,
         "\nFlows: {} live, {} begun by this host, {} sessions of others, {} evicted; sockets asked {} times",
@@ -166,7 +150,7 @@ pub fn stats(
 
 /// Ports that were flooded.
 fn syn_counts(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<()> {
-    let mut ports = sample.syn_counts.clone();
+    let mut ports = sample.traffic.syn_counts.clone();
     ports.sort_by_key(|(_, counted)| {
         Reverse(counted.answered + counted.refused + counted.out_of_state)
     });
@@ -204,7 +188,7 @@ fn reasons(
         "{:<22} {:<11} {:>14} {:>12} {:>12}",
         "Reason", "Action", "Packets", "", "Rate"
     )?;
-    for counter in &sample.reasons {
+    for counter in &sample.traffic.reasons {
         let reason = counter.reason;
         let action = reason.action().label();
         let then = before.map_or(0, |before| before.reason(reason));

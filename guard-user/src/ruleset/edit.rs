@@ -22,11 +22,13 @@ mod error;
 mod layout;
 mod replace;
 mod shift;
+mod splice;
 mod toml_text;
 
 pub use error::EditError;
 
-use layout::{Layout, Splice};
+use layout::Layout;
+use splice::Splice;
 
 /// Where a new rule goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,7 +385,7 @@ fn finish(
     }
     for (at, splices) in edits {
         let document = &loaded.documents[at];
-        let text = layout::apply(&document.text, splices);
+        let text = splice::apply(&document.text, splices);
         let path = document.path.to_path_buf();
         overlay.insert(path.clone(), text.clone());
         changes.push(Change { path, text });

@@ -5,7 +5,6 @@ use std::fmt;
 
 use guard_common::abi::meter::{LONGEST, Meter, Scale, UNIT_SHIFT};
 
-use super::model::{Traffic, Transport};
 use crate::text::value::{BadValue, quoted};
 
 /// How many connections, and how fast.
@@ -247,30 +246,6 @@ pub(super) fn burst(text: &str) -> Result<u32, BadValue> {
         Ok(0) => Err(bad("lets nobody in")),
         Ok(burst) => Ok(burst),
         Err(_) => Err(bad("is too large")),
-    }
-}
-
-/// Refuses a limit on what has nothing that it could count.
-pub(super) fn check_traffic(traffic: &Traffic, counts: Counts) -> Result<(), BadValue> {
-    match traffic {
-        Traffic::Ports(Transport::Tcp | Transport::Udp | Transport::Both, _) => Ok(()),
-        Traffic::Ping if counts == Counts::Packets => Ok(()),
-        Traffic::Any | Traffic::Protocol(_) if counts == Counts::Packets => Err(BadValue::new(
-            "a limit of packets is about ports or ping, and this rule is about neither",
-        )
-        .help("say which, e.g. `limit 27015/udp packets 300/s`")),
-        Traffic::Ping => Err(BadValue::new(
-            "a limit counts new connections of TCP and UDP; a ping has none",
-        )
-        .help("count its packets, e.g. `limit ping packets 10/s`")),
-        Traffic::Any => Err(BadValue::new(
-            "a limit counts new connections, and this rule is about all traffic",
-        )
-        .help("say which, e.g. `limit from 10.0.0.0/8 to any port 22` or `proto tcp`")),
-        Traffic::Protocol(_) => Err(BadValue::new(
-            "a limit counts new connections of TCP and UDP; other protocols have none",
-        )
-        .help("use `allow` or `deny`, or name a port")),
     }
 }
 

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{ceiling::Ceiling, strangers::Strangers};
 
-use super::limit::{Limit, SourcePrefixes};
-use crate::bans::settings::{Feed, Settings};
+use super::limit::{Counts, Limit, SourcePrefixes};
+use crate::{
+    bans::settings::{Feed, Settings},
+    text::value::BadValue,
+};
 
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +188,31 @@ pub struct Policy {
     pub udp: Strangers,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
+}
+
+impl Traffic {
+    /// Refuses a limit on what has nothing that it could count.
+    pub(super) fn may_be_limited(&self, counts: Counts) -> Result<(), BadValue> {
+        match (self, counts) {
+            (Self::Ports(..), _) | (Self::Ping, Counts::Packets) => Ok(()),
+            (Self::Any | Self::Protocol(_), Counts::Packets) => Err(BadValue::new(
+                "a limit of packets is about ports or ping, and this rule is about neither",
+            )
+            .help("say which, e.g. `limit 27015/udp packets 300/s`")),
+            (Self::Ping, Counts::Connections) => Err(BadValue::new(
+                "a limit counts new connections of TCP and UDP; a ping has none",
+            )
+            .help("count its packets, e.g. `limit ping packets 10/s`")),
+            (Self::Any, Counts::Connections) => Err(BadValue::new(
+                "a limit counts new connections, and this rule is about all traffic",
+            )
+            .help("say which, e.g. `limit from 10.0.0.0/8 to any port 22` or `proto tcp`")),
+            (Self::Protocol(_), Counts::Connections) => Err(BadValue::new(
+                "a limit counts new connections of TCP and UDP; other protocols have none",
+            )
+            .help("use `allow` or `deny`, or name a port")),
+        }
+    }
 }
 
 impl PortRange {

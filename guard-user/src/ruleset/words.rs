@@ -432,7 +432,8 @@ impl<'w> Parser<'w> {
         let action = match action {
             RuleAction::Limit(_) => {
                 for traffic in &traffic {
-                    limit::check_traffic(traffic, counts)
+                    traffic
+                        .may_be_limited(counts)
                         .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
                 }
                 let at = burst

@@ -83,7 +83,7 @@ pub fn write_atomically(path: &Path, text: &str) -> Result<(), StageError> {
 
 /// The same for a file of the state folder, which nobody edits: a folder in its place is put aside.
 pub fn write_state(path: &Path, text: &str) -> Result<(), StageError> {
-    // Whatever else keeps the file from being written is told by writing it.
+    // Whatever else keeps the file from being written shows when it is written.
     state_file::put_folder_aside(path).unwrap_or_default();
     write_atomically(path, text)
 }

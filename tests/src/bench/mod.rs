@@ -1,4 +1,4 @@
-//! The benchmark's parts: what is measured, how, and how it is told.
+//! The benchmark's parts: what is measured, how, and how it is reported.
 
 pub mod arena;
 pub mod beside;

@@ -155,7 +155,7 @@ fn duplicates_lines_without_end_and_pipes_cost_little_memory() {
     let Some(scene) = Scene::enabled() else {
         return;
     };
-    // A pipe into which nobody writes is told in the end; meanwhile, all others are read.
+    // A pipe into which nobody writes is reported in the end; meanwhile, all others are read.
     let pipe = scene.guard.folder().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo").success());

@@ -1,5 +1,5 @@
 //! After a reboot: the policy that was in force is in force before anything else, or the operator
-//! is told in no uncertain terms.
+//! is reported in no uncertain terms.
 
 mod bans;
 mod machine;

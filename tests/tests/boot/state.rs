@@ -49,7 +49,7 @@ const FILES: [&str; 9] = [
     BANS,
 ];
 
-/// The one of which must be told that it was lost: all others are written anew from what is known elsewhere, or say no
+/// The one of which must be reported that it was lost: all others are written anew from what is known elsewhere, or say no
 /// more than that they are there.
 const BANS: &str = "bans.redb";
 const BANNED: &str = "203.0.113.99";

@@ -206,7 +206,7 @@ fn apply_makes_one_file_the_policy() {
     fs::write(&file, text).expect("a file");
     let apply = format!("apply {}", file.display());
 
-    // Sets are looked for where the policy will be; problems are told of the file that was named.
+    // Sets are looked for where the policy will be; problems are reported of the file that was named.
     let printed = host.run(&apply).exit(5);
     let _printed = printed.says("new.policy:3:").says("web.txt");
     fs::write(host.guard.etc().join("web.txt"), "203.0.113.0/24\n").expect("a file");

@@ -317,7 +317,7 @@ fn until_banned(
         is_banned.then(|| written.elapsed())
     });
     let silent = silent.unwrap_or_else(|| panic!("never banned: {}", daemon.said()));
-    // What is not told yet was read before the ban.
+    // What is not reported yet was read before the ban.
     (read_after.unwrap_or(silent), silent)
 }
 

@@ -85,7 +85,7 @@ impl Scene {
         self.jail("sshd")
     }
 
-    /// The same of another. A jail whose log is not there yet is told with exit 8.
+    /// The same of another. A jail whose log is not there yet is reported with exit 8.
     pub(crate) fn jail(&self, name: &str) -> Value {
         let ran = self.guardctl(&format!("jail status {name} --json"));
         assert!(matches!(ran.code, Some(0 | 8)), "{ran}");

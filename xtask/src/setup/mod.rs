@@ -31,6 +31,15 @@ impl Route {
         }
     }
 
+    /// By which a recipe was made.
+    fn of(recipe: &Recipe) -> Self {
+        if recipe.toolchain == debian::TOOLCHAIN {
+            Self::Debian
+        } else {
+            Self::Rustup
+        }
+    }
+
     /// `None` when it has everything; else what is missing.
     fn lacks(self) -> Option<String> {
         match self {
@@ -78,7 +87,7 @@ pub(crate) fn ensure() -> Result<()> {
 /// The recorded toolchain, when all its parts are still there.
 fn usable(route: Option<Route>) -> Option<Recipe> {
     let recipe = Recipe::read()?;
-    let recorded = recipe.route();
+    let recorded = Route::of(&recipe);
     let wanted = route.is_none_or(|route| route == recorded);
     (wanted && recorded.lacks().is_none() && linker::is_installed()).then_some(recipe)
 }

@@ -7,7 +7,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Route, debian};
 use crate::workspace;
 
 /// How to compile for the BPF target.
@@ -63,14 +62,6 @@ impl Recipe {
         fs::write(&draft, self.text())
             .and_then(|()| fs::rename(&draft, &path))
             .with_context(|| format!("cannot write {}", path.display()))
-    }
-
-    pub(crate) fn route(&self) -> Route {
-        if self.toolchain == debian::TOOLCHAIN {
-            Route::Debian
-        } else {
-            Route::Rustup
-        }
     }
 
     /// The folders of PATH with the linker's in front.

@@ -1,7 +1,7 @@
 //! Which folder of guard-user may know which: each only those that stand before it in its list, so that there is no
 //! circle.
 
-use super::{Finding, Source};
+use super::{Finding, Source, imports};
 
 /// A folder, and the modules in it, from the ground up.
 const ORDERS: &[(&str, &[&str])] = &[
@@ -30,9 +30,38 @@ const ORDERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "guard-user/src/dataplane",
+        &[
+            "bpffs",
+            "clock",
+            "tables",
+            "object",
+            "pins",
+            "interface",
+            "crossing",
+            "preflight",
+            "spare",
+            "adopt",
+            "removal",
+            "takeover",
+            "enlarge",
+            "bans",
+            "heal",
+            "installation",
+            "explain",
+        ],
+    ),
+    (
         "guard-user/src/controller",
         &["state", "transaction", "query", "bans", "boot", "upkeep"],
     ),
+];
+
+/// What only some may ask, all others through them.
+const ONLY_THROUGH: &[(&str, &[&str])] = &[
+    ("dataplane", &["dataplane", "controller"]),
+    // The words of the socket: of those who talk over it, no domain of their own.
+    ("control", &["control", "controller", "daemon", "cli"]),
 ];
 
 const ROOT: &str = "guard-user/src/";
@@ -42,15 +71,17 @@ const WAY_OUT: &str =
 /// Imports that point up.
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     // Tests may build what they need of everything.
-    let is_test = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
-    if is_test || !source.path.starts_with(ROOT) {
+    if imports::is_test(&source.path) || !source.path.starts_with(ROOT) {
         return Vec::new();
     }
-    let text = match source.text.find("#[cfg(test)]\nmod tests {") {
-        Some(at) => &source.text[..at],
-        None => &source.text,
+    let Some((_, own_path)) = imports::module(source) else {
+        return Vec::new();
     };
-    let mut findings = Vec::new();
+    let named: Vec<(usize, Vec<&str>)> = imports::of(imports::without_tests(&source.text))
+        .iter()
+        .filter_map(|import| Some((import.line, imports::absolute(&own_path, &import.path)?)))
+        .collect();
+    let mut findings = past_the_layer(source, &own_path, &named);
     for (folder, order) in ORDERS {
         let Some(own) = source.path.strip_prefix(folder).and_then(module) else {
             continue;
@@ -59,7 +90,7 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             continue;
         };
         let prefix: Vec<&str> = folder.strip_prefix(ROOT).into_iter().collect();
-        for (line, path) in imports(text) {
+        for (line, path) in &named {
             let name = path
                 .strip_prefix(prefix.as_slice())
                 .and_then(|rest| rest.first());
@@ -67,7 +98,7 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             if other.is_some_and(|other| other > height) {
                 findings.push(Finding {
                     path: source.path.clone(),
-                    line: Some(line),
+                    line: Some(*line),
                     what: format!(
                         "`{own}` is below `{}` and must not know it",
                         path[prefix.len()]
@@ -80,69 +111,35 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
     findings
 }
 
+/// Imports that reach past those that others have to ask.
+fn past_the_layer(
+    source: &Source,
+    own_path: &[&str],
+    named: &[(usize, Vec<&str>)],
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (hidden, may) in ONLY_THROUGH {
+        if own_path.first().is_none_or(|own| may.contains(own)) {
+            continue;
+        }
+        let reaching = named
+            .iter()
+            .filter(|(_, path)| path.first() == Some(hidden));
+        findings.extend(reaching.map(|(line, _)| Finding {
+            path: source.path.clone(),
+            line: Some(*line),
+            what: format!("only {} may know `{hidden}`", may.join(" and ")),
+            way_out: "ask one of those; what it lacks is a method of it, or a name that it exports",
+        }));
+    }
+    findings
+}
+
 /// `/bans/store.rs` and `/bans.rs` are of `bans`.
 fn module(rest: &str) -> Option<&str> {
     let rest = rest.strip_prefix('/')?;
     let name = rest.split('/').next()?;
     Some(name.strip_suffix(".rs").unwrap_or(name))
-}
-
-/// Line and names of each path that begins at `crate::`, its groups taken apart.
-fn imports(text: &str) -> Vec<(usize, Vec<&str>)> {
-    const BEGIN: &str = "crate::";
-    let mut found = Vec::new();
-    for (at, _) in text.match_indices(BEGIN) {
-        let before = &text[..at];
-        let line_begin = before.rfind('\n').map_or(0, |end| end + 1);
-        let in_comment = text[line_begin..at].trim_start().starts_with("//");
-        if in_comment || before.ends_with(|c: char| c.is_alphanumeric() || "_$".contains(c)) {
-            continue;
-        }
-        let line = before.matches('\n').count() + 1;
-        let mut paths = Vec::new();
-        take_apart(&text[at + BEGIN.len()..], &mut Vec::new(), &mut paths);
-        found.extend(paths.into_iter().map(|path| (line, path)));
-    }
-    found
-}
-
-/// Reads a path or a group; returns how many bytes it takes.
-fn take_apart<'t>(
-    text: &'t str,
-    prefix: &mut Vec<&'t str>,
-    paths: &mut Vec<Vec<&'t str>>,
-) -> usize {
-    let depth = prefix.len();
-    let mut at = 0;
-    loop {
-        let rest = &text[at..];
-        let name_len = rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
-        if name_len > 0 {
-            prefix.push(&rest[..name_len]);
-            at += name_len;
-            if text[at..].starts_with("::") {
-                at += 2;
-                continue;
-            }
-            paths.push(prefix.clone());
-        } else if rest.starts_with('{') {
-            at += 1;
-            while let Some(next) =
-                text[at..].find(|c: char| c == '}' || c == '{' || c.is_alphanumeric())
-            {
-                at += next;
-                if text[at..].starts_with('}') {
-                    at += 1;
-                    break;
-                }
-                at += take_apart(&text[at..], prefix, paths);
-            }
-        }
-        prefix.truncate(depth);
-        return at.max(1);
-    }
 }
 
 #[cfg(test)]
@@ -153,25 +150,6 @@ mod tests {
     fn found(path: &str, text: &str) -> Vec<Option<usize>> {
         let findings = check(&source(path, text));
         findings.into_iter().map(|finding| finding.line).collect()
-    }
-
-    #[test]
-    fn paths_and_groups_are_taken_apart() {
-        let text = "use crate::{\n    bans::{self, store::{Now, Row}},\n    text,\n};\nfn f() { crate::host::own() }";
-        let paths: Vec<String> = imports(text)
-            .into_iter()
-            .map(|(line, path)| format!("{line} {}", path.join("::")))
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                "1 bans::self",
-                "1 bans::store::Now",
-                "1 bans::store::Row",
-                "1 text",
-                "5 host::own"
-            ]
-        );
     }
 
     #[test]
@@ -192,6 +170,22 @@ mod tests {
         assert!(found("guard-user/src/bans/tests.rs", "use crate::cli;").is_empty());
         let tested = "#[cfg(test)]\nmod tests {\n    use crate::cli;\n}";
         assert!(found(bans, tested).is_empty());
+    }
+
+    #[test]
+    fn nobody_reaches_past_those_that_have_to_be_asked() {
+        let text = "use crate::{\n    controller::Spare,\n    dataplane::pins,\n};";
+        for folder in ["cli", "daemon", "output", "detect"] {
+            let path = format!("guard-user/src/{folder}/stats.rs");
+            assert_eq!(found(&path, text), [Some(1)], "{folder}");
+        }
+        assert_eq!(
+            found("guard-user/src/detect/mod.rs", "use crate::control::Level;"),
+            [Some(1)]
+        );
+        let inside = "use crate::dataplane::pins;";
+        assert!(found("guard-user/src/controller/query/fault.rs", inside).is_empty());
+        assert!(found("guard-user/src/dataplane/heal.rs", inside).is_empty());
     }
 
     #[test]

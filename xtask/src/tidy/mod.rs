@@ -1,11 +1,14 @@
 //! `cargo xtask tidy`: the rules of CONTRIBUTING.md that neither rustfmt nor clippy knows.
 
+mod circles;
 mod documents;
 mod folders;
+mod imports;
 mod layering;
 mod names;
 mod orphans;
 mod size;
+mod typed_errors;
 mod wording;
 
 use std::{fmt, fs};
@@ -50,7 +53,9 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(names::check(source));
         findings.extend(layering::check_source(source));
         findings.extend(folders::check(source));
+        findings.extend(typed_errors::check(source));
     }
+    findings.extend(circles::check(&sources));
     findings.extend(orphans::check(&sources));
     for manifest in &self::sources("*Cargo.toml")? {
         findings.extend(layering::check_manifest(manifest));

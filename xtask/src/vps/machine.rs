@@ -9,7 +9,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{agent, debian::System, network::Network};
+use super::{
+    agent,
+    debian::System,
+    network::{MAC, Network},
+};
 
 /// What differs between the computers that scenes are played on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,9 +33,6 @@ pub(super) enum Disk {
 
 /// Words for every kernel.
 const KERNEL: &str = "root=LABEL=vps rw console=ttyS0 quiet mitigations=off random.trust_cpu=on tsc=reliable panic=-1";
-
-/// The MAC address of the NIC.
-pub(super) const MAC: &str = "52:54:00:00:00:10";
 
 /// A running qemu, which ends with the value.
 pub(super) struct Machine {

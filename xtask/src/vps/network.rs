@@ -8,9 +8,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::machine::MAC;
 use crate::sh;
 
+/// The MAC address of the guest's NIC.
+pub(super) const MAC: &str = "52:54:00:00:00:10";
 /// Address that DHCP gives to the guest.
 pub(super) const GUEST: &str = "198.51.100.10";
 /// Address of the peer.

@@ -275,7 +275,7 @@ impl<'t> Change<'t> {
         Ok(over)
     }
 
-    /// Boot times of another boot become those of this one; what is left is told by the wall clock.
+    /// Boot times of another boot become those of this one; what is left follows from the wall clock.
     pub(super) fn rebase(&mut self) -> Result<(), redb::Error> {
         let mut records = Vec::new();
         for entry in self.bans.iter()? {

@@ -9,28 +9,14 @@ use guard_common::abi::{
     flow,
 };
 
-use super::{Full, Memory, fingerprints};
+use super::{
+    Full, Memory,
+    address_slots::{AddressSlot, load, places, store, ways},
+    fingerprints,
+};
 
 /// Keys of the hash.
 type Keys = [u64; flow::KEYS];
-
-/// Where an entry stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct AddressSlot {
-    bucket: u32,
-    way: usize,
-}
-
-impl AddressSlot {
-    const fn word(self) -> u32 {
-        self.bucket * ADDRESS_WAYS as u32 + self.way as u32
-    }
-
-    /// The one that has the mark of its bucket.
-    const fn is_last(self) -> bool {
-        self.way == ADDRESS_WAYS - 1
-    }
-}
 
 /// End of the ban of an address; [`Expiry::NONE`] where there is none.
 pub(super) fn get(memory: &impl Memory, keys: &Keys, address: u32) -> Expiry {
@@ -60,14 +46,6 @@ pub(super) fn remove(memory: &mut impl Memory, keys: &Keys, address: u32) {
     }
 }
 
-/// Every entry: address and end.
-pub(super) fn entries(memory: &impl Memory) -> impl Iterator<Item = (u32, Expiry)> {
-    places(memory.sizes().addresses)
-        .map(|place| load(memory, place))
-        .filter(|entry| entry.end() != Expiry::NONE)
-        .map(|entry| (entry.address(), entry.end()))
-}
-
 /// Gives every entry the end that `keep` says, or removes it.
 pub(super) fn retain(
     memory: &mut impl Memory,
@@ -90,14 +68,6 @@ pub(super) fn retain(
             fingerprints::put(memory, keys, address, end, now);
         }
     }
-}
-
-fn places(buckets: u32) -> impl Iterator<Item = AddressSlot> {
-    (0..buckets).flat_map(ways)
-}
-
-fn ways(bucket: u32) -> impl Iterator<Item = AddressSlot> {
-    (0..ADDRESS_WAYS).map(move |way| AddressSlot { bucket, way })
 }
 
 fn buckets(memory: &impl Memory, keys: &Keys, address: u32) -> [u32; 2] {
@@ -183,15 +153,4 @@ fn mark_crowded(memory: &mut impl Memory, bucket: u32) {
             entry.crowded(true).to_word(),
         );
     }
-}
-
-fn load(memory: &impl Memory, place: AddressSlot) -> AddressEntry {
-    AddressEntry::from_word(memory.load(BanMap::Addresses, place.word()))
-}
-
-/// One store; the mark of the bucket stays.
-fn store(memory: &mut impl Memory, place: AddressSlot, entry: AddressEntry) {
-    let is_crowded = place.is_last() && load(memory, place).is_crowded();
-    let word = entry.crowded(is_crowded).to_word();
-    memory.store(BanMap::Addresses, place.word(), word);
 }

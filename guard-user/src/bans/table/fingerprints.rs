@@ -15,7 +15,7 @@ use guard_common::abi::{
     flow,
 };
 
-use super::{Memory, addresses};
+use super::{Memory, address_slots::entries};
 
 /// Keys of the permutation.
 type Keys = [u64; flow::KEYS];
@@ -86,7 +86,7 @@ pub(super) fn refill(memory: &mut impl Memory, keys: &Keys, now: u32) {
     }
     for first in (0..FINGERPRINT_BUCKETS).step_by(STRETCH as usize) {
         let stretch = first..first + STRETCH;
-        let mut held: Vec<(u32, u16, Expiry)> = addresses::entries(memory)
+        let mut held: Vec<(u32, u16, Expiry)> = entries(memory)
             .filter(|(_, end)| end.is_live(now))
             .map(|(address, end)| {
                 let (bucket, rest) = place(keys, address);

@@ -11,7 +11,7 @@ use guard_common::{
     memory::MemBans,
 };
 
-use super::{Full, Memory, PrefixBan, Writer, addresses, fingerprints, set};
+use super::{Full, Memory, PrefixBan, Writer, address_slots, addresses, fingerprints, set};
 
 impl<M: Memory> Writer<M> {
     /// Makes these the bans.
@@ -88,7 +88,7 @@ impl<M: Memory> Writer<M> {
             let word = smaller.load(BanMap::Chunks, index);
             self.memory.store(BanMap::Chunks, index, word);
         }
-        for (address, end) in addresses::entries(smaller) {
+        for (address, end) in address_slots::entries(smaller) {
             if end.is_live(now) {
                 addresses::put(&mut self.memory, &self.keys, address, end, now)?;
             }

@@ -223,7 +223,7 @@ fn whoever_is_banned_is_found_and_nobody_else() {
         let set = &world.tables.bans;
         let left = (0..set.sizes().words(BanMap::Set)).filter(|at| set.load(BanMap::Set, *at) != 0);
         assert_eq!(left.count(), 0, "something stayed in the set");
-        assert_eq!(addresses::entries(&set).count(), 0, "an address stayed");
+        assert_eq!(address_slots::entries(&set).count(), 0, "an address stayed");
     }
 }
 

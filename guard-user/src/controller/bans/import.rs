@@ -1,4 +1,4 @@
-//! Lists of what is to be banned: what can be is, and the rest is told line by line. A list is read and put in order
+//! Lists of what is to be banned: what can be is, and the rest is reported line by line. A list is read and put in order
 //! before anybody has to wait for it.
 
 use std::io::Read;

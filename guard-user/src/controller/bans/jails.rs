@@ -35,7 +35,7 @@ pub enum JailOutcome {
     Refused(String),
 }
 
-/// What the store says or did, and what must be told of the store itself.
+/// What the store says or did, and what must be reported of the store itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FromStore<T> {
     /// What was asked for.

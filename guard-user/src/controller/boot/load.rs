@@ -61,7 +61,7 @@ impl Controller {
         let loading = self.try_to_load();
         match &loading {
             Ok(_) => absence::forget(&self.layout),
-            // What cannot be kept is at least told.
+            // What cannot be kept is at least reported.
             Err(failure) => absence::remember(&self.layout, failure).unwrap_or_default(),
         }
         loading

@@ -7,8 +7,7 @@ use std::{
 
 use guard_common::{
     abi::{
-        image::{HEADER_LIMITS, HEADER_METERS, MONITOR},
-        meter::{Meter, Scale},
+        image::MONITOR,
         reason::{Action, Reason},
         rule::RuleRef,
     },
@@ -119,17 +118,9 @@ impl Controller {
         if !rule.is_limited() {
             return None;
         }
-        let state = running.slots.in_force();
-        let word = |index| running.slots.word(state, index);
-        let scale = Scale::from_word(word(HEADER_LIMITS));
-        let at = word(HEADER_METERS) as u32 + rule.index() * Meter::WORDS;
-        let meter = Meter::from_words(word(at), word(at + 1));
         let now = clock::pinned_now(&self.layout().clock()).ok()?;
-        let debt = running.meters.debt(scale, source.into(), meter, now);
-        Some(Left {
-            now: meter.left(debt),
-            at_most: meter.left(0),
-        })
+        let source = source.into();
+        Some(running.meters.left(&running.slots, rule, source, now))
     }
 }
 

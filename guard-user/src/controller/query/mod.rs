@@ -1,6 +1,7 @@
 //! What is so: `status`, `explain`, `audit`, `check`, `diff`. Nothing here changes anything.
 
 pub(in crate::controller) mod audit;
+pub(in crate::controller) mod build;
 pub(in crate::controller) mod check;
 pub(in crate::controller) mod diff;
 pub(in crate::controller) mod explain;
@@ -8,3 +9,4 @@ pub(in crate::controller) mod exposed;
 pub(in crate::controller) mod fault;
 pub(in crate::controller) mod floods;
 pub(in crate::controller) mod status;
+pub(in crate::controller) mod traffic;

@@ -354,7 +354,7 @@ impl Controller {
 
     /// Said before answers to new conversations are missing.
     fn full_flow_table(&self) -> Option<String> {
-        /// Of a hundred places, from which on it is told.
+        /// Of a hundred places, from which on it is reported.
         const MANY: usize = 80;
         let running = pins::open(&self.layout).ok().flatten()?;
         let tick = clock::pinned_ticks(&self.layout.clock()).ok()?;

@@ -60,7 +60,7 @@ impl Controller {
         self.replace_policy(replacement, consent)
     }
 
-    /// What the text means as guard.toml; its problems are told of the file that was named.
+    /// What the text means as guard.toml; its problems are reported of the file that was named.
     pub(in crate::controller) fn load_as_main(
         &self,
         file: &Path,

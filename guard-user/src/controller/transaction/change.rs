@@ -2,44 +2,16 @@
 
 use super::plan::{Plan, plan};
 use crate::{
-    controller::{Consent, Controller, Pending, RuleChanges, state::policy_files::FileChange},
+    controller::{
+        Consent, Controller, Edit, Pending, RuleChanges, state::policy_files::FileChange,
+    },
     dataplane::pins::{self, Running},
     failure::{Exit, Failure},
     ruleset::{
-        edit::{EditOutcome, Edited, InsertAt},
-        model::DefaultAction,
+        edit::{EditOutcome, Edited},
         source::Loaded,
     },
 };
-
-/// A change that a command asks for.
-#[derive(Clone, Debug)]
-pub enum Edit {
-    /// Add the rule of these words, its action first.
-    Add {
-        /// The words.
-        words: Vec<String>,
-        /// Where.
-        place: InsertAt,
-    },
-    /// Delete a rule.
-    Delete(Delete),
-    /// Set the default.
-    Default(DefaultAction),
-    /// Put on the never list.
-    NeverAdd(String),
-    /// Take off the never list.
-    NeverRemove(String),
-}
-
-/// Which rule to delete.
-#[derive(Clone, Debug)]
-pub enum Delete {
-    /// By number, from 1.
-    Number(usize),
-    /// By its words.
-    Words(Vec<String>),
-}
 
 /// What a change came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -136,7 +136,7 @@ pub(in crate::controller) fn plan(
     Ok(planned)
 }
 
-/// The same edit for each rule, one upon the other; together it is one change, told by the first rule that it is about.
+/// The same edit for each rule, one upon the other; together it is one change, named by the first rule that it is about.
 fn each(
     loaded: &Loaded,
     rules: &[Rule],

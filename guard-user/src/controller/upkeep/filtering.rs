@@ -1,5 +1,5 @@
 //! Proof that what is attached filters: an interface whose program sees no packets gets it in generic
-//! mode instead, and if that does not help, is told to be open.
+//! mode instead, and if that does not help, is reported to be open.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use crate::{
         spare::Spare,
     },
     failure::{Failure, from_io},
-    host::{Network, neighbours},
+    host::{Interface, Network, neighbours},
 };
 
 /// How long `enable` waits for proof that something is filtered.
@@ -35,6 +35,17 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Between two looks at the counts meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// What guard counted before and after the interfaces were read: what comes in between is never missing.
+#[derive(Clone, Debug)]
+pub struct CountedFrames {
+    /// On all interfaces, before.
+    pub before: u64,
+    /// The same after.
+    pub after: u64,
+    /// The interfaces that run the program, with what they received.
+    pub interfaces: Vec<Interface>,
+}
+
 /// Counts of one moment.
 struct FrameMeasurement {
     counted: u64,
@@ -44,7 +55,7 @@ struct FrameMeasurement {
 impl Controller {
     /// Waits, for two seconds at most, until each of these interfaces is seen to be filtered. One whose
     /// neighbours are not known receives nothing that could be waited for, and is left to the daemon and
-    /// to `status`. What must be told of the others.
+    /// to `status`. What must be reported of the others.
     pub(in crate::controller) fn prove_filtering(
         &self,
         names: &[String],
@@ -160,6 +171,27 @@ impl Controller {
         }
         let sights = filtering::evaluate_each(&received, counted);
         Ok(place.and_then(|at| sights.get(at).copied()))
+    }
+
+    /// Counts for whoever compares them from time to time; `None` when guard is off.
+    ///
+    /// # Errors
+    /// When pins or interfaces cannot be read.
+    pub fn count_frames(&self) -> Result<Option<CountedFrames>, Failure> {
+        let Some(running) = pins::open(&self.layout)? else {
+            return Ok(None);
+        };
+        let before = running.counters.packets();
+        let network = self.network_without_routes()?;
+        let after = running.counters.packets();
+        let protected = heal::protected(&self.layout, &network)?.into_iter();
+        Ok(Some(CountedFrames {
+            before,
+            after,
+            interfaces: protected
+                .filter_map(|index| network.by_index(index).cloned())
+                .collect(),
+        }))
     }
 
     /// Puts the program on an interface in generic mode, because it sees no packets where it is. `None`

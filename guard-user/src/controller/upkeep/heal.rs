@@ -19,6 +19,7 @@ use crate::{
         installation::{self, Commitment},
         interface::attached::Attached,
         pins::{self, Running},
+        preflight,
         spare::Spare,
         tables::exempt::SessionWatch,
     },
@@ -135,6 +136,14 @@ impl Controller {
             pin: pin.metadata().map_or(0, |pin| pin.ino()),
             has_returned: running.slots.switch().is_expired(clock::boot_time_ns()),
         }
+    }
+
+    /// May this process load the program and attach it?
+    ///
+    /// # Errors
+    /// Exit 4 naming what is missing.
+    pub fn may_attach(&self) -> Result<(), Failure> {
+        preflight::may_load()
     }
 
     /// Names of the interfaces that run the program of one of our links.

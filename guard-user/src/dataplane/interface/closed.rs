@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 use aya::programs::{SchedClassifier, TcAttachType};
 use guard_common::abi::names;
 
-use super::egress;
+use super::{egress, tc_error::TcRefusal};
 use crate::{
     dataplane::pins::files::remove_if_there,
     failure::{Exit, Failure},
@@ -38,14 +38,14 @@ pub(in crate::dataplane) fn close(
         return Ok(());
     }
     let link = if egress::prefers_clsact() {
-        Err("GUARD_TC=clsact".to_owned())
+        Err(TcRefusal::NotWanted)
     } else {
         egress::attach_link(program, interface, &pin, TcAttachType::Ingress)
     };
     let Err(tcx) = link else { return Ok(()) };
     let filter = program
         .pin(&pin)
-        .map_err(|error| error.to_string())
+        .map_err(TcRefusal::from)
         .and_then(|()| egress::attach_filter(program, interface, TcAttachType::Ingress));
     filter.map_err(|clsact| {
         fs::remove_file(&pin).ok();

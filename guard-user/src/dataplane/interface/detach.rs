@@ -209,7 +209,7 @@ fn detach_link(link: &OwnedFd) -> io::Result<()> {
 }
 
 fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<libc::c_long> {
-    // SAFETY: the attributes are a live structure of the size that is told; the kernel only reads it
+    // SAFETY: the attributes are a live structure of the size that is given; the kernel only reads it
     // and what it points to.
     let result = unsafe {
         libc::syscall(

@@ -5,7 +5,7 @@
 use std::{env, path::Path};
 
 use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+    LinkOrder, SchedClassifier, TcAttachType,
     links::{FdLink, PinnedLink},
     tc::{
         NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle, qdisc_add_clsact,
@@ -15,7 +15,7 @@ use aya::programs::{
 use guard_common::abi::names;
 use nix::net::if_::if_indextoname;
 
-use super::refusal::describe;
+use super::tc_error::TcRefusal;
 use crate::{
     failure::{Exit, Failure},
     host::{Interface, filters},
@@ -47,7 +47,7 @@ pub fn attach(
         return Ok(());
     }
     let tcx = if prefers_clsact() {
-        Err("GUARD_TC=clsact".to_owned())
+        Err(TcRefusal::NotWanted)
     } else {
         attach_link(program, interface, &pin, TcAttachType::Egress)
     };
@@ -71,15 +71,11 @@ pub(in crate::dataplane) fn prefers_clsact() -> bool {
     env::var_os("GUARD_TC").is_some_and(|value| value == "clsact")
 }
 
-fn exchange(program: &mut SchedClassifier, pin: &Path) -> Result<(), String> {
-    let link = PinnedLink::from_pin(pin).map_err(|error| error.to_string())?;
-    let link =
-        SchedClassifierLink::try_from(FdLink::from(link)).map_err(|error| error.to_string())?;
-    let id = program
-        .attach_to_link(link)
-        .map_err(|error| describe(&error))?;
+fn exchange(program: &mut SchedClassifier, pin: &Path) -> Result<(), TcRefusal> {
+    let link = FdLink::from(PinnedLink::from_pin(pin)?);
+    let id = program.attach_to_link(SchedClassifierLink::try_from(link)?)?;
     // The pin holds the link; only our handle of it ends here.
-    let link = program.take_link(id).map_err(|error| error.to_string())?;
+    let link = program.take_link(id)?;
     drop(link);
     Ok(())
 }
@@ -90,23 +86,20 @@ pub(in crate::dataplane) fn attach_link(
     interface: &Interface,
     pin: &Path,
     way: TcAttachType,
-) -> Result<(), String> {
+) -> Result<(), TcRefusal> {
     let order = match way {
         // Whoever stands before could let something in.
         TcAttachType::Ingress => LinkOrder::first(),
         TcAttachType::Egress | TcAttachType::Custom(_) => LinkOrder::default(),
     };
     let options = TcAttachOptions::TcxOrder(order);
-    let id = program
-        .attach_with_options(&interface.name, way, options)
-        .map_err(|error| describe(&error))?;
-    let link = program.take_link(id).map_err(|error| error.to_string())?;
-    let link = FdLink::try_from(link).map_err(|error| error.to_string())?;
+    let id = program.attach_with_options(&interface.name, way, options)?;
+    let link = FdLink::try_from(program.take_link(id)?)?;
     if pin.exists() {
         // Of an interface that had this number before.
-        std::fs::remove_file(pin).map_err(|error| error.to_string())?;
+        std::fs::remove_file(pin)?;
     }
-    link.pin(pin).map_err(|error| error.to_string())?;
+    link.pin(pin)?;
     Ok(())
 }
 
@@ -115,14 +108,14 @@ pub(in crate::dataplane) fn attach_filter(
     program: &mut SchedClassifier,
     interface: &Interface,
     way: TcAttachType,
-) -> Result<(), String> {
+) -> Result<(), TcRefusal> {
     // It may be there already, of somebody else's making; if it is not, attaching says so.
     let qdisc = qdisc_add_clsact(&interface.name);
     let is_there = way == TcAttachType::Egress
         && filters::has_egress_filter(interface.index, names::EGRESS).unwrap_or(false);
     let id = if is_there {
         let there = SchedClassifierLink::attached(&interface.name, way, PRIORITY, HANDLE, None);
-        program.attach_to_link(there.map_err(|error| error.to_string())?)
+        program.attach_to_link(there?)
     } else {
         let options = TcAttachOptions::Netlink(NlOptions {
             priority: PRIORITY,
@@ -131,13 +124,11 @@ pub(in crate::dataplane) fn attach_filter(
         });
         program.attach_with_options(&interface.name, way, options)
     };
-    let id = id.map_err(|error| match qdisc {
-        Ok(()) => describe(&error),
-        Err(qdisc) => format!("{}; {qdisc}", describe(&error)),
+    let id = id.map_err(|filter| match qdisc {
+        Ok(()) => TcRefusal::Program(filter),
+        Err(qdisc) => TcRefusal::Qdisc { filter, qdisc },
     })?;
-    let link = program
-        .take_link(id)
-        .map_err(|error: ProgramError| describe(&error))?;
+    let link = program.take_link(id)?;
     // Its end would remove the filter, which shall stay when this process has ended.
     std::mem::forget(link);
     Ok(())

@@ -148,7 +148,7 @@ mod tests {
             (&[100, 2], 100, &[Proven, Unknown]),
             (&[100, 0], 100, &[Proven, Unknown]),
             (&[0, 4], 9, &[Unknown, Proven]),
-            // Which of them is not to be told, so both are tried elsewhere.
+            // Nothing says which of them, so both are tried elsewhere.
             (&[5, 5], 5, &[Blind, Blind]),
         ] {
             let frames: Vec<Received> = received.iter().map(|frames| native(*frames)).collect();

@@ -11,4 +11,5 @@ pub mod egress;
 pub mod filtering;
 pub mod reattach;
 mod refusal;
+mod tc_error;
 pub mod why;

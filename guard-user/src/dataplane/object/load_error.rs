@@ -23,6 +23,17 @@ pub enum LoadError {
     Mapping(&'static str, #[source] io::Error),
 }
 
+/// Why SYNs are not answered with cookies.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotAnswer {
+    /// Jumps between programs are how the answer is reached.
+    #[error("a program cannot jump to another one")]
+    NoJumps,
+    /// The program that answers is refused.
+    #[error(transparent)]
+    Refused(LoadError),
+}
+
 /// The same for the operator, with the way out.
 pub(in crate::dataplane) fn load_failure(error: LoadError) -> Failure {
     let errno = errno(&error);

@@ -15,14 +15,15 @@ use guard_common::{
         addr::Addr,
         clock::EIGHTH_SHIFT,
         flow::{self, KEYS, Tuple},
-        image::HEADER_LIMITS,
+        image::{HEADER_LIMITS, HEADER_METERS},
         meter::{self, Key, Meter, MeterEntry, MeterPart, MeterSlot, Scale, WAYS},
+        rule::RuleRef,
     },
     policy::{MeterBucket, exempt_key, find_entry, put},
 };
 
-use super::mapping::Mapping;
-use crate::{dataplane::clock, ruleset::compile::Image};
+use super::{mapping::Mapping, slots::PolicySlots};
+use crate::{dataplane::clock, explain::Left, ruleset::compile::Image};
 
 /// How long a session must have lasted. An SSH server ends one that does not log in after 120 s.
 const LASTS: Duration = Duration::from_secs(150);
@@ -63,12 +64,25 @@ impl MeterTable {
         found.is_own() && entry.ahead(time(now)) > 0
     }
 
+    /// What the limit of a rule of the policy in force leaves to a source. `now` is in eighths of a tick.
+    #[must_use]
+    pub fn left(&self, slots: &PolicySlots, rule: RuleRef, source: Addr, now: u32) -> Left {
+        let state = slots.in_force();
+        let word = |index| slots.word(state, index);
+        let scale = Scale::from_word(word(HEADER_LIMITS));
+        let at = word(HEADER_METERS) as u32 + rule.index() * Meter::WORDS;
+        let meter = Meter::from_words(word(at), word(at + 1));
+        Left {
+            now: meter.left(self.debt(scale, source, meter, now)),
+            at_most: meter.left(0),
+        }
+    }
+
     /// How much a source owes a meter, in units. `now` is in eighths of a tick.
     ///
     /// It is what it owes when that eighth ends: the clock of user space is so coarse that it may stand before
     /// the very packet that was charged, and the debt would be said too high by a whole connection.
-    #[must_use]
-    pub fn debt(&self, scale: Scale, remote: Addr, meter: Meter, now: u32) -> u64 {
+    fn debt(&self, scale: Scale, remote: Addr, meter: Meter, now: u32) -> u64 {
         let place = self.place(Key {
             part: MeterPart::Debts,
             source: scale.source(remote),

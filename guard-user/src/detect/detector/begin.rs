@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{Detector, Due, JOURNALCTL, wall_ms};
 use crate::{
-    control::Level,
     detect::{
-        Observer,
+        Observer, Severity,
         journal::SharedJournal,
         running::{Places, Running, window_ms},
     },
@@ -70,12 +69,12 @@ impl<L: Observer> Detector<L> {
             .iter()
             .flat_map(|running| jails::forgeable::warnings(running.jail.settings(), &catalog))
             .collect();
-        let forgeable = (!forgeable.is_empty()).then(|| (Level::Warning, forgeable.join("\n")));
+        let forgeable = (!forgeable.is_empty()).then(|| (Severity::Warning, forgeable.join("\n")));
         self.observer
             .standing("detect logs that can be forged".to_owned(), forgeable);
         let narrow = self.running.iter().flat_map(Running::narrow_patterns);
         let narrow: Vec<String> = narrow.collect();
-        let narrow = (!narrow.is_empty()).then(|| (Level::Warning, narrow.join("\n")));
+        let narrow = (!narrow.is_empty()).then(|| (Severity::Warning, narrow.join("\n")));
         self.observer
             .standing("detect patterns that are large".to_owned(), narrow);
         self.standing("filters", (!broken.is_empty()).then(|| broken.join("\n")));

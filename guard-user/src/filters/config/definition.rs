@@ -197,7 +197,8 @@ impl Definition {
 
 impl Definition {
     fn with_forgeable_told(mut self) -> Self {
-        self.is_forgeable = forgeable::are_for_it(&self.failures);
+        self.is_forgeable =
+            forgeable::are_for_it(self.failures.iter().map(|failure| failure.text.as_str()));
         if self.is_forgeable {
             let problem = Problem::new(
                 "it is for nginx's error log, in which what clients send stands as it is, line feeds included: \

@@ -12,7 +12,7 @@ use super::{
     ini::{self, DEFAULT, Ini, Section},
     problem::{ConfigLine, Problem},
 };
-use crate::filters::{builtin, catalog::STOCK};
+use crate::filters::{builtin, stock};
 
 /// What `%(known/NAME)s` asks: the options of a section that a later file replaced.
 pub(super) const KNOWN: &str = "KNOWN/";
@@ -85,7 +85,7 @@ fn changed_by(local: &Path) -> Option<PathBuf> {
     if beside.is_file() {
         return Some(beside);
     }
-    let stock = Path::new(STOCK).join(beside.file_name()?);
+    let stock = Path::new(stock::FOLDER).join(beside.file_name()?);
     builtin::file(beside.file_stem()?.to_str()?)
         .or_else(|| Some(stock).filter(|file| file.is_file()))
 }
@@ -97,7 +97,7 @@ fn sought(folder: &Path, name: &str) -> PathBuf {
         return beside;
     }
     let inside = Path::new(builtin::FOLDER).join(name);
-    let stock = Path::new(STOCK).join(name);
+    let stock = Path::new(stock::FOLDER).join(name);
     if stock.is_file() {
         stock
     } else if builtin::text(&inside).is_some() {

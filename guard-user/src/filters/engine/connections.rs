@@ -28,7 +28,7 @@ const MAX_USERS: usize = 32;
 /// What is known of a connection.
 #[derive(Debug)]
 struct Connection {
-    /// Shared with the failures that were told.
+    /// Shared with the failures that were reported.
     groups: Arc<Groups>,
     /// Users, once there are two.
     users: Arc<Vec<String>>,
@@ -217,7 +217,7 @@ impl Connection {
             self.is_pending = false;
         }
         if !was_unfailed && !self.is_pending {
-            // That failure is told already.
+            // That failure is reported already.
             self.matches = 0;
         }
         let names = [found::NOFAIL, found::GAINED];

@@ -4,7 +4,7 @@
 
 use regex_automata::nfa::thompson::{self, State, WhichCaptures};
 
-use super::matcher::{Alphabet, Lines, SIZE_LIMIT_BYTES, syntax};
+use super::linear::{Alphabet, Lines, SIZE_LIMIT_BYTES, syntax};
 
 /// Steps that one pattern may take for one text. A step takes 10 to 25 ns where a line leaves all states possible, and
 /// hardly any where it does not.

@@ -18,6 +18,14 @@ pub(in crate::filters) enum PatternError {
     Engine(String),
 }
 
+impl PatternError {
+    /// Of an engine's message, the last line says what is wrong.
+    pub(super) fn of_engine(message: &str) -> Self {
+        let last = message.lines().last().unwrap_or(message);
+        Self::Engine(last.trim_start_matches("error: ").trim().to_owned())
+    }
+}
+
 /// What stands where it cannot stand.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(in crate::filters) enum SyntaxError {

@@ -5,14 +5,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use regex_automata::{
-    Input, meta,
-    util::{primitives::NonMaxUsize, syntax as options},
-};
+use regex_automata::{Input, meta, util::primitives::NonMaxUsize};
 
 use super::{
     Text, cost,
     error::PatternError,
+    linear::{Alphabet, Lines, SIZE_LIMIT_BYTES, linear},
     quick::{Quick, Trail},
     syntax::Node,
     write::{self, Groups},
@@ -20,18 +18,6 @@ use super::{
 
 /// Steps that a backtracking engine may take for one line, some milliseconds.
 const BACKTRACK_LIMIT: usize = 100_000;
-/// Memory of one compiled pattern.
-pub(super) const SIZE_LIMIT_BYTES: usize = 10 << 20;
-
-/// How many lines the text has that a pattern is matched against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::filters) enum Lines {
-    /// One, without a line feed.
-    One,
-    /// Several: `^` and `$` are the bounds of each.
-    Several,
-}
-
 /// Where groups were found: start and end of each by number, reused from line to line.
 #[derive(Debug, Default)]
 pub(in crate::filters) struct Spans {
@@ -105,7 +91,7 @@ impl Matcher {
                 .delegate_size_limit(SIZE_LIMIT_BYTES)
                 .multi_line(lines == Lines::Several)
                 .build()
-                .map_err(|error| PatternError::Engine(one_line(&error.to_string())))?;
+                .map_err(|error| PatternError::of_engine(&error.to_string()))?;
             let outline = write::outline(node, write::Positions::Kept);
             Engine::Backtracking {
                 regex: Box::new(regex),
@@ -321,48 +307,4 @@ impl Matcher {
             },
         }
     }
-}
-
-/// What `\w`, `\d`, `\s` and `\b` mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::filters) enum Alphabet {
-    /// ASCII only: right for lines that hold nothing else.
-    Ascii,
-    /// Unicode, as Python has it.
-    Unicode,
-}
-
-/// Compiles patterns for the engines that take linear time.
-pub(in crate::filters) fn linear(
-    patterns: &[&str],
-    alphabet: Alphabet,
-    lines: Lines,
-    config: meta::Config,
-) -> Result<meta::Regex, PatternError> {
-    meta::Builder::new()
-        .configure(config.nfa_size_limit(Some(SIZE_LIMIT_BYTES)))
-        .syntax(syntax(alphabet, lines))
-        .build_many(patterns)
-        .map_err(|error| match error.size_limit() {
-            Some(limit) => PatternError::TooLarge(limit),
-            None => PatternError::Engine(one_line(&match error.syntax_error() {
-                Some(error) => error.to_string(),
-                None => error.to_string(),
-            })),
-        })
-}
-
-/// What patterns mean.
-pub(super) fn syntax(alphabet: Alphabet, lines: Lines) -> options::Config {
-    let is_full = alphabet == Alphabet::Unicode;
-    options::Config::new()
-        .unicode(is_full)
-        .utf8(is_full)
-        .multi_line(lines == Lines::Several)
-}
-
-/// The last line of an engine's message, which says what is wrong.
-fn one_line(message: &str) -> String {
-    let last = message.lines().last().unwrap_or(message);
-    last.trim_start_matches("error: ").trim().to_owned()
 }

@@ -3,6 +3,7 @@
 
 mod cost;
 mod error;
+mod linear;
 mod matcher;
 mod outlines;
 mod quick;
@@ -15,7 +16,8 @@ mod write;
 use crate::filters::config::{definition::Expression, problem::Problem};
 pub(super) use cost::longest;
 pub(super) use error::PatternError;
-pub(super) use matcher::{Alphabet, Lines, Matcher, Spans, linear};
+pub(super) use linear::{Alphabet, Lines, linear};
+pub(super) use matcher::{Matcher, Spans};
 pub(super) use outlines::Outlines;
 use syntax::Node;
 

@@ -7,7 +7,7 @@ use regex_automata::{Input, MatchKind, PatternSet, meta, nfa::thompson::WhichCap
 
 use super::{
     Pattern, Text, cost,
-    matcher::{Alphabet, Lines, linear},
+    linear::{Alphabet, Lines, linear},
     write::{self, Positions},
 };
 

@@ -438,7 +438,7 @@ fn growth(
     Ok(())
 }
 
-/// A length of time in seconds; what is none is told, and is as if nothing were said.
+/// A length of time in seconds; what is none is reported, and is as if nothing were said.
 fn length(
     options: &Options<'_>,
     name: &str,

@@ -1,4 +1,4 @@
-//! What could not be carried over: the same thing is told once, with the first of its places.
+//! What could not be carried over: the same thing is reported once, with the first of its places.
 
 use crate::filters::Problem;
 

@@ -405,7 +405,7 @@ proptest! {
             } else {
                 IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(number), 0, 0, 0, now_ms as u16))
             };
-            // Most lines are told at once.
+            // Most lines are reported at once.
             let when = FailureTime { now_ms, age_ms: if age_ms % 3 == 0 { age_ms } else { 0 } };
             let prefix = if is_v4 { Prefix::single(who) } else { Prefix::single(who).widened(64) };
             let expected = naive.failed(prefix, when);

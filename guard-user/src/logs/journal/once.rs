@@ -38,7 +38,7 @@ pub fn entries(
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    // The error is what is told; the child must not outlive it.
+                    // The error is what is reported; the child must not outlive it.
                     let _ = super::stop(&mut child);
                     return Err(error);
                 }

@@ -5,49 +5,11 @@ use std::{collections::BTreeMap, ops::Range};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    array::{ListSpan, line_end, line_start},
+    array::ListSpan,
+    splice::{Splice, line_end, line_start},
     toml_text,
 };
 use crate::ruleset::model::Rule;
-
-/// Replaces a part of a text.
-#[derive(Debug)]
-pub(super) struct Splice {
-    at: Range<usize>,
-    text: String,
-}
-
-impl Splice {
-    pub(super) fn insert(at: usize, text: String) -> Self {
-        Self { at: at..at, text }
-    }
-
-    pub(super) fn replace(at: Range<usize>, text: &str) -> Self {
-        Self {
-            at,
-            text: text.to_owned(),
-        }
-    }
-}
-
-/// The text with all splices made; new lines end as the others do.
-pub(super) fn apply(text: &str, mut splices: Vec<Splice>) -> String {
-    let has_crlf = text.contains("\r\n");
-    splices.sort_by_key(|splice| splice.at.start);
-    let mut result = String::with_capacity(text.len() + 256);
-    let mut done = 0;
-    for Splice { at, text: new } in splices {
-        result.push_str(&text[done..at.start.max(done)]);
-        if has_crlf {
-            result.push_str(&new.replace('\n', "\r\n"));
-        } else {
-            result.push_str(&new);
-        }
-        done = at.end.max(done);
-    }
-    result.push_str(&text[done..]);
-    result
-}
 
 /// Places of what a policy file says.
 pub(super) struct Layout<'t> {

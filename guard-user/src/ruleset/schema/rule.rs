@@ -154,7 +154,7 @@ impl Reader<'_, '_> {
         (counts, rate): (Counts, Option<(Rate, Range<usize>)>),
         burst: Option<(u32, Range<usize>)>,
     ) -> Option<RuleAction> {
-        let checked = limit::check_traffic(traffic, counts);
+        let checked = traffic.may_be_limited(counts);
         if let Err(bad) = checked {
             self.error(at, bad);
             return None;

@@ -156,7 +156,7 @@ pub(super) fn perhaps_profile(name: &str, names: &Names) -> Option<BadValue> {
             begin_so.join(", ")
         )));
     }
-    // A service that is near is told with the ports.
+    // A service that is near is named with the ports.
     let is_service = nearest(&lower, names.services.names()).is_some();
     let is_profile = name.contains(' ') || !is_service && near_profile(&lower, names).is_some();
     is_profile.then(|| unknown_profile(name, names))

@@ -6,8 +6,7 @@ use super::boot;
 use crate::vps::{
     debian::NIC,
     guest::Guest,
-    machine::MAC,
-    network::{GUEST, ROUTER},
+    network::{GUEST, MAC, ROUTER},
 };
 
 /// What the scene of systemd-networkd may have left, undone: ifupdown configures the NIC.

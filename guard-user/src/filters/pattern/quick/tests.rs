@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use regex_automata::{Input, meta};
 
 use super::*;
-use crate::filters::pattern::matcher::{Alphabet, Lines, linear};
+use crate::filters::pattern::linear::{Alphabet, Lines, linear};
 
 /// Slots that the library's engine fills; `None` without a match.
 fn expected(pattern: &str, text: &str) -> Option<Vec<Option<NonMaxUsize>>> {

@@ -7,7 +7,7 @@ use super::{read_words, sets};
 use crate::{
     ruleset::{
         describe,
-        limit::{self, Counts, Limit, Rate},
+        limit::{Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
         prefixes::PrefixList,
     },
@@ -54,7 +54,7 @@ fn rules() -> impl Strategy<Value = Rule> {
         |(action, traffic, (source, destination), interface, comment)| Rule {
             action: match (action, &traffic) {
                 (RuleAction::Limit(limit), traffic)
-                    if limit::check_traffic(traffic, limit.counts).is_err() =>
+                    if traffic.may_be_limited(limit.counts).is_err() =>
                 {
                     RuleAction::Allow
                 }

@@ -1,8 +1,11 @@
-//! Which fail2ban is installed: its filters may be newer than guard's.
+//! The filters of the fail2ban package: where they are, and of which version, for they may be newer than guard's.
 
 use std::fmt;
 
-/// Where its module says so, on Debian and on Red Hat, by package or by hand.
+/// Where the package has its filters.
+pub(super) const FOLDER: &str = "/etc/fail2ban/filter.d";
+
+/// Where its module says which version it is, on Debian and on Red Hat, by package or by hand.
 const MODULES: [&str; 3] = [
     "/usr/lib/python3*/*-packages/fail2ban/version.py",
     "/usr/lib/python3/dist-packages/fail2ban/version.py",
