@@ -212,6 +212,12 @@ impl PacketBuilder {
         self
     }
 
+    /// Is it one of IPv4?
+    #[must_use]
+    pub fn is_v4(&self) -> bool {
+        self.source.is_ipv4()
+    }
+
     /// Zero bytes behind the transport header.
     #[must_use]
     pub fn payload(mut self, bytes: usize) -> Self {

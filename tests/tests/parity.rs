@@ -25,9 +25,10 @@ use guard_tests::{
 use guard_user::bans::Prefix;
 use guard_user::ruleset::{
     ceiling::Ceiling,
-    limit::{Limit, Rate},
+    limit::{Counts, Limit, Rate},
     model::{DefaultAction, Policy, RuleAction, Traffic},
     sample::{NESTED, Shape, random_policy},
+    strangers::Strangers,
 };
 
 /// Frames in all: a million, as acceptance asks, or what `GUARD_PARITY_FRAMES` says (a machine that
@@ -186,6 +187,17 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
         1 => Ceiling::default(),
         _ => Ceiling::per_second(round as u32),
     };
+    policy.out_of_state = match round % 4 {
+        0 => Strangers::Off,
+        1 => Strangers::OUT_OF_STATE,
+        2 => Strangers::Nothing,
+        _ => strangers_per_second(round),
+    };
+    policy.udp = match round % 3 {
+        0 => Strangers::UDP,
+        1 => strangers_per_second(1),
+        _ => strangers_per_second(round),
+    };
     for rule in &mut policy.rules {
         let has_connections = matches!(rule.traffic, Traffic::Ports(..));
         if rule.action == RuleAction::Allow && has_connections && random.once_in(2) {
@@ -194,10 +206,11 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
                 seconds: 1 + random.below(10) as u32,
             };
             let burst = 1 + random.below(8) as u32;
+            let counts = random.pick(&[Counts::Connections, Counts::Packets]);
             rule.action = RuleAction::Limit(Limit {
+                counts,
                 rate,
                 burst,
-                ..Limit::default()
             });
         }
     }
@@ -206,6 +219,13 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
         _ => DefaultAction::Deny,
     };
     policy
+}
+
+fn strangers_per_second(count: usize) -> Strangers {
+    Strangers::At(Rate {
+        count: count.max(1) as u32,
+        seconds: 1,
+    })
 }
 
 /// Plays the steps in the kernel, then in the model, which must do the same.

@@ -1,8 +1,8 @@
-//! Frames of a flood of TCP onto the server, each with a source of its own, a quarter of them over IPv6.
+//! Frames of a flood onto the server, each with a source of its own, a quarter of them over IPv6.
 
 use guard_common::{
     packet::TcpFlags,
-    testing::{packet, packet_v6, random::Random},
+    testing::{PacketBuilder, packet, packet_v6, random::Random},
 };
 
 use super::Topology;
@@ -41,6 +41,47 @@ impl Topology {
         flags: u8,
         payload: usize,
     ) -> Vec<Vec<u8>> {
+        self.forged(sources, |base, from| {
+            let segment = base.tcp_between(from, port, flags).payload(payload);
+            if flags == TcpFlags::SYN {
+                segment.tcp_options(&[2, 4, 5, 180])
+            } else {
+                segment
+            }
+        })
+    }
+
+    /// Datagrams of so many bytes.
+    ///
+    /// # Panics
+    /// When an interface is missing.
+    #[must_use]
+    pub fn forged_datagrams(&self, port: u16, sources: Sources, payload: usize) -> Vec<Vec<u8>> {
+        self.forged(sources, |base, from| {
+            base.udp_between(from, port).payload(payload)
+        })
+    }
+
+    /// Echo requests.
+    ///
+    /// # Panics
+    /// When an interface is missing.
+    #[must_use]
+    pub fn forged_pings(&self, sources: Sources) -> Vec<Vec<u8>> {
+        self.forged(sources, |base, id| {
+            let [high, low] = id.to_be_bytes();
+            let (protocol, kind) = if base.is_v4() { (1, 8) } else { (58, 128) };
+            base.protocol(protocol, &[kind, 0, 0, 0, high, low, 0, 1])
+                .payload(56)
+        })
+    }
+
+    /// Frames that `fill` makes, of a packet with its ends and a number of its own.
+    fn forged(
+        &self,
+        sources: Sources,
+        fill: impl Fn(PacketBuilder, u16) -> PacketBuilder,
+    ) -> Vec<Vec<u8>> {
         let macs = (self.srv.mac("eth0"), self.wan.mac("srv"));
         let mut random = Random::new(11);
         (0..FRAMES)
@@ -51,16 +92,7 @@ impl Topology {
                     (packet().from(&sources.v4(&mut random)), self.srv.v4)
                 };
                 let from = (1024 + random.below(60_000)) as u16;
-                let segment = base
-                    .to_ip(to)
-                    .macs(macs.0, macs.1)
-                    .tcp_between(from, port, flags)
-                    .payload(payload);
-                if flags == TcpFlags::SYN {
-                    segment.tcp_options(&[2, 4, 5, 180]).build()
-                } else {
-                    segment.build()
-                }
+                fill(base.to_ip(to).macs(macs.0, macs.1), from).build()
             })
             .collect()
     }

@@ -1,0 +1,171 @@
+//! Floods of datagrams and of pings on ports that are open to everybody: most must not reach the stack, nor be answered,
+//! and honest clients must not notice: neither those that have been answered nor those who come new and try again,
+//! as every client over UDP does.
+
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use guard_tests::{
+    lab::{Conversation, Flood, Instance, Rate, Sources, Topology, UdpEcho, Wire, within},
+    require,
+};
+
+/// Open to everybody, and answered.
+const OPEN: u16 = 27_015;
+/// Frames of a flood at least.
+const FRAMES: u64 = 1_000_000;
+/// Strangers who come while it lasts.
+const STRANGERS: usize = 30;
+/// One flood at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn lab() -> Topology {
+    let lab = Topology::new();
+    lab.lay_second_cable();
+    // Answers to forged sources end at the router.
+    lab.wan.ip("route add blackhole default");
+    lab.wan.ip("-6 route add blackhole default");
+    lab
+}
+
+fn guard(lab: &Topology, rules: &[&str]) -> Instance {
+    let guard = Instance::new(&lab.srv);
+    for rule in rules {
+        drop(guard.guardctl(&rule.split(' ').collect::<Vec<_>>()).ok());
+    }
+    drop(
+        guard
+            .guardctl(&["enable", "--iface", "eth0", "--iface", "eth1", "--force"])
+            .ok(),
+    );
+    guard
+}
+
+/// Frames that the server has sent to the router so far.
+fn answered(lab: &Topology) -> u64 {
+    let shown = lab.wan.ip("-s -j link show dev srv");
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    shown[0]["stats64"]["rx"]["packets"]
+        .as_u64()
+        .expect("a number")
+}
+
+/// A client of its own address, that asks at most three times: which try was answered.
+fn asks(lab: &Topology, number: usize) -> Option<usize> {
+    let host = 20 + number;
+    let (own, to): (IpAddr, IpAddr) = if number.is_multiple_of(2) {
+        (
+            format!("198.51.100.{host}").parse().expect("an address"),
+            lab.srv.v4,
+        )
+    } else {
+        (
+            format!("2001:db8:100::{host}").parse().expect("an address"),
+            lab.srv.v6,
+        )
+    };
+    let bits = if own.is_ipv4() { 24 } else { 64 };
+    let nodad = if own.is_ipv4() { "" } else { " nodad" };
+    lab.friend
+        .ip(&format!("addr add {own}/{bits} dev eth0{nodad}"));
+    let socket = lab
+        .friend
+        .run(|| UdpSocket::bind((own, 0)))
+        .expect("a socket");
+    let mut answer = [0; 16];
+    let patience = [500, 1000, 2000].map(Duration::from_millis);
+    patience.iter().position(|patience| {
+        socket.set_read_timeout(Some(*patience)).expect("a socket");
+        socket.send_to(b"hello", (to, OPEN)).ok();
+        socket.recv(&mut answer).is_ok()
+    })
+}
+
+#[test]
+fn a_flood_of_datagrams_keeps_nobody_out() {
+    if !require::root() {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = lab();
+    let echo = UdpEcho::start(&lab.srv, OPEN);
+    let guard = guard(&lab, &["allow 27015/udp"]);
+    let mut friends: Vec<Conversation> = [lab.srv.v4, lab.srv.v6]
+        .map(|to| {
+            let socket = lab.friend.run(|| {
+                let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+                UdpSocket::bind(any)
+            });
+            let socket = socket.expect("a socket");
+            let pause = Duration::from_millis(16);
+            let server = SocketAddr::new(to, OPEN);
+            Conversation::udp_every(pause, format!("game with {to}"), socket, Some(server))
+        })
+        .into();
+    Conversation::assert_go_on(&mut friends);
+
+    let frames = lab.forged_datagrams(OPEN, Sources::Everywhere, 22);
+    let before = (guard.counted(), answered(&lab), echo.received());
+    let begun = Instant::now();
+    let flood = Flood::start(Wire::open(&lab.wan, "srv"), frames, Rate::Unlimited);
+    let acts = within(Duration::from_secs(20), || {
+        (guard.counted().reason("udp-ceiling") > 100_000).then_some(())
+    });
+    assert!(acts.is_some(), "{:?}", guard.counted().table());
+    let came_in: Vec<Option<usize>> = (0..STRANGERS).map(|number| asks(&lab, number)).collect();
+    let enough = within(Duration::from_secs(40), || {
+        (flood.sent() > FRAMES).then_some(())
+    });
+    assert!(enough.is_some(), "a slow flood");
+    Conversation::assert_go_on(&mut friends);
+    let sent = flood.stop();
+    let lasted = begun.elapsed().as_secs_f64();
+    let reached = echo.received() - before.2;
+    let back = answered(&lab) - before.1;
+    println!(
+        "{sent} in {lasted:.1} s, {reached} reached the service, {back} sent back; strangers {came_in:?}\n{:?}",
+        guard.counted().table()
+    );
+    for friend in friends {
+        friend.stop().assert_steady(Duration::from_millis(500));
+    }
+    assert!(reached * 100 < sent * 5, "{reached} of {sent}");
+    // What answers the flood goes by its own cable.
+    assert!(back * 100 < sent * 5, "{back} answers to {sent}");
+    let in_time = came_in.iter().flatten().count();
+    assert!(in_time * 100 >= STRANGERS * 95, "{in_time}: {came_in:?}");
+}
+
+#[test]
+fn a_flood_of_pings_is_answered_a_thousand_times_a_second() {
+    if !require::root() {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = lab();
+    let guard = guard(&lab, &["allow ping"]);
+    let frames = lab.forged_pings(Sources::Everywhere);
+    let before = answered(&lab);
+    let begun = Instant::now();
+    let flood = Flood::start(Wire::open(&lab.wan, "srv"), frames, Rate::Unlimited);
+    let enough = within(Duration::from_secs(40), || {
+        (flood.sent() > FRAMES / 2).then_some(())
+    });
+    assert!(enough.is_some(), "a slow flood");
+    let sent = flood.stop();
+    let lasted = begun.elapsed().as_secs_f64();
+    let counted = guard.counted();
+    let back = answered(&lab) - before;
+    println!(
+        "{sent} in {lasted:.1} s, {back} sent back: {:?}",
+        counted.table()
+    );
+    assert!(counted.reason("icmp-ceiling") > sent / 2);
+    assert!(
+        (back as f64) < 2000.0 + 1000.0 * (lasted + 1.0),
+        "{back} sent back"
+    );
+}
