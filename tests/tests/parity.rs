@@ -195,7 +195,7 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
     };
     policy.udp = match round % 3 {
         0 => Strangers::UDP,
-        1 => strangers_per_second(1),
+        1 => Strangers::Nothing,
         _ => strangers_per_second(round),
     };
     for rule in &mut policy.rules {

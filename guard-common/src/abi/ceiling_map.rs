@@ -37,8 +37,10 @@ pub const SENT_TO_FIRST: u32 = HANDSHAKES_FIRST + HANDSHAKES;
 /// First word of the marks of source prefixes of which somebody has completed a handshake with a service that
 /// is behind this host.
 pub const SHOOK_HANDS_FIRST: u32 = SENT_TO_FIRST + PEERS;
+/// First word of the marks of addresses that this host has had a conversation of datagrams with.
+pub const CONVERSED_FIRST: u32 = SHOOK_HANDS_FIRST + PEERS;
 /// First word of the transactions of DHCP.
-pub const TRANSACTIONS_FIRST: u32 = SHOOK_HANDS_FIRST + PEERS;
+pub const TRANSACTIONS_FIRST: u32 = CONVERSED_FIRST + PEERS;
 /// Words of the map: 5 MB.
 pub const WORDS: u32 = TRANSACTIONS_FIRST + TRANSACTIONS;
 

@@ -4,18 +4,25 @@
 
 use super::{
     addr::Addr,
-    ceiling_map::{PEERS, SENT_TO_FIRST, SHOOK_HANDS_FIRST, TRANSACTIONS, TRANSACTIONS_FIRST},
+    ceiling_map::{
+        CONVERSED_FIRST, PEERS, SENT_TO_FIRST, SHOOK_HANDS_FIRST, TRANSACTIONS, TRANSACTIONS_FIRST,
+    },
     flow::Tuple,
 };
 
 /// Ticks for which a mark counts: as long as a conversation of datagrams that went both ways.
 pub const LIFETIME: u32 = 180;
 
+/// Ticks behind which an answer counts as part of a conversation.
+pub const SETTLED: u32 = 2;
+
 /// What is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// An address that this host has sent a datagram to.
     SentTo(Addr),
+    /// An address that this host has sent datagrams to for some seconds.
+    Conversed(Addr),
     /// A source prefix (/24 or /48) of which somebody has completed a handshake.
     ShookHands(Addr),
     /// A transaction of DHCP for IPv4 that this host has begun.
@@ -39,6 +46,7 @@ impl Peer {
     pub fn mark(self, key: impl Fn(usize) -> u64) -> Mark {
         let (first, words, addr, id) = match self {
             Self::SentTo(addr) => (SENT_TO_FIRST, PEERS, addr, 0),
+            Self::Conversed(addr) => (CONVERSED_FIRST, PEERS, addr, 0),
             Self::ShookHands(addr) => (SHOOK_HANDS_FIRST, PEERS, prefix(addr), 0),
             Self::Transaction(id) => (TRANSACTIONS_FIRST, TRANSACTIONS, Addr::from_v4(id), 1),
             Self::TransactionV6(id) => (TRANSACTIONS_FIRST, TRANSACTIONS, Addr::from_v4(id), 2),
@@ -75,6 +83,22 @@ impl Mark {
     #[must_use]
     pub const fn is_in(self, word: u64, tick: u32) -> bool {
         self.is_within(word, tick, LIFETIME)
+    }
+
+    /// Does this word say so, and has it for some seconds? An answer and another one seconds later make a conversation;
+    /// what a flood provokes before it is noticed does not.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_settled(self, word: u64, tick: u32) -> bool {
+        let age = tick.wrapping_sub(word as u32);
+        self.is_in(word, tick) && age >= SETTLED && age <= LIFETIME
+    }
+
+    /// Is the word of this peer, however old?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_own(self, word: u64) -> bool {
+        word != 0 && (word >> 32) as u32 == self.tag
     }
 
     /// Is it time to write the mark again? A busy peer's is read and not written.

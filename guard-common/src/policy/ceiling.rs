@@ -244,6 +244,14 @@ impl Charge {
         }
     }
 
+    /// Is less than half of the burst of all sources together used up?
+    #[inline(always)]
+    pub(super) fn is_calm<T: Searches>(self, tables: &T) -> bool {
+        let whole = self.ceiling.of_port();
+        let debt = whole.debt(tables.ceiling(self.meter), now_us(tables));
+        !whole.is_tight(debt)
+    }
+
     #[inline(always)]
     fn prefix_meters<T: Searches>(self, tables: &T, source: Addr, salt: u64) -> [u32; 2] {
         ceiling::prefix_meters(prefix(source), self.port, tables.seed() ^ salt)

@@ -23,10 +23,10 @@ pub(super) fn ceiling_of<T: Searches>(policy: &Slot<'_, T>) -> Ceiling {
     Ceiling::from_word(policy.word(HEADER_DATAGRAMS))
 }
 
-/// Has this host sent something to the source lately?
+/// Has this host had a conversation with the source lately?
 #[inline(always)]
-fn is_answered<T: Searches>(tables: &T, source: Addr) -> bool {
-    peer::is_marked(tables, Peer::SentTo(source))
+fn is_known<T: Searches>(tables: &T, source: Addr) -> bool {
+    peer::is_marked(tables, Peer::Conversed(source))
 }
 
 /// Has a datagram been seen to leave from this port? Where none is, the service takes and does not answer, or answers by
@@ -37,9 +37,32 @@ fn has_answered<T: Searches>(tables: &T, port: u16) -> bool {
     tables.ceiling(at) & bit != 0
 }
 
-/// Takes note of a datagram on its way out of this port.
+/// Takes note of a datagram on its way out of this port, to a peer of whom [`Peer::SentTo`] is not marked anew yet. A
+/// peer that was sent to some seconds ago, too, is one of a conversation; but in a flood nobody becomes one.
 #[inline(always)]
-pub(super) fn note_answer<T: Searches>(tables: &T, port: u16) {
+pub(super) fn note_answer<T: Searches>(tables: &T, policy: &Slot<'_, T>, remote: Addr, port: u16) {
+    note_port(tables, port);
+    let key = |index| tables.flow_key(index);
+    let now = tables.ticks();
+    let conversed = Peer::Conversed(remote).mark(key);
+    let word = tables.ceiling(conversed.at);
+    if !conversed.is_due(word, now) {
+        return;
+    }
+    let sent_to = Peer::SentTo(remote).mark(key);
+    let is_settled = sent_to.is_settled(tables.ceiling(sent_to.at), now);
+    let is_calm = || {
+        let ceiling = ceiling_of(policy);
+        let charge = Charge::new(ceiling, ceiling::datagram_meter(port), port);
+        ceiling.is_none() || charge.is_calm(tables)
+    };
+    if conversed.is_in(word, now) || is_settled && is_calm() {
+        tables.set_ceiling(conversed.at, conversed.word(now));
+    }
+}
+
+#[inline(always)]
+fn note_port<T: Searches>(tables: &T, port: u16) {
     let (at, bit) = ceiling::udp_answers(port);
     let known = tables.ceiling(at);
     if known & bit == 0 {
@@ -77,7 +100,7 @@ where
     if ceiling.is_none() {
         return Headroom::Fits;
     }
-    if !is_echo && (!has_answered(tables, port) || is_answered(tables, source)) {
+    if !is_echo && (!has_answered(tables, port) || is_known(tables, source)) {
         return Headroom::Fits;
     }
     if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {

@@ -61,6 +61,10 @@ where
         session::note_syn_ack(tables, tag, acknowledged(reader, packet));
         return;
     }
+    if let Event::Datagram = event {
+        let policy = &Slot::of(tables, slot::in_force(tables));
+        datagram::note_answer(tables, policy, answer.source(), local_port);
+    }
     if let Found::Living | Found::Session = tables.find_flow(tag, event) {
         // Another CPU may have written over the mark.
         tables.mark_port(local_port, flow_mark(protocol));
@@ -82,7 +86,6 @@ where
         return;
     }
     if protocol == protocol::UDP {
-        datagram::note_answer(tables, local_port);
         peer::mark(tables, Peer::SentTo(answer.source()));
     }
     if rules.is_allowed_by_rule() && protocol != protocol::TCP {

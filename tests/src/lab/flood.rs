@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Wire;
+use guard_common::testing::random::Random;
+
+use super::{Wire, fresh::renew};
 
 /// Longest flood, whatever happens to the test.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -40,11 +42,24 @@ impl Flood {
     /// When there is no frame.
     #[must_use]
     pub fn start(wire: Wire, frames: Vec<Vec<u8>>, rate: Rate) -> Self {
+        Self::begin(wire, frames, rate, None)
+    }
+
+    /// The same, each frame with another source every time it is sent.
+    ///
+    /// # Panics
+    /// When there is no frame.
+    #[must_use]
+    pub fn start_fresh(wire: Wire, frames: Vec<Vec<u8>>, rate: Rate) -> Self {
+        Self::begin(wire, frames, rate, Some(Random::new(12)))
+    }
+
+    fn begin(wire: Wire, frames: Vec<Vec<u8>>, rate: Rate, fresh: Option<Random>) -> Self {
         assert!(!frames.is_empty(), "a flood of nothing");
         let stop = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicU64::new(0));
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&sent));
-        let thread = thread::spawn(move || send(&wire, &frames, rate, &stopped, &counted));
+        let thread = thread::spawn(move || send(&wire, frames, rate, fresh, &stopped, &counted));
         Self {
             stop,
             sent,
@@ -79,14 +94,27 @@ impl Drop for Flood {
     }
 }
 
-fn send(wire: &Wire, frames: &[Vec<u8>], rate: Rate, stop: &AtomicBool, sent: &AtomicU64) {
+fn send(
+    wire: &Wire,
+    mut frames: Vec<Vec<u8>>,
+    rate: Rate,
+    mut fresh: Option<Random>,
+    stop: &AtomicBool,
+    sent: &AtomicU64,
+) {
     let started = Instant::now();
     let step = match rate {
         Rate::Unlimited => STEP,
         // A hundred steps a second at most, so that slow floods are even.
         Rate::PerSecond(rate) => (rate as usize / 100).clamp(1, STEP),
     };
-    for chunk in frames.chunks(step).cycle() {
+    let chunks = frames.len().div_ceil(step);
+    for number in (0..chunks).cycle() {
+        let end = frames.len().min((number + 1) * step);
+        let chunk = &mut frames[number * step..end];
+        if let Some(random) = &mut fresh {
+            chunk.iter_mut().for_each(|frame| renew(frame, random));
+        }
         if stop.load(Ordering::Relaxed) || started.elapsed() > LONGEST {
             return;
         }

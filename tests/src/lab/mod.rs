@@ -20,6 +20,7 @@ mod fail2ban;
 mod flood;
 mod folder;
 mod forged_syns;
+mod fresh;
 mod guard_daemon;
 mod http;
 mod instance;
