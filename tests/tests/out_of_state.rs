@@ -172,8 +172,32 @@ fn all_kinds(lab: &Topology, guard: &Instance) {
     for kind in KINDS {
         flooded(lab, guard, kind);
     }
+    explained(guard, &honest);
     honest.assert_unharmed();
+    let status = guard.guardctl(&["status"]).ok();
+    drop(status.says("Out-of-state TCP: dropped above 200/s per port"));
     println!("{}", guard.guardctl(&["stats"]).ok().stdout);
+}
+
+/// What `explain` says of a segment of a session, and of one of none.
+fn explained(guard: &Instance, honest: &Honest) {
+    for stream in &honest.idle {
+        let (from, to) = (stream.local_addr(), stream.peer_addr());
+        let (from, to) = (from.expect("an end"), to.expect("an end"));
+        let ask = |port: u16, flags: &str| {
+            let (from, to) = (from.ip(), to.ip());
+            let words =
+                format!("explain from {from} port {port} to {to} port {OPEN} flags {flags}");
+            guard.guardctl(&words.split(' ').collect::<Vec<_>>()).ok()
+        };
+        drop(ask(from.port(), "ack").says("it is part of a session"));
+        drop(
+            ask(1, "ack")
+                .says("part of no session of this host: passes below the ceiling of 200/s"),
+        );
+        drop(ask(1, "rst").says("part of no session of this host: dropped (out-of-state)"));
+        assert!(!ask(1, "syn").stdout.contains("session"));
+    }
 }
 
 #[test]

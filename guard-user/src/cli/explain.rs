@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::context::Context;
 use crate::{
-    explain::{self, Explained, Explanation, WayIn},
+    explain::{self, Explained, Explanation, Session, WayIn},
     failure::{Exit, Failure},
     output::Output,
     ruleset::names::Names,
@@ -73,6 +73,9 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
             if let Some(left) = answer.left {
                 writeln!(out, "limit: {} of {} left for this source", left.now, left.at_most)?;
             }
+            if let Some(session) = answer.session {
+                writeln!(out, "{}", session_line(session))?;
+            }
             match &answer.way_in {
                 None => Ok(()),
                 Some(WayIn::Command(command)) => writeln!(out, "to let it in: {command}"),
@@ -91,6 +94,12 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 "rule": answer.rule,
                 "rule_words": answer.rule_words,
                 "limit_left": answer.left.map(|left| json!({"now": left.now, "at_most": left.at_most})),
+                "session": answer.session.map(|session| match session {
+                    Session::Known => json!({"known": true}),
+                    Session::Unknown { passing } => {
+                        json!({"known": false, "passing_per_second": passing})
+                    }
+                }),
                 "way_in": match &answer.way_in {
                     Some(WayIn::Command(command)) => Some(command),
                     Some(WayIn::Nothing) | None => None,
@@ -98,6 +107,19 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
             })
         },
     );
+}
+
+fn session_line(session: Session) -> String {
+    match session {
+        Session::Known => "it is part of a session".to_owned(),
+        Session::Unknown { passing: 0.0 } => {
+            "but it is part of no session of this host: dropped (out-of-state)".to_owned()
+        }
+        Session::Unknown { passing } => format!(
+            "but it is part of no session of this host: passes below the ceiling of {passing:.0}/s at its port, else \
+             dropped (out-of-state)"
+        ),
+    }
 }
 
 /// Does it pass only because of monitor mode?

@@ -7,7 +7,7 @@ use guard_common::abi::reason::{Action, Reason};
 use super::question::Transport;
 
 /// What guard says of a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Explained {
     /// What becomes of it.
     Evaluated(Box<Explanation>),
@@ -21,7 +21,7 @@ pub enum Explained {
 }
 
 /// What becomes of a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
     /// The packet in words.
     pub packet: String,
@@ -37,8 +37,22 @@ pub struct Explanation {
     pub rule_words: Option<String>,
     /// What the limit of that rule leaves to the source now, if it has one.
     pub left: Option<Left>,
+    /// Of a TCP segment that the rules let in: is it part of a session?
+    pub session: Option<Session>,
     /// What would change a drop.
     pub way_in: Option<WayIn>,
+}
+
+/// Is a segment part of a session?
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Session {
+    /// It is.
+    Known,
+    /// It is not: so many per second pass, at its port and of all sources together.
+    Unknown {
+        /// 0 = none.
+        passing: f64,
+    },
 }
 
 /// New connections, or datagrams that begin a conversation, that a limit leaves to a source.

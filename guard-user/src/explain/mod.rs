@@ -5,6 +5,6 @@ pub(crate) mod answer;
 mod frame;
 mod question;
 
-pub use answer::{Explained, Explanation, Left, WayIn};
+pub use answer::{Explained, Explanation, Left, Session, WayIn};
 pub use frame::build;
 pub use question::{Question, Transport, parse};

@@ -7,9 +7,12 @@ use std::{
 
 use guard_common::{
     abi::{
-        image::MONITOR,
+        ceiling::Ceiling,
+        flow::Tuple,
+        image::{HEADER_OUT_OF_STATE, MONITOR},
         reason::{Action, Reason},
         rule::RuleRef,
+        service::protocol,
     },
     memory::MemTables,
     policy::Arrival,
@@ -24,9 +27,9 @@ use crate::{
         self, clock,
         pins::{self, Running},
     },
-    explain::{Explained, Explanation, Left, Question, WayIn, answer, build},
+    explain::{Explained, Explanation, Left, Question, Session, Transport, WayIn, answer, build},
     failure::{Exit, Failure},
-    host::Network,
+    host::{Network, sockets::TcpConnections},
     ruleset::{compile::Stamp, describe, source},
 };
 
@@ -40,6 +43,7 @@ const SOMEWHERE: [IpAddr; 2] = [
 /// What was found, before it is put in words.
 struct ModelVerdict {
     left: Option<Left>,
+    session: Option<Session>,
     reason: Reason,
     rule: RuleRef,
     is_monitored: bool,
@@ -102,14 +106,57 @@ impl Controller {
             Some(running) => self.left(running, rule, question.source.ip()),
             None => None,
         };
+        let session = match &running {
+            Some(running) => self.session(running, reason, question, destination),
+            None => None,
+        };
         let found = ModelVerdict {
             left,
+            session,
             reason,
             rule,
             is_monitored,
         };
         let answer = found.answer(question, destination, interface, words);
         Ok(Explained::Evaluated(Box::new(answer)))
+    }
+
+    /// Is a segment that the rules let in part of a session? `None` where nothing asks that.
+    fn session(
+        &self,
+        running: &Running,
+        reason: Reason,
+        question: &Question,
+        destination: SocketAddr,
+    ) -> Option<Session> {
+        let Transport::Tcp(flags) = question.transport else {
+            return None;
+        };
+        let is_let_in = matches!(reason, Reason::RuleAllow | Reason::DefaultAllow);
+        let slots = &running.slots;
+        let word = slots.word(slots.in_force(), HEADER_OUT_OF_STATE);
+        let passing = Ceiling::from_word(word).admitted_per_second()?;
+        if !is_let_in || flags.opens() {
+            return None;
+        }
+        let tuple = Tuple {
+            remote: question.source.ip().into(),
+            local: destination.ip().into(),
+            remote_port: question.source.port(),
+            local_port: destination.port(),
+            protocol: protocol::TCP,
+        };
+        let tick = clock::pinned_ticks(&self.layout().clock()).ok()?;
+        let ends = (destination, question.source);
+        let is_known =
+            running.flows.knows(&tuple, tick) || TcpConnections::read().established.contains(&ends);
+        Some(if is_known {
+            Session::Known
+        } else if flags.ends_or_opens() {
+            Session::Unknown { passing: 0.0 }
+        } else {
+            Session::Unknown { passing }
+        })
     }
 
     /// What the limit of a rule leaves to a source now; `None` if the rule has none for it, or the clock
@@ -157,6 +204,7 @@ fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure
         .map(describe::command);
     let found = ModelVerdict {
         left: None,
+        session: None,
         reason: verdict.reason,
         rule: verdict.rule,
         is_monitored,
@@ -185,6 +233,7 @@ impl ModelVerdict {
             rule,
             rule_words,
             left: self.left,
+            session: self.session,
             way_in: WayIn::of(
                 self.reason,
                 rule,
