@@ -232,7 +232,8 @@ impl Controller {
         Ok(enabled)
     }
 
-    /// Takes guard off every interface and forgets its state in the kernel. The policy stays.
+    /// Takes guard off every interface and forgets its state in the kernel, also what another version of
+    /// guard left there. The policy stays.
     ///
     /// # Errors
     /// When a pin cannot be removed, or a driver keeps the program.
@@ -243,7 +244,7 @@ impl Controller {
             // What is wrong with the pins must not keep them in place.
             self.recover().ok();
         }
-        let was_active = self.layout.pins().exists();
+        let was_active = !pins::versions(&self.layout)?.is_empty();
         let mut taken_off = TakenOff::new();
         if was_active && !consent.dry_run {
             taken_off = removal::remove(&self.layout)?;
