@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::Args as Group;
 use thiserror::Error;
 
-use crate::controller::{LONGEST, SHORTEST};
+use crate::{
+    controller::{LONGEST, SHORTEST},
+    text::duration,
+};
 
 /// Options of every command.
 #[derive(Debug, Group)]
@@ -49,11 +52,7 @@ enum DeadlineError {
 
 /// `60s`, `5m`, `1h`, or plain seconds; 0 = no deadline.
 fn parse(text: &str) -> Result<Duration, DeadlineError> {
-    let parsed = match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).ok(),
-    };
-    let Some(duration) = parsed else {
+    let Some(duration) = duration::parse(text) else {
         return Err(DeadlineError::NoTime);
     };
     if duration.is_zero() || (SHORTEST..=LONGEST).contains(&duration) {

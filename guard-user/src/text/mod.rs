@@ -4,6 +4,7 @@
 pub mod address;
 pub mod diagnostic;
 pub(crate) mod digest;
+pub(crate) mod duration;
 pub(crate) mod files;
 pub(crate) mod nearest;
 pub mod staged;
