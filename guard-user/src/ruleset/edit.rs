@@ -1,8 +1,5 @@
 //! Edits of policy files: every byte that an edit is not about stays as it is. Works on texts;
 //! nothing is written. The result has been read back and means what was asked for.
-//!
-//! Texts are cut and joined at the places the TOML parser reports, because re-printing a document
-//! would reformat what the operator wrote.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -15,6 +12,7 @@ use super::{
 use crate::text::{
     address::{self, AddressItem},
     files::Overlay,
+    splice::{self, Splice},
 };
 
 mod array;
@@ -26,7 +24,7 @@ mod toml_text;
 
 pub use error::EditError;
 
-use layout::{Layout, Splice};
+use layout::Layout;
 
 /// Where a new rule goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,7 +264,7 @@ pub fn never_add(
         }
     }
     let at = holder(loaded, "never")?;
-    let text = toml_text::string(&entry.to_string());
+    let text = splice::basic_string(&entry.to_string());
     let splices = edit_text(&loaded.documents[at], |layout| layout.push("never", &text))?;
     let edited = finish(source, loaded, vec![(at, splices)], &loaded.policy.rules)?;
     Ok(EditOutcome::Edited(Box::new(edited)))
@@ -383,7 +381,7 @@ fn finish(
     }
     for (at, splices) in edits {
         let document = &loaded.documents[at];
-        let text = layout::apply(&document.text, splices);
+        let text = splice::apply(&document.text, splices);
         let path = document.path.to_path_buf();
         overlay.insert(path.clone(), text.clone());
         changes.push(Change { path, text });

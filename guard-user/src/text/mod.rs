@@ -7,6 +7,7 @@ pub(crate) mod digest;
 pub(crate) mod duration;
 pub(crate) mod files;
 pub(crate) mod nearest;
+pub(crate) mod splice;
 pub mod staged;
 pub mod value;
 

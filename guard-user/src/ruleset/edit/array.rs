@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::layout::Splice;
+use crate::text::splice::{Splice, line_end, line_start};
 
 /// A list in a text: `[` to `]`, and its elements.
 pub(super) struct ListSpan {
@@ -94,19 +94,4 @@ fn comma_after(text: &str, mut at: usize) -> Option<usize> {
 fn own_line_indent(text: &str, at: usize) -> Option<&str> {
     let before = &text[line_start(text, at)..at];
     before.trim().is_empty().then_some(before)
-}
-
-/// Offset of the line end at or after `at`, before any `\r`.
-pub(super) fn line_end(text: &str, at: usize) -> usize {
-    let end = text[at..].find('\n').map_or(text.len(), |found| at + found);
-    if end > at && text.as_bytes()[end - 1] == b'\r' {
-        end - 1
-    } else {
-        end
-    }
-}
-
-/// Offset of the first byte of the line of `at`.
-pub(super) fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |found| found + 1)
 }

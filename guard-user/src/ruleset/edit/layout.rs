@@ -4,50 +4,11 @@ use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    array::{ListSpan, line_end, line_start},
-    toml_text,
+use super::{array::ListSpan, toml_text};
+use crate::{
+    ruleset::model::Rule,
+    text::splice::{Splice, gap_at_end, line_end, line_start, next_line},
 };
-use crate::ruleset::model::Rule;
-
-/// Replaces a part of a text.
-#[derive(Debug)]
-pub(super) struct Splice {
-    at: Range<usize>,
-    text: String,
-}
-
-impl Splice {
-    pub(super) fn insert(at: usize, text: String) -> Self {
-        Self { at: at..at, text }
-    }
-
-    pub(super) fn replace(at: Range<usize>, text: &str) -> Self {
-        Self {
-            at,
-            text: text.to_owned(),
-        }
-    }
-}
-
-/// The text with all splices made; new lines end as the others do.
-pub(super) fn apply(text: &str, mut splices: Vec<Splice>) -> String {
-    let has_crlf = text.contains("\r\n");
-    splices.sort_by_key(|splice| splice.at.start);
-    let mut result = String::with_capacity(text.len() + 256);
-    let mut done = 0;
-    for Splice { at, text: new } in splices {
-        result.push_str(&text[done..at.start.max(done)]);
-        if has_crlf {
-            result.push_str(&new.replace('\n', "\r\n"));
-        } else {
-            result.push_str(&new);
-        }
-        done = at.end.max(done);
-    }
-    result.push_str(&text[done..]);
-    result
-}
 
 /// Places of what a policy file says.
 pub(super) struct Layout<'t> {
@@ -153,7 +114,7 @@ impl<'t> Layout<'t> {
                 Splice::insert(at, format!("{key} = {value}\n\n"))
             }
             (None, None) => {
-                let gap = self.gap_at_end();
+                let gap = gap_at_end(self.text);
                 Splice::insert(self.text.len(), format!("{gap}{key} = {value}\n"))
             }
         };
@@ -231,7 +192,7 @@ impl<'t> Layout<'t> {
                 (None, None) => return None,
             },
             Rules::None => {
-                let gap = self.gap_at_end();
+                let gap = gap_at_end(self.text);
                 Splice::insert(self.text.len(), format!("{gap}{table}"))
             }
         };
@@ -283,17 +244,6 @@ impl<'t> Layout<'t> {
         }
         start
     }
-
-    /// What must stand between the end of the text and a new paragraph.
-    fn gap_at_end(&self) -> &'static str {
-        if self.text.is_empty() || self.text.ends_with("\n\n") {
-            ""
-        } else if self.text.ends_with('\n') {
-            "\n"
-        } else {
-            "\n\n"
-        }
-    }
 }
 
 impl ArrayLayout {
@@ -314,13 +264,6 @@ fn end(table: &serde_spanned::Spanned<DeValue<'_>>) -> usize {
         .flat_map(DeTable::values);
     let ends = values.map(|value| value.span().end);
     ends.max().unwrap_or(0).max(table.span().end)
-}
-
-/// Offset after the line end that follows `at`.
-fn next_line(text: &str, at: usize) -> usize {
-    text[at..]
-        .find('\n')
-        .map_or(text.len(), |found| at + found + 1)
 }
 
 /// The last complete line.
