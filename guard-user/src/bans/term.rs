@@ -25,7 +25,7 @@ pub enum BanTerm {
 /// Why a text says nothing about how long; each says what to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TermError {
-    /// It is no length of time.
+    /// It is not a length of time.
     #[error("write 5s, 10m, 1h, 1d, 2w, a number of seconds, or -1 for permanent")]
     NoTerm,
     /// It is below a second.

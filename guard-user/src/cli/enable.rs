@@ -90,7 +90,7 @@ fn change_line(change: &Change) -> String {
                 attached.interface
             ),
         },
-        Change::Replaced(name) => format!("{name}: program exchanged without a gap"),
+        Change::Replaced(name) => format!("{name}: program replaced without a gap"),
         Change::Detached(name) => format!("{name}: detached"),
     }
 }

@@ -60,7 +60,7 @@ pub use upkeep::heal::{ActivePolicy, Healing, Refresh};
 pub struct Consent {
     /// Go on although it cuts sessions.
     pub force: bool,
-    /// Say what would happen and change nothing.
+    /// Show what would happen, and change nothing.
     pub dry_run: bool,
     /// Whether the change must be confirmed to stay.
     pub confirm: Confirm,

@@ -208,8 +208,8 @@ fn refuse_other_versions(layout: &Layout) -> Result<(), Failure> {
 
 fn mismatch(path: &Path, what: &str) -> Failure {
     Failure::new(Exit::AbiMismatch, format!("{}: {what}", path.display())).help(
-        "it goes on filtering; to change over, run `guardctl disable`, then `guardctl enable`: in between, \
-         everything comes in",
+        "it keeps filtering; to switch, run `guardctl disable`, then `guardctl enable`: in between, \
+         everything is let in",
     )
 }
 

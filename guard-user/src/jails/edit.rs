@@ -18,10 +18,10 @@ pub enum EditError {
     #[error(transparent)]
     NoToml(#[from] toml::de::Error),
     /// `jail` is something else.
-    #[error("`jail` is no table")]
+    #[error("`jail` is not a table")]
     JailsNoTable,
     /// One jail is something else.
-    #[error("`jail.{0}` is no table")]
+    #[error("`jail.{0}` is not a table")]
     JailNoTable(String),
     /// It is a table that commands cannot add to.
     #[error("`{0}` cannot be set where the file has this jail; write it there by hand")]

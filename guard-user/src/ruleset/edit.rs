@@ -64,7 +64,7 @@ pub struct Change {
 pub enum EditOutcome {
     /// Files change.
     Edited(Box<Edited>),
-    /// Nothing to do: the rule of this number says so already.
+    /// Nothing to do: the rule of this number is set to that already.
     Covered {
         /// Its number, from 1.
         by: usize,

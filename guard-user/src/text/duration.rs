@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// Reads a number of seconds, or numbers with units; `None` if it is no length of time.
+/// Reads a number of seconds, or numbers with units; `None` if it is not a length of time.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

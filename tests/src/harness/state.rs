@@ -71,9 +71,9 @@ impl Harness {
                 data_in: Some(frame),
                 ..TestRunOptions::default()
             })
-            .context("BPF_PROG_TEST_RUN of the program on the way out")?;
+            .context("BPF_PROG_TEST_RUN of the egress program")?;
         if run.return_value != GO_ON {
-            bail!("the program on the way out returned {}", run.return_value);
+            bail!("the egress program returned {}", run.return_value);
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ pub enum Preset {
 }
 
 const NOBODY_CAN_LOG_IN: &str = "no rule allows anything: NOBODY CAN LOG IN, and no port is open. Allow \
-     your SSH (`guardctl allow 22/tcp`), or say --no-ingress if that is what you want";
+     your SSH (`guardctl allow 22/tcp`), or add --no-ingress if that is what you want";
 
 /// What `enable` did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -94,7 +94,7 @@ fn spared(
         match network(&word) {
             Some(network) => ignored.push(network),
             None => {
-                let problem = Problem::new(format!("ignoreip {word} is no address and is not carried over"))
+                let problem = Problem::new(format!("ignoreip {word} is not an address and is not carried over"))
                     .help("names are never looked up: write the addresses into ignoreip, or onto the never list");
                 warnings.add(options.at("ignoreip", problem));
             }
@@ -132,7 +132,7 @@ fn meaningless(
     for other in actions::others(action) {
         add(
             "action",
-            format!("the action {other} is not carried over: guard bans, and starts no programs"),
+            format!("the action {other} is not carried over: guard bans, and runs no programs"),
             "`guardctl bans list --json` tells programs of yours what is banned, and why",
         );
     }
@@ -148,7 +148,8 @@ fn meaningless(
         add(
             "ignorecommand",
             format!(
-                "the jail {jail} is not enabled: guard starts no programs for a line of a log, and ignorecommand = {command} let sources off"
+                "the jail {jail} is not enabled: guard runs no programs for log lines, and ignorecommand = \
+                 {command} exempted sources"
             ),
             "name them with ignoreip in the jail, or with never in guard.toml, and write enabled = true",
         );
@@ -159,7 +160,7 @@ fn meaningless(
             format!(
                 "logtimezone = {zone} is not carried over: times without a zone are those of this host"
             ),
-            "have the log written with a zone",
+            "have the log written with a time zone",
         );
     }
     let names = options.get("usedns")?.unwrap_or_else(|| "warn".to_owned());
@@ -167,9 +168,9 @@ fn meaningless(
         add(
             "usedns",
             format!(
-                "usedns = {names} is not carried over: whoever owns a name could have anybody banned"
+                "usedns = {names} is not carried over: whoever owns a name could get anyone banned"
             ),
-            "have the log written with addresses; failures of names are told and counted",
+            "have addresses logged instead; failures with names are reported and counted",
         );
     }
     Ok(())

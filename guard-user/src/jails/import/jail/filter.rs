@@ -95,9 +95,10 @@ pub(super) fn filter(
         let jail = options.jail;
         warnings.add(wrong(
             Problem::new(format!(
-                "the filter {name} of the jail {jail} is not as the package has it: it is kept, in the place of the one built in"
+                "the filter {name} of the jail {jail} differs from the packaged one: it is used instead of \
+                 the built-in one"
             ))
-            .help(format!("write filter = \"{name}\" into the jail for the one built in")),
+            .help(format!("write filter = \"{name}\" into the jail to use the built-in one")),
         ));
     }
     for problem in usable.warnings {

@@ -69,13 +69,14 @@ pub(super) fn sources(
             matches.push(line);
             continue;
         }
-        let problem = Problem::new(format!("journalmatch {line} is no match of journalctl"))
+        let problem = Problem::new(format!("journalmatch {line} is not a journalctl match"))
             .help("write journal = \"_SYSTEMD_UNIT=NAME.service\" into the jail");
         warnings.add(options.at("journalmatch", problem));
     }
     if matches.is_empty() && journal == JournalMatch::Unstated {
         let problem = Problem::new(
-            "neither the jail nor its filter says what of the journal it is for, and in the whole of it every user can write",
+            "neither the jail nor its filter says which part of the journal it reads, and every user can \
+             write to the whole of it",
         )
         .help("write journalmatch = _SYSTEMD_UNIT=NAME.service into the jail there, and import again");
         return Err(options.at("backend", problem));
@@ -91,8 +92,8 @@ pub(super) fn sources(
 /// Why a jail reads another log here.
 fn unforged(jail: &str, error: &str, access: &str) -> Problem {
     Problem::new(format!(
-        "the jail {jail} reads {access} instead of {error}: into the error log of nginx whoever connects can write \
-         whole lines, and have anybody banned"
+        "the jail {jail} reads {access} instead of {error}: anyone who connects can write whole lines into \
+         nginx's error log, and get anyone banned"
     ))
     .help("see that nginx writes that access log in its usual format (combined)")
 }

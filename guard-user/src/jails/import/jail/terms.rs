@@ -25,7 +25,7 @@ pub(super) fn counts(
     let retries = number.unwrap_or(RETRIES).clamp(1, MOST_RETRIES);
     if number != Some(retries) {
         let said = said.unwrap_or_default();
-        let problem = Problem::new(format!("maxretry = {said} is taken for {retries}"))
+        let problem = Problem::new(format!("maxretry = {said} is taken as {retries}"))
             .help(format!("a jail waits for 1 to {MOST_RETRIES} failures"));
         warnings.add(options.at("maxretry", problem));
     }
@@ -89,7 +89,8 @@ pub(super) fn growth(
         wrong(
             warnings,
             "bantime.formula",
-            "bantime.formula is a program of Python's and not carried over: bans double".to_owned(),
+            "bantime.formula is a Python expression and is not carried over: bans double"
+                .to_owned(),
             "write \"bantime.multipliers\" = [1, 2, 4, 8], or \"bantime.factor\"",
         );
     }

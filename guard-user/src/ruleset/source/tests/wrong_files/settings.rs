@@ -238,17 +238,17 @@ pub(super) const SETTINGS: &[Wrong] = &[
         "key \"ipv6-prefix\" belongs to the limits",
     ),
     ("bans = 1\n", (1, 8), "expected a table, [bans]"),
-    ("[bans]\nipv4 = 0\n", (2, 8), "0 is no number of bans"),
+    ("[bans]\nipv4 = 0\n", (2, 8), "0 is not a number of bans"),
     ("[bans]\nipv6 = \"many\"\n", (2, 8), "expected a number"),
     (
         "[bans]\ncidrs = 99999999999999999999\n",
         (2, 9),
-        "is no number of bans",
+        "is not a number of bans",
     ),
     (
         "[bans]\ndefault = \"soon\"\n",
         (2, 11),
-        "default \"soon\" is no length of time",
+        "default \"soon\" is not a length of time",
     ),
     (
         "[bans]\nbantime = \"1h\"\n",
