@@ -139,7 +139,7 @@ pub(crate) fn guarded<T, E: From<Error>>(run: impl FnOnce() -> Result<T, E>) -> 
     let outer = IS_GUARDED.replace(true);
     let outcome = catch_unwind(AssertUnwindSafe(run));
     IS_GUARDED.set(outer);
-    outcome.unwrap_or_else(|_| Err(Error::Corrupted("its pages make no sense".to_owned()).into()))
+    outcome.unwrap_or_else(|_| Err(Error::Corrupted("its pages are corrupt".to_owned()).into()))
 }
 
 thread_local! {

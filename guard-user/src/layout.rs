@@ -24,6 +24,8 @@ pub struct Layout {
     pub bpffs: PathBuf,
     /// Where units of systemd are installed (`GUARD_UNITS`, /etc/systemd/system).
     pub units: PathBuf,
+    /// Whose pins are meant: those of this version, but where another one's are taken off.
+    pub version: u32,
 }
 
 impl Layout {
@@ -41,13 +43,23 @@ impl Layout {
             run: folder("GUARD_RUN", "/run/guard"),
             bpffs: folder("GUARD_BPFFS", "/sys/fs/bpf/guard"),
             units: folder("GUARD_UNITS", DEFAULT_UNITS),
+            version: ABI_VERSION,
         }
     }
 
-    /// Pins of this version.
+    /// The same instance with the pins of another version.
+    #[must_use]
+    pub fn of_version(&self, version: u32) -> Self {
+        Self {
+            version,
+            ..self.clone()
+        }
+    }
+
+    /// Pins of one version.
     #[must_use]
     pub fn pins(&self) -> PathBuf {
-        self.bpffs.join(pin_folder(ABI_VERSION))
+        self.bpffs.join(pin_folder(self.version))
     }
 
     /// Pinned maps.

@@ -40,7 +40,7 @@ pub(crate) fn found(path: &Path) -> FileKind {
     } else if kind.is_fifo() {
         FileKind::Other("a pipe")
     } else {
-        FileKind::Other("no regular file")
+        FileKind::Other("not a regular file")
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
     if !file.metadata()?.is_file() {
-        let why = format!("{}: no regular file", path.display());
+        let why = format!("{}: not a regular file", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     let mut bytes = Vec::new();

@@ -3,11 +3,13 @@
 //! its length, at most one service, and the events that the model counted too.
 
 mod admission;
+mod bans;
+mod snapshot;
 mod state;
 
 pub use guard_common::testing::peers::OWN;
 pub use guard_user::ruleset::sample::frames::MIN_FRAME;
-pub use state::Snapshot;
+pub use snapshot::Snapshot;
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{TestRun as _, TestRunOptions};

@@ -133,7 +133,7 @@ pub enum NotBelieved {
     #[error("{0}")]
     Unreadable(#[from] io::Error),
     /// A folder, a pipe, a device.
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     NoRegularFile,
     /// It named something before.
     #[error("it names nothing, and named {entries_before} networks before")]

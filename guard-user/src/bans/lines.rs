@@ -380,8 +380,8 @@ mod tests {
             (4, "UTF-8"),
             (5, "no set"),
             (6, "no address"),
-            (7, "behind the network"),
-            (8, "no number of seconds"),
+            (7, "after the network"),
+            (8, "not a number of seconds"),
             (9, "quotes"),
             (10, "never list"),
         ]) {

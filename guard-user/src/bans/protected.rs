@@ -54,7 +54,7 @@ impl Why {
             Self::Operator => {
                 "end that session first, or add --force, which shuts its operator out"
             }
-            Self::Proxy => "`proxies` of the jails name it",
+            Self::Proxy => "it is in `proxies` of a jail",
             Self::Never => {
                 "`guardctl never list` shows it, `guardctl never del` takes an entry off"
             }
@@ -175,7 +175,7 @@ impl Protected {
             return Ok(Allowed {
                 prefix,
                 note: Some(format!(
-                    "{prefix} holds {}, which is on the never list and stays let through",
+                    "{prefix} contains {}, which is on the never list and is still let through",
                     shown(found.prefix)
                 )),
             });
@@ -228,7 +228,7 @@ fn refusal(prefix: Prefix, found: Range) -> Complaint {
         )
     } else {
         format!(
-            "{prefix} cannot be banned: it holds {} ({what})",
+            "{prefix} cannot be banned: it contains {} ({what})",
             shown(found.prefix)
         )
     };

@@ -296,7 +296,8 @@ impl Store {
             self.path.display()
         );
         let failure = Failure::new(Exit::Failed, message);
-        failure.help("bans that are in force stay; the next command puts the file aside and begins a new one")
+        failure
+            .help("bans in force stay; the next command sets the file aside and starts a new one")
     }
 }
 
@@ -305,7 +306,7 @@ fn broken(path: &Path, error: &dyn std::fmt::Display) -> Failure {
         Exit::Failed,
         format!("{}: the store of bans: {error}", path.display()),
     );
-    failure.help("bans that are in force stay; is the disk full or read-only?")
+    failure.help("bans in force stay; is the disk full or read-only?")
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl BanTarget {
         match self.reading {
             Reading::Literal => None,
             Reading::Aggregated => Some(format!(
-                "{text} is taken for its /64, {}; write {text}/128 for the address alone",
+                "{text} is taken as its /64, {}; write {text}/128 for the address alone",
                 self.prefix
             )),
             Reading::Unmapped => Some(format!(
@@ -224,7 +224,7 @@ fn not_an_address(text: &str) -> Complaint {
     } else {
         Complaint::wrong(
             format!("{shown} is neither an address nor a prefix"),
-            "write 203.0.113.7, 203.0.113.0/24, 2001:db8::1 or 2001:db8::/48; names of hosts are not looked up",
+            "write 203.0.113.7, 203.0.113.0/24, 2001:db8::1 or 2001:db8::/48; host names are not looked up",
         )
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
+use crate::text::duration;
+
 /// How long a ban holds when nothing is said. A ban by hand answers an attack that goes on now: ten
 /// minutes (fail2ban's) would be over before anybody looks again, and what is permanent is never
 /// looked at again.
@@ -23,7 +25,7 @@ pub enum BanTerm {
 /// Why a text says nothing about how long; each says what to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TermError {
-    /// It is no length of time.
+    /// It is not a length of time.
     #[error("write 5s, 10m, 1h, 1d, 2w, a number of seconds, or -1 for permanent")]
     NoTerm,
     /// It is below a second.
@@ -49,11 +51,7 @@ impl BanTerm {
         if ["-1", "permanent"].contains(&text) {
             return Ok(Self::Permanent);
         }
-        let parsed = match text.parse() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => humantime::parse_duration(text).ok(),
-        };
-        let Some(duration) = parsed else {
+        let Some(duration) = duration::parse(text) else {
             return Err(TermError::NoTerm);
         };
         if duration < Duration::from_secs(1) {

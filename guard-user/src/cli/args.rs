@@ -33,17 +33,16 @@ Examples:
   guardctl status numbered                  what is in force
   guardctl delete 2                         by number
   guardctl stats --watch                    what is dropped, port by port
-  guardctl ban 203.0.113.7 --for 1d         shut a source out, of what goes on, too
-  guardctl jail enable nginx-http-auth      ban who fails to log in there, as sshd's jail does
+  guardctl ban 203.0.113.7 --for 1d         shut a source out, open sessions included
+  guardctl jail enable nginx-http-auth      ban sources that fail to log in there, as for sshd
   guardctl jail set sshd bantime 1h         instead of 10 minutes
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found,
-7 refused (would lock out, protected address), 8 partly done or unprotected, 9 kernel or driver cannot, 10 foreign XDP program,
-11 state of another version, 12 the daemon does not answer, 13 no BPF file system, 14 a change is
-pending.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found, 7 refused \
+(would lock out, protected address), 8 partly done or unprotected, 9 kernel or driver cannot, 10 foreign XDP \
+program, 11 state of another version, 12 the daemon does not answer, 13 no BPF file system, 14 a change is pending.
 
-Folders: GUARD_ETC (/etc/guard), GUARD_STATE (/var/lib/guard), GUARD_RUN (/run/guard),
-GUARD_BPFFS (/sys/fs/bpf/guard), GUARD_UNITS (/etc/systemd/system).";
+Folders: GUARD_ETC (/etc/guard), GUARD_STATE (/var/lib/guard), GUARD_RUN (/run/guard), GUARD_BPFFS \
+(/sys/fs/bpf/guard), GUARD_UNITS (/etc/systemd/system).";
 
 /// Where the program runs on an interface.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -52,7 +51,7 @@ pub(super) enum ModeWord {
     Auto,
     /// In the driver
     Native,
-    /// In the kernel's receive path: slower, on every interface
+    /// In the kernel's receive path: slower, but works on every interface
     Generic,
 }
 
@@ -63,7 +62,7 @@ pub(super) enum Command {
         /// Interface to protect; repeat for several. Default: those with default routes. Saved.
         #[arg(long, short = 'i', value_name = "NAME", num_args = 1..)]
         iface: Vec<String>,
-        /// Where the program runs on them. Saved. auto: in the driver where that works
+        /// Where the program runs on them. Saved
         #[arg(long, value_enum)]
         mode: Option<ModeWord>,
         /// Drop nothing, count what would be dropped (saves default = "monitor")
@@ -77,12 +76,12 @@ pub(super) enum Command {
     },
     /// Turn guard off; the policy stays
     Disable,
-    /// Ban who fails too often in logs, and keep interfaces that come and go protected; in the foreground
+    /// Run in the foreground: ban sources that fail too often in logs, and protect interfaces as they come and go
     Daemon {
         #[command(flatten)]
         asked: DaemonAsked,
     },
-    /// Put the policy in force at boot, if guard was on; exit 8 when an interface is not there yet
+    /// Load the policy at boot, if guard was on; exits 8 if an interface is not there yet
     Load,
     /// Put the program on an interface that has just appeared, if the policy means it: what udev runs
     #[command(hide = true)]
@@ -91,13 +90,14 @@ pub(super) enum Command {
         #[arg(value_name = "IFINDEX")]
         index: u32,
     },
-    /// Units of systemd, so that guard is in force after a reboot
+    /// Manage the systemd units that bring guard up after a reboot
     Service {
-        /// What to do with them
+        /// What to do with the units
         #[arg(value_enum)]
         action: ServiceWord,
     },
-    /// Show what is in force; exit 0 active, 3 off, 8 partly unprotected or not in force although it should be
+    /// Show what is in force; exits 0 if active, 3 if off, 8 if partly unprotected or not in force although it
+    /// should be
     Status {
         /// How to show it
         #[arg(value_enum)]
@@ -121,7 +121,7 @@ pub(super) enum Command {
         #[command(flatten)]
         deadline: Deadline,
     },
-    /// Add a rule that lets packets in, but only so many new connections of each source
+    /// Add a rule that lets packets in, but limits the new connections of each source
     #[command(after_help = LIMIT)]
     Limit {
         /// The rule; `rate 20/s`, `burst 40` (6 in 30 s, 6 at once, unless given)
@@ -130,7 +130,7 @@ pub(super) enum Command {
         #[command(flatten)]
         deadline: Deadline,
     },
-    /// Add a rule at a number: `insert 1 deny from 203.0.113.7`
+    /// Insert a rule at a number: `insert 1 deny from 203.0.113.7`
     #[command(after_help = GRAMMAR)]
     Insert {
         /// Number that the rule will have
@@ -158,9 +158,9 @@ pub(super) enum Command {
         #[command(flatten)]
         deadline: Deadline,
     },
-    /// What happens to packets that no rule matches
+    /// Set what happens to packets that no rule matches
     Default {
-        /// deny (as it should be), allow, or monitor (drop nothing, count what would be dropped)
+        /// deny (recommended), allow, or monitor (drop nothing, count what would be dropped)
         #[arg(value_enum)]
         action: DefaultWord,
         /// `incoming` or `input`, as ufw writes it
@@ -168,12 +168,12 @@ pub(super) enum Command {
         #[command(flatten)]
         deadline: Deadline,
     },
-    /// Sources that are never banned or limited; opens no port
+    /// Manage the sources that are never banned or limited; this opens no port
     Never {
         #[command(subcommand)]
         action: Never,
     },
-    /// Shut sources out for a time, of what goes on, too: `ban 203.0.113.7 --for 1d`
+    /// Shut sources out for a time, open sessions included: `ban 203.0.113.7 --for 1d`
     #[command(after_help = ban::HELP)]
     Ban {
         /// Addresses and prefixes
@@ -181,39 +181,40 @@ pub(super) enum Command {
         sources: Vec<String>,
         #[command(flatten)]
         sentence: ban::Sentence,
-        /// Whose ban it is, if another program's: `unban --jail NAME` lifts it, and no other
+        /// The name of the program that bans; `unban --jail NAME` lifts its bans and no others
         #[arg(long, value_name = "NAME", value_parser = ban::jail_name)]
         jail: Option<String>,
     },
     /// Lift bans at once: `unban 203.0.113.7`, `unban --all`
     Unban {
-        /// As they were banned
+        /// The sources, as they were banned
         #[arg(required_unless_present = "all", value_name = "SOURCE")]
         sources: Vec<String>,
-        /// Every ban but those of feeds
+        /// Lift every ban except those of feeds
         #[arg(long, conflicts_with = "sources")]
         all: bool,
-        /// Only the bans that were made with this name
+        /// Lift only the bans that were made under this name
         #[arg(long, value_name = "NAME", value_parser = ban::jail_name)]
         jail: Option<String>,
     },
-    /// List, export and import bans; alone: list
+    /// List, export and import bans (default: list)
     Bans {
         #[command(subcommand)]
         action: Option<ban::Bans>,
     },
-    /// Files whose networks are banned as long as they stand in them ([[feed]] in guard.toml)
+    /// Manage feeds, files whose networks are banned for as long as they list them ([[feed]] in guard.toml)
+    /// (default: list)
     Feeds {
         #[command(subcommand)]
         action: Option<feeds::Feeds>,
     },
-    /// Who fails too often is banned: jails, what they see and what they did; alone: list
+    /// Manage jails, which ban sources that fail too often in logs (default: list)
     #[command(after_help = jail::HELP)]
     Jail {
         #[command(subcommand)]
         action: Option<jail::Jails>,
     },
-    /// The verbs of fail2ban-client: status, set JAIL banip IP, unban IP, banned, …
+    /// Accept the verbs of fail2ban-client: status, set JAIL banip IP, unban IP, banned, …
     #[command(after_help = f2b::HELP)]
     F2b {
         /// As fail2ban-client takes them
@@ -225,22 +226,22 @@ pub(super) enum Command {
         )]
         words: Vec<String>,
     },
-    /// What makes a log line a failed login: fail2ban's filters, and guard's own
+    /// List, check and test filters, which find failures in log lines
     Filter {
         #[command(subcommand)]
         action: filter::Filters,
     },
-    /// Take over what another program was told: `import fail2ban`
+    /// Import the configuration of another program: `import fail2ban`
     Import {
         #[command(subcommand)]
         what: import::Imports,
     },
-    /// Put the policy files into force
+    /// Apply the policy files
     Reload {
         #[command(flatten)]
         deadline: Deadline,
     },
-    /// Make one file the policy as a whole (it replaces guard.toml); without a file: `reload`
+    /// Make one file the whole policy (it replaces guard.toml); without a file, the same as `reload`
     Apply {
         /// A policy file
         file: Option<PathBuf>,
@@ -249,14 +250,14 @@ pub(super) enum Command {
     },
     /// Keep the pending change
     Confirm,
-    /// Take the pending change back at once; or return to the policy before, or to an entry
+    /// Undo the pending change at once; or return to the previous policy, or to an entry of the history
     Rollback {
         /// Entry of `guardctl history`
         number: Option<u32>,
         #[command(flatten)]
         deadline: Deadline,
     },
-    /// Policies that were in force: when, by which command, confirmed or not
+    /// List the policies that were in force: when, by which command, confirmed or not
     History,
     /// Compare the policy in force with the files, an entry of the history, or a file
     Diff {
@@ -264,23 +265,23 @@ pub(super) enum Command {
         #[arg(value_name = "NUMBER|FILE")]
         against: Option<String>,
     },
-    /// Look for mistakes in the policy files and in jails, or in one policy file; changes nothing, needs no root
+    /// Check the policy files and jails, or one policy file, for mistakes; changes nothing and needs no root
     Check {
         /// A policy file
         file: Option<PathBuf>,
     },
-    /// Packets passed and dropped, by port and by reason
+    /// Show packets passed and dropped, by port and by reason
     Stats {
-        /// Show it again every SECONDS
+        /// Repeat every SECONDS seconds
         #[arg(long, short = 'w', value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
         watch: Option<u64>,
-        /// Every port, not only the busiest
+        /// Show every port, not only the busiest
         #[arg(long, short = 'a')]
         all: bool,
     },
-    /// What listens here and what containers publish, and who can reach it
+    /// Show what listens here, what containers publish, and who can reach it
     Audit,
-    /// What becomes of a packet, why, and what would let it in; moves no counter
+    /// Explain what happens to a packet, why, and what would let it in; changes no counter
     #[command(after_help = EXPLAIN)]
     Explain {
         /// Ask this policy file instead of the running firewall; needs no root
@@ -290,7 +291,7 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "PACKET")]
         words: Vec<String>,
     },
-    /// Versions of program, ABI and BPF object
+    /// Show the versions of program, ABI and BPF object
     Version,
     /// Write the manual pages into a folder
     #[command(hide = true)]
@@ -320,11 +321,13 @@ const LIMIT: &str = "\
 Rules, as for `allow`, with
   rate N/TIME             20/s, 6/30s, 100/min, 10/h; from 1/h to 5000/s. Default: 6/30s
   burst N                 how many at once, after a pause. Default: the N of the rate
-on TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and
-ipv6-prefix in guard.toml). Counted are new TCP connections (SYNs) and new UDP conversations (a source
-and port that was silent for 30 s, 3 min if it was answered); what goes on is never touched, and
-nothing is banned. Sources on the never list have no limit. ([limits] ceiling is another thing: most
-new connections of all sources together to a port without a listener here.)
+
+Limits apply to TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and \
+ipv6-prefix in guard.toml). New TCP connections (SYNs) and new UDP conversations are counted (a source and \
+port that was silent for 30 s, 3 min if it was answered); open sessions are never touched, and nothing is \
+banned. Sources on the never list have no limit. [limits] ceiling is something else: it bounds the new \
+connections of all sources together to a port that no program of this host listens on.
+
 Examples: limit ssh    limit 80/tcp rate 20/s burst 40    limit from 10.0.0.0/8 to any port 22";
 
 const GRAMMAR: &str = "\
@@ -342,10 +345,10 @@ pub(super) enum Never {
         /// 198.51.100.10, 10.0.0.0/8, @office
         entry: String,
     },
-    /// Take one off
+    /// Remove an entry
     #[command(alias = "delete")]
     Del {
-        /// As it was added
+        /// The entry, as it was added
         entry: String,
     },
     /// Show the list
@@ -356,13 +359,13 @@ pub(super) enum Never {
 #[derive(Clone, Copy, Debug, Group)]
 #[group(multiple = false)]
 pub(super) struct DaemonAsked {
-    /// Show what the running daemon knows
+    /// Show the state of the running daemon
     #[arg(long)]
     pub(super) status: bool,
-    /// End the running daemon; the policy stays in force
+    /// Stop the running daemon; the policy stays in force
     #[arg(long)]
     pub(super) stop: bool,
-    /// Have the running daemon look at the interfaces now
+    /// Have the running daemon check the interfaces now
     #[arg(long)]
     pub(super) reconcile: bool,
 }
@@ -373,7 +376,7 @@ pub(super) enum ServiceWord {
     Install,
     /// Disable and remove them
     Remove,
-    /// Are they there?
+    /// Show whether they are installed
     Status,
 }
 

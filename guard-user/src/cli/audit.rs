@@ -27,7 +27,7 @@ fn table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
     if !audit.active {
         writeln!(
             out,
-            "guard is off: what listens is reachable as far as others let it be.\n"
+            "guard is off: what listens is reachable unless something else blocks it.\n"
         )?;
     }
     for guests in &audit.guests {
@@ -68,7 +68,7 @@ fn guests_told(guests: &Guests, is_active: bool) -> String {
     );
     match guests.past.as_slice() {
         _ if !is_active => format!("{who}; no guard"),
-        [] => format!("{who}; the rules hold for them as for this host"),
+        [] => format!("{who}; the rules apply to them as to this host"),
         past => format!("{who}; reachable PAST GUARD by {}", past.join(", ")),
     }
 }

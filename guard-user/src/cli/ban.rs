@@ -28,17 +28,18 @@ pub(super) const HELP: &str = "\
 Sources:
   203.0.113.7, 203.0.113.0/24, 2001:db8::/48
   2001:db8::1 means its /64; 2001:db8::1/128 the address alone
-Without --for a ban holds for 1h ([bans] default in guard.toml says otherwise): long enough to outlast
-an attack, and forgotten by itself. The longer of two bans holds. A ban cuts what goes on, too; the never
-list always wins. Addresses of this host, its gateways and name servers, and where your session comes
-from cannot be banned (exit 7); prefixes wider than /16 (IPv6 /32) need --force.";
+
+Without --for a ban holds for 1h ([bans] default in guard.toml changes that): long enough to outlast an \
+attack, and forgotten by itself. Of two bans the longer holds. A ban cuts open sessions, too; the never list \
+always wins. Addresses of this host, its gateways and name servers, and the address of your own session \
+cannot be banned (exit 7); prefixes wider than /16 (IPv6 /32) need --force.";
 
 /// Below `bans import --help`.
 pub(super) const IMPORT_HELP: &str = "\
-One network per line, # and ; begin a comment; Spamhaus DROP (`1.2.3.0/24 ; SBL1`), `ipset save`
-(`add NAME 1.2.3.4 timeout 600`) and `guardctl bans export` are read as they are. What a line says of its
-time wins over --for; without either a ban holds for 1h ([bans] default). Duplicates are one ban. Lines that
-cannot be used are reported, the rest is imported, exit 8.";
+One network per line, # and ; begin a comment; Spamhaus DROP (`1.2.3.0/24 ; SBL1`), `ipset save` (`add NAME \
+1.2.3.4 timeout 600`) and `guardctl bans export` are read as they are. A time given in a line wins over --for; \
+without either a ban holds for 1h ([bans] default). Duplicates are one ban. Lines that cannot be used are \
+reported, and the rest is imported (exit 8).";
 
 /// How long, and why.
 #[derive(Clone, Debug, Group)]
@@ -46,10 +47,10 @@ pub(super) struct Sentence {
     /// 5s, 10m, 1h, 1d, 2w, seconds, or -1 for permanent [default: 1h, or that of [bans]]
     #[arg(long = "for", value_name = "DURATION", value_parser = BanTerm::parse, allow_hyphen_values = true)]
     length: Option<BanTerm>,
-    /// Until it is lifted
+    /// Ban until it is lifted
     #[arg(long, conflicts_with = "length")]
     permanent: bool,
-    /// Why, for `bans list`
+    /// Why; shown by `bans list`
     #[arg(
         long,
         value_name = "TEXT",
@@ -163,7 +164,7 @@ fn banned_line(banned: &Banned, dry_run: bool) -> String {
         (_, true) => format!("would ban {prefix} {time}"),
         (Added::New, false) => format!("banned {prefix} {time}"),
         (Added::Longer, false) => format!("banned {prefix} {time}; it was banned for less"),
-        (Added::Known, false) => format!("{prefix} is banned for at least as long already"),
+        (Added::Known, false) => format!("{prefix} is already banned for at least as long"),
     }
 }
 

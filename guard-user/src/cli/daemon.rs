@@ -30,14 +30,11 @@ pub(super) fn daemon(context: &mut Context<'_>, asked: DaemonAsked) -> Result<Ex
     let (request, said) = match asked {
         DaemonAsked { stop: true, .. } => (
             Request::Stop,
-            "the daemon has ended; the policy stays in force",
+            "the daemon has stopped; the policy stays in force",
         ),
         DaemonAsked {
             reconcile: true, ..
-        } => (
-            Request::Reconcile,
-            "the daemon has looked at every interface",
-        ),
+        } => (Request::Reconcile, "the daemon has checked every interface"),
         DaemonAsked { .. } => {
             daemon::run(context.controller)?;
             return Ok(Exit::Ok);

@@ -111,7 +111,7 @@ fn refuse_no_rule(words: &[String]) -> Result<(), Failure> {
     if first.eq_ignore_ascii_case("reject") {
         // Its words may be ufw's own (`log`), which no rule of ours has.
         return Err(super::refused::unknown(words)
-            .help("no rule rejects; `guardctl status numbered` lists the rules that there are"));
+            .help("no rule rejects; `guardctl status numbered` lists the rules"));
     }
     Err(Failure::new(
         Exit::Usage,

@@ -89,7 +89,7 @@ fn change_line(change: &LinkChange) -> String {
                 attached.interface
             ),
         },
-        LinkChange::Replaced(name) => format!("{name}: program exchanged without a gap"),
+        LinkChange::Replaced(name) => format!("{name}: program replaced without a gap"),
         LinkChange::Detached(name) => format!("{name}: detached"),
     }
 }

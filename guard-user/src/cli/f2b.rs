@@ -278,7 +278,7 @@ fn lift(context: &mut Context<'_>, what: Unban<'_>) -> Result<Exit, Failure> {
 fn attempts(context: &mut Context<'_>, jail: &str, sources: &[String]) -> Result<Exit, Failure> {
     for text in sources {
         let source = text.parse().map_err(|_| {
-            let message = format!("`{text}` is no address");
+            let message = format!("`{text}` is not an address");
             Failure::new(Exit::Usage, message).help("write 203.0.113.7 or 2001:db8::7")
         })?;
         super::jail::attempt(context, jail, source)?;

@@ -12,9 +12,9 @@ use crate::{
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum Feeds {
-    /// Show every feed: networks, wrong lines, age, and whether its file is what is banned
+    /// Show every feed: networks, bad lines, age, and whether its file is what is banned
     List,
-    /// Read every file again; exit 8 when one of them is not believed
+    /// Read every file again; exits 8 if one of them is rejected
     Reload,
 }
 

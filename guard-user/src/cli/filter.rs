@@ -16,22 +16,23 @@ use crate::{
 
 /// What `filter check` and `filter test` call a filter.
 const NAMES: &str = "\
-A filter is a name of `guardctl filter list`, a file, builtin:NAME or fail2ban:NAME, each with options in
+A filter is a name from `guardctl filter list`, a file, builtin:NAME or fail2ban:NAME, each with options in \
 brackets as jails write them: 'sshd[mode=aggressive]', './mine.conf[logtype=journal]'.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Filters {
-    /// Show every filter and where it comes from; /etc/guard/filter.d goes before those built in,
-    /// and these before fail2ban's, unless the installed fail2ban is newer than what they follow
+    /// Show every filter and where it comes from; those in /etc/guard/filter.d take precedence over the
+    /// built-in ones, and
+    /// these over fail2ban's, unless the installed fail2ban is newer than what they follow
     List,
-    /// Look for mistakes in filters; without a name, in all of them. Exit 5 if there are any
+    /// Check filters for mistakes; without a name, all of them. Exits 5 if there are any
     #[command(after_help = NAMES)]
     Check {
         /// Names or files
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },
-    /// Say what a filter makes of a log, as fail2ban-regex does. Exit 6 if no line matches
+    /// Show what a filter finds in a log, as fail2ban-regex does. Exits 6 if no line matches
     #[command(after_help = NAMES)]
     Test {
         /// Name or file
@@ -39,14 +40,13 @@ pub(super) enum Filters {
         /// A log file; - for standard input
         #[arg(required_unless_present = "journal")]
         log: Option<PathBuf>,
-        /// Instead of a file, what the journal holds of this unit of systemd; matches of journalctl
-        /// (FIELD=value) are taken, too
+        /// Read the journal of this systemd unit instead of a file; journalctl matches (FIELD=value) work, too
         #[arg(long, value_name = "UNIT", conflicts_with = "log")]
         journal: Option<String>,
-        /// Show the lines that are no failure
+        /// Show the lines that are not failures
         #[arg(long)]
         missed: bool,
-        /// Show the lines that are one, and whose
+        /// Show the lines that are failures, and whose
         #[arg(long)]
         matched: bool,
     },

@@ -25,9 +25,10 @@ use crate::{
 
 /// Below `import fail2ban --help`.
 const HELP: &str = "\
-Writes the enabled jails into jails.d/fail2ban.toml, and bans whom they have banned for the time that is left.
-fail2ban's files stay as they are, and its filters are read where they stand. What cannot be carried over is told with its place and with what to do
-instead; exit 8 if a jail is left out or not enabled, 6 if there is no fail2ban, 5 if its files cannot be read.";
+Writes the enabled jails to jails.d/fail2ban.toml, and takes over running bans for the time they have left. \
+fail2ban's files are not changed, and its filters are read where they are. What cannot be carried over is \
+reported with its place and with what to do instead; exits 8 if a jail is left out or not enabled, 6 if there \
+is no fail2ban, 5 if its files cannot be read.";
 
 use running::CarriedBans;
 
@@ -36,7 +37,7 @@ pub(super) enum Imports {
     /// fail2ban's jails: jail.conf, jail.local and jail.d
     #[command(after_help = HELP)]
     Fail2ban {
-        /// Its folder
+        /// fail2ban's folder
         #[arg(long, value_name = "FOLDER", default_value = STOCK)]
         from: PathBuf,
     },
@@ -131,11 +132,11 @@ fn read_back(done: &Import) -> Result<(), Failure> {
     Err(Failure::new(
         Exit::Failed,
         format!(
-            "what was made of fail2ban's jails is not what guard reads; nothing was written\n{}",
+            "the jails made from fail2ban's cannot be read back; nothing was written\n{}",
             read.problems
         ),
     )
-    .help("this is a mistake of guard's: write the jails by hand, and report it"))
+    .help("this is a bug in guard: write the jails by hand, and report it"))
 }
 
 fn report(global: &Global, target: &Path, done: &Import, bans: &CarriedBans, output: &mut Output) {

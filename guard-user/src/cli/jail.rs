@@ -22,29 +22,32 @@ use crate::{
 
 /// Below `jail --help`.
 pub(super) const HELP: &str = "\
-A jail counts failures that a filter sees in logs; whoever has maxretry of them within findtime is banned for
-bantime, longer each time. A host with sshd has a jail for it. Jails are written in /etc/guard/jails.d/*.toml;
-`set` changes one setting there: enabled, filter, mode, logpath, container, journal, maxretry, findtime, bantime,
-bantime.increment, bantime.factor, bantime.multipliers, bantime.maxtime, ignoreip, ignoreself, proxies.
-`guardctl daemon` does the work. Bans hold without it, and over reboots.
+A jail counts failures that a filter finds in logs; a source with maxretry of them within findtime is banned \
+for bantime, longer each time. A host with sshd has a jail for it. Jails are defined in \
+/etc/guard/jails.d/*.toml; `set` changes one setting there: enabled, filter, mode, logpath, container, journal, \
+maxretry, findtime, bantime, bantime.increment, bantime.factor, bantime.multipliers, bantime.maxtime, ignoreip, \
+ignoreself, proxies.
+
+`guardctl daemon` does the work. Bans hold without it, and survive reboots.
+
 Examples: jail set sshd maxretry 3    jail set sshd ignoreip 198.51.100.0/24 2001:db8::/48";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Jails {
-    /// Show every jail in a line
+    /// List the jails, one per line
     List,
-    /// Show one jail, or each: logs and whether they are read, failures, bans. Exit 8 when one does not work,
-    /// 3 without a daemon
+    /// Show one jail, or all: logs and whether they are read, failures, bans. Exits 8 if one does not work, 3
+    /// without a daemon
     Status {
         /// Its name
         jail: Option<String>,
     },
-    /// Turn a jail on; of a filter's name, if there is no such jail
+    /// Turn a jail on; if there is none of that name, make one for the filter of that name
     Enable {
         /// Its name
         jail: String,
     },
-    /// Turn a jail off; its bans end when they would have
+    /// Turn a jail off; its bans end when they were due to
     Disable {
         /// Its name
         jail: String,
@@ -66,11 +69,11 @@ pub(super) enum Jails {
         /// The setting
         key: Option<String>,
     },
-    /// Count a failure of a source, as if a log said it
+    /// Count a failure of a source, as if a log had reported it
     Attempt {
         /// Its name
         jail: String,
-        /// Who
+        /// The source that failed
         source: IpAddr,
     },
 }
@@ -188,7 +191,7 @@ pub(super) fn change(
         .set_jail(jail, key, words, context.global.dry_run)?;
     let said = match (context.global.dry_run, done.has_changed) {
         (true, true) => "would be changed",
-        (true, false) | (false, false) => "says so already",
+        (true, false) | (false, false) => "is set to that already",
         (false, true) => "changed",
     };
     if !done.is_taken && !context.global.dry_run {

@@ -27,7 +27,7 @@ pub(super) fn load(context: &mut Context<'_>) -> Result<Exit, Failure> {
         PolicyOrigin::Files => "files",
         PolicyOrigin::LastGood { why } => {
             warnings.push(format!(
-                "THE POLICY FILES ARE NOT USABLE; what is in force is the last policy that was:\n{why}"
+                "THE POLICY FILES ARE NOT USABLE; the last policy that was in force is used instead:\n{why}"
             ));
             "last-good"
         }

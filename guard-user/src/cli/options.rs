@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::Args as Group;
 use thiserror::Error;
 
-use crate::controller::{LONGEST, SHORTEST};
+use crate::{
+    controller::{LONGEST, SHORTEST},
+    text::duration,
+};
 
 /// Options of every command.
 #[derive(Debug, Group)]
@@ -13,13 +16,13 @@ pub(super) struct Global {
     /// Print JSON: one object with "schema": 1
     #[arg(long, short = 'j', global = true)]
     pub(super) json: bool,
-    /// Answer questions with yes; overrides no refusal
+    /// Answer yes to questions; does not override refusals
     #[arg(long, short = 'y', global = true)]
     pub(super) yes: bool,
-    /// Go on although an operator could not log in again
+    /// Proceed even if an operator could not log in again
     #[arg(long, global = true)]
     pub(super) force: bool,
-    /// Say what would happen and change nothing
+    /// Show what would happen, and change nothing
     #[arg(long, global = true)]
     pub(super) dry_run: bool,
     /// Print nothing when all is well
@@ -30,10 +33,10 @@ pub(super) struct Global {
 /// How long a change stays without an answer.
 #[derive(Clone, Copy, Debug, Group)]
 pub(super) struct Deadline {
-    /// Return to the policy before after this time (5s to 1h), unless `guardctl confirm` comes
+    /// Return to the previous policy after this time (5s to 1h), unless `guardctl confirm` keeps the change
     #[arg(long, value_name = "DURATION", value_parser = parse)]
     pub(super) confirm: Option<Duration>,
-    /// Change for good at once, over SSH too
+    /// Make the change permanent at once, even over SSH
     #[arg(long, conflicts_with = "confirm")]
     pub(super) no_confirm: bool,
 }
@@ -49,11 +52,7 @@ enum DeadlineError {
 
 /// `60s`, `5m`, `1h`, or plain seconds; 0 = no deadline.
 fn parse(text: &str) -> Result<Duration, DeadlineError> {
-    let parsed = match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).ok(),
-    };
-    let Some(duration) = parsed else {
+    let Some(duration) = duration::parse(text) else {
         return Err(DeadlineError::NoTime);
     };
     if duration.is_zero() || (SHORTEST..=LONGEST).contains(&duration) {

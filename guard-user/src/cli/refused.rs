@@ -12,80 +12,71 @@ use crate::{
 const VERBS: &[(&str, &str, &str)] = &[
     (
         "reject",
-        "`reject` is not in guard: it answers no packet that it drops, so that a flood is not \
-         answered either",
+        "guard has no `reject`: it does not answer packets that it drops, so that floods are not answered either",
         "use `guardctl deny …`",
     ),
     (
         "route",
-        "`route` is not in guard: it filters what arrives on an interface, forwarded packets \
+        "guard has no `route`: it filters what arrives on an interface, forwarded packets \
          included",
         "use `guardctl allow|deny [on IFACE] … to ADDRESS`",
     ),
     (
         "reset",
-        "`reset` is not in guard: no command throws a policy away",
-        "`guardctl disable` turns guard off; the policy is in guard.toml below /etc/guard, move it \
-         away to begin anew",
+        "guard has no `reset`: no command discards a policy",
+        "`guardctl disable` turns guard off; the policy is in guard.toml below /etc/guard, move it away to \
+         start over",
     ),
     (
         "logging",
-        "`logging` is not in guard: it counts every packet instead of logging some",
+        "guard has no `logging`: it counts every packet instead of logging some",
         "use `guardctl stats`, by port and by reason",
     ),
     (
         "show",
-        "`show` is not in guard",
+        "guard has no `show`",
         "use `guardctl status numbered` for the rules, `guardctl stats` for counters, `ss -tuln` for \
          what listens",
     ),
     (
         "app",
-        "`app` is not in guard: it takes the application profiles of ufw as they are installed",
+        "guard has no `app`: it takes the application profiles of ufw as they are installed",
         "use their names as ufw does: `guardctl allow 'Nginx Full'`; /etc/ufw/applications.d has them",
     ),
     (
         "out",
-        "`out` is not in guard: it filters what arrives, not what this host sends",
+        "guard has no `out`: it filters what arrives, not what this host sends",
         "outgoing traffic is a matter for nftables",
     ),
-    ("start", "`start` is not in guard", "use `guardctl enable`"),
-    ("stop", "`stop` is not in guard", "use `guardctl disable`"),
+    ("start", "guard has no `start`", "use `guardctl enable`"),
+    ("stop", "guard has no `stop`", "use `guardctl disable`"),
     (
         "restart",
-        "`restart` is not in guard: nothing must run for it to filter",
+        "guard has no `restart`: it filters without a running process",
         "use `guardctl reload`",
     ),
     (
         "list",
-        "`list` is not in guard",
+        "guard has no `list`",
         "use `guardctl status numbered`",
     ),
     (
         "add",
-        "`add` is not in guard",
+        "guard has no `add`",
         "use `guardctl allow …` or `guardctl deny …`",
     ),
-    (
-        "accept",
-        "`accept` is not in guard",
-        "use `guardctl allow …`",
-    ),
-    ("drop", "`drop` is not in guard", "use `guardctl deny …`"),
-    ("block", "`block` is not in guard", "use `guardctl deny …`"),
-    (
-        "remove",
-        "`remove` is not in guard",
-        "use `guardctl delete …`",
-    ),
+    ("accept", "guard has no `accept`", "use `guardctl allow …`"),
+    ("drop", "guard has no `drop`", "use `guardctl deny …`"),
+    ("block", "guard has no `block`", "use `guardctl deny …`"),
+    ("remove", "guard has no `remove`", "use `guardctl delete …`"),
     (
         "save",
-        "`save` is not in guard: every change is saved when it is made",
+        "guard has no `save`: every change is saved when it is made",
         "nothing is left to do",
     ),
     (
         "flush",
-        "`flush` is not in guard: no command throws a policy away",
+        "guard has no `flush`: no command discards a policy",
         "use `guardctl delete …`, or edit guard.toml and `guardctl reload`",
     ),
 ];

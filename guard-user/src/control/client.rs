@@ -40,8 +40,9 @@ pub fn ask(layout: &Layout, request: Request) -> Result<Response, Failure> {
         } else {
             format!("the daemon broke off: {error}")
         };
-        Failure::new(Exit::NoAnswer, format!("{}: {what}", path.display()))
-            .help("it keeps nothing from being enforced; `systemctl restart guard` starts it anew")
+        Failure::new(Exit::NoAnswer, format!("{}: {what}", path.display())).help(
+            "the policy is enforced all the same; `systemctl restart guard` restarts the daemon",
+        )
     })
 }
 

@@ -57,7 +57,7 @@ pub struct JailCounts {
     pub lines: u64,
     /// Lines that were too long, of which only the beginning counted.
     pub cut: u64,
-    /// Lines that took a pattern too many steps; they count as no match.
+    /// Lines given up after too many steps; they count as no match.
     pub too_long: u64,
     /// Failures.
     pub failures: u64,

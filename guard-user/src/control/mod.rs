@@ -186,8 +186,8 @@ pub(crate) fn unexpected(response: Response) -> Failure {
         | Response::Counted { .. }
         | Response::Done => Failure::new(
             Exit::NoAnswer,
-            "the daemon answered something else than it was asked",
+            "the daemon's answer does not match the question",
         )
-        .help("is it of another version? `systemctl restart guard`"),
+        .help("is it another version? `systemctl restart guard`"),
     }
 }

@@ -102,7 +102,7 @@ async fn converse(mut stream: UnixStream, handler: impl RequestHandler) {
             Ok(false) => Response::failed(Exit::NotPermitted, "only root may ask this"),
             Err(error) => Response::failed(
                 Exit::NotPermitted,
-                format!("it cannot be told who asks: {error}"),
+                format!("cannot tell who is asking: {error}"),
             ),
         },
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return,

@@ -68,7 +68,7 @@ pub enum Unban<'a> {
     Sources(&'a [String]),
     /// Those of these that a jail has banned; without any, all that it has.
     OfJail(&'a str, &'a [String]),
-    /// Every ban but those of feeds.
+    /// Lift every ban except those of feeds.
     All,
 }
 

@@ -77,7 +77,7 @@ pub use upkeep::{
 pub struct Consent {
     /// Go on although it cuts sessions.
     pub force: bool,
-    /// Say what would happen and change nothing.
+    /// Show what would happen, and change nothing.
     pub dry_run: bool,
     /// Whether the change must be confirmed to stay.
     pub confirm: Confirm,

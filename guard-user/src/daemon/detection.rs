@@ -68,7 +68,7 @@ impl Supervisor {
         if let Some(ended) = self.detection.take_if(|detection| detection.has_ended()) {
             let why = ended.why();
             self.log(format!(
-                "no log is read, and nobody is banned for what it says: {why}; trying again"
+                "no log is read, and nobody is banned for what logs say: {why}; trying again"
             ));
             self.next = Instant::now() + PAUSE;
         }

@@ -84,7 +84,7 @@ impl Interfaces {
             news.push((
                 Level::Warning,
                 format!(
-                    "{name}: the program on the way out was gone (was its clsact qdisc deleted?); \
+                    "{name}: the egress program was gone (was its clsact qdisc deleted?); \
                      replies are recognised again"
                 ),
             ));
@@ -156,7 +156,7 @@ impl Interfaces {
             if was_protected == Some(true) && (attached.is_some() || !is_protected) {
                 let why = why
                     .as_deref()
-                    .unwrap_or("it was made anew, or lost its program");
+                    .unwrap_or("it was recreated, or lost its program");
                 news.push((Level::Error, format!("{name}: unprotected: {why}")));
             } else if !is_protected && before.as_ref().is_none_or(|state| state.why != why) {
                 let why = why.as_deref().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::{fs, io, path::Path};
 
 use aya::maps::{MapData, MapInfo, MapType};
 use guard_common::abi::{
-    ABI_VERSION, ban, ceiling_map,
+    ban, ceiling_map,
     counters::{MAX_SHARDS, SHARD_ROWS},
     flow, fragment, meter, names,
     switch::{SLOTS, WORDS},
@@ -170,35 +170,46 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
     })
 }
 
-/// Pins of another version hold a program of another version in place.
-fn refuse_other_versions(layout: &Layout) -> Result<(), Failure> {
-    let own = pin_folder(ABI_VERSION);
+/// Versions of guard whose pins are there.
+///
+/// # Errors
+/// When the folder may not be read: that is not "there is no guard".
+pub fn versions(layout: &Layout) -> Result<Vec<u32>, Failure> {
     let entries = match fs::read_dir(&layout.bpffs) {
         Ok(entries) => entries,
-        // Not "there is no guard": it cannot be known.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             return Err(from_io(layout.bpffs.display(), &error));
         }
-        Err(_) => return Ok(()),
+        Err(_) => return Ok(Vec::new()),
     };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_version = name
-            .strip_prefix('v')
-            .is_some_and(|number| number.parse::<u32>().is_ok());
-        if is_version && name != own {
-            return Err(mismatch(
-                &entry.path(),
-                &format!("pins of another version of guard (this one uses {own})"),
-            ));
-        }
-    }
-    Ok(())
+    let mut versions: Vec<u32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix('v')?.parse().ok())
+        .collect();
+    versions.sort_unstable();
+    Ok(versions)
+}
+
+/// Pins of another version hold a program of another version in place.
+fn refuse_other_versions(layout: &Layout) -> Result<(), Failure> {
+    let others = versions(layout)?
+        .into_iter()
+        .find(|version| *version != layout.version);
+    others.map_or(Ok(()), |version| {
+        Err(mismatch(
+            &layout.of_version(version).pins(),
+            &format!(
+                "the filter that runs is of another version of guard (this one pins {})",
+                pin_folder(layout.version)
+            ),
+        ))
+    })
 }
 
 fn mismatch(path: &Path, what: &str) -> Failure {
     Failure::new(Exit::AbiMismatch, format!("{}: {what}", path.display())).help(
-        "run `guardctl disable` of the version that made them, then `guardctl enable` of this one",
+        "it keeps filtering; to switch, run `guardctl disable`, then `guardctl enable`: in between, \
+         everything is let in",
     )
 }
 

@@ -19,11 +19,25 @@ use crate::{
 /// daemon that has not looked yet.
 pub type TakenOff = Vec<(u32, String)>;
 
-/// Removes every pin of this version: links first, which detaches, then maps and folders.
+/// Removes every pin, also those that another version of guard made: links first, which detaches, then maps
+/// and folders.
 ///
 /// # Errors
 /// When a pin cannot be removed, or a driver keeps the program; all pins are gone then.
 pub fn remove(layout: &Layout) -> Result<TakenOff, Failure> {
+    let mut taken_off = TakenOff::new();
+    let mut outcome = Ok(());
+    for version in pins::versions(layout)? {
+        match remove_of_version(&layout.of_version(version)) {
+            Ok(programs) => taken_off.extend(programs),
+            Err(failure) => outcome = outcome.and(Err(failure)),
+        }
+    }
+    remove_if_there(&layout.attachments())?;
+    outcome.map(|()| taken_off)
+}
+
+fn remove_of_version(layout: &Layout) -> Result<TakenOff, Failure> {
     let taken_off = take_off_all(layout);
     closed::open_all(layout)?;
     for folder in [layout.links(), layout.maps()] {
@@ -42,7 +56,6 @@ pub fn remove(layout: &Layout) -> Result<TakenOff, Failure> {
             Err(error) => return Err(from_io(folder.display(), &error)),
         }
     }
-    remove_if_there(&layout.attachments())?;
     taken_off
 }
 

@@ -118,7 +118,7 @@ impl BanExecutor {
                         let whole = if is_as_asked {
                             ""
                         } else {
-                            ", and not its network, which holds what is protected"
+                            ", and not its network, which contains protected addresses"
                         };
                         let message = format!(
                             "jail {jail}: {prefix} is banned for {} ({} failures, the last of {}{whole})",

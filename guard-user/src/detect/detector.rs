@@ -207,7 +207,7 @@ impl<L: Observer> Detector<L> {
                 asked.truncate(MOST_WAITING.saturating_sub(self.waiting.len()));
                 self.waiting.append(&mut asked);
                 self.due.waiting_ms = now_ms + TICK_MS;
-                format!("nothing can be banned, it is tried again: {why}")
+                format!("nothing can be banned; trying again: {why}")
             });
             self.standing("bans", problem);
             self.due.save_ms = self.due.save_ms.min(now_ms + SAVE_BANS_MS);

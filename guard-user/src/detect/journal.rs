@@ -103,10 +103,7 @@ impl SharedJournal {
             ),
             State::Followed => (true, "followed".to_owned()),
             State::Absent => (false, "there is no journalctl here".to_owned()),
-            State::Ended(why) => (
-                false,
-                format!("journalctl ended, and is begun again: {why}"),
-            ),
+            State::Ended(why) => (false, format!("journalctl ended, and is restarted: {why}")),
         }
     }
 }

@@ -221,7 +221,7 @@ fn json(value: &impl Serialize) -> String {
 
 fn quarantined(path: &Path, aside: &Path) -> String {
     format!(
-        "{} could not be read and is now {}: jails count from nothing; bans are kept elsewhere",
+        "{} could not be read and is now {}: jails start counting from zero; bans are kept elsewhere",
         path.display(),
         aside.display()
     )

@@ -123,7 +123,7 @@ impl Detection {
     #[must_use]
     pub fn why(self) -> String {
         match self.thread.join() {
-            Ok(Ok(())) => "it was told to".to_owned(),
+            Ok(Ok(())) => "it was asked to".to_owned(),
             Ok(Err(failure)) => failure.to_string(),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -231,7 +231,7 @@ impl Running {
         let name = &self.jail.settings().name;
         (number > 0).then(|| {
             format!(
-                "jail {name}: some lines took patterns of its filter {} too many steps and count as no match \
+                "jail {name}: some lines took too many steps in patterns of its filter {} and count as no match \
                  (`guardctl jail status {name}` has their number, `guardctl filter check {}` the patterns)",
                 self.filter_file,
                 self.jail.settings().filter

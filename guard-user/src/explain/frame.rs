@@ -23,7 +23,7 @@ pub fn build(source: SocketAddr, destination: SocketAddr, transport: Transport) 
         (IpAddr::V4(from), IpAddr::V4(to)) => link.ipv4(from.octets(), to.octets(), HOPS),
         (IpAddr::V6(from), IpAddr::V6(to)) => link.ipv6(from.octets(), to.octets(), HOPS),
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
-            panic!("{source} and {destination} are not of one family")
+            panic!("{source} and {destination} are not of the same address family")
         }
     };
     let mut frame = Vec::new();

@@ -79,7 +79,7 @@ pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
         let mut value = || {
             words
                 .next()
-                .ok_or_else(|| usage(format!("nothing stands after {}", quoted(key))))
+                .ok_or_else(|| usage(format!("nothing follows {}", quoted(key))))
         };
         match key {
             "from" => {
@@ -101,7 +101,7 @@ pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
             "flags" => draft.flags = Some(flags(value()?)?),
             other => {
                 return Err(usage(format!(
-                    "{} is neither of {}",
+                    "{} is none of {}",
                     quoted(other),
                     KEYS.join(", ")
                 )));
@@ -154,7 +154,7 @@ impl QuestionDraft {
             && destination.is_ipv4() != source.is_ipv4()
         {
             return Err(usage(format!(
-                "{source} and {destination} are not of one family"
+                "{source} and {destination} are not of the same address family"
             )));
         }
         let transport = transport(self.protocol.as_deref(), self.flags, names)?;
@@ -218,7 +218,7 @@ fn address(word: &str) -> Result<IpAddr, Failure> {
 
 fn number(word: &str) -> Result<u16, Failure> {
     word.parse()
-        .map_err(|_| usage(format!("{} is no port from 1 to 65535", quoted(word))))
+        .map_err(|_| usage(format!("{} is not a port from 1 to 65535", quoted(word))))
 }
 
 /// `syn`, `syn,ack`, `none`.
@@ -236,7 +236,7 @@ fn flags(word: &str) -> Result<TcpFlags, Failure> {
             "urg" => TcpFlags::URG,
             _ => {
                 return Err(usage(format!(
-                    "{} is no TCP flag: fin, syn, rst, psh, ack, urg, none",
+                    "{} is not a TCP flag: fin, syn, rst, psh, ack, urg, none",
                     quoted(name)
                 )));
             }
@@ -286,9 +286,12 @@ mod tests {
             ("203.0.113.7", "to which port"),
             ("203.0.113.7 70000", "70000"),
             ("somewhere 22", "somewhere"),
-            ("from 203.0.113.7 to 2001:db8::1 port 22", "one family"),
+            (
+                "from 203.0.113.7 to 2001:db8::1 port 22",
+                "same address family",
+            ),
             ("from 203.0.113.7 to 192.0.2.1 prot tcp", "prot"),
-            ("from 203.0.113.7 port", "nothing stands after \"port\""),
+            ("from 203.0.113.7 port", "nothing follows \"port\""),
             ("203.0.113.7 22 flags sin", "sin"),
             ("203.0.113.7 53/udp flags syn", "has none"),
             (

@@ -61,7 +61,7 @@ mod tests {
             let definition = Definition::read(&builtin::file(name).unwrap(), &given).unwrap();
             assert!(definition.is_forgeable, "{name}");
             let warning = definition.warnings.first().expect(name);
-            assert!(warning.message.contains("anybody banned"), "{warning}");
+            assert!(warning.message.contains("anyone banned"), "{warning}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Asking the kernel for a whole table by netlink, where no crate of ours speaks the protocol.
+//! Asking the kernel for a whole table by netlink, without a runtime.
 
 use std::{
     io,
@@ -52,13 +52,13 @@ pub(super) fn dump(
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
     Complete,
     More,
 }
 
-fn request(kind: u16, body: &[u8]) -> Vec<u8> {
+pub(super) fn request(kind: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES];
     bytes.extend_from_slice(body);
     let length = u32::try_from(bytes.len()).expect("a request is short");
@@ -71,7 +71,7 @@ fn request(kind: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// One datagram: any number of messages.
-fn read(mut bytes: &[u8], each: &mut impl FnMut(&[u8])) -> io::Result<Progress> {
+pub(super) fn read(mut bytes: &[u8], each: &mut impl FnMut(&[u8])) -> io::Result<Progress> {
     while !bytes.is_empty() {
         let message = NetlinkBuffer::new_checked(bytes).map_err(io::Error::other)?;
         let length = message.length() as usize;

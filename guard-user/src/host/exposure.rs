@@ -29,7 +29,7 @@ impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: NOT GUARDED, and strangers can come by it: {}",
+            "{}: NOT GUARDED, and strangers can get in through it: {}",
             self.interface, self.why
         )
     }
@@ -38,7 +38,7 @@ impl fmt::Display for Exposure {
 impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Route => "a default route leaves by it",
+            Self::Route => "a default route uses it",
             Self::Address => "it has a public address",
             Self::Guests => "it connects the guests of a bridge, past the guard on the bridge",
         })

@@ -1,20 +1,31 @@
 //! Changing a jail by command: one key of one table, and nothing else in the file.
 
+use std::ops::Range;
+
+use serde_spanned::Spanned;
 use thiserror::Error;
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+use toml::{
+    Table, Value,
+    de::{DeTable, DeValue},
+};
+
+use crate::text::splice::{self, Splice, basic_string, gap_at_end, line_end, line_start};
 
 /// Why a text cannot be changed.
 #[derive(Clone, Debug, Error)]
 pub enum EditError {
     /// It is no TOML.
     #[error(transparent)]
-    NoToml(#[from] toml_edit::TomlError),
+    NoToml(#[from] toml::de::Error),
     /// `jail` is something else.
-    #[error("`jail` is no table")]
+    #[error("`jail` is not a table")]
     JailsNoTable,
     /// One jail is something else.
-    #[error("`jail.{0}` is no table")]
+    #[error("`jail.{0}` is not a table")]
     JailNoTable(String),
+    /// It is a table that commands cannot add to.
+    #[error("`{0}` cannot be set where the file has this jail; write it there by hand")]
+    Form(String),
 }
 
 /// What a file says after a change.
@@ -22,70 +33,175 @@ pub enum EditError {
 /// # Errors
 /// Why the text cannot be changed.
 pub fn set(text: &str, jail: &str, key: &str, words: &[String]) -> Result<String, EditError> {
-    let mut document: DocumentMut = text.parse()?;
-    let jails = document
-        .entry("jail")
-        .or_insert_with(|| {
-            let mut jails = Table::new();
-            // [jail] alone would say nothing.
-            jails.set_implicit(true);
-            Item::Table(jails)
-        })
-        .as_table_like_mut()
-        .ok_or(EditError::JailsNoTable)?;
-    let table = jails
-        .entry(jail)
-        .or_insert_with(|| Item::Table(Table::new()))
-        .as_table_like_mut()
-        .ok_or_else(|| EditError::JailNoTable(jail.to_owned()))?;
-    let new = read(key, words);
-    // `bantime = { time = "10m", factor = 2 }` is changed where it stands.
-    if let Some(part) = part_of_bantime(key)
-        && let Some(Item::Value(Value::InlineTable(bantime))) = table.get_mut("bantime")
-    {
-        put_inline(bantime, part, new);
-        return Ok(document.to_string());
-    }
-    match table.get_mut(key) {
-        Some(Item::Value(old)) => {
-            let decor = old.decor().clone();
-            *old = new;
-            *old.decor_mut() = decor;
+    let document = DeTable::parse(text)?;
+    let new = value(key, words);
+    let jails = entry(document.get_ref(), "jail");
+    let jails = match &jails {
+        Some(jails) => Some(jails.table().ok_or(EditError::JailsNoTable)?),
+        None => None,
+    };
+    let mut path = vec!["jail", jail];
+    let splice = match jails.and_then(|jails| entry(jails, jail)) {
+        Some(settings) => {
+            let table = settings
+                .table()
+                .ok_or_else(|| EditError::JailNoTable(jail.to_owned()))?;
+            match bantime(table, key) {
+                // `bantime = { time = "10m", factor = 2 }` is changed where it stands.
+                Some((bantime, part)) => {
+                    path.extend(["bantime", part]);
+                    bantime.set(text, part, &new)
+                }
+                None => {
+                    path.push(key);
+                    settings.set(text, key, &new)
+                }
+            }
         }
-        Some(_) | None => {
-            table.insert(key, value(new));
+        None => {
+            path.push(key);
+            let gap = gap_at_end(text);
+            let table = format!("{gap}[jail.{}]\n{} = {new}\n", name(jail), name(key));
+            Splice::insert(text.len(), table)
         }
+    };
+    let after = splice::apply(text, vec![splice]);
+    if says(text, &after, &path, &new) {
+        Ok(after)
+    } else {
+        Err(EditError::Form(key.to_owned()))
     }
-    Ok(document.to_string())
 }
 
 /// Does the text have a table for this jail?
 #[must_use]
 pub fn has(text: &str, jail: &str) -> bool {
-    let document: Result<DocumentMut, _> = text.parse();
+    let document = DeTable::parse(text);
     document.is_ok_and(|document| {
-        let jails = document.get("jail").and_then(Item::as_table_like);
-        jails.is_some_and(|jails| jails.contains_key(jail))
+        let jails = entry(document.get_ref(), "jail");
+        let jails = jails.as_ref().and_then(Entry::table);
+        jails.is_some_and(|jails| entry(jails, jail).is_some())
     })
 }
 
-fn part_of_bantime(key: &str) -> Option<&str> {
-    match key {
-        "bantime" => Some("time"),
-        key => key.strip_prefix("bantime."),
+/// A key and its value, with their places.
+struct Entry<'d> {
+    key: Range<usize>,
+    value: &'d Spanned<DeValue<'d>>,
+}
+
+fn entry<'d>(table: &'d DeTable<'d>, name: &str) -> Option<Entry<'d>> {
+    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+    Some(Entry {
+        key: key.span(),
+        value,
+    })
+}
+
+impl<'d> Entry<'d> {
+    fn table(&self) -> Option<&'d DeTable<'d>> {
+        self.value.get_ref().as_table()
+    }
+
+    /// Is it a table below a line of its own, `[jail.sshd]`?
+    fn has_header(&self) -> bool {
+        self.table().is_some() && self.value.span().start < self.key.start
+    }
+
+    fn is_inline(&self, text: &str) -> bool {
+        self.table().is_some() && text[self.value.span()].starts_with('{')
+    }
+
+    /// Where the last of what it says in this place ends.
+    fn end(&self, text: &str) -> usize {
+        match self.table() {
+            // Its keys have dots.
+            Some(table) if !self.is_inline(text) => entries(table)
+                .filter(|entry| !entry.has_header())
+                .map(|entry| entry.end(text))
+                .fold(self.value.span().end, usize::max),
+            Some(_) | None => self.value.span().end,
+        }
+    }
+
+    /// Sets a key of this table.
+    fn set(&self, text: &str, key: &str, new: &str) -> Splice {
+        let here = self.table().into_iter().flat_map(|table| entries(table));
+        let mut here: Vec<_> = here.filter(|entry| !entry.has_header()).collect();
+        let known = self.table().and_then(|table| entry(table, key));
+        if let Some(known) = known {
+            return Splice::replace(known.value.span(), new);
+        }
+        here.sort_by_key(|entry| entry.end(text));
+        let key = name(key);
+        let whole = self.value.span();
+        match here.last() {
+            Some(last) if self.is_inline(text) => {
+                Splice::insert(last.end(text), format!(", {key} = {new}"))
+            }
+            None if self.is_inline(text) => Splice::replace(whole, &format!("{{ {key} = {new} }}")),
+            // As far in as the others, and behind the dots of the others.
+            Some(last) => {
+                let before = &text[line_start(text, last.key.start)..last.key.start];
+                let at = line_end(text, last.end(text));
+                Splice::insert(at, format!("\n{before}{key} = {new}"))
+            }
+            None => Splice::insert(line_end(text, whole.end), format!("\n{key} = {new}")),
+        }
     }
 }
 
-fn put_inline(table: &mut InlineTable, key: &str, new: Value) {
-    match table.get_mut(key) {
-        Some(old) => {
-            let decor = old.decor().clone();
-            *old = new;
-            *old.decor_mut() = decor;
-        }
-        None => {
-            table.insert(key, new);
-        }
+fn entries<'d>(table: &'d DeTable<'d>) -> impl Iterator<Item = Entry<'d>> {
+    table.iter().map(|(key, value)| Entry {
+        key: key.span(),
+        value,
+    })
+}
+
+/// The table `bantime`, if the jail has one and the key is of it, and the key's name there.
+fn bantime<'d, 'k>(jail: &'d DeTable<'d>, key: &'k str) -> Option<(Entry<'d>, &'k str)> {
+    let part = match key {
+        "bantime" => "time",
+        key => key.strip_prefix("bantime.")?,
+    };
+    let bantime = entry(jail, "bantime")?;
+    bantime.table().is_some().then_some((bantime, part))
+}
+
+/// Does the new text say the same as the old one but for this?
+fn says(before: &str, after: &str, path: &[&str], new: &str) -> bool {
+    let read = |text: &str| text.parse::<Table>();
+    let (Ok(mut before), Ok(mut after)) = (read(before), read(after)) else {
+        return false;
+    };
+    let wanted = read(&format!("new = {new}")).map(|mut table| table.remove("new"));
+    take(&mut before, path);
+    wanted.is_ok_and(|wanted| take(&mut after, path) == wanted) && before == after
+}
+
+/// Takes a value out, and the tables that have nothing else.
+fn take(table: &mut Table, path: &[&str]) -> Option<Value> {
+    let (first, rest) = path.split_first()?;
+    if rest.is_empty() {
+        return table.remove(*first);
+    }
+    let Some(Value::Table(inner)) = table.get_mut(*first) else {
+        return None;
+    };
+    let taken = take(inner, rest);
+    if inner.is_empty() {
+        table.remove(*first);
+    }
+    taken
+}
+
+/// A key as TOML has it, in quotes where it needs them.
+fn name(key: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !key.is_empty() && key.bytes().all(is_bare) {
+        key.to_owned()
+    } else {
+        basic_string(key)
     }
 }
 
@@ -100,15 +216,16 @@ const LISTS: [&str; 6] = [
 ];
 
 /// Words as a value: a list where the key is one, else what TOML makes of the word, else a text.
-fn read(key: &str, words: &[String]) -> Value {
+fn value(key: &str, words: &[String]) -> String {
     let is_switch = matches!(words, [word] if word.parse::<bool>().is_ok());
     if words.len() != 1 || LISTS.contains(&key) && !is_switch {
-        return Value::Array(words.iter().map(|word| one(key, word)).collect::<Array>());
+        let elements: Vec<String> = words.iter().map(|word| one(key, word)).collect();
+        return format!("[{}]", elements.join(", "));
     }
     one(key, &words[0])
 }
 
-fn one(key: &str, word: &str) -> Value {
+fn one(key: &str, word: &str) -> String {
     // `bantime 600` is a number for fail2ban; a filter that is called 7 is a text.
     let is_text = [
         "filter",
@@ -119,10 +236,15 @@ fn one(key: &str, word: &str) -> Value {
         "container",
     ]
     .contains(&key);
-    match word.parse::<Value>() {
-        Ok(value @ (Value::Boolean(_) | Value::Integer(_) | Value::Float(_))) if !is_text => value,
-        Ok(value @ (Value::InlineTable(_) | Value::Array(_))) => value,
-        Ok(_) | Err(_) => Value::from(word),
+    let is_value = match DeValue::parse(word).as_ref().map(Spanned::get_ref) {
+        Ok(DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_)) => !is_text,
+        Ok(DeValue::Table(_) | DeValue::Array(_)) => true,
+        Ok(DeValue::String(_) | DeValue::Datetime(_)) | Err(_) => false,
+    };
+    if is_value {
+        word.trim().to_owned()
+    } else {
+        basic_string(word)
     }
 }
 
@@ -204,6 +326,100 @@ enabled = false
             let changed = set(FILE, jail, key, &words(given)).unwrap();
             assert_eq!(changed, FILE.replace(old, new), "{jail} {key}");
         }
+    }
+
+    #[test]
+    fn every_form_of_a_table_takes_a_change_where_it_stands() {
+        for (before, key, given, after) in [
+            (
+                "jail.web.enabled = false # dots\n",
+                "maxretry",
+                "3",
+                "jail.web.enabled = false # dots\njail.web.maxretry = 3\n",
+            ),
+            (
+                "[jail]\n  web.enabled = false\n[other]\n",
+                "maxretry",
+                "3",
+                "[jail]\n  web.enabled = false\n  web.maxretry = 3\n[other]\n",
+            ),
+            (
+                "jail = { web = { enabled = false } }\n",
+                "maxretry",
+                "3",
+                "jail = { web = { enabled = false, maxretry = 3 } }\n",
+            ),
+            (
+                "[jail]\nweb = {}\n",
+                "maxretry",
+                "3",
+                "[jail]\nweb = { maxretry = 3 }\n",
+            ),
+            (
+                "[jail.web]\n",
+                "maxretry",
+                "3",
+                "[jail.web]\nmaxretry = 3\n",
+            ),
+            ("[jail.web]", "maxretry", "3", "[jail.web]\nmaxretry = 3"),
+            (
+                "[jail.web]\nbantime.time = \"1h\"\n",
+                "bantime.factor",
+                "2",
+                "[jail.web]\nbantime.time = \"1h\"\nbantime.factor = 2\n",
+            ),
+            (
+                "[jail.web]\nbantime.time = \"1h\"\n",
+                "maxretry",
+                "3",
+                "[jail.web]\nbantime.time = \"1h\"\nmaxretry = 3\n",
+            ),
+            (
+                "[jail.web]\nenabled = true\n\n[jail.web.bantime]\ntime = \"1h\" # one\n",
+                "bantime",
+                "2h",
+                "[jail.web]\nenabled = true\n\n[jail.web.bantime]\ntime = \"2h\" # one\n",
+            ),
+            (
+                "[jail.web]\nenabled = true\n\n[jail.web.bantime]\ntime = \"1h\"\n",
+                "maxretry",
+                "3",
+                "[jail.web]\nenabled = true\nmaxretry = 3\n\n[jail.web.bantime]\ntime = \"1h\"\n",
+            ),
+            (
+                "[jail.web]\nlogpath = [\n  \"/a\", # a\n]\n",
+                "maxretry",
+                "3",
+                "[jail.web]\nlogpath = [\n  \"/a\", # a\n]\nmaxretry = 3\n",
+            ),
+            (
+                "[jail.\"web\"]\nmode = 'a'\n",
+                "mode",
+                "b\"c",
+                "[jail.\"web\"]\nmode = \"b\\\"c\"\n",
+            ),
+        ] {
+            let changed = set(before, "web", key, &words(&[given]));
+            assert_eq!(changed.expect(before), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn line_ends_and_a_missing_last_one_stay_as_they_were() {
+        let before =
+            "# mine\r\n[jail.web]\r\nenabled = false # off\r\n\r\n[jail.b]\r\nmaxretry = 3";
+        let after = set(before, "web", "maxretry", &words(&["7"])).unwrap();
+        let expected = before.replace("off\r\n", "off\r\nmaxretry = 7\r\n");
+        assert_eq!(after, expected);
+        let after = set(before, "b", "maxretry", &words(&["7"])).unwrap();
+        assert_eq!(after, before.replace("maxretry = 3", "maxretry = 7"));
+    }
+
+    #[test]
+    fn a_table_that_takes_no_more_is_not_changed() {
+        let inline = "jail = { web = { enabled = false } }\n";
+        let error = set(inline, "mail", "maxretry", &words(&["3"])).unwrap_err();
+        assert!(error.to_string().contains("by hand"), "{error}");
     }
 
     #[test]

@@ -25,21 +25,21 @@ pub fn warnings(settings: &Settings, catalog: &Catalog) -> Vec<String> {
         .flat_map(|pattern| error_logs(&settings.filter, pattern))
         .map(|file| {
             let consequence = match reader {
-                Reader::Believes => "so whoever connects can have anybody banned",
+                Reader::Believes => "so anyone who connects can get anyone banned",
                 Reader::KnowsOthers => "so the jail, whose filter knows the access log, does not read it",
-                Reader::Other => "so whoever connects can write what the filter of this jail looks for",
+                Reader::Other => "so anyone who connects can write what the filter of this jail looks for",
             };
             format!(
-                "the jail {name} reads {file}, an error log of nginx, which can be forged: what clients send stands \
-                 there as it is, line feeds included, {consequence} (`guardctl jail set {name} logpath {}`)",
+                "the jail {name} reads {file}, an error log of nginx, which can be forged: it contains what \
+                 clients send verbatim, line feeds included, {consequence} (`guardctl jail set {name} \
+                 logpath {}`)",
                 access_log(&file)
             )
         })
         .collect();
     if warnings.is_empty() && matches!(reader, Reader::Believes) {
         warnings.push(format!(
-            "the filter of the jail {name} is for nginx's error log, which can be forged: what clients send stands \
-             there as it is, line feeds included, so whoever connects can have anybody banned \
+            "the filter of the jail {name} is for nginx's error log, which can be forged: it contains what clients send verbatim, line feeds included, so anyone who connects can get anyone banned \
              (a filter of the same purpose that reads the access log: `guardctl filter list`)"
         ));
     }
@@ -80,8 +80,8 @@ fn of_journal(settings: &Settings, catalog: &Catalog) -> Option<String> {
         .find(|text| Matches::parse(text).is_some_and(|matches| matches.can_be_forged()))?;
     let name = &settings.name;
     Some(format!(
-        "the jail {name} believes {text} in the journal, and what a process is called any process can choose, so whoever \
-         may log in here can have anybody banned (add _UID=0 to each part: `guardctl jail set {name} journal …`)"
+        "the jail {name} trusts {text} in the journal, but a process can choose its own name, so anyone who \
+         can log in here can get anyone banned (add _UID=0 to each part: `guardctl jail set {name} journal …`)"
     ))
 }
 
@@ -187,9 +187,9 @@ mod tests {
             (
                 "nginx-http-auth[log=error]",
                 "/var/log/nginx/error.log",
-                "anybody banned",
+                "anyone banned",
             ),
-            ("nginx-botsearch[log=error]", own, "anybody banned"),
+            ("nginx-botsearch[log=error]", own, "anyone banned"),
             ("nginx-limit-req", own, "does not read it"),
             // Wherever it stands, and with nothing in it yet.
             ("nginx-limit-req", "/srv/logs/error.log", "does not read it"),
@@ -237,7 +237,7 @@ mod tests {
     fn a_filter_for_error_logs_is_told_whatever_it_reads() {
         let warned = warned("nginx-http-auth[log=error]", &["/nonexistent/x.log"]);
         assert!(
-            warned.len() == 1 && warned[0].contains("anybody banned"),
+            warned.len() == 1 && warned[0].contains("anyone banned"),
             "{warned:?}"
         );
     }

@@ -57,7 +57,7 @@ impl Parts {
         } else if has_files {
             let Settings { name, filter, .. } = settings;
             let problem = Problem::new(format!(
-                "the jail {name} reads the journal, and the filter {filter} does not say what of it"
+                "the jail {name} reads the journal, and the filter {filter} does not say which part of it"
             ));
             return Err(problem.help(format!(
                 "`guardctl jail set {name} journal _SYSTEMD_UNIT=NAME.service`, or journal false for the files alone"
@@ -65,8 +65,8 @@ impl Parts {
         } else {
             let Settings { name, filter, .. } = settings;
             let problem = Problem::new(format!(
-                "the jail {name} has nothing to read: no logpath, no container, and the filter {filter} does not say \
-                 what of the journal it is for"
+                "the jail {name} has nothing to read: no logpath, no container, and the filter {filter} \
+                 does not say which part of the journal it reads"
             ));
             return Err(problem.help(format!(
                 "`guardctl jail set {name} logpath /var/log/…`, or journal with matches of journalctl"
@@ -119,7 +119,7 @@ mod tests {
         settings.filter = "builtin:nginx-http-auth".to_owned();
         let problem = Parts::load(&settings, &catalog).unwrap_err();
         assert!(
-            problem.message.contains("does not say what of it"),
+            problem.message.contains("does not say which part of it"),
             "{problem}"
         );
         settings.journal = JournalUse::No;

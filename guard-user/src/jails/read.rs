@@ -117,13 +117,13 @@ pub fn read_through(etc: &Path, unwritten: &[&str], overlay: &Overlay) -> Jails 
         };
         let DeValue::Table(tables) = value.get_ref() else {
             let help = "write [jail.sshd], and its settings below";
-            file.error(value.span(), "jail is no table", help);
+            file.error(value.span(), "jail is not a table", help);
             continue;
         };
         for (key, value) in tables.iter() {
             let name = key.get_ref().as_ref();
             if !is_name(name) {
-                let message = format!("{} is no name of a jail", quoted(name));
+                let message = format!("{} is not a jail name", quoted(name));
                 let help = "use letters, digits, `-` and `_`, at most 64 of them";
                 file.error(key.span(), message, help);
                 continue;
@@ -266,7 +266,7 @@ fn parse<'t>(
             let help = if whole.trim_start().starts_with("bantime") {
                 "put the dotted word in quotes: \"bantime.increment\" = true"
             } else {
-                "the jails of this file are left out until it is mended"
+                "the jails of this file are left out until it is fixed"
             };
             file.error(at, error.message().replace('\n', ", "), help);
             None

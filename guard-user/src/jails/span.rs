@@ -28,7 +28,7 @@ pub enum SpanError {
     #[error("is empty")]
     Empty,
     /// It does not begin with a number.
-    #[error("is no length of time")]
+    #[error("is not a length of time")]
     NoLength,
     /// A word behind a number.
     #[error("has the unknown unit `{0}`")]
@@ -153,17 +153,17 @@ mod tests {
     fn nonsense_is_refused() {
         for (text, what) in [
             ("", "empty"),
-            ("soon", "no length"),
-            ("-5", "no length"),
-            ("-1", "no length"),
-            ("1.5h", "no length"),
-            ("1h-10m", "no length"),
+            ("soon", "not a length"),
+            ("-5", "not a length"),
+            ("-1", "not a length"),
+            ("1.5h", "not a length"),
+            ("1h-10m", "not a length"),
             ("3 fortnights", "unknown unit `fortnights`"),
             ("0", "shorter"),
             ("0s", "shorter"),
-            ("99999999999999999999", "no length"),
+            ("99999999999999999999", "not a length"),
             ("9999999999999999y", "too long"),
-            ("１m", "no length"),
+            ("１m", "not a length"),
         ] {
             let wrong = parse(text).expect_err(text);
             assert!(wrong.to_string().contains(what), "{text}: {wrong}");

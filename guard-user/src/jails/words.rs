@@ -63,12 +63,12 @@ const REFUSED: [(&[&str], &str, &str); 9] = [
     ),
     (
         &["ignorecommand", "ignorecache"],
-        "guard starts no programs for a line of a log",
+        "guard runs no programs for log lines",
         "write ignoreip = [\"…\"], or never = [\"…\"] in guard.toml",
     ),
     (
         &["logencoding"],
-        "lines are bytes; what is no UTF-8 does no harm",
+        "lines are bytes; bytes that are not UTF-8 do no harm",
         "leave it out",
     ),
     (
@@ -97,7 +97,7 @@ const REFUSED: [(&[&str], &str, &str); 9] = [
     ),
     (
         &["bantime.formula"],
-        "it is a program of Python's",
+        "it is a Python expression",
         "write \"bantime.multipliers\" = [1, 2, 4, 8], or \"bantime.factor\"",
     ),
 ];

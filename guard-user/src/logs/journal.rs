@@ -137,7 +137,7 @@ impl JournalReader {
             matches,
             from,
             follower: None,
-            state: State::Ended("it was not begun yet".to_owned()),
+            state: State::Ended("it was not started yet".to_owned()),
             counts: JournalCounts::default(),
             complaint: String::new(),
             pause_ms: PAUSE_MS.0,

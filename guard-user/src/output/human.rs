@@ -76,8 +76,7 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
             },
             Some(mode) => writeln!(
                 out,
-                "Interface: {} ({}) REPLIES ARE NOT RECOGNISED (`guardctl reload` puts the program \
-                 on the way out back)",
+                "Interface: {} ({}) REPLIES ARE NOT RECOGNISED (`guardctl reload` puts the egress program back)",
                 interface.name,
                 mode.label()
             )?,

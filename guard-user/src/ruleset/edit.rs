@@ -1,8 +1,5 @@
 //! Edits of policy files: every byte that an edit is not about stays as it is. Works on texts;
 //! nothing is written. The result has been read back and means what was asked for.
-//!
-//! Texts are cut and joined at the places the TOML parser reports, because re-printing a document
-//! would reformat what the operator wrote.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -15,6 +12,7 @@ use super::{
 use crate::text::{
     address::{self, AddressItem},
     files::Overlay,
+    splice::{self, Splice},
 };
 
 mod array;
@@ -22,13 +20,11 @@ mod error;
 mod layout;
 mod replace;
 mod shift;
-mod splice;
 mod toml_text;
 
 pub use error::EditError;
 
 use layout::Layout;
-use splice::Splice;
 
 /// Where a new rule goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +64,7 @@ pub struct Change {
 pub enum EditOutcome {
     /// Files change.
     Edited(Box<Edited>),
-    /// Nothing to do: the rule of this number says so already.
+    /// Nothing to do: the rule of this number is set to that already.
     Covered {
         /// Its number, from 1.
         by: usize,
@@ -268,7 +264,7 @@ pub fn never_add(
         }
     }
     let at = holder(loaded, "never")?;
-    let text = toml_text::string(&entry.to_string());
+    let text = splice::basic_string(&entry.to_string());
     let splices = edit_text(&loaded.documents[at], |layout| layout.push("never", &text))?;
     let edited = finish(source, loaded, vec![(at, splices)], &loaded.policy.rules)?;
     Ok(EditOutcome::Edited(Box::new(edited)))

@@ -4,8 +4,10 @@
 pub mod address;
 pub mod diagnostic;
 pub(crate) mod digest;
+pub(crate) mod duration;
 pub(crate) mod files;
 pub(crate) mod nearest;
+pub(crate) mod splice;
 pub mod staged;
 pub mod value;
 

@@ -53,7 +53,7 @@ pub(crate) fn interface_name(name: &str) -> Result<String, BadValue> {
         return Err(bad("is empty").help("name an interface as `ip link` shows it, e.g. eth0"));
     }
     if name.len() > MAX_INTERFACE_BYTES {
-        return Err(bad("is longer than 15 bytes, which no interface is")
+        return Err(bad("is longer than 15 bytes, too long for an interface")
             .help("`ip link` lists the interfaces of this machine"));
     }
     if name.contains(':') {

@@ -16,52 +16,23 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use guard_common::{
     abi::{
         addr::Addr,
-        ban::{
-            ADDRESS_WAYS, AddressEntry, BanMap, Expiry, FINGERPRINT_BUCKETS, FINGERPRINT_LAST,
-            FINGERPRINT_WORDS, FingerprintBucket, FingerprintWords,
-        },
         counters::Event,
         flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
         image::HEADER_LIMITS,
         meter::Scale,
         names,
     },
-    memory::MemTables,
     policy::{Arrival, SocketState, Tables as _, note_outgoing},
 };
 use guard_user::{
-    bans::{
-        prefix::Prefix,
-        table::{Memory as _, Writer},
-    },
     dataplane::{object::Object, tables::mapping::Mapping},
     host::LiveFlow,
 };
 
-use super::{Harness, MIN_FRAME, SEED, TEST_IFINDEX, boot_time_ns, events};
+use super::{Harness, MIN_FRAME, TEST_IFINDEX, boot_time_ns, events};
 
 /// TC_ACT_UNSPEC, which is TCX_NEXT: the packet goes on.
 const GO_ON: u32 = u32::MAX;
-
-/// Everything that frames can change in the kernel's maps and in the model, but for the kernel's
-/// counters.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    flows: Vec<u64>,
-    ports: Vec<u64>,
-    fragments: Vec<u64>,
-    ceilings: Vec<u64>,
-    meters: Vec<u64>,
-    model: MemTables,
-}
-
-impl Snapshot {
-    /// Are flows and ports with sessions the same in both?
-    #[must_use]
-    pub fn has_flows_of(&self, other: &Self) -> bool {
-        self.flows == other.flows && self.ports == other.ports
-    }
-}
 
 impl Harness {
     /// Sends a frame: the kernel's program on the way out lets it go, and takes note of it as the
@@ -100,9 +71,9 @@ impl Harness {
                 data_in: Some(frame),
                 ..TestRunOptions::default()
             })
-            .context("BPF_PROG_TEST_RUN of the program on the way out")?;
+            .context("BPF_PROG_TEST_RUN of the egress program")?;
         if run.return_value != GO_ON {
-            bail!("the program on the way out returned {}", run.return_value);
+            bail!("the egress program returned {}", run.return_value);
         }
         Ok(())
     }
@@ -134,66 +105,6 @@ impl Harness {
     /// Sets the model's clock of nanoseconds by the kernel's.
     pub fn follow_clock(&mut self) {
         self.model.now_ns = boot_time_ns();
-    }
-
-    /// Bans prefixes in kernel and model, for so many eighths of a tick from now.
-    ///
-    /// # Panics
-    /// When there is no room.
-    pub fn bans(&mut self, prefixes: &[Prefix], eighths: u32) {
-        let now = self.model.eighths();
-        let end = Expiry::after(now, eighths);
-        let shared = self.object.bans().expect("tables of bans");
-        let mut kernel = Writer::new(shared, SEED);
-        let mut model = Writer::new(&self.model.bans, SEED);
-        for prefix in prefixes {
-            kernel.raise(*prefix, end, now).expect("room in the kernel");
-            model.raise(*prefix, end, now).expect("room in the model");
-        }
-    }
-
-    /// Forgets what one of the arrays of bans says.
-    ///
-    /// # Panics
-    /// When the maps cannot be written.
-    pub fn forget_bans(&mut self, map: BanMap) {
-        let mut shared = self.object.bans().expect("tables of bans");
-        for at in 0..shared.sizes().words(map) {
-            shared.store(map, at as u32, 0);
-            self.model.bans.store(map, at, 0);
-        }
-    }
-
-    /// Every bucket of the fingerprint filter sends whoever asks it to the table, in kernel and model.
-    ///
-    /// # Panics
-    /// When the maps cannot be written.
-    pub fn send_everybody_to_the_table(&mut self) {
-        self.forget_bans(BanMap::Fingerprints);
-        let others = FingerprintBucket {
-            has_others: true,
-            ..FingerprintBucket::from_words(FingerprintWords::default())
-        };
-        let mut shared = self.object.bans().expect("tables of bans");
-        for bucket in 0..FINGERPRINT_BUCKETS {
-            let last = bucket as usize * FINGERPRINT_WORDS + FINGERPRINT_LAST;
-            let word = others.to_words()[FINGERPRINT_LAST];
-            shared.store(BanMap::Fingerprints, last as u32, word);
-            self.model.bans.store(BanMap::Fingerprints, last, word);
-        }
-    }
-
-    /// Buckets of banned addresses from which an address was sent to its second one, in the kernel.
-    ///
-    /// # Panics
-    /// When the maps cannot be read.
-    pub fn crowded_buckets(&self) -> usize {
-        let shared = self.object.bans().expect("tables of bans");
-        let last = (ADDRESS_WAYS - 1) as u32;
-        (0..shared.sizes().addresses)
-            .map(|bucket| shared.load(BanMap::Addresses, bucket * ADDRESS_WAYS as u32 + last))
-            .filter(|word| AddressEntry::from_word(*word).is_crowded())
-            .count()
     }
 
     /// A second instance of the program on the maps of this one, as an upgrade loads it.
@@ -332,59 +243,6 @@ impl Harness {
         self.model.counted(event)
     }
 
-    /// Are flows, ports and phases of kernel and model the same, and their times to a tick?
-    ///
-    /// # Panics
-    /// When they are not.
-    pub fn assert_in_step(&self) {
-        self.compare_flows(1);
-    }
-
-    /// The same, times included.
-    ///
-    /// # Panics
-    /// When they are not.
-    pub fn assert_identical(&self) {
-        self.compare_flows(0);
-    }
-
-    fn compare_flows(&self, ticks: u32) {
-        let (kernel, model) = (words(&self.flow_words), self.model.flow_words());
-        for (at, (ours, theirs)) in kernel.iter().zip(&model).enumerate() {
-            if ours == theirs {
-                continue;
-            }
-            let is_state = at % BUCKET_WORDS >= WAYS;
-            let is_close = is_state && ours >> 32 == theirs >> 32 && {
-                let apart = (*ours as u32).wrapping_sub(*theirs as u32) as i32;
-                apart.unsigned_abs() <= ticks
-            };
-            assert!(is_close, "word {at}: kernel {ours:#x}, model {theirs:#x}");
-        }
-        assert_eq!(self.marked_ports(), self.model.marked_ports());
-        let ceilings: BTreeMap<u32, u64> = (0..)
-            .zip(words(&self.ceilings))
-            .filter(|(_, word)| *word != 0)
-            .collect();
-        assert_eq!(ceilings, self.model.ceilings());
-        self.compare_meters();
-    }
-
-    /// Are the meters of kernel and model the same?
-    fn compare_meters(&self) {
-        let (kernel, model) = (words(&self.meter_words), self.model.meter_words());
-        let differs = kernel
-            .iter()
-            .zip(&model)
-            .position(|(ours, theirs)| ours != theirs);
-        if let Some(at) = differs {
-            panic!(
-                "meter {at}: kernel {:#x}, model {:#x}",
-                kernel[at], model[at]
-            );
-        }
-    }
-
     /// Holds a source by a session with a port of the host, in kernel and model.
     pub fn exempts(&mut self, source: &str, port: u16) {
         let now = self.model.eighths();
@@ -407,35 +265,6 @@ impl Harness {
     pub fn meters_in_use(&self) -> usize {
         let used = words(&self.meter_words);
         used.iter().filter(|word| **word != 0).count()
-    }
-
-    /// What frames have left in the kernel's maps and in the model.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            flows: words(&self.flow_words),
-            ports: words(&self.port_words),
-            fragments: words(&self.fragments),
-            ceilings: words(&self.ceilings),
-            meters: words(&self.meter_words),
-            model: self.model.clone(),
-        }
-    }
-
-    /// Undoes what frames have left since.
-    pub fn restore(&mut self, snapshot: &Snapshot) {
-        for (mapping, words) in [
-            (&self.flow_words, &snapshot.flows),
-            (&self.port_words, &snapshot.ports),
-            (&self.fragments, &snapshot.fragments),
-            (&self.ceilings, &snapshot.ceilings),
-            (&self.meter_words, &snapshot.meters),
-        ] {
-            for (at, word) in words.iter().enumerate() {
-                mapping.store(at, *word);
-            }
-        }
-        self.model = snapshot.model.clone();
     }
 
     /// Every event that the model has counted so far.
@@ -498,6 +327,6 @@ fn check(result: libc::c_int) -> io::Result<()> {
     }
 }
 
-fn words(mapping: &Mapping) -> Vec<u64> {
+pub(super) fn words(mapping: &Mapping) -> Vec<u64> {
     (0..mapping.len()).map(|at| mapping.load(at)).collect()
 }

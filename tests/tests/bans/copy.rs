@@ -34,7 +34,7 @@ fn a_damaged_store_and_a_restart_of_the_host_let_nobody_in() {
     }
     fs::write(&store, "no database").expect("damaged");
 
-    let _ = scene.guardctl(&["enable"]).ok().says("its copy of");
+    let _ = scene.guardctl(&["enable"]).ok().says("its copy from");
 
     for (_, srv) in scene.families() {
         assert!(!scene.gets_through(srv), "{srv}: the copy knows of the ban");

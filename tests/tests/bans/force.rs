@@ -43,7 +43,7 @@ fn the_longest_ban_wins_and_lifting_is_immediate() {
         let attacker = attacker.to_string();
         let _ = scene.guardctl(&["ban", &attacker, "--for", "1h"]).ok();
         let ran = scene.guardctl(&["ban", &attacker, "--for", "1s"]).ok();
-        let _ = ran.says("as long already");
+        let _ = ran.says("at least as long");
         // The second that the shorter one asks for.
         let soon = within(Duration::from_millis(1500), || {
             scene.gets_through(srv).then_some(())

@@ -77,7 +77,7 @@ fn a_store_that_is_gone_or_no_file_gives_way_to_its_copy() {
 
         let ran = machine.guard.guardctl(&["load"]).ok();
 
-        let ran = ran.says(named).says("its copy of");
+        let ran = ran.says(named).says("its copy from");
         println!("{case}: {ran}");
         assert!(!is_let_in(&machine), "{case}");
         // The daemon makes no copy of what has lost its content.
@@ -98,7 +98,7 @@ fn enable_reads_the_copy_as_well_and_a_copy_that_is_none_is_put_aside() {
     drop(machine.guard.guardctl(&["disable"]).ok());
     fs::remove_file(state.join("bans.redb")).expect("the store");
     let ran = machine.guard.guardctl(&["enable"]).ok();
-    drop(ran.says("its copy of"));
+    drop(ran.says("its copy from"));
     assert!(!is_let_in(&machine));
 
     drop(machine.guard.guardctl(&["disable"]).ok());

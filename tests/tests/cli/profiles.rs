@@ -36,7 +36,7 @@ fn a_profile_is_added_and_deleted_by_its_name_in_one_change() {
     let json = host.run("--json allow LDAP").ok().json();
     let warning = json["warnings"][0].as_str().unwrap_or_default();
     assert!(
-        warning.starts_with("LDAP is taken for the application profile"),
+        warning.starts_with("LDAP is taken as the application profile"),
         "{json}"
     );
     assert!(

@@ -62,7 +62,7 @@ fn a_late_confirm_fails_and_says_what_is_in_force() {
     }
     // It is gone; `rollback` must not go further back than the operator means.
     let printed = scene.guard.guardctl(&["rollback"]).ok();
-    drop(printed.says("is gone already; generation 1 is in force"));
+    drop(printed.says("has been undone already; generation 1 is in force"));
     scene.assert_in_force(GOOD);
 }
 

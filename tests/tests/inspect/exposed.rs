@@ -45,7 +45,9 @@ fn a_second_card_with_a_public_address_is_named_until_guard_is_on_it() {
             .says("guardctl enable --iface eth1"),
     );
     let ran = scene.guard.guardctl(&["status"]).exit(8);
-    drop(ran.says("eth1: NOT GUARDED, and strangers can come by it: it has a public address"));
+    drop(
+        ran.says("eth1: NOT GUARDED, and strangers can get in through it: it has a public address"),
+    );
     assert_eq!(exposed(&scene), ["eth1"]);
     assert_eq!(world(&scene, CLOSED), "past-guard");
     let answer = scene.explain("203.0.113.66 3000 on eth1");
@@ -173,7 +175,7 @@ fn the_daemon_names_what_is_not_guarded_in_its_journal_and_in_the_status_of_its_
     scene.lab.srv.ip_batch(SECOND);
     scene.lab.srv.ip("addr add 198.51.99.1/24 dev eth1");
 
-    daemon.says("eth1: NOT GUARDED, and strangers can come by it");
+    daemon.says("eth1: NOT GUARDED, and strangers can get in through it");
     hears("STATUS=NOT GUARDED: eth1; generation 1 on eth0");
     scene.lab.srv.ip("link del eth1");
     hears("STATUS=generation 1 on eth0");

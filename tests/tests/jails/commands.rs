@@ -31,7 +31,7 @@ fn a_setting_changes_in_the_file_and_in_the_daemon_at_once() {
     let _ = scene
         .guardctl("jail set sshd maxretry 2")
         .ok()
-        .says("says so already");
+        .says("is set to that already");
 
     scene.fail("203.0.113.66", 2);
     scene.until_banned("203.0.113.66");
@@ -75,7 +75,11 @@ fn what_would_be_wrong_is_refused_and_changes_nothing() {
     let file = scene.guard.etc().join("jails.d/test.toml");
     let before = fs::read_to_string(&file).expect("the file");
     for (line, exit, says) in [
-        ("jail set sshd maxretry 0", 5, "0 is no number of failures"),
+        (
+            "jail set sshd maxretry 0",
+            5,
+            "0 is not a number of failures",
+        ),
         ("jail set sshd bantime soon", 5, "bantime"),
         ("jail set sshd maxretries 3", 5, "did you mean maxretry?"),
         ("jail set sshd port 22", 5, "shuts out all ports"),

@@ -105,7 +105,7 @@ fn a_link_of_the_kernel_does_not_care_for_the_qdisc() {
     drop(scene.guard.guardctl(&["daemon", "--reconcile"]).ok());
     drop(scene.guard.guardctl(&["status"]).ok());
     let said = scene.daemon.said();
-    assert!(!said.contains("way out was gone"), "{said}");
+    assert!(!said.contains("egress program was gone"), "{said}");
 }
 
 fn has_programs() -> bool {

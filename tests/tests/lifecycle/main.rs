@@ -277,7 +277,7 @@ fn a_link_that_somebody_took_away_comes_back() {
 
     scene
         .daemon
-        .says("eth0: unprotected: it was made anew, or lost its program");
+        .says("eth0: unprotected: it was recreated, or lost its program");
 
     scene.daemon.says("eth0: protected again after");
     // The daemon looks once a second, should nobody tell it.
@@ -308,9 +308,7 @@ fn the_way_out_is_healed_within_two_seconds_when_somebody_deletes_the_qdisc() {
     drop(finish(&mut tc, Duration::from_secs(5)).ok());
     let gone = Instant::now();
 
-    scene
-        .daemon
-        .says("eth0: the program on the way out was gone");
+    scene.daemon.says("eth0: the egress program was gone");
     assert!(gone.elapsed() < 2 * HEALED, "{:?}", gone.elapsed());
     assert_eq!(answers(), all);
     drop(scene.guard.guardctl(&["status"]).ok());

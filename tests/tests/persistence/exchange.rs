@@ -35,7 +35,7 @@ fn enabling_again_exchanges_the_program_without_a_gap() {
     for _ in 0..EXCHANGES {
         let ran = scene.guard.guardctl(&["enable"]).ok();
         assert!(
-            ran.stdout.contains("eth0: program exchanged without a gap"),
+            ran.stdout.contains("eth0: program replaced without a gap"),
             "{ran}"
         );
         let dropped = scene.guard.counted().dropped("udp", CLOSED);

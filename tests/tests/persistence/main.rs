@@ -78,6 +78,49 @@ fn disable_leaves_nothing_in_the_kernel() {
 }
 
 #[test]
+fn a_filter_of_another_version_stays_as_it_is_until_disable_takes_it_off() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::enabled();
+    let guard = &scene.guard;
+    drop(guard.guardctl(&["ban", "203.0.113.9"]).ok());
+    let [own, other] =
+        [ABI_VERSION, ABI_VERSION - 1].map(|version| guard.bpffs().join(pin_folder(version)));
+    fs::rename(&own, &other).expect("the pins of an older version");
+    let policy = guard.policy();
+
+    for words in [
+        &["status"][..],
+        &["reload"],
+        &["enable"],
+        &["load"],
+        &["allow", "3000/tcp"],
+        &["ban", "203.0.113.10"],
+        &["bans", "list"],
+        &["stats"],
+    ] {
+        let refused = guard.guardctl(words).exit(11);
+        let way_out = "run `guardctl disable`, then `guardctl enable`";
+        assert!(refused.stderr.contains(way_out), "{}", refused.stderr);
+        assert!(!own.exists(), "{words:?}");
+    }
+    assert_eq!(guard.policy(), policy);
+    scene.assert_filters();
+
+    drop(guard.guardctl(&["disable"]).ok().says("guard is off"));
+
+    assert!(!other.exists());
+    assert_eq!(
+        scene.lab.attacker.ask_tcp(scene.lab.srv.v4, CLOSED),
+        Answer::Echo
+    );
+    drop(guard.guardctl(&["enable"]).ok());
+    scene.assert_filters();
+    drop(guard.guardctl(&["bans", "list"]).ok().says("203.0.113.9"));
+}
+
+#[test]
 fn an_interface_made_anew_is_reported_and_healed() {
     if !require::root() {
         return;

@@ -5,7 +5,6 @@ mod progress;
 
 use std::{
     fs,
-    num::ParseIntError,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -271,18 +270,12 @@ fn keep(program: &Path, target: &str) -> Result<()> {
     Ok(())
 }
 
-/// `90`, `90s`, `10m`, `2h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.char_indices().next_back() {
-        Some((at, 's')) => (&text[..at], 1),
-        Some((at, 'm')) => (&text[..at], 60),
-        Some((at, 'h')) => (&text[..at], 3600),
-        Some(_) | None => (text, 1),
-    };
-    let number: u64 = number
-        .parse()
-        .map_err(|error: ParseIntError| format!("{error}; write 90s, 10m or 2h"))?;
-    Ok(Duration::from_secs(number * unit))
+/// `90`, or `90s`, `10m`, `2h` and what else humantime knows.
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text),
+    }
 }
 
 #[cfg(test)]
@@ -294,7 +287,7 @@ mod tests {
         for (text, seconds) in [("90", 90), ("20s", 20), ("10m", 600), ("2h", 7200)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "m", "1d", "-1s"] {
+        for text in ["", "m", "1x", "-1s"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -1,5 +1,5 @@
-//! Writes an initramfs: a newc cpio archive, as the kernel's `buffer-format` document has it.
-//! Done here and not by cpio(1), because a device node then needs no root.
+//! The files of an initramfs, a newc cpio archive. Not made by cpio(1), because a device node then needs no
+//! root.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use cpio::newc::{Builder, ModeFileType, trailer};
 
 enum Node {
     Folder,
@@ -56,48 +57,36 @@ impl Tree {
     }
 
     /// Writes the archive. The map's order puts each folder before what is in it.
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, mut out: impl Write) -> io::Result<()> {
         for (inode, (path, node)) in (1..).zip(&self.0) {
-            let (mode, data, device): (u32, &[u8], _) = match node {
-                Node::Folder => (0o040_755, &[], (0, 0)),
-                Node::File { mode, bytes } => (0o100_000 | mode, bytes, (0, 0)),
-                Node::Character { major, minor } => (0o020_600, &[], (*major, *minor)),
+            let entry = Builder::new(path).ino(inode);
+            let (entry, data): (_, &[u8]) = match node {
+                Node::Folder => (
+                    entry
+                        .mode(0o755)
+                        .set_mode_file_type(ModeFileType::Directory),
+                    &[],
+                ),
+                Node::File { mode, bytes } => (
+                    entry.mode(*mode).set_mode_file_type(ModeFileType::Regular),
+                    bytes,
+                ),
+                Node::Character { major, minor } => (
+                    entry
+                        .mode(0o600)
+                        .set_mode_file_type(ModeFileType::Char)
+                        .rdev_major(*major)
+                        .rdev_minor(*minor),
+                    &[],
+                ),
             };
-            write_entry(out, inode, path, mode, device, data)?;
+            let size = u32::try_from(data.len()).map_err(io::Error::other)?;
+            let mut writer = entry.write(out, size);
+            writer.write_all(data)?;
+            out = writer.finish()?;
         }
-        write_entry(out, 0, "TRAILER!!!", 0, (0, 0), &[])
+        trailer(out).map(drop)
     }
-}
-
-fn write_entry(
-    out: &mut impl Write,
-    inode: u32,
-    path: &str,
-    mode: u32,
-    (major, minor): (u32, u32),
-    data: &[u8],
-) -> io::Result<()> {
-    let size = u32::try_from(data.len()).map_err(io::Error::other)?;
-    let name_size = u32::try_from(path.len() + 1).map_err(io::Error::other)?;
-    // inode, mode, uid, gid, links, mtime, size, device (2), device node (2), name size, checksum
-    let fields = [
-        inode, mode, 0, 0, 1, 0, size, 0, 0, major, minor, name_size, 0,
-    ];
-    let mut header = String::from("070701");
-    for field in fields {
-        header.push_str(&format!("{field:08x}"));
-    }
-    header.push_str(path);
-    header.push('\0');
-    out.write_all(header.as_bytes())?;
-    pad(out, header.len())?;
-    out.write_all(data)?;
-    pad(out, data.len())
-}
-
-/// Every part begins on a multiple of four.
-fn pad(out: &mut impl Write, length: usize) -> io::Result<()> {
-    out.write_all(&[0; 3][..length.next_multiple_of(4) - length])
 }
 
 #[cfg(test)]

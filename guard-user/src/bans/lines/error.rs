@@ -18,11 +18,11 @@ pub(super) enum LineError {
     /// In the words of the address reader.
     #[error("{0}")]
     Target(String),
-    #[error("`{0}`: exceptions belong into the never list (`guardctl never add`)")]
+    #[error("`{0}`: exceptions belong on the never list (`guardctl never add`)")]
     IsException(&'static str),
-    #[error("{} behind the network", quoted(.0))]
+    #[error("unexpected {} after the network", quoted(.0))]
     Behind(String),
-    #[error("timeout {} is no number of seconds", quoted(.0))]
+    #[error("timeout {} is not a number of seconds", quoted(.0))]
     Timeout(String),
     #[error("`comment` takes a text in quotes")]
     CommentUnquoted,
@@ -32,11 +32,11 @@ pub(super) enum LineError {
     NoJson(String),
     #[error("a line of JSON without any of {0}")]
     JsonWithoutAddress(String),
-    #[error("`deny` of everybody names nobody")]
+    #[error("`deny` for everybody names no source")]
     DenyAll,
     #[error("{} names nobody", quoted(.0))]
     Nobody(String),
-    #[error("{0}-{1} is no range: its end is not behind its beginning")]
+    #[error("{0}-{1} is not a range: its end does not follow its beginning")]
     NoRange(std::net::IpAddr, std::net::IpAddr),
     #[error("{0}-{1} is more than {MOST_NETWORKS} networks")]
     RangeTooLarge(std::net::IpAddr, std::net::IpAddr),

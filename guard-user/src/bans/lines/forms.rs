@@ -308,11 +308,11 @@ mod tests {
         for (line, part) in [
             ("{", "no JSON"),
             (r#"{"a":1}"#, "without any of"),
-            ("deny all;", "names nobody"),
+            ("deny all;", "names no source"),
             ("allow 203.0.113.7;", "never list"),
             ("ALL: ALL EXCEPT 192.0.2.1", "never list"),
-            ("203.0.113.9-203.0.113.3", "no range"),
-            ("203.0.113.9-2001:db8::", "no range"),
+            ("203.0.113.9-203.0.113.3", "not a range"),
+            ("203.0.113.9-2001:db8::", "not a range"),
             ("a,b,c", "no field"),
         ] {
             let wrong = networks(line, false).expect(line).expect_err(line);

@@ -93,9 +93,9 @@ pub(super) fn run(
                 writeln!(out, "          and {} more", hosts.len() - HOSTS_SHOWN)?;
             }
             for (count, what) in [
-                (counts.names, "failures of a name: names are never looked up, so nobody is banned"),
+                (counts.names, "failures with a host name: names are never looked up, so nobody is banned"),
                 (report.undated, "failures without a time: they count as if they happened now"),
-                (counts.too_long, "looks that took too many steps and were given up"),
+                (counts.too_long, "attempts that took too many steps and were given up"),
                 (report.cut, "lines longer than 64 KiB, of which the rest was not read"),
             ] {
                 if count > 0 {
@@ -162,7 +162,10 @@ fn journal(
             .map(Matches::unit)
     };
     let Some(matches) = matches else {
-        let message = format!("{} is no unit and no match of journalctl", quoted(unit));
+        let message = format!(
+            "{} is neither a systemd unit nor a journalctl match",
+            quoted(unit)
+        );
         return Err(Failure::new(Exit::Usage, message)
             .help("write ssh.service, or \"_SYSTEMD_UNIT=ssh.service + _COMM=sshd\""));
     };

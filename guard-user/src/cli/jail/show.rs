@@ -63,7 +63,7 @@ pub(super) fn rows(
         .map(|name| {
             let mut reports = report.into_iter().flat_map(|report| &report.jails);
             let report = reports.find(|report| report.name == *name).cloned();
-            let why = "its settings are wrong; it goes on with those it had, if it had any";
+            let why = "its settings are wrong; it keeps those it had before, if any";
             let broken = report.as_ref().and_then(|report| report.broken.clone());
             let is_wrong = jails.broken.contains(name);
             let settings = jails.jails.get(name).cloned();
@@ -195,8 +195,8 @@ pub(super) fn whole(
         )?;
     }
     for (number, what) in [
-        (counts.cut, "too long and cut"),
-        (counts.too_long, "took a pattern too many steps"),
+        (counts.cut, "cut because they are too long"),
+        (counts.too_long, "given up after too many steps"),
     ] {
         if number > 0 {
             write!(out, ", {number} {what}")?;
@@ -209,10 +209,10 @@ pub(super) fn whole(
     )?;
     for (number, what) in [
         (counts.old, "too long ago"),
-        (counts.banned, "by whom was banned already"),
-        (counts.spared, "by whom ignoreip spares"),
-        (counts.named, "by host names, which are never looked up"),
-        (counts.too_wide, "by networks that are too wide"),
+        (counts.banned, "from sources already banned"),
+        (counts.spared, "from sources that ignoreip spares"),
+        (counts.named, "from host names, which are never looked up"),
+        (counts.too_wide, "from networks that are too wide"),
         (counts.pushed_out, "sources forgotten, there were too many"),
     ] {
         if number > 0 {

@@ -64,8 +64,8 @@ fn write_copy(store: &Path, copy: &Path, bytes: u64) -> Result<(), Failure> {
         return Err(Failure::new(
             Exit::Failed,
             format!(
-                "{}: too little room on the disk to copy the store of bans: twice its {bytes} bytes must be \
-                 free, or nothing takes its place if it is damaged",
+                "{}: not enough disk space to copy the store of bans: unless twice its {bytes} bytes are \
+                 free, nothing can replace it if it is damaged",
                 copy.display()
             ),
         ));

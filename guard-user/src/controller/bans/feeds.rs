@@ -73,7 +73,7 @@ impl Controller {
             self.unban_gradually(&origin, &self.no_longer(&origin, None)?)?;
             reread.push(FeedStatus {
                 entries: 0,
-                kept_because: Some("it is gone from the policy".to_owned()),
+                kept_because: Some("it is no longer in the policy".to_owned()),
                 ..gone.clone()
             });
         }

@@ -120,7 +120,7 @@ impl Controller {
         super::breadth(consent)
             .check_all(wanted.prefixes())
             .map_err(|why| {
-                Failure::new(Exit::Refused, format!("the list is not taken: {why}"))
+                Failure::new(Exit::Refused, format!("the list is not imported: {why}"))
                     .help("add --force if that is what you want")
             })?;
         let mut imported = Imported {
@@ -176,7 +176,7 @@ fn remarks(lines: &Lines) -> Vec<String> {
     let mut remarks = Vec::new();
     if lines.aggregated > 0 {
         remarks.push(format!(
-            "{} IPv6 addresses are taken for their /64; write /128 for the address alone",
+            "{} IPv6 addresses are taken as their /64; write /128 for the address alone",
             lines.aggregated
         ));
     }

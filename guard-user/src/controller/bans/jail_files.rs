@@ -83,7 +83,7 @@ impl Controller {
         };
         let after = edit::set(&before, name, key, words).map_err(|why| {
             Failure::new(Exit::BadConfiguration, format!("{}: {why}", file.display()))
-                .help("mend the file first; nothing was changed")
+                .help("fix the file first; nothing was changed")
         })?;
         let mut overlay = Overlay::default();
         overlay.insert(file.clone(), after.clone());

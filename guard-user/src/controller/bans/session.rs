@@ -339,7 +339,7 @@ impl Session {
             None => failure.help("`guardctl bans list` shows what is"),
             Some(record) => match record.origin {
                 BanOrigin::Operator | BanOrigin::Jail(_) => failure.help(format!(
-                    "{} is, and holds it: `guardctl unban {}`",
+                    "{} is, and contains it: `guardctl unban {}`",
                     record.prefix, record.prefix
                 )),
                 BanOrigin::Feed(name) => failure.help(format!(
@@ -429,7 +429,7 @@ fn refuse_full(before: BanCounts, counts: BanCounts, settings: Settings) -> Resu
 fn quarantined(quarantine: &Quarantine) -> String {
     let copy = match quarantine.copy {
         Some(age) => format!(
-            "; its copy of {} s before is in its place (bans that were lifted since are back)",
+            "; its copy from {} s before replaces it (bans lifted since then are back)",
             age.as_secs()
         ),
         None => String::new(),
@@ -439,7 +439,7 @@ fn quarantined(quarantine: &Quarantine) -> String {
         None => "was gone".to_owned(),
     };
     format!(
-        "the store of bans {fate}{copy}; bans that are in force stay until they end or are lifted, or guard is \
+        "the store of bans {fate}{copy}; bans in force stay until they end or are lifted, or guard is \
          turned off"
     )
 }

@@ -77,7 +77,7 @@ pub enum Preset {
 }
 
 const NOBODY_CAN_LOG_IN: &str = "no rule allows anything: NOBODY CAN LOG IN, and no port is open. Allow \
-     your SSH (`guardctl allow 22/tcp`), or say --no-ingress if that is what you want";
+     your SSH (`guardctl allow 22/tcp`), or add --no-ingress if that is what you want";
 
 /// What `enable` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,7 +232,8 @@ impl Controller {
         Ok(enabled)
     }
 
-    /// Takes guard off every interface and forgets its state in the kernel. The policy stays.
+    /// Takes guard off every interface and forgets its state in the kernel, also what another version of
+    /// guard left there. The policy stays.
     ///
     /// # Errors
     /// When a pin cannot be removed, or a driver keeps the program.
@@ -243,7 +244,7 @@ impl Controller {
             // What is wrong with the pins must not keep them in place.
             self.recover().ok();
         }
-        let was_active = self.layout.pins().exists();
+        let was_active = !pins::versions(&self.layout)?.is_empty();
         let mut taken_off = TakenOff::new();
         if was_active && !consent.dry_run {
             taken_off = removal::remove(&self.layout)?;

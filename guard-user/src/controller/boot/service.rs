@@ -302,6 +302,7 @@ mod tests {
             run: "/run/guard".into(),
             bpffs: "/sys/fs/bpf/guard".into(),
             units: DEFAULT_UNITS.into(),
+            version: guard_common::abi::ABI_VERSION,
         }
     }
 

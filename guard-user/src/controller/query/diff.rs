@@ -55,7 +55,7 @@ impl Controller {
     pub fn compare(&self, against: &Against) -> Result<PolicyDiff, Failure> {
         let running = pins::open(&self.layout)?.ok_or_else(|| {
             Failure::new(Exit::Inactive, "guard is not active: nothing is in force")
-                .help("`guardctl check` looks at the files, `guardctl enable` turns guard on")
+                .help("`guardctl check` checks the files, `guardctl enable` turns guard on")
         })?;
         let in_force = self.side_in_force(&running)?;
         let other = match against {
@@ -111,9 +111,9 @@ impl Controller {
         let files = journal.or_else(noted).or_else(on_disk).ok_or_else(|| {
             Failure::new(
                 Exit::NotFound,
-                format!("the texts of generation {generation} are lost"),
+                format!("the files of generation {generation} are lost"),
             )
-            .help("`guardctl reload` applies the files and notes them")
+            .help("`guardctl reload` applies the files and records them")
         })?;
         let rules = match self.rules_in_force(running) {
             Some(rules) => rules,

@@ -316,7 +316,7 @@ impl Controller {
             }
             (None, _) => {
                 warnings.push(
-                    "the words of the policy in force are lost; `guardctl reload` applies the \
+                    "the text of the policy in force is lost; `guardctl reload` applies the \
                      files"
                         .to_owned(),
                 );
@@ -361,7 +361,7 @@ impl Controller {
         let percent = running.flows.percent_full(tick);
         (percent >= MANY).then(|| {
             format!(
-                "{percent} % of the flow table are taken: when it is full, idle conversations give way \
+                "{percent} % of the flow table is in use: when it is full, idle conversations are evicted \
                  (`guardctl stats` counts them)"
             )
         })
@@ -454,6 +454,6 @@ fn renamed_warning(renamed: &Renamed) -> String {
     let Renamed { from, to } = renamed;
     format!(
         "{from} is called {to} now and stays protected; the policy still says {from}: `guardctl enable \
-         --iface {to}` with every interface that shall be protected corrects it"
+         --iface {to}`, with every interface to protect, corrects that"
     )
 }

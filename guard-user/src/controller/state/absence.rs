@@ -12,8 +12,7 @@ use crate::{
 };
 
 /// What is said where nothing else is known.
-const UNKNOWN: &str =
-    "nothing has loaded the policy since its pins went: a reboot, or somebody removed them";
+const UNKNOWN: &str = "nothing has loaded the policy since its pins disappeared, by a reboot or because somebody removed them";
 
 impl Controller {
     /// Why no policy is in force although guard was turned on; `None` when one is, or guard is off.

@@ -247,6 +247,7 @@ mod tests {
             run: at("run"),
             bpffs: at("bpf"),
             units: at("units"),
+            version: guard_common::abi::ABI_VERSION,
         };
         let names = ["ens3".to_owned()];
         let none = BTreeSet::new();

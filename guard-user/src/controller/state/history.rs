@@ -304,6 +304,7 @@ mod tests {
             run: below("run"),
             bpffs: below("bpf"),
             units: below("units"),
+            version: guard_common::abi::ABI_VERSION,
         };
         fs::create_dir(&layout.etc).expect("a folder");
         Controller::new(layout)

@@ -172,6 +172,7 @@ mod tests {
             run: at("run"),
             bpffs: at("bpf"),
             units: at("units"),
+            version: guard_common::abi::ABI_VERSION,
         }
     }
 

@@ -128,7 +128,7 @@ impl Controller {
             if let Confirm::Within(_) = consent.confirm {
                 return Err(Failure::new(
                     Exit::Inactive,
-                    "guard is not active: there is nothing that could return unconfirmed",
+                    "guard is not active: there is no policy to return to",
                 )
                 .help("leave --confirm out; `guardctl enable --confirm 60s` turns guard on"));
             }
@@ -256,8 +256,7 @@ impl Controller {
         Err(Failure::new(
             Exit::Refused,
             format!(
-                "this would protect {} instead of {}, and only the policy can return by itself, not \
-                 the interfaces",
+                "this would protect {} instead of {}, and only the policy returns automatically, not the interfaces",
                 list(&after),
                 list(&before)
             ),

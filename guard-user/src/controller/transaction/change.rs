@@ -120,7 +120,7 @@ impl Controller {
         }
         Err(self
             .unapplied()
-            .help("`guardctl check` looks at them, `guardctl reload` applies them; then try again"))
+            .help("`guardctl check` checks them, `guardctl reload` applies them; then try again"))
     }
 
     /// A policy that replaces the files as a whole would throw away what somebody wrote by hand.

@@ -205,7 +205,7 @@ impl Controller {
             .help("make the change again, with a longer --confirm if need be"),
             None => Failure::new(
                 Exit::NotFound,
-                format!("no change waits for a confirmation; {in_force}"),
+                format!("no change is waiting for confirmation; {in_force}"),
             )
             .help("`guardctl history` shows what was changed"),
         })

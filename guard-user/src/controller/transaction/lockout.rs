@@ -102,7 +102,7 @@ impl AtRisk {
             Evidence::Unidentified => (
                 format!(
                     "somebody may be logged in from {}, and a new connection would be dropped (session {}): \
-                     which program serves it cannot be told without CAP_SYS_PTRACE",
+                     which program serves it cannot be determined without CAP_SYS_PTRACE",
                     addresses.join(", "),
                     texts.join(", ")
                 ),
@@ -251,7 +251,7 @@ mod tests {
         let mut known = session(Evidence::Server);
         known.remote.set_port(9);
         let unknown = session(Evidence::Unidentified);
-        assert!(refused(&[unknown]).contains("cannot be told"));
+        assert!(refused(&[unknown]).contains("cannot be determined"));
         assert!(refused(&[known]).contains("you could not log in again"));
         assert!(refused(&[unknown, known]).contains("you could not log in again"));
     }

@@ -58,7 +58,7 @@ impl Controller {
             // The operator means that change; to go further back than it would surprise him.
             let in_force = self.in_force_words()?;
             let message = format!(
-                "`{command}` was not confirmed and is gone already; {in_force} (`guardctl \
+                "`{command}` was not confirmed and has been undone already; {in_force} (`guardctl \
                  rollback NUMBER` goes further back)"
             );
             return self.unchanged(message, None, Vec::new(), consent);

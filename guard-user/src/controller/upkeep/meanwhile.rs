@@ -49,7 +49,7 @@ impl Controller {
         }
         healing.problems.push(Failure::new(
             Exit::Failed,
-            "another command exchanges tables; interfaces that are open are seen to when it has done so",
+            "another command is replacing tables; open interfaces are handled once it has finished",
         ));
         Ok(Some(healing))
     }

@@ -93,8 +93,7 @@ fn kept(name: &str, program: u32) -> Failure {
     Failure::new(
         Exit::Failed,
         format!(
-            "{name}: THE DRIVER KEEPS THE PROGRAM (number {program}): it goes on filtering with the \
-             policy of before"
+            "{name}: THE DRIVER KEEPS THE PROGRAM (number {program}): it keeps filtering with the previous policy"
         ),
     )
     .help(format!(
@@ -139,8 +138,7 @@ impl LowMtu {
         mtu::set(interface.index, low).map_err(|error| {
             from_io(
                 format!(
-                    "{}: cannot lower the MTU to {low}, which its driver needs to let go of the \
-                     program",
+                    "{}: cannot lower the MTU to {low}, which its driver needs to release the program",
                     interface.name
                 ),
                 &error,

@@ -56,7 +56,7 @@ pub fn attach(
         Failure::new(
             Exit::Unsupported,
             format!(
-                "{}: the kernel refuses the program on the way out (tcx: {tcx}; clsact: {clsact})",
+                "{}: the kernel refuses the egress program (tcx: {tcx}; clsact: {clsact})",
                 interface.name
             ),
         )
@@ -134,7 +134,7 @@ pub(in crate::dataplane) fn attach_filter(
     Ok(())
 }
 
-/// Is the program on the way out of this interface?
+/// Is the egress program of this interface?
 #[must_use]
 pub fn is_attached(layout: &Layout, ifindex: u32) -> bool {
     let pin = layout.links().join(link_name(ifindex));

@@ -83,7 +83,7 @@ fn objection(log: &str) -> &str {
     log.lines()
         .map(str::trim)
         .rfind(|line| !line.is_empty() && EFFORT.iter().all(|effort| !line.starts_with(effort)))
-        .unwrap_or("the verifier says nothing about it")
+        .unwrap_or("the verifier gives no reason")
 }
 
 #[cfg(test)]
@@ -119,6 +119,6 @@ mod tests {
         let log = "0: (bf) r6 = r1\n1: (1f) r4 -= r5\nR4 pointer -= pointer prohibited\n\
                    verification time 95 usec\nstack depth 0\nprocessed 2 insns (limit 1000000)\n";
         assert_eq!(objection(log), "R4 pointer -= pointer prohibited");
-        assert_eq!(objection(""), "the verifier says nothing about it");
+        assert_eq!(objection(""), "the verifier gives no reason");
     }
 }

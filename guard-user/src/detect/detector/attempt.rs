@@ -18,7 +18,7 @@ impl<L: Observer> Detector<L> {
         let mut jails = self.running.iter_mut();
         let Some(jail) = jails.find(|running| running.jail.settings().name == name) else {
             return Err(
-                Failure::new(Exit::NotFound, format!("no jail {name} is at work"))
+                Failure::new(Exit::NotFound, format!("no jail {name} is running"))
                     .help("`guardctl jail list` shows those that are"),
             );
         };

@@ -201,10 +201,10 @@ impl Definition {
             forgeable::are_for_it(self.failures.iter().map(|failure| failure.text.as_str()));
         if self.is_forgeable {
             let problem = Problem::new(
-                "it is for nginx's error log, in which what clients send stands as it is, line feeds included: \
-                 whoever connects can have anybody banned",
+                "it is for nginx's error log, which contains what clients send verbatim, line feeds \
+                 included: anyone who connects can get anyone banned",
             );
-            let help = "take a filter that reads the access log, as those built in do";
+            let help = "use a filter that reads the access log, as the built-in ones do";
             self.warnings.push(problem.help(help));
         }
         self
@@ -256,8 +256,7 @@ fn unused(merged: &Merged, values: &Values<'_>, given: &Given) -> Result<Vec<Pro
         let is_usual = name == "logtype" || name == "mode" && value == USUAL_MODE;
         let is_known = OPTIONS.contains(&name.as_str()) || is_usual;
         if !is_known && !used.contains(name) {
-            let message =
-                format!("the option `{name}` is given, and has no effect: nothing asks for it");
+            let message = format!("the option `{name}` has no effect: nothing refers to it");
             warnings.push(Problem::new(message).help("leave it out, or correct its name"));
         }
     }
@@ -279,7 +278,7 @@ fn unused(merged: &Merged, values: &Values<'_>, given: &Given) -> Result<Vec<Pro
         let problem = values.problem(
             section,
             name,
-            format!("unknown option `{name}`, and nothing asks for it"),
+            format!("unknown option `{name}`, and nothing refers to it"),
         );
         match nearest(name, OPTIONS.iter().copied()) {
             Some(near) => return Err(problem.help(format!("did you mean `{near}`?"))),
@@ -319,7 +318,7 @@ fn choice_unknown(merged: &Merged, expression: &Expression) -> Option<Problem> {
             .filter_map(|name| name.strip_prefix(&stem))
             .collect();
         if !choices.is_empty() && !choices.contains(&choice) {
-            let problem = expression.problem(format!("<{tag}> stands for nothing"));
+            let problem = expression.problem(format!("<{tag}> is not defined"));
             return Some(problem.help(format!("`{choice}` is none of: {}", choices.join(", "))));
         }
     }

@@ -202,7 +202,8 @@ impl Reader {
                     &raw.place,
                     format!("{} is included and does not exist", target.display()),
                 )
-                .help("correct the name; it is sought beside this file, then in fail2ban's filter.d, then inside guard"));
+                .help("correct the name; it is looked for beside this file, then in fail2ban's filter.d, \
+                 then inside guard"));
             }
             if !has_local {
                 self.include(&target.with_extension("local"), Some(&raw.place), above)?;

@@ -71,7 +71,7 @@ pub(crate) fn parse(path: &Arc<PathBuf>, text: &str) -> Result<Ini, Problem> {
         }
         let Some(section) = &section else {
             return Err(
-                Problem::at(&place, format!("`{content}` stands in no section"))
+                Problem::at(&place, format!("`{content}` is not in a section"))
                     .help("put a section such as [Definition] before it"),
             );
         };
@@ -98,7 +98,7 @@ pub(crate) fn parse(path: &Arc<PathBuf>, text: &str) -> Result<Ini, Problem> {
             let first = first.place.line;
             return Err(Problem::at(
                 &place,
-                format!("[{section}] has `{name}` a second time, the first is in line {first}"),
+                format!("[{section}] has `{name}` a second time, the first is on line {first}"),
             )
             .help("take one of them out"));
         }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_wrong_line_is_named_with_its_number() {
         for (text, line, said) in [
-            ("failregex = x\n", 1, "stands in no section"),
+            ("failregex = x\n", 1, "is not in a section"),
             (
                 "[Definition]\nfailregex\n",
                 2,

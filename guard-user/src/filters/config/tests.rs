@@ -64,7 +64,7 @@ fn what_is_wrong_is_said_with_file_line_and_a_way_out() {
         ),
         (
             &[("a.conf", "[Definition]\nfailregex = %(no)s <HOST>\n")],
-            "a.conf:2: `failregex` asks for %(no)s",
+            "a.conf:2: `failregex` refers to %(no)s",
         ),
         (
             &[("a.conf", "[Definition]\nfailregex = 100% <HOST>\n")],
@@ -82,7 +82,7 @@ fn what_is_wrong_is_said_with_file_line_and_a_way_out() {
                 "a.conf",
                 "[Definition]\n_x = <_y>\n_y = <_x>\nfailregex = <_x> <HOST>\n",
             )],
-            "a.conf:4: `failregex` stands for itself",
+            "a.conf:4: `failregex` refers to itself",
         ),
         (
             &[(
@@ -96,7 +96,7 @@ fn what_is_wrong_is_said_with_file_line_and_a_way_out() {
                 "a.conf",
                 "[Definition]\nmode = agressive\nm-normal = <HOST>\nm-aggressive = <HOST>\nfailregex = x<m-<mode>>\n",
             )],
-            "a.conf:5: failregex 1: <m-agressive> stands for nothing",
+            "a.conf:5: failregex 1: <m-agressive> is not defined",
         ),
         (
             &[
@@ -114,7 +114,7 @@ fn what_is_wrong_is_said_with_file_line_and_a_way_out() {
         ),
         (
             &[("a.conf", "failregex = <HOST>\n")],
-            "a.conf:1: `failregex = <HOST>` stands in no section",
+            "a.conf:1: `failregex = <HOST>` is not in a section",
         ),
         (&[("b.conf", "")], "a.conf: there is no such filter"),
     ] {
@@ -226,7 +226,7 @@ fn an_option_without_effect_is_told() {
         ("postfix[colour=red]", "colour"),
     ] {
         assert!(
-            remarks(spec).contains(&format!("`{option}` is given")),
+            remarks(spec).contains(&format!("`{option}` has no effect")),
             "{spec}"
         );
     }

@@ -97,7 +97,7 @@ impl<'m> Values<'m> {
                 format!("`{name}` leads to more than {MAX_DEPTH} others by %(…)s, or in a circle");
             return Err(self
                 .problem(section, name, message)
-                .help("write out what one of them stands for"));
+                .help("replace one of them by its value"));
         }
         let mut result = String::with_capacity(text.len());
         let mut rest = text;
@@ -128,7 +128,7 @@ impl<'m> Values<'m> {
                     .problem(
                         section,
                         name,
-                        format!("`{name}` asks for %({asked})s, which is not set"),
+                        format!("`{name}` refers to %({asked})s, which is not set"),
                     )
                     .help(format!(
                         "set `{asked}` in [DEFAULT], or include the file that does"
@@ -233,9 +233,9 @@ fn fill(
                     .problem(
                         "Definition",
                         name,
-                        format!("`{name}` stands for itself by way of <{tag}>"),
+                        format!("`{name}` refers to itself by way of <{tag}>"),
                     )
-                    .help(format!("take <{tag}> out of what it stands for")));
+                    .help(format!("remove <{tag}> from its value")));
             }
             value = value.replace(&format!("<{tag}>"), &stands_for);
             is_changed = true;

@@ -19,7 +19,7 @@ pub enum Host {
     /// A network, where a pattern asks for its length.
     Network(IpAddr, u8),
     /// A name or any other word. It is never looked up, or whoever owns the name's zone could
-    /// have anybody banned.
+    /// get anyone banned.
     Name(String),
 }
 

@@ -45,7 +45,7 @@ pub(in crate::filters) enum SyntaxError {
     Unfinished,
     #[error("groups are nested too deeply")]
     TooDeep,
-    #[error("`{0}` is no name for a group")]
+    #[error("`{0}` is not a name for a group")]
     GroupName(String),
     #[error("a condition with more than two branches")]
     ThreeBranches,
@@ -55,7 +55,7 @@ pub(in crate::filters) enum SyntaxError {
     LoneBackslash,
     #[error("`\\{0}` means nothing")]
     Escape(char),
-    #[error("`{0}` is no character's number")]
+    #[error("`{0}` is not the number of a character")]
     CharacterNumber(String),
     #[error("a tag such as <HOST> inside brackets")]
     TagInBrackets,

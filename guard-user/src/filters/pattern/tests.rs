@@ -125,7 +125,7 @@ fn broken_and_exponential_patterns_are_refused_and_said_where() {
         ("[a<HOST>", "inside brackets"),
         ("*<HOST>", "nothing to repeat"),
         ("<HOST>\\q", "means nothing"),
-        ("<HOST>(?P<a-b>x)", "no name for a group"),
+        ("<HOST>(?P<a-b>x)", "not a name for a group"),
         ("<HOST> <HOST>", "duplicate"),
         ("<HOST>(?!x)(a+)+$", "takes forever"),
         ("<HOST>(?:(?:a{1000}){1000}){1000}", "bytes when compiled"),

@@ -1,49 +1,45 @@
-//! One entry of the connection table as ctnetlink writes it: nested attributes, of which unknown
-//! ones are passed over and a broken one costs no more than its entry.
+//! One entry of the connection table, of what the crate has read from ctnetlink's attributes.
 
-use std::net::{IpAddr, SocketAddr};
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "netlink's own enums, which may grow; other attributes are none of ours"
+)]
 
-use netlink_packet_core::{NlasIterator, parse_ip, parse_u8, parse_u16_be, parse_u32_be};
+use std::net::SocketAddr;
+
+use netlink_packet_core::{DefaultNla, Nla as _, ParseableParametrized as _, parse_u16_be};
+use netlink_packet_netfilter::conntrack::{
+    ConntrackAttribute, ConntrackMessage, ConntrackMessageType, IPTuple, ProtoInfo, ProtoInfoTCP,
+    ProtoTuple, Status, Tuple as Part,
+};
 
 use super::{TcpPhase, Tracked, Tuple};
 
 /// nfgenmsg: family, version, resource.
 const NETFILTER_HEADER: usize = 4;
 
-// linux/netfilter/nfnetlink_conntrack.h
-const TUPLE_ORIGINAL: u16 = 1;
-const TUPLE_REPLY: u16 = 2;
-const STATUS: u16 = 3;
-const PROTOCOL_INFO: u16 = 4;
-const TUPLE_IP: u16 = 1;
-const TUPLE_PROTOCOL: u16 = 2;
-const V4_SOURCE: u16 = 1;
-const V4_DESTINATION: u16 = 2;
-const V6_SOURCE: u16 = 3;
-const V6_DESTINATION: u16 = 4;
-const PROTOCOL_NUMBER: u16 = 1;
-const SOURCE_PORT: u16 = 2;
-const DESTINATION_PORT: u16 = 3;
+// linux/netfilter/nfnetlink_conntrack.h; the crate knows ports, and no identifiers.
 const ICMP_IDENTIFIER: u16 = 4;
 const ICMPV6_IDENTIFIER: u16 = 7;
-const INFO_TCP: u16 = 1;
-const TCP_STATE: u16 = 1;
-// linux/netfilter/nf_conntrack_common.h
-const SEEN_REPLY: u32 = 1 << 1;
-const ASSURED: u32 = 1 << 2;
 
 /// The entry in the payload of a message; `None` when it lacks something.
 pub(super) fn entry(payload: &[u8]) -> Option<Tracked> {
+    let attributes = payload.get(NETFILTER_HEADER..)?;
+    let message =
+        ConntrackMessage::parse_with_param(attributes, ConntrackMessageType::New.into()).ok()?;
+    let ConntrackMessage::New(attributes) = message else {
+        return None;
+    };
     let mut original = None;
     let mut reply = None;
-    let mut status = 0;
+    let mut status = Status::empty();
     let mut tcp = None;
-    for (kind, value) in attributes(payload.get(NETFILTER_HEADER..)?) {
-        match kind {
-            TUPLE_ORIGINAL => original = tuple(value),
-            TUPLE_REPLY => reply = tuple(value),
-            STATUS => status = parse_u32_be(value).ok()?,
-            PROTOCOL_INFO => tcp = tcp_phase(value),
+    for attribute in &attributes {
+        match attribute {
+            ConntrackAttribute::CtaTupleOrig(parts) => original = tuple(parts),
+            ConntrackAttribute::CtaTupleReply(parts) => reply = tuple(parts),
+            ConntrackAttribute::CtaStatus(bits) => status = *bits,
+            ConntrackAttribute::CtaProtoInfo(infos) => tcp = tcp_phase(infos),
             _ => {}
         }
     }
@@ -53,31 +49,41 @@ pub(super) fn entry(payload: &[u8]) -> Option<Tracked> {
         protocol,
         original,
         reply,
-        assured: status & ASSURED != 0,
-        seen_reply: status & SEEN_REPLY != 0,
+        assured: status.contains(Status::Assured),
+        seen_reply: status.contains(Status::SeenReply),
         tcp,
     })
 }
 
-/// Type and value of each attribute, up to the first that is broken.
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    NlasIterator::new(bytes)
-        .map_while(Result::ok)
-        .map(|attribute| {
-            let start = netlink_packet_core::NLA_HEADER_SIZE;
-            let whole = attribute.into_inner();
-            let length = usize::from(attribute.length());
-            (attribute.kind(), whole.get(start..length).unwrap_or(&[]))
-        })
-}
-
-fn tuple(bytes: &[u8]) -> Option<(u8, Tuple)> {
+fn tuple(parts: &[Part]) -> Option<(u8, Tuple)> {
     let (mut source, mut destination) = (None, None);
     let (mut protocol, mut ports) = (None, (0, 0));
-    for (kind, value) in attributes(bytes) {
-        match kind {
-            TUPLE_IP => (source, destination) = addresses(value),
-            TUPLE_PROTOCOL => (protocol, ports) = protocol_and_ports(value)?,
+    for part in parts {
+        match part {
+            Part::Ip(addresses) => {
+                for address in addresses {
+                    match address {
+                        IPTuple::SourceAddress(address) => source = Some(*address),
+                        IPTuple::DestinationAddress(address) => destination = Some(*address),
+                        _ => {}
+                    }
+                }
+            }
+            Part::Proto(values) => {
+                for value in values {
+                    match value {
+                        ProtoTuple::Protocol(number) => protocol = Some(u8::from(*number)),
+                        ProtoTuple::SourcePort(port) => ports.0 = *port,
+                        ProtoTuple::DestinationPort(port) => ports.1 = *port,
+                        ProtoTuple::Other(other) => {
+                            if let Some(identifier) = identifier(other) {
+                                ports = (identifier, identifier);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
             _ => {}
         }
     }
@@ -88,46 +94,28 @@ fn tuple(bytes: &[u8]) -> Option<(u8, Tuple)> {
     Some((protocol?, tuple))
 }
 
-fn addresses(bytes: &[u8]) -> (Option<IpAddr>, Option<IpAddr>) {
-    let (mut source, mut destination) = (None, None);
-    for (kind, value) in attributes(bytes) {
-        match kind {
-            V4_SOURCE | V6_SOURCE => source = parse_ip(value).ok(),
-            V4_DESTINATION | V6_DESTINATION => destination = parse_ip(value).ok(),
-            _ => {}
-        }
+/// The identifier of echo requests and answers.
+fn identifier(attribute: &DefaultNla) -> Option<u16> {
+    if ![ICMP_IDENTIFIER, ICMPV6_IDENTIFIER].contains(&attribute.kind())
+        || attribute.value_len() != size_of::<u16>()
+    {
+        return None;
     }
-    (source, destination)
+    let mut bytes = [0; size_of::<u16>()];
+    attribute.emit_value(&mut bytes);
+    parse_u16_be(&bytes).ok()
 }
 
-fn protocol_and_ports(bytes: &[u8]) -> Option<(Option<u8>, (u16, u16))> {
-    let mut protocol = None;
-    let mut ports = (0, 0);
-    for (kind, value) in attributes(bytes) {
-        match kind {
-            PROTOCOL_NUMBER => protocol = Some(parse_u8(value).ok()?),
-            SOURCE_PORT => ports.0 = parse_u16_be(value).ok()?,
-            DESTINATION_PORT => ports.1 = parse_u16_be(value).ok()?,
-            ICMP_IDENTIFIER | ICMPV6_IDENTIFIER => {
-                let identifier = parse_u16_be(value).ok()?;
-                ports = (identifier, identifier);
-            }
-            _ => {}
-        }
-    }
-    Some((protocol, ports))
-}
-
-fn tcp_phase(bytes: &[u8]) -> Option<TcpPhase> {
-    let of_tcp = |(kind, value)| (kind == INFO_TCP).then_some(value);
-    let state = |(kind, value): (u16, &[u8])| {
-        (kind == TCP_STATE)
-            .then(|| value.first().copied())
-            .flatten()
-    };
-    let info = attributes(bytes).find_map(of_tcp)?;
+fn tcp_phase(infos: &[ProtoInfo]) -> Option<TcpPhase> {
+    let state = infos.iter().find_map(|info| match info {
+        ProtoInfo::TCP(values) => values.iter().find_map(|value| match value {
+            ProtoInfoTCP::State(state) => Some(*state),
+            _ => None,
+        }),
+        _ => None,
+    })?;
     // linux/netfilter/nf_conntrack_tcp.h
-    match attributes(info).find_map(state)? {
+    match state {
         // 9: SYNs from both sides.
         1 | 9 => Some(TcpPhase::SynSent),
         2 => Some(TcpPhase::SynReceived),

@@ -1,6 +1,9 @@
 //! Answers of a kernel (6.18), recorded, and what becomes of them when they are damaged.
 
-use super::*;
+use super::{
+    super::dump::{self, Progress},
+    *,
+};
 
 const UDP_TRANSLATED: &str = "\
     a40000000001020001000000ca500000020000003400018014000180080001000a090001080002000a090002\
@@ -41,6 +44,12 @@ fn tuple(source: &str, destination: &str) -> Tuple {
         source: source.parse().expect("an address"),
         destination: destination.parse().expect("an address"),
     }
+}
+
+fn read_answer(bytes: &[u8], entries: &mut Vec<Tracked>) -> io::Result<Progress> {
+    dump::read(bytes, &mut |message| {
+        entries.extend(message::entry(message))
+    })
 }
 
 fn read(hex: &str) -> Tracked {
@@ -168,7 +177,7 @@ fn damaged_answers_do_no_harm() {
 #[test]
 fn the_request_asks_for_both_families() {
     assert_eq!(
-        request().to_vec(),
+        dump::request(GET, &ANY_FAMILY),
         bytes("1400000001010103010000000000000000000000")
     );
 }

@@ -205,13 +205,13 @@ fn what_is_not_carried_over_is_told_with_its_place() {
         ),
         (
             "ignoreip = 192.0.2.7 home.example.org\n",
-            ":3: ignoreip home.example.org is no",
+            ":3: ignoreip home.example.org is not",
             "never",
         ),
         ("logtimezone = UTC+1\n", ":3: logtimezone = UTC+1", "zone"),
         (
             "bantime.increment = true\nbantime.formula = ban.Time * 2\n",
-            ":4: bantime.formula is a program",
+            ":4: bantime.formula is a Python expression",
             "multipliers",
         ),
         (
@@ -221,7 +221,7 @@ fn what_is_not_carried_over_is_told_with_its_place() {
         ),
         (
             "maxretry = 100000\n",
-            ":3: maxretry = 100000 is taken for 1000",
+            ":3: maxretry = 100000 is taken as 1000",
             "1 to 1000",
         ),
         ("findtime = 1.5h\n", ":3: findtime: `1.5h`", "default"),
@@ -237,7 +237,7 @@ fn what_is_not_carried_over_is_told_with_its_place() {
         ),
         (
             "backend = systemd\njournalmatch = ssh\n",
-            ":4: journalmatch ssh is no match",
+            ":4: journalmatch ssh is not a journalctl match",
             "_SYSTEMD_UNIT",
         ),
     ] {
@@ -269,7 +269,12 @@ fn a_jail_that_cannot_be_carried_over_is_left_out_and_no_other() {
             &[],
             "both kinds of quotation",
         ),
-        ("x", "maxretry = %(nothing)s\n", &[], "asks for %(nothing)s"),
+        (
+            "x",
+            "maxretry = %(nothing)s\n",
+            &[],
+            "refers to %(nothing)s",
+        ),
         ("x", "logpath = relative\n", &[], "none of its logs"),
         (
             "x",
@@ -395,7 +400,7 @@ fn a_filter_that_somebody_edited_is_kept() {
         let printed = import.warnings.iter().any(|problem| {
             problem
                 .message
-                .contains("the filter sshd of the jail x is not as the package has it")
+                .contains("the filter sshd of the jail x differs from the packaged one")
         });
         (read_back(&import)["x"].filter.clone(), printed)
     };
@@ -431,7 +436,7 @@ fn a_jail_that_would_read_the_whole_journal_is_left_out() {
     assert_eq!(left_out.left_out, ["x"]);
     let printed = &left_out.warnings[0];
     assert!(
-        printed.message.contains("what of the journal") && printed.help.is_some(),
+        printed.message.contains("which part of the journal") && printed.help.is_some(),
         "{printed}"
     );
 
@@ -447,7 +452,7 @@ fn a_jail_of_nginx_reads_the_log_that_cannot_be_forged() {
     assert_eq!(settings.files, ["/var/log/nginx/shop.access.log"]);
     let printed = warnings
         .iter()
-        .find(|problem| problem.message.contains("have anybody banned"));
+        .find(|problem| problem.message.contains("get anyone banned"));
     assert!(
         printed.is_some_and(|problem| problem.message.contains("/var/log/nginx/shop.error.log"))
     );

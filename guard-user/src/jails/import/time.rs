@@ -4,15 +4,15 @@ use thiserror::Error;
 
 use crate::jails::span;
 
-/// It is no length of time, or arithmetic that nobody should need here.
+/// It is not a length of time, or arithmetic that nobody should need here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is no length of time that guard knows")]
+#[error("`{0}` is not a length of time that guard knows")]
 pub(super) struct NoLength(String);
 
 /// Seconds, at least 0; below 0 stands for ever.
 ///
 /// # Errors
-/// It is no length of time, or arithmetic that nobody should need here.
+/// It is not a length of time, or arithmetic that nobody should need here.
 pub(super) fn seconds(text: &str) -> Result<i64, NoLength> {
     let text = text.trim();
     if let Some(behind) = text.strip_prefix('-') {

@@ -47,7 +47,7 @@ impl File<'_, '_> {
             let word = key.get_ref().as_ref();
             if level == Level::Default && ["filter", "mode", "logpath", "container"].contains(&word)
             {
-                let message = format!("{word} is a matter of one jail");
+                let message = format!("{word} belongs to a single jail");
                 self.error(key.span(), message, "write it below [jail.NAME]");
                 continue;
             }
@@ -169,7 +169,7 @@ impl File<'_, '_> {
                     Some(number) => growth.factor = number,
                     None => self.error(
                         value.span(),
-                        "bantime.factor is no number from above 0 to a million",
+                        "bantime.factor is not a number from above 0 to a million",
                         "write 2 to have every repeated ban twice as long",
                     ),
                 }
@@ -203,7 +203,7 @@ impl File<'_, '_> {
             Some(_) | None => self.error(
                 value.span(),
                 format!(
-                    "bantime.multipliers is no list of 1 to {MOST_MULTIPLIERS} numbers above 0"
+                    "bantime.multipliers is not a list of 1 to {MOST_MULTIPLIERS} numbers above 0"
                 ),
                 "write [1, 2, 4, 8, 16]: the second is for the second ban",
             ),
@@ -236,11 +236,11 @@ impl File<'_, '_> {
             let wrong = if !text.starts_with('/') {
                 Some("is not absolute".to_owned())
             } else if text.contains("**") {
-                Some("has `**`, which would have the whole disk looked through".to_owned())
+                Some("has `**`, which would search the whole disk".to_owned())
             } else {
                 glob::Pattern::new(text)
                     .err()
-                    .map(|error| format!("is no pattern: {error}"))
+                    .map(|error| format!("is not a pattern: {error}"))
             };
             match wrong {
                 None => files.push(text.to_owned()),
@@ -268,7 +268,7 @@ impl File<'_, '_> {
                 Ok(_) if !text.is_empty() && !text.contains('/') => names.push(text.to_owned()),
                 Ok(_) | Err(_) => self.error(
                     at,
-                    format!("container {} is no name of a container", quoted(text)),
+                    format!("{} is not a container name", quoted(text)),
                     "write \"web\", or \"web-*\"",
                 ),
             }
@@ -300,7 +300,7 @@ impl File<'_, '_> {
                     }
                     self.error(
                         at,
-                        format!("journal {} is no match of journalctl", quoted(text)),
+                        format!("journal {} is not a journalctl match", quoted(text)),
                         "write FIELD=value, and + between what may be one or the other: \"_SYSTEMD_UNIT=ssh.service + _COMM=sshd\"",
                     );
                 }
@@ -318,7 +318,7 @@ impl File<'_, '_> {
                     Ok((network, _)) => found.push(Prefix::from(network)),
                     Err(_) => self.error(
                         at.clone(),
-                        format!("{key} {} is no address and no network", quoted(word)),
+                        format!("{key} {} is neither an address nor a network", quoted(word)),
                         "write addresses: names are never looked up, because their owners could change what they mean",
                     ),
                 }
@@ -333,8 +333,8 @@ impl File<'_, '_> {
         if !is_no {
             self.error(
                 value.span(),
-                "usedns can only be \"no\": whoever owns a name could have anybody banned",
-                "leave it out; failures of names are told and counted",
+                "usedns can only be \"no\": whoever owns a name could get anyone banned",
+                "leave it out; failures with names are reported and counted",
             );
         }
     }
@@ -342,7 +342,7 @@ impl File<'_, '_> {
     fn aggregation(&mut self, value: &Value<'_>, into: &mut Settings) {
         let help = "write { ipv4 = 32, ipv6 = 64 }";
         let Some(table) = value.get_ref().as_table() else {
-            self.error(value.span(), "aggregation is no table", help);
+            self.error(value.span(), "aggregation is not a table", help);
             return;
         };
         self.prefixes(table, into, help);

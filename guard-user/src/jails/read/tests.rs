@@ -177,7 +177,7 @@ fn a_mistake_costs_its_jail_and_no_other() {
         "{text}"
     );
     assert!(
-        text.contains("a.toml:4:12: \"soon\" is no length of time"),
+        text.contains("a.toml:4:12: \"soon\" is not a length of time"),
         "{text}"
     );
     assert!(text.contains("b.toml:1:"), "{text}");
@@ -216,7 +216,7 @@ fn wrong_values_are_told_with_a_way_out() {
         ),
         (
             "maxretry = 0",
-            "0 is no number of failures",
+            "0 is not a number of failures",
             "from 1 to 1000",
         ),
         (
@@ -224,7 +224,7 @@ fn wrong_values_are_told_with_a_way_out() {
             "expected a number of failures, found string",
             "",
         ),
-        ("findtime = \"-1\"", "\"-1\" is no length", "10m"),
+        ("findtime = \"-1\"", "\"-1\" is not a length", "10m"),
         (
             "bantime = \"10 fortnights\"",
             "unknown unit `fortnights`",
@@ -243,15 +243,19 @@ fn wrong_values_are_told_with_a_way_out() {
         ),
         (
             "\"bantime.formula\" = \"ban.Time\"",
-            "a program of Python's",
+            "a Python expression",
             "multipliers",
         ),
         (
             "\"bantime.factor\" = 0",
-            "no number from above 0",
+            "not a number from above 0",
             "write 2",
         ),
-        ("\"bantime.multipliers\" = []", "no list of 1 to", "[1, 2"),
+        (
+            "\"bantime.multipliers\" = []",
+            "not a list of 1 to",
+            "[1, 2",
+        ),
         (
             "\"bantime.maxtim\" = \"1h\"",
             "unknown key",
@@ -265,21 +269,21 @@ fn wrong_values_are_told_with_a_way_out() {
             "/var/log/auth.log",
         ),
         ("logpath = \"/**/x\"", "whole disk", "*.log"),
-        ("logpath = \"/a[\"", "is no pattern", ""),
+        ("logpath = \"/a[\"", "is not a pattern", ""),
         (
             "journal = \"ssh\"",
-            "no match of journalctl",
+            "not a journalctl match",
             "_SYSTEMD_UNIT=ssh.service",
         ),
         ("journal = 7", "expected true, false or matches", ""),
         (
             "ignoreip = \"home.example.org\"",
-            "no address",
+            "neither an address",
             "never looked up",
         ),
         (
             "ignoreip = \"10.0.0.0/33\"",
-            "no address and no network",
+            "neither an address nor a network",
             "",
         ),
         (
@@ -287,10 +291,10 @@ fn wrong_values_are_told_with_a_way_out() {
             "usedns can only be \"no\"",
             "leave it out",
         ),
-        ("aggregation = 24", "no table", "ipv4 = 32"),
+        ("aggregation = 24", "not a table", "ipv4 = 32"),
         (
             "aggregation = { ipv4 = 8 }",
-            "8 is no length",
+            "8 is not a length",
             "from 16 to 32",
         ),
         (
@@ -302,11 +306,7 @@ fn wrong_values_are_told_with_a_way_out() {
         ("port = \"ssh\"", "shuts out all ports", "guard.toml"),
         ("backend = \"systemd\"", "is refused", "journal = true"),
         ("failregex = \"x\"", "belong to the filter", "filter.d"),
-        (
-            "ignorecommand = \"/bin/x\"",
-            "starts no programs",
-            "ignoreip",
-        ),
+        ("ignorecommand = \"/bin/x\"", "runs no programs", "ignoreip"),
     ] {
         let (found, _etc) = jails(&[("a.toml", &format!("[jail.x]\n{line}\n"))]);
         let text = found.problems.to_string();
@@ -324,10 +324,10 @@ fn wrong_values_are_told_with_a_way_out() {
     for (text, what) in [
         ("[jails.x]\n", "did you mean [jail.NAME]"),
         ("[DEFAULT]\n", "did you mean [default]"),
-        ("[jail.\"a/b\"]\n", "no name of a jail"),
-        ("jail = 7\n", "jail is no table"),
+        ("[jail.\"a/b\"]\n", "not a jail name"),
+        ("jail = 7\n", "jail is not a table"),
         ("jail.x = 7\n", "expected a table, found integer"),
-        ("[default]\nfilter = \"a\"\n", "a matter of one jail"),
+        ("[default]\nfilter = \"a\"\n", "belongs to a single jail"),
     ] {
         let (found, _etc) = jails(&[("a.toml", text)]);
         let printed = found.problems.to_string();

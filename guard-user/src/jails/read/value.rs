@@ -66,11 +66,7 @@ impl File<'_, '_> {
             Some(number) => u32::try_from(number).ok(),
             None => {
                 let (least, most) = (allowed.start(), allowed.end());
-                let message = format!(
-                    "{} is no {}",
-                    integer.as_str(),
-                    what.trim_start_matches("a ")
-                );
+                let message = format!("{} is not {what}", integer.as_str());
                 let help = format!("write a number from {least} to {most}");
                 self.error(value.span(), message, help);
                 None

@@ -159,7 +159,7 @@ impl fmt::Display for Why {
 /// Why there is none. What is missing may come later: ask again.
 pub fn log_files(root: &Path, pattern: &str) -> Result<ContainerLogs, Why> {
     let fits = glob::Pattern::new(pattern)
-        .map_err(|error| Why::BadPattern(format!("`{pattern}` is no pattern: {error}")))?;
+        .map_err(|error| Why::BadPattern(format!("`{pattern}` is not a pattern: {error}")))?;
     let folder = root.join("containers");
     let entries = fs::read_dir(&folder).map_err(|error| Why::NoDocker {
         folder: folder.clone(),
@@ -338,7 +338,7 @@ mod tests {
                 "no container `x-*`",
                 "far, mail, quiet, web",
             ),
-            (root.path(), "[", "no pattern", "web-*"),
+            (root.path(), "[", "not a pattern", "web-*"),
             (empty.path(), "web", "no container `web`", "as soon as"),
             (
                 nothing,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::splice::{Splice, line_end, line_start};
+use crate::text::splice::{Splice, line_end, line_start};
 
 /// A list in a text: `[` to `]`, and its elements.
 pub(super) struct ListSpan {

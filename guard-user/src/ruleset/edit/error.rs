@@ -16,7 +16,7 @@ pub enum EditError {
         count: usize,
     },
     /// Nothing can be inserted there.
-    #[error("{number} is no place for a rule; 1 to {last} are")]
+    #[error("{number} is not a place for a rule; 1 to {last} are")]
     NoSuchPlace {
         /// The number that was asked for.
         number: usize,

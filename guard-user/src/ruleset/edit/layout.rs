@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    array::ListSpan,
-    splice::{Splice, line_end, line_start},
-    toml_text,
+use super::{array::ListSpan, toml_text};
+use crate::{
+    ruleset::model::Rule,
+    text::splice::{Splice, gap_at_end, line_end, line_start, next_line},
 };
-use crate::ruleset::model::Rule;
 
 /// Places of what a policy file says.
 pub(super) struct Layout<'t> {
@@ -115,7 +114,7 @@ impl<'t> Layout<'t> {
                 Splice::insert(at, format!("{key} = {value}\n\n"))
             }
             (None, None) => {
-                let gap = self.gap_at_end();
+                let gap = gap_at_end(self.text);
                 Splice::insert(self.text.len(), format!("{gap}{key} = {value}\n"))
             }
         };
@@ -193,7 +192,7 @@ impl<'t> Layout<'t> {
                 (None, None) => return None,
             },
             Rules::None => {
-                let gap = self.gap_at_end();
+                let gap = gap_at_end(self.text);
                 Splice::insert(self.text.len(), format!("{gap}{table}"))
             }
         };
@@ -245,17 +244,6 @@ impl<'t> Layout<'t> {
         }
         start
     }
-
-    /// What must stand between the end of the text and a new paragraph.
-    fn gap_at_end(&self) -> &'static str {
-        if self.text.is_empty() || self.text.ends_with("\n\n") {
-            ""
-        } else if self.text.ends_with('\n') {
-            "\n"
-        } else {
-            "\n\n"
-        }
-    }
 }
 
 impl ArrayLayout {
@@ -276,13 +264,6 @@ fn end(table: &serde_spanned::Spanned<DeValue<'_>>) -> usize {
         .flat_map(DeTable::values);
     let ends = values.map(|value| value.span().end);
     ends.max().unwrap_or(0).max(table.span().end)
-}
-
-/// Offset after the line end that follows `at`.
-fn next_line(text: &str, at: usize) -> usize {
-    text[at..]
-        .find('\n')
-        .map_or(text.len(), |found| at + found + 1)
 }
 
 /// The last complete line.

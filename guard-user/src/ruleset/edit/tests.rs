@@ -270,7 +270,7 @@ fn what_cannot_be_done_says_why() {
             .contains("rule 2 `allow 80,443/tcp` covers it\nput it first with `guardctl insert 2")
     );
     let far = add(&source, &loaded, &rule("deny 1"), InsertAt::Number(4)).expect_err("too far");
-    assert!(message(far).contains("4 is no place for a rule; 1 to 3 are"));
+    assert!(message(far).contains("4 is not a place for a rule; 1 to 3 are"));
     let zero = delete(&source, &loaded, 0).expect_err("zero");
     assert!(message(zero).contains("there is no rule 0"));
     let gone = delete_rule(&source, &loaded, &rule("allow 23")).expect_err("gone");

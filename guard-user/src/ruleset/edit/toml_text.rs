@@ -1,38 +1,24 @@
 //! Values and rules as TOML text.
 
-use crate::ruleset::{
-    describe,
-    limit::{Counts, Rate},
-    model::{PortRange, Rule, RuleAction, Traffic},
+use crate::{
+    ruleset::{
+        describe,
+        limit::{Counts, Rate},
+        model::{PortRange, Rule, RuleAction, Traffic},
+    },
+    text::splice::basic_string,
 };
-
-/// A text in quotes.
-pub(super) fn string(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            control if control.is_control() => {
-                quoted.push_str(&format!("\\u{:04X}", u32::from(control)));
-            }
-            plain => quoted.push(plain),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
 
 /// A list of texts.
 pub(super) fn list(texts: &[String]) -> String {
-    let quoted: Vec<String> = texts.iter().map(|text| string(text)).collect();
+    let quoted: Vec<String> = texts.iter().map(|text| basic_string(text)).collect();
     format!("[{}]", quoted.join(", "))
 }
 
 /// Words by name, as an inline table.
 pub(super) fn words<'t>(words: impl Iterator<Item = (&'t String, &'t str)>) -> String {
     let pairs: Vec<String> = words
-        .map(|(name, word)| format!("{} = {}", string(name), string(word)))
+        .map(|(name, word)| format!("{} = {}", basic_string(name), basic_string(word)))
         .collect();
     format!("{{ {} }}", pairs.join(", "))
 }
@@ -56,12 +42,12 @@ pub(super) fn inline_table(rule: &Rule) -> String {
 }
 
 fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
-    let mut fields = vec![("action", string(describe::action_word(rule.action)))];
+    let mut fields = vec![("action", basic_string(describe::action_word(rule.action)))];
     if let RuleAction::Limit(limit) = rule.action {
         if let Counts::Packets = limit.counts {
-            fields.push(("packets", string(&limit.rate.to_string())));
+            fields.push(("packets", basic_string(&limit.rate.to_string())));
         } else if limit.rate != Rate::DEFAULT {
-            fields.push(("rate", string(&limit.rate.to_string())));
+            fields.push(("rate", basic_string(&limit.rate.to_string())));
         }
         if limit.burst != limit.rate.count {
             fields.push(("burst", limit.burst.to_string()));
@@ -71,7 +57,14 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
         && let Some(ports) = describe::ports(ranges)
     {
         let is_number = matches!(ranges.as_slice(), [PortRange { first, last }] if first == last);
-        fields.push(("port", if is_number { ports } else { string(&ports) }));
+        fields.push((
+            "port",
+            if is_number {
+                ports
+            } else {
+                basic_string(&ports)
+            },
+        ));
     }
     if let Some(protocol) = describe::protocol_word(&rule.traffic) {
         let is_number = protocol.bytes().all(|byte| byte.is_ascii_digit());
@@ -80,22 +73,22 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
             if is_number {
                 protocol
             } else {
-                string(&protocol)
+                basic_string(&protocol)
             },
         ));
     }
     for (key, end) in [("from", &rule.source), ("to", &rule.destination)] {
         match describe::address_texts(end).as_slice() {
             [] => {}
-            [one] => fields.push((key, string(one))),
+            [one] => fields.push((key, basic_string(one))),
             several => fields.push((key, list(several))),
         }
     }
     if let Some(interface) = &rule.interface {
-        fields.push(("on", string(interface)));
+        fields.push(("on", basic_string(interface)));
     }
     if let Some(comment) = &rule.comment {
-        fields.push(("comment", string(comment)));
+        fields.push(("comment", basic_string(comment)));
     }
     fields
 }

@@ -38,7 +38,8 @@ impl Reader<'_, '_> {
                         Ok(term) => settings.default = term.unwrap_or_default(),
                         Err(help) => {
                             let text = quoted(text.unwrap_or_default());
-                            let bad = BadValue::new(format!("default {text} is no length of time"));
+                            let bad =
+                                BadValue::new(format!("default {text} is not a length of time"));
                             self.error(value.span(), bad.help(help.to_string()));
                         }
                     }
@@ -58,7 +59,7 @@ impl Reader<'_, '_> {
         let number = number.filter(|number| (1..=MOST).contains(number));
         if number.is_none() {
             let bad = BadValue::new(format!(
-                "{} is no number of bans (1 to {MOST})",
+                "{} is not a number of bans (1 to {MOST})",
                 integer.as_str()
             ));
             self.error(value.span(), bad.help("a million needs about 16 MB"));

@@ -150,7 +150,7 @@ pub(super) fn perhaps_profile(name: &str, names: &Names) -> Option<BadValue> {
         .map(|known| format!("'{known}'"))
         .collect();
     if !begin_so.is_empty() {
-        let message = format!("{} is no application profile", quoted(name));
+        let message = format!("{} is not an application profile", quoted(name));
         return Some(BadValue::new(message).help(format!(
             "in quotes, with the rest of the name: {}",
             begin_so.join(", ")
@@ -185,7 +185,7 @@ fn near_profile<'n>(lower: &str, names: &'n Names) -> Option<&'n str> {
 
 pub(super) fn protocol_of_profile(name: &str) -> BadValue {
     BadValue::new(format!(
-        "the application profile {} says its protocols itself",
+        "the application profile {} specifies its own protocols",
         quoted(name)
     ))
     .help("leave the protocol out, or write the ports instead of the profile")
@@ -210,7 +210,8 @@ pub(super) fn not_the_service(profile: &Profile, service: &Traffic) -> String {
         format!("write `{lower}`")
     };
     format!(
-        "{name} is taken for the application profile {whose} ({}), not for the service {lower} ({}); for that, {instead}",
+        "{name} is taken as the application profile {whose} ({}), not for the service {lower} ({}); for \
+         that, {instead}",
         traffic.join(" and "),
         describe::short_traffic(service)
     )
@@ -222,6 +223,6 @@ fn out() -> BadValue {
 }
 
 fn route() -> BadValue {
-    BadValue::new("`route` is refused: guard's rules hold for forwarded packets as for local ones")
+    BadValue::new("`route` is refused: guard's rules apply to forwarded packets as to local ones")
         .help("write the rule without `route`, with `to` for the address behind this host")
 }

@@ -158,6 +158,7 @@ mod tests {
             run: "/run/guard".into(),
             bpffs: "/sys/fs/bpf/guard".into(),
             units: units.into(),
+            version: guard_common::abi::ABI_VERSION,
         }
     }
 

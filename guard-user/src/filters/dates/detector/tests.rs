@@ -106,7 +106,7 @@ fn what_is_cut_out_is_the_date_and_nothing_else() {
 #[test]
 fn a_wrong_date_pattern_is_refused() {
     for (pattern, said) in [
-        ("%Q", "is no field"),
+        ("%Q", "is not a field"),
         ("(?<=x)%Y", "look"),
         ("(%Y", "unclosed"),
     ] {

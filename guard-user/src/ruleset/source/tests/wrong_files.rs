@@ -4,14 +4,19 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
-mod table;
+mod rules;
+mod settings;
 
-use table::WRONG;
+use rules::RULES;
+use settings::SETTINGS;
+
+/// A guard.toml, the place of its first problem, and a part of the message.
+type Wrong = (&'static str, (usize, usize), &'static str);
 
 #[test]
 fn wrong_files_are_refused_at_their_place() {
     let mut surprises = Vec::new();
-    for (text, (line, column), part) in WRONG {
+    for (text, (line, column), part) in RULES.iter().chain(SETTINGS) {
         let folder = Folder::new();
         folder.write("guard.d/.keep", "");
         folder.write("guard.toml", text);
@@ -30,7 +35,7 @@ fn wrong_files_are_refused_at_their_place() {
         }
     }
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
-    assert!(WRONG.len() >= 50, "{}", WRONG.len());
+    assert!(RULES.len() + SETTINGS.len() >= 50);
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn a_profile_wins_over_a_service_of_its_name_and_the_answer_says_so() {
         assert_eq!(found, [rule]);
         let lower = name.to_lowercase();
         let printed = format!(
-            "{name} is taken for the application profile of ufw ({}), not for the service {lower} ({service}); for \
+            "{name} is taken as the application profile of ufw ({}), not for the service {lower} ({service}); for \
              that, write `{lower}`",
             rule.trim_start_matches("allow ")
         );
@@ -100,11 +100,11 @@ fn wrong_profiles_are_told_with_what_is_near() {
             2,
             "an application profile, e.g. 'Nginx Full'",
         ),
-        (&["allow", "OpenSSH/tcp"], 1, "says its protocols itself"),
+        (&["allow", "OpenSSH/tcp"], 1, "specifies its own protocols"),
         (
             &["allow", "OpenSSH", "proto", "tcp"],
             3,
-            "says its protocols itself",
+            "specifies its own protocols",
         ),
         (&["allow", "OpenSSH", "80"], 2, "has a port already"),
         (&["allow", "80", "OpenSSH"], 2, "has a port already"),

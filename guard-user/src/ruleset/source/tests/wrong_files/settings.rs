@@ -1,11 +1,12 @@
-//! Wrong policy files, where they are wrong, and what is said about it.
+//! Policy files with wrong settings, sets, limits, bans and feeds, where they are wrong, and what is said
+//! about it.
 
-/// A guard.toml, the place of its first problem, and a part of the message.
-pub(super) const WRONG: &[(&str, (usize, usize), &str)] = &[
+use super::Wrong;
+
+pub(super) const SETTINGS: &[Wrong] = &[
     ("default", (1, 8), "not valid TOML"),
     ("default = ", (1, 11), "not valid TOML"),
     ("default = \"deny", (1, 16), "not valid TOML"),
-    ("[[rule]\n", (1, 8), "not valid TOML"),
     ("default = deny\n", (1, 11), "not valid TOML"),
     (
         "default = \"deny\"\ndefault = \"deny\"\n",
@@ -33,11 +34,6 @@ pub(super) const WRONG: &[(&str, (usize, usize), &str)] = &[
         "policy = \"deny\"\n",
         (1, 1),
         "unknown key \"policy\"; did you mean \"default\"",
-    ),
-    (
-        "rules = []\n",
-        (1, 1),
-        "unknown key \"rules\"; did you mean \"rule\"",
     ),
     ("port = 22\n", (1, 1), "key \"port\" belongs to a rule"),
     ("whitelist = []\n", (1, 1), "did you mean \"never\""),
@@ -119,94 +115,6 @@ pub(super) const WRONG: &[(&str, (usize, usize), &str)] = &[
         "[sets]\nnever = [\"1.1.1.1\"]\n",
         (2, 1),
         "key \"never\" stands below [sets]",
-    ),
-    (
-        "[rule]\naction = \"allow\"\n",
-        (1, 1),
-        "[rule] is a single table",
-    ),
-    (
-        "rule = [1]\n",
-        (1, 9),
-        "expected a table, [[rule]], found integer",
-    ),
-    ("rule = 1\n", (1, 8), "expected a list of tables"),
-    ("[[rule]]\n", (1, 1), "the rule has no action"),
-    ("[[rule]]\nport = 22\n", (1, 1), "the rule has no action"),
-    (
-        "[[rule]]\naction = \"alow\"\n",
-        (2, 10),
-        "action \"alow\" is unknown; did you mean \"allow\"",
-    ),
-    (
-        "[[rule]]\naction = \"reject\"\n",
-        (2, 10),
-        "action \"reject\" is refused",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\n",
-        (1, 1),
-        "a limit counts new connections, and this rule is about all traffic",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nproto = \"ping\"\n",
-        (3, 9),
-        "other protocols have none",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nproto = 47\n",
-        (3, 9),
-        "other protocols have none",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"0/s\"\n",
-        (4, 8),
-        "rate \"0/s\" lets nobody in",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"20\"\n",
-        (4, 8),
-        "rate \"20\" has no time",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nrate = 20\n",
-        (4, 8),
-        "expected connections per time such as \"20/s\", found integer",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"9999/s\"\n",
-        (4, 8),
-        "is faster than 5000/s",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/2h\"\n",
-        (4, 8),
-        "is slower than 1/h",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nburst = 0\n",
-        (4, 9),
-        "burst \"0\" lets nobody in",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nburst = \"6\"\n",
-        (4, 9),
-        "expected a number of connections such as 10, found string",
-    ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/h\"\nburst = 25\n",
-        (5, 1),
-        "takes 25 hours to recover",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
-        (4, 1),
-        "rate and burst belong to a rule with action \"limit\"",
-    ),
-    (
-        "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",
-        (4, 1),
-        "rate and burst belong to a rule with action \"limit\"",
     ),
     (
         "[limits]\nipv4-prefix = 33\n",
@@ -344,163 +252,18 @@ pub(super) const WRONG: &[(&str, (usize, usize), &str)] = &[
         (1, 1),
         "key \"ipv6-prefix\" belongs to the limits",
     ),
-    (
-        "[[rule]]\naction = \"limit\"\nport = 22\n[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/s\"\n",
-        (4, 1),
-        "can never match",
-    ),
-    (
-        "[[rule]]\naction = 1\n",
-        (2, 10),
-        "expected \"allow\", \"deny\" or \"limit\", found integer",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = 70000\n",
-        (3, 8),
-        "port 70000 is out of range (1-65535)",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = 0\n",
-        (3, 8),
-        "port 0 is out of range",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = -1\n",
-        (3, 8),
-        "port -1 is out of range",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = 22.5\n",
-        (3, 8),
-        "expected a port",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = []\n",
-        (3, 8),
-        "an empty list of ports",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = [80, \"htpp\"]\n",
-        (3, 13),
-        "unknown service \"htpp\"; did you mean \"http\"",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = \"90:80\"\n",
-        (3, 8),
-        "port range 90:80 ends before it begins",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = \"22/tcp\"\n",
-        (3, 8),
-        "\"22/tcp\" is not a port",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = [\"http\", 22]\n",
-        (3, 8),
-        "differ in protocol",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nproto = \"tpc\"\n",
-        (3, 9),
-        "unknown protocol \"tpc\"; did you mean \"tcp\"",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nproto = 256\n",
-        (3, 9),
-        "protocol 256 is out of range (0-255)",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nproto = [\"tcp\"]\n",
-        (3, 9),
-        "expected a protocol",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = 22\nproto = \"gre\"\n",
-        (3, 8),
-        "protocol gre is not matched by port",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nfrom = []\n",
-        (3, 8),
-        "an empty list of addresses matches nothing",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nfrom = [\"any\", \"1.1.1.1\"]\n",
-        (3, 8),
-        "\"any\" makes the rest",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nfrom = [\"1.1.1.1\", \"1.1.1\"]\n",
-        (3, 20),
-        "\"1.1.1\" is not an address",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nfrom = \"@ofice\"\n[sets]\noffice = []\n",
-        (3, 8),
-        "unknown set \"@ofice\"; did you mean \"@office\"",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nfrom = \"1.1.1.1\"\nto = \"::1\"\n",
-        (1, 1),
-        "source is IPv4, its destination IPv6",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nto = 5\n",
-        (3, 6),
-        "expected an address",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\non = \"eth0:1\"\n",
-        (3, 6),
-        "is an alias",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\ncomment = \"a\\nb\"\n",
-        (3, 11),
-        "has a control character",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nsource = \"1.1.1.1\"\n",
-        (3, 1),
-        "unknown key \"source\"; did you mean \"from\"",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nprto = \"tcp\"\n",
-        (3, 1),
-        "unknown key \"prto\"; did you mean",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nlimit = \"6/m\"\n",
-        (3, 1),
-        "unknown key \"limit\"",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nsport = 53\n",
-        (3, 1),
-        "rules do not match source ports",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nnever = []\n",
-        (3, 1),
-        "key \"never\" stands below [[rule]]",
-    ),
-    (
-        "[[rule]]\naction = \"allow\"\nport = 22\n[[rule]]\naction = \"deny\"\nport = 22\nproto = \"tcp\"\ncomment = \"ssh\"\n",
-        (4, 1),
-        "rule 2 \"ssh\" can never match: rule 1 on line 1 covers it",
-    ),
     ("bans = 1\n", (1, 8), "expected a table, [bans]"),
-    ("[bans]\nipv4 = 0\n", (2, 8), "0 is no number of bans"),
+    ("[bans]\nipv4 = 0\n", (2, 8), "0 is not a number of bans"),
     ("[bans]\nipv6 = \"many\"\n", (2, 8), "expected a number"),
     (
         "[bans]\ncidrs = 99999999999999999999\n",
         (2, 9),
-        "is no number of bans",
+        "is not a number of bans",
     ),
     (
         "[bans]\ndefault = \"soon\"\n",
         (2, 11),
-        "default \"soon\" is no length of time",
+        "default \"soon\" is not a length of time",
     ),
     (
         "[bans]\nbantime = \"1h\"\n",
