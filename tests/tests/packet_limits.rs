@@ -105,7 +105,7 @@ fn nobody_spends_what_another_source_has_by_forging_its_address() {
 
 #[test]
 fn an_allowed_ping_has_a_limit_per_source() {
-    for (policy, at_once) in [
+    for (policy, burst) in [
         (policy([allow().ping()]), 20),
         (policy([limit_packets("5/s", 3).ping()]), 3),
     ] {
@@ -115,7 +115,7 @@ fn an_allowed_ping_has_a_limit_per_source() {
         for base in [packet(), packet_v6()] {
             let kind = if base.is_v4() { 8 } else { 128 };
             let ping = base.clone().icmp(kind, 0).payload(48).build();
-            for _ in 0..at_once {
+            for _ in 0..burst {
                 guard.expect("within", &ping, RuleAllow);
             }
             guard.expect("above", &ping, Limited);
