@@ -66,7 +66,7 @@ impl Repeat {
     #[must_use]
     pub const fn bit(self, number: usize) -> (usize, u64) {
         let place = (self.hash >> (16 + 12 * number)) as u32 & 0xfff;
-        let word = 1 + ((place >> 6) * BIT_WORDS >> 6);
+        let word = 1 + (((place >> 6) * BIT_WORDS) >> 6);
         (word as usize, 1 << (place & 63))
     }
 }

@@ -98,7 +98,10 @@ impl Admission {
                 ..
             } => (destination_port, flags),
             Transport::Udp { .. } => return Self::DATAGRAM,
-            _ => {
+            Transport::Icmp { .. }
+            | Transport::Icmpv6 { .. }
+            | Transport::Other
+            | Transport::None => {
                 return match service_of(packet) {
                     Some(Service::PING_V4 | Service::PING_V6) => Self::ECHO,
                     _ => Self::NONE,

@@ -216,9 +216,10 @@ where
         }
         // A segment must be part of a session, and who sends a datagram may have been answered.
         if !request.opens() {
-            let by_default = match reason {
-                Reason::DefaultAllow => LookupArgs::BY_DEFAULT,
-                _ => 0,
+            let by_default = if let Reason::DefaultAllow = reason {
+                LookupArgs::BY_DEFAULT
+            } else {
+                0
             };
             return FastPath::OpenPort(LookupArgs {
                 policy: plain.policy | by_default,

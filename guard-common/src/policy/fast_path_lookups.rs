@@ -181,8 +181,8 @@ where
     let service = Some(args.request().service());
     let marks = tables.port_marks(tuple.local_port);
     match flow::find_here(tables, &tuple, marks, Event::Arrives) {
-        Found::Living => return Some(decision(Reason::Reply, None)),
-        Found::Session => return Some(decision(Reason::LiveSession, service)),
+        Found::Living => Some(decision(Reason::Reply, None)),
+        Found::Session => Some(decision(Reason::LiveSession, service)),
         found @ (Found::Nothing | Found::Expired) => {
             if discovery::may_have_asked(tuple.protocol, marks) {
                 return None;
