@@ -30,8 +30,12 @@ pub const DATAGRAMS_FIRST: u32 = ECHOES + 1;
 pub const REPEATS_FIRST: u32 = DATAGRAMS_FIRST + PORTS;
 /// First word of the bits of ports that a datagram left from.
 pub const UDP_ANSWERS_FIRST: u32 = REPEATS_FIRST + PORTS;
+/// Generation of those who repeat themselves ([`super::repeat::Generation`]).
+pub const REPEAT_GENERATION: u32 = UDP_ANSWERS_FIRST + PORTS / 64;
+/// How many came in it, about.
+pub const REPEAT_FILLED: u32 = REPEAT_GENERATION + 1;
 /// First word of the handshakes under way ([`super::handshake`]).
-pub const HANDSHAKES_FIRST: u32 = UDP_ANSWERS_FIRST + PORTS / 64;
+pub const HANDSHAKES_FIRST: u32 = REPEAT_FILLED + 1;
 /// First word of the marks of addresses that this host has sent to ([`super::peers`]).
 pub const SENT_TO_FIRST: u32 = HANDSHAKES_FIRST + HANDSHAKES;
 /// First word of the marks of source prefixes of which somebody has completed a handshake with a service that

@@ -1,8 +1,9 @@
 //! Who has sent before: a source that this host has not answered and that sends again, as every client does that gets
-//! no answer. A Bloom filter in two parts, each of one generation of a few seconds: what is new goes into the
-//! current one, and what is in either has been seen. A part of a new generation is emptied line by line, when somebody
-//! comes by. Nothing in it can be exhausted: a flood of 1 000 000 sources per second sets a fifth of the bits of a
-//! generation, so one stranger in a thousand is taken for one who has been seen.
+//! no answer. A Bloom filter in two parts, each of one generation: what is new goes into the current one, and what is
+//! in either has been seen. A generation lasts for five seconds (what WireGuard waits before it tries again), or until
+//! a fifth of its bits are set, which a flood of 1 000 000 sources per second takes a little more than a second for. So
+//! one stranger in a thousand is taken for one who has been seen, and nothing can be exhausted. A part of a new
+//! generation is emptied line by line, when somebody comes by.
 
 use super::{addr::Addr, flow::Tuple, meter};
 
@@ -10,18 +11,63 @@ use super::{addr::Addr, flow::Tuple, meter};
 pub const FIRST: u32 = meter::REPEATS_FIRST;
 /// Pairs of lines: one of each generation.
 const PAIRS: u32 = meter::REPEAT_BUCKETS / 2;
-/// Ticks of a generation: whoever tries again after less than this is recognised.
-const TICKS: u32 = 2;
+/// Ticks of a generation: whoever tries again after less than this is recognised, unless the flood fills it before.
+const TICKS: u32 = 6;
+/// Newcomers that fill one: each sets four of 29 million bits.
+const MOST: u64 = 1_250_000;
+/// Of so many newcomers one is counted, as a power of two.
+const SAMPLE_SHIFT: u32 = 6;
 /// Bits that stand for a source.
 pub const BITS: usize = 4;
 /// Words of a line that hold bits; the first one holds the generation.
 const BIT_WORDS: u32 = meter::WAYS as u32 - 1;
 
-/// The generation at a tick; never 0.
-#[inline(always)]
-#[must_use]
-pub const fn generation(tick: u32) -> u32 {
-    tick / TICKS + 1
+/// Which generation it is, and since when: `tick (32 bits) | number (32)`, from the low end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// As stored.
+    #[inline(always)]
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Its number.
+    #[inline(always)]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Is it over, at this tick and with so many counted newcomers?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_over(self, tick: u32, counted: u64) -> bool {
+        tick.wrapping_sub(self.0 as u32) >= TICKS || counted > MOST >> SAMPLE_SHIFT
+    }
+
+    /// The next one. Never 0; one that was over long ago is not the one before: what it knew is forgotten.
+    #[inline(always)]
+    #[must_use]
+    pub const fn next(self, tick: u32) -> Self {
+        let skipped = if tick.wrapping_sub(self.0 as u32) >= 2 * TICKS {
+            2
+        } else {
+            1
+        };
+        let number = self.number().wrapping_add(skipped);
+        let number = if number == 0 { 2 } else { number };
+        Self((number as u64) << 32 | tick as u64)
+    }
 }
 
 /// Where a source and the port that it asks for stand.
@@ -61,6 +107,14 @@ impl Repeat {
         FIRST + pair * 2 + (generation & 1)
     }
 
+    /// Is a newcomer one of those that are counted?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_counted(self) -> bool {
+        // Bits that choose no line.
+        (self.hash >> 58) & ((1 << SAMPLE_SHIFT) - 1) == 0
+    }
+
     /// Word and bit of the line, of the bit with this number below [`BITS`].
     #[inline(always)]
     #[must_use]
@@ -75,6 +129,18 @@ impl Repeat {
 mod tests {
     use super::*;
     use crate::abi::flow::keys;
+
+    #[test]
+    fn a_generation_ends_with_its_time_or_when_it_is_full() {
+        let first = Generation::from_word(0).next(1000);
+        assert_eq!(first.number(), 2);
+        assert!(!first.is_over(1005, 100) && first.is_over(1006, 100));
+        assert!(first.is_over(1001, 19_532));
+        assert_eq!(first.next(1006).number(), 3);
+        assert_eq!(first.next(1012).number(), 4, "nobody was there for long");
+        let last = Generation::from_word(u64::from(u32::MAX) << 32);
+        assert_ne!(last.next(1).number(), 0);
+    }
 
     #[test]
     fn bits_lie_behind_the_generation_and_lines_in_the_table() {

@@ -9,11 +9,12 @@ use super::{
 use crate::abi::{
     addr::Addr,
     ceiling::{self, Ceiling},
+    ceiling_map::{REPEAT_FILLED, REPEAT_GENERATION},
     image::{HAS_NEVER, HEADER_CEILING, HEADER_DATAGRAMS},
     meter,
     peers::Peer,
     reason::Reason,
-    repeat::{self, Repeat},
+    repeat::{self, Generation, Repeat},
 };
 use crate::packet::PacketReader;
 
@@ -38,7 +39,8 @@ fn has_answered<T: Searches>(tables: &T, port: u16) -> bool {
 }
 
 /// Takes note of a datagram on its way out of this port, to a peer of whom [`Peer::SentTo`] is not marked anew yet. A
-/// peer that was sent to some seconds ago, too, is one of a conversation; but in a flood nobody becomes one.
+/// peer that was sent to some seconds ago, too, is one of a conversation; but nobody becomes one while more come and
+/// repeat themselves than the ceilings let in: that is what a flood from a fixed set of sources looks like.
 #[inline(always)]
 pub(super) fn note_answer<T: Searches>(tables: &T, policy: &Slot<'_, T>, remote: Addr, port: u16) {
     note_port(tables, port);
@@ -53,8 +55,11 @@ pub(super) fn note_answer<T: Searches>(tables: &T, policy: &Slot<'_, T>, remote:
     let is_settled = sent_to.is_settled(tables.ceiling(sent_to.at), now);
     let is_calm = || {
         let ceiling = ceiling_of(policy);
-        let charge = Charge::new(ceiling, ceiling::datagram_meter(port), port);
-        ceiling.is_none() || charge.is_calm(tables)
+        let is_calm = |meter| Charge::new(ceiling, meter, port).is_calm(tables);
+        // In a flood from everywhere hardly anybody repeats himself; in one from a fixed set all do.
+        ceiling.is_none()
+            || is_calm(ceiling::datagram_meter(port))
+            || is_calm(ceiling::repeat_meter(port))
     };
     if conversed.is_in(word, now) || is_settled && is_calm() {
         tables.set_ceiling(conversed.at, conversed.word(now));
@@ -129,24 +134,42 @@ where
 #[inline(always)]
 fn has_sent_before<T: Searches>(tables: &T, source: Addr, port: u16) -> bool {
     let repeat = Repeat::of(source, port, |index| tables.flow_key(index));
-    let generation = repeat::generation(tables.ticks());
-    let before = tables.meter_bucket(repeat.line(generation.wrapping_sub(1)));
-    let now = tables.meter_bucket(repeat.line(generation));
+    let generation = current(tables);
+    let number = generation.number();
+    let before = tables.meter_bucket(repeat.line(number.wrapping_sub(1)));
+    let now = tables.meter_bucket(repeat.line(number));
     // In numbers alone: comparisons that jump would be a way each to the verifier.
-    let mut missing_before = before.load(0) ^ u64::from(generation.wrapping_sub(1));
-    let mut missing_now = now.load(0) ^ u64::from(generation);
+    let mut missing_before = before.load(0) ^ u64::from(number.wrapping_sub(1));
+    let mut missing_now = now.load(0) ^ u64::from(number);
     if missing_now != 0 {
         for word in 1..meter::WAYS {
             now.store(word, 0);
         }
-        now.store(0, u64::from(generation));
+        now.store(0, u64::from(number));
     }
-    for number in 0..repeat::BITS {
-        let (word, bit) = repeat.bit(number);
+    for place in 0..repeat::BITS {
+        let (word, bit) = repeat.bit(place);
         let bits = now.load(word);
         missing_before |= !before.load(word) & bit;
         missing_now |= !bits & bit;
         now.store(word, bits | bit);
     }
+    if missing_now != 0 && repeat.is_counted() {
+        tables.add_to_ceiling(REPEAT_FILLED, 1);
+    }
     missing_before == 0 || missing_now == 0
+}
+
+/// The generation that somebody who comes now belongs to. Two CPUs that begin one at once begin the same.
+#[inline(always)]
+fn current<T: Searches>(tables: &T) -> Generation {
+    let generation = Generation::from_word(tables.ceiling(REPEAT_GENERATION));
+    let now = tables.ticks();
+    if !generation.is_over(now, tables.ceiling(REPEAT_FILLED)) {
+        return generation;
+    }
+    let next = generation.next(now);
+    tables.set_ceiling(REPEAT_FILLED, 0);
+    tables.set_ceiling(REPEAT_GENERATION, next.to_word());
+    next
 }
