@@ -125,6 +125,10 @@ where
         return Headroom::Fits;
     }
     let marks = tables.port_marks(port);
+    // What leaves by another way begins no entries.
+    if marks & ANSWERS == 0 {
+        return Headroom::Fits;
+    }
     let charge = Charge::out_of_state(ceiling, port);
     let source = scratch.packet.source();
     // While the ceiling is exceeded, most of what comes is a flood, and no socket is looked for; but where one of
@@ -144,8 +148,7 @@ where
             SocketState::None | SocketState::Handshake => {}
         }
     }
-    // What leaves by another way begins no entries.
-    if marks & ANSWERS == 0 || is_exempt(policy, state.flags(), source) {
+    if is_exempt(policy, state.flags(), source) {
         return Headroom::Fits;
     }
     if let Room::Some = room {

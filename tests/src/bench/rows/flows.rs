@@ -1,17 +1,23 @@
 //! Packets of flows and sessions, both ways.
 
+use std::ops::Range;
+
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, maps::Array};
 use guard_common::{
     abi::{
         addr::Addr,
-        flow::{self, BucketWords, FlowState, PORT_ROWS, PORTS_PER_ROW, Phase, Tuple, WAYS},
+        flow::{
+            self, BucketWords, FlowState, OWN_WAYS, PORT_ROWS, PORTS_PER_ROW, Phase, Tuple, WAYS,
+        },
         names,
         service::protocol,
     },
     packet::TcpFlags,
     testing::packet,
 };
+
+use guard_user::ruleset::{model::Policy, strangers::Strangers};
 
 use super::{Before, Case, Draw, OPEN_PORT, STRANGERS, open, policy};
 use crate::bench::measure::SEED;
@@ -20,6 +26,24 @@ use crate::bench::measure::SEED;
 const FLOWS: Before = Before {
     size: |_| {},
     fill: begin_flows,
+};
+/// A session with our open port of each source that is drawn, or of the frame's own.
+const SESSIONS: Before = Before {
+    size: |_| {},
+    fill: begin_sessions,
+};
+/// The open port has answered, and nobody has a session with it.
+const ANSWERED: Before = Before {
+    size: |_| {},
+    fill: |case, object| mark(case, object, flow::ANSWERS | flow::HAS_SESSIONS),
+};
+/// The same, and some session has lost its entry.
+const LOST: Before = Before {
+    size: |_| {},
+    fill: |case, object| {
+        let marks = flow::ANSWERS | flow::HAS_SESSIONS | flow::LOST_SESSIONS;
+        mark(case, object, marks)
+    },
 };
 /// Every TCP port has had sessions, so the socket table is asked about each.
 const SESSION_PORTS: Before = Before {
@@ -78,15 +102,46 @@ pub fn rows() -> Vec<Case> {
         passes,
         before,
     };
+    let strict = |case: Case| Case {
+        policy: Policy {
+            out_of_state: Strangers::Nothing,
+            ..case.policy
+        },
+        ..case
+    };
     vec![
         row(
-            "open port, ACK",
+            "open port, ACK of a session",
             "fixed",
-            packet().tcp(OPEN_PORT, TcpFlags::ACK).build(),
+            ack(OPEN_PORT),
             fixed,
             true,
-            Before::NOTHING,
+            SESSIONS,
         ),
+        row(
+            "open port, ACK of a session",
+            "random session of 51 200",
+            ack(OPEN_PORT),
+            PEERS,
+            true,
+            SESSIONS,
+        ),
+        strict(row(
+            "ACK flood, open port",
+            "random source",
+            ack(OPEN_PORT),
+            STRANGERS,
+            false,
+            ANSWERED,
+        )),
+        strict(row(
+            "ACK flood, open port, sockets are asked",
+            "random source",
+            ack(OPEN_PORT),
+            STRANGERS,
+            false,
+            LOST,
+        )),
         row(
             "reply of a known flow",
             "fixed",
@@ -124,6 +179,17 @@ pub fn rows() -> Vec<Case> {
 
 /// Puts a flow of every source into the table; it must hold them all.
 fn begin_flows(case: &Case, object: &mut Ebpf) -> Result<()> {
+    begin(case, object, 0..OWN_WAYS)?;
+    mark(case, object, flow::HAS_TCP_FLOWS)
+}
+
+/// The same of sessions that others began.
+fn begin_sessions(case: &Case, object: &mut Ebpf) -> Result<()> {
+    begin(case, object, OWN_WAYS..WAYS)?;
+    mark(case, object, flow::HAS_TCP_FLOWS | flow::ANSWERS)
+}
+
+fn begin(case: &Case, object: &mut Ebpf, places: Range<usize>) -> Result<()> {
     let keys = flow::keys(SEED);
     let map = object.map_mut(names::FLOWS).context("no flow map")?;
     let mut flows: Array<_, BucketWords> = map.try_into()?;
@@ -142,7 +208,8 @@ fn begin_flows(case: &Case, object: &mut Ebpf) -> Result<()> {
         };
         let tag = tuple.tag(|index| keys[index]);
         let mut bucket: BucketWords = flows.get(&tag.bucket(), 0)?;
-        let way = (0..WAYS)
+        let way = places
+            .clone()
             .find(|way| bucket[*way] == 0)
             .context("a bucket is full; draw other sources")?;
         bucket[way] = tag.bits();
@@ -151,12 +218,17 @@ fn begin_flows(case: &Case, object: &mut Ebpf) -> Result<()> {
         bucket[WAYS + way] = state.to_word();
         flows.set(tag.bucket(), bucket, 0)?;
     }
+    Ok(())
+}
+
+/// Marks the port of the frame.
+fn mark(case: &Case, object: &mut Ebpf, mark: u8) -> Result<()> {
     let port = u16::from_be_bytes(case.frame[36..38].try_into()?);
     let (row, place) = flow::port_place(port);
     let map = object.map_mut(names::PORTS).context("no ports map")?;
     let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
     let mut marks = [0; PORTS_PER_ROW];
-    marks[place] = flow::HAS_TCP_FLOWS;
+    marks[place] = mark;
     ports.set(row, marks, 0)?;
     Ok(())
 }

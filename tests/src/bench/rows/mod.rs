@@ -18,6 +18,7 @@ use aya::{Ebpf, EbpfLoader};
 use guard_user::ruleset::{
     ceiling::Ceiling,
     model::{Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
+    strangers::Strangers,
 };
 use ipnetwork::IpNetwork;
 
@@ -137,6 +138,8 @@ pub fn policy(count: u32, rule: impl Fn(u32) -> Rule) -> Policy {
         rules: (0..count).map(rule).collect(),
         // A test run has no listeners: the ceiling would drop what the rows let in.
         ceiling: Ceiling::Off,
+        out_of_state: Strangers::OUT_OF_STATE,
+        udp: Strangers::UDP,
         ..Policy::default()
     }
 }
