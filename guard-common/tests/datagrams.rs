@@ -162,6 +162,27 @@ fn a_new_client_that_repeats_itself_comes_in_through_a_flood() {
 }
 
 #[test]
+fn a_new_client_that_sends_much_loses_nothing_when_there_is_no_flood() {
+    for (name, way) in WAYS {
+        for from in ["198.51.100.7", "2001:db8:100::7"] {
+            let mut tables = open(Ceiling::DATAGRAMS, 0);
+            let frame = question(from);
+            answer(&tables, "12.1.2.3");
+            let mut lost = 0;
+            // 8000 per second, each answered.
+            for _ in 0..5 * HZ {
+                tables.jiffies += 1;
+                for _ in 0..32 {
+                    lost += usize::from(!passes(way, &frame, &tables));
+                    answer(&tables, from);
+                }
+            }
+            assert_eq!(lost, 0, "{name} {from}");
+        }
+    }
+}
+
+#[test]
 fn a_flood_of_a_fixed_set_of_sources_makes_no_conversations_although_the_service_answers() {
     for (name, way) in WAYS {
         let mut tables = open(Ceiling::DATAGRAMS, 0);

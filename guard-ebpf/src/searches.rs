@@ -14,9 +14,10 @@ use guard_common::{
     packet::{PacketReader, quoted},
     policy::{
         CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
-        Searches, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, interface_class,
-        is_banned, is_ceiling_exceeded, is_in_banned_prefix, is_known, is_on_never_list,
-        is_prefix_ceiling_exceeded, is_within_limit, longest_prefix, note_reply, relation,
+        Searches, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, has_sent_before,
+        interface_class, is_banned, is_ceiling_exceeded, is_in_banned_prefix, is_known,
+        is_on_never_list, is_prefix_ceiling_exceeded, is_within_limit, longest_prefix, note_reply,
+        relation,
     },
 };
 
@@ -67,6 +68,11 @@ impl Searches for BpfTables {
             lookup.scopes,
             lookup.scope,
         ))
+    }
+
+    #[inline(always)]
+    fn has_sent_before(&self, source: Addr, port: u16) -> bool {
+        guard_sent_before(source.hi(), source.lo(), u32::from(port)) != 0
     }
 
     #[inline(always)]
@@ -226,6 +232,18 @@ extern "C" fn guard_relation(ctx: *mut xdp_md, cpu: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
     let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
     relation(&reader, &tables, scratch) as u32
+}
+
+/// A source that repeats itself.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_sent_before(hi: u64, lo: u64, port: u32) -> u32 {
+    let tables = BpfTables::without_packet();
+    u32::from(has_sent_before(
+        &tables,
+        Addr::from_halves(hi, lo),
+        port as u16,
+    ))
 }
 
 /// A prefix of which somebody has completed a handshake.

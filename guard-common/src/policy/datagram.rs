@@ -118,10 +118,13 @@ where
         };
     }
     let charge = Charge::new(ceiling, ceiling::datagram_meter(port), port);
-    if let Room::Some = charge.one(tables, source, DATAGRAM_SALT) {
-        return Headroom::Fits;
+    match charge.one(tables, source, DATAGRAM_SALT) {
+        Room::Some => return Headroom::Fits,
+        // It is one network that has used its part, and no flood from everywhere: a new client that sends much.
+        Room::Part if peer::is_marked(tables, Peer::SentTo(source)) => return Headroom::Fits,
+        Room::Part | Room::None => {}
     }
-    if has_sent_before(tables, source, port) {
+    if tables.has_sent_before(source, port) {
         let repeated = Charge::new(ceiling, ceiling::repeat_meter(port), port);
         if let Room::Some = repeated.one(tables, source, REPEAT_SALT) {
             return Headroom::Fits;
@@ -132,7 +135,7 @@ where
 
 /// Has a source sent to this port in this generation or the one before? It has now.
 #[inline(always)]
-fn has_sent_before<T: Searches>(tables: &T, source: Addr, port: u16) -> bool {
+pub fn has_sent_before<T: Searches>(tables: &T, source: Addr, port: u16) -> bool {
     let repeat = Repeat::of(source, port, |index| tables.flow_key(index));
     let generation = current(tables);
     let number = generation.number();
@@ -149,6 +152,8 @@ fn has_sent_before<T: Searches>(tables: &T, source: Addr, port: u16) -> bool {
     }
     for place in 0..repeat::BITS {
         let (word, bit) = repeat.bit(place);
+        // Else the compiler joins its shifts with that of an address, of which the verifier knows no bound then.
+        let word = T::hide(word as u64) as usize;
         let bits = now.load(word);
         missing_before |= !before.load(word) & bit;
         missing_now |= !bits & bit;

@@ -53,7 +53,7 @@ pub use ceiling::{
     is_under_ceiling, under_ceiling,
 };
 pub use classify::longest_prefix;
-pub use datagram::is_admitted;
+pub use datagram::{has_sent_before, is_admitted};
 pub use fast_path::{FastPath, FromReason, LookupArgs};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use limit::{

@@ -72,6 +72,12 @@ pub trait Searches: Tables + Sized {
         super::is_ceiling_exceeded(self, query, source)
     }
 
+    /// [`super::has_sent_before`].
+    #[inline(always)]
+    fn has_sent_before(&self, source: Addr, port: u16) -> bool {
+        super::has_sent_before(self, source, port)
+    }
+
     /// [`super::is_known`].
     #[inline(always)]
     fn is_known(&self, source: Addr) -> bool {
