@@ -103,6 +103,15 @@ impl Kind {
         self != Self::Ping || target != Target::Published
     }
 
+    /// Is it of segments that would belong to a session, if there were one?
+    #[must_use]
+    pub fn is_out_of_state(self) -> bool {
+        matches!(
+            self,
+            Self::Ack | Self::Data | Self::SynAck | Self::Rst | Self::FinAck
+        )
+    }
+
     /// The frame with this number, of a packet that has its ends.
     fn fill(self, base: PacketBuilder, number: usize, port: u16) -> PacketBuilder {
         // Some thousand ports, none of them of a service.

@@ -138,10 +138,11 @@ fn of_target(
     subjects: &[Subject],
 ) -> Result<Vec<Row>> {
     let mut subjects = subjects.to_vec();
-    // It drops everything everywhere: once is enough.
-    if target == Target::Closed {
-        subjects.push(Subject::BareDrop);
+    // A closed port is closed to every segment.
+    if target != Target::Closed && subjects.contains(&Subject::Nftables) {
+        subjects.push(Subject::NftablesStrict);
     }
+    subjects.push(Subject::BareDrop);
     let places: Vec<Place> = subjects
         .iter()
         .map(|subject| Place::new(target, *subject))
@@ -154,8 +155,12 @@ fn of_target(
             }
             let mut cells = Vec::new();
             for place in &places {
-                let is_yardstick = place.subject() == Subject::BareDrop;
-                if is_yardstick && origin != Origin::Random {
+                let is_asked_for = match place.subject() {
+                    Subject::Guard | Subject::Nftables => true,
+                    Subject::NftablesStrict => kind.is_out_of_state(),
+                    Subject::BareDrop => origin == Origin::Random,
+                };
+                if !is_asked_for {
                     continue;
                 }
                 let counted = place.flood((family, kind, origin), plan.length)?;

@@ -38,6 +38,8 @@ pub enum Subject {
     Guard,
     /// nftables with connection tracking and the same rules.
     Nftables,
+    /// The same with `net.netfilter.nf_conntrack_tcp_loose` = 0: no session begins in its middle.
+    NftablesStrict,
     /// The yardstick: a program that drops everything.
     BareDrop,
 }
@@ -46,7 +48,7 @@ pub enum Subject {
 #[derive(Debug)]
 enum Filter {
     Guard(Instance),
-    Nftables,
+    Nftables(Subject),
     BareDrop { _object: Box<Ebpf> },
 }
 
@@ -122,6 +124,7 @@ impl Subject {
         match self {
             Self::Guard => "guard",
             Self::Nftables => "nftables",
+            Self::NftablesStrict => "nft strict",
             Self::BareDrop => "bare XDP_DROP",
         }
     }
@@ -131,7 +134,7 @@ impl Subject {
     pub fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Guard | Self::BareDrop => &[],
-            Self::Nftables => &["nft"],
+            Self::Nftables | Self::NftablesStrict => &["nft"],
         }
     }
 }
@@ -162,9 +165,12 @@ impl Place {
         }
         let filter = match subject {
             Subject::Guard => Filter::Guard(guard(&lab, target)?),
-            Subject::Nftables => {
+            Subject::Nftables | Subject::NftablesStrict => {
                 nftables(&lab, target)?;
-                Filter::Nftables
+                if subject == Subject::NftablesStrict {
+                    lab.srv.sysctl("net/netfilter/nf_conntrack_tcp_loose", "0");
+                }
+                Filter::Nftables(subject)
             }
             Subject::BareDrop => Filter::BareDrop {
                 _object: attach_bench(&lab.srv, "bench_drop")?,
@@ -192,7 +198,7 @@ impl Place {
     pub fn subject(&self) -> Subject {
         match self.filter {
             Filter::Guard(_) => Subject::Guard,
-            Filter::Nftables => Subject::Nftables,
+            Filter::Nftables(subject) => subject,
             Filter::BareDrop { .. } => Subject::BareDrop,
         }
     }
@@ -255,7 +261,7 @@ impl Place {
     fn accounts(&self) -> Result<Accounts> {
         let reached = match &self.filter {
             Filter::Guard(guard) => guard.counted().all("pass"),
-            Filter::Nftables => accepted(&self.lab.srv)?,
+            Filter::Nftables(_) => accepted(&self.lab.srv)?,
             Filter::BareDrop { .. } => 0,
         };
         Ok(Accounts {

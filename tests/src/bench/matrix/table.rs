@@ -14,11 +14,12 @@ use super::{
 pub const EXPLANATION: &str = "Floods of one port, as fast as one CPU sends. \"reached\": share of the packets that \
      the filter let through (guard's counters; nftables: of the\nrules that accept). \"back\": packets that the host \
      sent, per packet that arrived. \"ns\": CPU time of the threads that receive for the interface,\nper packet, with \
-     what the cable itself takes: a program that drops everything is beside it (\"bare\"). nftables has `ct state \
-     invalid drop`,\nthe same rules and the kernel's own settings. Shares count from the beginning of a flood, so \
+     what the cable itself takes, which is more in front of XDP: a program that only drops is beside it (\"bare\"). nftables has `ct state \
+     invalid drop`,\nthe same rules and the kernel's own settings; \"strict\" has nf_conntrack_tcp_loose = 0. The first column of each \
+     is frames sent. Shares count from the beginning of a flood, so \
      short ones show larger bursts.";
 
-const SUBJECTS: [Subject; 2] = [Subject::Guard, Subject::Nftables];
+const SUBJECTS: [Subject; 3] = [Subject::Guard, Subject::Nftables, Subject::NftablesStrict];
 
 /// The rows of one target and family on a terminal.
 #[must_use]
@@ -37,7 +38,7 @@ pub fn text(rows: &[Row]) -> String {
         put(
             &mut text,
             format_args!(
-                " | {:>8} sent{:>9}{:>9}{:>7}",
+                " | {:>10}{:>9}{:>9}{:>6}",
                 subject.name(),
                 "reached",
                 "back",
@@ -45,7 +46,7 @@ pub fn text(rows: &[Row]) -> String {
             ),
         );
     }
-    text += " |   bare\n";
+    text += " |  bare\n";
     for row in rows {
         put(
             &mut text,
@@ -56,7 +57,7 @@ pub fn text(rows: &[Row]) -> String {
                 Some(cell) => put(
                     &mut text,
                     format_args!(
-                        " | {:>13}{:>9}{:>9}{:>7.0}",
+                        " | {:>10}{:>9}{:>9}{:>6.0}",
                         cell.sent,
                         percent(cell.share_reached()),
                         percent(cell.share_back()),
@@ -65,18 +66,18 @@ pub fn text(rows: &[Row]) -> String {
                 ),
                 None => put(
                     &mut text,
-                    format_args!(" | {:>13}{:>9}{:>9}{:>7}", "-", "-", "-", "-"),
+                    format_args!(" | {:>10}{:>9}{:>9}{:>6}", "-", "-", "-", "-"),
                 ),
             }
         }
         let bare = row.cell(Subject::BareDrop);
         let bare = bare.map_or_else(|| "-".to_owned(), |cell| format!("{:.0}", cell.cpu_ns()));
-        put(&mut text, format_args!(" | {bare:>6}\n"));
+        put(&mut text, format_args!(" | {bare:>5}\n"));
     }
     text
 }
 
-/// Everything in Markdown: a table per target and family, with guard before nftables in each field.
+/// Everything in Markdown: a table per target and family, in each field guard, nftables, strict nftables.
 #[must_use]
 pub fn markdown(rows: &[Row]) -> String {
     let mut text = String::new();
@@ -92,7 +93,7 @@ pub fn markdown(rows: &[Row]) -> String {
             put(
                 &mut text,
                 format_args!(
-                    "**{}, {}**\n\n| flood | reached, random sources | 10 000 | one | sent back, random sources | \
+                    "**{}, {}**\n\n| flood | reached %, random sources | 10 000 | one | sent back %, random sources | \
                      10 000 | one | CPU ns, random sources |\n|---|---|---|---|---|---|---|---|\n",
                     capital(target.name()),
                     family.name()
@@ -117,18 +118,18 @@ fn markdown_line(rows: &[&Row], kind: Kind) -> String {
     }
     let field = |origin, subjects: &[Subject], value: fn(&Accounts) -> String| {
         let of = |subject: &Subject| Some(value(row(origin)?.cell(*subject)?));
-        let values: Vec<String> = subjects.iter().filter_map(of).collect();
-        values.join(" / ")
+        let shown = |subject| of(subject).unwrap_or_else(|| "-".to_owned());
+        subjects.iter().map(shown).collect::<Vec<_>>().join(" / ")
     };
     let mut fields = vec![kind.name().to_owned()];
     let shares: [fn(&Accounts) -> String; 2] = [
-        |cell| percent(cell.share_reached()),
-        |cell| percent(cell.share_back()),
+        |cell| format!("{:.2}", cell.share_reached() * 100.0),
+        |cell| format!("{:.2}", cell.share_back() * 100.0),
     ];
     for share in shares {
         fields.extend(Origin::ALL.map(|origin| field(origin, &SUBJECTS, share)));
     }
-    let all = [Subject::Guard, Subject::Nftables, Subject::BareDrop];
+    let all = [SUBJECTS.as_slice(), &[Subject::BareDrop]].concat();
     fields.push(field(Origin::Random, &all, |cell| {
         format!("{:.0}", cell.cpu_ns())
     }));
@@ -213,10 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_markdown_has_guard_before_nftables_and_empty_fields_for_what_was_not_run() {
+    fn a_line_of_markdown_has_guard_before_nftables_and_dashes_for_what_was_not_run() {
         let text = markdown(&both());
         assert!(text.starts_with("**Open port of this host, IPv4**\n"));
-        let line = "| ACK | 0.20 % / 100.00 % |  |  | 0.50 % / 1.00 % |  |  | 100 / 200 |\n";
+        let line = "| ACK | 0.20 / 100.00 / - | - / - / - | - / - / - \
+                    | 0.50 / 1.00 / - | - / - / - | - / - / - | 100 / 200 / - / - |\n";
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("XMAS"), "{text}");
     }
