@@ -9,7 +9,7 @@ use guard_common::{
     },
 };
 
-use super::place::Target;
+use super::target::Target;
 use crate::lab::{Sources, Topology};
 
 /// A kind of flood.

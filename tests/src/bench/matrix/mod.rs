@@ -3,17 +3,19 @@
 //!
 //! It is short and knows no honest clients: what they notice is in the tests (`out_of_state`, `udp_floods`).
 
+pub mod host;
 pub mod kind;
-pub mod place;
 pub mod table;
+pub mod target;
 
 use std::time::Duration;
 
 use anyhow::Result;
 
 use self::{
+    host::{Accounts, FloodedHost, Subject},
     kind::{Family, Kind, Origin},
-    place::{Accounts, Place, Subject, Target},
+    target::Target,
 };
 use super::cpus;
 use crate::require;
@@ -143,9 +145,9 @@ fn of_target(
         subjects.push(Subject::NftablesStrict);
     }
     subjects.push(Subject::BareDrop);
-    let places: Vec<Place> = subjects
+    let hosts: Vec<FloodedHost> = subjects
         .iter()
-        .map(|subject| Place::new(target, *subject))
+        .map(|subject| FloodedHost::new(target, *subject))
         .collect::<Result<_>>()?;
     let mut rows = Vec::new();
     for kind in Kind::ALL {
@@ -154,8 +156,8 @@ fn of_target(
                 continue;
             }
             let mut cells = Vec::new();
-            for place in &places {
-                let is_asked_for = match place.subject() {
+            for host in &hosts {
+                let is_asked_for = match host.subject() {
                     Subject::Guard | Subject::Nftables => true,
                     Subject::NftablesStrict => kind.is_out_of_state(),
                     Subject::BareDrop => origin == Origin::Random,
@@ -163,8 +165,8 @@ fn of_target(
                 if !is_asked_for {
                     continue;
                 }
-                let counted = place.flood((family, kind, origin), plan.length)?;
-                cells.push((place.subject(), counted));
+                let counted = host.flood((family, kind, origin), plan.length)?;
+                cells.push((host.subject(), counted));
             }
             rows.push(Row {
                 family,

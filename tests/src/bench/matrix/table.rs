@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     Row,
+    host::{Accounts, Subject},
     kind::{Family, Kind, Origin},
-    place::{Accounts, Subject, Target},
+    target::Target,
 };
 
 /// What the numbers are.

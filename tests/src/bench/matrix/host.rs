@@ -5,31 +5,19 @@ use std::{net::UdpSocket, thread, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use aya::Ebpf;
 
-use super::kind::{self, Family, Kind, Origin};
+use super::{
+    kind::{self, Family, Kind, Origin},
+    target::{OPEN, Target},
+};
 use crate::{
     bench::{arena::own_receivers, cpus, filters::attach_bench},
     lab::{Flood, Instance, Namespace, Rate, TcpEcho, Topology, UdpEcho, Wire, finish},
     require,
 };
 
-/// Where services are.
-const OPEN: u16 = 9000;
-/// Where none is.
-const CLOSED: u16 = 9001;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What is still under way when a flood has ended.
 const SETTLED: Duration = Duration::from_millis(50);
-
-/// What is flooded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A port that no rule opens, of a host that may not be pinged.
-    Closed,
-    /// A port of an echo server of this host.
-    Host,
-    /// A port that netfilter leads to an echo server behind this host, as Docker publishes one.
-    Published,
-}
 
 /// What stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +48,9 @@ struct Served {
     _inside: Option<Namespace>,
 }
 
-/// The lab. What is declared first is dropped first.
+/// A server with the network in front of it. What is declared first is dropped first.
 #[derive(Debug)]
-pub struct Place {
+pub struct FloodedHost {
     filter: Filter,
     _router: Instance,
     _served: Option<Served>,
@@ -84,37 +72,6 @@ pub struct Accounts {
     pub back: u64,
     /// CPU time of the threads that receive for the server's interface.
     pub cpu: Duration,
-}
-
-impl Target {
-    /// All, in the order of the tables.
-    pub const ALL: [Self; 3] = [Self::Closed, Self::Host, Self::Published];
-
-    /// For tables and JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Closed => "closed port",
-            Self::Host => "open port of this host",
-            Self::Published => "published port",
-        }
-    }
-
-    fn port(self) -> u16 {
-        match self {
-            Self::Closed => CLOSED,
-            Self::Host | Self::Published => OPEN,
-        }
-    }
-
-    /// Programs that it needs.
-    #[must_use]
-    pub fn programs(self) -> &'static [&'static str] {
-        match self {
-            Self::Closed | Self::Host => &[],
-            Self::Published => &["iptables", "ip6tables"],
-        }
-    }
 }
 
 impl Subject {
@@ -139,7 +96,7 @@ impl Subject {
     }
 }
 
-impl Place {
+impl FloodedHost {
     /// Makes it, with services if the target is open.
     ///
     /// # Errors
@@ -176,7 +133,7 @@ impl Place {
                 _object: attach_bench(&lab.srv, "bench_drop")?,
             },
         };
-        let place = Self {
+        let flooded = Self {
             filter,
             _router: router,
             _served: served,
@@ -185,12 +142,12 @@ impl Place {
             target,
         };
         if target != Target::Closed && subject != Subject::BareDrop {
-            place.ask().with_context(|| {
+            flooded.ask().with_context(|| {
                 let (subject, target) = (subject.name(), target.name());
                 format!("{subject}, {target}: an honest client gets no answer")
             })?;
         }
-        Ok(place)
+        Ok(flooded)
     }
 
     /// What it is that stands in the way.
