@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a packet costs by BPF_PROG_TEST_RUN, beside a bare XDP_DROP program and
 //! xdp-filter; then floods end to end, beside the tools that people would use instead.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
@@ -213,18 +213,23 @@ fn flood_matrix(args: &Args, results: &mut Results) -> Result<()> {
         length: Duration::from_millis(millis),
         extent,
     };
+    let path = args.out.join("floods.md");
+    std::fs::write(&path, "")?;
+    // Written table by table: what was measured stays if a later part fails.
+    let show = |rows: &[matrix::Row]| -> Result<()> {
+        println!("{}", matrix::table::text(rows));
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
+        Ok(file.write_all(matrix::table::markdown(rows).as_bytes())?)
+    };
     // On a thread of its own, which stays on the CPU that sends.
     let found = std::thread::scope(|scope| {
-        let run = scope
-            .spawn(|| matrix::measure(&plan, |rows| println!("{}", matrix::table::text(rows))));
+        let run = scope.spawn(|| matrix::measure(&plan, show));
         match run.join() {
             Ok(found) => found,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })?;
     println!("{}\n", matrix::table::EXPLANATION);
-    let path = args.out.join("floods.md");
-    std::fs::write(&path, matrix::table::markdown(&found.rows))?;
     println!("tables for the documentation: {}", path.display());
     results.matrix = found.rows;
     results.missing.extend(found.missing);

@@ -104,11 +104,11 @@ impl Accounts {
 /// Runs it, and hands on the rows of each target and family as soon as they are there.
 ///
 /// # Errors
-/// When a tool or the kernel refuses a filter, or nothing of a flood arrives.
+/// When a tool or the kernel refuses a filter, nothing of a flood arrives, or `seen` fails.
 ///
 /// # Panics
 /// When the kernel refuses a part of the lab.
-pub fn measure(plan: &Plan, mut seen: impl FnMut(&[Row])) -> Result<Matrix> {
+pub fn measure(plan: &Plan, mut seen: impl FnMut(&[Row]) -> Result<()>) -> Result<Matrix> {
     // What is started from here, guardctl and the flood, leaves the CPU that receives alone.
     cpus::pin(cpus::sender());
     let mut matrix = Matrix::default();
@@ -125,7 +125,7 @@ pub fn measure(plan: &Plan, mut seen: impl FnMut(&[Row])) -> Result<Matrix> {
                 continue;
             }
             let rows = of_target(plan, family, target, &subjects)?;
-            seen(&rows);
+            seen(&rows)?;
             matrix.rows.extend(rows);
         }
     }
