@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::{
     client::{Clients, Work},
@@ -105,8 +105,10 @@ impl Arena {
         outside.ip(&format!(
             "neigh replace {SERVER} lladdr {mac} dev srv nud permanent"
         ));
-        let receiver = own_receiver(&server, INTERFACE, cpus::receiver())?;
-        own_receiver(&outside, "srv", cpus::sender())?;
+        let receivers = own_receivers(&server, INTERFACE, cpus::receiver())?;
+        // Its cable has one queue.
+        let receiver = receivers[0];
+        own_receivers(&outside, "srv", cpus::sender())?;
         let nginx = thread::scope(|scope| {
             let start = scope.spawn(|| {
                 cpus::pin(cpus::receiver());
@@ -233,8 +235,8 @@ fn delivered(snmp: &str) -> u64 {
     .sum()
 }
 
-/// Gives an interface a thread that receives, on one CPU, and returns its number.
-fn own_receiver(host: &Namespace, interface: &str, cpu: usize) -> Result<i32> {
+/// Gives each queue of an interface a thread that receives, on one CPU, and returns their numbers: at least one.
+pub(super) fn own_receivers(host: &Namespace, interface: &str, cpu: usize) -> Result<Vec<i32>> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let before = receivers(interface);
     // Without segmentation offload, what the other end sends goes through the same queue as a flood.
@@ -249,11 +251,13 @@ fn own_receiver(host: &Namespace, interface: &str, cpu: usize) -> Result<i32> {
         ran.code == Some(0),
         "this kernel gives a network queue no thread of its own (Linux 5.12 does)\n{ran}"
     );
-    let receiver = receivers(interface).difference(&before).next().copied();
-    let receiver = receiver.with_context(|| format!("no thread of {interface} appeared"))?;
-    cpus::pin_task(receiver, cpu);
-    cpus::as_soft_interrupt(receiver);
-    Ok(receiver)
+    let new: Vec<i32> = receivers(interface).difference(&before).copied().collect();
+    ensure!(!new.is_empty(), "no thread of {interface} appeared");
+    for receiver in &new {
+        cpus::pin_task(*receiver, cpu);
+        cpus::as_soft_interrupt(*receiver);
+    }
+    Ok(new)
 }
 
 /// Kernel threads that receive for interfaces of this name, in all namespaces.

@@ -16,7 +16,7 @@ use super::{
     flood::LIMITED_PORT,
     xdp_filter::XdpFilter,
 };
-use crate::lab::{Instance, UFW_PROGRAMS, Ufw, finish};
+use crate::lab::{Instance, Namespace, UFW_PROGRAMS, Ufw, finish};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -187,7 +187,9 @@ impl Filter {
     pub fn install(self, arena: &Arena) -> Result<Installed> {
         match self {
             Self::Nothing => Ok(Installed::Netfilter),
-            Self::BareDrop => bare_drop(arena),
+            Self::BareDrop => {
+                attach_bench(&arena.server, "bench_drop_flood").map(Installed::Program)
+            }
             Self::GuardNative => guard(arena, "native", &[]).map(Installed::Guard),
             Self::GuardLimit => limited(arena).map(Installed::Guard),
             Self::GuardCookies => {
@@ -260,21 +262,19 @@ fn guard(arena: &Arena, mode: &str, more: &[&str]) -> Result<Instance> {
     Ok(guard)
 }
 
-fn bare_drop(arena: &Arena) -> Result<Installed> {
-    const PROGRAM: &str = "bench_drop_flood";
+/// Puts a program of the benchmark's object onto the interface of a host.
+pub(super) fn attach_bench(host: &Namespace, name: &str) -> Result<Box<Ebpf>> {
     let mut object = EbpfLoader::new()
         .map_max_entries(names::POLICY, SLOTS)
         .map_max_entries(names::COUNTERS, SHARD_ROWS)
         .load(BENCH_OBJECT)?;
     let program: &mut Xdp = object
-        .program_mut(PROGRAM)
+        .program_mut(name)
         .context("no yardstick in the benchmark's object")?
         .try_into()?;
     program.load()?;
-    arena
-        .server
-        .run(|| program.attach(INTERFACE, XdpMode::Driver))?;
-    Ok(Installed::Program(Box::new(object)))
+    host.run(|| program.attach(INTERFACE, XdpMode::Driver))?;
+    Ok(Box::new(object))
 }
 
 fn nft(arena: &Arena, rules: &str) -> Result<Installed> {

@@ -8,6 +8,7 @@ pub mod end_to_end;
 pub mod filters;
 pub mod flood;
 pub mod logs;
+pub mod matrix;
 pub mod measure;
 pub mod picture;
 pub mod record;

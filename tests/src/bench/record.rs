@@ -7,6 +7,7 @@ use super::{
     beside::Compared,
     end_to_end::{Mitigation, Service},
     logs::Logs,
+    matrix::{Row, table},
     measure::Measurement,
     series::Series,
     worst::Worst,
@@ -33,6 +34,8 @@ pub struct Results {
     pub limited: Vec<Mitigation>,
     /// The honest client.
     pub services: Vec<Service>,
+    /// Floods of every kind, of closed and of open ports.
+    pub matrix: Vec<Row>,
     /// Lines of logs, and bans that follow from them.
     pub logs: Option<Logs>,
     /// Peers that were left out because a program is not installed.
@@ -57,7 +60,7 @@ impl Results {
             json!({"bare_drop": of_series(bare), "minimum": of_series(floor), "guard": of_series(guard)})
         });
         let document = json!({
-            "schema": 4,
+            "schema": 5,
             "rows": rows.collect::<Vec<_>>(),
             "egress_ns": egress,
             "memory_read_ns": read,
@@ -67,6 +70,7 @@ impl Results {
             "floods": self.floods.iter().map(of_flood).collect::<Vec<_>>(),
             "limited_port": self.limited.iter().map(of_flood).collect::<Vec<_>>(),
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
+            "flood_matrix": self.matrix.iter().map(table::of_row).collect::<Vec<_>>(),
             "logs": self.logs.as_ref().map_or_else(|| json!({}), Logs::json),
             "missing": self.missing,
         });

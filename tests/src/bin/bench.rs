@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a packet costs by BPF_PROG_TEST_RUN, beside a bare XDP_DROP program and
 //! xdp-filter; then floods end to end, beside the tools that people would use instead.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
@@ -11,7 +11,9 @@ use guard_tests::{
         end_to_end::{self, Cell, Plan},
         filters::Filter,
         flood::Kind,
-        logs, picture,
+        logs,
+        matrix::{self, Extent},
+        picture,
         record::Results,
         report, rows, tables,
         worst::{self, scene::Size},
@@ -46,7 +48,7 @@ struct Args {
     /// Frames per second while the honest client works.
     #[arg(long, default_value_t = 1_000_000)]
     rate: u32,
-    /// More rounds, longer floods, full tables: twenty minutes.
+    /// More rounds, longer floods, full tables: forty minutes.
     #[arg(long, conflicts_with = "smoke")]
     long: bool,
     /// One short round of everything, to see that it works; the numbers mean nothing.
@@ -55,7 +57,7 @@ struct Args {
     /// Of the search for the worst packet.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where bench.json and bench.svg go.
+    /// Where bench.json, bench.svg and floods.md go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
@@ -70,6 +72,8 @@ enum Part {
     C,
     /// A search for the packet that costs most, by test runs
     Worst,
+    /// Floods of every kind, of closed, open and published ports, beside nftables: what gets through, what is sent back
+    Floods,
     /// Log lines per second beside fail2ban, and the time from a line to the first packet that is dropped
     Logs,
 }
@@ -141,6 +145,9 @@ fn main() -> Result<()> {
         end_to_end(&args, &mut results)?;
     }
     std::fs::create_dir_all(&args.out)?;
+    if args.wants(Part::Floods) {
+        flood_matrix(&args, &mut results)?;
+    }
     if args.wants(Part::Logs) {
         let found = logs::measure(&logs::Plan::new(args.smoke), &args.out)?;
         println!("{}\n{}\n", found.table(), logs::EXPLANATION);
@@ -194,6 +201,39 @@ fn worst_packets(args: &Args, results: &mut Results) -> Result<()> {
     });
     println!("\n{}\n", report::WORST);
     outcome
+}
+
+fn flood_matrix(args: &Args, results: &mut Results) -> Result<()> {
+    let (millis, extent) = match (args.smoke, args.long) {
+        (true, _) => (500, Extent::Sample),
+        (false, true) => (2000, Extent::Full),
+        (false, false) => (1000, Extent::Full),
+    };
+    let plan = matrix::Plan {
+        length: Duration::from_millis(millis),
+        extent,
+    };
+    let path = args.out.join("floods.md");
+    std::fs::write(&path, "")?;
+    // Written table by table: what was measured stays if a later part fails.
+    let show = |rows: &[matrix::Row]| -> Result<()> {
+        println!("{}", matrix::table::text(rows));
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
+        Ok(file.write_all(matrix::table::markdown(rows).as_bytes())?)
+    };
+    // On a thread of its own, which stays on the CPU that sends.
+    let found = std::thread::scope(|scope| {
+        let run = scope.spawn(|| matrix::measure(&plan, show));
+        match run.join() {
+            Ok(found) => found,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    println!("{}\n", matrix::table::EXPLANATION);
+    println!("tables for the documentation: {}", path.display());
+    results.matrix = found.rows;
+    results.missing.extend(found.missing);
+    Ok(())
 }
 
 fn rows_of_groups(args: &Args, results: &mut Results) -> Result<()> {

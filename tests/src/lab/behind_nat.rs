@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Namespace, Topology, finish, unique_prefix};
 
 impl Topology {
-    /// A network behind the server to whose port 80 netfilter leads a port of the server, over both families.
+    /// A network behind the server to whose port 80 netfilter leads a port of the server, TCP and UDP, over both families.
     ///
     /// # Panics
     /// When the kernel refuses a part of it.
@@ -29,21 +29,14 @@ impl Topology {
          route add default via fd77::1\n",
         );
         for (program, to) in [("iptables", "10.77.0.2:80"), ("ip6tables", "[fd77::2]:80")] {
-            let mut command = self.srv.command(program);
-            let port = port.to_string();
-            command
-                .args([
-                    "-t",
-                    "nat",
-                    "-A",
-                    "PREROUTING",
-                    "-p",
-                    "tcp",
-                    "--dport",
-                    &port,
-                ])
-                .args(["-j", "DNAT", "--to-destination", to]);
-            drop(finish(&mut command, Duration::from_secs(20)).ok());
+            for protocol in ["tcp", "udp"] {
+                let mut command = self.srv.command(program);
+                let rule = format!(
+                    "-t nat -A PREROUTING -p {protocol} --dport {port} -j DNAT --to-destination {to}"
+                );
+                command.args(rule.split(' '));
+                drop(finish(&mut command, Duration::from_secs(20)).ok());
+            }
         }
         inside
     }

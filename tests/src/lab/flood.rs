@@ -17,6 +17,8 @@ use super::{Wire, fresh::renew};
 const LONGEST: Duration = Duration::from_secs(60);
 /// Frames between two looks at the clock.
 const STEP: usize = 256;
+/// Floods with fresh sources so far: whom one has made known is no source of the next.
+static FRESH: AtomicU64 = AtomicU64::new(12);
 
 /// How fast a flood is.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,12 @@ impl Flood {
     /// When there is no frame.
     #[must_use]
     pub fn start_fresh(wire: Wire, frames: Vec<Vec<u8>>, rate: Rate) -> Self {
-        Self::begin(wire, frames, rate, Some(Random::new(12)))
+        Self::begin(
+            wire,
+            frames,
+            rate,
+            Some(Random::new(FRESH.fetch_add(1, Ordering::Relaxed))),
+        )
     }
 
     fn begin(wire: Wire, frames: Vec<Vec<u8>>, rate: Rate, fresh: Option<Random>) -> Self {

@@ -99,7 +99,8 @@ impl Topology {
 }
 
 impl Sources {
-    fn v4(self, random: &mut Random) -> String {
+    /// An address of them.
+    pub(crate) fn v4(self, random: &mut Random) -> String {
         let [a, b, c, d]: [u8; 4] = random.bytes();
         match self {
             Self::OneNetwork => format!("11.1.1.{d}"),
@@ -108,7 +109,8 @@ impl Sources {
         }
     }
 
-    fn v6(self, random: &mut Random) -> String {
+    /// An address of them.
+    pub(crate) fn v6(self, random: &mut Random) -> String {
         let [a, b, c, d, e, f]: [u8; 6] = random.bytes();
         match self {
             Self::OneNetwork => format!("2001:db8:ffff:{a:02x}{b:02x}::{c:02x}{d:02x}"),

@@ -6,8 +6,9 @@ const ETHERNET: usize = 14;
 const IPV6: [u8; 2] = [0x86, 0xdd];
 const UDP: u8 = 17;
 const TCP: u8 = 6;
+const ICMPV6: u8 = 58;
 
-/// Gives a frame of TCP or UDP without options or extensions a random source that no host of the lab has.
+/// Gives a frame of TCP, UDP or ICMP without options or extensions a random source that no host of the lab has.
 pub(super) fn renew(frame: &mut [u8], random: &mut Random) {
     let is_v6 = frame[12..14] == IPV6;
     let (source, next, transport) = if is_v6 {
@@ -18,6 +19,8 @@ pub(super) fn renew(frame: &mut [u8], random: &mut Random) {
     let checksum = match frame[next] {
         UDP => Some(transport + 6),
         TCP => Some(transport + 16),
+        // That of ICMP over IPv4 does not cover the addresses.
+        ICMPV6 => Some(transport + 2),
         _ => None,
     };
     let before: Vec<u8> = frame[source.clone()].to_vec();
@@ -90,6 +93,18 @@ mod tests {
                 assert_eq!(whole(&frame), right);
             }
             assert!(is_v4 != (frame[addresses.start..addresses.start + 4] == source));
+        }
+    }
+
+    #[test]
+    fn checksums_of_pings_over_ipv6_stay_right() {
+        let mut random = Random::new(4);
+        let mut frame = packet_v6().icmp(128, 0).build();
+        let whole =
+            |frame: &[u8]| sum(&[&frame[22..54], &[0, 58, 0, 8][..], &frame[54..]].concat());
+        for _ in 0..100 {
+            assert_eq!(whole(&frame), 0xffff);
+            renew(&mut frame, &mut random);
         }
     }
 }

@@ -55,8 +55,14 @@ impl Topology {
             ethtool.args(["-K", interface, "gro", "on"]);
             drop(finish(&mut ethtool, SET_UP).ok());
         }
-        // A flood that stands in the way of a question for an address is no subject of a test.
-        know((&self.wan, "srv"), (&self.srv, "eth0"), [v4, v6]);
+        self.settle_neighbours();
+    }
+
+    /// Tells the server and the router each other's hardware address: a flood that stands in the way of a
+    /// question for an address is no subject of a test.
+    pub fn settle_neighbours(&self) {
+        let own = [self.srv.v4, self.srv.v6];
+        know((&self.wan, "srv"), (&self.srv, "eth0"), own);
         know((&self.srv, "eth0"), (&self.wan, "srv"), ROUTER);
     }
 
