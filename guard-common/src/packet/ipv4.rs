@@ -2,7 +2,7 @@
 
 use super::{
     Fragment, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, Ipv4, Packet, PacketReader, ParseError,
-    transport,
+    transport_header,
 };
 use crate::abi::addr::Addr;
 
@@ -47,7 +47,7 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
     );
     packet.set_header(header.ttl, header.protocol, false);
     packet.set_places(at, at + header_len, at + total_len);
-    transport::parse(reader, packet)
+    transport_header::parse(reader, packet)
 }
 
 /// Refuses source routes. Any option byte with the value of such an option counts: a timestamp that

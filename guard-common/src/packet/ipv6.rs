@@ -2,7 +2,7 @@
 
 use super::{
     EXTENSION_LEN, Extension, Fragment, IPV6_LEN, Ipv6, MAX_OFFSET, Packet, PacketReader,
-    ParseError, read_within, transport,
+    ParseError, read_within, transport_header,
 };
 use crate::abi::{addr::Addr, service::protocol};
 
@@ -43,7 +43,7 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
     packet.set_header(header.hop_limit, header.next_header, false);
     packet.set_places(at, start, end);
     walk(reader, packet)?;
-    transport::parse(reader, packet)
+    transport_header::parse(reader, packet)
 }
 
 /// Follows the chain to the transport header. ESP, no-next-header and unknown headers end it: they

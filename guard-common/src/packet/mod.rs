@@ -12,6 +12,7 @@ mod ipv6;
 pub(crate) mod link;
 mod syn_ack;
 mod transport;
+mod transport_header;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 

@@ -8,7 +8,8 @@ use super::{
     fast_path::{LookupArgs, decision},
     find_flow, flow, limit,
     plain::{Ends, Form, ServiceRequest},
-    rules::{self, RulesAnswer},
+    rules,
+    rules_answer::RulesAnswer,
     session::{self, Voucher},
 };
 use crate::{

@@ -9,7 +9,7 @@
 //! then get a packet per CPU for the price of one.
 
 use super::{
-    Found, Searches, flow,
+    Found, MeterBucket, Searches, flow,
     slot::{Slot, split},
     tuple_of,
 };
@@ -27,22 +27,6 @@ use crate::{
     },
     packet::{Packet, Transport},
 };
-
-/// A bucket of the table of meters: eight words, places taken modulo eight.
-pub trait MeterBucket {
-    /// A word; 0 = empty.
-    fn load(&self, way: usize) -> u64;
-    /// Writes a word.
-    fn store(&self, way: usize, word: u64);
-    /// Adds to a word, whatever other CPUs do to it meanwhile.
-    fn add(&self, way: usize, amount: u64);
-
-    /// The same value, of which the compiler knows nothing.
-    #[inline(always)]
-    fn hide(value: u64) -> u64 {
-        value
-    }
-}
 
 /// A packet that a limit may be asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

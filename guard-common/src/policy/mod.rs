@@ -18,6 +18,7 @@
 //! In monitor mode everything passes, under the reason for which it would have been dropped.
 
 mod admission;
+mod admit;
 mod ban;
 mod ceiling;
 mod classify;
@@ -35,15 +36,18 @@ mod plain;
 mod related;
 mod relation;
 mod rules;
+mod rules_answer;
 mod scratch;
 mod searches;
 mod session;
 mod slot;
+mod sockets;
 mod source;
 mod tables;
 mod tcp;
 
-pub use admission::{Admission, AdmissionKind, ListenerState, is_monitor, note_cookie};
+pub use admission::{Admission, AdmissionKind};
+pub use admit::{is_monitor, note_cookie};
 pub use ban::{
     BanBucket, BanWords, FingerprintAnswer, ask_fingerprints, find_ban, is_banned,
     is_in_banned_prefix,
@@ -57,18 +61,20 @@ pub use datagram::{has_sent_before, is_admitted};
 pub use fast_path::{FastPath, FromReason, LookupArgs};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use limit::{
-    MeterBucket, MeterWay, NewConnection, exempt_key, find_entry, is_within_limit, note_reply, put,
+    MeterWay, NewConnection, exempt_key, find_entry, is_within_limit, note_reply, put,
 };
 pub use outgoing::{note_outgoing, note_packet};
 pub use peer::note_question;
 pub use relation::{Relation, relation};
 use rules::{Question, ask_rules};
-pub use rules::{RuleLookup, RulesAnswer, evaluate_rules, interface_class, is_on_never_list};
+pub use rules::{evaluate_rules, interface_class, is_on_never_list};
+pub use rules_answer::{RuleLookup, RulesAnswer};
 pub use scratch::{Scratch, Subject};
 pub use searches::Searches;
-pub use session::{SocketState, is_in_state};
+pub use session::is_in_state;
 use slot::Slot;
-pub use tables::{Bucket, Tables};
+pub use sockets::{ListenerState, SocketState};
+pub use tables::{Bucket, MeterBucket, Tables};
 
 use crate::{
     abi::{
@@ -131,7 +137,7 @@ where
     if decision.admission.is_none() {
         return decision;
     }
-    admission::admit(reader, tables, scratch, decision)
+    admit::admit(reader, tables, scratch, decision)
 }
 
 /// [`evaluate`]; `first` is told what is said before the admission.
@@ -152,7 +158,7 @@ where
     if decision.admission.is_none() {
         return decision;
     }
-    admission::admit(reader, tables, scratch, decision)
+    admit::admit(reader, tables, scratch, decision)
 }
 
 /// The fast path, which the kernel tries first: what [`evaluate_full`] says first, but for the number of

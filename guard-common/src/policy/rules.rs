@@ -3,7 +3,8 @@
 //! class" and "this service from this class" decides. The price does not grow with the rules.
 
 use super::{
-    Searches, classify,
+    RuleLookup, Searches, classify,
+    rules_answer::{RuleOutcome, RulesAnswer},
     slot::{Slot, split},
 };
 use crate::abi::{
@@ -14,7 +15,6 @@ use crate::abi::{
         HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES,
         MAX_PROBES, OPEN_TO_STRANGERS, SERVICES, TableRef, pair_hash,
     },
-    reason::{Reason, Verdict},
     rule::{Class, Group, Pair, RuleRef},
     service::Service,
     switch::SlotState,
@@ -32,122 +32,6 @@ pub(super) struct Question<'a> {
     pub opens: bool,
     /// The policy to ask.
     pub state: SlotState,
-}
-
-/// What follows from a packet's headers: where to look in a policy's tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RuleLookup {
-    /// First word of the policy's slot.
-    pub base: u32,
-    /// Flags of the policy, 9 bits.
-    pub flags: u32,
-    /// Group of rules that the service belongs to, 16 bits; 0 = no rule names it.
-    pub group: u32,
-    /// Class of the source; 0 = no prefix holds it.
-    pub class: u32,
-    /// Number of scopes.
-    pub scopes: u32,
-    /// Scope of interface and destination.
-    pub scope: u32,
-}
-
-/// What the rules, or the default, say.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RuleOutcome {
-    DefaultDrop = 0,
-    DefaultAllow = 1,
-    Allow = 2,
-    Deny = 3,
-    OwnSource = 4,
-}
-
-/// An answer in one number: `rule (24 bits) | outcome (8 bits)`, from the low end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RulesAnswer(u32);
-
-impl RulesAnswer {
-    const RULE_BITS: u32 = 24;
-
-    #[inline(always)]
-    const fn new(outcome: RuleOutcome, rule: RuleRef) -> Self {
-        Self(rule.bits() & ((1 << Self::RULE_BITS) - 1) | (outcome as u32) << Self::RULE_BITS)
-    }
-
-    /// What a rule says, or the default where there is none.
-    #[inline(always)]
-    const fn of(rule: RuleRef, flags: u32) -> Self {
-        let outcome = if rule.is_none() {
-            if flags & DEFAULT_ALLOW == 0 {
-                RuleOutcome::DefaultDrop
-            } else {
-                RuleOutcome::DefaultAllow
-            }
-        } else if rule.allows() {
-            RuleOutcome::Allow
-        } else {
-            RuleOutcome::Deny
-        };
-        Self::new(outcome, rule)
-    }
-
-    /// As returned between BPF functions.
-    #[inline(always)]
-    #[must_use]
-    pub const fn from_bits(bits: u32) -> Self {
-        Self(bits)
-    }
-
-    /// As returned between BPF functions.
-    #[inline(always)]
-    #[must_use]
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// Does a rule (not the default) allow it?
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_allowed_by_rule(self) -> bool {
-        self.0 >> Self::RULE_BITS == RuleOutcome::Allow as u32
-    }
-
-    /// Does a rule or the default let it in?
-    #[inline(always)]
-    #[must_use]
-    pub const fn lets_in(self) -> bool {
-        let outcome = self.0 >> Self::RULE_BITS;
-        outcome == RuleOutcome::Allow as u32 || outcome == RuleOutcome::DefaultAllow as u32
-    }
-
-    /// Does the rule limit new connections?
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_limited(self) -> bool {
-        RuleRef::from_bits(self.0).is_limited()
-    }
-
-    /// Is the source an address of this host?
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_own_source(self) -> bool {
-        self.0 >> Self::RULE_BITS == RuleOutcome::OwnSource as u32
-    }
-
-    /// The verdict.
-    #[inline(always)]
-    #[must_use]
-    pub const fn verdict(self) -> Verdict {
-        let mut verdict = Verdict::of(match self.0 >> Self::RULE_BITS {
-            1 => Reason::DefaultAllow,
-            2 => Reason::RuleAllow,
-            3 => Reason::RuleDeny,
-            4 => Reason::OwnSource,
-            _ => Reason::DefaultDrop,
-        });
-        verdict.rule = RuleRef::from_bits(self.0 & ((1 << Self::RULE_BITS) - 1));
-        verdict
-    }
 }
 
 /// Stages 5 to 7 for a service of this group.

@@ -1,6 +1,6 @@
 //! What a stage may look up. The kernel answers from BPF maps, the model from memory.
 
-use super::{BanBucket, BanWords, ListenerState, MeterBucket, Scratch, SocketState, Subject};
+use super::{BanBucket, BanWords, ListenerState, Scratch, SocketState, Subject};
 use crate::{
     abi::{clock, counters, flow::FlowState},
     packet::PacketReader,
@@ -172,6 +172,22 @@ pub trait Bucket {
     /// The same value, of which the kernel's verifier knows nothing any more.
     #[inline(always)]
     fn forget(value: u64) -> u64 {
+        value
+    }
+}
+
+/// A bucket of the table of meters: eight words, places taken modulo eight.
+pub trait MeterBucket {
+    /// A word; 0 = empty.
+    fn load(&self, way: usize) -> u64;
+    /// Writes a word.
+    fn store(&self, way: usize, word: u64);
+    /// Adds to a word, whatever other CPUs do to it meanwhile.
+    fn add(&self, way: usize, amount: u64);
+
+    /// The same value, of which the compiler knows nothing.
+    #[inline(always)]
+    fn hide(value: u64) -> u64 {
         value
     }
 }
