@@ -199,6 +199,7 @@ impl<'b> Game<'b> {
 fn said(decision: Decision) -> impl PartialEq + std::fmt::Debug {
     let Verdict { action, reason, .. } = decision.verdict;
     // Whether a segment is part of a session is asked by one way before, by the other later.
-    let admission = Some(decision.admission).filter(|admission| !admission.is_segment());
+    let admission = Some(decision.admission)
+        .filter(|admission| !admission.is_none() && !admission.is_by_state());
     (action, reason, decision.service, admission)
 }

@@ -89,7 +89,8 @@ fn ways_agree<T: Searches>(tables: &T, packet: &Described) -> bool {
     let said = |decision: Decision| {
         let Verdict { action, reason, .. } = decision.verdict;
         // Whether a segment is part of a session is asked by one way here, by the other later.
-        let admission = Some(decision.admission).filter(|admission| !admission.is_segment());
+        let admission = Some(decision.admission)
+            .filter(|admission| !admission.is_none() && !admission.is_by_state());
         (action, reason, decision.service, admission)
     };
     said(short) == said(whole)
