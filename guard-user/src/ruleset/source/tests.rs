@@ -6,6 +6,7 @@ use super::*;
 use crate::ruleset::{
     describe,
     model::{DefaultAction, RuleAction},
+    strangers::Strangers,
     testing::Folder,
 };
 
@@ -127,7 +128,12 @@ fn a_missing_or_empty_policy_denies_by_default() {
     let comment = source(&folder).load().expect("a comment");
 
     for loaded in [missing, empty, comment] {
-        assert_eq!(loaded.policy, Policy::default());
+        let expected = Policy {
+            out_of_state: Strangers::OUT_OF_STATE,
+            udp: Strangers::UDP,
+            ..Policy::default()
+        };
+        assert_eq!(loaded.policy, expected);
         assert_eq!(loaded.policy.default, DefaultAction::Deny);
         assert_eq!(loaded.documents.len(), 1);
     }

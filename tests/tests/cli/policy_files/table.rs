@@ -182,7 +182,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
         "4:1",
-        "rate and burst belong to a rule with action \"limit\"",
+        "rate, packets and burst belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",

@@ -40,7 +40,7 @@ pub(super) const RULES: &[Wrong] = &[
     (
         "[[rule]]\naction = \"limit\"\nproto = \"ping\"\n",
         (3, 9),
-        "other protocols have none",
+        "a ping has none",
     ),
     (
         "[[rule]]\naction = \"limit\"\nproto = 47\n",
@@ -88,14 +88,29 @@ pub(super) const RULES: &[Wrong] = &[
         "takes 25 hours to recover",
     ),
     (
+        "[[rule]]\naction = \"limit\"\nport = 22\nrate = \"6/30s\"\npackets = \"9/s\"\n",
+        (5, 1),
+        "a rule has one limit",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\npackets = \"9/s\"\n",
+        (1, 1),
+        "a limit of packets is about ports or ping",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\npackets = \"9/s\"\n",
+        (4, 1),
+        "rate, packets and burst belong to a rule with action \"limit\"",
+    ),
+    (
         "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
         (4, 1),
-        "rate and burst belong to a rule with action \"limit\"",
+        "rate, packets and burst belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",
         (4, 1),
-        "rate and burst belong to a rule with action \"limit\"",
+        "rate, packets and burst belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"limit\"\nport = 22\n[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/s\"\n",

@@ -199,7 +199,7 @@ pub(super) const SETTINGS: &[Wrong] = &[
     (
         "[limits]\nceiling = \"-5/s\"\n",
         (2, 11),
-        "rate \"-5/s\" is not a number of connections per time",
+        "rate \"-5/s\" is not a number per time",
     ),
     (
         "[limits]\nceiling = \"99999999999/s\"\n",
