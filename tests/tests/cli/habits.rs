@@ -115,6 +115,7 @@ Interface: eth0 (native)
 Default: deny (incoming)
 Generation: 4
 SYN floods: cookies when a listener's queue is full, ceiling 1000/s per port
+Out-of-state TCP: dropped above 200/s per port
 ";
     let reboot = "\nAfter a reboot: NOT protected; `guardctl service install`\n";
     assert_eq!(plain, format!("{head}{table}{reboot}"));

@@ -34,7 +34,11 @@ fn wrong_words_interfaces_and_files_have_codes_of_their_own() {
         ("203.0.113.66 70000", 2, "70000"),
         ("somewhere 22", 2, "somewhere"),
         ("203.0.113.66 22 flags sin", 2, "sin"),
-        ("from 203.0.113.66 to 2001:db8::1 port 22", 2, "one family"),
+        (
+            "from 203.0.113.66 to 2001:db8::1 port 22",
+            2,
+            "the same address family",
+        ),
         (
             &format!("--file {broken} 203.0.113.66 22") as &str,
             5,
