@@ -3,7 +3,7 @@
 use guard_common::{
     abi::{
         counters::Event,
-        flow::{Phase, Tuple, WAYS},
+        flow::{OWN_WAYS, Phase, Tuple},
         reason::Reason::{self, *},
         service::protocol::{TCP, UDP},
     },
@@ -265,8 +265,8 @@ fn the_flow_that_costs_least_gives_way() {
     use Phase::*;
     let Some(mut guard) = closed() else { return };
     // Phase and silence of a full bucket's flows (TCP and UDP in turn), and the victim's place.
-    let of_tcp = [(Open, 0), (Open, 0), (Open, 0), (Open, 0)];
-    let of_udp = [(BothWays, 0), (BothWays, 0), (BothWays, 0), (BothWays, 0)];
+    let of_tcp = [(Open, 0), (Open, 0)];
+    let of_udp = [(BothWays, 0), (BothWays, 0)];
     type Case = (&'static str, [(usize, Phase, u32); 3], usize, bool);
     let cases: [Case; 7] = [
         (
@@ -277,46 +277,46 @@ fn the_flow_that_costs_least_gives_way() {
         ),
         (
             "a one-way flow before a half-open connection",
-            [(4, SynSent, 50), (3, OneWay, 0), (1, BothWays, 170)],
+            [(2, SynSent, 50), (3, OneWay, 0), (1, BothWays, 170)],
             3,
             true,
         ),
         (
             "the half-open one before one of both ways",
-            [(4, SynSent, 0), (1, BothWays, 170), (0, Open, 20_000)],
-            4,
+            [(2, SynSent, 0), (1, BothWays, 170), (0, Open, 20_000)],
+            2,
             true,
         ),
         (
             "one that ends before one of both ways",
-            [(6, Closing, 0), (1, BothWays, 170), (0, Open, 20_000)],
-            6,
+            [(2, Closing, 0), (1, BothWays, 170), (0, Open, 20_000)],
+            2,
             true,
         ),
         (
             "one of both ways before an open connection",
-            [(5, BothWays, 1), (0, Open, 20_000), (2, Open, 1)],
-            5,
+            [(3, BothWays, 1), (0, Open, 20_000), (2, Open, 1)],
+            3,
             true,
         ),
         (
             "of two of a kind the one that was silent for longer",
-            [(3, OneWay, 5), (7, OneWay, 6), (1, OneWay, 4)],
-            7,
+            [(3, OneWay, 5), (1, OneWay, 6), (0, Open, 4)],
+            1,
             true,
         ),
         (
             "of two half-open ones the older",
-            [(0, SynSent, 7), (2, SynSent, 9), (4, Closing, 8)],
+            [(0, SynSent, 7), (2, SynSent, 9), (1, BothWays, 8)],
             2,
             true,
         ),
     ];
     for ends in both_families() {
-        let bucket = of_one_bucket(&guard, &ends, WAYS + 2);
+        let bucket = of_one_bucket(&guard, &ends, OWN_WAYS + 2);
         for (case, changes, victim, is_eviction) in cases {
             let mut tuples = Vec::new();
-            for (place, flow) in bucket.iter().take(WAYS).enumerate() {
+            for (place, flow) in bucket.iter().take(OWN_WAYS).enumerate() {
                 let tuple = begin(&mut guard, flow);
                 let (phase, silence) = [of_tcp, of_udp][place % 2][place / 2];
                 guard.was_silent(&tuple, phase, silence);
@@ -326,7 +326,7 @@ fn the_flow_that_costs_least_gives_way() {
                 guard.was_silent(&tuples[place], phase, silence);
             }
             let evicted = guard.happened(Event::FlowEvicted);
-            let new_flow = begin(&mut guard, &bucket[WAYS]);
+            let new_flow = begin(&mut guard, &bucket[OWN_WAYS]);
             assert!(guard.knows(&new_flow), "{case}");
             for (place, tuple) in tuples.iter().enumerate() {
                 let is_there = guard.flow(tuple).is_some();
@@ -343,15 +343,15 @@ fn the_flow_that_costs_least_gives_way() {
 fn an_open_connection_that_gives_way_is_left_to_the_socket_table() {
     let Some(mut guard) = closed() else { return };
     for ends in both_families() {
-        let bucket = of_one_bucket(&guard, &ends, WAYS + 2);
+        let bucket = of_one_bucket(&guard, &ends, OWN_WAYS + 2);
         let first = begin(&mut guard, &bucket[0]);
-        for flow in &bucket[1..WAYS] {
+        for flow in &bucket[1..OWN_WAYS] {
             let tuple = begin(&mut guard, flow);
             guard.was_silent(&tuple, Phase::Open, 1);
         }
         guard.was_silent(&first, Phase::Open, 3000);
         assert!(!guard.session_ports().contains(&first.local_port));
-        begin(&mut guard, &bucket[WAYS]);
+        begin(&mut guard, &bucket[OWN_WAYS]);
         assert_eq!(guard.flow(&first), None);
         assert!(guard.session_ports().contains(&first.local_port));
         let asked = guard.happened(Event::SocketAsked);
@@ -366,8 +366,8 @@ fn an_open_connection_that_gives_way_is_left_to_the_socket_table() {
 fn sessions_from_before_give_way_to_nothing() {
     let Some(mut guard) = closed() else { return };
     for ends in both_families() {
-        let bucket = of_one_bucket(&guard, &ends, WAYS + 4);
-        let kept: Vec<Tuple> = bucket[..WAYS]
+        let bucket = of_one_bucket(&guard, &ends, OWN_WAYS + 4);
+        let kept: Vec<Tuple> = bucket[..OWN_WAYS]
             .iter()
             .map(|(ends, protocol)| ends.tuple(*protocol))
             .collect();
@@ -379,9 +379,9 @@ fn sessions_from_before_give_way_to_nothing() {
             };
             assert!(guard.adopts(*tuple, phase));
         }
-        let (late, protocol) = bucket[WAYS];
+        let (late, protocol) = bucket[OWN_WAYS];
         assert!(!guard.adopts(late.tuple(protocol), Phase::Open), "no room");
-        for flow in &bucket[WAYS..] {
+        for flow in &bucket[OWN_WAYS..] {
             let refused = guard.happened(Event::FlowRefused);
             let tuple = begin(&mut guard, flow);
             assert!(!guard.knows(&tuple));
@@ -390,7 +390,7 @@ fn sessions_from_before_give_way_to_nothing() {
             let is_marked = guard.session_ports().contains(&tuple.local_port);
             assert_eq!(is_marked, tuple.protocol == TCP);
         }
-        for (ends, protocol) in &bucket[..WAYS] {
+        for (ends, protocol) in &bucket[..OWN_WAYS] {
             let frame = if *protocol == TCP {
                 ends.tcp_in(DATA)
             } else {
@@ -401,7 +401,7 @@ fn sessions_from_before_give_way_to_nothing() {
         // Four days of silence are nothing; after six its place is free.
         for (silence, is_free) in [(4 * DAY, false), (6 * DAY, true)] {
             guard.was_silent(&kept[0], Phase::Open, silence);
-            let new_flow = begin(&mut guard, &bucket[WAYS + 1]);
+            let new_flow = begin(&mut guard, &bucket[OWN_WAYS + 1]);
             assert_eq!(guard.knows(&new_flow), is_free, "{silence}");
         }
         guard.forget_flows();
@@ -412,22 +412,22 @@ fn sessions_from_before_give_way_to_nothing() {
 fn a_session_from_before_that_is_not_listed_any_more_gives_way_like_any_other() {
     let Some(mut guard) = closed() else { return };
     for ends in both_families() {
-        let bucket = of_one_bucket(&guard, &ends, WAYS + 1);
-        let kept: Vec<Tuple> = bucket[..WAYS]
+        let bucket = of_one_bucket(&guard, &ends, OWN_WAYS + 1);
+        let kept: Vec<Tuple> = bucket[..OWN_WAYS]
             .iter()
             .map(|(ends, protocol)| ends.tuple(*protocol))
             .collect();
         for tuple in &kept {
             assert!(guard.adopts(*tuple, Phase::Open));
         }
-        let late = begin(&mut guard, &bucket[WAYS]);
+        let late = begin(&mut guard, &bucket[OWN_WAYS]);
         assert!(!guard.knows(&late), "no room");
 
         assert_eq!(guard.lets_go_but(&kept[1..]), 1);
         assert_eq!(guard.lets_go_but(&kept[1..]), 0, "once");
 
         assert!(guard.knows(&kept[0]), "it lives on");
-        let late = begin(&mut guard, &bucket[WAYS]);
+        let late = begin(&mut guard, &bucket[OWN_WAYS]);
         assert!(guard.knows(&late) && !guard.knows(&kept[0]));
         assert!(kept[1..].iter().all(|tuple| guard.knows(tuple)));
         guard.forget_flows();
