@@ -187,7 +187,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",
         "4:1",
-        "rate and burst belong to a rule with action \"limit\"",
+        "rate, packets and burst belong to a rule with action \"limit\"",
     ),
     (
         "[limits]\nceiling = \"\"\n",

@@ -186,12 +186,12 @@ pub(super) const REFUSED: &[(&str, usize, &str)] = &[
     ),
     (
         "limit 53/udp packets 9/s packets 9/s",
-        5,
+        4,
         "`packets` is given twice",
     ),
     (
         "limit 53/udp rate 9/s packets 9/s",
-        5,
+        4,
         "a rule has one limit",
     ),
     ("allow 53/udp packets 9/s", 2, "belongs to `limit`"),
