@@ -227,7 +227,7 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[limits]\nceiling = \"-5/s\"\n",
         "2:11",
-        "rate \"-5/s\" is not a number of connections per time",
+        "rate \"-5/s\" is not a number per time",
     ),
     (
         "[limits]\nceiling = \"99999999999/s\"\n",
