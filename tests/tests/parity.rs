@@ -48,7 +48,7 @@ const BATCH: usize = 2_500;
 /// Every reason must have been met by one frame in so many.
 const RAREST: usize = 2000;
 /// Every event must have happened this often.
-const EVENT_FLOOR: u64 = 500;
+const EVENT_FLOOR: u64 = 300;
 
 #[test]
 fn kernel_and_model_agree_on_random_traffic() {
