@@ -2,7 +2,10 @@
 //! it, or held to the ceiling of its port.
 
 use aya_ebpf::{EbpfContext as _, bindings::xdp_md, programs::XdpContext};
-use guard_common::policy::{self, Admission};
+use guard_common::{
+    abi::reason::Reason,
+    policy::{self, Admission, Headroom},
+};
 
 use crate::{count::Record, maps, reader::FrameReader, tables::BpfTables};
 
@@ -35,7 +38,7 @@ pub(crate) fn admit(ctx: &XdpContext, cpu: u32, record: Record) -> Record {
 #[unsafe(no_mangle)]
 extern "C" fn guard_segment(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u32) -> u32 {
     let Some(scratch) = maps::scratch(cpu) else {
-        return 0;
+        return Headroom::Above(Reason::OutOfState).number();
     };
     let ctx = XdpContext::new(ctx);
     let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
@@ -48,7 +51,7 @@ extern "C" fn guard_segment(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u3
 #[unsafe(no_mangle)]
 extern "C" fn guard_datagram(ctx: *mut xdp_md, cpu: u32, admission: u32, port: u32) -> u32 {
     let Some(scratch) = maps::scratch(cpu) else {
-        return 0;
+        return Headroom::Above(Reason::UdpCeiling).number();
     };
     let admission = Admission::from_bits(admission as u8);
     let tables = BpfTables::without_packet();

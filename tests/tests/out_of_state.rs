@@ -44,15 +44,6 @@ const FRAMES: u64 = 300_000;
 /// One flood at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn lab() -> Topology {
-    let lab = Topology::new();
-    lab.lay_second_cable();
-    // Answers to forged sources end at the router.
-    lab.wan.ip("route add blackhole default");
-    lab.wan.ip("-6 route add blackhole default");
-    lab
-}
-
 fn guard(lab: &Topology) -> Instance {
     let guard = Instance::new(&lab.srv);
     drop(guard.guardctl(&["allow", &format!("{OPEN}/tcp")]).ok());
@@ -109,21 +100,10 @@ fn asks(stream: &mut TcpStream, patience: Duration) {
     assert_eq!(&answer, b"hello");
 }
 
-/// Frames that the server has sent to the router so far.
-fn answered(lab: &Topology) -> u64 {
-    let path = "/sys/class/net/srv/statistics/rx_packets";
-    let shown = lab.wan.ip("-s -j link show dev srv");
-    let shown: serde_json::Value =
-        serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{path}: {error}"));
-    shown[0]["stats64"]["rx"]["packets"]
-        .as_u64()
-        .expect("a number")
-}
-
 /// One flood, and what becomes of it.
 fn flooded(lab: &Topology, guard: &Instance, (name, flags, payload): (&str, u8, usize)) {
     let frames = lab.forged_segments(OPEN, Sources::Everywhere, flags, payload);
-    let before = (guard.counted(), answered(lab));
+    let before = (guard.counted(), lab.sent_back());
     let begun = Instant::now();
     let flood = Flood::start(Wire::open(&lab.wan, "srv"), frames, Rate::Unlimited);
     let acts = within(Duration::from_secs(20), || {
@@ -144,7 +124,7 @@ fn flooded(lab: &Topology, guard: &Instance, (name, flags, payload): (&str, u8, 
     let lasted = begun.elapsed().as_secs_f64();
     let after = guard.counted();
     let dropped = after.reason("out-of-state") - before.0.reason("out-of-state");
-    let back = answered(lab) - before.1;
+    let back = lab.sent_back() - before.1;
     println!(
         "{name}: {sent} in {lasted:.1} s, {dropped} dropped, {back} frames sent back, slowest {:?}",
         took.iter().max()
@@ -206,7 +186,7 @@ fn segments_of_no_session_do_not_reach_a_listener_of_this_host() {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = lab();
+    let lab = Topology::for_floods();
     let _echo = TcpEcho::start(&lab.srv, OPEN);
     let guard = guard(&lab);
     all_kinds(&lab, &guard);
@@ -218,7 +198,7 @@ fn segments_of_no_session_do_not_reach_a_service_behind_this_host() {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = lab();
+    let lab = Topology::for_floods();
     let inside = lab.lead_elsewhere(OPEN);
     let _echo = TcpEcho::start(&inside, 80);
     let guard = guard(&lab);
@@ -232,7 +212,7 @@ fn sessions_that_are_older_than_guard_come_through() {
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for is_behind in [false, true] {
-        let lab = lab();
+        let lab = Topology::for_floods();
         let inside = is_behind.then(|| lab.lead_elsewhere(OPEN));
         let _echo = match &inside {
             Some(inside) => TcpEcho::start(inside, 80),
@@ -284,7 +264,7 @@ fn uploads_to_a_server_that_only_acknowledges_come_through_a_flood() {
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for is_behind in [false, true] {
-        let lab = lab();
+        let lab = Topology::for_floods();
         let inside = is_behind.then(|| lab.lead_elsewhere(OPEN));
         let (host, port): (&Namespace, u16) = match &inside {
             Some(inside) => (inside, 80),
@@ -319,7 +299,7 @@ fn a_forged_syn_buys_nothing_for_the_segments_behind_it() {
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for is_behind in [false, true] {
-        let lab = lab();
+        let lab = Topology::for_floods();
         let inside = is_behind.then(|| lab.lead_elsewhere(OPEN));
         let _echo = match &inside {
             Some(inside) => TcpEcho::start(inside, 80),
@@ -337,13 +317,13 @@ fn a_forged_syn_buys_nothing_for_the_segments_behind_it() {
         let wire = Wire::open(&lab.wan, "srv");
         assert_eq!(wire.send(&[frame(TcpFlags::SYN)]), 1);
         thread::sleep(Duration::from_millis(200));
-        let before = (guard.counted(), answered(&lab));
+        let before = (guard.counted(), lab.sent_back());
         let begun = Instant::now();
         let sent = wire.send(&vec![frame(ACK); 20_000]) as u64;
         let lasted = begun.elapsed().as_secs_f64();
         thread::sleep(Duration::from_millis(200));
         let dropped = guard.counted().reason("out-of-state") - before.0.reason("out-of-state");
-        let back = answered(&lab) - before.1;
+        let back = lab.sent_back() - before.1;
         println!(
             "behind {is_behind}: {sent} in {lasted:.2} s, {dropped} dropped, {back} sent back"
         );

@@ -23,15 +23,6 @@ const STRANGERS: usize = 30;
 /// One flood at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn lab() -> Topology {
-    let lab = Topology::new();
-    lab.lay_second_cable();
-    // Answers to forged sources end at the router.
-    lab.wan.ip("route add blackhole default");
-    lab.wan.ip("-6 route add blackhole default");
-    lab
-}
-
 fn guard(lab: &Topology, rules: &[&str]) -> Instance {
     let guard = Instance::new(&lab.srv);
     for rule in rules {
@@ -43,15 +34,6 @@ fn guard(lab: &Topology, rules: &[&str]) -> Instance {
             .ok(),
     );
     guard
-}
-
-/// Frames that the server has sent to the router so far.
-fn answered(lab: &Topology) -> u64 {
-    let shown = lab.wan.ip("-s -j link show dev srv");
-    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
-    shown[0]["stats64"]["rx"]["packets"]
-        .as_u64()
-        .expect("a number")
 }
 
 /// A client of its own address, that asks at most three times: which try was answered.
@@ -100,7 +82,7 @@ fn flooded(is_fresh: bool) {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = lab();
+    let lab = Topology::for_floods();
     let echo = UdpEcho::start(&lab.srv, OPEN);
     let guard = guard(&lab, &["allow 27015/udp"]);
     let mut friends: Vec<Conversation> = [lab.srv.v4, lab.srv.v6]
@@ -120,7 +102,7 @@ fn flooded(is_fresh: bool) {
     thread::sleep(Duration::from_secs(4));
 
     let frames = lab.forged_datagrams(OPEN, Sources::Everywhere, 22);
-    let before = (guard.counted(), answered(&lab), echo.received());
+    let before = (guard.counted(), lab.sent_back(), echo.received());
     let begun = Instant::now();
     let wire = Wire::open(&lab.wan, "srv");
     let flood = if is_fresh {
@@ -143,7 +125,7 @@ fn flooded(is_fresh: bool) {
     let sent = flood.stop();
     let lasted = begun.elapsed().as_secs_f64();
     let reached = echo.received() - before.2;
-    let back = answered(&lab) - before.1;
+    let back = lab.sent_back() - before.1;
     println!(
         "{sent} in {lasted:.1} s, {reached} reached the service, {back} sent back; strangers {came_in:?}\n{:?}",
         guard.counted().table()
@@ -164,10 +146,10 @@ fn a_flood_of_pings_is_answered_a_thousand_times_a_second() {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = lab();
+    let lab = Topology::for_floods();
     let guard = guard(&lab, &["allow ping"]);
     let frames = lab.forged_pings(Sources::Everywhere);
-    let before = answered(&lab);
+    let before = lab.sent_back();
     let begun = Instant::now();
     let flood = Flood::start(Wire::open(&lab.wan, "srv"), frames, Rate::Unlimited);
     let enough = within(Duration::from_secs(40), || {
@@ -177,7 +159,7 @@ fn a_flood_of_pings_is_answered_a_thousand_times_a_second() {
     let sent = flood.stop();
     let lasted = begun.elapsed().as_secs_f64();
     let counted = guard.counted();
-    let back = answered(&lab) - before;
+    let back = lab.sent_back() - before;
     println!(
         "{sent} in {lasted:.1} s, {back} sent back: {:?}",
         counted.table()

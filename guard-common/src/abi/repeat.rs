@@ -13,9 +13,9 @@ pub const FIRST: u32 = meter::REPEATS_FIRST;
 const PAIRS: u32 = meter::REPEAT_BUCKETS / 2;
 /// Ticks of a generation: whoever tries again after less than this is recognised, unless the flood fills it before.
 const TICKS: u32 = 6;
-/// Newcomers that fill one: each sets four of 29 million bits.
+/// Sources that fill one: each sets four of 29 million bits.
 const MOST: u64 = 1_250_000;
-/// Of so many newcomers one is counted, as a power of two.
+/// Of so many sources one is counted, as a power of two.
 const SAMPLE_SHIFT: u32 = 6;
 /// Bits that stand for a source.
 pub const BITS: usize = 4;
@@ -48,7 +48,7 @@ impl Generation {
         (self.0 >> 32) as u32
     }
 
-    /// Is it over, at this tick and with so many counted newcomers?
+    /// Is it over, at this tick and with so many counted sources?
     #[inline(always)]
     #[must_use]
     pub const fn is_over(self, tick: u32, counted: u64) -> bool {
@@ -107,7 +107,7 @@ impl Repeat {
         FIRST + pair * 2 + (generation & 1)
     }
 
-    /// Is a newcomer one of those that are counted?
+    /// Is this source one of those that are counted?
     #[inline(always)]
     #[must_use]
     pub const fn is_counted(self) -> bool {

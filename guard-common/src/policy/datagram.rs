@@ -1,5 +1,5 @@
 //! Datagrams to open ports, and echo requests: a datagram proves nothing of its sender, so in a flood those pass first
-//! to whom this host has sent something, and of the others those that repeat themselves.
+//! with whom this host has a conversation, and of the others those that repeat themselves.
 
 use super::{
     Admission, MeterBucket as _, Scratch, Searches, Slot,

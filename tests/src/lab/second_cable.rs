@@ -16,6 +16,31 @@ const SERVER_END: &str = "eth1";
 const ROUTER_END: &str = "srv1";
 
 impl Topology {
+    /// Hosts for a flood: with a second cable, and answers to forged sources end at the router.
+    ///
+    /// # Panics
+    /// When the kernel refuses a part of it.
+    #[must_use]
+    pub fn for_floods() -> Self {
+        let lab = Self::new();
+        lab.lay_second_cable();
+        lab.wan.ip("route add blackhole default");
+        lab.wan.ip("-6 route add blackhole default");
+        lab
+    }
+
+    /// Frames that the server has sent to the router by the first cable so far.
+    ///
+    /// # Panics
+    /// When the kernel does not say.
+    #[must_use]
+    pub fn sent_back(&self) -> u64 {
+        let shown = self.wan.ip("-s -j link show dev srv");
+        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        let packets = shown[0]["stats64"]["rx"]["packets"].as_u64();
+        packets.expect("a number")
+    }
+
     /// Lays it. The friend reaches the server's addresses, and the server the friend's, only this way;
     /// everybody else goes by eth0.
     ///

@@ -40,7 +40,7 @@ fn a_container_s_port_keeps_its_ceiling_although_docker_s_proxy_listens_on_it() 
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = lab();
+    let lab = Topology::for_floods();
     let docker = Dockerd::start(&lab.srv);
     let publish = format!("{PUBLISHED}:80");
     let inside = docker.container("web", &["--publish", &publish], &["sleep", "600"]);
@@ -59,7 +59,7 @@ fn a_port_led_elsewhere_has_a_ceiling_whether_or_not_somebody_listens_on_it_here
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for with_listener in [false, true] {
         println!("with a listener of the host's own: {with_listener}");
-        let lab = lab();
+        let lab = Topology::for_floods();
         let inside = lab.lead_elsewhere(PUBLISHED);
         let listener = with_listener.then(|| TcpEcho::start(&lab.srv, PUBLISHED));
         assert_eq!(listens(&lab.srv), with_listener);
@@ -79,7 +79,7 @@ fn strangers_come_in_through_a_flood_below_the_derived_ceiling_and_retry_through
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for rate in [1500, 3000] {
-        let lab = lab();
+        let lab = Topology::for_floods();
         let inside = lab.lead_elsewhere(PUBLISHED);
         let _echo = TcpEcho::start(&inside, 80);
         let guard = Instance::new(&lab.srv);
@@ -126,15 +126,6 @@ fn strangers_come_in_through_a_flood_below_the_derived_ceiling_and_retry_through
             );
         }
     }
-}
-
-fn lab() -> Topology {
-    let lab = Topology::new();
-    lab.lay_second_cable();
-    // Answers to forged sources end at the router.
-    lab.wan.ip("route add blackhole default");
-    lab.wan.ip("-6 route add blackhole default");
-    lab
 }
 
 /// Does a program of this host listen on the published port?

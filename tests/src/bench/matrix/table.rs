@@ -124,8 +124,8 @@ fn markdown_line(rows: &[&Row], kind: Kind) -> String {
     };
     let mut fields = vec![kind.name().to_owned()];
     let shares: [fn(&Accounts) -> String; 2] = [
-        |cell| format!("{:.2}", cell.share_reached() * 100.0),
-        |cell| format!("{:.2}", cell.share_back() * 100.0),
+        |cell| short(cell.share_reached()),
+        |cell| short(cell.share_back()),
     ];
     for share in shares {
         fields.extend(Origin::ALL.map(|origin| field(origin, &SUBJECTS, share)));
@@ -161,6 +161,15 @@ pub fn of_row(row: &Row) -> Value {
 
 fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
+}
+
+/// In per cent, without what says nothing: most fields are none or all.
+fn short(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    match text.strip_suffix(".00") {
+        Some(whole) => whole.to_owned(),
+        None => text,
+    }
 }
 
 fn capital(text: &str) -> String {
@@ -218,8 +227,8 @@ mod tests {
     fn a_line_of_markdown_has_guard_before_nftables_and_dashes_for_what_was_not_run() {
         let text = markdown(&both());
         assert!(text.starts_with("**Open port of this host, IPv4**\n"));
-        let line = "| ACK | 0.20 / 100.00 / - | - / - / - | - / - / - \
-                    | 0.50 / 1.00 / - | - / - / - | - / - / - | 100 / 200 / - / - |\n";
+        let line = "| ACK | 0.20 / 100 / - | - / - / - | - / - / - \
+                    | 0.50 / 1 / - | - / - / - | - / - / - | 100 / 200 / - / - |\n";
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("XMAS"), "{text}");
     }

@@ -217,6 +217,16 @@ pub(super) const SETTINGS: &[Wrong] = &[
         "rate \"200\" has no time",
     ),
     (
+        "[limits]\nudp = 2000\n",
+        (2, 7),
+        "expected a rate like \"200/s\", \"0\" or \"off\", found integer",
+    ),
+    (
+        "[limits]\nudp = \"-1/s\"\n",
+        (2, 7),
+        "rate \"-1/s\" is not a number per time",
+    ),
+    (
         "[limits]\nout_of_state = \"off\"\n",
         (2, 1),
         "unknown key \"out_of_state\"; did you mean \"out-of-state\"",
