@@ -43,16 +43,22 @@ pub(crate) extern "C" fn guard_socket(ctx: *mut xdp_md, cpu: u32, subject: u32) 
     };
     let ctx = XdpContext::new(ctx);
     let packet = scratch.subject(Subject::from_number(subject));
-    let state = with_socket(ctx.as_ptr(), packet, |_, state| match state {
+    let state = with_socket(ctx.as_ptr(), packet, |_, state| socket_state(state));
+    state.unwrap_or(SocketState::None) as u32
+}
+
+/// What a socket in this state says.
+#[inline(always)]
+const fn socket_state(state: u32) -> SocketState {
+    match state {
         LISTEN | CLOSE => SocketState::None,
         NEW_SYN_RECV => SocketState::Handshake,
         SYN_SENT | TIME_WAIT => SocketState::Vouched,
         _ => SocketState::Established,
-    });
-    state.unwrap_or(SocketState::None) as u32
+    }
 }
 
-/// Does the segment in the scratch bring a cookie back that a listener of this host has handed out? 1 if so.
+/// The same of the segment in the scratch; one that brings a cookie back that a listener has handed out is vouched for.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn guard_returning(ctx: *mut xdp_md, cpu: u32) -> u32 {
@@ -64,18 +70,20 @@ pub(crate) extern "C" fn guard_returning(ctx: *mut xdp_md, cpu: u32) -> u32 {
     let Transport::Tcp { flags, .. } = packet.transport() else {
         return 0;
     };
-    if !flags.has(TcpFlags::ACK) || flags.ends_or_opens() {
-        return 0;
-    }
+    let may_bring_cookie = flags.has(TcpFlags::ACK) && !flags.ends_or_opens();
     let at = opaque(u64::from(packet.transport_at())) as usize;
     let segment = FrameReader::arriving(&ctx).read::<[[u8; 4]; TCP_LEN / 4]>(at);
     let Some(segment) = segment else {
         return 0;
     };
-    let is_cookie = with_socket(ctx.as_ptr(), packet, |socket, state| {
-        state == LISTEN && is_cookie(socket, packet, segment)
+    let state = with_socket(ctx.as_ptr(), packet, |socket, state| {
+        if state == LISTEN && may_bring_cookie && is_cookie(socket, packet, segment) {
+            SocketState::Vouched
+        } else {
+            socket_state(state)
+        }
     });
-    u32::from(is_cookie.unwrap_or(false))
+    state.unwrap_or(SocketState::None) as u32
 }
 
 /// Has the listener handed out what this segment acknowledges? The helper wants memory, not the packet, so the

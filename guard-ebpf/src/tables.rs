@@ -164,8 +164,9 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn brings_cookie<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> bool {
-        socket::guard_returning(self.ctx.cast(), self.cpu) != 0
+    fn socket_or_cookie<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> SocketState {
+        self.count(counters::Event::SocketAsked);
+        SocketState::from_number(socket::guard_returning(self.ctx.cast(), self.cpu))
     }
 
     #[inline(always)]

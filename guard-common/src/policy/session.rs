@@ -107,18 +107,21 @@ where
     // the table's sessions is missing, or a cookie may come back.
     let room = charge.room(tables, source, OUT_OF_STATE_SALT);
     let may_bring_cookie = ceiling::may_bring_cookie(tables.ceiling(LAST_COOKIE), tables.ticks());
-    if may_bring_cookie && tables.brings_cookie(reader, scratch) {
-        return Headroom::Fits;
-    }
-    if matches!(room, Room::Some) || marks & LOST_SESSIONS != 0 {
-        match tables.socket(scratch, Subject::Packet) {
-            SocketState::Established => {
-                begin(tables, scratch, port);
-                return Headroom::Fits;
-            }
-            SocketState::Vouched => return Headroom::Fits,
-            SocketState::None | SocketState::Handshake => {}
+    let socket = if may_bring_cookie {
+        // Data behind a cookie finds the session that the cookie has made.
+        tables.socket_or_cookie(reader, scratch)
+    } else if matches!(room, Room::Some) || marks & LOST_SESSIONS != 0 {
+        tables.socket(scratch, Subject::Packet)
+    } else {
+        SocketState::None
+    };
+    match socket {
+        SocketState::Established => {
+            begin(tables, scratch, port);
+            return Headroom::Fits;
         }
+        SocketState::Vouched => return Headroom::Fits,
+        SocketState::None | SocketState::Handshake => {}
     }
     if is_exempt(policy, state.flags(), source) {
         return Headroom::Fits;

@@ -72,10 +72,11 @@ pub trait Tables {
     /// What TCP socket does the kernel have that a packet in the scratch would arrive at?
     fn socket(&self, scratch: &Scratch, subject: Subject) -> SocketState;
 
-    /// Does the segment in the scratch bring a cookie back that a listener of this host has handed out?
+    /// The same of the segment in the scratch; one that brings a cookie back that a listener of this host has handed
+    /// out is vouched for.
     #[inline(always)]
-    fn brings_cookie<R: PacketReader + ?Sized>(&self, _: &R, _: &Scratch) -> bool {
-        false
+    fn socket_or_cookie<R: PacketReader + ?Sized>(&self, _: &R, scratch: &Scratch) -> SocketState {
+        self.socket(scratch, Subject::Packet)
     }
 
     /// Microseconds of a jiffy.
