@@ -50,7 +50,7 @@ impl FragmentKey {
     #[inline(always)]
     #[must_use]
     pub const fn stamp(self, now_ns: u64) -> u64 {
-        self.tag() | FOLLOWERS * FOLLOWER | (now_ns >> TICK_SHIFT) & TICKS
+        self.tag() | (FOLLOWERS * FOLLOWER) | (now_ns >> TICK_SHIFT) & TICKS
     }
 
     /// What is left of that word once one more fragment has followed; `None` where it does not vouch for this
