@@ -1,0 +1,7 @@
+//! Honest clients of open ports, by real programs and by what the kernel itself does: however unusual their traffic is,
+//! nothing that guard drops there is theirs.
+
+mod opening;
+mod routes;
+mod scene;
+mod streams;
