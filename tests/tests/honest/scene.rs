@@ -10,7 +10,7 @@ use std::{
 
 use guard_common::{packet::TcpFlags, testing::packet};
 use guard_tests::{
-    lab::{Instance, Namespace, Topology, Wire, within},
+    lab::{Flood, Instance, Namespace, Rate, Sources, Topology, Wire, within},
     require,
 };
 
@@ -148,6 +148,16 @@ impl Scene {
 pub(crate) fn set_patience(stream: &TcpStream) {
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+}
+
+/// ACKs from everywhere to the open port, of which most are dropped.
+pub(crate) fn acks(lab: &Topology, guard: &Instance) -> Flood {
+    let frames = lab.forged_segments(OPEN, Sources::Everywhere, TcpFlags::ACK, 0);
+    let flood = Flood::start(Wire::open(&lab.wan, "srv"), frames, Rate::Unlimited);
+    let dropped = || guard.counted().reason("out-of-state");
+    let acts = within(PATIENCE, || (dropped() > 20_000).then_some(()));
+    assert!(acts.is_some(), "{:?}", guard.counted().table());
+    flood
 }
 
 /// Whoever floods is alone with his honest clients.

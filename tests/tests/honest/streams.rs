@@ -196,7 +196,7 @@ fn keep_alives_of_a_session_that_was_silent_for_hours_are_answered() {
     });
 }
 
-fn echo(mut stream: TcpStream) {
+pub(crate) fn echo(mut stream: TcpStream) {
     let mut buffer = [0; 64];
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         stream.write_all(&buffer[..length]).expect("a client");
