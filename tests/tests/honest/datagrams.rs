@@ -263,8 +263,8 @@ fn joins(from: &Namespace, own: &str, to: SocketAddr, patience: Duration) -> boo
 
 #[test]
 fn programs_over_udp_notice_no_flood() {
-    const WARM_UP: Duration = Duration::from_secs(5);
-    const QUESTIONS: u32 = 400;
+    const WARM_UP: Duration = Duration::from_secs(4);
+    const QUESTIONS: u32 = 300;
     if !require::root() || !require::programs(&PROGRAMS) {
         return;
     }

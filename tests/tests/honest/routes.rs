@@ -11,7 +11,7 @@ use guard_common::packet::TcpFlags;
 use guard_tests::lab::{Flood, Rate, Sources, TcpEcho, Wire, finish, within};
 use socket2::{Domain, Socket, Type};
 
-use crate::scene::{NONE, OPEN, PATIENCE, Place, Scene, acks, alone};
+use crate::scene::{NONE, OPEN, PATIENCE, Scene, Where, acks, alone};
 
 /// Connections, new ones and one that goes on.
 const CONNECTIONS: usize = 10;
@@ -52,7 +52,7 @@ impl Scene {
 
 #[test]
 fn answers_that_leave_by_another_protected_interface_make_sessions() {
-    let Some(scene) = Scene::new(Place::Here) else {
+    let Some(scene) = Scene::new(Where::Here) else {
         return;
     };
     scene.come_by_one_and_leave_by_the_other();
@@ -64,7 +64,7 @@ fn answers_that_leave_by_another_protected_interface_make_sessions() {
 
 #[test]
 fn sessions_whose_answers_leave_by_an_unprotected_interface_are_not_cut() {
-    let Some(scene) = Scene::new(Place::Here) else {
+    let Some(scene) = Scene::new(Where::Here) else {
         return;
     };
     let _alone = alone();
@@ -91,7 +91,7 @@ fn sessions_whose_answers_leave_by_an_unprotected_interface_are_not_cut() {
 fn a_transparent_proxy_answers_for_addresses_that_this_host_does_not_have() {
     const PROXY: u16 = 50_080;
     const IP_TRANSPARENT: libc::c_int = 19;
-    let Some(scene) = Scene::new(Place::Here) else {
+    let Some(scene) = Scene::new(Where::Here) else {
         return;
     };
     let _alone = alone();

@@ -27,7 +27,7 @@ pub(crate) const USUAL: &str = "200/s";
 
 /// Where the service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Where {
     /// On the server.
     Here,
     /// Behind it, where netfilter leads its port.
@@ -35,9 +35,9 @@ pub(crate) enum Place {
 }
 
 /// Plays a scene in both places at once, for it mostly waits.
-pub(crate) fn in_both_places(play: impl Fn(Place, &Scene) + Sync) {
+pub(crate) fn in_both_places(play: impl Fn(Where, &Scene) + Sync) {
     thread::scope(|scope| {
-        for place in [Place::Here, Place::Behind] {
+        for place in [Where::Here, Where::Behind] {
             let play = &play;
             scope.spawn(move || Scene::new(place).inspect(|scene| play(place, scene)));
         }
@@ -52,12 +52,12 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Without guard; `None` when something is missing on this machine.
-    pub(crate) fn new(place: Place) -> Option<Self> {
+    pub(crate) fn new(place: Where) -> Option<Self> {
         if !require::root() || !require::programs(&["iptables", "ip6tables"]) {
             return None;
         }
         let lab = Topology::for_floods();
-        let inside = (place == Place::Behind).then(|| lab.lead_elsewhere(OPEN));
+        let inside = (place == Where::Behind).then(|| lab.lead_elsewhere(OPEN));
         Some(Self {
             guard: Instance::new(&lab.srv),
             inside,

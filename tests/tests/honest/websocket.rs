@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{NONE, OPEN, PATIENCE, Place, Scene, acks, alone};
+use crate::scene::{NONE, OPEN, PATIENCE, Scene, Where, acks, alone};
 
 /// Debian's, which finds Debian's packages, whatever else is called so here.
 const PYTHON: &str = "/usr/bin/python3";
@@ -24,8 +24,8 @@ async def main():
 asyncio.run(main())
 ";
 
-/// Opens four sockets, tells so, and when the file is there, lets two of them speak for five seconds while the others are idle, and asks all then.
-/// The longest that an answer took is what it says last.
+/// Opens four sockets and tells so. When the file is there, two of them speak for three seconds while the others are
+/// idle, and all are asked then. The longest that an answer took is what it says last.
 const CLIENT: &str = "
 import asyncio, os, sys, time, websockets
 async def ask(socket):
@@ -36,7 +36,7 @@ async def ask(socket):
     return time.monotonic() - begun
 async def speak(socket):
     longest, begun = 0, time.monotonic()
-    while time.monotonic() - begun < 5:
+    while time.monotonic() - begun < 3:
         longest = max(longest, await ask(socket))
         await asyncio.sleep(0.02)
     return longest
@@ -70,7 +70,7 @@ fn web_sockets_notice_no_flood() {
     if !has_websockets() {
         return;
     }
-    let Some(scene) = Scene::new(Place::Here) else {
+    let Some(scene) = Scene::new(Where::Here) else {
         return;
     };
     let _alone = alone();

@@ -16,7 +16,7 @@ use guard_tests::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::scene::{NONE, OPEN, PATIENCE, Place, Scene, alone, in_both_places, set_patience};
+use crate::scene::{NONE, OPEN, PATIENCE, Scene, Where, alone, in_both_places, set_patience};
 
 fn set_option(socket: &impl std::os::fd::AsRawFd, option: libc::c_int, value: libc::c_int) {
     // SAFETY: a live descriptor, and an integer with its size.
@@ -93,7 +93,7 @@ fn fast_connect(host: &Host, to: SocketAddr) -> TcpStream {
 /// first, which would end it.
 #[test]
 fn two_ends_that_ask_each_other_at_once_have_a_session() {
-    let Some(scene) = Scene::new(Place::Here) else {
+    let Some(scene) = Scene::new(Where::Here) else {
         return;
     };
     for program in ["iptables", "ip6tables"] {
@@ -181,7 +181,7 @@ fn processes_that_share_a_port_answer_each_of_their_clients_in_floods_too() {
     if !require::program("python3") {
         return;
     }
-    let Some(scene) = Scene::new(Place::Here) else {
+    let Some(scene) = Scene::new(Where::Here) else {
         return;
     };
     let _alone = alone();
