@@ -272,6 +272,52 @@ fn a_flood_asks_for_no_socket_but_where_an_entry_is_missing() {
 }
 
 #[test]
+fn where_no_stray_segment_passes_the_socket_table_vouches_all_the_same() {
+    for (state, passes) in [
+        (SocketState::Established, 1000),
+        (SocketState::None, 0),
+        (SocketState::Handshake, 0),
+    ] {
+        each(NOTHING, |tables, ends, way| {
+            tables.sockets.insert(ends.tuple(protocol::TCP), state);
+            let scene = Scene { ends, way, tables };
+            let let_in = (0..1000).filter(|_| scene.is_in_state()).count();
+            assert_eq!(let_in, passes, "{state:?}");
+            // No more than where some pass: a flood does not buy look-ups.
+            let asked = tables.counted(counters::Event::SocketAsked);
+            assert!(asked <= OF_ONE_NETWORK as u64, "{asked}");
+        });
+    }
+}
+
+#[test]
+fn ends_that_had_a_session_are_looked_for_in_a_flood() {
+    for ceiling in [NOTHING, Ceiling::OUT_OF_STATE] {
+        each(ceiling, |tables, ends, way| {
+            let tuple = ends.tuple(protocol::TCP);
+            Scene { ends, way, tables }.sends_data();
+            tables.jiffies += 9 * 3600 * HZ;
+            let mut stranger = ends;
+            stranger.peer_port ^= 1;
+            let flood = Scene {
+                ends: stranger,
+                way,
+                tables,
+            };
+            for _ in 0..1000 {
+                flood.arrives(ACK);
+            }
+            assert_eq!(flood.arrives(ACK), Reason::OutOfState);
+            let forgotten = Scene { ends, way, tables };
+            assert_eq!(forgotten.arrives(ACK), Reason::OutOfState, "it is over");
+            tables.sockets.insert(tuple, SocketState::Established);
+            let remembered = Scene { ends, way, tables };
+            assert!(remembered.is_in_state());
+        });
+    }
+}
+
+#[test]
 fn the_ceiling_is_shared_by_networks_and_a_client_of_before_a_reboot_gets_his_reset() {
     const FLOOD: usize = 100;
     for (name, way) in WAYS {

@@ -8,7 +8,7 @@ use guard_common::{
 };
 use guard_tests::{
     harness::Harness,
-    peers::{DATA, both_families},
+    peers::{DATA, Ends, both_families},
     require,
 };
 use guard_user::ruleset::{
@@ -27,6 +27,15 @@ fn guard(policy: &Policy) -> Option<Harness> {
 fn later(guard: &mut Harness, seconds: u64) {
     let jiffies = guard.jiffies();
     guard.set_jiffies(jiffies + seconds * HZ);
+}
+
+/// Data that leaves proves a session.
+fn begins(guard: &mut Harness, ends: &Ends) {
+    let out = ends.out();
+    let data = out
+        .tcp_between(ends.own_port, ends.peer_port, DATA)
+        .payload(9);
+    guard.sends(&data.build());
 }
 
 #[test]
@@ -59,11 +68,7 @@ fn segments_of_a_session_count_and_those_of_none_do_not() {
             guard.expect("of no session", &ends.tcp_in(DATA), RuleAllow);
         }
         guard.expect("a SYN", &ends.tcp_in(TcpFlags::SYN), RuleAllow);
-        let data = ends
-            .out()
-            .tcp_between(ends.own_port, ends.peer_port, DATA)
-            .payload(9);
-        guard.sends(&data.build());
+        begins(&mut guard, &ends);
         for _ in 0..3 {
             guard.expect("of a session", &ends.tcp_in(DATA), RuleAllow);
         }
@@ -89,11 +94,7 @@ fn who_exceeds_a_limit_with_a_session_is_blocked_for_a_while() {
         guard.expect("a SYN too much, which may be forged", &syn, Limited);
         later(&mut guard, 2);
         guard.expect("it has only waited", &syn, RuleAllow);
-        let data = ends
-            .out()
-            .tcp_between(ends.own_port, ends.peer_port, DATA)
-            .payload(9);
-        guard.sends(&data.build());
+        begins(&mut guard, &ends);
         for _ in 0..3 {
             guard.expect("of a session", &segment, RuleAllow);
         }
@@ -128,11 +129,7 @@ fn nobody_spends_what_another_source_has_by_forging_its_address() {
             guard.expect("forged", &forged(9000 + port), OutOfState);
         }
         guard.expect("a SYN", &ends.tcp_in(TcpFlags::SYN), RuleAllow);
-        let data = ends
-            .out()
-            .tcp_between(ends.own_port, ends.peer_port, DATA)
-            .payload(9);
-        guard.sends(&data.build());
+        begins(&mut guard, &ends);
         guard.expect("his session", &ends.tcp_in(DATA), RuleAllow);
     }
 }

@@ -77,6 +77,29 @@ fn a_flood_of_datagrams_from_a_fixed_set_of_sources_reaches_no_service() {
     flooded(false);
 }
 
+/// What `explain` says of a client and of a stranger.
+fn explained(lab: &Topology, guard: &Instance) {
+    for (client, stranger, to) in [
+        (lab.friend.v4, "11.1.2.3", lab.srv.v4),
+        (lab.friend.v6, "2a00::1", lab.srv.v6),
+    ] {
+        let ask = |from: &str| {
+            let words = format!("explain from {from} to {to} port {OPEN} proto udp");
+            guard.guardctl(&words.split(' ').collect::<Vec<_>>()).ok()
+        };
+        drop(ask(&client.to_string()).says("this host has a conversation with the source"));
+        drop(ask(stranger).says(
+            "no conversation with the source: above 2000/s at its port it passes only when it repeats itself",
+        ));
+    }
+    drop(
+        guard
+            .guardctl(&["status"])
+            .ok()
+            .says("UDP floods: clients go first above 2000/s per port"),
+    );
+}
+
 fn flooded(is_fresh: bool) {
     if !require::root() {
         return;
@@ -100,6 +123,7 @@ fn flooded(is_fresh: bool) {
     Conversation::assert_go_on(&mut friends);
     // Some seconds make a conversation.
     thread::sleep(Duration::from_secs(4));
+    explained(&lab, &guard);
 
     let frames = lab.forged_datagrams(OPEN, Sources::Everywhere, 22);
     let before = (guard.counted(), lab.sent_back(), echo.received());

@@ -84,11 +84,18 @@ impl Ceiling {
         self.0 as u32 == 0
     }
 
+    /// Does not even one fit?
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        self.0 >> 32 == 0
+    }
+
     /// As [`Ceiling::per_second`]; 0 where not even one fits.
     #[must_use]
     pub fn admitted_per_second(self) -> Option<f64> {
         self.per_second()
-            .map(|rate| if self.0 >> 32 == 0 { 0.0 } else { rate })
+            .map(|rate| if self.is_closed() { 0.0 } else { rate })
     }
 
     /// So many per second; `None` = any number.

@@ -60,6 +60,25 @@ pub struct Tuple {
     pub protocol: u8,
 }
 
+#[cfg(feature = "std")]
+impl Tuple {
+    /// That of these two ends.
+    #[must_use]
+    pub fn between(
+        remote: std::net::SocketAddr,
+        local: std::net::SocketAddr,
+        protocol: u8,
+    ) -> Self {
+        Self {
+            remote: remote.ip().into(),
+            local: local.ip().into(),
+            remote_port: remote.port(),
+            local_port: local.port(),
+            protocol,
+        }
+    }
+}
+
 impl Tuple {
     /// The tag under these keys; `key(i)` is the i-th of [`keys`]. Never 0.
     #[inline(always)]

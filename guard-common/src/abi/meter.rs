@@ -215,6 +215,22 @@ impl Meter {
         (self.tolerance - debt) / self.interval as u64 + 1
     }
 
+    /// For how long a source is blocked that owes so much, in units; 0 = it is not.
+    #[must_use]
+    pub const fn blocked(self, debt: u64) -> u64 {
+        if self.block == 0 || debt <= self.most_owed() {
+            return 0;
+        }
+        debt - self.tolerance
+    }
+
+    /// Most that a source owes that is not blocked, in units.
+    #[inline(always)]
+    #[must_use]
+    pub const fn most_owed(self) -> u64 {
+        self.tolerance + self.interval as u64
+    }
+
     /// To the words of the image.
     #[must_use]
     pub const fn to_words(self) -> [u64; Self::WORDS as usize] {

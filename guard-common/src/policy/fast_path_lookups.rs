@@ -107,10 +107,11 @@ where
         let tuple = tuple(reader, args)?;
         // Here, and not behind a call.
         let find = |tag| find_flow(tables, tag, Event::Arrives);
-        if session::voucher(tables, &tuple, find) != Voucher::Nothing {
+        let voucher = session::voucher(tables, &tuple, find);
+        if voucher.is_enough() {
             return Some(passes);
         }
-        is_stray = true;
+        is_stray = voucher == Voucher::Nothing;
     }
     let admission = admission_by_state(request);
     Some(Decision {

@@ -214,8 +214,7 @@ fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64, block: u64)
     if debt > meter.tolerance {
         // A block begins with the first packet that is too much, and not anew with each that follows: whoever owes more
         // than one packet can bring about is blocked already.
-        let most = meter.tolerance + u64::from(meter.interval);
-        if debt <= most && debt < block {
+        if debt <= meter.most_owed() && debt < block {
             let entry = MeterEntry::new(place.tag, now, block);
             bucket.store(way, entry.to_word());
         }

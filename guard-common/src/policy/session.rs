@@ -37,6 +37,16 @@ pub(super) enum Voucher {
     Flow,
     /// A handshake under way.
     Handshake,
+    /// Nothing yet: a session had these ends that was silent for longer than its entry lives, and may be there still.
+    Expired,
+}
+
+impl Voucher {
+    /// Is that enough?
+    #[inline(always)]
+    pub(super) const fn is_enough(self) -> bool {
+        matches!(self, Self::Flow | Self::Handshake)
+    }
 }
 
 /// Does an entry of the flow table or a handshake under way vouch for a segment? `find` looks a tag up.
@@ -48,10 +58,13 @@ pub(super) fn voucher<T: Searches>(
 ) -> Voucher {
     let tag = tuple.tag(|index| tables.flow_key(index));
     let has_flows = tables.port_marks(tuple.local_port) & flow_mark(tuple.protocol) != 0;
-    if has_flows && matches!(find(tag), Found::Living | Found::Session) {
+    let found = if has_flows { find(tag) } else { Found::Nothing };
+    if matches!(found, Found::Living | Found::Session) {
         Voucher::Flow
     } else if is_in_handshake(tables, tag) {
         Voucher::Handshake
+    } else if matches!(found, Found::Expired) {
+        Voucher::Expired
     } else {
         Voucher::Nothing
     }
@@ -90,27 +103,38 @@ where
     if ceiling.is_none() {
         return Headroom::Fits;
     }
+    let mut had_session = false;
     if !admission.is_stray()
         && let Some(tuple) = tuple_of(&scratch.packet)
-        && voucher(tables, &tuple, |tag| tables.find_flow(tag, Event::Arrives)) != Voucher::Nothing
     {
-        return Headroom::Fits;
+        let voucher = voucher(tables, &tuple, |tag| tables.find_flow(tag, Event::Arrives));
+        if voucher.is_enough() {
+            return Headroom::Fits;
+        }
+        had_session = voucher == Voucher::Expired;
     }
     let marks = tables.port_marks(port);
     // What leaves by another way begins no entries.
     if marks & ANSWERS == 0 {
         return Headroom::Fits;
     }
-    let charge = Charge::out_of_state(ceiling, port);
+    // Where none may pass, sockets are looked for all the same.
+    let looks = if ceiling.is_closed() {
+        Ceiling::OUT_OF_STATE
+    } else {
+        ceiling
+    };
+    let charge = Charge::out_of_state(looks, port);
     let source = scratch.packet.source();
     // While the ceiling is exceeded, most of what comes is a flood, and no socket is looked for; but where one of
-    // the table's sessions is missing, or a cookie may come back.
+    // the table's sessions is missing, or a cookie may come back, or it is of ends that had a session: nobody who
+    // forges packets knows such.
     let room = charge.room(tables, source, OUT_OF_STATE_SALT);
     let may_bring_cookie = ceiling::may_bring_cookie(tables.ceiling(LAST_COOKIE), tables.ticks());
     let socket = if may_bring_cookie {
         // Data behind a cookie finds the session that the cookie has made.
         tables.socket_or_cookie(reader, scratch)
-    } else if matches!(room, Room::Some) || marks & LOST_SESSIONS != 0 {
+    } else if had_session || matches!(room, Room::Some) || marks & LOST_SESSIONS != 0 {
         tables.socket(scratch, Subject::Packet)
     } else {
         SocketState::None
@@ -129,7 +153,7 @@ where
     if let Room::Some = room {
         // What passes and what only has been looked for: a flood of either is looked for no more.
         charge.one(tables, source, OUT_OF_STATE_SALT);
-        if may_be_lost(scratch) {
+        if may_be_lost(scratch) && !ceiling.is_closed() {
             return Headroom::Fits;
         }
     }

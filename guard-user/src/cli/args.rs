@@ -326,8 +326,8 @@ Rules, as for `allow`, with
 
 Limits apply to TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and \
 ipv6-prefix in guard.toml). New TCP connections (SYNs) and new UDP conversations are counted (a source and \
-port that was silent for 30 s, 3 min if it was answered); open sessions are never touched, and nothing is \
-banned. Sources on the never list have no limit. [limits] ceiling is something else: it bounds the new \
+port that was silent for 30 s, 3 min if it was answered); open sessions are not touched, unless packets are \
+counted, and nothing is banned. Sources on the never list have no limit. [limits] ceiling is something else: it bounds the new \
 connections of all sources together to a port that no program of this host listens on.
 
 Examples: limit ssh    limit 80/tcp rate 20/s burst 40    limit from 10.0.0.0/8 to any port 22";

@@ -71,7 +71,18 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 writeln!(out, "rule {number}: {words}")?;
             }
             if let Some(left) = answer.left {
-                writeln!(out, "limit: {} of {} left for this source", left.now, left.at_most)?;
+                writeln!(
+                    out,
+                    "limit: {} of {} left for this source",
+                    left.now, left.at_most
+                )?;
+                if left.blocked > 0 {
+                    writeln!(
+                        out,
+                        "the source has exceeded it: blocked for {} s",
+                        left.blocked
+                    )?;
+                }
             }
             if let Some(session) = answer.session {
                 writeln!(out, "{}", session_line(session))?;
@@ -93,7 +104,9 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 "would_drop": would_drop(answer),
                 "rule": answer.rule,
                 "rule_words": answer.rule_words,
-                "limit_left": answer.left.map(|left| json!({"now": left.now, "at_most": left.at_most})),
+                "limit_left": answer.left.map(|left| json!({
+                    "now": left.now, "at_most": left.at_most, "blocked_seconds": left.blocked
+                })),
                 "session": answer.session.map(|session| match session {
                     Session::Known | Session::Conversation => json!({"known": true}),
                     Session::Unknown { passing } | Session::Stranger { passing } => {

@@ -70,6 +70,8 @@ pub struct Left {
     pub now: u64,
     /// When it has been silent for long enough.
     pub at_most: u64,
+    /// Seconds for which the source is still blocked; 0 = it is not.
+    pub blocked: u64,
 }
 
 /// What would let a packet in.

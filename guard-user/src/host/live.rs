@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, io, net::SocketAddr};
 
 use guard_common::abi::{
-    addr::Addr,
     flow::{Phase, Tuple},
     service::protocol,
 };
@@ -53,14 +52,14 @@ impl Live {
             .into_iter()
             .filter(|(local, _)| !local.ip().is_loopback());
         flows.extend(connected.map(|(local, remote)| LiveFlow {
-            tuple: tuple(remote, local, protocol::UDP),
+            tuple: Tuple::between(remote, local, protocol::UDP),
             phase: Phase::BothWays,
         }));
         let tcp = TcpConnections::read();
         let silent = sock_diag::silent().into_iter();
         Ok(Self {
             silent: silent
-                .map(|(local, remote)| tuple(remote, local, protocol::TCP))
+                .map(|(local, remote)| Tuple::between(remote, local, protocol::TCP))
                 .collect(),
             flows,
             session_ports: tcp.ports,
@@ -68,7 +67,7 @@ impl Live {
                 .established
                 .into_iter()
                 .filter(|(local, _)| !local.ip().is_loopback())
-                .map(|(local, remote)| tuple(remote, local, protocol::TCP))
+                .map(|(local, remote)| Tuple::between(remote, local, protocol::TCP))
                 .collect(),
         })
     }
@@ -89,7 +88,7 @@ fn arriving(tracked: &Tracked, is_own: impl Fn(&SocketAddr) -> bool) -> Vec<Live
         .iter()
         .filter(|direction| !from_us(direction) && (to_us(direction) || !is_addressed))
         .map(|direction| LiveFlow {
-            tuple: tuple(direction.source, direction.destination, tracked.protocol),
+            tuple: Tuple::between(direction.source, direction.destination, tracked.protocol),
             phase,
         })
         .collect()
@@ -106,16 +105,6 @@ fn phase(tracked: &Tracked) -> Option<Phase> {
         },
         protocol::UDP if tracked.seen_reply => Some(Phase::BothWays),
         _ => None,
-    }
-}
-
-fn tuple(remote: SocketAddr, local: SocketAddr, protocol: u8) -> Tuple {
-    Tuple {
-        remote: Addr::from(remote.ip()),
-        local: Addr::from(local.ip()),
-        remote_port: remote.port(),
-        local_port: local.port(),
-        protocol,
     }
 }
 

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use guard_common::{
     abi::{
-        addr::Addr,
         flow::Tuple,
+        image::HEADER_METERS,
+        meter::Meter,
         reason::{Reason, Verdict},
         service::{Service, protocol},
     },
@@ -21,6 +22,7 @@ use super::compile::Image;
 #[derive(Debug)]
 pub struct Model {
     tables: MemTables,
+    words: Vec<u64>,
 }
 
 impl Model {
@@ -29,19 +31,14 @@ impl Model {
     pub fn new(image: &Image) -> Self {
         Self {
             tables: MemTables::with_policy(image.words.clone()),
+            words: image.words.clone(),
         }
     }
 
     /// What happens to the first segment of a new TCP connection (a SYN).
     #[must_use]
     pub fn new_connection(&self, ifindex: u32, remote: SocketAddr, local: SocketAddr) -> Verdict {
-        let tuple = Tuple {
-            remote: Addr::from(remote.ip()),
-            local: Addr::from(local.ip()),
-            remote_port: remote.port(),
-            local_port: local.port(),
-            protocol: protocol::TCP,
-        };
+        let tuple = Tuple::between(remote, local, protocol::TCP);
         self.ask(ifindex, &tuple, TcpFlags::SYN)
     }
 
@@ -59,6 +56,18 @@ impl Model {
         interfaces
             .iter()
             .any(|ifindex| self.ask(*ifindex, tuple, TcpFlags::SYN).rule.is_limited())
+    }
+
+    /// May a rule that lets this new connection in shut its source out later, when it exceeds a limit?
+    #[must_use]
+    pub fn may_block(&self, verdict: Verdict) -> bool {
+        let word = |index: u64| {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            self.words.get(index).copied().unwrap_or(0)
+        };
+        let at = (word(u64::from(HEADER_METERS)) & 0xffff_ffff)
+            + u64::from(verdict.rule.index() * Meter::WORDS);
+        verdict.rule.is_limited() && Meter::from_words(word(at), word(at + 1)).block != 0
     }
 
     fn ask(&self, ifindex: u32, tuple: &Tuple, flags: u8) -> Verdict {

@@ -110,6 +110,21 @@ fn over_ssh_the_operator_must_be_able_to_come_back() {
     drop(over_ssh(&scene, &["default", "deny"]).ok().says(NOTE));
     assert_eq!(scene.status()["mode"], "enforce");
     drop(over_ssh(&scene, &["confirm"]).ok());
+
+    // A block would shut him out as soon as he downloads something.
+    let limit = ["limit", "22/tcp", "packets", "100/s", "block", "1h"];
+    let printed = over_ssh(&scene, &limit).exit(7);
+    drop(printed.says("you could be shut out from 198.51.100.10"));
+    drop(over_ssh(&scene, &limit[..4]).ok());
+    drop(over_ssh(&scene, &["confirm"]).ok());
+    drop(
+        scene
+            .guard
+            .guardctl(&["never", "add", "198.51.100.10"])
+            .ok(),
+    );
+    drop(over_ssh(&scene, &limit).ok());
+    drop(over_ssh(&scene, &["confirm"]).ok());
 }
 
 #[test]

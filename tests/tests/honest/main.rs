@@ -3,6 +3,7 @@
 
 mod beginnings;
 mod datagrams;
+mod forgotten;
 mod published;
 mod routes;
 mod scene;

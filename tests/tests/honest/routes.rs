@@ -58,7 +58,10 @@ fn answers_that_leave_by_another_protected_interface_make_sessions() {
     scene.come_by_one_and_leave_by_the_other();
     let _echo = TcpEcho::start(scene.server(), OPEN);
     scene.enable(NONE);
+    let _session = scene.connect(scene.addresses()[0]);
     scene.assert_answers();
+    let status = scene.guard.guardctl(&["status"]).ok().stdout;
+    assert!(!status.contains("answers leave by"), "{status}");
     scene.assert_unharmed();
 }
 
@@ -71,6 +74,12 @@ fn sessions_whose_answers_leave_by_an_unprotected_interface_are_not_cut() {
     scene.come_by_one_and_leave_by_the_other();
     let _echo = TcpEcho::start(scene.server(), OPEN);
     scene.enable_on(NONE, &["eth0"]);
+    let said = || scene.guard.guardctl(&["status"]).ok().stdout;
+    let warning = format!("port {OPEN}: answers leave by an interface that guard does not protect");
+    assert!(!said().contains(&warning), "{}", said());
+    let mut session = scene.connect(scene.addresses()[0]);
+    crate::streams::asks(&mut session);
+    assert!(said().contains(&warning), "{}", said());
     scene.assert_answers();
     // Nobody can tell them from a flood there, so the flood passes, too.
     let frames = scene

@@ -27,6 +27,7 @@ use crate::scene::{NONE, PATIENCE, Scene, USUAL, in_both_places, set_patience};
 const CHUNKS: usize = 80;
 const CHUNK: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(20);
+
 /// Sends for a while.
 fn go_on(stream: &mut TcpStream) {
     for number in 0..CHUNKS {
@@ -45,7 +46,7 @@ fn everything(stream: &mut TcpStream) -> usize {
 
 /// A session of which one end has said its last word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
+pub(crate) enum Half {
     /// The client has, and is answered for long.
     Download = b'd' as isize,
     /// The server has, and is sent to for long.
@@ -53,7 +54,7 @@ enum Half {
 }
 
 /// Such sessions in each family; `meanwhile` happens when they are half closed.
-fn half_closed(scene: &Scene, kinds: &[Half], meanwhile: impl FnOnce()) {
+pub(crate) fn half_closed(scene: &Scene, kinds: &[Half], meanwhile: impl FnOnce()) {
     let server = scene.serve(2 * kinds.len(), |mut stream| {
         let mut kind = [0];
         stream.read_exact(&mut kind).expect("a question");
@@ -110,7 +111,7 @@ fn whoever_has_said_his_last_word_goes_on_listening() {
 
 /// Lets every entry of the flow table be older by so many seconds, in which others have overwritten what was noted of
 /// handshakes. How many entries there were.
-fn age(guard: &Instance, seconds: u32) -> usize {
+pub(crate) fn age(guard: &Instance, seconds: u32) -> usize {
     const TICK: u64 = u32::MAX as u64;
     let flows = shared(guard, names::FLOWS, BUCKETS as usize * BUCKET_WORDS);
     let mut aged = 0;
@@ -154,7 +155,7 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// Longer than any entry of TCP lives, with a margin for ticks that are a little longer than a second.
-const FOR_EVER: u32 = 9 * 3600;
+pub(crate) const FOR_EVER: u32 = 9 * 3600;
 
 #[test]
 fn half_closed_sessions_outlive_their_entries() {

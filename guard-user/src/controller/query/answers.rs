@@ -27,13 +27,7 @@ impl Controller {
             .filter(|(_, remote)| !remote.ip().is_loopback() && !is_own(remote.ip()))
             .filter(|(local, _)| !running.flows.has_mark(local.port(), flow::ANSWERS))
             .filter(|(local, remote)| {
-                let tuple = Tuple {
-                    remote: remote.ip().into(),
-                    local: local.ip().into(),
-                    remote_port: remote.port(),
-                    local_port: local.port(),
-                    protocol: protocol::TCP,
-                };
+                let tuple = Tuple::between(*remote, *local, protocol::TCP);
                 !running.flows.knows(&tuple, tick)
             })
             .map(|(local, _)| local.port())

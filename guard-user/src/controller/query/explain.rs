@@ -170,13 +170,7 @@ fn segment(
     destination: SocketAddr,
 ) -> Option<Session> {
     let passing = passing(running, HEADER_OUT_OF_STATE)?;
-    let tuple = Tuple {
-        remote: source.ip().into(),
-        local: destination.ip().into(),
-        remote_port: source.port(),
-        local_port: destination.port(),
-        protocol: protocol::TCP,
-    };
+    let tuple = Tuple::between(source, destination, protocol::TCP);
     let is_known = || {
         running.flows.knows(&tuple, tick)
             || TcpConnections::read()

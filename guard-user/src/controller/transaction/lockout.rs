@@ -1,7 +1,10 @@
 //! Could every operator log in again under this policy? Asked of the model before anything changes,
 //! with a new connection from where each session comes: what is established survives a change.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use crate::{
     failure::{Exit, Failure},
@@ -16,8 +19,17 @@ use guard_common::abi::reason::Action;
 /// Sessions whose operators a policy would shut out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AtRisk {
-    /// The sessions, each with an interface by which it may come and on which it could not be opened again.
-    ways: BTreeSet<(Session, u32)>,
+    /// The sessions, each with an interface by which it may come, and what could become of it there.
+    ways: BTreeMap<(Session, u32), Risk>,
+}
+
+/// What a policy could do to an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Risk {
+    /// Shut him out for a while, when his session exceeds a limit.
+    Blocked,
+    /// Drop his new connection.
+    Dropped,
 }
 
 impl AtRisk {
@@ -45,9 +57,16 @@ impl AtRisk {
                 let ways = ways_of(session, network, &guarded);
                 ways.into_iter().map(|index| (*session, index))
             })
-            .filter(|(session, index)| {
-                let verdict = model.new_connection(*index, session.remote, session.local);
-                verdict.action == Action::Drop
+            .filter_map(|(session, index)| {
+                let verdict = model.new_connection(index, session.remote, session.local);
+                let risk = if verdict.action == Action::Drop {
+                    Risk::Dropped
+                } else if model.may_block(verdict) {
+                    Risk::Blocked
+                } else {
+                    return None;
+                };
+                Some(((session, index), risk))
             })
             .collect();
         Self { ways }
@@ -56,7 +75,8 @@ impl AtRisk {
     /// The sessions that are at risk here and were not there: those of the change's doing.
     #[must_use]
     pub fn beyond(mut self, before: &Self) -> Self {
-        self.ways.retain(|way| !before.ways.contains(way));
+        self.ways
+            .retain(|way, risk| before.ways.get(way).is_none_or(|before| before < risk));
         self
     }
 
@@ -71,7 +91,16 @@ impl AtRisk {
     /// # Errors
     /// Exit 7 naming the sessions and the rule that would let their operators in.
     pub fn refuse(&self) -> Result<(), Failure> {
-        let sessions: BTreeSet<Session> = self.ways.iter().map(|(session, _)| *session).collect();
+        // Who is shut out at once is named before who may be.
+        let Some(worst) = self.ways.values().max().copied() else {
+            return Ok(());
+        };
+        let sessions: BTreeSet<Session> = self
+            .ways
+            .iter()
+            .filter(|(_, risk)| **risk == worst)
+            .map(|((session, _), _)| *session)
+            .collect();
         let is_known = |session: &&Session| session.evidence == Evidence::Server;
         let Some(first) = sessions.iter().find(is_known).or(sessions.first()) else {
             return Ok(());
@@ -85,6 +114,18 @@ impl AtRisk {
             .iter()
             .map(|session| format!("{} -> {}", session.remote, session.local))
             .collect();
+        if worst == Risk::Blocked {
+            let message = format!(
+                "you could be shut out from {}: the rule that lets you in blocks whoever exceeds its limit, as a download \
+                 over ssh may (session {})",
+                addresses.join(", "),
+                texts.join(", ")
+            );
+            return Err(Failure::new(Exit::Refused, message).help(format!(
+                "exempt it first: `guardctl never add {}`, or leave `block` out, or add --force",
+                first.remote.ip()
+            )));
+        }
         let allow = format!(
             "`guardctl allow {} {}/tcp`",
             first.remote.ip(),
@@ -245,7 +286,10 @@ mod tests {
             evidence,
         };
         let refused = |sessions: &[Session]| {
-            let ways = sessions.iter().map(|session| (*session, CARD)).collect();
+            let ways = sessions
+                .iter()
+                .map(|session| ((*session, CARD), Risk::Dropped));
+            let ways = ways.collect();
             AtRisk { ways }.refuse().expect_err("refused").message
         };
         let mut known = session(Evidence::Server);

@@ -72,9 +72,11 @@ impl MeterTable {
         let scale = Scale::from_word(word(HEADER_LIMITS));
         let at = word(HEADER_METERS) as u32 + rule.index() * Meter::WORDS;
         let meter = Meter::from_words(word(at), word(at + 1));
+        let debt = self.debt(scale, source, meter, now);
         Left {
-            now: meter.left(self.debt(scale, source, meter, now)),
+            now: meter.left(debt),
             at_most: meter.left(0),
+            blocked: meter.blocked(debt).div_ceil(scale.second().max(1)),
         }
     }
 
