@@ -1,9 +1,8 @@
 //! A rule as it is typed: ufw's grammar, and the short form "source, then port". Reads words, not
 //! files; what ufw knows and guard does not is refused with a way out.
 
-use std::fmt;
-
 use super::{
+    labels::{self, Labels},
     limit::{self, Counts, Limit, Rate},
     model::{Prefixes, Rule, RuleAction},
     names::Names,
@@ -15,10 +14,13 @@ use super::{
 };
 use crate::text::{
     address::{self, AddressItem},
-    value::{self, BadValue, quoted},
+    value::{self, BadValue},
 };
 
+mod error;
 mod refused;
+
+pub use error::WordsError;
 
 /// What words may refer to.
 #[derive(Clone, Copy, Debug)]
@@ -40,53 +42,8 @@ pub struct Parsed {
     pub warnings: Vec<String>,
 }
 
-/// Words that are no rule.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct WordsError {
-    /// Index of the word that is wrong, from 0; one past the end when a word is missing.
-    pub word: usize,
-    /// What is wrong, with the value.
-    pub message: String,
-    /// A way out.
-    pub help: Option<String>,
-}
-
-impl fmt::Display for WordsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl WordsError {
-    /// A way out.
-    #[must_use]
-    pub fn help(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
-
-    /// The words with a mark below the wrong one, two lines.
-    #[must_use]
-    pub fn underline<S: AsRef<str>>(&self, words: &[S]) -> String {
-        let texts: Vec<String> = words
-            .iter()
-            .map(|word| quoted(word.as_ref()).trim_matches('"').to_owned())
-            .collect();
-        let before: usize = texts
-            .iter()
-            .take(self.word)
-            .map(|text| text.chars().count() + 1)
-            .sum();
-        let width = texts.get(self.word).map_or(1, |text| text.chars().count());
-        format!(
-            "{}\n{}{}",
-            texts.join(" "),
-            " ".repeat(before),
-            "^".repeat(width.max(1))
-        )
-    }
-}
-
-/// Reads the words of a rule, beginning with `allow`, `deny` or `limit`.
+/// Reads the words of a rule, beginning with `allow`, `deny` or `limit`; what people call it stands among them as
+/// `--name` and `--tag`.
 pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, WordsError> {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let mut parser = Parser {
@@ -113,6 +70,7 @@ struct RuleDraft<'w> {
     protocol: Option<(usize, Protocol)>,
     interface: Option<String>,
     comment: Option<String>,
+    labels: Labels,
     rate: Option<(usize, Rate)>,
     counts: Counts,
     burst: Option<(usize, u32)>,
@@ -166,6 +124,8 @@ impl<'w> Parser<'w> {
             "packets" => self.rate(at, Counts::Packets),
             "burst" => self.burst(at),
             "comment" => self.comment(at),
+            "--name" => self.name(at),
+            "--tag" => self.tag(at),
             _ => match refused::keyword(&word) {
                 Some(bad) => Err(fail(at, bad)),
                 None => self.bare(at),
@@ -262,6 +222,20 @@ impl<'w> Parser<'w> {
         let text = value::comment(text).map_err(|bad| fail(value, bad))?;
         self.draft.comment = Some(text);
         Ok(())
+    }
+
+    fn name(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "a name, e.g. office-ssh")?;
+        let name = labels::rule_name(text).map_err(|bad| fail(value, bad))?;
+        match self.draft.labels.name.replace(name) {
+            Some(_) => Err(fail(at, refused::twice("--name"))),
+            None => Ok(()),
+        }
+    }
+
+    fn tag(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "a tag, e.g. office")?;
+        labels::add_tag(&mut self.draft.labels.tags, text).map_err(|bad| fail(value, bad))
     }
 
     /// A word that stands for itself: an address, a port with or without protocol, or `ping`.
@@ -399,6 +373,7 @@ impl<'w> Parser<'w> {
             protocol,
             interface,
             comment,
+            labels,
             rate,
             counts,
             burst,
@@ -460,6 +435,11 @@ impl<'w> Parser<'w> {
             .map(|(_, prefixes)| prefixes)
             .unwrap_or_default();
         prefixes::check_families(&source, &destination).map_err(|bad| fail(destination_at, bad))?;
+        if let (Some((at, profile)), Some(_), [_, _, ..]) =
+            (profile, &labels.name, traffic.as_slice())
+        {
+            return Err(fail(at, refused::name_of_two(&profile.name)));
+        }
         let mut rules = traffic.into_iter().map(|traffic| Rule {
             action,
             traffic,
@@ -467,6 +447,8 @@ impl<'w> Parser<'w> {
             destination: destination.clone(),
             interface: interface.clone(),
             comment: comment.clone(),
+            labels: labels.clone(),
+            is_enabled: true,
             origin: None,
         });
         let Some(rule) = rules.next() else {

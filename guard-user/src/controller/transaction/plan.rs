@@ -6,6 +6,7 @@ use crate::{
     ruleset::{
         describe,
         edit::{self, Change, EditOutcome, Edited, InsertAt},
+        labels::Which,
         model::Rule,
         names::Names,
         source::{Loaded, Source},
@@ -25,6 +26,7 @@ pub(in crate::controller) struct Plan {
 }
 
 /// `added rule` and `would add rule`.
+#[derive(Clone, Copy)]
 pub(in crate::controller) struct Verb {
     pub(in crate::controller) did: &'static str,
     pub(in crate::controller) would: &'static str,
@@ -51,6 +53,30 @@ const NOT_NEVER: Verb = Verb {
     would: "would go off the never list:",
 };
 
+const DISABLE: Switch = Switch {
+    is_enabled: false,
+    word: "disabled",
+    done: Verb {
+        did: "disabled rule",
+        would: "would disable rule",
+    },
+};
+const ENABLE: Switch = Switch {
+    is_enabled: true,
+    word: "enabled",
+    done: Verb {
+        did: "enabled rule",
+        would: "would enable rule",
+    },
+};
+
+/// Putting a rule into force, or taking it out.
+struct Switch {
+    is_enabled: bool,
+    word: &'static str,
+    done: Verb,
+}
+
 /// Works out an edit; nothing is written.
 pub(in crate::controller) fn plan(
     source: &Source<'_>,
@@ -61,15 +87,19 @@ pub(in crate::controller) fn plan(
     let edited = |edited: Edited| EditOutcome::Edited(Box::new(edited));
     let failed = |error: edit::EditError| edit_failure(&error);
     let planned = match wanted {
-        Edit::Add { words, place } => {
+        Edit::Add { words, before } => {
             let rules = parse(words, loaded, warnings)?;
+            let place = match before {
+                None => InsertAt::End,
+                Some(which) => InsertAt::Number(number_of(loaded, which)?),
+            };
             let add = |loaded: &Loaded, index, rule: &Rule| {
                 let place = match place {
                     InsertAt::End => InsertAt::End,
-                    InsertAt::Number(number) => InsertAt::Number(number + index),
+                    InsertAt::Number(number) => InsertAt::Number(number.saturating_add(index)),
                 };
                 let outcome = edit::add(source, loaded, rule, place).map_err(failed)?;
-                warnings.extend(lost_comment(&outcome, loaded, rule));
+                warnings.extend(not_saved(&outcome, loaded, rule));
                 Ok(outcome)
             };
             Plan {
@@ -79,9 +109,10 @@ pub(in crate::controller) fn plan(
                 unchanged: String::new(),
             }
         }
-        Edit::Delete(Delete::Number(number)) => {
-            let outcome = edited(edit::delete(source, loaded, *number).map_err(failed)?);
-            let what = describe::command(&loaded.policy.rules[*number - 1]);
+        Edit::Delete(Delete::Which(which)) => {
+            let number = number_of(loaded, which)?;
+            let outcome = edited(edit::delete(source, loaded, number).map_err(failed)?);
+            let what = describe::command(&loaded.policy.rules[number - 1]);
             Plan {
                 outcome,
                 done: DELETE,
@@ -102,6 +133,8 @@ pub(in crate::controller) fn plan(
                 unchanged: String::new(),
             }
         }
+        Edit::Disable(which) => switch(source, loaded, which, &DISABLE)?,
+        Edit::Enable(which) => switch(source, loaded, which, &ENABLE)?,
         Edit::Default(default) => {
             let word = default_word(*default);
             let outcome = edit::set_default(source, loaded, *default).map_err(failed)?;
@@ -134,6 +167,27 @@ pub(in crate::controller) fn plan(
         }
     };
     Ok(planned)
+}
+
+fn switch(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    which: &Which,
+    switch: &Switch,
+) -> Result<Plan, Failure> {
+    let number = number_of(loaded, which)?;
+    let outcome = edit::set_enabled(source, loaded, number, switch.is_enabled)
+        .map_err(|error| edit_failure(&error))?;
+    Ok(Plan {
+        outcome,
+        done: switch.done,
+        what: describe::command(&loaded.policy.rules[number - 1]),
+        unchanged: format!("rule {number} is {} already", switch.word),
+    })
+}
+
+fn number_of(loaded: &Loaded, which: &Which) -> Result<usize, Failure> {
+    edit::number_of(&loaded.policy.rules, which).map_err(|error| edit_failure(&error))
 }
 
 /// The same edit for each rule, one upon the other; together it is one change, named by the first rule that it is about.
@@ -179,13 +233,43 @@ fn commands(rules: &[Rule]) -> String {
     commands.join(" and ")
 }
 
-/// A comment that goes nowhere because the rule is not added.
-fn lost_comment(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
+/// What people would call the rule goes nowhere because it is not added.
+fn not_saved(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
     let EditOutcome::Covered { by } = outcome else {
         return None;
     };
-    let is_lost = rule.comment.is_some() && loaded.policy.rules[by - 1].comment != rule.comment;
-    is_lost.then(|| format!("the comment was not saved: rule {by} stays as it is"))
+    let known = &loaded.policy.rules[by - 1];
+    let tags = &rule.labels.tags;
+    let lost = [
+        (
+            "comment",
+            rule.comment.is_some() && known.comment != rule.comment,
+        ),
+        (
+            "name",
+            rule.labels.name.is_some() && known.labels.name != rule.labels.name,
+        ),
+        (
+            "tags",
+            tags.iter().any(|tag| !known.labels.tags.contains(tag)),
+        ),
+    ];
+    let lost: Vec<&str> = lost
+        .into_iter()
+        .filter(|(_, is)| *is)
+        .map(|(what, _)| what)
+        .collect();
+    let verb = if lost == ["tags"] || lost.len() > 1 {
+        "were"
+    } else {
+        "was"
+    };
+    (!lost.is_empty()).then(|| {
+        format!(
+            "the {} {verb} not saved: rule {by} stays as it is",
+            lost.join(" and the ")
+        )
+    })
 }
 
 /// One rule, or two where a profile means other ports for UDP than for TCP.

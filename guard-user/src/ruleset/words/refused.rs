@@ -183,6 +183,14 @@ fn near_profile<'n>(lower: &str, names: &'n Names) -> Option<&'n str> {
         .find(|name| name.to_lowercase() == near)
 }
 
+pub(super) fn name_of_two(profile: &str) -> BadValue {
+    BadValue::new(format!(
+        "the application profile {} means two rules, for tcp and for udp, and a name means one",
+        quoted(profile)
+    ))
+    .help("give both a `--tag`, or write two rules with the ports")
+}
+
 pub(super) fn protocol_of_profile(name: &str) -> BadValue {
     BadValue::new(format!(
         "the application profile {} specifies its own protocols",
