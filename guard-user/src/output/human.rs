@@ -103,14 +103,14 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     table(out, status.rules.iter(), detail)
 }
 
-/// Rules with their numbers; nothing at all for none.
+/// Rules with their numbers.
 pub fn rules<'r>(
     out: &mut dyn Write,
     mut rules: impl Iterator<Item = &'r RuleView>,
 ) -> io::Result<()> {
     match rules.next() {
         Some(first) => table(out, std::iter::once(first).chain(rules), Detail::Numbered),
-        None => Ok(()),
+        None => writeln!(out, "no rules"),
     }
 }
 

@@ -115,6 +115,7 @@ fn no_change_of_the_policy_shuts_out_an_operator_unasked() {
 
     let commands: [&[&str]; 4] = [
         &["delete", "2"],
+        &["rule", "disable", "2"],
         &["delete", "allow", "198.51.100.0/24", "22/tcp"],
         &["delete", "2", "--yes"],
         &["insert", "1", "deny", "from", "198.51.100.10"],
