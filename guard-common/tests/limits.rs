@@ -35,6 +35,7 @@ fn meter(seconds: u64, connections: u64, burst: u64, number: u32) -> Meter {
         interval: interval as u32,
         number,
         tolerance: (burst - 1) * interval + (1 << meter::UNIT_SHIFT),
+        block: 0,
     }
 }
 

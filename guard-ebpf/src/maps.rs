@@ -85,7 +85,7 @@ pub(crate) static BAN_SET: Array<ban::BucketWords> = Array::with_max_entries(1, 
 #[map(name = "ban_addresses")]
 pub(crate) static BAN_ADDRESSES: Array<ban::AddressWords> = Array::with_max_entries(1, MMAPABLE);
 
-#[map(name = "ban_front")]
+#[map(name = "ban_fingerprint")]
 pub(crate) static BAN_FINGERPRINTS: Array<ban::FingerprintWords> =
     Array::with_max_entries(1, MMAPABLE);
 

@@ -63,6 +63,24 @@ fn the_rest_of_an_accepted_datagram_passes() {
     }
 }
 
+/// A datagram of 65 535 bytes in pieces of 576, which is the most that an honest sender has, and then a flood of one of
+/// them.
+#[test]
+fn no_more_fragments_follow_than_a_datagram_has() {
+    let Some(mut guard) = guard() else { return };
+    for (base, id) in bases().into_iter().zip([100, 0x0001_0064]) {
+        let first = base.clone().udp(53).payload(544).fragment(0, true, id);
+        guard.expect("the first", &first.build(), RuleAllow);
+        let parts = (1..=118).map(|part| rest(&base, part * 69, part < 118, id).build());
+        assert_eq!(guard.passing_but(parts, FragmentRest, Fragment), 118);
+        let again = (0..1000).map(|_| rest(&base, 69, true, id).build());
+        assert_eq!(guard.passing_but(again, FragmentRest, Fragment), 128 - 118);
+        guard.expect("the first again", &first.build(), RuleAllow);
+        let again = (0..1000).map(|_| rest(&base, 69, true, id).build());
+        assert_eq!(guard.passing_but(again, FragmentRest, Fragment), 128);
+    }
+}
+
 #[test]
 fn the_rest_of_an_accepted_ping_passes() {
     let Some(mut guard) = guard() else { return };

@@ -13,7 +13,7 @@ use guard_tests::{
 };
 use guard_user::ruleset::{
     model::Policy,
-    sample::{allow, limit_packets, policy},
+    sample::{allow, limit_packets, limit_packets_or_block, policy},
     strangers::Strangers,
 };
 
@@ -71,6 +71,40 @@ fn segments_of_a_session_count_and_those_of_none_do_not() {
         guard.expect("a SYN above", &ends.tcp_in(TcpFlags::SYN), Limited);
         later(&mut guard, 10);
         guard.expect("later", &ends.tcp_in(DATA), RuleAllow);
+    }
+}
+
+#[test]
+fn who_exceeds_a_limit_with_a_session_is_blocked_for_a_while() {
+    let rule = limit_packets_or_block("10/s", 4, "60s").tcp(443);
+    let Some(mut guard) = guard(&policy([rule])) else {
+        return;
+    };
+    for mut ends in both_families() {
+        ends.own_port = 443;
+        let (syn, segment) = (ends.tcp_in(TcpFlags::SYN), ends.tcp_in(DATA));
+        for _ in 0..4 {
+            guard.expect("within", &syn, RuleAllow);
+        }
+        guard.expect("a SYN too much, which may be forged", &syn, Limited);
+        later(&mut guard, 2);
+        guard.expect("it has only waited", &syn, RuleAllow);
+        let data = ends
+            .out()
+            .tcp_between(ends.own_port, ends.peer_port, DATA)
+            .payload(9);
+        guard.sends(&data.build());
+        for _ in 0..3 {
+            guard.expect("of a session", &segment, RuleAllow);
+        }
+        guard.expect("too much", &segment, Limited);
+        for _ in 0..59 {
+            later(&mut guard, 1);
+            guard.expect("blocked, and not anew", &segment, Limited);
+            guard.expect("for new sessions, too", &syn, Limited);
+        }
+        later(&mut guard, 2);
+        guard.expect("over", &segment, RuleAllow);
     }
 }
 

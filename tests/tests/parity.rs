@@ -25,7 +25,7 @@ use guard_tests::{
 use guard_user::bans::Prefix;
 use guard_user::ruleset::{
     ceiling::Ceiling,
-    limit::{Counts, Limit, Rate},
+    limit::{Block, Counts, Limit, Rate},
     model::{DefaultAction, Policy, RuleAction, Traffic},
     sample::{NESTED, Shape, random_policy},
     strangers::Strangers,
@@ -207,10 +207,13 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
             };
             let burst = 1 + random.below(8) as u32;
             let counts = random.pick(&[Counts::Connections, Counts::Packets]);
+            let may_block = counts == Counts::Packets && random.below(2) == 0;
+            let block = may_block.then(|| Block::parse("2s").expect("a time"));
             rule.action = RuleAction::Limit(Limit {
                 counts,
                 rate,
                 burst,
+                block,
             });
         }
     }

@@ -99,6 +99,16 @@ pub(crate) fn ensure(wanted: &[&str], why: &str) -> Result<()> {
             missing.join(" ")
         );
     }
+    // Two commands of xtask may come here at once: apt-get waits for its own lock over packages, not for the one over
+    // its lists.
+    let turn = workspace::target().join("packages.lock");
+    fs::create_dir_all(workspace::target())?;
+    let turn = fs::File::create(&turn).with_context(|| turn.display().to_string())?;
+    turn.lock().context("cannot wait for the other xtask")?;
+    let missing = self::missing(&missing)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
     let quiescence = NoServices::begin()?;
     if !can_install(&missing) {
         sh::quiet(apt(["update"].iter().copied()).env("LC_ALL", "C"))

@@ -168,7 +168,7 @@ impl MeterEntry {
 }
 
 /// How fast the debt of a source may grow, and how far: two words of the policy image,
-/// `interval (32 bits) | number (32 bits)` from the low end, then the tolerance.
+/// `interval (32 bits) | number (32 bits)` from the low end, then `tolerance (40 bits) | block (24 bits)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meter {
     /// What one connection, or packet, costs, in units.
@@ -177,6 +177,8 @@ pub struct Meter {
     pub number: u32,
     /// Most that a source may owe when it opens one more, in units.
     pub tolerance: u64,
+    /// Seconds for which a source that exceeds it with a session is let in no more; 0 = it only waits.
+    pub block: u32,
 }
 
 impl Meter {
@@ -195,11 +197,12 @@ impl Meter {
     /// From the words of the image.
     #[inline(always)]
     #[must_use]
-    pub const fn from_words(first: u64, tolerance: u64) -> Self {
+    pub const fn from_words(first: u64, second: u64) -> Self {
         Self {
             interval: first as u32,
             number: (first >> 32) as u32,
-            tolerance,
+            tolerance: second & TIME_MASK,
+            block: (second >> TIME_BITS) as u32,
         }
     }
 
@@ -217,7 +220,7 @@ impl Meter {
     pub const fn to_words(self) -> [u64; Self::WORDS as usize] {
         [
             self.interval as u64 | (self.number as u64) << 32,
-            self.tolerance,
+            self.tolerance & TIME_MASK | (self.block as u64) << TIME_BITS,
         ]
     }
 }
@@ -346,6 +349,7 @@ mod tests {
             interval: u32::MAX,
             number: 0xdead_beef,
             tolerance: LONGEST,
+            block: 86_400,
         };
         let [first, second] = meter.to_words();
         assert_eq!(Meter::from_words(first, second), meter);

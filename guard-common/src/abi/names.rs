@@ -50,7 +50,7 @@ pub const BAN_SET: &str = "ban_set";
 /// Array of [`super::ban::AddressWords`]: [`super::ban::BanMap::Addresses`].
 pub const BAN_ADDRESSES: &str = "ban_addresses";
 /// Array of [`super::ban::FingerprintWords`]: [`super::ban::BanMap::Fingerprints`].
-pub const BAN_FINGERPRINTS: &str = "ban_front";
+pub const BAN_FINGERPRINTS: &str = "ban_fingerprint";
 /// Every array that user space shares, in the order in which they are pinned.
 pub const MAPS: [&str; 14] = [
     POLICY,

@@ -28,7 +28,10 @@ pub(super) fn continues<T: Searches>(tables: &T, packet: &Packet) -> Reason {
         return Reason::Fragment;
     }
     let key = key(tables, packet, id);
-    if key.is_vouched_by(tables.fragment_stamp(key.cell()), tables.now_ns()) {
+    let stamp = tables.fragment_stamp(key.cell());
+    if let Some(left) = key.after_follower(stamp, tables.now_ns()) {
+        // Of two that follow on two CPUs at once, one may be counted: the parts of a datagram come one after the other.
+        tables.set_fragment_stamp(key.cell(), left);
         Reason::FragmentRest
     } else if peer::is_marked(tables, Peer::SentTo(packet.source())) {
         // Some hosts send the last part first. The first one decides: what is never put together is forgotten.

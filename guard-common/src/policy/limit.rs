@@ -142,7 +142,10 @@ pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bo
         source: scale.source(connection.source),
         about: meter.number,
     };
-    if charge(tables, debt, meter, now) {
+    // Of TCP only segments of sessions are asked about, and SYNs, which anybody can forge.
+    let block = if connection.opens { 0 } else { meter.block };
+    let block = u64::from(block).wrapping_mul(scale.second());
+    if charge(tables, debt, meter, now, block) {
         if is_conversation {
             let key = conversation(connection.source, connection.ports);
             write(tables, key, now, one_way);
@@ -167,7 +170,7 @@ pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bo
     connection.opens
         && !meter.counts_packets()
         && is_exempt(tables, source, connection.ports as u16, now)
-        && charge(tables, more, share, now)
+        && charge(tables, more, share, now, 0)
 }
 
 /// How many times its limit, burst and rate, a source that has a session may open beside it: what an office behind
@@ -195,9 +198,12 @@ fn meter<T: Searches>(policy: &Slot<'_, T>, rule: RuleRef) -> Meter {
     Meter::from_words(policy.word(at), policy.word(at.wrapping_add(1)))
 }
 
-/// Does a source owe little enough to open one more? If so, it owes one more.
+/// Does a source owe little enough to open one more? If so, it owes one more; if not, it owes as much as lasts for
+/// `block`.
 #[inline(always)]
-fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
+fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64, block: u64) -> bool {
+    /// Packets by which CPUs that charge a source at once may exceed what it may owe.
+    const AT_ONCE: u64 = 64;
     let place = key.place(|index| tables.flow_key(index));
     let bucket = tables.meter_bucket(place.bucket);
     let found = tables.find_entry(place, now);
@@ -208,6 +214,12 @@ fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64) -> bool {
         0
     };
     if debt > meter.tolerance {
+        // A block begins with the first packet that is too much, and not anew with each that follows.
+        let most = meter.tolerance + AT_ONCE * u64::from(meter.interval);
+        if debt <= most && debt < block {
+            let entry = MeterEntry::new(place.tag, now, block);
+            bucket.store(way, entry.to_word());
+        }
         return false;
     }
     let price = u64::from(meter.interval);

@@ -344,7 +344,9 @@ Without `to` it is sent to this host, without `proto` it is TCP, without `flags`
 const LIMIT: &str = "\
 Rules, as for `allow`, with
   rate N/TIME             20/s, 6/30s, 100/min, 10/h; from 1/h to 5000/s. Default: 6/30s
+  packets N/TIME          the same of packets, also those of sessions, instead of new connections
   burst N                 how many at once, after a pause. Default: the N of the rate
+  block TIME              with packets of a TCP port: who exceeds it is let in no more for 1s to 24h
 
 Limits apply to TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and \
 ipv6-prefix in guard.toml). New TCP connections (SYNs) and new UDP conversations are counted (a source and \

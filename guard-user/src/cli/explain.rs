@@ -97,8 +97,8 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 "rule_name": answer.rule_name,
                 "limit_left": answer.left.map(|left| json!({"now": left.now, "at_most": left.at_most})),
                 "session": answer.session.map(|session| match session {
-                    Session::Known => json!({"known": true}),
-                    Session::Unknown { passing } => {
+                    Session::Known | Session::Conversation => json!({"known": true}),
+                    Session::Unknown { passing } | Session::Stranger { passing } => {
                         json!({"known": false, "passing_per_second": passing})
                     }
                 }),
@@ -117,6 +117,14 @@ fn session_line(session: Session) -> String {
         Session::Unknown { passing: 0.0 } => {
             "but it is part of no session of this host: dropped (out-of-state)".to_owned()
         }
+        Session::Conversation => "this host has a conversation with the source".to_owned(),
+        Session::Stranger { passing: 0.0 } => {
+            "but this host has no conversation with the source: dropped (udp-ceiling)".to_owned()
+        }
+        Session::Stranger { passing } => format!(
+            "this host has no conversation with the source: above {passing:.0}/s at its port it passes only when it \
+             repeats itself (udp-ceiling)"
+        ),
         Session::Unknown { passing } => format!(
             "but it is part of no session of this host: passes below the ceiling of {passing:.0}/s at its port, else \
              dropped (out-of-state)"

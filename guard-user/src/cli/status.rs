@@ -80,6 +80,7 @@ fn status_json(status: &Status) -> serde_json::Value {
             "syn_cookies": floods.cookies == Cookies::Ready,
             "ceiling_per_second": floods.ceiling.per_second(),
             "out_of_state_per_second": floods.out_of_state.admitted_per_second(),
+            "udp_per_second": floods.udp.admitted_per_second(),
         })),
         "never": status.never,
         "files": status.files,

@@ -39,19 +39,27 @@ pub struct Explanation {
     pub rule_name: Option<String>,
     /// What the limit of that rule leaves to the source now, if it has one.
     pub left: Option<Left>,
-    /// Of a TCP segment that the rules let in: is it part of a session?
+    /// Of a TCP segment that the rules let in: is it part of a session? Of a datagram: of a conversation?
     pub session: Option<Session>,
     /// What would change a drop.
     pub way_in: Option<WayIn>,
 }
 
-/// Is a segment part of a session?
+/// Is a segment part of a session, a datagram of a conversation?
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Session {
     /// It is.
     Known,
     /// It is not: so many per second pass, at its port and of all sources together.
     Unknown {
+        /// 0 = none.
+        passing: f64,
+    },
+    /// This host has a conversation with the sender of the datagram.
+    Conversation,
+    /// It has none: so many per second pass, at its port and of all such senders together, and of those that repeat
+    /// themselves.
+    Stranger {
         /// 0 = none.
         passing: f64,
     },

@@ -149,9 +149,14 @@ fn flood_line(out: &mut dyn Write, floods: Floods) -> io::Result<()> {
     let ceiling = per_port(floods.ceiling.admitted_per_second());
     writeln!(out, "SYN floods: {cookies}, ceiling {ceiling}")?;
     match floods.out_of_state.admitted_per_second() {
-        None => writeln!(out, "Out-of-state TCP: let in (out-of-state is off)"),
-        Some(0.0) => writeln!(out, "Out-of-state TCP: dropped"),
-        rate => writeln!(out, "Out-of-state TCP: dropped above {}", per_port(rate)),
+        None => writeln!(out, "Out-of-state TCP: let in (out-of-state is off)")?,
+        Some(0.0) => writeln!(out, "Out-of-state TCP: dropped")?,
+        rate => writeln!(out, "Out-of-state TCP: dropped above {}", per_port(rate))?,
+    }
+    match floods.udp.admitted_per_second() {
+        None => writeln!(out, "UDP floods: let in (udp is off)"),
+        Some(0.0) => writeln!(out, "UDP floods: clients only"),
+        rate => writeln!(out, "UDP floods: clients go first above {}", per_port(rate)),
     }
 }
 

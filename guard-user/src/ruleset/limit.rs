@@ -5,7 +5,10 @@ use std::fmt;
 
 use guard_common::abi::meter::{LONGEST, Meter, Scale, UNIT_SHIFT};
 
-use crate::text::value::{BadValue, quoted};
+use crate::text::{
+    duration,
+    value::{BadValue, quoted},
+};
 
 /// How many connections, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +38,51 @@ pub struct Limit {
     pub rate: Rate,
     /// At once, after a pause; at least one.
     pub burst: u32,
+    /// Whoever exceeds it with a session is let in no more for a while.
+    pub block: Option<Block>,
+}
+
+/// How long a source is let in no more that exceeded a limit: 1 s to a day, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Block(u32);
+
+impl Block {
+    /// Longest, in seconds.
+    pub const MOST: u32 = 24 * 3600;
+
+    /// So many seconds.
+    #[must_use]
+    pub const fn seconds(self) -> u32 {
+        self.0
+    }
+
+    /// Reads `60s`, `5m`, `1h`.
+    ///
+    /// # Errors
+    /// When it is no length of time, or one that is not from a second to a day.
+    pub fn parse(text: &str) -> Result<Self, BadValue> {
+        let bad = |why: &str| {
+            BadValue::new(format!("block {} {why}", quoted(text)))
+                .help("write from 1s to 24h, e.g. 60s: a ban that lasts longer is a matter of `guardctl ban` or a jail")
+        };
+        let time = duration::parse(text).ok_or_else(|| bad("is not a length of time"))?;
+        match u32::try_from(time.as_secs()) {
+            Ok(0) => Err(bad("is shorter than a second")),
+            Ok(_) if time.subsec_nanos() != 0 => Err(bad("is not in whole seconds")),
+            Ok(seconds) if seconds <= Self::MOST => Ok(Self(seconds)),
+            Ok(_) | Err(_) => Err(bad("is longer than a day")),
+        }
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds if seconds % 3600 == 0 => write!(f, "{}h", seconds / 3600),
+            seconds if seconds % 60 == 0 && seconds != 60 => write!(f, "{}m", seconds / 60),
+            seconds => write!(f, "{seconds}s"),
+        }
+    }
 }
 
 /// Which addresses count as one source.
@@ -152,6 +200,7 @@ impl Limit {
             counts: Counts::Connections,
             rate,
             burst: rate.count,
+            block: None,
         }
     }
 
@@ -163,6 +212,7 @@ impl Limit {
             seconds: 1,
         },
         burst: 20,
+        block: None,
     };
 
     /// A rate and a burst, each as far as it was given.
@@ -173,12 +223,14 @@ impl Limit {
         counts: Counts,
         rate: Option<Rate>,
         burst: Option<u32>,
+        block: Option<Block>,
     ) -> Result<Self, BadValue> {
         let rate = rate.unwrap_or(Rate::DEFAULT);
         let limit = Self {
             counts,
             rate,
             burst: burst.unwrap_or(rate.count),
+            block,
         };
         let seconds = u64::from(limit.burst) * u64::from(rate.seconds) / u64::from(rate.count);
         if seconds > LONGEST_BURST {
@@ -206,6 +258,9 @@ impl Limit {
         if self.burst != self.rate.count {
             words.extend(["burst".to_owned(), self.burst.to_string()]);
         }
+        if let Some(block) = self.block {
+            words.extend(["block".to_owned(), block.to_string()]);
+        }
         words
     }
 
@@ -229,6 +284,7 @@ impl Limit {
             interval,
             number,
             tolerance: (of(u64::from(self.burst) - 1) + jiffy).min(LONGEST / 2),
+            block: self.block.map_or(0, Block::seconds),
         }
     }
 }
@@ -284,6 +340,37 @@ mod tests {
     }
 
     #[test]
+    fn blocks_last_from_a_second_to_a_day() {
+        for (text, written) in [
+            ("1s", "1s"),
+            ("60", "60s"),
+            ("60s", "60s"),
+            ("5m", "5m"),
+            ("90s", "90s"),
+            ("3600s", "1h"),
+            ("1d", "24h"),
+        ] {
+            let block = Block::parse(text).expect(text);
+            assert_eq!(block.to_string(), written);
+            assert_eq!(Block::parse(written), Ok(block));
+        }
+        for (text, why) in [
+            ("", "not a length"),
+            ("ban 60s", "not a length"),
+            ("-1s", "not a length"),
+            ("0", "shorter than a second"),
+            ("500ms", "shorter than a second"),
+            ("1500ms", "whole seconds"),
+            ("25h", "longer than a day"),
+            ("99999999999999s", "longer than a day"),
+        ] {
+            let bad = Block::parse(text).expect_err(text);
+            assert!(bad.message.contains(why), "{text}: {}", bad.message);
+            assert!(bad.help.is_some());
+        }
+    }
+
+    #[test]
     fn what_is_no_rate_is_refused_with_a_way_out() {
         for (text, why) in [
             ("", "has no time"),
@@ -316,7 +403,7 @@ mod tests {
             let bad = burst(text).expect_err(text);
             assert!(bad.message.contains(why), "{text}: {}", bad.message);
         }
-        let slow = Limit::of(Counts::Connections, Rate::parse("1/h").ok(), Some(25))
+        let slow = Limit::of(Counts::Connections, Rate::parse("1/h").ok(), Some(25), None)
             .expect_err("25 hours");
         assert!(slow.message.contains("25 hours"), "{}", slow.message);
     }

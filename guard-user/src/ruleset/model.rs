@@ -238,6 +238,20 @@ impl Traffic {
     }
 }
 
+impl Traffic {
+    /// Refuses to block whoever exceeds a limit where a forged packet could exceed it.
+    pub(super) fn may_block(&self, limit: Limit) -> Result<(), BadValue> {
+        let holds_sessions = matches!(self, Self::Ports(Transport::Tcp, _));
+        if limit.block.is_none() || holds_sessions && limit.counts == Counts::Packets {
+            return Ok(());
+        }
+        Err(BadValue::new(
+            "only who holds a TCP session may be blocked, for anybody can forge the source of anything else",
+        )
+        .help("count packets of a TCP port, e.g. `limit 443/tcp packets 5000/s block 60s`"))
+    }
+}
+
 impl PortRange {
     /// Every port of a transport.
     pub const ALL: Self = Self {

@@ -11,7 +11,7 @@ use ipnetwork::IpNetwork;
 
 use super::{
     labels::Labels,
-    limit::{Counts, Limit, Rate},
+    limit::{Block, Counts, Limit, Rate},
     model::{DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
 };
 
@@ -42,6 +42,7 @@ pub fn limit(rate: &str, burst: u32) -> SampleDraft {
         counts: Counts::Connections,
         rate,
         burst,
+        block: None,
     }))
 }
 
@@ -56,6 +57,22 @@ pub fn limit_packets(rate: &str, burst: u32) -> SampleDraft {
         counts: Counts::Packets,
         rate,
         burst,
+        block: None,
+    }))
+}
+
+/// The same, and who exceeds it is blocked.
+///
+/// # Panics
+/// When the rate or the time is none.
+#[must_use]
+pub fn limit_packets_or_block(rate: &str, burst: u32, block: &str) -> SampleDraft {
+    let rate = Rate::parse(rate).expect("a rate");
+    SampleDraft::new(RuleAction::Limit(Limit {
+        counts: Counts::Packets,
+        rate,
+        burst,
+        block: Some(Block::parse(block).expect("a length of time")),
     }))
 }
 

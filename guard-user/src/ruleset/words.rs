@@ -1,9 +1,11 @@
 //! A rule as it is typed: ufw's grammar, and the short form "source, then port". Reads words, not
 //! files; what ufw knows and guard does not is refused with a way out.
 
+use limit_draft::LimitDraft;
+
 use super::{
     labels::{self, Labels},
-    limit::{self, Counts, Limit, Rate},
+    limit::Limit,
     model::{Prefixes, Rule, RuleAction},
     names::Names,
     prefixes::{self, PrefixList},
@@ -18,6 +20,7 @@ use crate::text::{
 };
 
 mod error;
+mod limit_draft;
 mod refused;
 
 pub use error::WordsError;
@@ -71,9 +74,7 @@ struct RuleDraft<'w> {
     interface: Option<String>,
     comment: Option<String>,
     labels: Labels,
-    rate: Option<(usize, Rate)>,
-    counts: Counts,
-    burst: Option<(usize, u32)>,
+    limit: LimitDraft,
     is_in: bool,
 }
 
@@ -120,9 +121,10 @@ impl<'w> Parser<'w> {
                 self.set_protocol(value, protocol.map_err(|bad| fail(value, bad))?)
             }
             "app" => self.app(at),
-            "rate" => self.rate(at, Counts::Connections),
-            "packets" => self.rate(at, Counts::Packets),
-            "burst" => self.burst(at),
+            "rate" | "packets" | "burst" | "block" => {
+                let (value, text) = self.value(at, LimitDraft::expected(&word))?;
+                self.draft.limit.set(&word, (at, value), text)
+            }
             "comment" => self.comment(at),
             "--name" => self.name(at),
             "--tag" => self.tag(at),
@@ -185,32 +187,6 @@ impl<'w> Parser<'w> {
                 value,
                 refused::unknown_profile(text, self.scope.names),
             )),
-        }
-    }
-
-    fn rate(&mut self, at: usize, counts: Counts) -> Read<()> {
-        let what = match counts {
-            Counts::Connections => "connections per time, e.g. 20/s",
-            Counts::Packets => "packets per time, e.g. 300/s",
-        };
-        let (value, text) = self.value(at, what)?;
-        let rate = Rate::parse(text).map_err(|bad| fail(value, bad))?;
-        self.draft.counts = counts;
-        match self.draft.rate.replace((at, rate)) {
-            Some((before, _)) if self.words[before].eq_ignore_ascii_case(self.words[at]) => {
-                Err(fail(at, refused::twice(&self.words[at].to_lowercase())))
-            }
-            Some(_) => Err(fail(at, refused::rate_and_packets())),
-            None => Ok(()),
-        }
-    }
-
-    fn burst(&mut self, at: usize) -> Read<()> {
-        let (value, text) = self.value(at, "a number of connections, e.g. 10")?;
-        let burst = limit::burst(text).map_err(|bad| fail(value, bad))?;
-        match self.draft.burst.replace((at, burst)) {
-            Some(_) => Err(fail(at, refused::twice("burst"))),
-            None => Ok(()),
         }
     }
 
@@ -374,9 +350,7 @@ impl<'w> Parser<'w> {
             interface,
             comment,
             labels,
-            rate,
-            counts,
-            burst,
+            limit,
             is_in: _,
         } = self.draft;
         let end = self.words.len();
@@ -406,28 +380,12 @@ impl<'w> Parser<'w> {
         };
         let action = match action {
             RuleAction::Limit(_) => {
-                for traffic in &traffic {
-                    traffic
-                        .may_be_limited(counts)
-                        .map_err(|bad| fail(wrong.unwrap_or(end), bad))?;
-                }
-                let at = burst
-                    .or(rate.map(|(at, _)| (at, 0)))
-                    .map_or(end, |(at, _)| at);
-                let limit = Limit::of(
-                    counts,
-                    rate.map(|(_, rate)| rate),
-                    burst.map(|(_, burst)| burst),
-                );
-                RuleAction::Limit(limit.map_err(|bad| fail(at, bad))?)
+                RuleAction::Limit(limit.finish(&traffic, wrong.unwrap_or(end), end)?)
             }
-            RuleAction::Allow | RuleAction::Deny => {
-                let extra = rate.map(|(at, _)| at).or(burst.map(|(at, _)| at));
-                if let Some(at) = extra {
-                    return Err(fail(at, refused::no_limit(self.words[at])));
-                }
-                action
-            }
+            RuleAction::Allow | RuleAction::Deny => match limit.first() {
+                Some(at) => return Err(fail(at, refused::no_limit(self.words[at]))),
+                None => action,
+            },
         };
         let destination_at = destination.as_ref().map_or(end, |(at, _)| *at);
         let source = source.map(|(_, source)| source).unwrap_or_default();

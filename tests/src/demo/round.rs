@@ -18,11 +18,12 @@ use crate::lab::{Counted, Flood, Rate, Wire};
 
 /// Different frames in the flood, each from another forged source.
 const FRAMES: u32 = 8192;
-/// The ports that it is for: what an attacker tries first, and those that only the friend may use.
+/// The ports that it is for: what an attacker tries first, those that only the friend may use, and one that is open to
+/// all.
 pub const TARGETS: [(&str, u16); 8] = [
     ("tcp", 22),
     ("tcp", APPLICATION),
-    ("tcp", 23),
+    ("tcp", OPEN),
     ("tcp", 3306),
     ("tcp", 6379),
     ("udp", 53),
@@ -30,10 +31,13 @@ pub const TARGETS: [(&str, u16); 8] = [
     ("udp", 11211),
 ];
 
+/// The web server's port, which gets segments of sessions that do not exist: a SYN would be let in.
+const OPEN: u16 = 80;
+
 /// What the flood is, for the audience.
 pub const DESCRIPTION: &str = "SYNs and datagrams from 8192 forged sources, IPv4 and IPv6, to \
-     ports that are closed to them; sent as fast as\none thread can, out of the router's port to \
-     the server, where a real flood would arrive";
+     ports that are closed to them, and ACKs\nto port 80, which is open to all; sent as fast as one \
+     thread can, out of the router's port to the server,\nwhere a real flood would arrive";
 
 /// What a round came to.
 #[derive(Clone, Debug)]
@@ -107,7 +111,14 @@ fn frames(stage: &Stage) -> Vec<Vec<u8>> {
                     .to_ip(stage.lab.srv.v4)
             };
             match protocol {
-                "tcp" => frame.tcp_between(source_port, port, TcpFlags::SYN).build(),
+                "tcp" => {
+                    let flags = if port == OPEN {
+                        TcpFlags::ACK
+                    } else {
+                        TcpFlags::SYN
+                    };
+                    frame.tcp_between(source_port, port, flags).build()
+                }
                 _ => frame.udp_between(source_port, port).payload(32).build(),
             }
         })

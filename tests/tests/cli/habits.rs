@@ -116,6 +116,7 @@ Default: deny (incoming)
 Generation: 4
 SYN floods: cookies when a listener's queue is full, ceiling 1000/s per port
 Out-of-state TCP: dropped above 200/s per port
+UDP floods: clients go first above 2000/s per port
 ";
     let reboot = "\nAfter a reboot: NOT protected; `guardctl service install`\n";
     assert_eq!(plain, format!("{head}{table}{reboot}"));

@@ -9,12 +9,14 @@ use guard_common::{
     abi::{
         ceiling::Ceiling,
         flow::Tuple,
-        image::{HEADER_OUT_OF_STATE, MONITOR},
+        image::{HEADER_DATAGRAMS, HEADER_OUT_OF_STATE, MONITOR},
+        peers::Peer,
         reason::{Action, Reason},
         rule::RuleRef,
         service::protocol,
     },
     memory::MemTables,
+    packet::TcpFlags,
     policy::Arrival,
 };
 
@@ -121,7 +123,7 @@ impl Controller {
         Ok(Explained::Evaluated(Box::new(answer)))
     }
 
-    /// Is a segment that the rules let in part of a session? `None` where nothing asks that.
+    /// Is what the rules let in part of a session or a conversation? `None` where nothing asks that.
     fn session(
         &self,
         running: &Running,
@@ -129,34 +131,22 @@ impl Controller {
         question: &Question,
         destination: SocketAddr,
     ) -> Option<Session> {
-        let Transport::Tcp(flags) = question.transport else {
-            return None;
-        };
         let is_let_in = matches!(reason, Reason::RuleAllow | Reason::DefaultAllow);
-        let slots = &running.slots;
-        let word = slots.word(slots.in_force(), HEADER_OUT_OF_STATE);
-        let passing = Ceiling::from_word(word).admitted_per_second()?;
-        if !is_let_in || flags.opens() {
+        let source = question.source.ip();
+        let never = self
+            .load()
+            .map_or_else(|_| Vec::new(), |loaded| loaded.policy.never);
+        if !is_let_in || never.iter().any(|network| network.contains(source)) {
             return None;
         }
-        let tuple = Tuple {
-            remote: question.source.ip().into(),
-            local: destination.ip().into(),
-            remote_port: question.source.port(),
-            local_port: destination.port(),
-            protocol: protocol::TCP,
-        };
         let tick = clock::pinned_ticks(&self.layout().clock()).ok()?;
-        let ends = (destination, question.source);
-        let is_known =
-            running.flows.knows(&tuple, tick) || TcpConnections::read().established.contains(&ends);
-        Some(if is_known {
-            Session::Known
-        } else if flags.ends_or_opens() {
-            Session::Unknown { passing: 0.0 }
-        } else {
-            Session::Unknown { passing }
-        })
+        match question.transport {
+            Transport::Tcp(flags) if !flags.opens() => {
+                segment(running, tick, flags, question.source, destination)
+            }
+            Transport::Udp => datagram(running, tick, source, destination.port()),
+            Transport::Tcp(_) | Transport::Ping | Transport::Other(_) => None,
+        }
     }
 
     /// What the limit of a rule leaves to a source now; `None` if the rule has none for it, or the clock
@@ -169,6 +159,56 @@ impl Controller {
         let source = source.into();
         Some(running.meters.left(&running.slots, rule, source, now))
     }
+}
+
+/// Is a segment part of a session?
+fn segment(
+    running: &Running,
+    tick: u32,
+    flags: TcpFlags,
+    source: SocketAddr,
+    destination: SocketAddr,
+) -> Option<Session> {
+    let passing = passing(running, HEADER_OUT_OF_STATE)?;
+    let tuple = Tuple {
+        remote: source.ip().into(),
+        local: destination.ip().into(),
+        remote_port: source.port(),
+        local_port: destination.port(),
+        protocol: protocol::TCP,
+    };
+    let is_known = || {
+        running.flows.knows(&tuple, tick)
+            || TcpConnections::read()
+                .established
+                .contains(&(destination, source))
+    };
+    Some(if is_known() {
+        Session::Known
+    } else if flags.ends_or_opens() {
+        Session::Unknown { passing: 0.0 }
+    } else {
+        Session::Unknown { passing }
+    })
+}
+
+/// Is a datagram part of a conversation? `None` at a port that was not seen to answer.
+fn datagram(running: &Running, tick: u32, source: IpAddr, port: u16) -> Option<Session> {
+    let passing = passing(running, HEADER_DATAGRAMS)?;
+    let conversed = running.flows.peer(Peer::Conversed(source.into()));
+    if !running.ceilings.has_answered(port) {
+        None
+    } else if running.ceilings.is_marked(conversed, tick) {
+        Some(Session::Conversation)
+    } else {
+        Some(Session::Stranger { passing })
+    }
+}
+
+/// What the ceiling in this word of the policy in force lets in per second; `None` without one.
+fn passing(running: &Running, word: u32) -> Option<f64> {
+    let slots = &running.slots;
+    Ceiling::from_word(slots.word(slots.in_force(), word)).admitted_per_second()
 }
 
 fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure> {

@@ -18,6 +18,8 @@ pub struct Floods {
     pub ceiling: Ceiling,
     /// Most segments per port that are part of no session; none: nothing is asked.
     pub out_of_state: Ceiling,
+    /// Most datagrams per port of sources without a conversation, before those of clients go first; none: all pass.
+    pub udp: Ceiling,
 }
 
 /// Are SYNs for a listener with a full queue answered with cookies?
@@ -33,7 +35,12 @@ pub enum Cookies {
 
 impl Controller {
     /// What acts while guard is on.
-    pub(in crate::controller) fn floods(&self, ceiling: Ceiling, out_of_state: Ceiling) -> Floods {
+    pub(in crate::controller) fn floods(
+        &self,
+        ceiling: Ceiling,
+        out_of_state: Ceiling,
+        udp: Ceiling,
+    ) -> Floods {
         let cookies = if !self.layout.answer().exists() {
             Cookies::Unsupported
         } else if syn_cookies::are_off() {
@@ -45,6 +52,7 @@ impl Controller {
             cookies,
             ceiling,
             out_of_state,
+            udp,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is so: `status`, `explain`, `audit`, `check`, `diff`. Nothing here changes anything.
 
+pub(in crate::controller) mod answers;
 pub(in crate::controller) mod audit;
 pub(in crate::controller) mod build;
 pub(in crate::controller) mod check;

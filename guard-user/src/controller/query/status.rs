@@ -30,7 +30,7 @@ use crate::{
 };
 use guard_common::abi::{
     ceiling::Ceiling,
-    image::{HEADER_CEILING, HEADER_DIGEST, HEADER_OUT_OF_STATE},
+    image::{HEADER_CEILING, HEADER_DATAGRAMS, HEADER_DIGEST, HEADER_OUT_OF_STATE},
     switch::SwitchWord,
 };
 
@@ -150,6 +150,7 @@ struct KernelPolicy {
     digest: u64,
     ceiling: Ceiling,
     out_of_state: Ceiling,
+    udp: Ceiling,
     switch: SwitchWord,
     /// Generation and digest of what returns, while a change is pending.
     previous: Option<(u32, u64)>,
@@ -164,6 +165,7 @@ impl KernelPolicy {
             digest: slots.digest(),
             ceiling: Ceiling::from_word(slots.word(slots.in_force(), HEADER_CEILING)),
             out_of_state: Ceiling::from_word(slots.word(slots.in_force(), HEADER_OUT_OF_STATE)),
+            udp: Ceiling::from_word(slots.word(slots.in_force(), HEADER_DATAGRAMS)),
             switch: slots.switch(),
             previous: Pending::of(slots).map(|pending| {
                 (
@@ -300,6 +302,9 @@ impl Controller {
             warnings.extend(renamed.iter().map(renamed_warning));
         }
         warnings.extend(self.full_flow_table());
+        if !in_force.out_of_state.is_none() {
+            warnings.extend(self.unseen_answers(&network));
+        }
         // Where the state folder could not be written.
         let kept = last_good::last_good(&self.layout).ok().flatten();
         let kept = kept.filter(|kept| applied.is_none() && kept.digest == digest);
@@ -340,7 +345,7 @@ impl Controller {
             default: applied.default,
             generation,
             interfaces,
-            floods: Some(self.floods(in_force.ceiling, in_force.out_of_state)),
+            floods: Some(self.floods(in_force.ceiling, in_force.out_of_state, in_force.udp)),
             rules: applied.rules,
             never,
             files,

@@ -1,7 +1,7 @@
 //! What became of floods of open ports, port by port: SYNs answered with a cookie or above the ceiling, segments of no
 //! session.
 
-use guard_common::abi::ceiling;
+use guard_common::abi::{ceiling, peers::Mark};
 
 use super::mapping::Mapping;
 
@@ -37,6 +37,19 @@ impl Ceilings {
                 .words
                 .load(ceiling::out_of_state_refused(port) as usize),
         }
+    }
+
+    /// Has a datagram been seen to leave from this port?
+    #[must_use]
+    pub fn has_answered(&self, port: u16) -> bool {
+        let (at, bit) = ceiling::udp_answers(port);
+        self.words.load(at as usize) & bit != 0
+    }
+
+    /// Is this peer marked at this tick?
+    #[must_use]
+    pub fn is_marked(&self, mark: Mark, tick: u32) -> bool {
+        mark.is_in(self.words.load(mark.at as usize), tick)
     }
 
     /// Every port that has such numbers.

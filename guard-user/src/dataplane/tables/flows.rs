@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use guard_common::{
     abi::flow::{self, BUCKET_WORDS, BUCKETS, FlowState, KEYS, Tuple, WAYS, port_place},
+    abi::peers::{Mark, Peer},
     policy::{Bucket, find_place},
 };
 
@@ -17,6 +18,13 @@ pub struct FlowTable {
     flows: Mapping,
     ports: Mapping,
     keys: [u64; KEYS],
+}
+
+/// Word of the table of ports, and the port's place in its row.
+fn mark_place(port: u16) -> (usize, usize) {
+    let (row, place) = port_place(port);
+    let at = row as usize * (flow::PORTS_PER_ROW / 8) + place / 8;
+    (at, place)
 }
 
 impl FlowTable {
@@ -119,9 +127,21 @@ impl FlowTable {
         self.mark(port, flow::HAS_SESSIONS);
     }
 
+    /// Does a TCP port have this mark?
+    #[must_use]
+    pub fn has_mark(&self, port: u16, mark: u8) -> bool {
+        let (at, place) = mark_place(port);
+        self.ports.load(at).to_ne_bytes()[place % 8] & mark != 0
+    }
+
+    /// Where the mark of a peer stands in the map of ceilings.
+    #[must_use]
+    pub fn peer(&self, peer: Peer) -> Mark {
+        peer.mark(|index| self.keys[index])
+    }
+
     fn mark(&self, port: u16, mark: u8) {
-        let (row, place) = port_place(port);
-        let at = row as usize * (flow::PORTS_PER_ROW / 8) + place / 8;
+        let (at, place) = mark_place(port);
         let mut bits = [0; 8];
         bits[place % 8] = mark;
         // The neighbours belong to other ports, which the kernel may mark at this moment.

@@ -52,6 +52,9 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
         if limit.burst != limit.rate.count {
             fields.push(("burst", limit.burst.to_string()));
         }
+        if let Some(block) = limit.block {
+            fields.push(("block", basic_string(&block.to_string())));
+        }
     }
     if let Traffic::Ports(_, ranges) = &rule.traffic
         && let Some(ports) = describe::ports(ranges)

@@ -26,9 +26,9 @@ const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 13] = [
-    "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "comment", "name",
-    "tags", "enabled",
+const RULE_KEYS: [&str; 14] = [
+    "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "block", "comment",
+    "name", "tags", "enabled",
 ];
 /// Keys of the limits.
 const LIMIT_KEYS: [&str; 5] = [
@@ -135,11 +135,11 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
     unknown(key, near)
-        .help("a rule has action, port, proto, from, to, on, rate, packets, burst, comment, name, tags and enabled")
+        .help("a rule has action, port, proto, from, to, on, rate, packets, burst, block, comment, name, tags and enabled")
 }
 
 pub(super) fn only_with_limit() -> BadValue {
-    BadValue::new("rate, packets and burst belong to a rule with action \"limit\"")
+    BadValue::new("rate, packets, burst and block belong to a rule with action \"limit\"")
         .help("write action = \"limit\": it allows, and no more connections than that")
 }
 

@@ -8,7 +8,7 @@ use super::{Located, Reader, RuleDraft, Value, keys};
 use crate::{
     ruleset::{
         labels,
-        limit::{self, Counts, Limit, Rate},
+        limit::{self, Block, Counts, Limit, Rate},
         model::{PortRange, RuleAction, Traffic},
         protocol::Protocol,
         traffic::{self, PortItem},
@@ -61,7 +61,7 @@ impl Reader<'_, '_> {
         let (mut source, mut destination) = (Vec::new(), Vec::new());
         let (mut interface, mut comment) = (None, None);
         let (mut name, mut tags, mut is_enabled) = (None, Vec::new(), true);
-        let (mut rate, mut packets, mut burst) = (None, None, None);
+        let (mut rate, mut packets, mut burst, mut block) = (None, None, None, None);
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "action" => action = self.action(value),
@@ -79,6 +79,7 @@ impl Reader<'_, '_> {
                 "rate" => rate = self.rate(value).map(|rate| (rate, key.span())),
                 "packets" => packets = self.rate(value).map(|rate| (rate, key.span())),
                 "burst" => burst = self.burst(value).map(|burst| (burst, key.span())),
+                "block" => block = self.block(value).map(|block| (block, key.span())),
                 "comment" => comment = self.checked(value, "a text in quotes", value::comment),
                 "name" => {
                     name = self
@@ -113,11 +114,12 @@ impl Reader<'_, '_> {
                 } else {
                     Counts::Connections
                 };
-                self.limit(traffic, at, (counts, rate.or(packets)), burst)?
+                self.limit(traffic, at, (counts, rate.or(packets)), burst, block)?
             }
             (action, _) => {
                 let extra = rate.or(packets).map(|(_, key)| key);
                 let extra = extra.or(burst.map(|(_, key)| key));
+                let extra = extra.or(block.map(|(_, key)| key));
                 if let Some(key) = extra {
                     self.error(key, keys::only_with_limit());
                     return None;
@@ -165,6 +167,7 @@ impl Reader<'_, '_> {
         at: Range<usize>,
         (counts, rate): (Counts, Option<(Rate, Range<usize>)>),
         burst: Option<(u32, Range<usize>)>,
+        block: Option<(Block, Range<usize>)>,
     ) -> Option<RuleAction> {
         let checked = traffic.may_be_limited(counts);
         if let Err(bad) = checked {
@@ -174,13 +177,19 @@ impl Reader<'_, '_> {
         let place = burst.as_ref().map(|(_, key)| key.clone());
         let place = place.or(rate.as_ref().map(|(_, key)| key.clone()));
         let (rate, burst) = (rate.map(|(rate, _)| rate), burst.map(|(burst, _)| burst));
-        match Limit::of(counts, rate, burst) {
-            Ok(limit) => Some(RuleAction::Limit(limit)),
+        let block_at = block.as_ref().map(|(_, key)| key.clone());
+        let limit = match Limit::of(counts, rate, burst, block.map(|(block, _)| block)) {
+            Ok(limit) => limit,
             Err(bad) => {
                 self.error(place.unwrap_or(at), bad);
-                None
+                return None;
             }
+        };
+        if let Err(bad) = traffic.may_block(limit) {
+            self.error(block_at.unwrap_or(at), bad);
+            return None;
         }
+        Some(RuleAction::Limit(limit))
     }
 
     fn rate(&mut self, value: &Value<'_>) -> Option<Rate> {
@@ -196,6 +205,13 @@ impl Reader<'_, '_> {
             return None;
         };
         limit::burst(integer.as_str())
+            .map_err(|bad| self.error(value.span(), bad))
+            .ok()
+    }
+
+    fn block(&mut self, value: &Value<'_>) -> Option<Block> {
+        let text = self.string(value, "a length of time such as \"60s\"")?;
+        Block::parse(text)
             .map_err(|bad| self.error(value.span(), bad))
             .ok()
     }

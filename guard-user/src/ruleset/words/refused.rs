@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Words that may begin a clause.
-const KEYWORDS: [&str; 9] = [
-    "in", "on", "from", "to", "proto", "rate", "packets", "burst", "comment",
+const KEYWORDS: [&str; 10] = [
+    "in", "on", "from", "to", "proto", "rate", "packets", "burst", "block", "comment",
 ];
 
 /// A word where `allow`, `deny` or `limit` is expected.

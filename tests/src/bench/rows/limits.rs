@@ -23,6 +23,7 @@ const OFFENDERS: Draw = Draw {
 pub fn rows() -> Vec<Case> {
     let limited = |rate, burst| {
         let action = RuleAction::Limit(Limit {
+            block: None,
             rate,
             burst,
             ..Limit::default()

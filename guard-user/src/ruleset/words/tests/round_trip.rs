@@ -8,7 +8,7 @@ use crate::{
     ruleset::{
         describe,
         labels::Labels,
-        limit::{Counts, Limit, Rate},
+        limit::{Block, Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
         prefixes::PrefixList,
     },
@@ -41,13 +41,20 @@ fn rules() -> impl Strategy<Value = Rule> {
     let interface = proptest::option::of("[a-z][a-z0-9.-]{0,14}");
     let comment = proptest::option::of("[ -~äß€]{0,30}");
     let counts = prop_oneof![Just(Counts::Connections), Just(Counts::Packets)];
-    let limit =
-        (1..=20u32, 1..=120u32, 1..=50u32, counts).prop_map(|(count, seconds, burst, counts)| {
+    let limit = (
+        1..=20u32,
+        1..=120u32,
+        1..=50u32,
+        counts,
+        proptest::option::of(1..=3600u32),
+    )
+        .prop_map(|(count, seconds, burst, counts, block)| {
             let rate = Rate { count, seconds };
             RuleAction::Limit(Limit {
                 counts,
                 rate,
                 burst,
+                block: block.map(|seconds| Block::parse(&seconds.to_string()).expect("a time")),
             })
         });
     let action = prop_oneof![Just(RuleAction::Allow), Just(RuleAction::Deny), limit];
@@ -62,7 +69,8 @@ fn rules() -> impl Strategy<Value = Rule> {
         |(action, traffic, (source, destination), interface, (comment, name, tags))| Rule {
             action: match (action, &traffic) {
                 (RuleAction::Limit(limit), traffic)
-                    if traffic.may_be_limited(limit.counts).is_err() =>
+                    if traffic.may_be_limited(limit.counts).is_err()
+                        || traffic.may_block(limit).is_err() =>
                 {
                     RuleAction::Allow
                 }

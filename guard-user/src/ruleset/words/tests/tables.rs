@@ -213,6 +213,42 @@ pub(super) const REFUSED: &[(&str, usize, &str)] = &[
         "a rule has one limit",
     ),
     ("allow 53/udp packets 9/s", 2, "belongs to `limit`"),
+    ("allow 443/tcp block 60s", 2, "belongs to `limit`"),
+    (
+        "limit 443/tcp packets 9/s block",
+        5,
+        "a value is missing after `block`",
+    ),
+    (
+        "limit 443/tcp packets 9/s block ban",
+        5,
+        "is not a length of time",
+    ),
+    (
+        "limit 443/tcp packets 9/s block 2d",
+        5,
+        "is longer than a day",
+    ),
+    (
+        "limit 443/tcp packets 9/s block 1m block 1m",
+        6,
+        "`block` is given twice",
+    ),
+    (
+        "limit 443/tcp rate 9/s block 60s",
+        4,
+        "only who holds a TCP session may be blocked",
+    ),
+    (
+        "limit 443 packets 9/s block 60s",
+        4,
+        "only who holds a TCP session may be blocked",
+    ),
+    (
+        "limit ping packets 9/s block 60s",
+        4,
+        "only who holds a TCP session may be blocked",
+    ),
     ("limit proto gre", 2, "other protocols have none"),
     ("limit 22 rate", 3, "a value is missing after `rate`"),
     ("limit 22 rate 0/s", 3, "rate \"0/s\" lets nobody in"),

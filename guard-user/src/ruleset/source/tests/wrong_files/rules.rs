@@ -100,17 +100,32 @@ pub(super) const RULES: &[Wrong] = &[
     (
         "[[rule]]\naction = \"allow\"\nport = 22\npackets = \"9/s\"\n",
         (4, 1),
-        "rate, packets and burst belong to a rule with action \"limit\"",
+        "rate, packets, burst and block belong to a rule with action \"limit\"",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"udp\"\npackets = \"9/s\"\nblock = \"60s\"\n",
+        (6, 1),
+        "only who holds a TCP session may be blocked",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"tcp\"\npackets = \"9/s\"\nblock = 60\n",
+        (6, 9),
+        "a length of time such as \"60s\"",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nblock = \"60s\"\n",
+        (4, 1),
+        "rate, packets, burst and block belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
         (4, 1),
-        "rate, packets and burst belong to a rule with action \"limit\"",
+        "rate, packets, burst and block belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",
         (4, 1),
-        "rate, packets and burst belong to a rule with action \"limit\"",
+        "rate, packets, burst and block belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"limit\"\nport = 22\n[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/s\"\n",
