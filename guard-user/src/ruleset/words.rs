@@ -9,7 +9,7 @@ use super::{
     model::{Prefixes, Rule, RuleAction},
     names::Names,
     prefixes::{self, PrefixList},
-    profiles::Profile,
+    profiles::{Entry, Profile},
     protocol::Protocol,
     sets::{self, SetTable},
     traffic::{self, PortItem},
@@ -41,6 +41,8 @@ pub struct Parsed {
     pub rule: Rule,
     /// The second one of a profile that means other ports for UDP than for TCP.
     pub second: Option<Rule>,
+    /// The application profile that it was made of.
+    pub profile: Option<String>,
     /// What was not taken literally.
     pub warnings: Vec<String>,
 }
@@ -108,7 +110,7 @@ impl<'w> Parser<'w> {
         self.next += 1;
         // ufw tells profiles from services by their capital letters.
         if let Some(profile) = self.scope.names.profiles.get(self.words[at]) {
-            return self.set_profile(at, profile);
+            return self.set_entry(at, profile);
         }
         match word.as_str() {
             "in" => self.direction(at),
@@ -182,7 +184,7 @@ impl<'w> Parser<'w> {
     fn app(&mut self, at: usize) -> Read<()> {
         let (value, text) = self.value(at, "an application profile, e.g. 'Nginx Full'")?;
         match self.scope.names.profiles.find(text) {
-            Some(profile) => self.set_profile(value, profile),
+            Some(entry) => self.set_entry(value, entry),
             None => Err(fail(
                 value,
                 refused::unknown_profile(text, self.scope.names),
@@ -235,15 +237,15 @@ impl<'w> Parser<'w> {
                 return self.set_ports(at, word);
             }
             if let Some(profile) = names.profiles.find(word) {
-                return self.set_profile(at, profile);
+                return self.set_entry(at, profile);
             }
             return match refused::perhaps_profile(word, names) {
                 Some(bad) if self.draft.ports.is_none() => Err(fail(at, bad)),
                 Some(_) | None => self.set_ports(at, word),
             };
         };
-        if let Some(profile) = self.scope.names.profiles.get(ports) {
-            return Err(fail(at, refused::protocol_of_profile(&profile.name)));
+        if self.scope.names.profiles.get(ports).is_some() {
+            return Err(fail(at, refused::protocol_of_profile(ports)));
         }
         self.set_ports(at, ports)?;
         let protocol = self.scope.names.protocols.parse(protocol);
@@ -258,11 +260,22 @@ impl<'w> Parser<'w> {
         Ok(())
     }
 
+    fn set_entry(&mut self, at: usize, entry: &'w Entry) -> Read<()> {
+        match entry {
+            Ok(profile) => self.set_profile(at, profile),
+            Err(mistake) => Err(fail(at, refused::broken_profile(mistake))),
+        }
+    }
+
     fn set_profile(&mut self, at: usize, profile: &'w Profile) -> Read<()> {
         if self.draft.ports.is_some() || self.draft.profile.is_some() {
             return Err(fail(at, refused::two_ports(self.words[at])));
         }
         self.draft.profile = Some((at, profile));
+        let unreadable = self.scope.names.profiles.unreadable().iter();
+        self.warnings.extend(
+            unreadable.map(|problem| format!("{problem}: its application profiles are not known")),
+        );
         let service = self.scope.names.services.get(&profile.name);
         let item = service.map(|service| PortItem::Service(profile.name.to_lowercase(), service));
         let meant = item.map(|item| traffic::resolve(&[item], Protocol::Any));
@@ -415,6 +428,7 @@ impl<'w> Parser<'w> {
         Ok(Parsed {
             rule,
             second: rules.next(),
+            profile: profile.map(|(_, profile)| profile.name.clone()),
             warnings: self.warnings,
         })
     }

@@ -88,7 +88,7 @@ pub(in crate::controller) fn plan(
     let failed = |error: edit::EditError| edit_failure(&error);
     let planned = match wanted {
         Edit::Add { words, before } => {
-            let rules = parse(words, loaded, warnings)?;
+            let (rules, profile) = parse(words, loaded, warnings)?;
             let place = match before {
                 None => InsertAt::End,
                 Some(which) => InsertAt::Number(number_of(loaded, which)?),
@@ -99,6 +99,16 @@ pub(in crate::controller) fn plan(
                     InsertAt::Number(number) => InsertAt::Number(number.saturating_add(index)),
                 };
                 let outcome = edit::add(source, loaded, rule, place).map_err(failed)?;
+                let outcome = match (&profile, &outcome) {
+                    (Some(profile), EditOutcome::Edited(edited)) if is_new(rule, edited) => {
+                        let rule = &Rule {
+                            comment: Some(profile.clone()),
+                            ..rule.clone()
+                        };
+                        edit::add(source, loaded, rule, place).map_err(failed)?
+                    }
+                    (Some(_) | None, _) => outcome,
+                };
                 warnings.extend(not_saved(&outcome, loaded, rule));
                 Ok(outcome)
             };
@@ -121,7 +131,7 @@ pub(in crate::controller) fn plan(
             }
         }
         Edit::Delete(Delete::Words(words)) => {
-            let rules = parse(words, loaded, warnings)?;
+            let (rules, _) = parse(words, loaded, warnings)?;
             let delete = |loaded: &Loaded, _, rule: &Rule| {
                 let deleted = edit::delete_rule(source, loaded, rule);
                 Ok(edited(deleted.map_err(failed)?))
@@ -167,6 +177,11 @@ pub(in crate::controller) fn plan(
         }
     };
     Ok(planned)
+}
+
+/// Is it a rule that was not there in any form, and that nobody has commented?
+fn is_new(rule: &Rule, edited: &Edited) -> bool {
+    rule.comment.is_none() && !edited.replaced && edited.moved_from.is_none()
 }
 
 fn switch(
@@ -272,12 +287,12 @@ fn not_saved(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<Stri
     })
 }
 
-/// One rule, or two where a profile means other ports for UDP than for TCP.
+/// One rule, or two where a profile means other ports for UDP than for TCP; and the name of the profile.
 fn parse(
     words: &[String],
     loaded: &Loaded,
     warnings: &mut Vec<String>,
-) -> Result<Vec<Rule>, Failure> {
+) -> Result<(Vec<Rule>, Option<String>), Failure> {
     let scope = words::Scope {
         names: Names::system(),
         sets: &loaded.sets,
@@ -285,7 +300,8 @@ fn parse(
     match words::parse(words, &scope) {
         Ok(parsed) => {
             warnings.extend(parsed.warnings);
-            Ok(std::iter::once(parsed.rule).chain(parsed.second).collect())
+            let rules = std::iter::once(parsed.rule).chain(parsed.second);
+            Ok((rules.collect(), parsed.profile))
         }
         Err(error) => {
             let message = format!("{error}\n{}", indent(&error.underline(words)));
