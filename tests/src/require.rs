@@ -20,7 +20,7 @@ pub fn program(name: &str) -> bool {
 }
 
 /// Programs whose package has another name.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 23] = [
     ("busybox", "busybox-static"),
     ("conntrack", "conntrack"),
     ("dhclient", "isc-dhcp-client"),
@@ -30,6 +30,8 @@ const PACKAGES: [(&str, &str); 20] = [
     ("dockerd", "docker.io"),
     ("fail2ban-client", "fail2ban"),
     ("fail2ban-server", "fail2ban"),
+    ("gtlsclient", "ngtcp2-client"),
+    ("gtlsserver", "ngtcp2-server"),
     ("journalctl", "systemd"),
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
@@ -40,6 +42,7 @@ const PACKAGES: [(&str, &str); 20] = [
     ("systemd-cat", "systemd"),
     ("trafgen", "netsniff-ng"),
     ("unshare", "util-linux"),
+    ("wg", "wireguard-tools"),
     ("xdp-filter", "xdp-tools"),
 ];
 

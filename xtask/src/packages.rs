@@ -38,6 +38,13 @@ pub(crate) const TESTS: &[&str] = &[
     "fail2ban",
     "rsyslog",
     "faketime",
+    "openssl",
+    "ngtcp2-client",
+    "ngtcp2-server",
+    "wireguard-go",
+    "wireguard-tools",
+    "python3",
+    "python3-websockets",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.
@@ -73,6 +80,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("radvd", "radvd"),
     ("fail2ban", "fail2ban"),
     ("rsyslog", "rsyslog"),
+    ("ngtcp2-server", "ngtcp2d"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -202,8 +202,6 @@ fn meter<T: Searches>(policy: &Slot<'_, T>, rule: RuleRef) -> Meter {
 /// `block`.
 #[inline(always)]
 fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64, block: u64) -> bool {
-    /// Packets by which CPUs that charge a source at once may exceed what it may owe.
-    const AT_ONCE: u64 = 64;
     let place = key.place(|index| tables.flow_key(index));
     let bucket = tables.meter_bucket(place.bucket);
     let found = tables.find_entry(place, now);
@@ -214,8 +212,9 @@ fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64, block: u64)
         0
     };
     if debt > meter.tolerance {
-        // A block begins with the first packet that is too much, and not anew with each that follows.
-        let most = meter.tolerance + AT_ONCE * u64::from(meter.interval);
+        // A block begins with the first packet that is too much, and not anew with each that follows: whoever owes more
+        // than one packet can bring about is blocked already.
+        let most = meter.tolerance + u64::from(meter.interval);
         if debt <= most && debt < block {
             let entry = MeterEntry::new(place.tag, now, block);
             bucket.store(way, entry.to_word());

@@ -1,0 +1,10 @@
+//! Honest clients of open ports, by real programs and by what the kernel itself does: however unusual their traffic is,
+//! nothing that guard drops there is theirs.
+
+mod datagrams;
+mod opening;
+mod published;
+mod routes;
+mod scene;
+mod streams;
+mod websocket;
