@@ -345,3 +345,21 @@ fn a_disabled_rule_matches_nothing_and_the_others_keep_their_numbers() {
         ],
     );
 }
+
+#[test]
+fn a_ping_is_let_in_from_the_sources_of_its_rule_alone() {
+    check_rule(
+        allow()
+            .ping()
+            .from("198.51.100.0/24")
+            .from("2001:db8:aa::/48"),
+        &[
+            ("named", v4("198.51.100.9").icmp(8, 0), RuleAllow),
+            ("named", v6("2001:db8:aa::1").icmp(128, 0), RuleAllow),
+            ("other", v4("203.0.113.9").icmp(8, 0), DefaultDrop),
+            ("other", v6("2001:db8:bb::1").icmp(128, 0), DefaultDrop),
+            ("timestamp", v4("198.51.100.9").icmp(13, 0), DefaultDrop),
+            ("node query", v6("2001:db8:aa::1").icmp(139, 0), DefaultDrop),
+        ],
+    );
+}

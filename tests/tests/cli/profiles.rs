@@ -14,7 +14,11 @@ fn a_profile_is_added_and_deleted_by_its_name_in_one_change() {
         let before = host.generation();
         let ran = host.run(&format!("allow {name}")).ok();
         let _ = ran.says(&rules.join(" and "));
-        let comment = if name.starts_with('\'') { name } else { "Samba" };
+        let comment = if name.starts_with('\'') {
+            name
+        } else {
+            "Samba"
+        };
         let commented = rules.iter().map(|rule| format!("{rule} comment {comment}"));
         assert_eq!(host.rules(), commented.collect::<Vec<_>>());
         assert_eq!(host.generation(), before + 1);
@@ -32,12 +36,18 @@ fn a_profile_is_added_and_deleted_by_its_name_in_one_change() {
     // Half of it is there, and the rest is put in its place.
     let _ = host.run("allow 137,138/udp").ok();
     let _ = host.run("allow Samba").ok();
-    assert_eq!(host.rules(), ["allow 137,138/udp", "allow 139,445/tcp comment Samba"]);
+    assert_eq!(
+        host.rules(),
+        ["allow 137,138/udp", "allow 139,445/tcp comment Samba"]
+    );
     let _ = host.run("insert 1 limit KTorrent").ok();
-    assert_eq!(host.rules()[..2], [
+    assert_eq!(
+        host.rules()[..2],
+        [
             "limit 6881/tcp comment KTorrent",
             "limit 4444/udp comment KTorrent"
-        ]);
+        ]
+    );
     let json = host.run("--json allow LDAP").ok().json();
     let warning = json["warnings"][0].as_str().unwrap_or_default();
     assert!(
@@ -77,7 +87,10 @@ fn a_profile_gives_a_comment_to_its_own_rules_alone() {
         ]
     );
     let text = host.guard.policy();
-    assert!(!text.contains("Nginx") && !text.contains("OpenSSH"), "{text}");
+    assert!(
+        !text.contains("Nginx") && !text.contains("OpenSSH"),
+        "{text}"
+    );
     let _ = host
         .run("allow CIFS --name files")
         .exit(2)
