@@ -97,7 +97,7 @@ impl Profiles {
             match text_of(&file) {
                 Ok(text) => profiles.add_file(&file, &text),
                 Err(problem) => {
-                    let problem = format!("{}: {problem}", file.display());
+                    let problem = format!("{}: {}", file.display(), problem.message);
                     profiles.unreadable.push(problem);
                 }
             }
@@ -107,14 +107,14 @@ impl Profiles {
 
     fn add_file(&mut self, file: &Path, text: &str) {
         for (name, ports) in sections(text) {
-            let mistake = |what: String| Mistake {
+            let mistake = |bad: BadValue| Mistake {
                 name: name.to_owned(),
                 file: file.to_path_buf(),
-                what,
+                what: bad.message,
             };
             let entry = match meaning_of(&ports) {
                 Ok(traffic) => self.unless_twice(name, file, traffic).map_err(mistake),
-                Err(what) => Err(mistake(what)),
+                Err(bad) => Err(mistake(bad)),
             };
             self.by_name.insert(name.to_owned(), entry);
         }
@@ -126,7 +126,7 @@ impl Profiles {
         name: &str,
         file: &Path,
         traffic: Vec<Traffic>,
-    ) -> Result<Profile, String> {
+    ) -> Result<Profile, BadValue> {
         let earlier = match self.by_name.get(name) {
             Some(Ok(known)) if known.traffic == traffic => None,
             Some(Ok(known)) => known.file.as_ref(),
@@ -134,10 +134,10 @@ impl Profiles {
             None => None,
         };
         match earlier {
-            Some(earlier) => Err(format!(
+            Some(earlier) => Err(BadValue::new(format!(
                 "another profile has this name, in {}",
                 earlier.display()
-            )),
+            ))),
             None => Ok(Profile {
                 name: name.to_owned(),
                 file: Some(file.to_path_buf()),
@@ -174,10 +174,10 @@ impl Profiles {
     }
 }
 
-fn text_of(file: &Path) -> Result<String, String> {
+fn text_of(file: &Path) -> Result<String, BadValue> {
     let bytes = Overlay::default().read(file, Purpose::Profiles);
-    let bytes = bytes.map_err(|unreadable| unreadable.to_string())?;
-    String::from_utf8(bytes.unwrap_or_default()).map_err(|_| "is not UTF-8 text".to_owned())
+    let bytes = bytes.map_err(|unreadable| BadValue::new(unreadable.to_string()))?;
+    String::from_utf8(bytes.unwrap_or_default()).map_err(|_| BadValue::new("is not UTF-8 text"))
 }
 
 /// What editors and dpkg leave beside a file.
@@ -211,13 +211,15 @@ fn sections(text: &str) -> Vec<(&str, Vec<&str>)> {
     found
 }
 
-fn meaning_of(ports: &[&str]) -> Result<Vec<Traffic>, String> {
+fn meaning_of(ports: &[&str]) -> Result<Vec<Traffic>, BadValue> {
     match ports {
-        [] => Err("it has no ports".to_owned()),
-        [ports] => {
-            meaning(ports).map_err(|bad| format!("ports {}: {}", quoted(ports), bad.message))
-        }
-        [_, second, ..] => Err(format!("ports {}: it has ports already", quoted(second))),
+        [] => Err(BadValue::new("it has no ports")),
+        [ports] => meaning(ports)
+            .map_err(|bad| BadValue::new(format!("ports {}: {}", quoted(ports), bad.message))),
+        [_, second, ..] => Err(BadValue::new(format!(
+            "ports {}: it has ports already",
+            quoted(second)
+        ))),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::EditError;
 use crate::{
     ruleset::{
-        describe::{self, same_rule},
+        describe::{self, same_match},
         labels::{Labels, Which},
         model::Rule,
     },
@@ -32,21 +32,20 @@ pub fn number_of(rules: &[Rule], which: &Which) -> Result<usize, EditError> {
     }
 }
 
-/// The name of a new rule must be free; the same rule may have it.
+/// The name of a new rule must be free; the rule that it is, or whose limit it changes, may have it.
 pub(super) fn refuse_taken(rules: &[Rule], rule: &Rule) -> Result<(), EditError> {
     let Some(name) = &rule.labels.name else {
         return Ok(());
     };
-    let taken = |known: &Rule| known.labels.name.as_ref() == Some(name) && !same_rule(known, rule);
-    match rules.iter().position(taken) {
-        Some(by) if !super::replace::is_other_limit(&rules[by], rule) => {
-            Err(EditError::NameTaken {
-                name: name.clone(),
-                by: by + 1,
-                words: describe::command(&rules[by]),
-            })
-        }
-        Some(_) | None => Ok(()),
+    let is_taken =
+        |known: &Rule| known.labels.name.as_ref() == Some(name) && !same_match(known, rule);
+    match rules.iter().position(is_taken) {
+        Some(by) => Err(EditError::NameTaken {
+            name: name.clone(),
+            by: by + 1,
+            words: describe::command(&rules[by]),
+        }),
+        None => Ok(()),
     }
 }
 
