@@ -308,3 +308,58 @@ fn a_set_is_all_its_prefixes_and_an_empty_set_is_none() {
         &[("nowhere", syn(packet(), 22), DefaultDrop)],
     );
 }
+
+#[test]
+fn a_disabled_rule_matches_nothing_and_the_others_keep_their_numbers() {
+    let rules = [
+        deny().tcp(22).from("10.0.0.0/8").disabled(),
+        allow().from("2001:db8:bad::/48").disabled(),
+        allow()
+            .tcp(80)
+            .to("192.0.2.0/24")
+            .on("elsewhere")
+            .disabled(),
+        allow().tcp(22),
+    ];
+    check(
+        &policy(rules),
+        &[
+            ("not denied", syn(v4("10.9.9.9"), 22), RuleAllow),
+            ("not denied", syn(v6("2001:db8:bad::1"), 22), RuleAllow),
+            ("not let in", syn(v6("2001:db8:bad::1"), 80), DefaultDrop),
+            ("not let in", syn(packet(), 80), DefaultDrop),
+        ],
+    );
+    check(
+        &policy([deny().tcp(22), allow().tcp(22).disabled()]),
+        &[
+            ("denied", syn(packet(), 22), RuleDeny),
+            ("denied", syn(packet_v6(), 22), RuleDeny),
+        ],
+    );
+    check_rule(
+        allow().disabled(),
+        &[
+            ("nobody", syn(packet(), 22), DefaultDrop),
+            ("nobody", packet_v6().udp(53), DefaultDrop),
+        ],
+    );
+}
+
+#[test]
+fn a_ping_is_let_in_from_the_sources_of_its_rule_alone() {
+    check_rule(
+        allow()
+            .ping()
+            .from("198.51.100.0/24")
+            .from("2001:db8:aa::/48"),
+        &[
+            ("named", v4("198.51.100.9").icmp(8, 0), RuleAllow),
+            ("named", v6("2001:db8:aa::1").icmp(128, 0), RuleAllow),
+            ("other", v4("203.0.113.9").icmp(8, 0), DefaultDrop),
+            ("other", v6("2001:db8:bb::1").icmp(128, 0), DefaultDrop),
+            ("timestamp", v4("198.51.100.9").icmp(13, 0), DefaultDrop),
+            ("node query", v6("2001:db8:aa::1").icmp(139, 0), DefaultDrop),
+        ],
+    );
+}

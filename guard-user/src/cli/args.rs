@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{
     ban, f2b, feeds, filter, import, jail,
-    options::{Deadline, Global},
+    options::{Deadline, Global, LabelWords},
 };
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
@@ -110,6 +110,8 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
         #[command(flatten)]
+        labels: LabelWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Add a rule that drops packets
@@ -118,6 +120,8 @@ pub(super) enum Command {
         /// The rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
+        #[command(flatten)]
+        labels: LabelWords,
         #[command(flatten)]
         deadline: Deadline,
     },
@@ -128,16 +132,21 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
         #[command(flatten)]
+        labels: LabelWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Insert a rule at a number: `insert 1 deny from 203.0.113.7`
     #[command(after_help = GRAMMAR)]
     Insert {
-        /// Number that the rule will have
-        number: usize,
+        /// Number that the rule will have, or the name of the rule that it will stand before
+        #[arg(value_name = "NUMBER|NAME")]
+        before: String,
         /// `allow`, `deny` or `limit`, then the rule
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
+        #[command(flatten)]
+        labels: LabelWords,
         #[command(flatten)]
         deadline: Deadline,
     },
@@ -148,15 +157,30 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "RULE")]
         words: Vec<String>,
         #[command(flatten)]
-        deadline: Deadline,
-    },
-    /// Delete a rule by number or by its words: `delete 3`, `delete allow 22/tcp`
-    Delete {
-        /// Number, or `allow`/`deny`/`limit` and the rule
-        #[arg(required = true, value_name = "NUMBER|RULE")]
-        words: Vec<String>,
+        labels: LabelWords,
         #[command(flatten)]
         deadline: Deadline,
+    },
+    /// Delete a rule by number, by name or by its words: `delete 3`, `delete office-ssh`, `delete allow 22/tcp`
+    Delete {
+        /// Number, name, or `allow`/`deny`/`limit` and the rule
+        #[arg(required = true, value_name = "NUMBER|NAME|RULE")]
+        words: Vec<String>,
+        #[command(flatten)]
+        labels: LabelWords,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
+    /// Take a rule out of force in its place, and put it back: `rule disable 3`, `rule enable office-ssh`
+    Rule {
+        #[command(subcommand)]
+        action: Rules,
+    },
+    /// List the rules with numbers and names, all or those with a tag
+    List {
+        /// Only rules that have this tag
+        #[arg(long, value_name = "TAG")]
+        tag: Option<String>,
     },
     /// Set what happens to packets that no rule matches
     Default {
@@ -337,8 +361,29 @@ Rules, as ufw writes them:
   PORT[/PROTO]            22, 22/tcp, 80,443/tcp, 6000:6007/udp, http, ssh/tcp
   ADDRESS [PORT[/PROTO]]  1.1.1.1 9000, 10.0.0.0/8, @office ssh   (source, then port)
   [in] [on IFACE] [proto P] [from ADDRESS] [to ADDRESS] [port PORT] [comment 'TEXT']
+  --name NAME --tag TAG   what commands call the rule: `delete NAME`, `list --tag TAG`
   ping                    echo requests; proto gre, proto 47: any IP protocol
 A port without a protocol means tcp and udp. ADDRESS: address, prefix, any, or @set.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Rules {
+    /// Take a rule out of force; it stays in the file and keeps its number
+    Disable {
+        /// Its number or name
+        #[arg(value_name = "NUMBER|NAME")]
+        rule: String,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
+    /// Put a rule back into force
+    Enable {
+        /// Its number or name
+        #[arg(value_name = "NUMBER|NAME")]
+        rule: String,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Never {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{
-    args::{DefaultWord, Never},
+    args::{DefaultWord, Never, Rules},
     change_report::report,
     context::Context,
     deadline::{self, Danger, consent},
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     controller::{Consent, Delete, Edit},
     failure::{Exit, Failure},
-    ruleset::{describe, edit::InsertAt, model::DefaultAction},
+    ruleset::{describe, labels::Which, model::DefaultAction},
     text::value::quoted,
 };
 
@@ -30,20 +30,20 @@ pub(super) fn add(
     let consent = consent(context.global, deadline, danger(&words));
     let edit = Edit::Add {
         words,
-        place: InsertAt::End,
+        before: None,
     };
     change(context, &edit, consent)
 }
 
 pub(super) fn insert(
     context: &mut Context<'_>,
-    number: usize,
+    before: &str,
     words: &[String],
     deadline: Deadline,
 ) -> Result<Exit, Failure> {
     let edit = Edit::Add {
         words: words.to_vec(),
-        place: InsertAt::Number(number),
+        before: Some(which(before)?),
     };
     let consent = consent(context.global, deadline, danger(words));
     change(context, &edit, consent)
@@ -65,9 +65,7 @@ pub(super) fn delete(
     deadline: Deadline,
 ) -> Result<Exit, Failure> {
     let delete = match words {
-        [number] if number.parse::<usize>().is_ok() => {
-            Delete::Number(number.parse().unwrap_or_default())
-        }
+        [one] if is_which(one) => Delete::Which(which(one)?),
         words => {
             refuse_no_rule(words)?;
             Delete::Words(words.to_vec())
@@ -75,6 +73,31 @@ pub(super) fn delete(
     };
     let consent = consent(context.global, deadline, Danger::MayShutOut);
     change(context, &Edit::Delete(delete), consent)
+}
+
+pub(super) fn switch(context: &mut Context<'_>, action: &Rules) -> Result<Exit, Failure> {
+    let (edit, deadline) = match action {
+        Rules::Disable { rule, deadline } => (Edit::Disable(which(rule)?), deadline),
+        Rules::Enable { rule, deadline } => (Edit::Enable(which(rule)?), deadline),
+    };
+    let consent = consent(context.global, *deadline, Danger::MayShutOut);
+    change(context, &edit, consent)
+}
+
+/// The rule that is meant.
+fn which(word: &str) -> Result<Which, Failure> {
+    Which::parse(word).map_err(|bad| {
+        let failure = Failure::new(Exit::Usage, bad.message);
+        match bad.help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    })
+}
+
+/// One word that is a number or may be a name; anything else is the beginning of a rule, or a mistake.
+fn is_which(word: &str) -> bool {
+    Which::parse(word).is_ok()
 }
 
 /// Words that are neither a number nor the beginning of a rule.

@@ -44,6 +44,7 @@ fn unfiltered(packet: &str, interface: &str, output: &mut Output) {
                 "would_drop": false,
                 "rule": null,
                 "rule_words": null,
+                "rule_name": null,
                 "limit_left": null,
                 "way_in": null,
             })
@@ -104,6 +105,7 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 "would_drop": would_drop(answer),
                 "rule": answer.rule,
                 "rule_words": answer.rule_words,
+                "rule_name": answer.rule_name,
                 "limit_left": answer.left.map(|left| json!({
                     "now": left.now, "at_most": left.at_most, "blocked_seconds": left.blocked
                 })),

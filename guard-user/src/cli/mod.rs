@@ -21,6 +21,7 @@ mod filter;
 mod history;
 mod import;
 mod jail;
+mod list;
 mod load;
 mod options;
 mod prompt;
@@ -120,16 +121,39 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Attach { index } => load::attach(context, *index),
         Command::Service { action } => service::service(context, *action),
         Command::Status { view } => status::status(context, *view),
-        Command::Allow { words, deadline } => edit::add(context, "allow", words, *deadline),
-        Command::Deny { words, deadline } => edit::add(context, "deny", words, *deadline),
-        Command::Limit { words, deadline } => edit::add(context, "limit", words, *deadline),
-        Command::Insert {
-            number,
+        Command::Allow {
             words,
+            labels,
             deadline,
-        } => edit::insert(context, *number, words, *deadline),
-        Command::Prepend { words, deadline } => edit::insert(context, 1, words, *deadline),
-        Command::Delete { words, deadline } => edit::delete(context, words, *deadline),
+        } => edit::add(context, "allow", &labels.before(words), *deadline),
+        Command::Deny {
+            words,
+            labels,
+            deadline,
+        } => edit::add(context, "deny", &labels.before(words), *deadline),
+        Command::Limit {
+            words,
+            labels,
+            deadline,
+        } => edit::add(context, "limit", &labels.before(words), *deadline),
+        Command::Insert {
+            before,
+            words,
+            labels,
+            deadline,
+        } => edit::insert(context, before, &labels.after_first(words), *deadline),
+        Command::Prepend {
+            words,
+            labels,
+            deadline,
+        } => edit::insert(context, "1", &labels.after_first(words), *deadline),
+        Command::Delete {
+            words,
+            labels,
+            deadline,
+        } => edit::delete(context, &labels.after_first(words), *deadline),
+        Command::Rule { action } => edit::switch(context, action),
+        Command::List { tag } => list::list(context, tag.as_deref()),
         Command::Default {
             action,
             direction,

@@ -10,6 +10,36 @@ use crate::{
     text::duration,
 };
 
+/// What commands call a rule.
+#[derive(Debug, Group)]
+pub(super) struct LabelWords {
+    /// A name for the rule, to be used instead of its number
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// A tag, which rules share; repeat for several
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+}
+
+impl LabelWords {
+    /// The words of a rule with these before them.
+    pub(super) fn before(&self, words: &[String]) -> Vec<String> {
+        let name = self.name.iter().map(|name| ("--name", name));
+        let tags = self.tags.iter().map(|tag| ("--tag", tag));
+        let labels = name.chain(tags);
+        labels
+            .flat_map(|(keyword, value)| [keyword.to_owned(), value.clone()])
+            .chain(words.iter().cloned())
+            .collect()
+    }
+
+    /// The same where the first word is an action.
+    pub(super) fn after_first(&self, words: &[String]) -> Vec<String> {
+        let (first, rest) = words.split_at(words.len().min(1));
+        first.iter().cloned().chain(self.before(rest)).collect()
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Group)]
 pub(super) struct Global {

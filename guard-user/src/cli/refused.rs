@@ -56,11 +56,6 @@ const VERBS: &[(&str, &str, &str)] = &[
         "use `guardctl reload`",
     ),
     (
-        "list",
-        "guard has no `list`",
-        "use `guardctl status numbered`",
-    ),
-    (
         "add",
         "guard has no `add`",
         "use `guardctl allow …` or `guardctl deny …`",

@@ -168,12 +168,16 @@ fn forbidden(diagnostics: &Diagnostics) -> Option<&Path> {
 fn edit_failure(error: &EditError) -> Failure {
     let exit = match error {
         EditError::NoSuchNumber { .. }
+        | EditError::NoSuchName { .. }
         | EditError::NoSuchPlace { .. }
         | EditError::NoSuchRule { .. }
         | EditError::NotNever { .. } => Exit::NotFound,
-        EditError::Contradicted { .. } | EditError::Shadows { .. } | EditError::Invalid(_) => {
-            Exit::BadConfiguration
-        }
+        EditError::Contradicted { .. }
+        | EditError::Covered { .. }
+        | EditError::Disabled { .. }
+        | EditError::NameTaken { .. }
+        | EditError::Shadows { .. }
+        | EditError::Invalid(_) => Exit::BadConfiguration,
         EditError::Layout { .. } => Exit::Failed,
     };
     let failure = Failure::new(exit, error.to_string());

@@ -99,17 +99,33 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     if status.rules.is_empty() {
         return Ok(());
     }
+    writeln!(out)?;
+    table(out, status.rules.iter(), detail)
+}
+
+/// Rules with their numbers.
+pub fn rules<'r>(
+    out: &mut dyn Write,
+    mut rules: impl Iterator<Item = &'r RuleView>,
+) -> io::Result<()> {
+    match rules.next() {
+        Some(first) => table(out, std::iter::once(first).chain(rules), Detail::Numbered),
+        None => writeln!(out, "no rules"),
+    }
+}
+
+fn table<'r>(
+    out: &mut dyn Write,
+    mut rules: impl Iterator<Item = &'r RuleView>,
+    detail: Detail,
+) -> io::Result<()> {
     let indent = match detail {
         Detail::Plain => "",
         Detail::Numbered | Detail::Verbose => "     ",
     };
-    writeln!(out)?;
     writeln!(out, "{indent}{:<26} {:<12}From", "To", "Action")?;
     writeln!(out, "{indent}{:<26} {:<12}----", "--", "------")?;
-    status
-        .rules
-        .iter()
-        .try_for_each(|rule| rule_line(out, rule, detail))
+    rules.try_for_each(|rule| rule_line(out, rule, detail))
 }
 
 fn not_in_force(out: &mut dyn Write, status: &Status) -> io::Result<()> {
@@ -236,9 +252,14 @@ fn rule_line(out: &mut dyn Write, rule: &RuleView, detail: Detail) -> io::Result
     }
     let action = format!("{} IN", rule.action.to_uppercase());
     write!(out, "{:<26} {action:<12}", rule.to)?;
+    let remarks = match rule.remarks() {
+        remarks if remarks.is_empty() => remarks,
+        remarks => format!(" ({remarks})"),
+    };
     match &rule.comment {
-        Some(comment) => writeln!(out, "{:<26} # {comment}", rule.from),
-        None => writeln!(out, "{}", rule.from),
+        Some(comment) => writeln!(out, "{:<26}{remarks} # {comment}", rule.from),
+        None if remarks.is_empty() => writeln!(out, "{}", rule.from),
+        None => writeln!(out, "{:<26}{remarks}", rule.from),
     }?;
     match detail {
         Detail::Plain | Detail::Numbered => Ok(()),

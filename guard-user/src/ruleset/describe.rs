@@ -91,6 +91,12 @@ pub fn words(rule: &Rule) -> Vec<String> {
     if let RuleAction::Limit(limit) = rule.action {
         words.extend(limit.words());
     }
+    if let Some(name) = &rule.labels.name {
+        words.extend(["--name".to_owned(), name.clone()]);
+    }
+    for tag in &rule.labels.tags {
+        words.extend(["--tag".to_owned(), tag.clone()]);
+    }
     if let Some(comment) = &rule.comment {
         words.extend(["comment".to_owned(), comment.clone()]);
     }
@@ -114,19 +120,17 @@ pub fn rule_count(count: usize) -> String {
     }
 }
 
-/// How messages call a rule: its comment, or its words.
+/// How messages call a rule: its name, its comment, or its words.
 #[must_use]
 pub fn name(rule: &Rule) -> String {
-    match &rule.comment {
-        Some(comment) if !comment.is_empty() => crate::text::value::quoted(comment),
-        Some(_) | None => crate::text::value::quoted(&command(&Rule {
-            comment: None,
-            ..rule.clone()
-        })),
+    match (&rule.labels.name, &rule.comment) {
+        (Some(name), _) => crate::text::value::quoted(name),
+        (None, Some(comment)) if !comment.is_empty() => crate::text::value::quoted(comment),
+        (None, Some(_) | None) => crate::text::value::quoted(&command(&rule.bare())),
     }
 }
 
-/// Do two rules mean the same, whatever their comments and wherever they stand?
+/// Do two rules mean the same, whatever they are called, enabled or not, and wherever they stand?
 #[must_use]
 pub fn same_rule(left: &Rule, right: &Rule) -> bool {
     left.action == right.action && same_match(left, right)

@@ -16,13 +16,17 @@ use crate::text::{
 };
 
 mod array;
+mod enabled;
 mod error;
+mod labels;
 mod layout;
 mod replace;
 mod shift;
 mod toml_text;
 
+pub use enabled::set_enabled;
 pub use error::EditError;
+pub use labels::number_of;
 
 use layout::Layout;
 
@@ -83,6 +87,7 @@ pub fn add(
 ) -> Result<EditOutcome, EditError> {
     let rules = &loaded.policy.rules;
     let in_main = rules_of(loaded, 0);
+    labels::refuse_taken(rules, rule)?;
     let at = match place {
         InsertAt::End => in_main,
         InsertAt::Number(number) if (1..=rules.len() + 1).contains(&number) => number - 1,
@@ -102,6 +107,9 @@ pub fn add(
         return Err(EditError::Contradicted { by: by + 1, words });
     }
     let same = rules.iter().position(|known| same_rule(known, rule));
+    if let Some(by) = same.filter(|by| !rules[*by].is_enabled) {
+        return Err(EditError::Disabled { by: by + 1 });
+    }
     match (place, same) {
         (InsertAt::End, Some(by)) => return Ok(EditOutcome::Covered { by: by + 1 }),
         (InsertAt::Number(_), Some(by)) if by == at => {
@@ -185,11 +193,10 @@ pub fn delete(source: &Source<'_>, loaded: &Loaded, number: usize) -> Result<Edi
 
 /// Deletes the first rule that means the same as `rule`.
 pub fn delete_rule(source: &Source<'_>, loaded: &Loaded, rule: &Rule) -> Result<Edited, EditError> {
-    let found = loaded
-        .policy
-        .rules
-        .iter()
-        .position(|known| same_rule(known, rule));
+    let is_named =
+        |known: &Rule| rule.labels.name.is_none() || rule.labels.name == known.labels.name;
+    let mut rules = loaded.policy.rules.iter();
+    let found = rules.position(|known| same_rule(known, rule) && is_named(known));
     match found {
         Some(at) => delete(source, loaded, at + 1),
         None => Err(EditError::NoSuchRule {
@@ -392,8 +399,12 @@ fn finish(
         .load()
         .map_err(EditError::Invalid)?;
     let rules = &after.policy.rules;
-    let is_same =
-        |(left, right): (&Rule, &Rule)| same_rule(left, right) && left.comment == right.comment;
+    let is_same = |(left, right): (&Rule, &Rule)| {
+        same_rule(left, right)
+            && left.comment == right.comment
+            && left.labels == right.labels
+            && left.is_enabled == right.is_enabled
+    };
     if rules.len() != expected.len() || !rules.iter().zip(expected).all(is_same) {
         let path = changes.first().map(|change| change.path.clone());
         return Err(EditError::Layout {

@@ -4,6 +4,7 @@ pub mod ceiling;
 pub mod compile;
 pub mod describe;
 pub mod edit;
+pub mod labels;
 pub mod limit;
 pub mod model;
 pub mod names;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{ceiling::Ceiling, strangers::Strangers};
+use super::{ceiling::Ceiling, labels::Labels, strangers::Strangers};
 
 use super::limit::{Counts, Limit, SourcePrefixes};
 use crate::{
@@ -157,8 +157,24 @@ pub struct Rule {
     pub interface: Option<String>,
     /// Free text of the operator.
     pub comment: Option<String>,
+    /// What commands call it.
+    pub labels: Labels,
+    /// Does it act? One that does not keeps its place and its number, and matches nothing.
+    pub is_enabled: bool,
     /// Where it is written; `None` for a rule that is not in a file yet.
     pub origin: Option<RuleOrigin>,
+}
+
+impl Rule {
+    /// What it does, without what people call it: as nobody has named, tagged or commented it.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self {
+            comment: None,
+            labels: Labels::default(),
+            ..self.clone()
+        }
+    }
 }
 
 /// A whole policy: guard.toml and guard.d/*.toml, in order.
@@ -188,6 +204,13 @@ pub struct Policy {
     pub udp: Strangers,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
+}
+
+impl Policy {
+    /// The rules that act, in order.
+    pub fn enabled_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.is_enabled)
+    }
 }
 
 impl Traffic {

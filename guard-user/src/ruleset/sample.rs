@@ -10,6 +10,7 @@ use guard_common::testing::random::Random;
 use ipnetwork::IpNetwork;
 
 use super::{
+    labels::Labels,
     limit::{Block, Counts, Limit, Rate},
     model::{DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
 };
@@ -100,8 +101,17 @@ impl SampleDraft {
             destination: Prefixes::default(),
             interface: None,
             comment: None,
+            labels: Labels::default(),
+            is_enabled: true,
             origin: None,
         })
+    }
+
+    /// Out of force, in its place.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.0.is_enabled = false;
+        self
     }
 
     /// A TCP port.
@@ -314,6 +324,9 @@ fn random_rule(random: &mut Random, palette: &Palette, shape: Shape) -> SampleDr
     }
     if shape.interface_in > 0 && random.once_in(shape.interface_in) {
         rule = rule.on(random.pick(palette.interfaces));
+    }
+    if random.once_in(12) {
+        rule = rule.disabled();
     }
     rule
 }

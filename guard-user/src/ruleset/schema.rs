@@ -78,6 +78,9 @@ pub(super) struct RuleDraft {
     pub(super) destination: Vec<Located<AddressItem>>,
     pub(super) interface: Option<String>,
     pub(super) comment: Option<String>,
+    pub(super) name: Option<Located<String>>,
+    pub(super) tags: Vec<String>,
+    pub(super) is_enabled: bool,
 }
 
 /// Longest line of a policy file.

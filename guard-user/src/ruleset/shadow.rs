@@ -48,6 +48,9 @@ pub fn find(rules: &[Rule]) -> Vec<Shadow> {
     let mut found = Vec::new();
     for (at, later) in facts.iter().enumerate() {
         // A rule over an empty set matches nothing by itself; that is said elsewhere.
+        if !rules[at].is_enabled {
+            continue;
+        }
         if !later.is_empty() {
             found.extend(shadow_of(at, later, &facts, &index));
         }
@@ -63,9 +66,9 @@ pub fn find(rules: &[Rule]) -> Vec<Shadow> {
 pub fn covering_rule(rules: &[Rule], candidate: &Rule) -> Option<usize> {
     let mut sets = SetRanges::default();
     let candidate = Facts::of(candidate, &mut sets);
-    rules
-        .iter()
-        .position(|rule| Facts::of(rule, &mut sets).cover(&candidate) == Cover::Always)
+    rules.iter().position(|rule| {
+        rule.is_enabled && Facts::of(rule, &mut sets).cover(&candidate) == Cover::Always
+    })
 }
 
 /// Those of `later` whose every packet `rule` takes, whatever sets contain, by index.
@@ -73,7 +76,11 @@ pub fn covered_rules(rule: &Rule, later: &[Rule]) -> Vec<usize> {
     let mut sets = SetRanges::default();
     let rule = Facts::of(rule, &mut sets);
     let mut covered = Vec::new();
-    for (at, candidate) in later.iter().enumerate() {
+    for (at, candidate) in later
+        .iter()
+        .enumerate()
+        .filter(|(_, later)| later.is_enabled)
+    {
         let candidate = Facts::of(candidate, &mut sets);
         if !candidate.is_empty() && rule.cover(&candidate) == Cover::Always {
             covered.push(at);

@@ -1,27 +1,29 @@
 //! A rule as it is typed: ufw's grammar, and the short form "source, then port". Reads words, not
 //! files; what ufw knows and guard does not is refused with a way out.
 
-use std::fmt;
-
 use limit_draft::LimitDraft;
 
 use super::{
+    labels::{self, Labels},
     limit::Limit,
     model::{Prefixes, Rule, RuleAction},
     names::Names,
     prefixes::{self, PrefixList},
-    profiles::Profile,
+    profiles::{Entry, Profile},
     protocol::Protocol,
     sets::{self, SetTable},
     traffic::{self, PortItem},
 };
 use crate::text::{
     address::{self, AddressItem},
-    value::{self, BadValue, quoted},
+    value::{self, BadValue},
 };
 
+mod error;
 mod limit_draft;
 mod refused;
+
+pub use error::WordsError;
 
 /// What words may refer to.
 #[derive(Clone, Copy, Debug)]
@@ -39,57 +41,14 @@ pub struct Parsed {
     pub rule: Rule,
     /// The second one of a profile that means other ports for UDP than for TCP.
     pub second: Option<Rule>,
+    /// The application profile that it was made of.
+    pub profile: Option<String>,
     /// What was not taken literally.
     pub warnings: Vec<String>,
 }
 
-/// Words that are no rule.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct WordsError {
-    /// Index of the word that is wrong, from 0; one past the end when a word is missing.
-    pub word: usize,
-    /// What is wrong, with the value.
-    pub message: String,
-    /// A way out.
-    pub help: Option<String>,
-}
-
-impl fmt::Display for WordsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl WordsError {
-    /// A way out.
-    #[must_use]
-    pub fn help(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
-
-    /// The words with a mark below the wrong one, two lines.
-    #[must_use]
-    pub fn underline<S: AsRef<str>>(&self, words: &[S]) -> String {
-        let texts: Vec<String> = words
-            .iter()
-            .map(|word| quoted(word.as_ref()).trim_matches('"').to_owned())
-            .collect();
-        let before: usize = texts
-            .iter()
-            .take(self.word)
-            .map(|text| text.chars().count() + 1)
-            .sum();
-        let width = texts.get(self.word).map_or(1, |text| text.chars().count());
-        format!(
-            "{}\n{}{}",
-            texts.join(" "),
-            " ".repeat(before),
-            "^".repeat(width.max(1))
-        )
-    }
-}
-
-/// Reads the words of a rule, beginning with `allow`, `deny` or `limit`.
+/// Reads the words of a rule, beginning with `allow`, `deny` or `limit`; what people call it stands among them as
+/// `--name` and `--tag`.
 pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, WordsError> {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let mut parser = Parser {
@@ -116,6 +75,7 @@ struct RuleDraft<'w> {
     protocol: Option<(usize, Protocol)>,
     interface: Option<String>,
     comment: Option<String>,
+    labels: Labels,
     limit: LimitDraft,
     is_in: bool,
 }
@@ -150,7 +110,7 @@ impl<'w> Parser<'w> {
         self.next += 1;
         // ufw tells profiles from services by their capital letters.
         if let Some(profile) = self.scope.names.profiles.get(self.words[at]) {
-            return self.set_profile(at, profile);
+            return self.set_entry(at, profile);
         }
         match word.as_str() {
             "in" => self.direction(at),
@@ -168,6 +128,8 @@ impl<'w> Parser<'w> {
                 self.draft.limit.set(&word, (at, value), text)
             }
             "comment" => self.comment(at),
+            "--name" => self.name(at),
+            "--tag" => self.tag(at),
             _ => match refused::keyword(&word) {
                 Some(bad) => Err(fail(at, bad)),
                 None => self.bare(at),
@@ -222,7 +184,7 @@ impl<'w> Parser<'w> {
     fn app(&mut self, at: usize) -> Read<()> {
         let (value, text) = self.value(at, "an application profile, e.g. 'Nginx Full'")?;
         match self.scope.names.profiles.find(text) {
-            Some(profile) => self.set_profile(value, profile),
+            Some(entry) => self.set_entry(value, entry),
             None => Err(fail(
                 value,
                 refused::unknown_profile(text, self.scope.names),
@@ -238,6 +200,20 @@ impl<'w> Parser<'w> {
         let text = value::comment(text).map_err(|bad| fail(value, bad))?;
         self.draft.comment = Some(text);
         Ok(())
+    }
+
+    fn name(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "a name, e.g. office-ssh")?;
+        let name = labels::rule_name(text).map_err(|bad| fail(value, bad))?;
+        match self.draft.labels.name.replace(name) {
+            Some(_) => Err(fail(at, refused::twice("--name"))),
+            None => Ok(()),
+        }
+    }
+
+    fn tag(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "a tag, e.g. office")?;
+        labels::add_tag(&mut self.draft.labels.tags, text).map_err(|bad| fail(value, bad))
     }
 
     /// A word that stands for itself: an address, a port with or without protocol, or `ping`.
@@ -261,15 +237,15 @@ impl<'w> Parser<'w> {
                 return self.set_ports(at, word);
             }
             if let Some(profile) = names.profiles.find(word) {
-                return self.set_profile(at, profile);
+                return self.set_entry(at, profile);
             }
             return match refused::perhaps_profile(word, names) {
                 Some(bad) if self.draft.ports.is_none() => Err(fail(at, bad)),
                 Some(_) | None => self.set_ports(at, word),
             };
         };
-        if let Some(profile) = self.scope.names.profiles.get(ports) {
-            return Err(fail(at, refused::protocol_of_profile(&profile.name)));
+        if self.scope.names.profiles.get(ports).is_some() {
+            return Err(fail(at, refused::protocol_of_profile(ports)));
         }
         self.set_ports(at, ports)?;
         let protocol = self.scope.names.protocols.parse(protocol);
@@ -284,11 +260,22 @@ impl<'w> Parser<'w> {
         Ok(())
     }
 
+    fn set_entry(&mut self, at: usize, entry: &'w Entry) -> Read<()> {
+        match entry {
+            Ok(profile) => self.set_profile(at, profile),
+            Err(mistake) => Err(fail(at, refused::broken_profile(mistake))),
+        }
+    }
+
     fn set_profile(&mut self, at: usize, profile: &'w Profile) -> Read<()> {
         if self.draft.ports.is_some() || self.draft.profile.is_some() {
             return Err(fail(at, refused::two_ports(self.words[at])));
         }
         self.draft.profile = Some((at, profile));
+        let unreadable = self.scope.names.profiles.unreadable().iter();
+        self.warnings.extend(
+            unreadable.map(|problem| format!("{problem}: its application profiles are not known")),
+        );
         let service = self.scope.names.services.get(&profile.name);
         let item = service.map(|service| PortItem::Service(profile.name.to_lowercase(), service));
         let meant = item.map(|item| traffic::resolve(&[item], Protocol::Any));
@@ -375,6 +362,7 @@ impl<'w> Parser<'w> {
             protocol,
             interface,
             comment,
+            labels,
             limit,
             is_in: _,
         } = self.draft;
@@ -418,6 +406,11 @@ impl<'w> Parser<'w> {
             .map(|(_, prefixes)| prefixes)
             .unwrap_or_default();
         prefixes::check_families(&source, &destination).map_err(|bad| fail(destination_at, bad))?;
+        if let (Some((at, profile)), Some(_), [_, _, ..]) =
+            (profile, &labels.name, traffic.as_slice())
+        {
+            return Err(fail(at, refused::name_of_two(&profile.name)));
+        }
         let mut rules = traffic.into_iter().map(|traffic| Rule {
             action,
             traffic,
@@ -425,6 +418,8 @@ impl<'w> Parser<'w> {
             destination: destination.clone(),
             interface: interface.clone(),
             comment: comment.clone(),
+            labels: labels.clone(),
+            is_enabled: true,
             origin: None,
         });
         let Some(rule) = rules.next() else {
@@ -433,6 +428,7 @@ impl<'w> Parser<'w> {
         Ok(Parsed {
             rule,
             second: rules.next(),
+            profile: profile.map(|(_, profile)| profile.name.clone()),
             warnings: self.warnings,
         })
     }

@@ -16,11 +16,15 @@ const MAX_POLICY_BYTES: u64 = 16 << 20;
 /// Largest file of a set.
 const MAX_SET_BYTES: u64 = 64 << 20;
 
+/// Largest file of application profiles.
+const MAX_PROFILE_BYTES: u64 = 1 << 20;
+
 /// What a file is read for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Policy,
     Set,
+    Profiles,
 }
 
 /// Texts that stand in for files, for an edit that is checked before it is written.
@@ -66,6 +70,7 @@ impl Overlay {
         let limit = match purpose {
             Purpose::Policy => MAX_POLICY_BYTES,
             Purpose::Set => MAX_SET_BYTES,
+            Purpose::Profiles => MAX_PROFILE_BYTES,
         };
         match read_bounded(path, limit) {
             Ok(bytes) => Ok(Some(bytes)),

@@ -57,7 +57,7 @@ fn answers() -> Vec<(&'static str, i32, Value)> {
         (
             "status numbered",
             0,
-            json!({"rules": [{"number": 1, "action": "allow", "to": "22/tcp", "from": "Anywhere", "rule": "allow 22/tcp", "comment": null}]}),
+            json!({"rules": [{"number": 1, "action": "allow", "to": "22/tcp", "from": "Anywhere", "rule": "allow 22/tcp", "comment": null, "name": null, "tags": [], "enabled": true}]}),
         ),
         (
             "insert 1 deny from 203.0.113.7",
@@ -149,7 +149,7 @@ fn a_line_that_cannot_be_read_is_answered_in_json_too() {
         "--json status sideways",
         "allow --json",
         "allow 22 --json --colour",
-        "--json insert x allow 22",
+        "--json insert X allow 22",
         "--json delete 1 2",
         "--json allow 22/tpc",
         "--json",

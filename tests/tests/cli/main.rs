@@ -11,6 +11,7 @@ mod host;
 mod json;
 mod large;
 mod messages;
+mod naming;
 mod permissions;
 mod policy_files;
 mod presets;

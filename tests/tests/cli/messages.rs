@@ -19,7 +19,6 @@ const VERBS: &[(&str, &str)] = &[
     ("reject 25", "guardctl deny"),
     ("route allow in on eth0", "to ADDRESS"),
     ("restart", "guardctl reload"),
-    ("list", "guardctl status numbered"),
     ("drop 25", "guardctl deny"),
     ("save", "every change is saved"),
     ("RESET", "guardctl disable"),

@@ -113,8 +113,9 @@ fn no_change_of_the_policy_shuts_out_an_operator_unasked() {
     let mut session = sshd.session(&scene.lab.friend, scene.lab.srv.v4);
     let cause = "you could not log in again from 198.51.100.10:";
 
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
         &["delete", "2"],
+        &["rule", "disable", "2"],
         &["delete", "allow", "198.51.100.0/24", "22/tcp"],
         &["delete", "2", "--yes"],
         &["insert", "1", "deny", "from", "198.51.100.10"],

@@ -328,7 +328,8 @@ fn over<'n>(source: &Source<'n>, changes: &[Change]) -> Source<'n> {
 
 /// Does the policy let nobody in?
 fn opens_nothing(policy: &Policy) -> bool {
-    policy.default == DefaultAction::Deny && !policy.rules.iter().any(|rule| rule.action.allows())
+    policy.default == DefaultAction::Deny
+        && !policy.enabled_rules().any(|rule| rule.action.allows())
 }
 
 /// `--no-ingress` means it.
@@ -340,7 +341,7 @@ fn refuse_ingress(policy: &Policy) -> Result<(), Failure> {
         .rules
         .iter()
         .zip(1..)
-        .filter(|(rule, _)| rule.action.allows())
+        .filter(|(rule, _)| rule.is_enabled && rule.action.allows())
         .map(|(rule, number)| format!("rule {number} ({})", describe::command(rule)))
         .collect();
     let (what, help) = match rules.as_slice() {

@@ -370,8 +370,7 @@ impl AuditedPolicy {
     fn allowed(&self, port: &Audited, network: &Network) -> Vec<String> {
         let mut seen = BTreeSet::new();
         self.policy
-            .rules
-            .iter()
+            .enabled_rules()
             .filter(|rule| rule.action.allows())
             .flat_map(|rule| &rule.source.prefixes)
             .filter(|prefix| seen.insert(**prefix))

@@ -103,7 +103,7 @@ impl Controller {
         let number = rule.ordinal().map(|ordinal| ordinal as usize + 1);
         let words = number
             .and_then(|number| applied.as_ref()?.rules.get(number - 1))
-            .map(|view| view.rule.clone());
+            .map(|view| (view.rule.clone(), view.name.clone()));
         let left = match &running {
             Some(running) => self.left(running, rule, question.source.ip()),
             None => None,
@@ -235,7 +235,7 @@ fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure
         .rule
         .ordinal()
         .and_then(|ordinal| loaded.policy.rules.get(ordinal as usize))
-        .map(describe::command);
+        .map(|rule| (describe::command(rule), rule.labels.name.clone()));
     let found = ModelVerdict {
         left: None,
         session: None,
@@ -252,9 +252,10 @@ impl ModelVerdict {
         question: &Question,
         destination: SocketAddr,
         interface: String,
-        rule_words: Option<String>,
+        rule_words: Option<(String, Option<String>)>,
     ) -> Explanation {
         let rule = self.rule.ordinal().map(|ordinal| ordinal as usize + 1);
+        let (rule_words, rule_name) = rule_words.unzip();
         Explanation {
             packet: answer::in_words(question.source, destination, question.transport),
             interface,
@@ -266,6 +267,7 @@ impl ModelVerdict {
             },
             rule,
             rule_words,
+            rule_name: rule_name.flatten(),
             left: self.left,
             session: self.session,
             way_in: WayIn::of(

@@ -47,6 +47,15 @@ pub struct RuleView {
     pub rule: String,
     /// The operator's remark.
     pub comment: Option<String>,
+    /// What commands call it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Words that it shares with others.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Does it act?
+    #[serde(default = "yes")]
+    pub enabled: bool,
 }
 
 impl RuleView {
@@ -61,7 +70,22 @@ impl RuleView {
             from: columns.from,
             rule: describe::command(rule),
             comment: rule.comment.clone(),
+            name: rule.labels.name.clone(),
+            tags: rule.labels.tags.clone(),
+            enabled: rule.is_enabled,
         }
+    }
+
+    /// What people call it and whether it acts, as listings show it: `disabled, name office-ssh, tag office`.
+    #[must_use]
+    pub fn remarks(&self) -> String {
+        let mut remarks = Vec::new();
+        if !self.enabled {
+            remarks.push("disabled".to_owned());
+        }
+        remarks.extend(self.name.as_ref().map(|name| format!("name {name}")));
+        remarks.extend(self.tags.iter().map(|tag| format!("tag {tag}")));
+        remarks.join(", ")
     }
 
     /// All rules of a policy.
@@ -74,6 +98,11 @@ impl RuleView {
             .map(|(rule, number)| Self::new(number, rule))
             .collect()
     }
+}
+
+/// What files of earlier versions mean: no rule was disabled.
+fn yes() -> bool {
+    true
 }
 
 /// `deny`, `allow` or `monitor`.

@@ -1,6 +1,6 @@
 //! The changes of the policy that commands ask for.
 
-use crate::ruleset::{edit::InsertAt, model::DefaultAction};
+use crate::ruleset::{labels::Which, model::DefaultAction};
 
 /// A change that a command asks for.
 #[derive(Clone, Debug)]
@@ -9,11 +9,15 @@ pub enum Edit {
     Add {
         /// The words.
         words: Vec<String>,
-        /// Where.
-        place: InsertAt,
+        /// Before which rule; `None` for after the last.
+        before: Option<Which>,
     },
     /// Delete a rule.
     Delete(Delete),
+    /// Take a rule out of force where it stands.
+    Disable(Which),
+    /// Put it back into force.
+    Enable(Which),
     /// Set the default.
     Default(DefaultAction),
     /// Put on the never list.
@@ -25,8 +29,8 @@ pub enum Edit {
 /// Which rule to delete.
 #[derive(Clone, Debug)]
 pub enum Delete {
-    /// By number, from 1.
-    Number(usize),
+    /// By number or name.
+    Which(Which),
     /// By its words.
     Words(Vec<String>),
 }

@@ -6,6 +6,7 @@ use crate::{
     ruleset::{
         describe,
         edit::{self, Change, EditOutcome, Edited, InsertAt},
+        labels::Which,
         model::Rule,
         names::Names,
         source::{Loaded, Source},
@@ -25,6 +26,7 @@ pub(in crate::controller) struct Plan {
 }
 
 /// `added rule` and `would add rule`.
+#[derive(Clone, Copy)]
 pub(in crate::controller) struct Verb {
     pub(in crate::controller) did: &'static str,
     pub(in crate::controller) would: &'static str,
@@ -51,6 +53,30 @@ const NOT_NEVER: Verb = Verb {
     would: "would go off the never list:",
 };
 
+const DISABLE: Switch = Switch {
+    is_enabled: false,
+    word: "disabled",
+    done: Verb {
+        did: "disabled rule",
+        would: "would disable rule",
+    },
+};
+const ENABLE: Switch = Switch {
+    is_enabled: true,
+    word: "enabled",
+    done: Verb {
+        did: "enabled rule",
+        would: "would enable rule",
+    },
+};
+
+/// Putting a rule into force, or taking it out.
+struct Switch {
+    is_enabled: bool,
+    word: &'static str,
+    done: Verb,
+}
+
 /// Works out an edit; nothing is written.
 pub(in crate::controller) fn plan(
     source: &Source<'_>,
@@ -61,15 +87,29 @@ pub(in crate::controller) fn plan(
     let edited = |edited: Edited| EditOutcome::Edited(Box::new(edited));
     let failed = |error: edit::EditError| edit_failure(&error);
     let planned = match wanted {
-        Edit::Add { words, place } => {
-            let rules = parse(words, loaded, warnings)?;
+        Edit::Add { words, before } => {
+            let (rules, profile) = parse(words, loaded, warnings)?;
+            let place = match before {
+                None => InsertAt::End,
+                Some(which) => InsertAt::Number(number_of(loaded, which)?),
+            };
             let add = |loaded: &Loaded, index, rule: &Rule| {
                 let place = match place {
                     InsertAt::End => InsertAt::End,
-                    InsertAt::Number(number) => InsertAt::Number(number + index),
+                    InsertAt::Number(number) => InsertAt::Number(number.saturating_add(index)),
                 };
                 let outcome = edit::add(source, loaded, rule, place).map_err(failed)?;
-                warnings.extend(lost_comment(&outcome, loaded, rule));
+                let outcome = match (&profile, &outcome) {
+                    (Some(profile), EditOutcome::Edited(edited)) if is_new(rule, edited) => {
+                        let rule = &Rule {
+                            comment: Some(profile.clone()),
+                            ..rule.clone()
+                        };
+                        edit::add(source, loaded, rule, place).map_err(failed)?
+                    }
+                    (Some(_) | None, _) => outcome,
+                };
+                warnings.extend(not_saved(&outcome, loaded, rule));
                 Ok(outcome)
             };
             Plan {
@@ -79,9 +119,10 @@ pub(in crate::controller) fn plan(
                 unchanged: String::new(),
             }
         }
-        Edit::Delete(Delete::Number(number)) => {
-            let outcome = edited(edit::delete(source, loaded, *number).map_err(failed)?);
-            let what = describe::command(&loaded.policy.rules[*number - 1]);
+        Edit::Delete(Delete::Which(which)) => {
+            let number = number_of(loaded, which)?;
+            let outcome = edited(edit::delete(source, loaded, number).map_err(failed)?);
+            let what = describe::command(&loaded.policy.rules[number - 1]);
             Plan {
                 outcome,
                 done: DELETE,
@@ -90,7 +131,7 @@ pub(in crate::controller) fn plan(
             }
         }
         Edit::Delete(Delete::Words(words)) => {
-            let rules = parse(words, loaded, warnings)?;
+            let (rules, _) = parse(words, loaded, warnings)?;
             let delete = |loaded: &Loaded, _, rule: &Rule| {
                 let deleted = edit::delete_rule(source, loaded, rule);
                 Ok(edited(deleted.map_err(failed)?))
@@ -102,6 +143,8 @@ pub(in crate::controller) fn plan(
                 unchanged: String::new(),
             }
         }
+        Edit::Disable(which) => switch(source, loaded, which, &DISABLE)?,
+        Edit::Enable(which) => switch(source, loaded, which, &ENABLE)?,
         Edit::Default(default) => {
             let word = default_word(*default);
             let outcome = edit::set_default(source, loaded, *default).map_err(failed)?;
@@ -134,6 +177,32 @@ pub(in crate::controller) fn plan(
         }
     };
     Ok(planned)
+}
+
+/// Is it a rule that was not there in any form, and that nobody has commented?
+fn is_new(rule: &Rule, edited: &Edited) -> bool {
+    rule.comment.is_none() && !edited.replaced && edited.moved_from.is_none()
+}
+
+fn switch(
+    source: &Source<'_>,
+    loaded: &Loaded,
+    which: &Which,
+    switch: &Switch,
+) -> Result<Plan, Failure> {
+    let number = number_of(loaded, which)?;
+    let outcome = edit::set_enabled(source, loaded, number, switch.is_enabled)
+        .map_err(|error| edit_failure(&error))?;
+    Ok(Plan {
+        outcome,
+        done: switch.done,
+        what: describe::command(&loaded.policy.rules[number - 1]),
+        unchanged: format!("rule {number} is {} already", switch.word),
+    })
+}
+
+fn number_of(loaded: &Loaded, which: &Which) -> Result<usize, Failure> {
+    edit::number_of(&loaded.policy.rules, which).map_err(|error| edit_failure(&error))
 }
 
 /// The same edit for each rule, one upon the other; together it is one change, named by the first rule that it is about.
@@ -179,21 +248,51 @@ fn commands(rules: &[Rule]) -> String {
     commands.join(" and ")
 }
 
-/// A comment that goes nowhere because the rule is not added.
-fn lost_comment(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
+/// What people would call the rule goes nowhere because it is not added.
+fn not_saved(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<String> {
     let EditOutcome::Covered { by } = outcome else {
         return None;
     };
-    let is_lost = rule.comment.is_some() && loaded.policy.rules[by - 1].comment != rule.comment;
-    is_lost.then(|| format!("the comment was not saved: rule {by} stays as it is"))
+    let known = &loaded.policy.rules[by - 1];
+    let tags = &rule.labels.tags;
+    let lost = [
+        (
+            "comment",
+            rule.comment.is_some() && known.comment != rule.comment,
+        ),
+        (
+            "name",
+            rule.labels.name.is_some() && known.labels.name != rule.labels.name,
+        ),
+        (
+            "tags",
+            tags.iter().any(|tag| !known.labels.tags.contains(tag)),
+        ),
+    ];
+    let lost: Vec<&str> = lost
+        .into_iter()
+        .filter(|(_, is)| *is)
+        .map(|(what, _)| what)
+        .collect();
+    let verb = if lost == ["tags"] || lost.len() > 1 {
+        "were"
+    } else {
+        "was"
+    };
+    (!lost.is_empty()).then(|| {
+        format!(
+            "the {} {verb} not saved: rule {by} stays as it is",
+            lost.join(" and the ")
+        )
+    })
 }
 
-/// One rule, or two where a profile means other ports for UDP than for TCP.
+/// One rule, or two where a profile means other ports for UDP than for TCP; and the name of the profile.
 fn parse(
     words: &[String],
     loaded: &Loaded,
     warnings: &mut Vec<String>,
-) -> Result<Vec<Rule>, Failure> {
+) -> Result<(Vec<Rule>, Option<String>), Failure> {
     let scope = words::Scope {
         names: Names::system(),
         sets: &loaded.sets,
@@ -201,7 +300,8 @@ fn parse(
     match words::parse(words, &scope) {
         Ok(parsed) => {
             warnings.extend(parsed.warnings);
-            Ok(std::iter::once(parsed.rule).chain(parsed.second).collect())
+            let rules = std::iter::once(parsed.rule).chain(parsed.second);
+            Ok((rules.collect(), parsed.profile))
         }
         Err(error) => {
             let message = format!("{error}\n{}", indent(&error.underline(words)));

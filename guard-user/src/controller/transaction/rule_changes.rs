@@ -36,13 +36,13 @@ impl RuleChanges {
 
 /// Words of the rules of `these` that `those` lack, and of those that both have.
 fn split(these: &[RuleView], those: &[RuleView]) -> (Vec<String>, Vec<String>) {
-    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut left: BTreeMap<String, usize> = BTreeMap::new();
     for view in those {
-        *left.entry(&view.rule).or_default() += 1;
+        *left.entry(text(view)).or_default() += 1;
     }
     these
         .iter()
-        .map(|view| view.rule.clone())
+        .map(text)
         .partition(|rule| match left.get_mut(rule.as_str()) {
             Some(count) if *count > 0 => {
                 *count -= 1;
@@ -50,6 +50,15 @@ fn split(these: &[RuleView], those: &[RuleView]) -> (Vec<String>, Vec<String>) {
             }
             Some(_) | None => true,
         })
+}
+
+/// A disabled rule is not the one that acts.
+fn text(view: &RuleView) -> String {
+    if view.enabled {
+        view.rule.clone()
+    } else {
+        format!("{} (disabled)", view.rule)
+    }
 }
 
 impl fmt::Display for RuleChanges {
@@ -99,6 +108,9 @@ mod tests {
                 from: String::new(),
                 rule: rule.to_owned(),
                 comment: None,
+                name: None,
+                tags: Vec::new(),
+                enabled: true,
             })
             .collect()
     }

@@ -34,11 +34,7 @@ pub(super) fn of(rule: &Rule) -> Option<Limit> {
 /// A number that the rule keeps wherever it stands, so that what sources owe survives a change of other
 /// rules: FNV-1a of its words.
 fn number(rule: &Rule) -> u32 {
-    let plain = Rule {
-        comment: None,
-        ..rule.clone()
-    };
-    let words = describe::command(&plain);
+    let words = describe::command(&rule.bare());
     words.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })

@@ -14,7 +14,7 @@ mod scopes;
 mod services;
 mod tree;
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use guard_common::abi::{
     image::{
@@ -30,7 +30,7 @@ use guard_common::abi::{
 
 use super::{
     limit,
-    model::{DefaultAction, Policy, Rule, RuleAction},
+    model::{DefaultAction, Policy, Prefixes, Rule, RuleAction, Traffic},
 };
 use hash::HashTables;
 use lists::Lists;
@@ -134,6 +134,7 @@ impl TooComplex {
 /// # Errors
 /// When a table would grow past its limit.
 pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooComplex> {
+    let policy = &as_it_acts(policy);
     let rules = &policy.rules;
     TooComplex::check("rules", rules.len(), RuleRef::MAX_RULES as usize)?;
     let scopes = Scopes::new(rules)?;
@@ -235,6 +236,30 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
     let length = words.len() as u64;
     set(&mut words, HEADER_LENGTH, length);
     Ok(Image { words })
+}
+
+/// The policy with rules that match nothing in the places of the disabled ones, so that the others keep their
+/// numbers.
+fn as_it_acts(policy: &Policy) -> Cow<'_, Policy> {
+    if policy.rules.iter().all(|rule| rule.is_enabled) {
+        return Cow::Borrowed(policy);
+    }
+    let mut acting = policy.clone();
+    for rule in acting.rules.iter_mut().filter(|rule| !rule.is_enabled) {
+        *rule = Rule {
+            action: RuleAction::Deny,
+            traffic: Traffic::Any,
+            // From nobody, as with an empty set.
+            source: Prefixes {
+                sets: vec![String::new()],
+                ..Prefixes::default()
+            },
+            destination: Prefixes::default(),
+            interface: None,
+            ..rule.bare()
+        };
+    }
+    Cow::Owned(acting)
 }
 
 /// `low, high` as one word.

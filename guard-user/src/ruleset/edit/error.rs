@@ -15,6 +15,40 @@ pub enum EditError {
         /// How many rules there are.
         count: usize,
     },
+    /// There is no rule of that name.
+    #[error("no rule is called \"{name}\"{}", near_text(near.as_deref()))]
+    NoSuchName {
+        /// The name that was asked for.
+        name: String,
+        /// A name that is like it.
+        near: Option<String>,
+    },
+    /// Another rule has the name.
+    #[error("rule {by} is called \"{name}\" already: `{words}`")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Number of the rule that has it.
+        by: usize,
+        /// Its words.
+        words: String,
+    },
+    /// The rule is there, disabled.
+    #[error("rule {by} is the same, and disabled")]
+    Disabled {
+        /// Its number.
+        by: usize,
+    },
+    /// An earlier rule takes all packets of the rule that would be enabled.
+    #[error("rule {number} could never match: rule {by} `{words}` covers it")]
+    Covered {
+        /// The rule that would be enabled.
+        number: usize,
+        /// Number of the earlier rule.
+        by: usize,
+        /// Its words.
+        words: String,
+    },
     /// Nothing can be inserted there.
     #[error("{number} is not a place for a rule; 1 to {last} are")]
     NoSuchPlace {
@@ -67,10 +101,18 @@ impl EditError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::NoSuchNumber { .. } | Self::NoSuchPlace { .. } | Self::NoSuchRule { .. } => {
+            Self::NoSuchNumber { .. }
+            | Self::NoSuchName { .. }
+            | Self::NoSuchPlace { .. }
+            | Self::NoSuchRule { .. } => {
                 Some("`guardctl status numbered` lists the rules".to_owned())
             }
             Self::NotNever { .. } => Some("`guardctl never list` lists its entries".to_owned()),
+            Self::NameTaken { .. } => Some("choose another name; `--tag` may be shared".to_owned()),
+            Self::Disabled { by } => Some(format!("`guardctl rule enable {by}`")),
+            Self::Covered { number, by, .. } => Some(format!(
+                "first `guardctl rule disable {by}` or `guardctl delete {number}`"
+            )),
             Self::Contradicted { by, .. } => {
                 Some(format!("put it first with `guardctl insert {by} …`"))
             }
@@ -92,6 +134,10 @@ impl EditError {
             Self::Layout { .. } => Some("edit it by hand, then `guardctl reload`".to_owned()),
         }
     }
+}
+
+fn near_text(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!("; did you mean \"{near}\""))
 }
 
 fn shadowed_text(numbers: &[usize], words: &str) -> String {

@@ -1,6 +1,6 @@
 //! Another limit for what a rule lets in already: the rule changes where it stands.
 
-use super::{EditError, EditOutcome, Edited, edit_text, finish, locate};
+use super::{EditError, EditOutcome, Edited, edit_text, finish, labels, locate};
 use crate::ruleset::{
     describe::same_match,
     model::Rule,
@@ -15,7 +15,7 @@ pub(super) fn is_other_limit(known: &Rule, rule: &Rule) -> bool {
         && same_match(known, rule)
 }
 
-/// Puts the rule in the place of the one at `at`, whose comment stays unless there is a new one.
+/// Puts the rule in the place of the one at `at`, whose comment, name and tags stay unless there are new ones.
 pub(super) fn replace(
     source: &Source<'_>,
     loaded: &Loaded,
@@ -26,6 +26,7 @@ pub(super) fn replace(
     let known = &loaded.policy.rules[at];
     let new = Rule {
         comment: rule.comment.clone().or_else(|| known.comment.clone()),
+        labels: labels::updated(&known.labels, &rule.labels),
         ..rule.clone()
     };
     expected[at] = new.clone();

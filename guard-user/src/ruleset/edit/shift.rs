@@ -1,15 +1,16 @@
 //! Moving a rule to another number, as the text that it is.
 
 use super::{
-    EditError, EditOutcome, Edited, edit_text, finish, layout, locate, refuse_shadowing, slot,
+    EditError, EditOutcome, Edited, edit_text, finish, labels, layout, locate, refuse_shadowing,
+    slot,
 };
 use crate::ruleset::{
     model::Rule,
     source::{Loaded, Source},
 };
 
-/// Moves the rule at `from` up to `to`, with the comment lines above it; its `comment` becomes that
-/// of `rule` if it has one.
+/// Moves the rule at `from` up to `to`, with the comment lines above it; its comment, name and
+/// tags become those of `rule` where it has some.
 pub(super) fn shift(
     source: &Source<'_>,
     loaded: &Loaded,
@@ -21,9 +22,11 @@ pub(super) fn shift(
     let mut expected = loaded.policy.rules.clone();
     let known = expected.remove(from);
     let comment = rule.comment.clone().or_else(|| known.comment.clone());
-    let keeps_text = comment == known.comment;
+    let labels = labels::updated(&known.labels, &rule.labels);
+    let keeps_text = comment == known.comment && labels == known.labels;
     let moved = Rule {
         comment,
+        labels,
         ..rule.clone()
     };
     expected.insert(to, moved.clone());

@@ -8,6 +8,8 @@ use crate::ruleset::{
     words::{self, Scope},
 };
 
+mod switches;
+
 const FILE: &str = r#"# My firewall
 
 default = "deny"   # as it should be

@@ -90,6 +90,15 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
     if let Some(interface) = &rule.interface {
         fields.push(("on", basic_string(interface)));
     }
+    if let Some(name) = &rule.labels.name {
+        fields.push(("name", basic_string(name)));
+    }
+    if !rule.labels.tags.is_empty() {
+        fields.push(("tags", list(&rule.labels.tags)));
+    }
+    if !rule.is_enabled {
+        fields.push(("enabled", "false".to_owned()));
+    }
     if let Some(comment) = &rule.comment {
         fields.push(("comment", basic_string(comment)));
     }

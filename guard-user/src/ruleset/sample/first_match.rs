@@ -36,7 +36,7 @@ pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> FirstMatch
         return FirstMatch::Own;
     }
     for (ordinal, rule) in policy.rules.iter().enumerate() {
-        if matches(rule, packet) {
+        if rule.is_enabled && matches(rule, packet) {
             return FirstMatch::Rule {
                 ordinal: ordinal as u32,
                 allows: rule.action.allows(),
@@ -54,7 +54,7 @@ fn packet_is_syn(packet: &Described) -> bool {
 
 fn can_be_opened(policy: &Policy, packet: &Described) -> bool {
     policy.default == DefaultAction::Allow
-        || policy.rules.iter().any(|rule| match rule.traffic {
+        || policy.enabled_rules().any(|rule| match rule.traffic {
             Traffic::Any => rule.action.allows(),
             Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping => {
                 covers(&rule.traffic, packet)

@@ -26,8 +26,9 @@ const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 11] = [
+const RULE_KEYS: [&str; 14] = [
     "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "block", "comment",
+    "name", "tags", "enabled",
 ];
 /// Keys of the limits.
 const LIMIT_KEYS: [&str; 5] = [
@@ -56,7 +57,7 @@ const ROOT_SYNONYMS: [(&str, &str); 14] = [
     ("allow", "rule"),
 ];
 /// Words of other firewalls in a rule, and ours.
-const RULE_SYNONYMS: [(&str, &str); 18] = [
+const RULE_SYNONYMS: [(&str, &str); 22] = [
     ("protocol", "proto"),
     ("protocols", "proto"),
     ("ports", "port"),
@@ -72,7 +73,11 @@ const RULE_SYNONYMS: [(&str, &str); 18] = [
     ("interface", "on"),
     ("iface", "on"),
     ("in", "on"),
-    ("name", "comment"),
+    ("description", "comment"),
+    ("id", "name"),
+    ("label", "name"),
+    ("tag", "tags"),
+    ("disabled", "enabled"),
     ("policy", "action"),
     ("target", "action"),
 ];
@@ -129,9 +134,8 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
         return misplaced(key, "[[rule]]");
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
-    unknown(key, near).help(
-        "a rule has action, port, proto, from, to, on, rate, packets, burst, block and comment",
-    )
+    unknown(key, near)
+        .help("a rule has action, port, proto, from, to, on, rate, packets, burst, block, comment, name, tags and enabled")
 }
 
 pub(super) fn only_with_limit() -> BadValue {

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Located, Reader, RuleDraft, Value, keys};
 use crate::{
     ruleset::{
+        labels,
         limit::{self, Block, Counts, Limit, Rate},
         model::{PortRange, RuleAction, Traffic},
         protocol::Protocol,
@@ -59,6 +60,7 @@ impl Reader<'_, '_> {
         let mut proto_span = None;
         let (mut source, mut destination) = (Vec::new(), Vec::new());
         let (mut interface, mut comment) = (None, None);
+        let (mut name, mut tags, mut is_enabled) = (None, Vec::new(), true);
         let (mut rate, mut packets, mut burst, mut block) = (None, None, None, None);
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
@@ -79,6 +81,13 @@ impl Reader<'_, '_> {
                 "burst" => burst = self.burst(value).map(|burst| (burst, key.span())),
                 "block" => block = self.block(value).map(|block| (block, key.span())),
                 "comment" => comment = self.checked(value, "a text in quotes", value::comment),
+                "name" => {
+                    name = self
+                        .checked(value, "a name in quotes", labels::rule_name)
+                        .map(|name| self.located(name, value.span()));
+                }
+                "tags" => tags = self.tags(value),
+                "enabled" => is_enabled = self.enabled(value),
                 unknown => self.error(key.span(), keys::unknown_in_rule(unknown)),
             }
         }
@@ -127,6 +136,9 @@ impl Reader<'_, '_> {
                 destination,
                 interface,
                 comment,
+                name,
+                tags,
+                is_enabled,
             }),
             Err(bad) => {
                 self.error(port_span.or(proto_span).unwrap_or(span), bad);
@@ -287,6 +299,24 @@ impl Reader<'_, '_> {
             }
         };
         read.map_err(|bad| self.error(value.span(), bad)).ok()
+    }
+
+    fn tags(&mut self, value: &Value<'_>) -> Vec<String> {
+        let mut tags = Vec::new();
+        for (text, span) in self.strings(value, "tags in quotes").unwrap_or_default() {
+            if let Err(bad) = labels::add_tag(&mut tags, text) {
+                self.error(span, bad);
+            }
+        }
+        tags
+    }
+
+    fn enabled(&mut self, value: &Value<'_>) -> bool {
+        let DeValue::Boolean(is_enabled) = value.get_ref() else {
+            self.wrong_type(value, "true or false, without quotes");
+            return true;
+        };
+        *is_enabled
     }
 
     fn checked(

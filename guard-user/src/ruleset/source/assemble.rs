@@ -14,6 +14,7 @@ use crate::{
     bans::settings::Feed,
     ruleset::{
         describe,
+        labels::Labels,
         model::{Policy, Prefixes, Rule, RuleOrigin},
         prefixes::{self, PrefixList},
         schema::{FeedDraft, Located, PolicyDraft, RuleDraft, SetContent, SetDraft},
@@ -54,6 +55,7 @@ impl Reading<'_> {
             udp: limits.udp,
             ..Policy::default()
         };
+        let mut names = BTreeMap::<String, (File, Position)>::new();
         let mut numbered = Vec::new();
         let mut number = 0;
         for (file, draft) in drafts {
@@ -63,6 +65,9 @@ impl Reading<'_> {
                 number += 1;
                 let Some(draft) = rule else { continue };
                 let at = draft.at;
+                if let Some(name) = &draft.name {
+                    self.rule_name(&file, name, &mut names);
+                }
                 if let Some(rule) = self.rule(&file, index, draft, &sets) {
                     policy.rules.push(rule);
                     numbered.push((number, at));
@@ -224,12 +229,41 @@ impl Reading<'_> {
             destination,
             interface: draft.interface,
             comment: draft.comment,
+            labels: Labels {
+                name: draft.name.map(|name| name.value),
+                tags: draft.tags,
+            },
+            is_enabled: draft.is_enabled,
             origin: Some(RuleOrigin {
                 file: file.clone(),
                 line: draft.at.line,
                 index,
             }),
         })
+    }
+
+    /// A name means one rule, in all files.
+    fn rule_name(
+        &mut self,
+        file: &File,
+        name: &Located<String>,
+        names: &mut BTreeMap<String, (File, Position)>,
+    ) {
+        match names.entry(name.value.clone()) {
+            Entry::Vacant(slot) => {
+                slot.insert((file.clone(), name.at));
+            }
+            Entry::Occupied(first) => {
+                let (earlier, place) = first.get();
+                let bad = BadValue::new(format!(
+                    "another rule is called \"{}\", at {}",
+                    name.value,
+                    place_text(earlier, *place)
+                ))
+                .help("rename one of the two; `tags` may be shared");
+                self.error(file, name.at, bad);
+            }
+        }
     }
 
     /// Resolves the sets of a list of addresses.

@@ -1,7 +1,12 @@
 //! What to say about words that are no rule of guard's, above all those that ufw accepts.
 
 use crate::{
-    ruleset::{describe, model::Traffic, names::Names, profiles::Profile},
+    ruleset::{
+        describe,
+        model::Traffic,
+        names::Names,
+        profiles::{Mistake, Profile},
+    },
     text::{
         nearest::nearest,
         value::{BadValue, quoted},
@@ -169,9 +174,13 @@ pub(super) fn unknown_profile(name: &str, names: &Names) -> BadValue {
         Some(near) => format!("{message}; did you mean '{near}'"),
         None => message,
     })
-    .help(
-        "write the ports, e.g. 80,443/tcp; profiles are in /etc/ufw/applications.d and the manual",
-    )
+    .help(match names.profiles.unreadable() {
+        [] => "write the ports, e.g. 80,443/tcp; profiles are in /etc/ufw/applications.d and the manual".to_owned(),
+        problems => format!(
+            "perhaps it is in what could not be read ({}); or write the ports, e.g. 80,443/tcp",
+            problems.join("; ")
+        ),
+    })
 }
 
 fn near_profile<'n>(lower: &str, names: &'n Names) -> Option<&'n str> {
@@ -181,6 +190,20 @@ fn near_profile<'n>(lower: &str, names: &'n Names) -> Option<&'n str> {
         .profiles
         .names()
         .find(|name| name.to_lowercase() == near)
+}
+
+pub(super) fn name_of_two(profile: &str) -> BadValue {
+    BadValue::new(format!(
+        "the application profile {} means two rules, for tcp and for udp, and a name means one",
+        quoted(profile)
+    ))
+    .help("give both a `--tag`, or write two rules with the ports")
+}
+
+/// A profile whose file is wrong: its ports are not guessed.
+pub(super) fn broken_profile(mistake: &Mistake) -> BadValue {
+    BadValue::new(mistake.to_string())
+        .help("correct the file, or write the ports instead of the profile, e.g. 80,443/tcp")
 }
 
 pub(super) fn protocol_of_profile(name: &str) -> BadValue {

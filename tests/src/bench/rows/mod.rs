@@ -186,6 +186,8 @@ pub fn rule(action: RuleAction, port: Option<u16>, source: Vec<IpNetwork>) -> Ru
         destination: Prefixes::default(),
         interface: None,
         comment: None,
+        labels: guard_user::ruleset::labels::Labels::default(),
+        is_enabled: true,
         origin: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Application profiles of ufw: their names in rules, what they win over, and what is said of wrong ones.
 
 use super::*;
+use crate::ruleset::{profiles::Profiles, testing::Folder};
 
 fn means(words: &[&str]) -> (Vec<String>, Vec<String>) {
     let parsed = read_words(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
@@ -120,4 +121,63 @@ fn wrong_profiles_are_told_with_what_is_near() {
         assert!(printed.contains(part), "{words:?}: {printed}");
         assert_eq!(error.word, word, "{words:?}: {printed}");
     }
+}
+
+#[test]
+fn a_profile_with_a_mistake_opens_nothing_and_names_its_file() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "web",
+        "[OpenSSH]\nports=ssh/tcp\n[My App]\nports=0/tcp\n[LDAP]\nports=3389/tcp\n",
+    );
+    folder.write("huge", vec![b'#'; (1 << 20) + 1]);
+    let names = Names {
+        profiles: Profiles::with_folder(folder.path()),
+        ..Names::embedded()
+    };
+    let sets = sets();
+    let scope = Scope {
+        names: &names,
+        sets: &sets,
+    };
+    for (words, word, section) in [
+        (
+            &["allow", "OpenSSH"][..],
+            1,
+            "[OpenSSH]: ports \"ssh/tcp\": ",
+        ),
+        (&["allow", "openssh"], 1, "[OpenSSH]: ports \"ssh/tcp\": "),
+        (&["allow", "my app"], 1, "[My App]: ports \"0/tcp\": "),
+        (
+            &["allow", "to", "any", "app", "My App"],
+            4,
+            "[My App]: ports \"0/tcp\": ",
+        ),
+        (&["allow", "OpenSSH/tcp"], 1, "specifies its own protocols"),
+    ] {
+        let error = parse(words, &scope).expect_err("wrong");
+        assert_eq!(error.word, word, "{words:?}");
+        assert!(error.message.contains(section), "{}", error.message);
+        if section.starts_with('[') {
+            assert!(error.message.starts_with(&file.display().to_string()));
+            assert!(
+                error
+                    .help()
+                    .is_some_and(|help| help.contains("correct the file"))
+            );
+        }
+    }
+    let unknown = parse(&["allow", "Some App"], &scope).expect_err("unknown");
+    let help = unknown.help().unwrap_or_default();
+    assert!(help.contains("huge: is larger than 1 MiB"), "{help}");
+    // What is known is taken, and what is not known is said.
+    let parsed = parse(&["allow", "LDAP"], &scope).expect("a profile");
+    assert_eq!(parsed.profile.as_deref(), Some("LDAP"));
+    assert_eq!(describe::command(&parsed.rule), "allow 3389/tcp");
+    let said = parsed.warnings.join("\n");
+    assert!(said.contains("huge: is larger than 1 MiB: its application profiles are not known"));
+    assert!(
+        said.contains("LDAP is taken as the application profile of /"),
+        "{said}"
+    );
 }

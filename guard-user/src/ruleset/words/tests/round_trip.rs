@@ -7,6 +7,7 @@ use super::{read_words, sets};
 use crate::{
     ruleset::{
         describe,
+        labels::Labels,
         limit::{Block, Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
         prefixes::PrefixList,
@@ -57,8 +58,15 @@ fn rules() -> impl Strategy<Value = Rule> {
             })
         });
     let action = prop_oneof![Just(RuleAction::Allow), Just(RuleAction::Deny), limit];
-    (action, traffic(), ends, interface, comment).prop_map(
-        |(action, traffic, (source, destination), interface, comment)| Rule {
+    let name = proptest::option::of("[a-z][a-z0-9-]{0,8}9");
+    let tags = proptest::collection::btree_set("[a-z][a-z0-9-]{0,8}", 0..4);
+    let remarks = (
+        comment,
+        name,
+        tags.prop_map(|tags| tags.into_iter().collect()),
+    );
+    (action, traffic(), ends, interface, remarks).prop_map(
+        |(action, traffic, (source, destination), interface, (comment, name, tags))| Rule {
             action: match (action, &traffic) {
                 (RuleAction::Limit(limit), traffic)
                     if traffic.may_be_limited(limit.counts).is_err()
@@ -73,6 +81,8 @@ fn rules() -> impl Strategy<Value = Rule> {
             destination,
             interface,
             comment,
+            labels: Labels { name, tags },
+            is_enabled: true,
             origin: None,
         },
     )

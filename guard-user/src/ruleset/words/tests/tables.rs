@@ -4,6 +4,11 @@
 pub(super) const ACCEPTED: &[(&str, &str)] = &[
     ("allow 22", "allow 22"),
     ("allow 22/tcp", "allow 22/tcp"),
+    (
+        "allow --name web --tag a --tag b 80/tcp",
+        "allow 80/tcp --name web --tag a --tag b",
+    ),
+    ("allow 22/tcp --name x", "allow 22/tcp --name x"),
     ("ALLOW 22/TCP", "allow 22/tcp"),
     ("deny 22/udp", "deny 22/udp"),
     ("allow 1/tcp", "allow 1/tcp"),
@@ -160,6 +165,19 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
 
 /// What is typed, the index of the word that is wrong, and a part of the message.
 pub(super) const REFUSED: &[(&str, usize, &str)] = &[
+    ("allow --name 7 22", 2, "rule name \"7\" is a number"),
+    ("allow --name Web 22", 2, "cannot be used"),
+    ("allow --name deny 22", 2, "is a word of commands"),
+    ("allow --name a --name b 22", 3, "`--name` is given twice"),
+    ("allow 22 --name", 3, "a value is missing after `--name`"),
+    ("allow --tag a --tag a 22", 4, "tag \"a\" is given twice"),
+    ("allow --tag a_b 22", 2, "cannot be used"),
+    ("allow --name a", 3, "the rule is empty"),
+    (
+        "allow --name files Samba",
+        3,
+        "means two rules, for tcp and for udp, and a name means one",
+    ),
     ("", 0, "the rule is empty"),
     ("allow", 1, "the rule is empty"),
     ("allow in", 2, "the rule is empty"),

@@ -253,6 +253,51 @@ pub(super) const RULES: &[Wrong] = &[
         "unknown key \"prto\"; did you mean",
     ),
     (
+        "[[rule]]\naction = \"allow\"\nname = \"3\"\n",
+        (3, 8),
+        "rule name \"3\" is a number",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nname = \"Office SSH\"\n",
+        (3, 8),
+        "rule name \"Office SSH\" cannot be used",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nname = 3\n",
+        (3, 8),
+        "expected a name in quotes, found integer",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 1\nname = \"a\"\n[[rule]]\naction = \"allow\"\nport = 2\nname = \"a\"\n",
+        (8, 8),
+        "another rule is called \"a\", at ",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\ntags = [\"a\", \"a\"]\n",
+        (3, 14),
+        "tag \"a\" is given twice",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\ntags = [1]\n",
+        (3, 9),
+        "expected a text in quotes, found integer",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\ntag = \"a\"\n",
+        (3, 1),
+        "unknown key \"tag\"; did you mean \"tags\"",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nenabled = \"no\"\n",
+        (3, 11),
+        "expected true or false, without quotes, found string",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\ndisabled = true\n",
+        (3, 1),
+        "unknown key \"disabled\"; did you mean \"enabled\"",
+    ),
+    (
         "[[rule]]\naction = \"allow\"\nlimit = \"6/m\"\n",
         (3, 1),
         "unknown key \"limit\"",
