@@ -16,7 +16,7 @@ use crate::{
         addr::Addr,
         ban::{self, BanMap},
         counters,
-        flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tuple, WAYS},
+        flow::{self, BUCKET_WORDS, BUCKETS, KEYS, Tag, Tuple, WAYS},
         fragment::CELLS,
         image::HEADER_FLAGS,
         meter,
@@ -317,10 +317,10 @@ impl Tables for MemTables {
         self.flow_keys[index]
     }
 
-    fn flow_bucket(&self, index: u32) -> impl Bucket {
+    fn flow_bucket(&self, tag: Tag) -> impl Bucket {
         MemBucket {
             flows: &self.flows,
-            at: index as usize * BUCKET_WORDS,
+            at: tag.bucket(BUCKETS - 1) as usize * BUCKET_WORDS,
         }
     }
 

@@ -5,7 +5,9 @@ use guard_common::{
     abi::{
         addr::Addr,
         counters::Event as Counted,
-        flow::{Event, FlowState, HAS_SESSIONS, HAS_UDP_FLOWS, OWN_WAYS, Phase, Tag, Tuple},
+        flow::{
+            BUCKETS, Event, FlowState, HAS_SESSIONS, HAS_UDP_FLOWS, OWN_WAYS, Phase, Tag, Tuple,
+        },
         image::{ANY_FROM_ANYWHERE, HEADER_CLASSES, HEADER_FLAGS},
         reason::Reason,
         service::protocol::{TCP, UDP},
@@ -380,7 +382,11 @@ fn of_one_bucket(tables: &MemTables, count: usize) -> Vec<Tuple> {
         local_port,
         protocol: UDP,
     };
-    let bucket = |tuple: &Tuple| tuple.tag(|index| tables.flow_key(index)).bucket();
+    let bucket = |tuple: &Tuple| {
+        tuple
+            .tag(|index| tables.flow_key(index))
+            .bucket(BUCKETS - 1)
+    };
     let wanted = bucket(&tuple(1, 1));
     (1..=u16::MAX)
         .flat_map(|local| (1..=16).map(move |remote| tuple(remote, local)))
@@ -395,7 +401,7 @@ fn left_over(fault: Fault) -> usize {
     let tuples = of_one_bucket(&right, OWN_WAYS + 1);
     let tag = |tuple: &Tuple| tuple.tag(|index| right.flow_key(index));
     for (way, tuple) in tuples[..OWN_WAYS].iter().enumerate() {
-        let bucket = right.flow_bucket(tag(tuple).bucket());
+        let bucket = right.flow_bucket(tag(tuple));
         let state = FlowState::new(Phase::BothWays, right.ticks(), tuple.local_port).kept();
         bucket.set_state(way, state.to_word());
         bucket.set_tag(way, tag(tuple).bits());

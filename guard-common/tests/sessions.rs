@@ -6,7 +6,7 @@ use guard_common::{
         ceiling::{self, Ceiling},
         ceiling_map::LAST_COOKIE,
         counters,
-        flow::{ANSWERS, LOST_SESSIONS, OWN_WAYS, Tuple},
+        flow::{ANSWERS, BUCKETS, LOST_SESSIONS, OWN_WAYS, Tuple},
         image::{DEFAULT_ALLOW, FIXED_WORDS, HEADER_FLAGS, HEADER_OUT_OF_STATE, MONITOR},
         reason::{Action, Reason},
         service::protocol,
@@ -396,7 +396,9 @@ fn monitor_mode_lets_go_and_counts() {
 fn of_one_bucket(tables: &MemTables, ends: Ends, count: usize) -> Vec<Ends> {
     let bucket = |ends: &Ends| {
         let tuple: Tuple = ends.tuple(protocol::TCP);
-        tuple.tag(|index| tables.flow_key(index)).bucket()
+        tuple
+            .tag(|index| tables.flow_key(index))
+            .bucket(BUCKETS - 1)
     };
     let wanted = bucket(&ends);
     (0..65_535_u16)

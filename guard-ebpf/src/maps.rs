@@ -117,6 +117,10 @@ static OWN_SHARD: u32 = 0;
 #[unsafe(no_mangle)]
 static SEED: u64 = 0;
 
+/// Buckets of the flow table less one.
+#[unsafe(no_mangle)]
+static FLOW_MASK: u32 = BUCKETS - 1;
+
 /// Keys of the flow hash.
 #[unsafe(no_mangle)]
 static FLOW_KEYS: [u64; KEYS] = [0; KEYS];
@@ -165,6 +169,7 @@ constant!(slot_words = SLOT_WORDS: u32);
 constant!(ban_mask = BAN_MASK: u32);
 constant!(ban_address_mask = BAN_ADDRESS_MASK: u32);
 constant!(ban_has_fingerprints = BAN_HAS_FINGERPRINTS: u32);
+constant!(flow_mask = FLOW_MASK: u32);
 constant!(shards = SHARDS: u32);
 constant!(own_shard = OWN_SHARD: u32);
 constant!(seed = SEED: u64);

@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use guard_common::{
     abi::{
         ban, ceiling, counters,
-        flow::{BucketWords, FlowState, WAYS, port_place},
+        flow::{BucketWords, FlowState, Tag, WAYS, port_place},
         switch::{self, SwitchWord},
     },
     packet::PacketReader,
@@ -130,8 +130,8 @@ impl Tables for BpfTables {
     }
 
     #[inline(always)]
-    fn flow_bucket(&self, index: u32) -> impl Bucket {
-        BpfBucket(maps::FLOWS.get_ptr_mut(index))
+    fn flow_bucket(&self, tag: Tag) -> impl Bucket {
+        BpfBucket(maps::FLOWS.get_ptr_mut(tag.bucket(maps::flow_mask())))
     }
 
     #[inline(always)]

@@ -180,6 +180,7 @@ impl Harness {
             seed: SEED,
             purpose: Purpose::Filter,
             fixed_clock: true,
+            flow_buckets: BUCKETS,
         };
         let object = Object::load(parameters, None)?;
         let mut model = MemTables::with_policy(image.clone()).with_seed(SEED);

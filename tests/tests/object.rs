@@ -51,6 +51,7 @@ const PARAMETERS: Parameters = Parameters {
     seed: 1,
     purpose: Purpose::Filter,
     fixed_clock: false,
+    flow_buckets: flow::BUCKETS,
 };
 
 fn object() -> Option<Object> {

@@ -15,8 +15,12 @@ pub use state::{Event, FlowState, Phase};
 
 use super::{addr::Addr, service::protocol};
 
-/// Buckets of the table: 65 536 x 8 flows, 8 MB.
+/// Buckets of the table where the policy says nothing else, a power of two: 65 536 x 8 flows, 8 MB.
 pub const BUCKETS: u32 = 1 << 16;
+/// The fewest: 65 536 flows in 1 MB.
+pub const MIN_BUCKETS: u32 = 1 << 13;
+/// The most: 16 777 216 flows in 256 MB. A tag has 32 bits beside those that choose among so many.
+pub const MAX_BUCKETS: u32 = 1 << 21;
 /// Entries of a bucket.
 pub const WAYS: usize = 8;
 /// Those of them that are for what this host began; the others are for sessions that somebody else began.
@@ -134,11 +138,11 @@ impl Tag {
         self.0
     }
 
-    /// Number of its bucket.
+    /// Number of its bucket, where `mask` is the number of buckets less one.
     #[inline(always)]
     #[must_use]
-    pub const fn bucket(self) -> u32 {
-        self.0 as u32 & (BUCKETS - 1)
+    pub const fn bucket(self, mask: u32) -> u32 {
+        self.0 as u32 & mask
     }
 }
 

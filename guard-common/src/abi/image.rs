@@ -45,8 +45,22 @@ pub const HEADER_OUT_OF_STATE: u32 = 14;
 /// Most datagrams per port from sources that this host has not answered, a [`super::ceiling::Ceiling`]; 0 = any
 /// number.
 pub const HEADER_DATAGRAMS: u32 = 15;
-/// Length of the whole image in words.
+/// What user space makes room for: length of the whole image in words, buckets of the flow table.
 pub const HEADER_LENGTH: u32 = 10;
+
+/// The two numbers of [`HEADER_LENGTH`]. An image that says nothing of the flow table wants one of the usual size.
+#[must_use]
+pub const fn sizes(word: u64) -> (u32, u32) {
+    let buckets = (word >> 32) as u32;
+    (
+        word as u32,
+        if buckets == 0 {
+            super::flow::BUCKETS
+        } else {
+            buckets
+        },
+    )
+}
 
 /// First word of the meters.
 pub const HEADER_METERS: u32 = 11;

@@ -77,6 +77,8 @@ pub const BAN_MASK: &str = "BAN_MASK";
 pub const BAN_ADDRESS_MASK: &str = "BAN_ADDRESS_MASK";
 /// Constant of the object: 1 where there is a fingerprint filter of banned IPv4 addresses.
 pub const BAN_HAS_FINGERPRINTS: &str = "BAN_HAS_FINGERPRINTS";
+/// Constant of the object: buckets of the flow table less one.
+pub const FLOW_MASK: &str = "FLOW_MASK";
 /// Constant of the object: counter shards, a power of two.
 pub const SHARDS: &str = "SHARDS";
 /// Constant of the object: 1 when every possible CPU has a shard of its own.

@@ -129,7 +129,7 @@ pub fn tuple_of(packet: &Packet) -> Option<Tuple> {
 /// Looks a flow up and lets the event happen to it.
 #[inline(always)]
 pub fn find_flow<T: Searches>(tables: &T, tag: Tag, event: Event) -> Found {
-    let bucket = tables.flow_bucket(tag.bucket());
+    let bucket = tables.flow_bucket(tag);
     for way in 0..WAYS {
         if bucket.tag(way) != tag.bits() {
             continue;
@@ -187,7 +187,7 @@ pub fn find_place<B: Bucket>(bucket: &B, tag: Tag, now: u32, is_inbound: bool) -
 pub fn begin_flow<T: Searches>(tables: &T, tag: Tag, event: Event, local_port: u16) {
     let Some(phase) = event.begins() else { return };
     let now = tables.ticks();
-    let bucket = tables.flow_bucket(tag.bucket());
+    let bucket = tables.flow_bucket(tag);
     let is_inbound = event.is_inbound();
     let Some(place) = find_place(&bucket, tag, now, is_inbound) else {
         // A connection of this host has a socket that vouches for it.

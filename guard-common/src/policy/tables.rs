@@ -2,7 +2,10 @@
 
 use super::{BanBucket, BanWords, ListenerState, Scratch, SocketState, Subject};
 use crate::{
-    abi::{clock, counters, flow::FlowState},
+    abi::{
+        clock, counters,
+        flow::{FlowState, Tag},
+    },
     packet::PacketReader,
 };
 
@@ -61,7 +64,7 @@ pub trait Tables {
     fn flow_key(&self, index: usize) -> u64;
 
     /// Bucket `index` of the flow table.
-    fn flow_bucket(&self, index: u32) -> impl Bucket;
+    fn flow_bucket(&self, tag: Tag) -> impl Bucket;
 
     /// Marks of a local port: [`crate::abi::flow::HAS_SESSIONS`] and those beside it.
     fn port_marks(&self, port: u16) -> u8;

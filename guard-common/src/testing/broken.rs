@@ -156,9 +156,9 @@ impl<B: Breaks> Tables for Broken<'_, B> {
         self.fault.flow_key(index, self.right.flow_key(index))
     }
 
-    fn flow_bucket(&self, index: u32) -> impl Bucket {
+    fn flow_bucket(&self, tag: Tag) -> impl Bucket {
         BrokenBucket {
-            right: self.right.flow_bucket(index),
+            right: self.right.flow_bucket(tag),
             fault: &self.fault,
         }
     }

@@ -82,6 +82,10 @@ fn status_json(status: &Status) -> serde_json::Value {
             "out_of_state_per_second": floods.out_of_state.admitted_per_second(),
             "udp_per_second": floods.udp.admitted_per_second(),
         })),
+        "flow_table": status.flow_table.map(|table| json!({
+            "flows": table.size.flows(),
+            "percent_full": table.percent,
+        })),
         "never": status.never,
         "files": status.files,
         "warnings": status.warnings,

@@ -49,6 +49,7 @@ pub use query::{
     diff::{Against, PolicyDiff},
     fault::ProgramFault,
     floods::{Cookies, Floods},
+    flow_table::FlowTableUse,
     status::{InterfaceStatus, Protection, Reverted, Status},
     traffic::{Flows, Traffic, TrafficCounters},
 };

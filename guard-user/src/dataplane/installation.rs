@@ -29,7 +29,7 @@ use super::{
     preflight,
     removal::remove,
     spare::Spare,
-    tables::slots::PolicySlots,
+    tables::{flows::FlowTable, slots::PolicySlots},
     takeover::{Change, take_over},
 };
 use crate::{
@@ -95,7 +95,10 @@ pub fn apply(
         return Err(Failure::new(Exit::Inactive, "guard is not active")
             .help("`guardctl enable` turns it on"));
     };
-    if !is_interrupted(&layout.maps()) && image.words.len() <= running.slots.capacity() {
+    if !is_interrupted(&layout.maps())
+        && image.words.len() <= running.slots.capacity()
+        && image.flow_buckets() == running.flows.buckets()
+    {
         // What goes on behind NAT may be let in by a rule that is about to go.
         keep_sessions(layout, network, image);
         switch(&running.slots, image, term)?;
@@ -194,6 +197,7 @@ fn install_first(
     let parameters = Parameters {
         bans: Sizes::SMALLEST,
         slot_words,
+        flow_buckets: image.flow_buckets(),
         shards,
         own_shard,
         seed: seed()?,
@@ -282,7 +286,9 @@ fn clock_failure(error: ProgramError) -> Failure {
 }
 
 /// Loads the program anew beside the running one and lets it take over, link by link. The policy
-/// maps are made anew when the policy does not fit into those that are there.
+/// maps are made anew when the policy does not fit into those that are there, the flow table when the policy asks for
+/// another size. What began while an interface had one program on the way in and another on the way out is taken up
+/// at the end: until then, some milliseconds, its answers are dropped, and sent again.
 fn exchange(
     layout: &Layout,
     image: &Image,
@@ -293,29 +299,39 @@ fn exchange(
     preflight::may_load()?;
     let maps = layout.maps();
     let mut parameters = pins::parameters(layout, Purpose::Filter)?;
-    let next_policy = maps.join(next_name(names::POLICY));
-    let next_switch = maps.join(next_name(names::SWITCH));
     let grows = image.words.len() > parameters.slot_words as usize || is_interrupted(&maps);
-    let mut fresh: &[&str] = &[];
+    let mut fresh = Vec::new();
     if grows {
-        remove_if_there(&next_policy)?;
-        remove_if_there(&next_switch)?;
         parameters.slot_words = slot_words_for(image).max(parameters.slot_words);
-        fresh = &[names::POLICY, names::SWITCH];
+        fresh.extend([names::POLICY, names::SWITCH]);
     }
-    let mut object = Object::load(parameters, Some((&maps, fresh))).map_err(load_failure)?;
+    let orphaned = pins::next_flows(layout, parameters.seed)?;
+    if image.flow_buckets() != parameters.flow_buckets || orphaned.is_some() {
+        parameters.flow_buckets = image.flow_buckets();
+        fresh.push(names::FLOWS);
+    }
+    for name in &fresh {
+        remove_if_there(&maps.join(next_name(name)))?;
+    }
+    let mut object = Object::load(parameters, Some((&maps, &fresh))).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;
     if grows && let Some(running) = pins::open(layout)? {
         slots.adopt(&running.slots);
         slots.set_seed(parameters.seed);
     }
     keep_sessions(layout, network, image);
+    let before = if fresh.contains(&names::FLOWS) {
+        let running = pins::open(layout)?.map(|running| running.flows);
+        running.into_iter().chain(orphaned).collect()
+    } else {
+        Vec::new()
+    };
+    take_up(layout, &object, &before)?;
     switch(&slots, image, term)?;
     pin_answer(&mut object, layout)?;
     pin_clock(&mut object, layout)?;
-    if grows {
-        pin(&object, names::POLICY, &next_policy)?;
-        pin(&object, names::SWITCH, &next_switch)?;
+    for name in &fresh {
+        pin(&object, name, &maps.join(next_name(name)))?;
     }
     let egress = object.egress().map_err(load_failure)?;
     for link in pins::links(layout)? {
@@ -327,13 +343,26 @@ fn exchange(
         egress::attach(egress, target.interface, &layout.links())?;
     }
     let changes = take_over(layout, &mut object, targets, network)?;
-    if grows {
-        for (from, name) in [(&next_policy, names::POLICY), (&next_switch, names::SWITCH)] {
-            let to = maps.join(name);
-            fs::rename(from, &to).map_err(|error| from_io(to.display(), &error))?;
-        }
+    take_up(layout, &object, &before)?;
+    for name in fresh {
+        let to = maps.join(name);
+        fs::rename(maps.join(next_name(name)), &to)
+            .map_err(|error| from_io(to.display(), &error))?;
     }
     Ok(changes)
+}
+
+/// Fills the flow table of an object with what others hold.
+fn take_up(layout: &Layout, object: &Object, before: &[FlowTable]) -> Result<(), Failure> {
+    if before.is_empty() {
+        return Ok(());
+    }
+    let now = clock::pinned_ticks(&layout.clock()).map_err(clock_failure)?;
+    let flows = object.flows().map_err(load_failure)?;
+    for other in before {
+        flows.take_up(other, now);
+    }
+    Ok(())
 }
 
 fn slot_words_for(image: &Image) -> u32 {

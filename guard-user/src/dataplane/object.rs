@@ -15,7 +15,7 @@ use guard_common::abi::{
     ban::{BanMap, CHUNK_WORDS},
     ceiling_map,
     counters::SHARD_ROWS,
-    flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
+    flow::{self, BUCKET_WORDS, PORT_ROWS, PORTS_PER_ROW},
     meter, names,
     switch::{self, SLOTS},
 };
@@ -71,6 +71,7 @@ impl Object {
             Purpose::Filter => (0u32, 0u32),
             Purpose::Explain(ifindex) => (1, ifindex),
         };
+        let flow_mask = parameters.flow_buckets - 1;
         let bans = parameters.bans;
         let (ban_mask, address_mask) = (bans.mask(), bans.address_mask());
         let has_fingerprints = u32::from(bans.has_fingerprints());
@@ -88,6 +89,7 @@ impl Object {
             .override_global(names::BAN_ADDRESS_MASK, &address_mask, true)
             .override_global(names::BAN_HAS_FINGERPRINTS, &has_fingerprints, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
+            .override_global(names::FLOW_MASK, &flow_mask, true)
             .override_global(names::TICK_SHIFT, &tick_shift, true)
             .override_global(names::EXPLAIN, &explain, true)
             .override_global(names::EXPLAIN_IFINDEX, &ifindex, true)
@@ -101,6 +103,7 @@ impl Object {
             .map_max_entries(names::BAN_SET, bans.buckets)
             .map_max_entries(names::BAN_ADDRESSES, bans.addresses)
             .map_max_entries(names::BAN_FINGERPRINTS, bans.fingerprints())
+            .map_max_entries(names::FLOWS, parameters.flow_buckets)
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
             .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
         if let Some((pins, fresh)) = reuse {
@@ -315,7 +318,10 @@ impl Object {
     /// When the kernel does not map it.
     pub fn flows(&self) -> Result<FlowTable, LoadError> {
         Ok(FlowTable::new(
-            self.mapping(names::FLOWS, BUCKETS * BUCKET_WORDS as u32)?,
+            self.mapping(
+                names::FLOWS,
+                self.parameters.flow_buckets * BUCKET_WORDS as u32,
+            )?,
             self.mapping(names::PORTS, PORT_ROWS * PORTS_PER_ROW as u32 / 8)?,
             self.parameters.seed,
         ))

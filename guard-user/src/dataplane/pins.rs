@@ -25,6 +25,8 @@ use crate::{
     layout::{Layout, pin_folder},
 };
 
+use files::next_name;
+
 pub use link::{LinkPin, links};
 
 /// The shared memory of a running firewall.
@@ -90,7 +92,8 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         && counters.entries.is_multiple_of(SHARD_ROWS)
         && (1..=MAX_SHARDS).contains(&shards)
         && fragments.entries == fragment::CELLS
-        && flows.entries == flow::BUCKETS
+        && flows.entries.is_power_of_two()
+        && (flow::MIN_BUCKETS..=flow::MAX_BUCKETS).contains(&flows.entries)
         && ports.entries == flow::PORT_ROWS
         && ban_filter.entries == ban::FILTER_LEN
         && ban_tops.entries == ban::TOPS
@@ -112,11 +115,7 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         policy.entries / SLOTS,
     );
     Ok(Some(Running {
-        flows: FlowTable::new(
-            flows.mapping(flow::BUCKET_WORDS as u32)?,
-            ports.mapping(flow::PORTS_PER_ROW as u32 / 8)?,
-            slots.seed(),
-        ),
+        flows: flow_table(&flows, &ports, slots.seed())?,
         meters: MeterTable::new(meters.mapping(meter::WAYS as u32)?, slots.seed()),
         slots,
         counters: Counters::new(counters.mapping(2)?),
@@ -132,6 +131,30 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
     }))
 }
 
+fn flow_table(flows: &Pinned, ports: &Pinned, seed: u64) -> Result<FlowTable, Failure> {
+    Ok(FlowTable::new(
+        flows.mapping(flow::BUCKET_WORDS as u32)?,
+        ports.mapping(flow::PORTS_PER_ROW as u32 / 8)?,
+        seed,
+    ))
+}
+
+/// The flow table that a command made which was killed before it put the table in place: some interfaces may have
+/// it already.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn next_flows(layout: &Layout, seed: u64) -> Result<Option<FlowTable>, Failure> {
+    let folder = layout.maps();
+    let next = folder.join(next_name(names::FLOWS));
+    if !next.exists() {
+        return Ok(None);
+    }
+    let flows = Pinned::at(&next, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
+    let ports = Pinned::open(&folder, names::PORTS, flow::PORTS_PER_ROW as u32)?;
+    flow_table(&flows, &ports, seed).map(Some)
+}
+
 /// What an object that reuses the pinned maps must be told.
 ///
 /// # Errors
@@ -144,6 +167,7 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
     let shards = counters.entries / SHARD_ROWS;
     let slot_words = policy.entries / SLOTS;
     let slots = PolicySlots::new(policy.mapping(1)?, switch.mapping(1)?, slot_words);
+    let flows = Pinned::open(&folder, names::FLOWS, size_of::<flow::BucketWords>() as u32)?;
     let chunks = Pinned::open(&folder, names::BAN_CHUNKS, 8)?;
     let set = Pinned::open(
         &folder,
@@ -162,6 +186,7 @@ pub fn parameters(layout: &Layout, purpose: Purpose) -> Result<Parameters, Failu
             addresses: addresses.entries,
         },
         slot_words,
+        flow_buckets: flows.entries,
         shards,
         own_shard: possible_cpus() <= shards,
         seed: slots.seed(),
@@ -225,7 +250,10 @@ struct Pinned {
 
 impl Pinned {
     fn open(folder: &Path, name: &'static str, value_size: u32) -> Result<Self, Failure> {
-        let path = folder.join(name);
+        Self::at(&folder.join(name), name, value_size)
+    }
+
+    fn at(path: &Path, name: &'static str, value_size: u32) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| {
             let message = format!("{}: cannot open the pinned map: {error}", path.display());
             let exit = if is_root_or_capable() {
@@ -235,7 +263,7 @@ impl Pinned {
             };
             Failure::new(exit, message)
         };
-        let map = MapData::from_pin(&path).map_err(|error| failed(&error))?;
+        let map = MapData::from_pin(path).map_err(|error| failed(&error))?;
         let info = map.info().map_err(|error| failed(&error))?;
         // What cannot be mapped is reported here, before anything is changed.
         if !is_array(&info)
@@ -244,7 +272,7 @@ impl Pinned {
             || info.value_size() != value_size
         {
             return Err(mismatch(
-                &path,
+                path,
                 "a pinned map has the shape of another version",
             ));
         }

@@ -242,6 +242,10 @@ fn verbose(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     if !status.never.is_empty() {
         writeln!(out, "Never banned: {}", status.never.join(", "))?;
     }
+    if let Some(table) = status.flow_table {
+        let (flows, percent) = (table.size.flows(), table.percent);
+        writeln!(out, "Flow table: {flows} flows, {percent} % in use")?;
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod ceiling;
 pub mod compile;
 pub mod describe;
 pub mod edit;
+pub mod flow_table;
 pub mod labels;
 pub mod limit;
 pub mod model;

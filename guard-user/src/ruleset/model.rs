@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{ceiling::Ceiling, labels::Labels, strangers::Strangers};
+use super::{ceiling::Ceiling, flow_table::FlowTableSize, labels::Labels, strangers::Strangers};
 
 use super::limit::{Counts, Limit, SourcePrefixes};
 use crate::{
@@ -202,6 +202,8 @@ pub struct Policy {
     pub out_of_state: Strangers,
     /// Most datagrams per port from sources that this host has not answered.
     pub udp: Strangers,
+    /// How many flows are remembered.
+    pub flow_table: FlowTableSize,
     /// Which addresses count as one source for limits.
     pub sources: SourcePrefixes,
 }

@@ -17,7 +17,7 @@ use guard_common::{
     abi::{
         addr::Addr,
         counters::Event,
-        flow::{BUCKET_WORDS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
+        flow::{BUCKET_WORDS, BUCKETS, FlowState, HAS_SESSIONS, Phase, Tuple, WAYS},
         image::HEADER_LIMITS,
         meter::Scale,
         names,
@@ -157,7 +157,7 @@ impl Harness {
     /// Number of the bucket that a tuple's flow lies in.
     #[must_use]
     pub fn bucket(&self, tuple: &Tuple) -> u32 {
-        tuple.tag(|index| self.keys[index]).bucket()
+        tuple.tag(|index| self.keys[index]).bucket(BUCKETS - 1)
     }
 
     /// Makes the last packet of a flow as old as this, in kernel and model, in this phase.
@@ -288,7 +288,7 @@ impl Harness {
     /// Where the state of a flow lies.
     fn place(&self, tuple: &Tuple) -> Option<usize> {
         let tag = tuple.tag(|index| self.keys[index]);
-        let bucket = tag.bucket() as usize * BUCKET_WORDS;
+        let bucket = tag.bucket(BUCKETS - 1) as usize * BUCKET_WORDS;
         let way = (0..WAYS).find(|way| self.flow_words.load(bucket + way) == tag.bits())?;
         Some(bucket + WAYS + way)
     }

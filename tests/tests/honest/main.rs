@@ -5,6 +5,7 @@ mod beginnings;
 mod datagrams;
 mod forgotten;
 mod published;
+mod resized;
 mod routes;
 mod scene;
 mod streams;

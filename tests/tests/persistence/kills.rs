@@ -67,8 +67,10 @@ fn growing_commands_killed_at_any_moment_leave_it_filtering() {
     const KILLS: u32 = 16;
     let scene = Scene::new();
     let mut killed = 0;
+    // More rules than there is room for, and a flow table of another size.
+    let larger = policy(4000).replacen("[limits]", "[limits]\nflow-table = 1000000", 1);
     drop(scene.guard.guardctl(&["enable"]).ok());
-    scene.guard.write_policy(&policy(4000));
+    scene.guard.write_policy(&larger);
     let whole = scene.guard.guardctl(&["reload"]).ok().took;
 
     for round in 0..KILLS {
@@ -76,13 +78,14 @@ fn growing_commands_killed_at_any_moment_leave_it_filtering() {
         scene.guard.write_policy(&policy(0));
         drop(scene.guard.guardctl(&["enable"]).ok());
         while_filtered(&scene.lab, || {
-            scene.guard.write_policy(&policy(4000));
+            scene.guard.write_policy(&larger);
             killed += u32::from(scene.kill(&["reload"], whole * round / KILLS));
             drop(scene.guard.guardctl(&["status"]).ok());
             drop(scene.guard.guardctl(&["reload"]).ok());
         });
         let status = scene.guard.guardctl(&["status", "--json"]).ok().json();
         assert_eq!(status["rules"].as_array().unwrap().len(), 4001);
+        assert_eq!(status["flow_table"]["flows"], 1 << 20);
         assert_eq!(leftovers(&scene.guard), Vec::<String>::new());
     }
 

@@ -9,5 +9,6 @@ pub(in crate::controller) mod explain;
 pub(in crate::controller) mod exposed;
 pub(in crate::controller) mod fault;
 pub(in crate::controller) mod floods;
+pub(in crate::controller) mod flow_table;
 pub(in crate::controller) mod status;
 pub(in crate::controller) mod traffic;

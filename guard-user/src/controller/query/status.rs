@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::fault::ProgramFault;
+use super::{fault::ProgramFault, flow_table::FlowTableUse};
 use crate::{
     controller::{
         Applied, Controller, Floods, Pending, Renamed, RuleView,
@@ -19,7 +19,6 @@ use crate::{
         },
     },
     dataplane::{
-        clock,
         interface::{attachments::Attachments, why::WhyGeneric},
         pins::{self, Running},
     },
@@ -97,6 +96,8 @@ pub struct Status {
     pub rules: Vec<RuleView>,
     /// What acts when there is a flood of SYNs; `None` when guard is off.
     pub floods: Option<Floods>,
+    /// The flow table; `None` when guard is off.
+    pub flow_table: Option<FlowTableUse>,
     /// Sources that are never banned or limited; of the files.
     pub never: Vec<String>,
     /// The policy files.
@@ -267,6 +268,7 @@ impl Controller {
                 generation: 0,
                 interfaces: Vec::new(),
                 floods: None,
+                flow_table: None,
                 rules: RuleView::all(&policy),
                 never,
                 files,
@@ -301,7 +303,8 @@ impl Controller {
             let renamed = self.renamed(&loaded.policy.interfaces, &network)?;
             warnings.extend(renamed.iter().map(renamed_warning));
         }
-        warnings.extend(self.full_flow_table());
+        let flow_table = FlowTableUse::now(&self.layout);
+        warnings.extend(flow_table.and_then(FlowTableUse::warning));
         if !in_force.out_of_state.is_none() {
             warnings.extend(self.unseen_answers(&network));
         }
@@ -345,6 +348,7 @@ impl Controller {
             default: applied.default,
             generation,
             interfaces,
+            flow_table,
             floods: Some(self.floods(in_force.ceiling, in_force.out_of_state, in_force.udp)),
             rules: applied.rules,
             never,
@@ -354,21 +358,6 @@ impl Controller {
             reverted,
             fallback,
             exposures: self.unwanted_exposures(&network, &unguarded)?,
-        })
-    }
-
-    /// Said before answers to new conversations are missing.
-    fn full_flow_table(&self) -> Option<String> {
-        /// Of a hundred places, from which on it is reported.
-        const MANY: usize = 80;
-        let running = pins::open(&self.layout).ok().flatten()?;
-        let tick = clock::pinned_ticks(&self.layout.clock()).ok()?;
-        let percent = running.flows.percent_full(tick);
-        (percent >= MANY).then(|| {
-            format!(
-                "{percent} % of the flow table is in use: when it is full, idle conversations are evicted \
-                 (`guardctl stats` counts them)"
-            )
         })
     }
 

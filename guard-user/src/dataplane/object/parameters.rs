@@ -9,6 +9,8 @@ pub struct Parameters {
     pub slot_words: u32,
     /// Sizes of the arrays of bans.
     pub bans: Sizes,
+    /// Buckets of the flow table, a power of two.
+    pub flow_buckets: u32,
     /// Counter shards, a power of two.
     pub shards: u32,
     /// Every possible CPU has a shard of its own.

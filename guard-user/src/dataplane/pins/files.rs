@@ -17,10 +17,10 @@ pub(in crate::dataplane) fn link_name(ifindex: u32) -> String {
     format!("xdp-{ifindex}")
 }
 
-/// Was a command killed between making larger maps and putting both of them in place? The program
-/// may use either pair then, so neither can be written to.
+/// Was a command killed between making larger maps and putting all of them in place? The program
+/// may use either of them then, so none can be written to.
 pub(in crate::dataplane) fn is_interrupted(maps: &Path) -> bool {
-    [names::POLICY, names::SWITCH]
+    [names::POLICY, names::SWITCH, names::FLOWS]
         .into_iter()
         .any(|name| maps.join(next_name(name)).exists())
 }

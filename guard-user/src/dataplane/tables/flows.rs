@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use guard_common::{
-    abi::flow::{self, BUCKET_WORDS, BUCKETS, FlowState, KEYS, Tuple, WAYS, port_place},
+    abi::flow::{self, BUCKET_WORDS, FlowState, KEYS, OWN_WAYS, Tag, Tuple, WAYS, port_place},
     abi::peers::{Mark, Peer},
     policy::{Bucket, find_place},
 };
@@ -16,6 +16,7 @@ use crate::host::LiveFlow;
 #[derive(Debug)]
 pub struct FlowTable {
     flows: Mapping,
+    buckets: u32,
     ports: Mapping,
     keys: [u64; KEYS],
 }
@@ -30,17 +31,55 @@ fn mark_place(port: u16) -> (usize, usize) {
 impl FlowTable {
     pub(in crate::dataplane) fn new(flows: Mapping, ports: Mapping, seed: u64) -> Self {
         Self {
+            buckets: (flows.len() / BUCKET_WORDS) as u32,
             flows,
             ports,
             keys: flow::keys(seed),
         }
     }
 
+    /// Buckets that it has, a power of two.
+    #[must_use]
+    pub fn buckets(&self) -> u32 {
+        self.buckets
+    }
+
+    /// Takes up what lives in a table of another size and is not here yet. In a smaller one some find no room: then
+    /// the kernel's socket table is asked about segments to their ports.
+    pub(in crate::dataplane) fn take_up(&self, other: &Self, tick: u32) {
+        let lost = |state: FlowState| {
+            self.mark(state.local_port(), flow::HAS_SESSIONS | flow::LOST_SESSIONS);
+        };
+        for old in (0..other.buckets).map(|index| other.bucket_at(index)) {
+            for way in 0..WAYS {
+                let state = FlowState::from_word(old.state(way));
+                let tag = Tag::from_bits(old.tag(way));
+                if tag.bits() == 0 || state.is_expired(tick) {
+                    continue;
+                }
+                let bucket = self.bucket(tag);
+                if (0..WAYS).any(|way| bucket.tag(way) == tag.bits()) {
+                    continue;
+                }
+                match find_place(&bucket, tag, tick, way >= OWN_WAYS) {
+                    Some(place) => {
+                        if is_living(&bucket, place, tick) {
+                            lost(FlowState::from_word(bucket.state(place)));
+                        }
+                        bucket.set_state(place, state.to_word());
+                        bucket.set_tag(place, tag.bits());
+                    }
+                    None => lost(state),
+                }
+            }
+        }
+    }
+
     /// Flows that live at this tick.
     #[must_use]
     pub fn living(&self, tick: u32) -> usize {
-        (0..BUCKETS)
-            .map(|index| self.bucket(index))
+        (0..self.buckets)
+            .map(|index| self.bucket_at(index))
             .map(|bucket| living(&bucket, tick))
             .sum()
     }
@@ -49,7 +88,7 @@ impl FlowTable {
     #[must_use]
     pub fn knows(&self, tuple: &Tuple, tick: u32) -> bool {
         let tag = tuple.tag(|index| self.keys[index]);
-        let bucket = self.bucket(tag.bucket());
+        let bucket = self.bucket(tag);
         (0..WAYS).any(|way| {
             bucket.tag(way) == tag.bits()
                 && !FlowState::from_word(bucket.state(way)).is_expired(tick)
@@ -82,7 +121,7 @@ impl FlowTable {
 
     fn put(&self, tuple: &Tuple, state: FlowState, tick: u32, is_inbound: bool) -> bool {
         let tag = tuple.tag(|index| self.keys[index]);
-        let bucket = self.bucket(tag.bucket());
+        let bucket = self.bucket(tag);
         let Some(way) = find_place(&bucket, tag, tick, is_inbound) else {
             return false;
         };
@@ -99,8 +138,8 @@ impl FlowTable {
             .map(|tuple| tuple.tag(|index| self.keys[index]).bits())
             .collect();
         let mut gone = 0;
-        for index in 0..BUCKETS {
-            let bucket = self.bucket(index);
+        for index in 0..self.buckets {
+            let bucket = self.bucket_at(index);
             for way in 0..WAYS {
                 let state = FlowState::from_word(bucket.state(way));
                 if state.is_kept() && !listed.contains(&bucket.tag(way)) {
@@ -117,7 +156,11 @@ impl FlowTable {
     #[must_use]
     pub fn percent_full(&self, tick: u32) -> usize {
         const EVERY: usize = 16;
-        let buckets = || (0..BUCKETS).step_by(EVERY).map(|index| self.bucket(index));
+        let buckets = || {
+            (0..self.buckets)
+                .step_by(EVERY)
+                .map(|index| self.bucket_at(index))
+        };
         let taken: usize = buckets().map(|bucket| living(&bucket, tick)).sum();
         taken * 100 / (buckets().count() * WAYS)
     }
@@ -148,7 +191,12 @@ impl FlowTable {
         self.ports.set_bits(at, u64::from_ne_bytes(bits));
     }
 
-    fn bucket(&self, index: u32) -> SharedBucket<'_> {
+    /// The bucket of a tag.
+    fn bucket(&self, tag: Tag) -> SharedBucket<'_> {
+        self.bucket_at(tag.bucket(self.buckets - 1))
+    }
+
+    fn bucket_at(&self, index: u32) -> SharedBucket<'_> {
         SharedBucket {
             flows: &self.flows,
             at: index as usize * BUCKET_WORDS,
@@ -159,9 +207,12 @@ impl FlowTable {
 /// Flows of a bucket that live at this tick.
 fn living(bucket: &SharedBucket<'_>, tick: u32) -> usize {
     (0..WAYS)
-        .filter(|way| bucket.tag(*way) != 0)
-        .filter(|way| !FlowState::from_word(bucket.state(*way)).is_expired(tick))
+        .filter(|way| is_living(bucket, *way, tick))
         .count()
+}
+
+fn is_living(bucket: &SharedBucket<'_>, way: usize, tick: u32) -> bool {
+    bucket.tag(way) != 0 && !FlowState::from_word(bucket.state(way)).is_expired(tick)
 }
 
 /// A bucket in shared memory.

@@ -1,7 +1,7 @@
 //! Compiled policies in the kernel: stage a new one beside the active one, then switch by one store.
 
 use guard_common::abi::{
-    image::{HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH},
+    image::{HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH, sizes},
     switch::{CLOCK_WORD, POLICY_WORD, SEED_WORD, SLOTS, SlotState, SwitchWord},
 };
 
@@ -69,8 +69,8 @@ impl PolicySlots {
     #[must_use]
     pub fn active_image(&self) -> Vec<u64> {
         let state = self.in_force();
-        let length = self.word(state, HEADER_LENGTH).min(self.capacity() as u64);
-        (0..length as u32)
+        let (length, _) = sizes(self.word(state, HEADER_LENGTH));
+        (0..length.min(self.capacity() as u32))
             .map(|index| self.word(state, index))
             .collect()
     }

@@ -23,7 +23,7 @@ use guard_common::abi::{
         HEADER_DATAGRAMS, HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST,
         HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS,
         HEADER_OUT_OF_STATE, HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE,
-        INTERFACES, MONITOR, OPEN_TO_STRANGERS, SERVICES, Tree,
+        INTERFACES, MONITOR, OPEN_TO_STRANGERS, SERVICES, Tree, sizes,
     },
     rule::RuleRef,
 };
@@ -86,6 +86,13 @@ impl Image {
         words[HEADER_FLAGS as usize] = u64::from(DEFAULT_ALLOW | MONITOR);
         words[HEADER_LENGTH as usize] = words.len() as u64;
         Self { words }
+    }
+
+    /// Buckets of the flow table that the policy asks for.
+    #[must_use]
+    pub fn flow_buckets(&self) -> u32 {
+        let word = self.words.get(HEADER_LENGTH as usize);
+        sizes(word.copied().unwrap_or_default()).1
     }
 
     /// Does it drop nothing, but only count what it would drop?
@@ -233,8 +240,8 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         HEADER_DESTINATIONS,
         u64::from(scopes.destination_count()),
     );
-    let length = words.len() as u64;
-    set(&mut words, HEADER_LENGTH, length);
+    let sizes = pair(words.len() as u32, policy.flow_table.buckets());
+    set(&mut words, HEADER_LENGTH, sizes);
     Ok(Image { words })
 }
 

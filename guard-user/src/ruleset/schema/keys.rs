@@ -31,12 +31,13 @@ const RULE_KEYS: [&str; 14] = [
     "name", "tags", "enabled",
 ];
 /// Keys of the limits.
-const LIMIT_KEYS: [&str; 5] = [
+const LIMIT_KEYS: [&str; 6] = [
     "ipv4-prefix",
     "ipv6-prefix",
     "ceiling",
     "out-of-state",
     "udp",
+    "flow-table",
 ];
 
 /// Words of other firewalls at the top of a file, and ours.
@@ -95,7 +96,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             "bans" => bad.help("sizes and the default length stand below a line [bans]"),
             "feed" => bad.help("each feed begins with a line [[feed]]"),
             "limits" => bad.help(
-                "ipv4-prefix, ipv6-prefix, ceiling, out-of-state and udp stand below a line [limits]",
+                "ipv4-prefix, ipv6-prefix, ceiling, out-of-state, udp and flow-table stand below a line [limits]",
             ),
             "xdp-mode" => bad.help(XDP_MODE_HELP),
             _ => bad.help(format!("write {near} = …")),
@@ -153,7 +154,7 @@ pub(super) fn unknown_in_limits(key: &str) -> BadValue {
         return misplaced(key, "[limits]");
     }
     unknown(key, nearest(key, LIMIT_KEYS)).help(
-        "[limits] has ipv4-prefix, ipv6-prefix, ceiling, out-of-state and udp; rate and burst belong to the rule with action = \"limit\"",
+        "[limits] has ipv4-prefix, ipv6-prefix, ceiling, out-of-state, udp and flow-table; rate and burst belong to the rule with action = \"limit\"",
     )
 }
 

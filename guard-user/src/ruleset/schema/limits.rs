@@ -6,7 +6,9 @@ use toml::de::DeValue;
 
 use super::{Located, Reader, Value, keys};
 use crate::{
-    ruleset::{ceiling::Ceiling, limit::SourcePrefixes, strangers::Strangers},
+    ruleset::{
+        ceiling::Ceiling, flow_table::FlowTableSize, limit::SourcePrefixes, strangers::Strangers,
+    },
     text::value::BadValue,
 };
 
@@ -17,6 +19,7 @@ pub(in crate::ruleset) struct Limits {
     pub(in crate::ruleset) ceiling: Ceiling,
     pub(in crate::ruleset) out_of_state: Strangers,
     pub(in crate::ruleset) udp: Strangers,
+    pub(in crate::ruleset) flow_table: FlowTableSize,
 }
 
 impl Default for Limits {
@@ -26,6 +29,7 @@ impl Default for Limits {
             ceiling: Ceiling::default(),
             out_of_state: Strangers::OUT_OF_STATE,
             udp: Strangers::UDP,
+            flow_table: FlowTableSize::default(),
         }
     }
 }
@@ -60,6 +64,12 @@ impl Reader<'_, '_> {
                     }
                     continue;
                 }
+                "flow-table" => {
+                    if let Some(given) = self.flow_table(value) {
+                        limits.flow_table = given;
+                    }
+                    continue;
+                }
                 unknown => {
                     self.error(key.span(), keys::unknown_in_limits(unknown));
                     continue;
@@ -87,6 +97,23 @@ impl Reader<'_, '_> {
         let text = self.string(value, "a rate like \"200/s\", \"0\" or \"off\"")?;
         match Strangers::parse(text) {
             Ok(given) => Some(given),
+            Err(bad) => {
+                self.error(value.span(), bad);
+                None
+            }
+        }
+    }
+
+    fn flow_table(&mut self, value: &Value<'_>) -> Option<FlowTableSize> {
+        let DeValue::Integer(integer) = value.get_ref() else {
+            self.wrong_type(value, "a number of flows");
+            return None;
+        };
+        let text = integer.as_str();
+        // What no number of 64 bits holds is too many as well.
+        let flows = u64::from_str_radix(text, integer.radix());
+        match FlowTableSize::for_flows(flows.unwrap_or(u64::MAX), text) {
+            Ok(size) => Some(size),
             Err(bad) => {
                 self.error(value.span(), bad);
                 None

@@ -53,6 +53,7 @@ impl Reading<'_> {
             ceiling: limits.ceiling,
             out_of_state: limits.out_of_state,
             udp: limits.udp,
+            flow_table: limits.flow_table,
             ..Policy::default()
         };
         let mut names = BTreeMap::<String, (File, Position)>::new();

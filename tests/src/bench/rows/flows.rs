@@ -8,7 +8,8 @@ use guard_common::{
     abi::{
         addr::Addr,
         flow::{
-            self, BucketWords, FlowState, OWN_WAYS, PORT_ROWS, PORTS_PER_ROW, Phase, Tuple, WAYS,
+            self, BUCKETS, BucketWords, FlowState, OWN_WAYS, PORT_ROWS, PORTS_PER_ROW, Phase,
+            Tuple, WAYS,
         },
         names,
         service::protocol,
@@ -207,7 +208,7 @@ fn begin(case: &Case, object: &mut Ebpf, places: Range<usize>) -> Result<()> {
             protocol: protocol::TCP,
         };
         let tag = tuple.tag(|index| keys[index]);
-        let mut bucket: BucketWords = flows.get(&tag.bucket(), 0)?;
+        let mut bucket: BucketWords = flows.get(&tag.bucket(BUCKETS - 1), 0)?;
         let way = places
             .clone()
             .find(|way| bucket[*way] == 0)
@@ -216,7 +217,7 @@ fn begin(case: &Case, object: &mut Ebpf, places: Range<usize>) -> Result<()> {
         // The clock of this boot has not come so far: no age.
         let state = FlowState::new(Phase::Open, u32::MAX / 2, tuple.local_port);
         bucket[WAYS + way] = state.to_word();
-        flows.set(tag.bucket(), bucket, 0)?;
+        flows.set(tag.bucket(BUCKETS - 1), bucket, 0)?;
     }
     Ok(())
 }
