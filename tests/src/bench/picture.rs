@@ -2,7 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{filters::Filter, flood::Kind, record::Results, series::Series, tables};
+use super::{
+    filters::Filter,
+    flood::Kind,
+    matrix::{
+        Row,
+        host::Subject,
+        kind::{Family, Origin},
+        target::Target,
+    },
+    record::Results,
+    series::Series,
+    tables,
+};
 
 const WIDTH: f64 = 900.0;
 const LABEL: f64 = 250.0;
@@ -28,22 +40,66 @@ struct Panel {
 /// The picture of all parts that were measured.
 #[must_use]
 pub fn svg(results: &Results) -> String {
-    let panels: Vec<Panel> = [per_cpu(results), goodput(results), beside(results)]
-        .into_iter()
+    drawn(&[per_cpu(results), goodput(results), beside(results)])
+}
+
+/// Those panels that have something to show.
+fn drawn(panels: &[Panel]) -> String {
+    let panels: Vec<&Panel> = panels
+        .iter()
         .filter(|panel| !panel.bars.is_empty())
         .collect();
-    let height: f64 = panels.iter().map(Panel::height).sum();
+    let height: f64 = panels.iter().map(|panel| panel.height()).sum();
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
     );
     let mut top = 0.0;
-    for panel in &panels {
+    for panel in panels {
         panel.draw(top, &mut text);
         top += panel.height();
     }
     text + "</svg>\n"
+}
+
+/// The picture of the floods of open ports: how much of each is let through.
+#[must_use]
+pub fn floods(rows: &[Row]) -> String {
+    let of = |family, target| {
+        rows.iter()
+            .filter(move |row| (row.family, row.target) == (family, target))
+    };
+    let panel = |title, family, target| Panel {
+        title,
+        bars: of(family, target)
+            .filter(|row| row.origin == Origin::Random)
+            .flat_map(|row| {
+                [Subject::Guard, Subject::Nftables]
+                    .into_iter()
+                    .filter_map(|subject| {
+                        let reached = 100.0 * row.cell(subject)?.share_reached();
+                        Some(Bar {
+                            label: format!("{}: {}", row.kind.name(), subject.name()),
+                            values: [reached].into_iter().collect(),
+                            is_ours: subject == Subject::Guard,
+                        })
+                    })
+            })
+            .collect(),
+    };
+    drawn(&[
+        panel(
+            "Open port of this host, IPv4: per cent of a flood from random sources that the filter lets through",
+            Family::V4,
+            Target::Host,
+        ),
+        panel(
+            "Published port, IPv6: per cent of a flood from random sources that the filter lets through",
+            Family::V6,
+            Target::Published,
+        ),
+    ])
 }
 
 fn per_cpu(results: &Results) -> Panel {

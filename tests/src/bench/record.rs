@@ -7,7 +7,7 @@ use super::{
     beside::Compared,
     end_to_end::{Mitigation, Service},
     logs::Logs,
-    matrix::{Row, table},
+    matrix::{Row, honest, honest_table, table},
     measure::Measurement,
     series::Series,
     worst::Worst,
@@ -36,6 +36,8 @@ pub struct Results {
     pub services: Vec<Service>,
     /// Floods of every kind, of closed and of open ports.
     pub matrix: Vec<Row>,
+    /// What honest clients noticed of them.
+    pub honest: Vec<honest::Row>,
     /// Lines of logs, and bans that follow from them.
     pub logs: Option<Logs>,
     /// Peers that were left out because a program is not installed.
@@ -71,6 +73,7 @@ impl Results {
             "limited_port": self.limited.iter().map(of_flood).collect::<Vec<_>>(),
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
             "flood_matrix": self.matrix.iter().map(table::of_row).collect::<Vec<_>>(),
+            "honest_clients": self.honest.iter().map(honest_table::of_row).collect::<Vec<_>>(),
             "logs": self.logs.as_ref().map_or_else(|| json!({}), Logs::json),
             "missing": self.missing,
         });

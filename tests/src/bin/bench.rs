@@ -221,17 +221,27 @@ fn flood_matrix(args: &Args, results: &mut Results) -> Result<()> {
         let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
         Ok(file.write_all(matrix::table::markdown(rows).as_bytes())?)
     };
+    let show_clients = |rows: &[matrix::honest::Row]| -> Result<()> {
+        println!("{}", matrix::honest_table::text(rows));
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
+        Ok(file.write_all(matrix::honest_table::markdown(rows).as_bytes())?)
+    };
     // On a thread of its own, which stays on the CPU that sends.
     let found = std::thread::scope(|scope| {
-        let run = scope.spawn(|| matrix::measure(&plan, show));
+        let run = scope.spawn(|| matrix::measure(&plan, show, show_clients));
         match run.join() {
             Ok(found) => found,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })?;
     println!("{}\n", matrix::table::EXPLANATION);
+    println!("{}\n", matrix::honest_table::EXPLANATION);
     println!("tables for the documentation: {}", path.display());
     results.matrix = found.rows;
+    results.honest = found.honest;
+    let picture = args.out.join("floods.svg");
+    std::fs::write(&picture, picture::floods(&results.matrix))?;
+    println!("picture: {}", picture.display());
     results.missing.extend(found.missing);
     Ok(())
 }

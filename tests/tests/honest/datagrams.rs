@@ -2,7 +2,6 @@
 //! or new to it, while datagrams from everywhere arrive at their ports.
 
 use std::{
-    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     process::Command,
     thread,
@@ -11,8 +10,8 @@ use std::{
 
 use guard_tests::{
     lab::{
-        Background, Dnsmasq, Flood, Folder, Instance, Namespace, Rate, Sources, Topology, UdpEcho,
-        Wire, finish, own_mounts, until, within,
+        Background, Dnsmasq, Flood, Folder, Http3, Instance, Namespace, Rate, Sources, Topology,
+        UdpEcho, Wire, finish, own_mounts, until, within,
     },
     require,
 };
@@ -39,7 +38,6 @@ const FIRST: u8 = 100;
 const EACH: u8 = 8;
 /// And those who open a tunnel.
 const TUNNELS: u8 = 2;
-const PAGE: &str = "a page over HTTP/3\n";
 
 fn server_address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 0, 2, FIRST + number)
@@ -72,64 +70,6 @@ fn asks_name(lab: &Topology, server: IpAddr, tries: u32) -> bool {
     // Of a try without an answer it says so first.
     let said = finish(&mut dig, PATIENCE).stdout;
     said.lines().any(|line| line == "192.0.2.80")
-}
-
-/// A server of HTTP/3, and its clients.
-struct Http3 {
-    _server: Background,
-    folder: Folder,
-}
-
-impl Http3 {
-    fn start(host: &Namespace) -> Self {
-        let folder = Folder::new();
-        folder.write("page", PAGE);
-        let mut openssl = Command::new("openssl");
-        openssl
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args(["-nodes", "-subj", "/CN=server", "-keyout"])
-            .arg(folder.join("key"))
-            .arg("-out")
-            .arg(folder.join("certificate"));
-        drop(finish(&mut openssl, PATIENCE).ok());
-        let mut command = host.command("gtlsserver");
-        command
-            .args(["-q", "--mime-types-file=/dev/null", "-d"])
-            .arg(folder.path())
-            .args(["*", &HTTP3.to_string()])
-            .args([folder.join("key"), folder.join("certificate")]);
-        let server = Background::start(&mut command, folder.join("log"));
-        let is_taken = || UdpSocket::bind(("0.0.0.0", HTTP3)).is_err();
-        until("a server of HTTP/3", || host.run(is_taken));
-        Self {
-            _server: server,
-            folder,
-        }
-    }
-
-    /// Asks for the page over a connection of its own. A client sends its first packet three times in 3 s.
-    fn asks(&self, lab: &Topology, server: IpAddr) -> bool {
-        let kept = Folder::new();
-        let mut client = lab.friend.command("gtlsclient");
-        client
-            .args(["-q", "--exit-on-all-streams-close", "--timeout=6s"])
-            .arg(format!("--download={}", kept.path().display()))
-            .args([&server.to_string(), &HTTP3.to_string()])
-            .arg(format!("https://{server}/page"));
-        let ran = finish(&mut client, Duration::from_secs(20));
-        let page = fs::read_to_string(kept.join("page")).unwrap_or_default();
-        if page != PAGE {
-            println!("{ran}\n{}", self.folder.path().display());
-        }
-        page == PAGE
-    }
 }
 
 /// Starts wireguard-go with a name, tells it what `wg set` takes, and gives it an address. Its socket of control is
@@ -272,7 +212,7 @@ fn programs_over_udp_notice_no_flood() {
     let lab = &Topology::for_floods();
     introduce(lab);
     let _names = Dnsmasq::names(&lab.srv);
-    let http = &Http3::start(&lab.srv);
+    let http = &Http3::start(&lab.srv, HTTP3);
     let tunnels = &Tunnels::start(&lab.srv);
     let _game = UdpEcho::start(&lab.srv, GAME);
     let guard = Instance::new(&lab.srv);

@@ -96,13 +96,13 @@ fn a_table_that_is_too_large_or_too_small_changes_nothing() {
         let status = scene.guard.guardctl(&["status", "--json"]).ok().json();
         status["flow_table"]["flows"].clone()
     };
-    for (wrong, exit) in [("65535", 4), ("16777217", 4), ("-1", 4), ("\"1M\"", 4)] {
+    for wrong in ["65535", "16777217", "-1", "\"1M\""] {
         let sized = format!("[limits]\nflow-table = {wrong}");
         scene
             .guard
             .write_policy(&before.replacen("[limits]", &sized, 1));
         let ran = scene.guard.guardctl(&["reload"]);
-        assert_eq!(ran.code, Some(exit), "{wrong}: {ran}");
+        assert_eq!(ran.code, Some(5), "{wrong}: {ran}");
         assert_eq!(flows(&scene), 524_288);
     }
     let sized = "[limits]\nflow-table = 131072";

@@ -7,7 +7,7 @@ use aya::Ebpf;
 
 use super::{
     kind::{self, Family, Kind, Origin},
-    target::{OPEN, Target},
+    target::{HTTP3, OPEN, Target},
 };
 use crate::{
     bench::{arena::own_receivers, cpus, filters::attach_bench},
@@ -105,7 +105,26 @@ impl FloodedHost {
     /// # Panics
     /// When the kernel refuses a part of the lab.
     pub fn new(target: Target, subject: Subject) -> Result<Self> {
-        let lab = Topology::new();
+        Self::in_lab(Topology::new(), &["eth0"], target, subject)
+    }
+
+    /// The same, where honest clients come by a cable of their own.
+    ///
+    /// # Errors
+    /// As [`FloodedHost::new`].
+    ///
+    /// # Panics
+    /// As [`FloodedHost::new`].
+    pub fn with_second_cable(target: Target, subject: Subject) -> Result<Self> {
+        Self::in_lab(Topology::for_floods(), &["eth0", "eth1"], target, subject)
+    }
+
+    fn in_lab(
+        lab: Topology,
+        interfaces: &[&str],
+        target: Target,
+        subject: Subject,
+    ) -> Result<Self> {
         lab.settle_neighbours();
         let receivers = own_receivers(&lab.srv, "eth0", cpus::receiver())?;
         own_receivers(&lab.wan, "srv", cpus::sender())?;
@@ -121,7 +140,7 @@ impl FloodedHost {
             drop(router.guardctl(&line.split(' ').collect::<Vec<_>>()).ok());
         }
         let filter = match subject {
-            Subject::Guard => Filter::Guard(guard(&lab, target)?),
+            Subject::Guard => Filter::Guard(guard(&lab, interfaces, target)?),
             Subject::Nftables | Subject::NftablesStrict => {
                 nftables(&lab, target)?;
                 if subject == Subject::NftablesStrict {
@@ -168,15 +187,9 @@ impl FloodedHost {
     /// # Panics
     /// When the filter does not tell what it has counted.
     pub fn flood(&self, of: (Family, Kind, Origin), length: Duration) -> Result<Accounts> {
-        let frames = kind::frames(&self.lab, of, self.target.port());
         self.forget();
-        let wire = Wire::open(&self.lab.wan, "srv");
         let before = self.accounts()?;
-        // It inherits this thread's CPU.
-        let flood = match of.2 {
-            Origin::Random => Flood::start_fresh(wire, frames, Rate::Unlimited),
-            Origin::TenThousand | Origin::One => Flood::start(wire, frames, Rate::Unlimited),
-        };
+        let flood = self.begin(of);
         thread::sleep(length);
         let sent = flood.stop();
         thread::sleep(SETTLED);
@@ -188,6 +201,26 @@ impl FloodedHost {
             self.target.name()
         );
         Ok(counted)
+    }
+
+    /// Begins a flood that goes on until it is dropped, from this thread's CPU.
+    ///
+    /// # Panics
+    /// When the kernel gives no socket for it.
+    #[must_use]
+    pub fn begin(&self, of: (Family, Kind, Origin)) -> Flood {
+        let frames = kind::frames(&self.lab, of, self.target.port());
+        let wire = Wire::open(&self.lab.wan, "srv");
+        match of.2 {
+            Origin::Random => Flood::start_fresh(wire, frames, Rate::Unlimited),
+            Origin::TenThousand | Origin::One => Flood::start(wire, frames, Rate::Unlimited),
+        }
+    }
+
+    /// The hosts.
+    #[must_use]
+    pub fn lab(&self) -> &Topology {
+        &self.lab
     }
 
     /// An honest client: ports that are seen to answer are those that guard can judge.
@@ -263,11 +296,16 @@ fn serve(lab: &Topology, target: Target) -> Served {
     })
 }
 
-fn guard(lab: &Topology, target: Target) -> Result<Instance> {
+fn guard(lab: &Topology, interfaces: &[&str], target: Target) -> Result<Instance> {
     let guard = Instance::new(&lab.srv);
-    let rules = [format!("allow {OPEN}/tcp"), format!("allow {OPEN}/udp")];
+    let rules = [
+        format!("allow {OPEN}/tcp"),
+        format!("allow {OPEN}/udp"),
+        format!("allow {HTTP3}/udp"),
+    ];
     let ping = (target != Target::Closed).then(|| "allow ping".to_owned());
-    let enable = "enable --iface eth0 --force".to_owned();
+    let interfaces = interfaces.iter().map(|name| format!(" --iface {name}"));
+    let enable = format!("enable --force{}", interfaces.collect::<String>());
     for line in rules.into_iter().chain(ping).chain([enable]) {
         drop(guard.guardctl(&line.split(' ').collect::<Vec<_>>()).ok());
     }
@@ -295,12 +333,12 @@ fn nftables(lab: &Topology, target: Target) -> Result<()> {
     iif lo accept
     icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert }} accept
     tcp dport {OPEN} counter name reached accept
-    udp dport {OPEN} counter name reached accept
+    udp dport {{ {OPEN}, {HTTP3} }} counter name reached accept
     {ping}
   }}
   chain forward {{
     type filter hook forward priority filter; policy drop;
-    iifname != eth0 accept
+    iifname != {{ eth0, eth1 }} accept
     ct state invalid drop
     ct state established,related counter name reached accept
     ct status dnat counter name reached accept

@@ -1,8 +1,10 @@
 //! The matrix of floods: every kind from every origin onto every target in both families, against guard and against
 //! nftables with connection tracking: how much gets through, how much is sent back, and what a packet costs.
 //!
-//! It is short and knows no honest clients: what they notice is in the tests (`out_of_state`, `udp_floods`).
+//! Then the same floods beside honest clients ([`honest`]).
 
+pub mod honest;
+pub mod honest_table;
 pub mod host;
 pub mod kind;
 pub mod table;
@@ -58,11 +60,41 @@ pub struct Row {
 pub struct Matrix {
     /// Row by row.
     pub rows: Vec<Row>,
+    /// What honest clients noticed.
+    pub honest: Vec<honest::Row>,
     /// What was left out because a program is not installed.
     pub missing: Vec<&'static str>,
 }
 
+/// How long honest clients play, at least, in each flood.
+const CLIENTS_ASK: Duration = Duration::from_secs(3);
+
 impl Extent {
+    /// The kinds of floods from random sources.
+    fn kinds(self) -> Vec<Kind> {
+        let all = Kind::ALL.into_iter();
+        all.filter(|kind| self.has(*kind, Origin::Random)).collect()
+    }
+
+    fn families(self) -> Vec<Family> {
+        match self {
+            Self::Full => Family::ALL.to_vec(),
+            Self::Sample => vec![Family::V4],
+        }
+    }
+
+    /// A sample is short: guard, which comes first, is enough.
+    fn clients_subjects(self, all: &[Subject]) -> &[Subject] {
+        match self {
+            Self::Full => all,
+            Self::Sample => &all[..1],
+        }
+    }
+
+    fn looks_at_clients_of(self, target: Target) -> bool {
+        self == Self::Full || target == Target::Host
+    }
+
     fn has(self, kind: Kind, origin: Origin) -> bool {
         match self {
             Self::Full => true,
@@ -108,7 +140,11 @@ impl Accounts {
 ///
 /// # Panics
 /// When the kernel refuses a part of the lab.
-pub fn measure(plan: &Plan, mut seen: impl FnMut(&[Row]) -> Result<()>) -> Result<Matrix> {
+pub fn measure(
+    plan: &Plan,
+    mut seen: impl FnMut(&[Row]) -> Result<()>,
+    mut noticed: impl FnMut(&[honest::Row]) -> Result<()>,
+) -> Result<Matrix> {
     // What is started from here, guardctl and the flood, leaves the CPU that receives alone.
     cpus::pin(cpus::sender());
     let mut matrix = Matrix::default();
@@ -127,6 +163,18 @@ pub fn measure(plan: &Plan, mut seen: impl FnMut(&[Row]) -> Result<()>) -> Resul
             let rows = of_target(plan, family, target, &subjects)?;
             seen(&rows)?;
             matrix.rows.extend(rows);
+        }
+    }
+    let kinds = plan.extent.kinds();
+    for family in plan.extent.families() {
+        for target in [Target::Host, Target::Published] {
+            if !require::programs(target.programs()) || !plan.extent.looks_at_clients_of(target) {
+                continue;
+            }
+            let subjects = plan.extent.clients_subjects(&subjects);
+            let rows = honest::measure(family, target, &kinds, subjects, CLIENTS_ASK)?;
+            noticed(&rows)?;
+            matrix.honest.extend(rows);
         }
     }
     Ok(matrix)

@@ -2,6 +2,8 @@
 
 /// Where services are.
 pub const OPEN: u16 = 9000;
+/// Where a server of HTTP/3 is, if the clients of a flood are looked at.
+pub const HTTP3: u16 = 9443;
 /// Where none is.
 const CLOSED: u16 = 9001;
 
