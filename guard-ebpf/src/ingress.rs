@@ -7,7 +7,8 @@ use aya_ebpf::{
 use guard_common::{
     abi::{explain, reason::Reason},
     policy::{
-        self, Arrival, Decision, FastPath, LookupArgs, fast_path, fast_path_lookups, fast_path_open,
+        self, Arrival, Decision, FastPath, LookupArgs, OtherArgs, OtherPath, fast_path,
+        fast_path_flows, fast_path_lookups, fast_path_open, fast_path_others,
     },
 };
 
@@ -29,13 +30,9 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     }
     let mut record = match fast_path(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx, cpu)) {
         FastPath::Decided(record) => record,
-        FastPath::NeedsLookups(args) => Record::from_bits(guard_fast_lookups(
-            ctx.ctx,
-            cpu,
-            args.source,
-            args.request,
-            args.policy,
-        )),
+        FastPath::NeedsLookups(args) | FastPath::MayBeReply(args) => Record::from_bits(
+            guard_fast_lookups(ctx.ctx, cpu, args.source, args.request, args.policy),
+        ),
         FastPath::OpenPort(args) => Record::from_bits(guard_fast_open(
             ctx.ctx,
             cpu,
@@ -43,7 +40,7 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
             args.request,
             args.policy,
         )),
-        FastPath::OtherHeaders => Record::from_bits(guard_fast_v6_or_tagged(ctx.ctx)),
+        FastPath::OtherHeaders => Record::from_bits(guard_fast_others(ctx.ctx, cpu)),
         FastPath::FullPath => Record::NONE,
     };
     if record.is_none() {
@@ -112,10 +109,40 @@ extern "C" fn guard_fast_open(
 /// the stack than the entry point has.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_fast_v6_or_tagged(ctx: *mut xdp_md) -> u64 {
+extern "C" fn guard_fast_others(ctx: *mut xdp_md, cpu: u32) -> u64 {
     let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    let tables = BpfTables::without_packet();
-    policy::fast_path_v6_or_tagged(&reader, &tables).map_or(Record::NONE.bits(), Record::bits)
+    match fast_path_others(&reader, &BpfTables::without_packet()) {
+        OtherPath::Decided(record) => Record::bits(record),
+        OtherPath::NeedsFlows(args) => {
+            guard_fast_flows(ctx, cpu, args.request, args.policy, args.form)
+        }
+        OtherPath::FullPath => Record::NONE.bits(),
+    }
+}
+
+/// What a packet of theirs is part of.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_fast_flows(
+    ctx: *mut xdp_md,
+    cpu: u32,
+    request: u32,
+    policy: u32,
+    form: u32,
+) -> u64 {
+    let ctx = XdpContext::new(ctx);
+    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
+    let args = OtherArgs {
+        request,
+        policy,
+        form,
+    };
+    let decision =
+        maps::scratch(cpu).and_then(|scratch| fast_path_flows(&reader, &tables, scratch, args));
+    match decision {
+        Some(decision) => Record::of(&decision).bits(),
+        None => Record::NONE.bits(),
+    }
 }
 
 /// The full path; of an explained frame the reason.

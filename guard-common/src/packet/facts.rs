@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{ETHERNET_LEN, IPV4_LEN, TCP_LEN, TcpFlags, Transport};
+use super::{TCP_LEN, TcpFlags, Transport};
 use crate::abi::{addr::Addr, flow::Tuple};
 
 /// Which part of a datagram a packet is.
@@ -182,6 +182,19 @@ impl Packet {
         Transport::from_word(self.transport.get())
     }
 
+    /// Both ends of a segment or datagram of this protocol, without a look at what it is.
+    #[inline(always)]
+    pub(crate) fn ends(&self, protocol: u8) -> Tuple {
+        let (remote_port, local_port) = Transport::ports_of(self.transport.get());
+        Tuple {
+            remote: self.source(),
+            local: self.destination(),
+            remote_port,
+            local_port,
+            protocol,
+        }
+    }
+
     /// Where the IP header lies in the frame.
     #[inline(always)]
     #[must_use]
@@ -233,9 +246,15 @@ impl Packet {
         });
     }
 
-    /// Makes it a segment with these flags of untagged IPv4 without options.
+    /// Makes it a segment with these flags whose IP header begins at `network_at`, and its transport header, without
+    /// options, at `transport_at`.
     #[inline(always)]
-    pub(crate) fn set_segment(&self, tuple: &Tuple, flags: TcpFlags) {
+    pub(crate) fn set_segment(
+        &self,
+        tuple: &Tuple,
+        flags: TcpFlags,
+        (network_at, transport_at): (usize, usize),
+    ) {
         self.set_addresses(tuple.remote, tuple.local);
         self.set_header(0, tuple.protocol, false);
         self.set_transport(Transport::Tcp {
@@ -243,8 +262,7 @@ impl Packet {
             destination_port: tuple.local_port,
             flags,
         });
-        let transport_at = ETHERNET_LEN + IPV4_LEN;
-        self.set_places(ETHERNET_LEN, transport_at, transport_at + TCP_LEN);
+        self.set_places(network_at, transport_at, transport_at + TCP_LEN);
     }
 
     #[inline(always)]

@@ -117,6 +117,13 @@ impl Transport {
         which | (byte as u64) << 8 | (first as u64) << 16 | (second as u64) << 32
     }
 
+    /// Source and destination port of TCP or UDP, of their word; of others, numbers.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ports_of(word: u64) -> (u16, u16) {
+        ((word >> 16) as u16, (word >> 32) as u16)
+    }
+
     /// The inverse of [`Transport::to_word`].
     #[inline(always)]
     #[must_use]

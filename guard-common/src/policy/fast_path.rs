@@ -4,7 +4,7 @@
 
 use super::{
     Admission, CeilingQuery, Decision, Searches, Slot, classify, flow, is_ceiling_exceeded,
-    plain::{self, Other, PlainPacket, ServiceRequest, SourceAddr, Tagged, Untagged},
+    plain::{self, PlainPacket, ServiceRequest, SourceAddr, Untagged},
     rules::{self, ServiceEntry},
 };
 use crate::{
@@ -59,6 +59,8 @@ pub enum FastPath<O> {
     NeedsLookups(LookupArgs),
     /// It is a segment or a datagram that the rules let in, and it is asked what it is part of.
     OpenPort(LookupArgs),
+    /// No rule lets it in, but it may be part of a flow or a session.
+    MayBeReply(LookupArgs),
     /// It takes the full path.
     FullPath,
     /// It is none of untagged IPv4: [`super::fast_path_v6_or_tagged`].
@@ -131,31 +133,17 @@ where
     }
 }
 
-/// Looks at a frame of IPv6, or with one tag. What needs look-ups takes the full path.
+/// Why a stranger's packet is dropped that no rule lets in.
 #[inline(always)]
-pub(super) fn fast_path_v6_or_tagged<R, T, O>(reader: &R, tables: &T, state: SlotState) -> Option<O>
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-    O: FromReason,
-{
-    let found = match plain::other(reader)? {
-        Other::V6 => decide(tables, state, plain::read_v6::<R, Untagged>(reader)?),
-        Other::TaggedV4 => decide(tables, state, plain::read_v4::<R, Tagged>(reader)?),
-        Other::TaggedV6 => decide(tables, state, plain::read_v6::<R, Tagged>(reader)?),
-    };
-    match found {
-        FastPath::Decided(outcome) => Some(outcome),
-        FastPath::NeedsLookups(_)
-        | FastPath::OpenPort(_)
-        | FastPath::FullPath
-        | FastPath::OtherHeaders => None,
-    }
+pub(super) fn reason_of_stranger<T: Searches>(tables: &T, args: LookupArgs) -> Reason {
+    let policy = &Slot::of(tables, args.state());
+    let answer = rules::of_stranger(policy, args.state().flags(), args.entry());
+    answer.verdict().reason
 }
 
 /// Decides about a plain packet, as far as that takes no search.
 #[inline(always)]
-fn decide<T, S, O>(tables: &T, state: SlotState, packet: PlainPacket<S>) -> FastPath<O>
+pub(super) fn decide<T, S, O>(tables: &T, state: SlotState, packet: PlainPacket<S>) -> FastPath<O>
 where
     T: Searches,
     S: SourceAddr,
@@ -239,7 +227,7 @@ where
     }
     let marks = tables.port_marks(request.port());
     if flow::may_have_any(request.protocol(), marks) {
-        return FastPath::NeedsLookups(plain);
+        return FastPath::MayBeReply(plain);
     }
     drop_packet(reason, request, flags)
 }

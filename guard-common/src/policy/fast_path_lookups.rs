@@ -52,7 +52,10 @@ where
         return if request.opens() {
             Some(decision(verdict.reason, service))
         } else {
-            by_flow(reader, tables, scratch, args, verdict.reason)
+            let tuple = &tuple(reader, args)?;
+            let marks = tables.port_marks(tuple.local_port);
+            let found = flow::find_here(tables, tuple, marks, Event::Arrives);
+            by_flow(tables, scratch, tuple, (marks, found), args, verdict.reason)
         };
     }
     if !request.is_charged() && limit::counts_packets(policy, verdict.rule) {
@@ -102,26 +105,38 @@ where
     if ceiling.is_none() {
         return Some(passes);
     }
-    let mut is_stray = false;
-    if !request.is_udp() {
-        let tuple = tuple(reader, args)?;
-        // Here, and not behind a call.
-        let find = |tag| find_flow(tables, tag, Event::Arrives);
-        let voucher = session::voucher(tables, &tuple, find);
-        if voucher.is_enough() {
-            return Some(passes);
-        }
-        is_stray = voucher == Voucher::Nothing;
-    }
     let admission = admission_by_state(request);
-    Some(Decision {
-        admission: if is_stray {
+    if request.is_udp() {
+        return Some(Decision {
+            admission,
+            ..passes
+        });
+    }
+    let tuple = &tuple(reader, args)?;
+    // Here, and not behind a call.
+    let find = |tag| find_flow(tables, tag, Event::Arrives);
+    let voucher = session::voucher(tables, tuple, find);
+    Some(by_voucher(voucher, admission, passes))
+}
+
+/// Of a segment that the rules let in: `admission` is asked where nothing vouches for it yet.
+#[inline(always)]
+pub(super) const fn by_voucher(
+    voucher: Voucher,
+    admission: Admission,
+    passes: Decision,
+) -> Decision {
+    if voucher.is_enough() {
+        return passes;
+    }
+    Decision {
+        admission: if matches!(voucher, Voucher::Nothing) {
             admission.stray()
         } else {
             admission
         },
         ..passes
-    })
+    }
 }
 
 /// Of a plain segment or datagram, whose headers are read again for it.
@@ -168,21 +183,16 @@ fn ask_rules<T: Searches>(
 /// Of a packet that no rule lets in: is it part of a flow or a session? `else_for` is why it is dropped if
 /// not.
 #[inline(always)]
-fn by_flow<'s, R, T>(
-    reader: &R,
+pub(super) fn by_flow<'s, T: Searches>(
     tables: &T,
     scratch: impl FnOnce() -> Option<&'s Scratch>,
+    tuple: &Tuple,
+    (marks, found): (u8, Found),
     args: LookupArgs,
     else_for: Reason,
-) -> Option<Decision>
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-{
-    let tuple = tuple(reader, args)?;
+) -> Option<Decision> {
     let service = Some(args.request().service());
-    let marks = tables.port_marks(tuple.local_port);
-    match flow::find_here(tables, &tuple, marks, Event::Arrives) {
+    match found {
         Found::Living => Some(decision(Reason::Reply, None)),
         Found::Session => Some(decision(Reason::LiveSession, service)),
         found @ (Found::Nothing | Found::Expired) => {
@@ -191,7 +201,7 @@ where
             }
             if flow::may_have_session(tuple.protocol, marks, found) {
                 let scratch = scratch()?;
-                scratch.packet.set_tuple(&tuple);
+                scratch.packet.set_tuple(tuple);
                 if !matches!(tables.socket(scratch, Subject::Packet), SocketState::None) {
                     return Some(decision(Reason::LiveSession, service));
                 }

@@ -27,6 +27,7 @@ mod discovery;
 mod essential;
 mod fast_path;
 mod fast_path_lookups;
+mod fast_path_others;
 mod flow;
 mod fragment;
 mod limit;
@@ -59,6 +60,7 @@ pub use ceiling::{
 pub use classify::longest_prefix;
 pub use datagram::{has_sent_before, is_admitted};
 pub use fast_path::{FastPath, FromReason, LookupArgs};
+pub use fast_path_others::{OtherArgs, OtherPath, fast_path_flows, fast_path_others};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use limit::{
     MeterWay, NewConnection, exempt_key, find_entry, is_within_limit, note_reply, put,
@@ -180,23 +182,17 @@ where
 {
     match fast_path(reader, tables) {
         FastPath::Decided(decision) => Some(decision),
-        FastPath::NeedsLookups(args) => fast_path_lookups(reader, tables, || Some(scratch), args),
+        FastPath::NeedsLookups(args) | FastPath::MayBeReply(args) => {
+            fast_path_lookups(reader, tables, || Some(scratch), args)
+        }
         FastPath::OpenPort(args) => fast_path_open(reader, tables, args),
-        FastPath::OtherHeaders => fast_path_v6_or_tagged(reader, tables),
+        FastPath::OtherHeaders => match fast_path_others(reader, tables) {
+            OtherPath::Decided(decision) => Some(decision),
+            OtherPath::NeedsFlows(args) => fast_path_flows(reader, tables, scratch, args),
+            OtherPath::FullPath => None,
+        },
         FastPath::FullPath => None,
     }
-}
-
-/// The same for IPv6 and for frames with one tag, in a function of its own: the decision is one, the
-/// readers differ.
-#[inline(always)]
-pub fn fast_path_v6_or_tagged<R, T, O>(reader: &R, tables: &T) -> Option<O>
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-    O: FromReason,
-{
-    fast_path::fast_path_v6_or_tagged(reader, tables, slot::in_force(tables))
 }
 
 /// The beginning of the fast path, without a call for what it decides.

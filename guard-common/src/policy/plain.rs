@@ -64,30 +64,20 @@ const LOOPBACK: u32 = 127;
 /// More fragments, and the offset.
 const FRAGMENT: u16 = IPV4_MORE_FRAGMENTS | IPV4_OFFSET;
 
-/// A frame that is none of untagged IPv4.
-pub(super) enum Other {
-    /// Untagged IPv6.
-    V6,
-    /// IPv4 behind a tag.
-    TaggedV4,
-    /// IPv6 behind a tag.
-    TaggedV6,
-}
-
 /// May a frame be one of untagged IPv4?
 #[inline(always)]
 pub(super) fn is_v4<R: PacketReader + ?Sized>(reader: &R) -> bool {
     ether_type(reader, ETHERNET_LEN) == Some(IPV4)
 }
 
-/// Which of the others a frame is, by its EtherTypes.
+/// Which other form a frame has, by its EtherTypes.
 #[inline(always)]
-pub(super) fn other<R: PacketReader + ?Sized>(reader: &R) -> Option<Other> {
+pub(super) fn other<R: PacketReader + ?Sized>(reader: &R) -> Option<Form> {
     match ether_type(reader, ETHERNET_LEN)? {
-        IPV6 => Some(Other::V6),
+        IPV6 => Some(Form::V6),
         VLAN | SERVICE_VLAN => match ether_type(reader, ETHERNET_LEN + TAG_LEN)? {
-            IPV4 => Some(Other::TaggedV4),
-            IPV6 => Some(Other::TaggedV6),
+            IPV4 => Some(Form::TAGGED_V4),
+            IPV6 => Some(Form::TAGGED_V6),
             _ => None,
         },
         _ => None,
@@ -115,7 +105,7 @@ pub(super) struct PlainPacket<S> {
 }
 
 /// Family and tags of a plain packet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
     is_v4: bool,
     tags: u8,
@@ -127,6 +117,57 @@ impl Form {
         is_v4: true,
         tags: 0,
     };
+    /// Untagged IPv6.
+    pub(super) const V6: Self = Self {
+        is_v4: false,
+        tags: 0,
+    };
+    /// IPv4 behind a tag.
+    pub(super) const TAGGED_V4: Self = Self {
+        is_v4: true,
+        tags: 1,
+    };
+    /// IPv6 behind a tag.
+    pub(super) const TAGGED_V6: Self = Self {
+        is_v4: false,
+        tags: 1,
+    };
+
+    /// Where the IP header begins.
+    #[inline(always)]
+    pub(super) const fn network_at(self) -> usize {
+        ETHERNET_LEN + self.tags as usize * TAG_LEN
+    }
+
+    /// As a number of 16 bits.
+    #[inline(always)]
+    pub(super) const fn bits(self) -> u32 {
+        self.is_v4 as u32 | (self.tags as u32) << 8
+    }
+
+    /// The inverse of [`Form::bits`].
+    #[inline(always)]
+    pub(super) const fn from_bits(bits: u32) -> Self {
+        Self {
+            is_v4: bits & 1 != 0,
+            tags: (bits >> 8) as u8,
+        }
+    }
+
+    /// Puts a plain packet of this form into the scratch, as [`read_again`] does.
+    #[inline(always)]
+    pub(super) fn read_again<R: PacketReader + ?Sized>(
+        self,
+        reader: &R,
+        packet: &Packet,
+    ) -> Option<()> {
+        match self {
+            Self::V4 => put::<R, Untagged, Ipv4>(reader, packet),
+            Self::TAGGED_V4 => put::<R, Tagged, Ipv4>(reader, packet),
+            Self::V6 => put::<R, Untagged, Ipv6>(reader, packet),
+            _ => put::<R, Tagged, Ipv6>(reader, packet),
+        }
+    }
 
     /// Of one that is let in.
     #[inline(always)]
@@ -250,18 +291,64 @@ impl Ends {
 /// flags, and of a datagram nobody asks for any.
 #[inline(always)]
 pub(super) fn read_again<R: PacketReader + ?Sized>(reader: &R, packet: &Packet) {
-    let Some(headers) = reader.read::<Headers<Untagged, Ipv4>>(0) else {
-        return;
-    };
-    let number = |bytes| u16::from_be_bytes(bytes);
+    // Without a scratch's worth of headers it would not have come here.
+    let _read = put::<R, Untagged, Ipv4>(reader, packet);
+}
+
+/// What of an IP header tells who talks to whom.
+trait EndsOfHeader: FromBytes + Immutable + KnownLayout + Unaligned {
+    fn ends(&self) -> (Addr, Addr);
+    fn protocol(&self) -> u8;
+}
+
+impl EndsOfHeader for Ipv4 {
+    #[inline(always)]
+    fn ends(&self) -> (Addr, Addr) {
+        let of = |bytes| Addr::from_v4(u32::from_be_bytes(bytes));
+        (of(self.source), of(self.destination))
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        self.protocol
+    }
+}
+
+impl EndsOfHeader for Ipv6 {
+    #[inline(always)]
+    fn ends(&self) -> (Addr, Addr) {
+        (
+            Addr::from_v6(self.source_hi, self.source_lo),
+            Addr::from_v6(self.destination_hi, self.destination_lo),
+        )
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        self.next_header
+    }
+}
+
+#[inline(always)]
+fn put<R, L, I>(reader: &R, packet: &Packet) -> Option<()>
+where
+    R: PacketReader + ?Sized,
+    L: Link,
+    I: EndsOfHeader,
+{
+    let headers: Headers<L, I> = reader.read(0)?;
+    let (remote, local) = headers.ip.ends();
     let tuple = Tuple {
-        remote: Addr::from_v4(u32::from_be_bytes(headers.ip.source)),
-        local: Addr::from_v4(u32::from_be_bytes(headers.ip.destination)),
-        remote_port: number(headers.head.source_port),
-        local_port: number(headers.head.destination_port),
-        protocol: headers.ip.protocol,
+        remote,
+        local,
+        remote_port: u16::from_be_bytes(headers.head.source_port),
+        local_port: u16::from_be_bytes(headers.head.destination_port),
+        protocol: headers.ip.protocol(),
     };
-    packet.set_segment(&tuple, TcpFlags(headers.head.flags));
+    let network_at = size_of::<L>();
+    let places = (network_at, network_at + size_of::<I>());
+    packet.set_segment(&tuple, TcpFlags(headers.head.flags), places);
+    Some(())
 }
 
 /// Reads a frame whose EtherType is that of IPv4.
@@ -298,20 +385,19 @@ where
 
 /// Reads a frame whose EtherType is that of IPv6.
 #[inline(always)]
-pub(super) fn read_v6<R, L>(reader: &R) -> Option<PlainPacket<Addr>>
+pub(super) fn read_v6<R>(reader: &R, form: Form, network_at: usize) -> Option<PlainPacket<Addr>>
 where
     R: PacketReader + ?Sized,
-    L: Link,
 {
     const VERSION: u8 = 6;
     const MULTICAST: u64 = 0xff;
-    let headers: Headers<L, Ipv6> = reader.read(0)?;
+    let headers: Headers<[u8; 0], Ipv6> = reader.read(network_at)?;
     let ip = &headers.ip;
     if ip.version_class_flow[0] >> 4 != VERSION {
         return None;
     }
     let len = IPV6_LEN + usize::from(u16::from_be_bytes(ip.payload_len));
-    if size_of::<L>() + len > reader.len() {
+    if network_at + len > reader.len() {
         return None;
     }
     let source = Addr::from_v6(ip.source_hi, ip.source_lo);
@@ -324,10 +410,7 @@ where
         source,
         local,
         request: request(&headers.head, ip.next_header, IPV6_LEN, len, DHCPV6_CLIENT)?,
-        form: Form {
-            is_v4: false,
-            tags: L::TAGS,
-        },
+        form,
     })
 }
 

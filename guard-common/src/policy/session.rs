@@ -59,6 +59,12 @@ pub(super) fn voucher<T: Searches>(
     let tag = tuple.tag(|index| tables.flow_key(index));
     let has_flows = tables.port_marks(tuple.local_port) & flow_mark(tuple.protocol) != 0;
     let found = if has_flows { find(tag) } else { Found::Nothing };
+    voucher_of(tables, tag, found)
+}
+
+/// The same, where it is known what the flow table has.
+#[inline(always)]
+pub(super) fn voucher_of<T: Searches>(tables: &T, tag: Tag, found: Found) -> Voucher {
     if matches!(found, Found::Living | Found::Session) {
         Voucher::Flow
     } else if is_in_handshake(tables, tag) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::{Ebpf, maps::Array};
 use guard_common::{
     abi::{
@@ -12,15 +12,15 @@ use guard_common::{
             Tuple, WAYS,
         },
         names,
-        service::protocol,
     },
     packet::TcpFlags,
-    testing::packet,
+    policy::{self, Scratch},
+    testing::{PacketBuilder, packet, packet_v6},
 };
 
 use guard_user::ruleset::{model::Policy, strangers::Strangers};
 
-use super::{Before, Case, Draw, OPEN_PORT, STRANGERS, open, policy};
+use super::{Before, Case, Draw, OPEN_PORT, STRANGERS, open, policy as policy_of};
 use crate::bench::measure::SEED;
 
 /// A flow of each source that is drawn, or of the frame's own.
@@ -59,7 +59,7 @@ pub fn outgoing() -> Case {
     Case {
         name: "outgoing segment of a known flow",
         packets: "fixed",
-        policy: policy(1, |_| open(OPEN_PORT)),
+        policy: policy_of(1, |_| open(OPEN_PORT)),
         frame: packet()
             .from("192.0.2.1")
             .to("198.51.100.7")
@@ -83,10 +83,14 @@ const PEERS: Draw = Draw {
 /// A port of this host that flows use.
 pub const FLOW_PORT: u16 = 45_000;
 
+fn tagged() -> PacketBuilder {
+    packet().vlan(0x8100)
+}
+
 /// The rows of this file.
 #[must_use]
 pub fn rows() -> Vec<Case> {
-    let policy = policy(1, |_| open(OPEN_PORT));
+    let policy = policy_of(1, |_| open(OPEN_PORT));
     let ack = |port| packet().tcp_between(443, port, TcpFlags::ACK).build();
     let closed_ports = Draw {
         ports: 8192,
@@ -121,6 +125,27 @@ pub fn rows() -> Vec<Case> {
         ),
         row(
             "open port, ACK of a session",
+            "fixed, IPv6",
+            packet_v6()
+                .tcp_between(443, OPEN_PORT, TcpFlags::ACK)
+                .build(),
+            fixed,
+            true,
+            SESSIONS,
+        ),
+        row(
+            "open port, ACK of a session",
+            "fixed, one tag",
+            tagged()
+                .tcp_between(443, OPEN_PORT, TcpFlags::ACK)
+                .payload(24)
+                .build(),
+            fixed,
+            true,
+            SESSIONS,
+        ),
+        row(
+            "open port, ACK of a session",
             "random session of 51 200",
             ack(OPEN_PORT),
             PEERS,
@@ -147,6 +172,27 @@ pub fn rows() -> Vec<Case> {
             "reply of a known flow",
             "fixed",
             ack(FLOW_PORT),
+            fixed,
+            true,
+            FLOWS,
+        ),
+        row(
+            "reply of a known flow",
+            "fixed, IPv6",
+            packet_v6()
+                .tcp_between(443, FLOW_PORT, TcpFlags::ACK)
+                .build(),
+            fixed,
+            true,
+            FLOWS,
+        ),
+        row(
+            "reply of a known flow",
+            "fixed, one tag",
+            tagged()
+                .tcp_between(443, FLOW_PORT, TcpFlags::ACK)
+                .payload(24)
+                .build(),
             fixed,
             true,
             FLOWS,
@@ -194,19 +240,16 @@ fn begin(case: &Case, object: &mut Ebpf, places: Range<usize>) -> Result<()> {
     let keys = flow::keys(SEED);
     let map = object.map_mut(names::FLOWS).context("no flow map")?;
     let mut flows: Array<_, BucketWords> = map.try_into()?;
-    let first = match case.draw.sources {
-        0 => u32::from_be_bytes(case.frame[26..30].try_into()?),
-        _ => case.draw.first_source,
-    };
+    let own = tuple_of_frame(case)?;
     for n in 0..case.draw.sources.max(1) {
-        let source = first.wrapping_add(n.wrapping_mul(case.draw.source_step));
-        let tuple = Tuple {
-            remote: Addr::from_v4(source),
-            local: Addr::from_v4(u32::from_be_bytes(case.frame[30..34].try_into()?)),
-            remote_port: u16::from_be_bytes(case.frame[34..36].try_into()?),
-            local_port: u16::from_be_bytes(case.frame[36..38].try_into()?),
-            protocol: protocol::TCP,
+        let remote = match case.draw.sources {
+            0 => own.remote,
+            _ => {
+                let step = n.wrapping_mul(case.draw.source_step);
+                Addr::from_v4(case.draw.first_source.wrapping_add(step))
+            }
         };
+        let tuple = Tuple { remote, ..own };
         let tag = tuple.tag(|index| keys[index]);
         let mut bucket: BucketWords = flows.get(&tag.bucket(BUCKETS - 1), 0)?;
         let way = places
@@ -222,10 +265,17 @@ fn begin(case: &Case, object: &mut Ebpf, places: Range<usize>) -> Result<()> {
     Ok(())
 }
 
+/// The conversation that the frame of a row is part of.
+fn tuple_of_frame(case: &Case) -> Result<Tuple> {
+    let scratch = Scratch::default();
+    let refused = policy::read(case.frame.as_slice(), &scratch);
+    ensure!(refused.is_none(), "{}: {refused:?}", case.name);
+    policy::tuple_of(&scratch.packet).with_context(|| format!("{}: no ports", case.name))
+}
+
 /// Marks the port of the frame.
 fn mark(case: &Case, object: &mut Ebpf, mark: u8) -> Result<()> {
-    let port = u16::from_be_bytes(case.frame[36..38].try_into()?);
-    let (row, place) = flow::port_place(port);
+    let (row, place) = flow::port_place(tuple_of_frame(case)?.local_port);
     let map = object.map_mut(names::PORTS).context("no ports map")?;
     let mut ports: Array<_, [u8; PORTS_PER_ROW]> = map.try_into()?;
     let mut marks = [0; PORTS_PER_ROW];
