@@ -1,7 +1,11 @@
 //! `cargo xtask bench`: what a packet costs by BPF_PROG_TEST_RUN, beside a bare XDP_DROP program and
 //! xdp-filter; then floods end to end, beside the tools that people would use instead.
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
@@ -74,6 +78,8 @@ enum Part {
     Worst,
     /// Floods of every kind, of closed, open and published ports, beside nftables: what gets through, what is sent back
     Floods,
+    /// What honest clients notice of such floods of open ports, beside nftables; also a part of floods
+    Clients,
     /// Log lines per second beside fail2ban, and the time from a line to the first packet that is dropped
     Logs,
 }
@@ -145,8 +151,16 @@ fn main() -> Result<()> {
         end_to_end(&args, &mut results)?;
     }
     std::fs::create_dir_all(&args.out)?;
+    let path = args.out.join("floods.md");
+    if args.wants(Part::Floods) || args.wants(Part::Clients) {
+        std::fs::write(&path, "")?;
+    }
     if args.wants(Part::Floods) {
-        flood_matrix(&args, &mut results)?;
+        flood_matrix(&args, &path, &mut results)?;
+    }
+    if args.wants(Part::Floods) || args.wants(Part::Clients) {
+        results.honest = clients_of_floods(&args, &path)?;
+        println!("tables for the documentation: {}", path.display());
     }
     if args.wants(Part::Logs) {
         let found = logs::measure(&logs::Plan::new(args.smoke), &args.out)?;
@@ -203,42 +217,50 @@ fn worst_packets(args: &Args, results: &mut Results) -> Result<()> {
     outcome
 }
 
-fn flood_matrix(args: &Args, results: &mut Results) -> Result<()> {
+fn flood_plan(args: &Args) -> matrix::Plan {
     let (millis, extent) = match (args.smoke, args.long) {
         (true, _) => (500, Extent::Sample),
         (false, true) => (2000, Extent::Full),
         (false, false) => (1000, Extent::Full),
     };
-    let plan = matrix::Plan {
+    matrix::Plan {
         length: Duration::from_millis(millis),
         extent,
+    }
+}
+
+/// Runs on a thread of its own, which stays on the CPU that sends.
+fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(found) => found,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+fn append(path: &Path, text: &str) -> Result<()> {
+    let mut file = std::fs::OpenOptions::new().append(true).open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
+}
+
+fn clients_of_floods(args: &Args, path: &Path) -> Result<Vec<matrix::honest::Row>> {
+    let show = |rows: &[matrix::honest::Row]| -> Result<()> {
+        println!("{}", matrix::honest_table::text(rows));
+        append(path, &matrix::honest_table::markdown(rows))
     };
-    let path = args.out.join("floods.md");
-    std::fs::write(&path, "")?;
+    let found = on_own_thread(|| matrix::clients(&flood_plan(args), show))?;
+    println!("{}\n", matrix::honest_table::EXPLANATION);
+    Ok(found)
+}
+
+fn flood_matrix(args: &Args, path: &Path, results: &mut Results) -> Result<()> {
     // Written table by table: what was measured stays if a later part fails.
     let show = |rows: &[matrix::Row]| -> Result<()> {
         println!("{}", matrix::table::text(rows));
-        let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
-        Ok(file.write_all(matrix::table::markdown(rows).as_bytes())?)
+        append(path, &matrix::table::markdown(rows))
     };
-    let show_clients = |rows: &[matrix::honest::Row]| -> Result<()> {
-        println!("{}", matrix::honest_table::text(rows));
-        let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
-        Ok(file.write_all(matrix::honest_table::markdown(rows).as_bytes())?)
-    };
-    // On a thread of its own, which stays on the CPU that sends.
-    let found = std::thread::scope(|scope| {
-        let run = scope.spawn(|| matrix::measure(&plan, show, show_clients));
-        match run.join() {
-            Ok(found) => found,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })?;
+    let found = on_own_thread(|| matrix::measure(&flood_plan(args), show))?;
     println!("{}\n", matrix::table::EXPLANATION);
-    println!("{}\n", matrix::honest_table::EXPLANATION);
-    println!("tables for the documentation: {}", path.display());
     results.matrix = found.rows;
-    results.honest = found.honest;
     let picture = args.out.join("floods.svg");
     std::fs::write(&picture, picture::floods(&results.matrix))?;
     println!("picture: {}", picture.display());

@@ -195,7 +195,6 @@ impl Clients<'_> {
             [0u16; 8].into()
         };
         let socket = self.lab.friend.run(|| UdpSocket::bind((any, 0)))?;
-        socket.connect((self.to, OPEN))?;
         socket.set_read_timeout(Some(FRAME))?;
         Ok(socket)
     }
@@ -206,8 +205,9 @@ impl Clients<'_> {
         let (mut sent, mut answered) = (0, 0);
         let mut buffer = [0; 16];
         while begun.elapsed() < length {
-            // A full queue of his own is a loss as any other.
-            socket.send(&[0; 16]).ok();
+            // A full queue of his own is a loss as any other. He is not connected, for a server that listens on all
+            // addresses answers from that of the second cable.
+            socket.send_to(&[0; 16], (self.to, OPEN)).ok();
             sent += 1;
             let due = FRAME * sent;
             while begun.elapsed() < due {

@@ -36,7 +36,7 @@ pub struct Plan {
 pub enum Extent {
     /// All of them.
     Full,
-    /// A TCP and a UDP flood from random sources, to see that it works.
+    /// A TCP and a UDP flood from random sources over IPv4, to see that it works.
     Sample,
 }
 
@@ -60,8 +60,6 @@ pub struct Row {
 pub struct Matrix {
     /// Row by row.
     pub rows: Vec<Row>,
-    /// What honest clients noticed.
-    pub honest: Vec<honest::Row>,
     /// What was left out because a program is not installed.
     pub missing: Vec<&'static str>,
 }
@@ -140,21 +138,12 @@ impl Accounts {
 ///
 /// # Panics
 /// When the kernel refuses a part of the lab.
-pub fn measure(
-    plan: &Plan,
-    mut seen: impl FnMut(&[Row]) -> Result<()>,
-    mut noticed: impl FnMut(&[honest::Row]) -> Result<()>,
-) -> Result<Matrix> {
+pub fn measure(plan: &Plan, mut seen: impl FnMut(&[Row]) -> Result<()>) -> Result<Matrix> {
     // What is started from here, guardctl and the flood, leaves the CPU that receives alone.
     cpus::pin(cpus::sender());
     let mut matrix = Matrix::default();
-    let mut subjects = vec![Subject::Guard];
-    if require::programs(Subject::Nftables.programs()) {
-        subjects.push(Subject::Nftables);
-    } else {
-        matrix.missing.push(Subject::Nftables.name());
-    }
-    for family in Family::ALL {
+    let subjects = subjects(&mut matrix.missing);
+    for family in plan.extent.families() {
         for target in Target::ALL {
             if !require::programs(target.programs()) {
                 matrix.missing.push(target.name());
@@ -165,6 +154,36 @@ pub fn measure(
             matrix.rows.extend(rows);
         }
     }
+    Ok(matrix)
+}
+
+/// Guard, and what it is compared with.
+fn subjects(missing: &mut Vec<&'static str>) -> Vec<Subject> {
+    let mut subjects = vec![Subject::Guard];
+    if require::programs(Subject::Nftables.programs()) {
+        subjects.push(Subject::Nftables);
+    } else {
+        missing.push(Subject::Nftables.name());
+    }
+    subjects
+}
+
+/// What honest clients notice of the floods of open ports from random sources. Hands on the rows of each target and
+/// family as soon as they are there.
+///
+/// # Errors
+/// As [`measure`].
+///
+/// # Panics
+/// As [`measure`].
+pub fn clients(
+    plan: &Plan,
+    mut noticed: impl FnMut(&[honest::Row]) -> Result<()>,
+) -> Result<Vec<honest::Row>> {
+    cpus::pin(cpus::sender());
+    let mut all = Vec::new();
+    // Who is missing was said with the floods.
+    let subjects = subjects(&mut Vec::new());
     let kinds = plan.extent.kinds();
     for family in plan.extent.families() {
         for target in [Target::Host, Target::Published] {
@@ -174,10 +193,10 @@ pub fn measure(
             let subjects = plan.extent.clients_subjects(&subjects);
             let rows = honest::measure(family, target, &kinds, subjects, CLIENTS_ASK)?;
             noticed(&rows)?;
-            matrix.honest.extend(rows);
+            all.extend(rows);
         }
     }
-    Ok(matrix)
+    Ok(all)
 }
 
 /// The floods of one target, each against one filter after the other.
