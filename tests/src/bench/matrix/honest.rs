@@ -19,10 +19,13 @@ use super::{
 };
 use crate::{
     bench::cpus,
-    lab::{Conversation, Http3, Topology},
+    lab::{Conversation, Http3, Rate, Topology},
     require,
 };
 
+/// Frames of a flood per second: few enough that neither CPU has too much to do, so that what clients notice is what a
+/// filter makes of the flood.
+const RATE: Rate = Rate::PerSecond(200_000);
 /// New connections are tried by so many clients at once.
 const CLIENTS: usize = 4;
 /// How many of them there are in all.
@@ -138,7 +141,7 @@ impl Clients<'_> {
         let mut idle = self.connect()?;
         let live = Conversation::tcp_every(MESSAGE, "a session", self.connect()?, 64);
         let bulk = Conversation::tcp_every(Duration::ZERO, "a transfer", self.connect()?, BLOCK);
-        let flood = flood.map(|of| host.begin(of));
+        let flood = flood.map(|of| host.begin(of, RATE));
         let begun = Instant::now();
         let (datagrams, served, page) = thread::scope(|scope| {
             let game = scope.spawn(|| self.play(game, length));

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What the numbers are.
-pub const EXPLANATION: &str = "Honest clients while their port is flooded from random sources as fast as one CPU sends. They have a cable of \
+pub const EXPLANATION: &str = "Honest clients while their port is flooded from random sources, 200 000 frames per second. They have a cable of \
      their own, and share two CPUs with the flood.\n\"pause\": the longest wait for an answer in a session with 50 \
      messages per second. \"idle\": is a session that was silent in the flood answered after it?\n\"MB/s\": a \
      transfer, in each direction. \"new\": of 200 new connections, per cent that were served within a second. \

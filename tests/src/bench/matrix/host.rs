@@ -189,7 +189,7 @@ impl FloodedHost {
     pub fn flood(&self, of: (Family, Kind, Origin), length: Duration) -> Result<Accounts> {
         self.forget();
         let before = self.accounts()?;
-        let flood = self.begin(of);
+        let flood = self.begin(of, Rate::Unlimited);
         thread::sleep(length);
         let sent = flood.stop();
         thread::sleep(SETTLED);
@@ -208,12 +208,12 @@ impl FloodedHost {
     /// # Panics
     /// When the kernel gives no socket for it.
     #[must_use]
-    pub fn begin(&self, of: (Family, Kind, Origin)) -> Flood {
+    pub fn begin(&self, of: (Family, Kind, Origin), rate: Rate) -> Flood {
         let frames = kind::frames(&self.lab, of, self.target.port());
         let wire = Wire::open(&self.lab.wan, "srv");
         match of.2 {
-            Origin::Random => Flood::start_fresh(wire, frames, Rate::Unlimited),
-            Origin::TenThousand | Origin::One => Flood::start(wire, frames, Rate::Unlimited),
+            Origin::Random => Flood::start_fresh(wire, frames, rate),
+            Origin::TenThousand | Origin::One => Flood::start(wire, frames, rate),
         }
     }
 
