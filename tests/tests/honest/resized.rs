@@ -115,5 +115,4 @@ fn a_table_that_is_too_large_or_too_small_changes_nothing() {
     scene.guard.write_policy(&before);
     drop(scene.guard.guardctl(&["reload"]).ok());
     assert_eq!(flows(&scene), 524_288);
-    scene.assert_unharmed();
 }

@@ -131,11 +131,13 @@ impl FloodedHost {
         let served = (target != Target::Closed).then(|| serve(&lab, target));
         // The other end of a veth pair takes what XDP sends back only if it runs an XDP program itself. This one
         // counts answers to forged sources and drops them.
+        let ends = [" --iface srv", " --iface srv1"];
+        let ends = ends[..interfaces.len()].concat();
         let router = Instance::new(&lab.wan);
         for line in [
             format!("allow from any to {}", lab.friend.v4),
             format!("allow from any to {}", lab.friend.v6),
-            "enable --iface srv --force --yes".to_owned(),
+            format!("enable --force --yes{ends}"),
         ] {
             drop(router.guardctl(&line.split(' ').collect::<Vec<_>>()).ok());
         }
