@@ -63,7 +63,7 @@ pub enum FastPath<O> {
     MayBeReply(LookupArgs),
     /// It takes the full path.
     FullPath,
-    /// It is none of untagged IPv4: [`super::fast_path_v6_or_tagged`].
+    /// It is none of untagged IPv4: [`super::fast_path_others`].
     OtherHeaders,
 }
 

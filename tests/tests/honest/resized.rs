@@ -112,6 +112,8 @@ fn a_table_that_is_too_large_or_too_small_changes_nothing() {
     drop(scene.guard.guardctl(&["disable"]).ok());
     drop(scene.guard.guardctl(&["enable", "--force"]).ok());
     assert_eq!(flows(&scene), 131_072);
+    let status = scene.guard.guardctl(&["status", "verbose"]).ok();
+    drop(status.says("Flow table: 131072 flows, 0 % in use"));
     scene.guard.write_policy(&before);
     drop(scene.guard.guardctl(&["reload"]).ok());
     assert_eq!(flows(&scene), 524_288);
