@@ -15,7 +15,7 @@ use guard_common::{
     },
     packet::TcpFlags,
     policy::{self, Scratch},
-    testing::{PacketBuilder, packet, packet_v6},
+    testing::{packet, packet_v6},
 };
 
 use guard_user::ruleset::{model::Policy, strangers::Strangers};
@@ -83,8 +83,17 @@ const PEERS: Draw = Draw {
 /// A port of this host that flows use.
 pub const FLOW_PORT: u16 = 45_000;
 
-fn tagged() -> PacketBuilder {
-    packet().vlan(0x8100)
+fn ack_v6(port: u16) -> Vec<u8> {
+    packet_v6().tcp_between(443, port, TcpFlags::ACK).build()
+}
+
+/// As long as on a wire.
+fn ack_tagged(port: u16) -> Vec<u8> {
+    let tagged = packet().vlan(0x8100);
+    tagged
+        .tcp_between(443, port, TcpFlags::ACK)
+        .payload(24)
+        .build()
 }
 
 /// The rows of this file.
@@ -126,9 +135,7 @@ pub fn rows() -> Vec<Case> {
         row(
             "open port, ACK of a session",
             "fixed, IPv6",
-            packet_v6()
-                .tcp_between(443, OPEN_PORT, TcpFlags::ACK)
-                .build(),
+            ack_v6(OPEN_PORT),
             fixed,
             true,
             SESSIONS,
@@ -136,10 +143,7 @@ pub fn rows() -> Vec<Case> {
         row(
             "open port, ACK of a session",
             "fixed, one tag",
-            tagged()
-                .tcp_between(443, OPEN_PORT, TcpFlags::ACK)
-                .payload(24)
-                .build(),
+            ack_tagged(OPEN_PORT),
             fixed,
             true,
             SESSIONS,
@@ -179,9 +183,7 @@ pub fn rows() -> Vec<Case> {
         row(
             "reply of a known flow",
             "fixed, IPv6",
-            packet_v6()
-                .tcp_between(443, FLOW_PORT, TcpFlags::ACK)
-                .build(),
+            ack_v6(FLOW_PORT),
             fixed,
             true,
             FLOWS,
@@ -189,10 +191,7 @@ pub fn rows() -> Vec<Case> {
         row(
             "reply of a known flow",
             "fixed, one tag",
-            tagged()
-                .tcp_between(443, FLOW_PORT, TcpFlags::ACK)
-                .payload(24)
-                .build(),
+            ack_tagged(FLOW_PORT),
             fixed,
             true,
             FLOWS,
