@@ -10,7 +10,8 @@ use guard_tests::{
     require,
 };
 use guard_user::ruleset::{
-    model::{Policy, Transport},
+    icmp::IcmpType,
+    model::{Policy, Traffic, Transport},
     sample::{SampleDraft, allow, deny, policy},
 };
 
@@ -149,6 +150,63 @@ fn ping_is_the_echo_request_of_both_families_and_nothing_else() {
             ("timestamp request", packet().icmp(13, 0), DefaultDrop),
             ("type 128 in IPv4", packet().icmp(128, 0), DefaultDrop),
             ("type 8 in IPv6", packet_v6().icmp(8, 0), DefaultDrop),
+        ],
+    );
+}
+
+#[test]
+fn a_type_of_icmp_is_one_message_of_each_family_that_has_it() {
+    let time_exceeded = IcmpType::parse(1, "time-exceeded").expect("a name");
+    check_rule(
+        allow().traffic(Traffic::Icmp(time_exceeded)),
+        &[
+            (
+                "IPv4, about nothing of ours",
+                packet().icmp(11, 0),
+                RuleAllow,
+            ),
+            (
+                "IPv6, about nothing of ours",
+                packet_v6().icmp(3, 0),
+                RuleAllow,
+            ),
+            ("another error", packet().icmp(3, 1), IcmpUnrelated),
+            (
+                "another error in IPv6",
+                packet_v6().icmp(1, 0),
+                IcmpUnrelated,
+            ),
+            ("type 11 in IPv6", packet_v6().icmp(11, 0), DefaultDrop),
+            ("ping", packet().icmp(8, 0), DefaultDrop),
+        ],
+    );
+    let timestamp = IcmpType::parse(1, "13").expect("a number");
+    check_rule(
+        allow()
+            .traffic(Traffic::Icmp(timestamp))
+            .from("198.51.100.0/24"),
+        &[
+            (
+                "its source",
+                packet()
+                    .from_ip("198.51.100.7".parse().expect("an address"))
+                    .icmp(13, 0),
+                RuleAllow,
+            ),
+            ("another source", packet().icmp(13, 0), DefaultDrop),
+            ("type 13 in IPv6", packet_v6().icmp(13, 0), DefaultDrop),
+        ],
+    );
+    let last = IcmpType::parse(58, "255").expect("a number");
+    check_rule(
+        allow().traffic(Traffic::Icmp(last)),
+        &[
+            ("the last type", packet_v6().icmp(255, 0), RuleAllow),
+            (
+                "the last type of the other",
+                packet().icmp(255, 0),
+                DefaultDrop,
+            ),
         ],
     );
 }

@@ -169,8 +169,7 @@ fn asked(number: u8, is_v4: bool, payload: &[u8]) -> Option<SampleService> {
             }
         }
         (UDP, _) => SampleService::Udp(port()?),
-        (ICMP, true) if payload.first() == Some(&8) => SampleService::Ping,
-        (ICMPV6, false) if payload.first() == Some(&128) => SampleService::Ping,
+        (ICMP, true) | (ICMPV6, false) => SampleService::Icmp(*payload.first()?),
         _ => SampleService::Protocol(number),
     })
 }

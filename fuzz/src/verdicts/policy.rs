@@ -6,7 +6,7 @@ use guard_user::ruleset::{
     ceiling::Ceiling,
     limit::{Limit, Rate},
     model::{DefaultAction, Policy, PortRange, RuleAction, Traffic, Transport},
-    sample::{NESTED, SampleDraft, allow, deny, policy},
+    sample::{ICMP_TYPES, NESTED, SampleDraft, allow, deny, policy},
 };
 
 /// Bytes of an input that are its policy.
@@ -72,7 +72,7 @@ fn rule(input: &mut Unstructured<'_>) -> Result<SampleDraft> {
 fn traffic(input: &mut Unstructured<'_>) -> Result<Traffic> {
     Ok(match input.int_in_range(0..=9u8)? {
         0 => Traffic::Any,
-        1 => Traffic::Ping,
+        1 => Traffic::Icmp(*input.choose(&ICMP_TYPES)?),
         2 => Traffic::Protocol(*input.choose(NESTED.protocols)?),
         kind => {
             let transport = [Transport::Tcp, Transport::Udp, Transport::Both];

@@ -1,5 +1,5 @@
-//! A service is what a packet asks for: a destination port of TCP or UDP, another IP protocol, or a
-//! ping. Its number is a row of the policy image and of the counters.
+//! A service is what a packet asks for: a destination port of TCP or UDP, a type of ICMP, or another IP
+//! protocol. Its number is a row of the policy image and of the counters.
 
 use core::num::NonZero;
 
@@ -29,8 +29,10 @@ pub mod protocol {
 
 const UDP_FIRST: u32 = 65_536;
 const PROTOCOL_FIRST: u32 = 131_072;
-const PING_V4: u32 = PROTOCOL_FIRST + 256;
-const PING_V6: u32 = PROTOCOL_FIRST + 257;
+const ICMP_FIRST: u32 = PROTOCOL_FIRST + 256;
+const ICMPV6_FIRST: u32 = ICMP_FIRST + 256;
+const ECHO_REQUEST: u8 = 8;
+const ECHO_REQUEST_V6: u8 = 128;
 
 /// A row number below [`Service::ROWS`], held as its successor: then no service is 0 and an
 /// `Option<Service>` one defined number. (Verifiers before 6.3 refuse to read the undefined half of
@@ -39,12 +41,12 @@ const PING_V6: u32 = PROTOCOL_FIRST + 257;
 pub struct Service(NonZero<u32>);
 
 impl Service {
-    /// 65 536 TCP ports, 65 536 UDP ports, 256 protocols, ping in two families.
-    pub const ROWS: u32 = PING_V6 + 1;
+    /// 65 536 TCP ports, 65 536 UDP ports, 256 protocols, 256 types each of ICMP and ICMPv6.
+    pub const ROWS: u32 = ICMPV6_FIRST + 256;
     /// ICMP echo request.
-    pub const PING_V4: Self = Self::of_row(PING_V4);
+    pub const PING_V4: Self = Self::icmp(ECHO_REQUEST);
     /// ICMPv6 echo request.
-    pub const PING_V6: Self = Self::of_row(PING_V6);
+    pub const PING_V6: Self = Self::icmpv6(ECHO_REQUEST_V6);
 
     #[inline(always)]
     const fn of_row(row: u32) -> Self {
@@ -83,6 +85,31 @@ impl Service {
         Self::of_row(PROTOCOL_FIRST + number as u32)
     }
 
+    /// A type of ICMP, in IPv4.
+    #[inline(always)]
+    #[must_use]
+    pub const fn icmp(kind: u8) -> Self {
+        Self::of_row(ICMP_FIRST + kind as u32)
+    }
+
+    /// A type of ICMPv6, in IPv6.
+    #[inline(always)]
+    #[must_use]
+    pub const fn icmpv6(kind: u8) -> Self {
+        Self::of_row(ICMPV6_FIRST + kind as u32)
+    }
+
+    /// Does the host answer such a message of ICMP: an echo or a timestamp request?
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn is_icmp_request(self) -> bool {
+        const TIMESTAMP_REQUEST: u8 = 13;
+        let row = self.row();
+        row == Self::PING_V4.row()
+            || row == Self::PING_V6.row()
+            || row == Self::icmp(TIMESTAMP_REQUEST).row()
+    }
+
     /// The row number.
     #[inline(always)]
     #[must_use]
@@ -107,9 +134,9 @@ impl Service {
         match row {
             0..UDP_FIRST => ServiceKind::Tcp(row as u16),
             UDP_FIRST..PROTOCOL_FIRST => ServiceKind::Udp((row - UDP_FIRST) as u16),
-            PROTOCOL_FIRST..PING_V4 => ServiceKind::Protocol((row - PROTOCOL_FIRST) as u8),
-            PING_V4 => ServiceKind::PingV4,
-            _ => ServiceKind::PingV6,
+            PROTOCOL_FIRST..ICMP_FIRST => ServiceKind::Protocol((row - PROTOCOL_FIRST) as u8),
+            ICMP_FIRST..ICMPV6_FIRST => ServiceKind::Icmp((row - ICMP_FIRST) as u8),
+            _ => ServiceKind::Icmpv6((row - ICMPV6_FIRST) as u8),
         }
     }
 }
@@ -123,8 +150,8 @@ pub enum ServiceKind {
     Udp(u16),
     /// IP protocol number.
     Protocol(u8),
-    /// ICMP echo request.
-    PingV4,
-    /// ICMPv6 echo request.
-    PingV6,
+    /// Type of ICMP.
+    Icmp(u8),
+    /// Type of ICMPv6.
+    Icmpv6(u8),
 }

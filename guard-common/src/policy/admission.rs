@@ -9,7 +9,6 @@ use crate::{
     abi::{
         flow::IS_FORWARDED,
         reason::{Action, Reason, Verdict},
-        service::Service,
     },
     packet::{
         ETHERNET_LEN, Fragment, IPV4_LEN, IPV6_LEN, Packet, SynAckV4, SynAckV6, TAG_LEN, Transport,
@@ -95,7 +94,7 @@ impl Admission {
             | Transport::Other
             | Transport::None => {
                 return match service_of(packet) {
-                    Some(Service::PING_V4 | Service::PING_V6) => Self::ECHO,
+                    Some(service) if service.is_icmp_request() => Self::ECHO,
                     _ => Self::NONE,
                 };
             }

@@ -467,8 +467,6 @@ fn by_form(packet: &Packet) -> Option<Verdict> {
 /// a number like any other.
 #[inline(always)]
 fn service_of(packet: &Packet) -> Option<Service> {
-    const ECHO_REQUEST: u8 = 8;
-    const ECHO_REQUEST_V6: u8 = 128;
     match packet.transport() {
         Transport::None => None,
         Transport::Tcp {
@@ -477,13 +475,8 @@ fn service_of(packet: &Packet) -> Option<Service> {
         Transport::Udp {
             destination_port, ..
         } => Some(Service::udp(destination_port)),
-        Transport::Icmp {
-            kind: ECHO_REQUEST, ..
-        } if packet.is_v4() => Some(Service::PING_V4),
-        Transport::Icmpv6 {
-            kind: ECHO_REQUEST_V6,
-            ..
-        } if !packet.is_v4() => Some(Service::PING_V6),
+        Transport::Icmp { kind, .. } if packet.is_v4() => Some(Service::icmp(kind)),
+        Transport::Icmpv6 { kind, .. } if !packet.is_v4() => Some(Service::icmpv6(kind)),
         Transport::Icmp { .. } | Transport::Icmpv6 { .. } | Transport::Other => {
             Some(Service::protocol(packet.protocol()))
         }

@@ -338,7 +338,7 @@ pub(super) enum Command {
 const EXPLAIN: &str = "\
 Packets:
   ADDRESS PORT[/PROTO]    203.0.113.7 22, 203.0.113.7 53/udp, 203.0.113.7 ping
-  from ADDRESS [port N] [to ADDRESS] [port N] [proto P] [on IFACE] [flags syn,ack]
+  from ADDRESS [port N] [to ADDRESS] [port N] [proto P] [type ICMP-TYPE] [on IFACE] [flags syn,ack]
 Without `to` it is sent to this host, without `proto` it is TCP, without `flags` a SYN.";
 
 const LIMIT: &str = "\
@@ -363,6 +363,7 @@ Rules, as ufw writes them:
   [in] [on IFACE] [proto P] [from ADDRESS] [to ADDRESS] [port PORT] [comment 'TEXT']
   --name NAME --tag TAG   what commands call the rule: `delete NAME`, `list --tag TAG`
   ping                    echo requests; proto gre, proto 47: any IP protocol
+  icmp type TYPE          one message of ICMP: time-exceeded, timestamp-request, 0-255; icmpv6 type TYPE
 A port without a protocol means tcp and udp. ADDRESS: address, prefix, any, or @set.";
 
 #[derive(Debug, Subcommand)]

@@ -96,7 +96,7 @@ fn port_json(counter: &ServiceCounter) -> Option<Value> {
     let (name, port) = match counter.service.kind() {
         ServiceKind::Tcp(port) => ("tcp", port),
         ServiceKind::Udp(port) => ("udp", port),
-        ServiceKind::Protocol(_) | ServiceKind::PingV4 | ServiceKind::PingV6 => return None,
+        ServiceKind::Protocol(_) | ServiceKind::Icmp(_) | ServiceKind::Icmpv6(_) => return None,
     };
     Some(json!({
         "protocol": name,
@@ -108,18 +108,22 @@ fn port_json(counter: &ServiceCounter) -> Option<Value> {
 }
 
 fn protocol_json(counter: &ServiceCounter) -> Option<Value> {
-    let (name, number) = match counter.service.kind() {
+    let (name, number, kind) = match counter.service.kind() {
         ServiceKind::Tcp(_) | ServiceKind::Udp(_) => return None,
         ServiceKind::Protocol(number) => (
             protocol::name(number).map_or_else(|| number.to_string(), str::to_owned),
             number,
+            None,
         ),
-        ServiceKind::PingV4 => ("ping".to_owned(), 1),
-        ServiceKind::PingV6 => ("ping6".to_owned(), 58),
+        ServiceKind::Icmp(kind @ 8) => ("ping".to_owned(), 1, Some(kind)),
+        ServiceKind::Icmp(kind) => ("icmp".to_owned(), 1, Some(kind)),
+        ServiceKind::Icmpv6(kind @ 128) => ("ping6".to_owned(), 58, Some(kind)),
+        ServiceKind::Icmpv6(kind) => ("icmpv6".to_owned(), 58, Some(kind)),
     };
     Some(json!({
         "protocol": name,
         "number": number,
+        "type": kind,
         "passed": counter_json(counter.passed),
         "dropped": counter_json(counter.dropped),
         "monitored": counter_json(counter.monitored),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use guard_common::abi::reason::{Action, Reason};
 
 use super::question::Transport;
+use crate::ruleset::icmp::{self, IcmpType};
 
 /// What guard says of a packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +111,10 @@ impl WayIn {
         let what = match transport {
             Transport::Tcp(_) => format!("to any port {} proto tcp", destination.port()),
             Transport::Udp => format!("to any port {} proto udp", destination.port()),
-            Transport::Ping => "proto ping".to_owned(),
+            Transport::Icmp(kind) => match message(kind, source.is_ipv4()) {
+                message if message == "ping" => "proto ping".to_owned(),
+                message => format!("proto {message}"),
+            },
             Transport::Other(number) => format!("proto {number}"),
         };
         let from = source.ip();
@@ -119,6 +123,21 @@ impl WayIn {
             None => format!("guardctl allow from {from} {what}"),
         }))
     }
+}
+
+/// `ping`, `icmp type time-exceeded`: as rules name it.
+fn message(kind: u8, is_v4: bool) -> String {
+    let (v4, v6) = if is_v4 {
+        (Some(kind), None)
+    } else {
+        (None, Some(kind))
+    };
+    let message = IcmpType { v4, v6 };
+    if IcmpType::PING.covers(message) {
+        return IcmpType::PING.protocol().to_owned();
+    }
+    let name = icmp::message_name(!is_v4, kind).map_or_else(|| kind.to_string(), str::to_owned);
+    format!("{} type {name}", message.protocol())
 }
 
 /// `tcp 203.0.113.7:40000 -> 192.0.2.1:22 (syn)`.
@@ -144,7 +163,10 @@ pub(crate) fn in_words(
             format!("tcp {source} -> {destination} ({set})")
         }
         Transport::Udp => format!("udp {source} -> {destination}"),
-        Transport::Ping => format!("ping {} -> {}", source.ip(), destination.ip()),
+        Transport::Icmp(kind) => {
+            let message = message(kind, source.is_ipv4());
+            format!("{message} {} -> {}", source.ip(), destination.ip())
+        }
         Transport::Other(number) => {
             format!("protocol {number} {} -> {}", source.ip(), destination.ip())
         }

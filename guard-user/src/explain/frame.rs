@@ -11,6 +11,8 @@ use super::question::Transport;
 const FROM: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
 const TO: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
 const HOPS: u8 = 64;
+/// Identifier and number of an echo request; other messages have other things there.
+const REST_OF_HEADER: [u8; 4] = [0, 1, 0, 1];
 
 /// An Ethernet frame with this packet; both ends are of one family.
 ///
@@ -38,12 +40,12 @@ pub fn build(source: SocketAddr, destination: SocketAddr, transport: Transport) 
             let step = ip.udp(source.port(), destination.port());
             step.write(&mut frame, &[]).unwrap_or_default();
         }
-        Transport::Ping if is_v4 => {
-            let step = ip.icmpv4_echo_request(1, 1);
+        Transport::Icmp(kind) if is_v4 => {
+            let step = ip.icmpv4_raw(kind, 0, REST_OF_HEADER);
             step.write(&mut frame, &[]).unwrap_or_default();
         }
-        Transport::Ping => {
-            let step = ip.icmpv6_echo_request(1, 1);
+        Transport::Icmp(kind) => {
+            let step = ip.icmpv6_raw(kind, 0, REST_OF_HEADER);
             step.write(&mut frame, &[]).unwrap_or_default();
         }
         Transport::Other(number) => {

@@ -7,8 +7,8 @@ use guard_common::{abi::service::protocol, packet::TcpFlags};
 
 use crate::{
     failure::{Exit, Failure},
-    ruleset::names::Names,
-    text::value::quoted,
+    ruleset::{icmp::IcmpType, names::Names, protocol::Protocol},
+    text::value::{BadValue, quoted},
 };
 
 /// Source port of a packet for which none is named: one that clients use.
@@ -21,8 +21,8 @@ pub enum Transport {
     Tcp(TcpFlags),
     /// A datagram.
     Udp,
-    /// An echo request.
-    Ping,
+    /// A message of ICMP, by its type in the family of the addresses.
+    Icmp(u8),
     /// Any other IP protocol.
     Other(u8),
 }
@@ -46,7 +46,7 @@ const HELP: &str = "guardctl explain from 203.0.113.7 to 192.0.2.1 port 22 proto
                     guardctl explain 203.0.113.7 22";
 
 /// Words that stand before a value.
-const KEYS: [&str; 6] = ["from", "to", "port", "proto", "on", "flags"];
+const KEYS: [&str; 7] = ["from", "to", "port", "proto", "type", "on", "flags"];
 
 /// Which end a port belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub fn parse(words: &[String], names: &Names) -> Result<Question, Failure> {
             "port" if end == Endpoint::Source => draft.source_port = Some(number(value()?)?),
             "port" => draft.port(value()?, names)?,
             "proto" => draft.protocol = Some(value()?.to_lowercase()),
+            "icmp" | "icmpv6" => draft.protocol = Some(key.to_owned()),
+            "type" => draft.kind = Some(value()?.to_owned()),
             "on" => draft.interface = Some(value()?.to_owned()),
             "flags" => draft.flags = Some(flags(value()?)?),
             other => {
@@ -118,14 +120,15 @@ struct QuestionDraft {
     destination: Option<IpAddr>,
     port: Option<u16>,
     protocol: Option<String>,
+    kind: Option<String>,
     interface: Option<String>,
     flags: Option<TcpFlags>,
 }
 
 impl QuestionDraft {
-    /// `22`, `22/tcp`, `ssh`, `ping`.
+    /// `22`, `22/tcp`, `ssh`, `ping`, `icmp`.
     fn port(&mut self, word: &str, names: &Names) -> Result<(), Failure> {
-        if word == "ping" {
+        if ["ping", "icmp", "icmpv6"].contains(&word) {
             self.protocol = Some(word.to_owned());
             return Ok(());
         }
@@ -157,7 +160,7 @@ impl QuestionDraft {
                 "{source} and {destination} are not of the same address family"
             )));
         }
-        let transport = transport(self.protocol.as_deref(), self.flags, names)?;
+        let transport = self.transport(source.is_ipv4(), names)?;
         let has_ports = matches!(transport, Transport::Tcp(_) | Transport::Udp);
         let port = match (has_ports, self.port) {
             (true, Some(port)) => port,
@@ -179,35 +182,50 @@ impl QuestionDraft {
             interface: self.interface,
         })
     }
+
+    fn transport(&self, is_v4: bool, names: &Names) -> Result<Transport, Failure> {
+        let tcp = Transport::Tcp(self.flags.unwrap_or(TcpFlags(TcpFlags::SYN)));
+        let word = self.protocol.as_deref().unwrap_or("tcp");
+        let transport = match (names.protocols.parse(word).map_err(wrong)?, &self.kind) {
+            (Protocol::Icmp(kind), None) => message(kind, is_v4)?,
+            (Protocol::Number(number @ (protocol::ICMP | protocol::ICMPV6)), Some(kind)) => {
+                message(IcmpType::parse(number, kind).map_err(wrong)?, is_v4)?
+            }
+            (_, Some(kind)) => {
+                return Err(usage(format!(
+                    "type {}: only ICMP has types, e.g. `proto icmp type time-exceeded`",
+                    quoted(kind)
+                )));
+            }
+            (Protocol::Any | Protocol::Tcp | Protocol::TcpAndUdp, None) => tcp,
+            (Protocol::Udp, None) => Transport::Udp,
+            (Protocol::Number(number), None) => Transport::Other(number),
+        };
+        if self.flags.is_some() && transport != tcp {
+            return Err(usage(format!("flags: {} has none", quoted(word))));
+        }
+        Ok(transport)
+    }
 }
 
-fn transport(
-    protocol: Option<&str>,
-    flags: Option<TcpFlags>,
-    names: &Names,
-) -> Result<Transport, Failure> {
-    use crate::ruleset::protocol::Protocol;
-    let tcp = Transport::Tcp(flags.unwrap_or(TcpFlags(TcpFlags::SYN)));
-    let Some(word) = protocol else { return Ok(tcp) };
-    let parsed = names.protocols.parse(word).map_err(|bad| {
-        let failure = Failure::new(Exit::Usage, bad.message);
-        match bad.help {
-            Some(help) => failure.help(help),
-            None => failure.help(HELP),
-        }
-    })?;
-    let transport = match parsed {
-        Protocol::Any | Protocol::Tcp | Protocol::TcpAndUdp => tcp,
-        Protocol::Udp => Transport::Udp,
-        Protocol::Ping => Transport::Ping,
-        Protocol::Number(protocol::TCP) => tcp,
-        Protocol::Number(protocol::UDP) => Transport::Udp,
-        Protocol::Number(number) => Transport::Other(number),
-    };
-    if flags.is_some() && transport != tcp {
-        return Err(usage(format!("flags: {} has none", quoted(word))));
+/// The message of the family that the packet is of.
+fn message(kind: IcmpType, is_v4: bool) -> Result<Transport, Failure> {
+    let of_family = if is_v4 { kind.v4 } else { kind.v6 };
+    of_family.map(Transport::Icmp).ok_or_else(|| {
+        let family = if is_v4 { "IPv4" } else { "IPv6" };
+        usage(format!(
+            "{} of this type is not sent over {family}",
+            kind.protocol()
+        ))
+    })
+}
+
+fn wrong(bad: BadValue) -> Failure {
+    let failure = Failure::new(Exit::Usage, bad.message);
+    match bad.help {
+        Some(help) => failure.help(help),
+        None => failure.help(HELP),
     }
-    Ok(transport)
 }
 
 fn address(word: &str) -> Result<IpAddr, Failure> {
@@ -272,7 +290,15 @@ mod tests {
             ack.transport,
             Transport::Tcp(TcpFlags(TcpFlags::ACK | TcpFlags::PSH))
         );
-        assert_eq!(ask("203.0.113.7 ping").unwrap().transport, Transport::Ping);
+        for (words, kind) in [
+            ("203.0.113.7 ping", 8),
+            ("2001:db8::7 ping", 128),
+            ("203.0.113.7 icmp type time-exceeded", 11),
+            ("from 2001:db8::7 proto icmp type time-exceeded", 3),
+            ("from 2001:db8::7 proto icmpv6 type 200", 200),
+        ] {
+            assert_eq!(ask(words).unwrap().transport, Transport::Icmp(kind));
+        }
         assert_eq!(
             ask("from 203.0.113.7 proto gre").unwrap().transport,
             Transport::Other(47)
@@ -294,6 +320,9 @@ mod tests {
             ("from 203.0.113.7 port", "nothing follows \"port\""),
             ("203.0.113.7 22 flags sin", "sin"),
             ("203.0.113.7 53/udp flags syn", "has none"),
+            ("203.0.113.7 22 type 8", "only ICMP has types"),
+            ("203.0.113.7 icmpv6 type 128", "not sent over IPv4"),
+            ("203.0.113.7 icmp type tea", "unknown ICMP type"),
             (
                 "from 203.0.113.7 to any port 5 proto gre",
                 "only tcp and udp",

@@ -14,7 +14,7 @@ use guard_common::abi::{
 
 use crate::{
     controller::{ReasonCounter, ServiceCounter, SynCounts, Traffic},
-    ruleset::protocol,
+    ruleset::{icmp, protocol},
 };
 
 /// The counters at one moment.
@@ -221,7 +221,7 @@ fn lost(counter: &ServiceCounter) -> Counter {
     }
 }
 
-/// `22/tcp`, `ping`, `gre`.
+/// `22/tcp`, `ping`, `icmp time-exceeded`, `gre`.
 #[must_use]
 pub fn service_name(service: Service) -> String {
     match service.kind() {
@@ -230,8 +230,20 @@ pub fn service_name(service: Service) -> String {
         ServiceKind::Protocol(number) => {
             protocol::name(number).map_or_else(|| format!("proto {number}"), str::to_owned)
         }
-        ServiceKind::PingV4 => "ping".to_owned(),
-        ServiceKind::PingV6 => "ping6".to_owned(),
+        ServiceKind::Icmp(kind) => message(false, kind),
+        ServiceKind::Icmpv6(kind) => message(true, kind),
+    }
+}
+
+fn message(is_v6: bool, kind: u8) -> String {
+    let protocol = if is_v6 { "icmpv6" } else { "icmp" };
+    match (is_v6, kind) {
+        (false, 8) => "ping".to_owned(),
+        (true, 128) => "ping6".to_owned(),
+        _ => match icmp::message_name(is_v6, kind) {
+            Some(name) => format!("{protocol} {name}"),
+            None => format!("{protocol} type {kind}"),
+        },
     }
 }
 

@@ -31,7 +31,7 @@ pub fn columns(rule: &Rule) -> Columns {
     match &rule.traffic {
         Traffic::Any if to.is_empty() => to.push("Anywhere".to_owned()),
         Traffic::Any => {}
-        Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping => {
+        Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Icmp(_) => {
             to.push(short_traffic(&rule.traffic));
         }
     }
@@ -81,7 +81,7 @@ pub fn words(rule: &Rule) -> Vec<String> {
     if rule.source.is_any() && rule.destination.is_any() {
         match &rule.traffic {
             Traffic::Any => words.extend(["from".to_owned(), "any".to_owned()]),
-            Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping => {
+            Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Icmp(_) => {
                 words.extend(short_traffic(&rule.traffic).split(' ').map(str::to_owned));
             }
         }
@@ -209,17 +209,20 @@ pub fn protocol_word(traffic: &Traffic) -> Option<String> {
         Traffic::Protocol(number) => {
             Some(protocol::name(*number).map_or_else(|| number.to_string(), str::to_owned))
         }
-        Traffic::Ping => Some("ping".to_owned()),
+        Traffic::Icmp(kind) => Some(kind.protocol().to_owned()),
     }
 }
 
-/// `22/tcp`, `80,443`, `proto gre`, `ping`.
+/// `22/tcp`, `80,443`, `proto gre`, `ping`, `icmp type time-exceeded`.
 #[must_use]
 pub fn short_traffic(traffic: &Traffic) -> String {
     let protocol = protocol_word(traffic);
     match traffic {
         Traffic::Any => "Anywhere".to_owned(),
-        Traffic::Ping => "ping".to_owned(),
+        Traffic::Icmp(kind) => match kind.name() {
+            Some(name) => format!("{} type {name}", kind.protocol()),
+            None => kind.protocol().to_owned(),
+        },
         Traffic::Protocol(_) => format!("proto {}", protocol.unwrap_or_default()),
         Traffic::Ports(_, ranges) => match (ports(ranges), protocol) {
             (Some(ports), Some(protocol)) => format!("{ports}/{protocol}"),
@@ -234,7 +237,7 @@ fn long_form(rule: &Rule) -> Vec<String> {
     let mut say = |keyword: &str, value: String| words.extend([keyword.to_owned(), value]);
     let ports = match &rule.traffic {
         Traffic::Ports(_, ranges) => ports(ranges),
-        Traffic::Any | Traffic::Protocol(_) | Traffic::Ping => None,
+        Traffic::Any | Traffic::Protocol(_) | Traffic::Icmp(_) => None,
     };
     say("from", addresses(&rule.source));
     if ports.is_some() || !rule.destination.is_any() {
@@ -245,6 +248,11 @@ fn long_form(rule: &Rule) -> Vec<String> {
     }
     if let Some(protocol) = protocol_word(&rule.traffic) {
         say("proto", protocol);
+    }
+    if let Traffic::Icmp(kind) = &rule.traffic
+        && let Some(name) = kind.name()
+    {
+        say("type", name);
     }
     words
 }

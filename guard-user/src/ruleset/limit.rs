@@ -204,8 +204,8 @@ impl Limit {
         }
     }
 
-    /// Of an allowed ping, unless a rule says otherwise: what monitoring and a person at a terminal send.
-    pub const PING: Self = Self {
+    /// Of an allowed ping or another message of ICMP, unless a rule says otherwise: what monitoring and a person at a terminal send.
+    pub const ICMP: Self = Self {
         counts: Counts::Packets,
         rate: Rate {
             count: 10,

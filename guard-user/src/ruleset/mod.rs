@@ -5,6 +5,7 @@ pub mod compile;
 pub mod describe;
 pub mod edit;
 pub mod flow_table;
+pub mod icmp;
 pub mod labels;
 pub mod limit;
 pub mod model;

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{ceiling::Ceiling, flow_table::FlowTableSize, labels::Labels, strangers::Strangers};
+use super::{
+    ceiling::Ceiling, flow_table::FlowTableSize, icmp::IcmpType, labels::Labels,
+    strangers::Strangers,
+};
 
 use super::limit::{Counts, Limit, SourcePrefixes};
 use crate::{
@@ -107,8 +110,8 @@ pub enum Traffic {
     /// An IP protocol by number, with all its ports and types (`proto gre`; never 6 or 17, which
     /// are `Ports`).
     Protocol(u8),
-    /// ICMP and ICMPv6 echo requests.
-    Ping,
+    /// Messages of ICMP of one type; of both families [`IcmpType::PING`].
+    Icmp(IcmpType),
 }
 
 /// Where a rule was written: for messages and for editing.
@@ -219,13 +222,13 @@ impl Traffic {
     /// Refuses a limit on what has nothing that it could count.
     pub(super) fn may_be_limited(&self, counts: Counts) -> Result<(), BadValue> {
         match (self, counts) {
-            (Self::Ports(..), _) | (Self::Ping, Counts::Packets) => Ok(()),
+            (Self::Ports(..), _) | (Self::Icmp(_), Counts::Packets) => Ok(()),
             (Self::Any | Self::Protocol(_), Counts::Packets) => Err(BadValue::new(
-                "a limit of packets is about ports or ping, and this rule is about neither",
+                "a limit of packets is about ports or types of ICMP, and this rule is about neither",
             )
             .help("say which, e.g. `limit 27015/udp packets 300/s`")),
-            (Self::Ping, Counts::Connections) => Err(BadValue::new(
-                "a limit counts new connections of TCP and UDP; a ping has none",
+            (Self::Icmp(_), Counts::Connections) => Err(BadValue::new(
+                "a limit counts new connections of TCP and UDP; ICMP has none",
             )
             .help("count its packets, e.g. `limit ping packets 10/s`")),
             (Self::Any, Counts::Connections) => Err(BadValue::new(

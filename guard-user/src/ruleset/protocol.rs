@@ -2,6 +2,10 @@
 
 use std::collections::HashMap;
 
+use guard_common::abi::service::protocol;
+
+use super::icmp::IcmpType;
+
 use crate::text::{
     nearest::nearest,
     value::{BadValue, quoted},
@@ -18,10 +22,36 @@ pub enum Protocol {
     Udp,
     /// TCP and UDP, even without ports.
     TcpAndUdp,
-    /// Echo requests of both families.
-    Ping,
+    /// Messages of ICMP of one type.
+    Icmp(IcmpType),
     /// An IP protocol, neither 6 nor 17.
     Number(u8),
+}
+
+impl Protocol {
+    /// This protocol with a type of its messages.
+    ///
+    /// # Errors
+    /// Only ICMP has types, and not every one that is asked for.
+    pub fn of_type(self, text: &str) -> Result<Self, BadValue> {
+        match self {
+            Self::Number(number @ (protocol::ICMP | protocol::ICMPV6)) => {
+                IcmpType::parse(number, text).map(Self::Icmp)
+            }
+            Self::Any
+            | Self::Tcp
+            | Self::Udp
+            | Self::TcpAndUdp
+            | Self::Icmp(_)
+            | Self::Number(_) => Err(BadValue::new(format!(
+                "type {} needs a protocol that has types: icmp or icmpv6",
+                quoted(text)
+            ))
+            .help(
+                "write e.g. `allow icmp type time-exceeded`, in a file proto = \"icmp\" with it",
+            )),
+        }
+    }
 }
 
 /// Protocol numbers by name.
@@ -76,7 +106,7 @@ impl Protocols {
         }
         match name.as_str() {
             "any" | "all" => Ok(Protocol::Any),
-            "ping" => Ok(Protocol::Ping),
+            "ping" => Ok(Protocol::Icmp(IcmpType::PING)),
             "tcp,udp" | "udp,tcp" => Ok(Protocol::TcpAndUdp),
             "ip" => Err(
                 BadValue::new("protocol \"ip\" says nothing: every packet is IP")
@@ -162,7 +192,7 @@ mod tests {
             ("255", Protocol::Number(255)),
             ("ipv6-icmp", Protocol::Number(58)),
             ("any", Protocol::Any),
-            ("ping", Protocol::Ping),
+            ("ping", Protocol::Icmp(IcmpType::PING)),
             ("tcp,udp", Protocol::TcpAndUdp),
         ] {
             assert_eq!(protocols.parse(text), Ok(expected), "{text}");

@@ -10,6 +10,7 @@ use guard_common::testing::random::Random;
 use ipnetwork::IpNetwork;
 
 use super::{
+    icmp::IcmpType,
     labels::Labels,
     limit::{Block, Counts, Limit, Rate},
     model::{DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
@@ -145,7 +146,7 @@ impl SampleDraft {
     /// Echo requests of both families.
     #[must_use]
     pub fn ping(self) -> Self {
-        self.traffic(Traffic::Ping)
+        self.traffic(Traffic::Icmp(IcmpType::PING))
     }
 
     /// Any of the model's kinds of traffic.
@@ -331,9 +332,27 @@ fn random_rule(random: &mut Random, palette: &Palette, shape: Shape) -> SampleDr
     rule
 }
 
+/// Types that the packets have too: none is essential, none an error.
+pub const ICMP_TYPES: [IcmpType; 5] = [
+    IcmpType::PING,
+    IcmpType::PING,
+    IcmpType {
+        v4: Some(0),
+        v6: Some(129),
+    },
+    IcmpType {
+        v4: Some(13),
+        v6: None,
+    },
+    IcmpType {
+        v4: None,
+        v6: Some(139),
+    },
+];
+
 fn random_traffic(random: &mut Random, palette: &Palette) -> Traffic {
     match random.below(8) {
-        0 => Traffic::Ping,
+        0 => Traffic::Icmp(random.pick(&ICMP_TYPES)),
         1 => Traffic::Protocol(random.pick(palette.protocols)),
         _ => {
             let transport = random.pick(&[Transport::Tcp, Transport::Udp, Transport::Both]);

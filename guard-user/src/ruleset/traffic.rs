@@ -43,7 +43,7 @@ pub fn resolve(ports: &[PortItem], protocol: Protocol) -> Result<Traffic, BadVal
             Protocol::Tcp => whole(Transport::Tcp),
             Protocol::Udp => whole(Transport::Udp),
             Protocol::TcpAndUdp => whole(Transport::Both),
-            Protocol::Ping => Traffic::Ping,
+            Protocol::Icmp(kind) => Traffic::Icmp(kind),
             Protocol::Number(number) => Traffic::Protocol(number),
         });
     }
@@ -52,7 +52,7 @@ pub fn resolve(ports: &[PortItem], protocol: Protocol) -> Result<Traffic, BadVal
         Protocol::Tcp => Transport::Tcp,
         Protocol::Udp => Transport::Udp,
         Protocol::TcpAndUdp => Transport::Both,
-        Protocol::Ping => return Err(no_ports("ping")),
+        Protocol::Icmp(kind) => return Err(no_ports(kind.protocol())),
         Protocol::Number(number) => {
             let text = protocol::name(number).map_or_else(|| number.to_string(), str::to_owned);
             return Err(no_ports(&text));
@@ -253,6 +253,7 @@ fn transport_text(transport: Transport) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ruleset::icmp::IcmpType;
 
     #[test]
     fn port_lists_are_sorted_and_joined() {
@@ -305,7 +306,9 @@ mod tests {
         );
         assert!(problem("http", Protocol::Udp).contains("not known for udp; it is 80/tcp"));
         assert!(problem("22,http", Protocol::Any).contains("22 is tcp and udp, http is tcp"));
-        assert!(problem("80", Protocol::Ping).contains("ping is not matched by port"));
+        assert!(
+            problem("80", Protocol::Icmp(IcmpType::PING)).contains("ping is not matched by port")
+        );
         assert!(problem("80", Protocol::Number(47)).contains("protocol gre"));
     }
 }

@@ -73,6 +73,7 @@ struct RuleDraft<'w> {
     ports: Option<(usize, Vec<PortItem>)>,
     profile: Option<(usize, &'w Profile)>,
     protocol: Option<(usize, Protocol)>,
+    icmp_type: Option<(usize, &'w str)>,
     interface: Option<String>,
     comment: Option<String>,
     labels: Labels,
@@ -122,6 +123,7 @@ impl<'w> Parser<'w> {
                 let protocol = self.scope.names.protocols.parse(text);
                 self.set_protocol(value, protocol.map_err(|bad| fail(value, bad))?)
             }
+            "type" => self.icmp_type(at),
             "app" => self.app(at),
             "rate" | "packets" | "burst" | "block" => {
                 let (value, text) = self.value(at, LimitDraft::expected(&word))?;
@@ -181,6 +183,14 @@ impl<'w> Parser<'w> {
         Ok(())
     }
 
+    fn icmp_type(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "a type of ICMP, e.g. time-exceeded")?;
+        match self.draft.icmp_type.replace((value, text)) {
+            Some(_) => Err(fail(at, refused::twice("type"))),
+            None => Ok(()),
+        }
+    }
+
     fn app(&mut self, at: usize) -> Read<()> {
         let (value, text) = self.value(at, "an application profile, e.g. 'Nginx Full'")?;
         match self.scope.names.profiles.find(text) {
@@ -216,11 +226,15 @@ impl<'w> Parser<'w> {
         labels::add_tag(&mut self.draft.labels.tags, text).map_err(|bad| fail(value, bad))
     }
 
-    /// A word that stands for itself: an address, a port with or without protocol, or `ping`.
+    /// A word that stands for itself: an address, a port with or without protocol, `ping`, or `icmp` before `type`.
     fn bare(&mut self, at: usize) -> Read<()> {
         let word = self.words[at];
-        if word.eq_ignore_ascii_case("ping") {
-            return self.set_protocol(at, Protocol::Ping);
+        // `icmp` alone reads like a service; with its type nobody can mean one.
+        if word.eq_ignore_ascii_case("ping")
+            || self.next_is("type") && word.to_lowercase().contains("icmp")
+        {
+            let protocol = self.scope.names.protocols.parse(word);
+            return self.set_protocol(at, protocol.map_err(|bad| fail(at, bad))?);
         }
         if address::looks_like_address(word) {
             if self.draft.ports.is_some() {
@@ -360,6 +374,7 @@ impl<'w> Parser<'w> {
             ports,
             profile,
             protocol,
+            icmp_type,
             interface,
             comment,
             labels,
@@ -372,10 +387,18 @@ impl<'w> Parser<'w> {
             && ports.is_none()
             && profile.is_none()
             && protocol.is_none()
+            && icmp_type.is_none()
             && interface.is_none();
         if says_nothing {
             return Err(fail(end, refused::nothing_said()));
         }
+        let protocol = match icmp_type {
+            None => protocol,
+            Some((at, text)) => {
+                let (_, of) = protocol.unwrap_or((at, Protocol::Any));
+                Some((at, of.of_type(text).map_err(|bad| fail(at, bad))?))
+            }
+        };
         let protocol_at = protocol.map(|(at, _)| at);
         let wrong = ports.as_ref().map(|(at, _)| *at).or(protocol_at);
         let traffic = match (profile, protocol) {

@@ -61,8 +61,9 @@ fn a_day_on_the_time_of_day_moves_no_ban_by_more_than_a_second() {
         let _ = guardctl("daemon --reconcile").ok();
         assert_left("with another daemon");
         let ends = scene.families().map(|(attacker, srv)| {
+            // Asked first and timed afterwards: a probe that begins before the end may come through behind it.
             assert!(
-                banned[0].0.elapsed() > SHORT || !scene.gets_through(srv),
+                !scene.gets_through(srv) || banned[0].0.elapsed() > SHORT - Duration::from_secs(1),
                 "{attacker} is let in too early"
             );
             let free = within(SHORT + Duration::from_secs(4), || {

@@ -135,7 +135,7 @@ const REFUSED: &[(&str, &str)] = &[
         "\"words\" stands after the comment",
     ),
     ("insert 1 22/tcp", "\"22/tcp\" is not an action"),
-    ("insert 1 limit ping", "a ping has none"),
+    ("insert 1 limit ping", "ICMP has none"),
     ("delete allow 70000", "port 70000 is out of range"),
     ("never add example.com", "\"example.com\" is not an address"),
     ("never add any", "nothing could be banned"),

@@ -145,7 +145,7 @@ impl Controller {
                 segment(running, tick, flags, question.source, destination)
             }
             Transport::Udp => datagram(running, tick, source, destination.port()),
-            Transport::Tcp(_) | Transport::Ping | Transport::Other(_) => None,
+            Transport::Tcp(_) | Transport::Icmp(_) | Transport::Other(_) => None,
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) fn words(rules: &[Rule], jiffy: Jiffy) -> Vec<u64> {
 pub(super) fn of(rule: &Rule) -> Option<Limit> {
     match (rule.action, &rule.traffic) {
         (RuleAction::Limit(limit), _) => Some(limit),
-        (RuleAction::Allow, Traffic::Ping) => Some(Limit::PING),
+        (RuleAction::Allow, Traffic::Icmp(_)) => Some(Limit::ICMP),
         (RuleAction::Allow | RuleAction::Deny, _) => None,
     }
 }

@@ -148,16 +148,20 @@ fn rows_of(traffic: &Traffic) -> Vec<(u32, u32)> {
         Traffic::Protocol(protocol::ICMP) => {
             vec![
                 single(Service::protocol(protocol::ICMP)),
-                single(Service::PING_V4),
+                (Service::icmp(0).row(), Service::icmp(u8::MAX).row()),
             ]
         }
         Traffic::Protocol(protocol::ICMPV6) => {
             vec![
                 single(Service::protocol(protocol::ICMPV6)),
-                single(Service::PING_V6),
+                (Service::icmpv6(0).row(), Service::icmpv6(u8::MAX).row()),
             ]
         }
         Traffic::Protocol(number) => vec![single(Service::protocol(*number))],
-        Traffic::Ping => vec![single(Service::PING_V4), single(Service::PING_V6)],
+        Traffic::Icmp(kind) => {
+            let v4 = kind.v4.map(Service::icmp);
+            let v6 = kind.v6.map(Service::icmpv6);
+            v4.into_iter().chain(v6).map(single).collect()
+        }
     }
 }

@@ -80,6 +80,13 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
             },
         ));
     }
+    if let Traffic::Icmp(kind) = &rule.traffic
+        && let Some(name) = kind.name()
+    {
+        let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+        let text = if is_number { name } else { basic_string(&name) };
+        fields.push(("icmp-type", text));
+    }
     for (key, end) in [("from", &rule.source), ("to", &rule.destination)] {
         match describe::address_texts(end).as_slice() {
             [] => {}

@@ -22,8 +22,8 @@ pub enum SampleService {
     },
     /// A UDP port.
     Udp(u16),
-    /// An echo request of its family.
-    Ping,
+    /// A type of its family's ICMP.
+    Icmp(u8),
     /// Anything else, by number.
     Protocol(u8),
 }
@@ -70,11 +70,7 @@ impl Described {
             SampleService::Tcp { port, is_syn: true } => base.tcp(port, TcpFlags::SYN),
             SampleService::Tcp { port, .. } => base.tcp(port, TcpFlags::ACK),
             SampleService::Udp(port) => base.udp(port),
-            SampleService::Ping if self.source.is_ipv4() => base.icmp(8, 0),
-            SampleService::Ping => base.icmp(128, 0),
-            // Timestamp and echo reply: neither a ping, nor essential, nor an error.
-            SampleService::Protocol(1) => base.icmp(13, 0),
-            SampleService::Protocol(58) => base.icmp(129, 0),
+            SampleService::Icmp(kind) => base.icmp(kind, 0),
             SampleService::Protocol(number) => base.protocol(number, &[0; 8]),
         }
         .build()
@@ -88,12 +84,11 @@ fn asked(random: &mut Random, palette: &Palette, v4: bool) -> SampleService {
         2 => random.pick(palette.ports).wrapping_sub(1),
         _ => random.pick(palette.ports),
     };
-    let (own_icmp, other_icmp) = if v4 { (1, 58) } else { (58, 1) };
     match random.below(10) {
-        0 => SampleService::Ping,
+        0 => SampleService::Icmp(icmp_type(random, v4)),
         1 => match random.pick(palette.protocols) {
             // The ICMP of the other family is not spoken in this one.
-            number if number == other_icmp => SampleService::Protocol(own_icmp),
+            1 | 58 => SampleService::Icmp(icmp_type(random, v4)),
             number => SampleService::Protocol(number),
         },
         2..=5 => SampleService::Tcp {
@@ -102,6 +97,15 @@ fn asked(random: &mut Random, palette: &Palette, v4: bool) -> SampleService {
         },
         _ => SampleService::Udp(port),
     }
+}
+
+/// Neither essential, nor an error: echo request and reply, timestamp or node information.
+fn icmp_type(random: &mut Random, v4: bool) -> u8 {
+    random.pick(if v4 {
+        &[8, 8, 0, 13]
+    } else {
+        &[128, 128, 129, 139]
+    })
 }
 
 /// The first, the last or a random address of a prefix, or one just outside it.

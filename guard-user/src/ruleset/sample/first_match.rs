@@ -56,7 +56,7 @@ fn can_be_opened(policy: &Policy, packet: &Described) -> bool {
     policy.default == DefaultAction::Allow
         || policy.enabled_rules().any(|rule| match rule.traffic {
             Traffic::Any => rule.action.allows(),
-            Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping => {
+            Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Icmp(_) => {
                 covers(&rule.traffic, packet)
             }
         })
@@ -74,13 +74,20 @@ fn covers(traffic: &Traffic, packet: &Described) -> bool {
     let number = match packet.asked {
         SampleService::Tcp { .. } => 6,
         SampleService::Udp(_) => 17,
-        SampleService::Ping if packet.source.is_ipv4() => 1,
-        SampleService::Ping => 58,
+        SampleService::Icmp(_) if packet.source.is_ipv4() => 1,
+        SampleService::Icmp(_) => 58,
         SampleService::Protocol(number) => number,
     };
     match traffic {
         Traffic::Any => true,
-        Traffic::Ping => packet.asked == SampleService::Ping,
+        Traffic::Icmp(wanted) => {
+            let wanted = if packet.source.is_ipv4() {
+                wanted.v4
+            } else {
+                wanted.v6
+            };
+            wanted.is_some_and(|kind| packet.asked == SampleService::Icmp(kind))
+        }
         Traffic::Protocol(wanted) => *wanted == number,
         Traffic::Ports(transport, ranges) => {
             let port = match (packet.asked, transport) {

@@ -26,9 +26,22 @@ const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 14] = [
-    "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "block", "comment",
-    "name", "tags", "enabled",
+const RULE_KEYS: [&str; 15] = [
+    "action",
+    "port",
+    "proto",
+    "icmp-type",
+    "from",
+    "to",
+    "on",
+    "rate",
+    "packets",
+    "burst",
+    "block",
+    "comment",
+    "name",
+    "tags",
+    "enabled",
 ];
 /// Keys of the limits.
 const LIMIT_KEYS: [&str; 6] = [
@@ -58,7 +71,9 @@ const ROOT_SYNONYMS: [(&str, &str); 14] = [
     ("allow", "rule"),
 ];
 /// Words of other firewalls in a rule, and ours.
-const RULE_SYNONYMS: [(&str, &str); 22] = [
+const RULE_SYNONYMS: [(&str, &str); 24] = [
+    ("type", "icmp-type"),
+    ("icmp_type", "icmp-type"),
     ("protocol", "proto"),
     ("protocols", "proto"),
     ("ports", "port"),

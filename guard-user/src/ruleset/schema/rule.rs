@@ -58,6 +58,7 @@ impl Reader<'_, '_> {
         let mut port_span = None;
         let mut protocol = Protocol::Any;
         let mut proto_span = None;
+        let mut icmp_type = None;
         let (mut source, mut destination) = (Vec::new(), Vec::new());
         let (mut interface, mut comment) = (None, None);
         let (mut name, mut tags, mut is_enabled) = (None, Vec::new(), true);
@@ -73,6 +74,7 @@ impl Reader<'_, '_> {
                     protocol = self.protocol(value).unwrap_or(Protocol::Any);
                     proto_span = Some(value.span());
                 }
+                "icmp-type" => icmp_type = self.icmp_type(value).map(|text| (text, value.span())),
                 "from" => source = self.end(value),
                 "to" => destination = self.end(value),
                 "on" => interface = self.checked(value, "an interface name", value::interface_name),
@@ -99,6 +101,9 @@ impl Reader<'_, '_> {
         // A value that was refused above must not be read as "not given".
         if self.problems.error_count() > errors_before {
             return None;
+        }
+        if let Some((text, span)) = icmp_type {
+            protocol = self.message(protocol, &text, span)?;
         }
         let traffic = traffic::resolve(&ports, protocol);
         let action = match (action?, &traffic) {
@@ -299,6 +304,29 @@ impl Reader<'_, '_> {
             }
         };
         read.map_err(|bad| self.error(value.span(), bad)).ok()
+    }
+
+    fn icmp_type(&mut self, value: &Value<'_>) -> Option<String> {
+        match value.get_ref() {
+            DeValue::Integer(integer) => Some(integer.as_str().to_owned()),
+            DeValue::String(text) => Some(text.as_ref().to_owned()),
+            DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.wrong_type(value, "a type of ICMP such as \"time-exceeded\" or 11");
+                None
+            }
+        }
+    }
+
+    /// The messages of one type, of the ICMP that the rule names.
+    fn message(&mut self, protocol: Protocol, text: &str, span: Range<usize>) -> Option<Protocol> {
+        protocol
+            .of_type(text)
+            .map_err(|bad| self.error(span, bad))
+            .ok()
     }
 
     fn tags(&mut self, value: &Value<'_>) -> Vec<String> {

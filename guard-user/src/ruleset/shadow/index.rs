@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use guard_common::abi::service::protocol;
 use ipnetwork::IpNetwork;
 
 use super::{
@@ -78,7 +79,10 @@ enum Block {
         number: u32,
     },
     Protocol(u8),
-    Ping,
+    Icmp {
+        is_ipv6: bool,
+        kind: u8,
+    },
 }
 
 /// A [`Block`] without its number.
@@ -87,7 +91,7 @@ enum BlockShape {
     Any,
     Ports { is_udp: bool, level: u8 },
     Protocol,
-    Ping,
+    Icmp { is_ipv6: bool },
 }
 
 /// Most keys of one rule; a rule that needs more is filed under "anywhere".
@@ -212,7 +216,7 @@ impl Block {
             Self::Any => BlockShape::Any,
             Self::Ports { is_udp, level, .. } => BlockShape::Ports { is_udp, level },
             Self::Protocol(_) => BlockShape::Protocol,
-            Self::Ping => BlockShape::Ping,
+            Self::Icmp { is_ipv6, .. } => BlockShape::Icmp { is_ipv6 },
         }
     }
 }
@@ -251,8 +255,15 @@ impl<'f> Point<'f> {
                 })
             }
             (BlockShape::Protocol, Traffic::Protocol(number)) => Some(Block::Protocol(*number)),
-            (BlockShape::Ping, Traffic::Ping) => Some(Block::Ping),
-            (BlockShape::Ports { .. } | BlockShape::Protocol | BlockShape::Ping, _) => None,
+            (BlockShape::Protocol, Traffic::Icmp(kind)) => {
+                let protocol = kind.v4.map_or(protocol::ICMPV6, |_| protocol::ICMP);
+                Some(Block::Protocol(protocol))
+            }
+            (BlockShape::Icmp { is_ipv6 }, Traffic::Icmp(kind)) => {
+                let kind = if is_ipv6 { kind.v6 } else { kind.v4 };
+                kind.map(|kind| Block::Icmp { is_ipv6, kind })
+            }
+            (BlockShape::Ports { .. } | BlockShape::Protocol | BlockShape::Icmp { .. }, _) => None,
         }
     }
 }
@@ -284,7 +295,11 @@ fn blocks(traffic: &Traffic) -> Vec<Block> {
     match traffic {
         Traffic::Any => vec![Block::Any],
         Traffic::Protocol(number) => vec![Block::Protocol(*number)],
-        Traffic::Ping => vec![Block::Ping],
+        Traffic::Icmp(kind) => {
+            let of = |is_ipv6| move |kind| Block::Icmp { is_ipv6, kind };
+            let v4 = kind.v4.map(of(false));
+            v4.into_iter().chain(kind.v6.map(of(true))).collect()
+        }
         Traffic::Ports(transport, ranges) => {
             let sides: &[bool] = match transport {
                 Transport::Tcp => &[false],

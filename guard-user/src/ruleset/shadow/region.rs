@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
+use guard_common::abi::service::protocol;
 use ipnetwork::IpNetwork;
 
 use crate::ruleset::model::{Prefixes, Traffic, Transport};
@@ -159,8 +160,10 @@ pub(super) fn traffic_covers(earlier: &Traffic, later: &Traffic) -> bool {
                 })
         }
         (Traffic::Protocol(number), Traffic::Protocol(other)) => number == other,
-        (Traffic::Ping, Traffic::Ping) => true,
-        (Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping, _) => false,
+        (Traffic::Icmp(kind), Traffic::Icmp(other)) => kind.covers(*other),
+        (Traffic::Protocol(protocol::ICMP), Traffic::Icmp(kind)) => kind.v6.is_none(),
+        (Traffic::Protocol(protocol::ICMPV6), Traffic::Icmp(kind)) => kind.v4.is_none(),
+        (Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Icmp(_), _) => false,
     }
 }
 

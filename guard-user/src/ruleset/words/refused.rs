@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Words that may begin a clause.
-const KEYWORDS: [&str; 10] = [
-    "in", "on", "from", "to", "proto", "rate", "packets", "burst", "block", "comment",
+const KEYWORDS: [&str; 11] = [
+    "in", "on", "from", "to", "proto", "type", "rate", "packets", "burst", "block", "comment",
 ];
 
 /// A word where `allow`, `deny` or `limit` is expected.
@@ -111,8 +111,12 @@ pub(super) fn address_after_port(word: &str) -> BadValue {
 }
 
 pub(super) fn bare_protocol(word: &str) -> BadValue {
-    BadValue::new(format!("{} is a protocol, not a port", quoted(word)))
-        .help(format!("write `proto {word}`"))
+    let bad = BadValue::new(format!("{} is a protocol, not a port", quoted(word)));
+    bad.help(if word.to_lowercase().contains("icmp") {
+        format!("write `ping`, `{word} type time-exceeded`, or `proto {word}` for all of it")
+    } else {
+        format!("write `proto {word}`")
+    })
 }
 
 pub(super) fn source_port(address: &str, port: Option<&str>) -> BadValue {

@@ -7,6 +7,7 @@ use super::{read_words, sets};
 use crate::{
     ruleset::{
         describe,
+        icmp::IcmpType,
         labels::Labels,
         limit::{Block, Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
@@ -110,7 +111,20 @@ fn traffic() -> impl Strategy<Value = Traffic> {
     let other = any::<u8>().prop_filter("not a transport", |number| ![6, 17].contains(number));
     prop_oneof![
         Just(Traffic::Any),
-        Just(Traffic::Ping),
+        prop_oneof![
+            Just(IcmpType::PING),
+            (0..3u8, 0..255u8)
+                .prop_map(|(family, kind)| IcmpType {
+                    v4: (family != 1).then_some(kind),
+                    v6: (family != 0).then_some(kind),
+                })
+                .prop_filter("a type of one family, and one that rules decide", |kind| {
+                    let protocol = if kind.v4.is_some() { 1 } else { 58 };
+                    let name = kind.name().unwrap_or_default();
+                    IcmpType::parse(protocol, &name) == Ok(*kind)
+                }),
+        ]
+        .prop_map(Traffic::Icmp),
         other.prop_map(Traffic::Protocol),
         transport().prop_map(|transport| Traffic::Ports(transport, vec![PortRange::ALL])),
         (transport(), ranges).prop_map(|(transport, ranges)| Traffic::Ports(transport, ranges)),
@@ -160,6 +174,9 @@ fn word() -> impl Strategy<Value = String> {
         "comment",
         "any",
         "ping",
+        "icmp",
+        "type",
+        "time-exceeded",
         "tcp",
         "22",
         "22/tcp",

@@ -40,7 +40,7 @@ pub(super) const RULES: &[Wrong] = &[
     (
         "[[rule]]\naction = \"limit\"\nproto = \"ping\"\n",
         (3, 9),
-        "a ping has none",
+        "ICMP has none",
     ),
     (
         "[[rule]]\naction = \"limit\"\nproto = 47\n",
@@ -93,9 +93,29 @@ pub(super) const RULES: &[Wrong] = &[
         "a rule has one limit",
     ),
     (
+        "[[rule]]\naction = \"allow\"\nproto = \"icmp\"\nicmp-type = \"redirect\"\n",
+        (4, 13),
+        "redirects are dropped always",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nproto = \"icmp\"\nicmp-type = 256\n",
+        (4, 13),
+        "ICMP type 256 is out of range",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nproto = \"tcp\"\nicmp-type = 8\n",
+        (4, 13),
+        "needs a protocol that has types",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nproto = \"icmp\"\nicmp-type = [8]\n",
+        (4, 13),
+        "a type of ICMP such as",
+    ),
+    (
         "[[rule]]\naction = \"limit\"\npackets = \"9/s\"\n",
         (1, 1),
-        "a limit of packets is about ports or ping",
+        "a limit of packets is about ports or types of ICMP",
     ),
     (
         "[[rule]]\naction = \"allow\"\nport = 22\npackets = \"9/s\"\n",
