@@ -13,11 +13,11 @@ use guard_common::{
     },
     packet::{PacketReader, quoted},
     policy::{
-        CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
-        Searches, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, has_sent_before,
-        interface_class, is_banned, is_ceiling_exceeded, is_in_banned_prefix, is_known,
-        is_on_never_list, is_prefix_ceiling_exceeded, is_within_limit, longest_prefix, note_reply,
-        relation,
+        CeilingQuery, Circumstances, Found, MeterWay, NewConnection, Relation, RuleLookup,
+        RulesAnswer, Scratch, Searches, begin_flow, ends_passed, evaluate_rules, find_ban,
+        find_entry, find_flow, has_sent_before, interface_class, is_banned, is_ceiling_exceeded,
+        is_in_banned_prefix, is_known, is_on_never_list, is_prefix_ceiling_exceeded,
+        is_within_limit, longest_prefix, note_reply, relation, scope_of,
     },
 };
 
@@ -52,6 +52,23 @@ impl Searches for BpfTables {
     #[inline(always)]
     fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
         guard_interface(base, ifindex)
+    }
+
+    #[inline(always)]
+    fn scope_of(&self, packet: Circumstances) -> u32 {
+        let destination = packet.destination;
+        guard_scope(
+            destination.hi(),
+            destination.lo(),
+            packet.base,
+            packet.flags,
+            packet.ifindex,
+        )
+    }
+
+    #[inline(always)]
+    fn ends_passed(&self, base: u32) -> u32 {
+        guard_ends(base)
     }
 
     #[inline(always)]
@@ -186,6 +203,26 @@ extern "C" fn guard_begin_flow(tag: u64, event: u32, local_port: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
     interface_class(&BpfTables::without_packet(), base, ifindex)
+}
+
+/// The scope of a packet.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_scope(hi: u64, lo: u64, base: u32, flags: u32, ifindex: u32) -> u32 {
+    let packet = Circumstances {
+        base,
+        flags,
+        ifindex,
+        destination: Addr::from_halves(hi, lo),
+    };
+    scope_of(&BpfTables::without_packet(), packet)
+}
+
+/// The ends that have passed.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_ends(base: u32) -> u32 {
+    ends_passed(&BpfTables::without_packet(), base)
 }
 
 /// The never list.

@@ -98,6 +98,12 @@ impl Layout {
         self.state.join("pending.json")
     }
 
+    /// When rules end.
+    #[must_use]
+    pub fn ends(&self) -> PathBuf {
+        self.state.join("ends.json")
+    }
+
     /// Policies that were in force, one file each.
     #[must_use]
     pub fn history(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{
     ban, f2b, feeds, filter, import, jail,
-    options::{Deadline, Global, LabelWords},
+    options::{Deadline, EndWords, Global, LabelWords},
 };
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
@@ -27,6 +27,7 @@ Examples:
   guardctl limit ssh                        the same for 6 new connections per source in 30 s
   guardctl allow 1.1.1.1 9000               one address to one port
   guardctl allow from 10.0.0.0/8 to any port 5432 proto tcp comment 'db'
+  guardctl allow me 22 --for 1h             from where you are logged in, for an hour
   guardctl deny from 203.0.113.0/24         close everything to a network
   guardctl enable --confirm 60s             turn it on (allow your SSH first), off again in 60 s
   guardctl confirm                          unless you confirm
@@ -112,6 +113,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Add a rule that drops packets
@@ -123,6 +126,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Add a rule that lets packets in, but limits the new connections of each source
@@ -133,6 +138,8 @@ pub(super) enum Command {
         words: Vec<String>,
         #[command(flatten)]
         labels: LabelWords,
+        #[command(flatten)]
+        ends: EndWords,
         #[command(flatten)]
         deadline: Deadline,
     },
@@ -148,6 +155,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Add a rule before all others: `prepend deny from 203.0.113.7`
@@ -159,6 +168,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Delete a rule by number, by name or by its words: `delete 3`, `delete office-ssh`, `delete allow 22/tcp`
@@ -168,6 +179,8 @@ pub(super) enum Command {
         words: Vec<String>,
         #[command(flatten)]
         labels: LabelWords,
+        #[command(flatten)]
+        ends: EndWords,
         #[command(flatten)]
         deadline: Deadline,
     },
@@ -361,6 +374,8 @@ Rules, as ufw writes them:
   PORT[/PROTO]            22, 22/tcp, 80,443/tcp, 6000:6007/udp, http, ssh/tcp
   ADDRESS [PORT[/PROTO]]  1.1.1.1 9000, 10.0.0.0/8, @office ssh   (source, then port)
   [in] [on IFACE] [proto P] [from ADDRESS] [to ADDRESS] [port PORT] [comment 'TEXT']
+  --for 10m, --until 2026-12-01T12:00:00Z
+                          the rule ends then, and is removed
   --name NAME --tag TAG   what commands call the rule: `delete NAME`, `list --tag TAG`
   ping                    echo requests; proto gre, proto 47: any IP protocol
 A port without a protocol means tcp and udp. ADDRESS: address, prefix, any, or @set.";

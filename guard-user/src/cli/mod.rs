@@ -23,6 +23,7 @@ mod import;
 mod jail;
 mod list;
 mod load;
+mod me;
 mod options;
 mod prompt;
 mod refused;
@@ -124,34 +125,69 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Allow {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::add(context, "allow", &labels.before(words), *deadline),
+        } => edit::add(
+            context,
+            "allow",
+            &ends.before(&labels.before(words)),
+            *deadline,
+        ),
         Command::Deny {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::add(context, "deny", &labels.before(words), *deadline),
+        } => edit::add(
+            context,
+            "deny",
+            &ends.before(&labels.before(words)),
+            *deadline,
+        ),
         Command::Limit {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::add(context, "limit", &labels.before(words), *deadline),
+        } => edit::add(
+            context,
+            "limit",
+            &ends.before(&labels.before(words)),
+            *deadline,
+        ),
         Command::Insert {
             before,
             words,
             labels,
+            ends,
             deadline,
-        } => edit::insert(context, before, &labels.after_first(words), *deadline),
+        } => edit::insert(
+            context,
+            before,
+            &ends.after_first(&labels.after_first(words)),
+            *deadline,
+        ),
         Command::Prepend {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::insert(context, "1", &labels.after_first(words), *deadline),
+        } => edit::insert(
+            context,
+            "1",
+            &ends.after_first(&labels.after_first(words)),
+            *deadline,
+        ),
         Command::Delete {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::delete(context, &labels.after_first(words), *deadline),
+        } => edit::delete(
+            context,
+            &ends.after_first(&labels.after_first(words)),
+            *deadline,
+        ),
         Command::Rule { action } => edit::switch(context, action),
         Command::List { tag } => list::list(context, tag.as_deref()),
         Command::Default {

@@ -65,6 +65,7 @@ pub use transaction::{
     change::Changed,
     confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST},
     edit::{Delete, Edit},
+    ended::Ended,
     lockout::AtRisk,
     rule_changes::RuleChanges,
 };
@@ -123,7 +124,9 @@ impl Controller {
     /// # Errors
     /// Exit 5 with every problem of every file.
     pub fn load(&self) -> Result<Loaded, Failure> {
-        source::load(&self.layout.etc).map_err(bad_configuration)
+        let mut loaded = source::load(&self.layout.etc).map_err(bad_configuration)?;
+        self.warn_of_ended(&mut loaded);
+        Ok(loaded)
     }
 
     /// Interfaces, addresses and routes.

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    bans::BanKeeper, event_log::EventLog, filtering::FilteringWatch, interfaces::Interfaces,
+    bans::BanKeeper, ends::EndKeeper, event_log::EventLog, filtering::FilteringWatch,
+    interfaces::Interfaces,
 };
 use crate::{
     control::{JailsReport, Level, Report},
@@ -97,6 +98,7 @@ pub(super) struct Keeper {
     absence: Option<String>,
     next_sessions: Instant,
     bans: BanKeeper,
+    ends: EndKeeper,
     watched: SessionWatch,
     filtering: FilteringWatch,
     /// Interfaces without guard by which strangers can come.
@@ -117,6 +119,7 @@ impl Keeper {
             absence: None,
             next_sessions: Instant::now() + SESSIONS,
             bans,
+            ends: EndKeeper::default(),
             watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
             exposed: Vec::new(),
@@ -126,6 +129,8 @@ impl Keeper {
 
     /// Looks once, and does what is needed.
     pub(super) fn round(&mut self, cause: Cause) {
+        let ended = self.ends.round(&self.controller);
+        ended.log(&mut self.state().events);
         let result = match self.controller.in_force() {
             Ok(Some(in_force)) => {
                 self.absence = None;

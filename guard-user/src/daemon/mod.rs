@@ -4,6 +4,7 @@
 mod bans;
 mod detection;
 mod drift;
+mod ends;
 mod event_log;
 mod filtering;
 mod interfaces;

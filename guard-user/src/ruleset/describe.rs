@@ -91,6 +91,9 @@ pub fn words(rule: &Rule) -> Vec<String> {
     if let RuleAction::Limit(limit) = rule.action {
         words.extend(limit.words());
     }
+    if let Some(until) = rule.until {
+        words.extend(["--until".to_owned(), until.to_string()]);
+    }
     if let Some(name) = &rule.labels.name {
         words.extend(["--name".to_owned(), name.clone()]);
     }
@@ -130,7 +133,7 @@ pub fn name(rule: &Rule) -> String {
     }
 }
 
-/// Do two rules mean the same, whatever they are called, enabled or not, and wherever they stand?
+/// Do two rules mean the same, whatever they are called, enabled or not, however long they last, and wherever they stand?
 #[must_use]
 pub fn same_rule(left: &Rule, right: &Rule) -> bool {
     left.action == right.action && same_match(left, right)

@@ -20,6 +20,7 @@ pub mod shadow;
 pub mod source;
 pub mod strangers;
 pub mod traffic;
+pub mod until;
 pub mod words;
 
 pub use sets::SetTable;

@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{ceiling::Ceiling, flow_table::FlowTableSize, labels::Labels, strangers::Strangers};
+use super::{
+    ceiling::Ceiling, flow_table::FlowTableSize, labels::Labels, strangers::Strangers, until::Until,
+};
 
 use super::limit::{Counts, Limit, SourcePrefixes};
 use crate::{
@@ -155,6 +157,8 @@ pub struct Rule {
     pub destination: Prefixes,
     /// Only packets that arrive on this interface.
     pub interface: Option<String>,
+    /// When it ends; `None` = when somebody deletes it.
+    pub until: Option<Until>,
     /// Free text of the operator.
     pub comment: Option<String>,
     /// What commands call it.
@@ -166,10 +170,11 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// What it does, without what people call it: as nobody has named, tagged or commented it.
+    /// What it does, without what people call it, and without its end: as nobody has named, tagged or commented it.
     #[must_use]
     pub fn bare(&self) -> Self {
         Self {
+            until: None,
             comment: None,
             labels: Labels::default(),
             ..self.clone()

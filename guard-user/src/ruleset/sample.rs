@@ -13,6 +13,7 @@ use super::{
     labels::Labels,
     limit::{Block, Counts, Limit, Rate},
     model::{DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
+    until::Until,
 };
 
 /// A rule under construction: any traffic from anywhere, until told otherwise.
@@ -100,6 +101,7 @@ impl SampleDraft {
             source: Prefixes::default(),
             destination: Prefixes::default(),
             interface: None,
+            until: None,
             comment: None,
             labels: Labels::default(),
             is_enabled: true,
@@ -111,6 +113,14 @@ impl SampleDraft {
     #[must_use]
     pub fn disabled(mut self) -> Self {
         self.0.is_enabled = false;
+        self
+    }
+
+    /// Ends at this second of 1970; for a [`super::compile::Host`] that says nothing of its clocks, so many seconds
+    /// after boot.
+    #[must_use]
+    pub fn until(mut self, second: u64) -> Self {
+        self.0.until = Some(Until::from_seconds(second));
         self
     }
 

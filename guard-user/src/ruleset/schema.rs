@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     model::{DefaultAction, ModeChoice, RuleAction, Traffic},
     names::Names,
+    until::Until,
 };
 use crate::{
     bans::settings::Settings,
@@ -77,6 +78,7 @@ pub(super) struct RuleDraft {
     pub(super) source: Vec<Located<AddressItem>>,
     pub(super) destination: Vec<Located<AddressItem>>,
     pub(super) interface: Option<String>,
+    pub(super) until: Option<Until>,
     pub(super) comment: Option<String>,
     pub(super) name: Option<Located<String>>,
     pub(super) tags: Vec<String>,

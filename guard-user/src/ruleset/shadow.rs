@@ -3,13 +3,16 @@
 
 use std::borrow::Cow;
 
-use super::model::{PortRange, Rule, Traffic, Transport};
+use super::{
+    model::{PortRange, Rule, Traffic, Transport},
+    until::Until,
+};
 
 mod index;
 mod region;
 
 use index::Index;
-use region::{Cover, End, SetRanges, interface_covers, traffic_covers};
+use region::{Cover, End, SetRanges, end_covers, interface_covers, traffic_covers};
 
 /// How sure it is that a rule never matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +152,7 @@ pub(in crate::ruleset) struct Facts<'r> {
     source: End<'r>,
     destination: End<'r>,
     interface: Option<&'r str>,
+    until: Option<Until>,
 }
 
 impl<'r> Facts<'r> {
@@ -158,6 +162,7 @@ impl<'r> Facts<'r> {
             source: End::of(&rule.source, sets),
             destination: End::of(&rule.destination, sets),
             interface: rule.interface.as_deref(),
+            until: rule.until,
         }
     }
 
@@ -168,6 +173,7 @@ impl<'r> Facts<'r> {
     fn cover(&self, later: &Self) -> Cover {
         if !traffic_covers(&self.traffic, &later.traffic)
             || !interface_covers(self.interface, later.interface)
+            || !end_covers(self.until, later.until)
         {
             return Cover::No;
         }
@@ -189,6 +195,7 @@ impl<'r> Facts<'r> {
                     source: source.clone(),
                     destination,
                     interface: self.interface,
+                    until: self.until,
                 })
             })
         })

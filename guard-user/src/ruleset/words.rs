@@ -13,7 +13,10 @@ use super::{
     protocol::Protocol,
     sets::{self, SetTable},
     traffic::{self, PortItem},
+    until::Until,
 };
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use crate::text::{
     address::{self, AddressItem},
     value::{self, BadValue},
@@ -48,7 +51,7 @@ pub struct Parsed {
 }
 
 /// Reads the words of a rule, beginning with `allow`, `deny` or `limit`; what people call it stands among them as
-/// `--name` and `--tag`.
+/// `--name` and `--tag`, and when it ends as `--for` or `--until`.
 pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, WordsError> {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let mut parser = Parser {
@@ -74,6 +77,7 @@ struct RuleDraft<'w> {
     profile: Option<(usize, &'w Profile)>,
     protocol: Option<(usize, Protocol)>,
     interface: Option<String>,
+    until: Option<Until>,
     comment: Option<String>,
     labels: Labels,
     limit: LimitDraft,
@@ -130,6 +134,7 @@ impl<'w> Parser<'w> {
             "comment" => self.comment(at),
             "--name" => self.name(at),
             "--tag" => self.tag(at),
+            "--for" | "--until" => self.end(at),
             _ => match refused::keyword(&word) {
                 Some(bad) => Err(fail(at, bad)),
                 None => self.bare(at),
@@ -214,6 +219,21 @@ impl<'w> Parser<'w> {
     fn tag(&mut self, at: usize) -> Read<()> {
         let (value, text) = self.value(at, "a tag, e.g. office")?;
         labels::add_tag(&mut self.draft.labels.tags, text).map_err(|bad| fail(value, bad))
+    }
+
+    fn end(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, "when the rule ends, e.g. --for 10m")?;
+        let until = if self.words[at].eq_ignore_ascii_case("--for") {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+            Until::after(text, wall.unwrap_or(Duration::ZERO))
+        } else {
+            Until::parse(text)
+        };
+        let until = until.map_err(|bad| fail(value, bad))?;
+        match self.draft.until.replace(until) {
+            Some(_) => Err(fail(at, refused::two_ends())),
+            None => Ok(()),
+        }
     }
 
     /// A word that stands for itself: an address, a port with or without protocol, or `ping`.
@@ -361,6 +381,7 @@ impl<'w> Parser<'w> {
             profile,
             protocol,
             interface,
+            until,
             comment,
             labels,
             limit,
@@ -417,6 +438,7 @@ impl<'w> Parser<'w> {
             source: source.clone(),
             destination: destination.clone(),
             interface: interface.clone(),
+            until,
             comment: comment.clone(),
             labels: labels.clone(),
             is_enabled: true,

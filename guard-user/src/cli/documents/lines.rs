@@ -17,6 +17,7 @@ use crate::{
     jails::{self, edit},
     ruleset::{
         SetTable,
+        labels::Which,
         names::Names,
         source::Source,
         testing::Folder,
@@ -65,6 +66,8 @@ fn problem(words: &[String]) -> Option<String> {
         let words: Vec<&str> = action
             .into_iter()
             .chain(words.iter().map(String::as_str))
+            // Where whoever types it is logged in from.
+            .map(|word| if word == "me" { "203.0.113.7" } else { word })
             .collect();
         let (names, sets) = (Names::embedded(), sets());
         let scope = Scope {
@@ -76,17 +79,19 @@ fn problem(words: &[String]) -> Option<String> {
             .map(|error| error.to_string())
     };
     // Every other command is read by clap alone.
-    if let Command::Allow { words, .. } = &args.command {
-        rule(Some("allow"), words)
-    } else if let Command::Deny { words, .. } = &args.command {
-        rule(Some("deny"), words)
-    } else if let Command::Limit { words, .. } = &args.command {
-        rule(Some("limit"), words)
-    } else if let Command::Insert { words, .. } | Command::Prepend { words, .. } = &args.command {
-        rule(None, words)
+    if let Command::Allow { words, ends, .. } = &args.command {
+        rule(Some("allow"), &ends.before(words))
+    } else if let Command::Deny { words, ends, .. } = &args.command {
+        rule(Some("deny"), &ends.before(words))
+    } else if let Command::Limit { words, ends, .. } = &args.command {
+        rule(Some("limit"), &ends.before(words))
+    } else if let Command::Insert { words, ends, .. } | Command::Prepend { words, ends, .. } =
+        &args.command
+    {
+        rule(None, &ends.after_first(words))
     } else if let Command::Delete { words, .. } = &args.command {
-        let is_number = words.len() == 1 && words[0].parse::<usize>().is_ok();
-        (!is_number).then(|| rule(None, words)).flatten()
+        let is_which = words.len() == 1 && Which::parse(&words[0]).is_ok();
+        (!is_which).then(|| rule(None, words)).flatten()
     } else if let Command::Explain { words, .. } = &args.command {
         let question = explain::parse(words, &Names::embedded());
         question.err().map(|failure| failure.to_string())

@@ -7,12 +7,15 @@ use crate::{
         state::{
             absence,
             devices::forget_interfaces,
+            ends,
             history::ChangeOutcome,
             last_good,
             policy_files::{FileChange, remove},
         },
         transaction::{
             activate::{Activation, image},
+            later_risk::LaterRisk,
+            lockout::Ways,
             targets,
         },
     },
@@ -143,6 +146,7 @@ impl Controller {
         let generation = running
             .as_ref()
             .map_or(1, |running| running.slots.next_generation());
+        let moments = self.moments();
         let image = image(
             &loaded.policy,
             &network,
@@ -150,14 +154,19 @@ impl Controller {
                 generation,
                 digest: loaded.digest,
             },
+            &moments,
         )?;
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         if !consent.force {
-            let at_risk = AtRisk::under(&image, &sessions::operators(), &network, &interfaces);
+            let operators = sessions::operators();
+            let ways = Ways::of(&operators, &network, &interfaces);
+            let at_risk = AtRisk::under(&image, &ways);
             if !at_risk.is_empty() {
                 consent_to_cut(&at_risk)?;
             }
+            let later = LaterRisk::of(&image, None, &ways);
+            warnings.extend(later.check(&loaded.policy, &moments)?);
         }
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         if wanted.preset != Preset::NoIngress && opens_nothing(&loaded.policy) {
             warnings.push(NOBODY_CAN_LOG_IN.to_owned());
         }
@@ -178,6 +187,7 @@ impl Controller {
         if consent.dry_run {
             return Ok(enabled);
         }
+        ends::keep(&self.layout, &loaded.policy, &moments)?;
         let activation = Activation {
             loaded: &loaded,
             changes: FileChange::all(&changes)?,

@@ -41,7 +41,7 @@ impl Controller {
         };
         // Sizes do not depend on the host's addresses; without netlink none are known.
         let network = Network::read().unwrap_or_default();
-        image(&loaded.policy, &network, Stamp::default())?;
+        image(&loaded.policy, &network, Stamp::default(), &self.moments())?;
         Ok(Checked {
             rules: loaded.policy.rules.len(),
             files: loaded

@@ -257,6 +257,8 @@ impl Controller {
         let Some(in_force) = kernel else {
             let policy = loaded.map(|loaded| loaded.policy).unwrap_or_default();
             let is_wanted = last_good::is_enabled(&self.layout);
+            let mut rules = RuleView::all(&policy);
+            self.tell_time_left(&mut rules);
             return Ok(Status {
                 protection: if is_wanted {
                     Protection::Absent
@@ -269,7 +271,7 @@ impl Controller {
                 interfaces: Vec::new(),
                 floods: None,
                 flow_table: None,
-                rules: RuleView::all(&policy),
+                rules,
                 never,
                 files,
                 warnings,
@@ -311,7 +313,7 @@ impl Controller {
         // Where the state folder could not be written.
         let kept = last_good::last_good(&self.layout).ok().flatten();
         let kept = kept.filter(|kept| applied.is_none() && kept.digest == digest);
-        let applied = match (applied, loaded) {
+        let mut applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
                 let interfaces = self.interfaces(&loaded.policy, &network)?;
@@ -337,6 +339,7 @@ impl Controller {
         // Between a renaming and the daemon's next look the words have the old name.
         let names = self.names_now(&applied.interfaces, &network)?;
         let interfaces = self.interface_status(&names, &network)?;
+        self.tell_time_left(&mut applied.rules);
         let is_complete = interfaces.iter().all(InterfaceStatus::is_complete);
         Ok(Status {
             protection: if is_complete {

@@ -1,6 +1,6 @@
 //! What is in force, in words, beside the image in the kernel: the files may have changed since.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::{
     ruleset::{
         describe,
         model::{DefaultAction, ModeChoice, Policy, Rule},
+        until::{Moments, Until},
     },
     state_file,
     text::staged::Staged,
@@ -45,6 +46,12 @@ pub struct RuleView {
     pub from: String,
     /// The words that would add it.
     pub rule: String,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Seconds until then, where somebody has looked at the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
     /// The operator's remark.
     pub comment: Option<String>,
     /// What commands call it.
@@ -69,6 +76,8 @@ impl RuleView {
             to: columns.to,
             from: columns.from,
             rule: describe::command(rule),
+            until: rule.until.map(|until| until.to_string()),
+            seconds_left: None,
             comment: rule.comment.clone(),
             name: rule.labels.name.clone(),
             tags: rule.labels.tags.clone(),
@@ -76,13 +85,36 @@ impl RuleView {
         }
     }
 
-    /// What people call it and whether it acts, as listings show it: `disabled, name office-ssh, tag office`.
+    /// Says how much time is left.
+    pub(in crate::controller) fn tell_time_left(&mut self, moments: &Moments) {
+        if let Some(Ok(until)) = self.until.as_deref().map(Until::parse) {
+            self.seconds_left = Some(moments.left(until).as_secs());
+        }
+    }
+
+    /// When it ends, for people: `until 2026-12-01T12:00:00Z, 9m 30s left`.
+    #[must_use]
+    pub fn end(&self) -> Option<String> {
+        let until = self.until.as_ref()?;
+        Some(match self.seconds_left {
+            None => format!("until {until}"),
+            Some(0) => format!("over since {until}"),
+            Some(seconds) => {
+                let left = humantime::format_duration(Duration::from_secs(seconds));
+                format!("until {until}, {left} left")
+            }
+        })
+    }
+
+    /// What people call it, whether it acts and when it ends, as listings show it: `disabled, name office-ssh, tag
+    /// office`.
     #[must_use]
     pub fn remarks(&self) -> String {
         let mut remarks = Vec::new();
         if !self.enabled {
             remarks.push("disabled".to_owned());
         }
+        remarks.extend(self.end());
         remarks.extend(self.name.as_ref().map(|name| format!("name {name}")));
         remarks.extend(self.tags.iter().map(|tag| format!("tag {tag}")));
         remarks.join(", ")

@@ -4,6 +4,7 @@
 pub(crate) mod absence;
 pub(in crate::controller) mod applied;
 pub(in crate::controller) mod devices;
+pub(in crate::controller) mod ends;
 pub(in crate::controller) mod fallback;
 pub(in crate::controller) mod history;
 pub(in crate::controller) mod journal;

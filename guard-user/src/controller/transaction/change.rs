@@ -43,10 +43,18 @@ impl Controller {
     pub fn change(&self, wanted: &Edit, consent: Consent) -> Result<Changed, Failure> {
         let _lock = self.begin(consent)?;
         let source = self.source();
-        let loaded = self.load()?;
+        let mut loaded = self.load()?;
         self.refuse_unapplied(&loaded)?;
         let mut warnings = Vec::new();
-        let planned = plan(&source, &loaded, wanted, &mut warnings)?;
+        if !consent.dry_run {
+            let ended = self.remove_ended_of(&loaded)?;
+            if !ended.is_empty() {
+                ended.refuse_numbers(wanted)?;
+                warnings.extend(ended.messages());
+                loaded = self.load()?;
+            }
+        }
+        let planned = plan(&source, &loaded, wanted, &self.moments(), &mut warnings)?;
         let edited = match &planned.outcome {
             EditOutcome::Edited(edited) => edited,
             EditOutcome::Covered { by } => {
@@ -60,6 +68,7 @@ impl Controller {
         warnings.extend(edited.loaded.warnings.iter().map(ToString::to_string));
         let checked = self.check_policy(&edited.loaded, consent)?;
         let (message, generation, pending) = if consent.dry_run {
+            warnings.extend(checked.iter().flat_map(|checked| checked.warnings.clone()));
             (said(&planned, edited, consent), self.generation()?, None)
         } else {
             let files = FileChange::all(&edited.changes)?;
@@ -111,7 +120,7 @@ impl Controller {
     }
 
     /// An edit builds on what is in force; files that somebody changed by hand are not that.
-    fn refuse_unapplied(&self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(in crate::controller) fn refuse_unapplied(&self, loaded: &Loaded) -> Result<(), Failure> {
         let Some(running) = pins::open(&self.layout)? else {
             return Ok(());
         };

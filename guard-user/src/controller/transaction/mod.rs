@@ -6,6 +6,8 @@ pub(in crate::controller) mod apply_file;
 pub(in crate::controller) mod change;
 pub(in crate::controller) mod confirm;
 pub(in crate::controller) mod edit;
+pub(in crate::controller) mod ended;
+pub(in crate::controller) mod later_risk;
 pub(in crate::controller) mod lockout;
 pub(in crate::controller) mod plan;
 pub(in crate::controller) mod recover;

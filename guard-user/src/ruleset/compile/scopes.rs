@@ -1,4 +1,4 @@
-//! Interfaces and destinations that rules name, as one small number per packet.
+//! Interfaces and destinations that rules name, and the time, as one small number per packet.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,27 @@ use guard_common::abi::image::MAX_INTERFACES;
 
 use super::{
     Host, TooComplex,
+    ends::Ends,
     prefixes::{Forest, Prefix},
 };
-use crate::ruleset::model::Rule;
+use crate::ruleset::{model::Rule, until::Moments};
 
-/// Most combinations of interface and destination.
+/// Most combinations of interface, destination and span of time.
 const MAX_SCOPES: usize = 4096;
 
-/// `scope = interface class * destination classes + destination class`.
+/// `scope = (ends passed * interface classes + interface class) * destination classes + destination class`.
 #[derive(Debug)]
 pub(super) struct Scopes {
     /// Name -> class, from 1; class 0 is every other interface.
     interfaces: BTreeMap<String, u32>,
     /// Destination prefixes of all rules.
     pub(super) destinations: Forest,
+    /// When rules end.
+    pub(super) ends: Ends,
 }
 
 impl Scopes {
-    pub(super) fn new(rules: &[Rule]) -> Result<Self, TooComplex> {
+    pub(super) fn new(rules: &[Rule], moments: &Moments) -> Result<Self, TooComplex> {
         let mut interfaces = BTreeMap::new();
         for name in rules.iter().filter_map(|rule| rule.interface.as_ref()) {
             let next = interfaces.len() as u32 + 1;
@@ -42,9 +45,10 @@ impl Scopes {
         let scopes = Self {
             interfaces,
             destinations,
+            ends: Ends::new(rules, moments)?,
         };
         TooComplex::check(
-            "combinations of interface and destination",
+            "combinations of interface, destination and end",
             scopes.count() as usize,
             MAX_SCOPES,
         )?;
@@ -52,6 +56,11 @@ impl Scopes {
     }
 
     pub(super) fn count(&self) -> u32 {
+        self.ends.spans() * self.per_span()
+    }
+
+    /// Scopes of one span of time.
+    pub(super) fn per_span(&self) -> u32 {
         (self.interfaces.len() as u32 + 1) * self.destination_count()
     }
 
@@ -71,18 +80,24 @@ impl Scopes {
             .collect()
     }
 
-    /// For every scope: does the rule apply there?
-    pub(super) fn of_rule(&self, rule: &Rule) -> Vec<bool> {
+    /// For every scope: does the rule of this place apply there?
+    pub(super) fn of_rule(&self, ordinal: usize, rule: &Rule) -> Vec<bool> {
         let destinations = self.destination_count() as usize;
         let mut here = vec![rule.destination.is_any(); destinations];
         for prefix in &rule.destination.prefixes {
             here[self.destinations.classes(Prefix::from(*prefix))].fill(true);
         }
         let interface = rule.interface.as_ref().map(|name| self.interfaces[name]);
-        (0..=self.interfaces.len() as u32)
+        let per_span: Vec<bool> = (0..=self.interfaces.len() as u32)
             .flat_map(|class| {
                 let on = interface.is_none_or(|wanted| wanted == class);
                 here.iter().map(move |here| on && *here)
+            })
+            .collect();
+        (0..self.ends.spans())
+            .flat_map(|span| {
+                let is_acting = self.ends.is_acting(ordinal, span);
+                per_span.iter().map(move |here| is_acting && *here)
             })
             .collect()
     }

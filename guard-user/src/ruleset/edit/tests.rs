@@ -8,6 +8,7 @@ use crate::ruleset::{
     words::{self, Scope},
 };
 
+mod ends;
 mod switches;
 
 const FILE: &str = r#"# My firewall

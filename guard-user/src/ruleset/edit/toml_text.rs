@@ -90,6 +90,9 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
     if let Some(interface) = &rule.interface {
         fields.push(("on", basic_string(interface)));
     }
+    if let Some(until) = rule.until {
+        fields.push(("until", basic_string(&until.to_string())));
+    }
     if let Some(name) = &rule.labels.name {
         fields.push(("name", basic_string(name)));
     }

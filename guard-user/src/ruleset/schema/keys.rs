@@ -26,9 +26,9 @@ const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 14] = [
-    "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "block", "comment",
-    "name", "tags", "enabled",
+const RULE_KEYS: [&str; 15] = [
+    "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "block", "until",
+    "comment", "name", "tags", "enabled",
 ];
 /// Keys of the limits.
 const LIMIT_KEYS: [&str; 6] = [
@@ -58,7 +58,7 @@ const ROOT_SYNONYMS: [(&str, &str); 14] = [
     ("allow", "rule"),
 ];
 /// Words of other firewalls in a rule, and ours.
-const RULE_SYNONYMS: [(&str, &str); 22] = [
+const RULE_SYNONYMS: [(&str, &str); 26] = [
     ("protocol", "proto"),
     ("protocols", "proto"),
     ("ports", "port"),
@@ -81,6 +81,10 @@ const RULE_SYNONYMS: [(&str, &str); 22] = [
     ("disabled", "enabled"),
     ("policy", "action"),
     ("target", "action"),
+    ("for", "until"),
+    ("end", "until"),
+    ("expires", "until"),
+    ("timeout", "until"),
 ];
 
 /// How the mode of an interface is written.
@@ -136,7 +140,7 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
     unknown(key, near)
-        .help("a rule has action, port, proto, from, to, on, rate, packets, burst, block, comment, name, tags and enabled")
+        .help("a rule has action, port, proto, from, to, on, rate, packets, burst, block, until, comment, name, tags and enabled")
 }
 
 pub(super) fn only_with_limit() -> BadValue {

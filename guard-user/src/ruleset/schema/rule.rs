@@ -12,6 +12,7 @@ use crate::{
         model::{PortRange, RuleAction, Traffic},
         protocol::Protocol,
         traffic::{self, PortItem},
+        until::Until,
     },
     text::{
         address::AddressItem,
@@ -59,7 +60,7 @@ impl Reader<'_, '_> {
         let mut protocol = Protocol::Any;
         let mut proto_span = None;
         let (mut source, mut destination) = (Vec::new(), Vec::new());
-        let (mut interface, mut comment) = (None, None);
+        let (mut interface, mut comment, mut until) = (None, None, None);
         let (mut name, mut tags, mut is_enabled) = (None, Vec::new(), true);
         let (mut rate, mut packets, mut burst, mut block) = (None, None, None, None);
         for (key, value) in table.iter() {
@@ -80,6 +81,7 @@ impl Reader<'_, '_> {
                 "packets" => packets = self.rate(value).map(|rate| (rate, key.span())),
                 "burst" => burst = self.burst(value).map(|burst| (burst, key.span())),
                 "block" => block = self.block(value).map(|block| (block, key.span())),
+                "until" => until = self.until(value),
                 "comment" => comment = self.checked(value, "a text in quotes", value::comment),
                 "name" => {
                     name = self
@@ -135,6 +137,7 @@ impl Reader<'_, '_> {
                 source,
                 destination,
                 interface,
+                until,
                 comment,
                 name,
                 tags,
@@ -299,6 +302,24 @@ impl Reader<'_, '_> {
             }
         };
         read.map_err(|bad| self.error(value.span(), bad)).ok()
+    }
+
+    fn until(&mut self, value: &Value<'_>) -> Option<Until> {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.wrong_type(value, "a time such as \"2026-12-01T12:00:00Z\"");
+                return None;
+            }
+        };
+        Until::parse(&text)
+            .map_err(|bad| self.error(value.span(), bad))
+            .ok()
     }
 
     fn tags(&mut self, value: &Value<'_>) -> Vec<String> {

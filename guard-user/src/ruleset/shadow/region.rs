@@ -4,7 +4,10 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use ipnetwork::IpNetwork;
 
-use crate::ruleset::model::{Prefixes, Traffic, Transport};
+use crate::ruleset::{
+    model::{Prefixes, Traffic, Transport},
+    until::Until,
+};
 
 /// Does the region of one rule take in that of another?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,6 +169,11 @@ pub(super) fn traffic_covers(earlier: &Traffic, later: &Traffic) -> bool {
 
 pub(super) fn interface_covers(earlier: Option<&str>, later: Option<&str>) -> bool {
     earlier.is_none() || earlier == later
+}
+
+/// Does the one rule last as long as the other?
+pub(super) fn end_covers(earlier: Option<Until>, later: Option<Until>) -> bool {
+    earlier.is_none_or(|earlier| later.is_some_and(|later| later <= earlier))
 }
 
 /// Is the whole range among sorted ranges?

@@ -229,6 +229,7 @@ impl Reading<'_> {
             source,
             destination,
             interface: draft.interface,
+            until: draft.until,
             comment: draft.comment,
             labels: Labels {
                 name: draft.name.map(|name| name.value),

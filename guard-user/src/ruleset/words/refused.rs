@@ -50,6 +50,8 @@ pub(super) fn keyword(word: &str) -> Option<BadValue> {
             .help("write `to any port 22`, or only `22/tcp`"),
         "log" | "log-all" => BadValue::new(format!("`{word}` is refused: rules do not log"))
             .help("every rule counts its packets: `guardctl stats`"),
+        "for" | "until" => BadValue::new(format!("`{word}` stands alone"))
+            .help("write `--for 10m`, or `--until 2026-12-01T12:00:00Z`"),
         "any" => BadValue::new("`any` stands alone").help("write `from any` for every packet"),
         _ => return slip(word),
     };
@@ -81,6 +83,10 @@ pub(super) fn nothing_said() -> BadValue {
 
 pub(super) fn twice(what: &str) -> BadValue {
     BadValue::new(format!("`{what}` is given twice")).help("keep one, or write two rules")
+}
+
+pub(super) fn two_ends() -> BadValue {
+    BadValue::new("the rule has two ends").help("keep one `--for` or one `--until`")
 }
 
 pub(super) fn rate_and_packets() -> BadValue {

@@ -185,6 +185,7 @@ pub fn rule(action: RuleAction, port: Option<u16>, source: Vec<IpNetwork>) -> Ru
         },
         destination: Prefixes::default(),
         interface: None,
+        until: None,
         comment: None,
         labels: guard_user::ruleset::labels::Labels::default(),
         is_enabled: true,

@@ -11,6 +11,7 @@ use crate::{
         limit::{Block, Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
         prefixes::PrefixList,
+        until::Until,
     },
     text::address,
 };
@@ -65,25 +66,29 @@ fn rules() -> impl Strategy<Value = Rule> {
         name,
         tags.prop_map(|tags| tags.into_iter().collect()),
     );
-    (action, traffic(), ends, interface, remarks).prop_map(
-        |(action, traffic, (source, destination), interface, (comment, name, tags))| Rule {
-            action: match (action, &traffic) {
-                (RuleAction::Limit(limit), traffic)
-                    if traffic.may_be_limited(limit.counts).is_err()
-                        || traffic.may_block(limit).is_err() =>
-                {
-                    RuleAction::Allow
-                }
-                (action, _) => action,
-            },
-            traffic,
-            source,
-            destination,
-            interface,
-            comment,
-            labels: Labels { name, tags },
-            is_enabled: true,
-            origin: None,
+    let until = proptest::option::of(0..4_000_000_000_u64);
+    (action, traffic(), ends, (interface, until), remarks).prop_map(
+        |(action, traffic, (source, destination), (interface, until), (comment, name, tags))| {
+            Rule {
+                action: match (action, &traffic) {
+                    (RuleAction::Limit(limit), traffic)
+                        if traffic.may_be_limited(limit.counts).is_err()
+                            || traffic.may_block(limit).is_err() =>
+                    {
+                        RuleAction::Allow
+                    }
+                    (action, _) => action,
+                },
+                traffic,
+                source,
+                destination,
+                interface,
+                until: until.map(Until::from_seconds),
+                comment,
+                labels: Labels { name, tags },
+                is_enabled: true,
+                origin: None,
+            }
         },
     )
 }

@@ -9,6 +9,14 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
         "allow 80/tcp --name web --tag a --tag b",
     ),
     ("allow 22/tcp --name x", "allow 22/tcp --name x"),
+    (
+        "allow --until 2026-12-01T13:00:00+01:00 22/tcp --name x",
+        "allow 22/tcp --until 2026-12-01T12:00:00Z --name x",
+    ),
+    (
+        "deny 203.0.113.7 --until 2001-01-01T00:00:00Z",
+        "deny from 203.0.113.7 --until 2001-01-01T00:00:00Z",
+    ),
     ("ALLOW 22/TCP", "allow 22/tcp"),
     ("deny 22/udp", "deny 22/udp"),
     ("allow 1/tcp", "allow 1/tcp"),
@@ -165,6 +173,27 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
 
 /// What is typed, the index of the word that is wrong, and a part of the message.
 pub(super) const REFUSED: &[(&str, usize, &str)] = &[
+    ("allow 22 --for", 3, "a value is missing after `--for`"),
+    ("allow 22 --for soon", 3, "\"soon\" is not a length of time"),
+    ("allow 22 --for 0", 3, "lasts for one second at least"),
+    ("allow 22 --for 11y", 3, "longer than ten years"),
+    ("allow 22 --until noon", 3, "not a time with its zone"),
+    (
+        "allow 22 --until 2026-12-01T12:00:00",
+        3,
+        "not a time with its zone",
+    ),
+    (
+        "allow 22 --for 1h --until 2026-12-01T12:00:00Z",
+        4,
+        "two ends",
+    ),
+    ("allow 22 for 1h", 2, "`for` stands alone"),
+    (
+        "allow 22 until 2026-12-01T12:00:00Z",
+        2,
+        "`until` stands alone",
+    ),
     ("allow --name 7 22", 2, "rule name \"7\" is a number"),
     ("allow --name Web 22", 2, "cannot be used"),
     ("allow --name deny 22", 2, "is a word of commands"),

@@ -21,6 +21,26 @@ pub(super) const RULES: &[Wrong] = &[
     ),
     ("rule = 1\n", (1, 8), "expected a list of tables"),
     ("[[rule]]\n", (1, 1), "the rule has no action"),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nuntil = \"noon\"\n",
+        (4, 9),
+        "\"noon\" is not a time with its zone",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nuntil = 2026-12-01\n",
+        (4, 9),
+        "\"2026-12-01\" is not a time with its zone",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nuntil = 1800000000\n",
+        (4, 9),
+        "expected a time such as \"2026-12-01T12:00:00Z\", found integer",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nexpires = \"1h\"\n",
+        (4, 1),
+        "unknown key \"expires\"; did you mean \"until\"",
+    ),
     ("[[rule]]\nport = 22\n", (1, 1), "the rule has no action"),
     (
         "[[rule]]\naction = \"alow\"\n",
