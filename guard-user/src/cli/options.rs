@@ -44,7 +44,7 @@ impl LabelWords {
 #[derive(Debug, Group)]
 pub(super) struct EndWords {
     /// The rule ends after this time: 10m, 1h, 2d
-    #[arg(long = "for", value_name = "DURATION")]
+    #[arg(long = "for", value_name = "DURATION", allow_negative_numbers = true)]
     length: Option<String>,
     /// The rule ends at this time: 2026-12-01T12:00:00Z
     #[arg(long, value_name = "TIME", conflicts_with = "length")]

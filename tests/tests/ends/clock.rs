@@ -57,7 +57,7 @@ fn a_day_on_the_time_of_day_moves_no_end_by_more_than_a_second() {
         assert_eq!(scene.get_through(), [true; 2]);
         let lasted = scene.changes_to(false, begun);
         assert!(
-            lasted >= LONG && lasted < LONG + Duration::from_millis(2500),
+            lasted >= LONG && lasted < LONG + Duration::from_secs(4),
             "{jump_s}: {lasted:?}"
         );
         running.says("rule 2 has ended and is removed");
@@ -75,6 +75,7 @@ fn after_a_reboot_what_was_left_is_left_and_no_more_with_a_wrong_clock() {
     };
     let _ = scene.run("allow 7001 --for 300s").ok();
     let _ = scene.run("allow 7002 --for 1s").ok();
+    until("one to be over", || scene.rules()[2]["seconds_left"] == 0);
     let note = scene.guard.state().join("ends.json");
     for (what, wall_s, expected_s) in [("right", 0, 300_u64), ("a day back", -DAY_S, 300)] {
         clock.set(wall_s);

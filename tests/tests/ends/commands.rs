@@ -10,7 +10,7 @@ use crate::scene::{POLICY, Scene};
 const REFUSED: [(&str, i32, &str); 9] = [
     ("allow 22 --for 0", 2, "lasts for one second at least"),
     ("allow 22 --for soon", 2, "\"soon\" is not a length of time"),
-    ("allow 22 --for -1", 2, "--for"),
+    ("allow 22 --for -1", 2, "\"-1\" is not a length of time"),
     ("allow 22 --for 99y", 2, "longer than ten years"),
     ("allow 22 --until noon", 2, "not a time with its zone"),
     (

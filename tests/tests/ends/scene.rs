@@ -15,6 +15,9 @@ pub(crate) const POLICY: &str =
 /// As long as rules of these tests last.
 pub(crate) const SHORT: Duration = Duration::from_secs(4);
 
+/// Longer than any of them.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub(crate) struct Scene {
     pub(crate) guard: Instance,
     _echoes: (UdpEcho, TcpEcho),
@@ -56,7 +59,7 @@ impl Scene {
     /// Waits until both families get through, or neither does; how long it was since.
     #[track_caller]
     pub(crate) fn changes_to(&self, gets_through: bool, since: Instant) -> Duration {
-        let changed = within(SHORT + Duration::from_secs(6), || {
+        let changed = within(PATIENCE, || {
             (self.get_through() == [gets_through; 2]).then(|| since.elapsed())
         });
         changed.unwrap_or_else(|| panic!("nothing has changed: {:?}", self.get_through()))

@@ -29,7 +29,7 @@ use crate::{
     failure::{Exit, Failure},
     host::{sessions, syn_cookies},
     ruleset::{
-        compile::Stamp,
+        compile::{Image, Stamp},
         describe,
         edit::{self, Change},
         model::{DefaultAction, ModeChoice, Policy},
@@ -164,7 +164,11 @@ impl Controller {
             if !at_risk.is_empty() {
                 consent_to_cut(&at_risk)?;
             }
-            let later = LaterRisk::of(&image, None, &ways);
+            let in_force = running.as_ref().filter(|running| running.slots.generation() != 0);
+            let in_force = in_force.map(|running| Image {
+                words: running.slots.active_image(),
+            });
+            let later = LaterRisk::of(&image, in_force.as_ref(), &ways);
             warnings.extend(later.check(&loaded.policy, &moments)?);
         }
         if wanted.preset != Preset::NoIngress && opens_nothing(&loaded.policy) {

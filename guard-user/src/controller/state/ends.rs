@@ -94,7 +94,7 @@ fn now() -> Moments {
     }
 }
 
-/// Notes the ends of the policy, and of those before it what is to come.
+/// Notes the ends of the policy beside those that are known: a rule that is over may still stand in a file.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -103,18 +103,36 @@ pub(in crate::controller) fn keep(
     policy: &Policy,
     moments: &Moments,
 ) -> Result<(), Failure> {
-    let path = layout.ends();
     let of_policy = policy.rules.iter().filter_map(|rule| rule.until);
-    let mut ends: BTreeMap<String, u64> = of_policy
-        .map(|until| (until.to_string(), moments.end(until)))
-        .collect();
-    let to_come = moments
-        .known
-        .iter()
-        .filter(|(_, end)| **end > moments.boot_ns);
-    ends.extend(to_come.map(|(until, end)| (until.to_string(), *end)));
+    let of_policy = of_policy.map(|until| (until, moments.end(until)));
+    let known = moments.known.iter().map(|(until, end)| (*until, *end));
+    let ends = of_policy.chain(known);
+    let ends = ends.map(|(until, end)| (until.to_string(), end)).collect();
+    write_changed(layout, moments, ends)
+}
+
+/// The same of a policy in which no rule is over: what has passed is forgotten.
+///
+/// # Errors
+/// When it cannot be written.
+pub(in crate::controller) fn keep_what_is_to_come(
+    layout: &Layout,
+    policy: &Policy,
+    moments: &Moments,
+) -> Result<(), Failure> {
+    let mut moments = moments.clone();
+    let now = moments.boot_ns;
+    moments.known.retain(|_, end| *end > now);
+    keep(layout, policy, &moments)
+}
+
+fn write_changed(
+    layout: &Layout,
+    moments: &Moments,
+    ends: BTreeMap<String, u64>,
+) -> Result<(), Failure> {
     if ends.is_empty() {
-        return remove(&path);
+        return remove(&layout.ends());
     }
     let boot_id = clock::boot_id();
     let is_fresh = EndsNote::read(layout).is_some_and(|note| {

@@ -98,7 +98,7 @@ impl Controller {
         let moments = self.moments();
         let numbers = ends::over(&loaded.policy, &moments);
         if numbers.is_empty() {
-            ends::keep(&self.layout, &loaded.policy, &moments)?;
+            ends::keep_what_is_to_come(&self.layout, &loaded.policy, &moments)?;
             return Ok(Ended::default());
         }
         let rules = &loaded.policy.rules;
