@@ -14,7 +14,7 @@ use guard_common::{
     packet::{PacketReader, quoted},
     policy::{
         CeilingQuery, Circumstances, Found, MeterWay, NewConnection, Relation, RuleLookup,
-        RulesAnswer, Scratch, Searches, begin_flow, ends_passed, evaluate_rules, find_ban,
+        RulesAnswer, Scratch, Searches, begin_flow, conditions, evaluate_rules, find_ban,
         find_entry, find_flow, has_sent_before, interface_class, is_banned, is_ceiling_exceeded,
         is_in_banned_prefix, is_known, is_on_never_list, is_prefix_ceiling_exceeded,
         is_within_limit, longest_prefix, note_reply, relation, scope_of,
@@ -56,19 +56,17 @@ impl Searches for BpfTables {
 
     #[inline(always)]
     fn scope_of(&self, packet: Circumstances) -> u32 {
-        let destination = packet.destination;
         guard_scope(
-            destination.hi(),
-            destination.lo(),
             packet.base,
-            packet.flags,
+            packet.flags | u32::from(packet.source_port) << 16,
             packet.ifindex,
+            packet.destination_class,
         )
     }
 
     #[inline(always)]
-    fn ends_passed(&self, base: u32) -> u32 {
-        guard_ends(base)
+    fn conditions(&self, base: u32, source_port: u16) -> u32 {
+        guard_conditions(base, u32::from(source_port))
     }
 
     #[inline(always)]
@@ -208,21 +206,22 @@ extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
 /// The scope of a packet.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_scope(hi: u64, lo: u64, base: u32, flags: u32, ifindex: u32) -> u32 {
+extern "C" fn guard_scope(base: u32, packed: u32, ifindex: u32, destination_class: u32) -> u32 {
     let packet = Circumstances {
         base,
-        flags,
+        flags: packed & 0xffff,
+        source_port: (packed >> 16) as u16,
         ifindex,
-        destination: Addr::from_halves(hi, lo),
+        destination_class,
     };
     scope_of(&BpfTables::without_packet(), packet)
 }
 
-/// The ends that have passed.
+/// The ends that have passed, and the class of a source port.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn guard_ends(base: u32) -> u32 {
-    ends_passed(&BpfTables::without_packet(), base)
+extern "C" fn guard_conditions(base: u32, source_port: u32) -> u32 {
+    conditions(&BpfTables::without_packet(), base, source_port as u16)
 }
 
 /// The never list.

@@ -26,7 +26,7 @@ use guard_user::bans::Prefix;
 use guard_user::ruleset::{
     ceiling::Ceiling,
     limit::{Block, Counts, Limit, Rate},
-    model::{DefaultAction, Policy, RuleAction, Traffic},
+    model::{DefaultAction, Policy, PortRange, RuleAction, Traffic},
     sample::{NESTED, Shape, random_policy},
     strangers::Strangers,
     until::Until,
@@ -206,6 +206,11 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
             rule.until = Some(random.pick(&ends));
         }
         let has_connections = matches!(rule.traffic, Traffic::Ports(..));
+        if has_connections && round % 3 == 1 && random.once_in(3) {
+            let ports = [(1, 1023), (40_000, 40_000), (1024, u16::MAX)];
+            let (first, last) = random.pick(&ports);
+            rule.source_ports = vec![PortRange { first, last }];
+        }
         if rule.action == RuleAction::Allow && has_connections && random.once_in(2) {
             let rate = Rate {
                 count: 1 + random.below(20) as u32,

@@ -69,7 +69,7 @@ pub use outgoing::{note_outgoing, note_packet};
 pub use peer::note_question;
 pub use relation::{Relation, relation};
 use rules::{Question, ask_rules};
-pub use rules::{ends_passed, evaluate_rules, interface_class, is_on_never_list, scope_of};
+pub use rules::{conditions, evaluate_rules, interface_class, is_on_never_list, scope_of};
 pub use rules_answer::{Circumstances, RuleLookup, RulesAnswer};
 pub use scratch::{Scratch, Subject};
 pub use searches::Searches;

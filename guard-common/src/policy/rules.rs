@@ -1,5 +1,5 @@
-//! Rules, first match: service -> group by index; scope from interface, destination and time where
-//! rules name one; source -> class in constant time; then the lowest ordinal of "any service from this
+//! Rules, first match: service -> group by index; scope from interface, destination, source port and
+//! time where rules name one; source -> class in constant time; then the lowest ordinal of "any service from this
 //! class" and "this service from this class" decides. The price does not grow with the rules.
 
 use super::{
@@ -13,7 +13,8 @@ use crate::abi::{
         ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, CONDITIONS,
         DEFAULT_ALLOW, END_STEPS, ENDS, FAMILY_CLASSES, GROUPS, HAS_NEVER, HEADER_CLASSES,
         HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT,
-        INTERFACES, MAX_INTERFACES, MAX_PROBES, OPEN_TO_STRANGERS, SERVICES, TableRef, pair_hash,
+        INTERFACES, MAX_INTERFACES, MAX_PORT_SPANS, MAX_PROBES, OPEN_TO_STRANGERS, SERVICES,
+        SOURCE_PORTS, TableRef, pair_hash,
     },
     rule::{Class, Group, Pair, RuleRef},
     service::Service,
@@ -50,11 +51,14 @@ pub(super) fn ask_rules<T: Searches>(
         (1, 0)
     } else {
         let (_, scopes) = split(policy.word(HEADER_CLASSES));
+        let packet = question.packet;
         let scope = policy.scope_of(Circumstances {
             base: policy.base(),
             flags,
             ifindex: question.ifindex,
-            destination: question.packet.destination(),
+            // Here, because a search within that call would need more of the kernel's small stack.
+            destination_class: destination_class(policy, flags, packet.destination()),
+            source_port: packet.source_port(),
         });
         (scopes, scope)
     };
@@ -245,6 +249,16 @@ const fn of_family(word: u64, addr: Addr) -> u32 {
     if addr.is_v4() { v4 } else { v6 }
 }
 
+/// Class of a destination; 0 = no prefix of the policy holds it.
+#[inline(always)]
+fn destination_class<T: Searches>(policy: &Slot<'_, T>, flags: u32, destination: Addr) -> u32 {
+    if flags & BY_DESTINATION == 0 {
+        return 0;
+    }
+    let default = of_family(policy.word(HEADER_DESTINATION_DEFAULT), destination);
+    classify::destination(policy, destination, default)
+}
+
 /// The scope of a packet, of the policy whose slot begins at `base`.
 #[inline(always)]
 pub fn scope_of<T: Searches>(tables: &T, packet: Circumstances) -> u32 {
@@ -254,33 +268,46 @@ pub fn scope_of<T: Searches>(tables: &T, packet: Circumstances) -> u32 {
     if flags & BY_INTERFACE != 0 {
         interface = policy.interface_class(packet.ifindex);
     }
-    let mut class = 0;
-    if flags & BY_DESTINATION != 0 {
-        let destination = packet.destination;
-        let default = of_family(policy.word(HEADER_DESTINATION_DEFAULT), destination);
-        class = classify::destination(policy, destination, default);
-    }
     let (destinations, per_span) = split(policy.word(HEADER_DESTINATIONS));
-    let mut scope = cell(0, interface, destinations, class);
+    let mut scope = cell(0, interface, destinations, packet.destination_class);
     if flags & CONDITIONS != 0 {
-        scope = cell(scope, policy.ends_passed(), per_span, 0);
+        scope = cell(scope, policy.conditions(packet.source_port), per_span, 0);
     }
     scope
 }
 
-/// How many of the times at which rules of the policy end have passed.
+/// `ends that have passed * classes of source ports + class of the source port`.
 #[inline(always)]
-pub fn ends_passed<T: Searches>(tables: &T, base: u32) -> u32 {
-    let policy = Slot::at(tables, base);
+pub fn conditions<T: Searches>(tables: &T, base: u32, source_port: u16) -> u32 {
+    let policy = &Slot::at(tables, base);
     let now_ns = tables.now_ns();
-    let mut passed = 0;
+    let passed = count_up_to(policy, ENDS, now_ns, u64::MAX);
+    let spans = count_up_to(
+        policy,
+        SOURCE_PORTS,
+        u64::from(source_port),
+        u64::from(u32::MAX),
+    );
+    let class = if spans == 0 {
+        0
+    } else {
+        split(policy.word(SOURCE_PORTS + spans - 1)).1
+    };
+    let classes = policy.word(SOURCE_PORTS + MAX_PORT_SPANS) as u32;
+    cell(class, passed, classes, 0)
+}
+
+/// How many of the ascending numbers from word `first` on are at most `most`, in the bits of a mask.
+#[inline(always)]
+fn count_up_to<T: Searches>(policy: &Slot<'_, T>, first: u32, most: u64, mask: u64) -> u32 {
+    let mut count = 0;
     for step in (0..END_STEPS).rev() {
         let half = 1 << step;
-        if policy.word(ENDS + passed + half - 1) <= now_ns {
-            passed += half;
+        if policy.word(first + count + half - 1) & mask <= most {
+            count += half;
         }
     }
-    passed
+    count
 }
 
 /// Class of the interface with this index, 0 = no rule names it.

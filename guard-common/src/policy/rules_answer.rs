@@ -1,7 +1,6 @@
 //! What is asked of the rules and what they answer, in numbers that fit a call between BPF functions.
 
 use crate::abi::{
-    addr::Addr,
     image::DEFAULT_ALLOW,
     reason::{Reason, Verdict},
     rule::RuleRef,
@@ -16,8 +15,10 @@ pub struct Circumstances {
     pub flags: u32,
     /// Index of the interface that it arrives on.
     pub ifindex: u32,
-    /// Where it goes.
-    pub destination: Addr,
+    /// Class of its destination.
+    pub destination_class: u32,
+    /// The port of the sender.
+    pub source_port: u16,
 }
 
 /// What follows from a packet's headers: where to look in a policy's tables.
@@ -33,7 +34,7 @@ pub struct RuleLookup {
     pub class: u32,
     /// Number of scopes.
     pub scopes: u32,
-    /// Scope of interface, destination and time.
+    /// Scope of interface, destination, source port and time.
     pub scope: u32,
 }
 

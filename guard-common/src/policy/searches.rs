@@ -60,10 +60,10 @@ pub trait Searches: Tables + Sized {
         super::scope_of(self, packet)
     }
 
-    /// [`super::ends_passed`].
+    /// [`super::conditions`].
     #[inline(always)]
-    fn ends_passed(&self, base: u32) -> u32 {
-        super::ends_passed(self, base)
+    fn conditions(&self, base: u32, source_port: u16) -> u32 {
+        super::conditions(self, base, source_port)
     }
 
     /// [`super::is_on_never_list`].

@@ -47,8 +47,8 @@ impl<'a, T: Searches> Slot<'a, T> {
     }
 
     #[inline(always)]
-    pub(super) fn ends_passed(&self) -> u32 {
-        self.tables.ends_passed(self.base)
+    pub(super) fn conditions(&self, source_port: u16) -> u32 {
+        self.tables.conditions(self.base, source_port)
     }
 
     #[inline(always)]

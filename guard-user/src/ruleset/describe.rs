@@ -45,12 +45,20 @@ pub fn columns(rule: &Rule) -> Columns {
             RuleAction::Deny => "DENY IN",
             RuleAction::Limit(_) => "LIMIT IN",
         },
-        from: if rule.source.is_any() {
-            "Anywhere".to_owned()
-        } else {
-            addresses(&rule.source)
-        },
+        from: from_column(rule),
         comment: rule.comment.clone(),
+    }
+}
+
+fn from_column(rule: &Rule) -> String {
+    let source = if rule.source.is_any() {
+        "Anywhere".to_owned()
+    } else {
+        addresses(&rule.source)
+    };
+    match ports(&rule.source_ports) {
+        Some(ports) if !ports.is_empty() => format!("{source} port {ports}"),
+        Some(_) | None => source,
     }
 }
 
@@ -78,7 +86,7 @@ pub fn words(rule: &Rule) -> Vec<String> {
     if let Some(interface) = &rule.interface {
         words.extend(["on".to_owned(), interface.clone()]);
     }
-    if rule.source.is_any() && rule.destination.is_any() {
+    if rule.source.is_any() && rule.destination.is_any() && rule.source_ports.is_empty() {
         match &rule.traffic {
             Traffic::Any => words.extend(["from".to_owned(), "any".to_owned()]),
             Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping => {
@@ -143,6 +151,7 @@ pub fn same_rule(left: &Rule, right: &Rule) -> bool {
 #[must_use]
 pub fn same_match(left: &Rule, right: &Rule) -> bool {
     left.traffic == right.traffic
+        && left.source_ports == right.source_ports
         && left.interface == right.interface
         && same_addresses(&left.source, &right.source)
         && same_addresses(&left.destination, &right.destination)
@@ -240,7 +249,12 @@ fn long_form(rule: &Rule) -> Vec<String> {
         Traffic::Any | Traffic::Protocol(_) | Traffic::Ping => None,
     };
     say("from", addresses(&rule.source));
-    if ports.is_some() || !rule.destination.is_any() {
+    if let Some(ports) =
+        super::describe::ports(&rule.source_ports).filter(|ports| !ports.is_empty())
+    {
+        say("port", ports);
+    }
+    if ports.is_some() || !rule.destination.is_any() || !rule.source_ports.is_empty() {
         say("to", addresses(&rule.destination));
     }
     if let Some(ports) = ports {

@@ -153,6 +153,8 @@ pub struct Rule {
     pub traffic: Traffic,
     /// Source prefixes.
     pub source: Prefixes,
+    /// Ports of the sender, sorted and disjoint; empty = any. Only with [`Traffic::Ports`].
+    pub source_ports: Vec<PortRange>,
     /// Destination prefixes.
     pub destination: Prefixes,
     /// Only packets that arrive on this interface.

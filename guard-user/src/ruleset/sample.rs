@@ -99,6 +99,7 @@ impl SampleDraft {
             action,
             traffic: Traffic::Any,
             source: Prefixes::default(),
+            source_ports: Vec::new(),
             destination: Prefixes::default(),
             interface: None,
             until: None,
@@ -121,6 +122,13 @@ impl SampleDraft {
     #[must_use]
     pub fn until(mut self, second: u64) -> Self {
         self.0.until = Some(Until::from_seconds(second));
+        self
+    }
+
+    /// From this range of ports of the sender; for rules about ports.
+    #[must_use]
+    pub fn from_ports(mut self, first: u16, last: u16) -> Self {
+        self.0.source_ports.push(PortRange { first, last });
         self
     }
 

@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    model::{DefaultAction, ModeChoice, RuleAction, Traffic},
+    model::{DefaultAction, ModeChoice, PortRange, RuleAction, Traffic},
     names::Names,
     until::Until,
 };
@@ -76,6 +76,7 @@ pub(super) struct RuleDraft {
     pub(super) action: RuleAction,
     pub(super) traffic: Traffic,
     pub(super) source: Vec<Located<AddressItem>>,
+    pub(super) source_ports: Vec<PortRange>,
     pub(super) destination: Vec<Located<AddressItem>>,
     pub(super) interface: Option<String>,
     pub(super) until: Option<Until>,

@@ -12,7 +12,9 @@ mod index;
 mod region;
 
 use index::Index;
-use region::{Cover, End, SetRanges, end_covers, interface_covers, traffic_covers};
+use region::{
+    Cover, End, SetRanges, end_covers, interface_covers, source_ports_cover, traffic_covers,
+};
 
 /// How sure it is that a rule never matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,6 +155,7 @@ pub(in crate::ruleset) struct Facts<'r> {
     destination: End<'r>,
     interface: Option<&'r str>,
     until: Option<Until>,
+    source_ports: &'r [PortRange],
 }
 
 impl<'r> Facts<'r> {
@@ -163,6 +166,7 @@ impl<'r> Facts<'r> {
             destination: End::of(&rule.destination, sets),
             interface: rule.interface.as_deref(),
             until: rule.until,
+            source_ports: &rule.source_ports,
         }
     }
 
@@ -174,6 +178,7 @@ impl<'r> Facts<'r> {
         if !traffic_covers(&self.traffic, &later.traffic)
             || !interface_covers(self.interface, later.interface)
             || !end_covers(self.until, later.until)
+            || !source_ports_cover(self.source_ports, later.source_ports)
         {
             return Cover::No;
         }
@@ -196,6 +201,7 @@ impl<'r> Facts<'r> {
                     destination,
                     interface: self.interface,
                     until: self.until,
+                    source_ports: self.source_ports,
                 })
             })
         })

@@ -15,13 +15,12 @@ use super::{
     traffic::{self, PortItem},
     until::Until,
 };
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use crate::text::{
     address::{self, AddressItem},
     value::{self, BadValue},
 };
 
+mod conditions;
 mod error;
 mod limit_draft;
 mod refused;
@@ -72,6 +71,7 @@ pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, Wo
 #[derive(Default)]
 struct RuleDraft<'w> {
     source: Option<(usize, Prefixes)>,
+    source_ports: Option<(usize, Vec<PortItem>)>,
     destination: Option<(usize, Prefixes)>,
     ports: Option<(usize, Vec<PortItem>)>,
     profile: Option<(usize, &'w Profile)>,
@@ -163,9 +163,11 @@ impl<'w> Parser<'w> {
         let (value, text) = self.value(at, "an address, a prefix, @set or any")?;
         let prefixes = self.addresses(value, text)?;
         self.set_source(at, prefixes)?;
-        if self.next_is("port") || self.next_is("app") {
-            let port = self.words.get(self.next + 1).copied();
-            return Err(fail(self.next, refused::source_port(text, port)));
+        if self.next_is("app") {
+            return Err(fail(self.next, refused::source_profile()));
+        }
+        if self.next_is("port") {
+            return self.source_ports();
         }
         Ok(())
     }
@@ -219,21 +221,6 @@ impl<'w> Parser<'w> {
     fn tag(&mut self, at: usize) -> Read<()> {
         let (value, text) = self.value(at, "a tag, e.g. office")?;
         labels::add_tag(&mut self.draft.labels.tags, text).map_err(|bad| fail(value, bad))
-    }
-
-    fn end(&mut self, at: usize) -> Read<()> {
-        let (value, text) = self.value(at, "when the rule ends, e.g. --for 10m")?;
-        let until = if self.words[at].eq_ignore_ascii_case("--for") {
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-            Until::after(text, wall.unwrap_or(Duration::ZERO))
-        } else {
-            Until::parse(text)
-        };
-        let until = until.map_err(|bad| fail(value, bad))?;
-        match self.draft.until.replace(until) {
-            Some(_) => Err(fail(at, refused::two_ends())),
-            None => Ok(()),
-        }
     }
 
     /// A word that stands for itself: an address, a port with or without protocol, or `ping`.
@@ -376,6 +363,7 @@ impl<'w> Parser<'w> {
     fn finish(self, action: RuleAction) -> Read<Parsed> {
         let RuleDraft {
             source,
+            source_ports,
             destination,
             ports,
             profile,
@@ -388,6 +376,7 @@ impl<'w> Parser<'w> {
             is_in: _,
         } = self.draft;
         let end = self.words.len();
+        let mut warnings = self.warnings;
         let says_nothing = source.is_none()
             && destination.is_none()
             && ports.is_none()
@@ -412,6 +401,9 @@ impl<'w> Parser<'w> {
                 .map_err(|bad| fail(wrong.unwrap_or(end), bad))?,
             ],
         };
+        let says_more = ports.is_some() || profile.is_some() || destination.is_some();
+        let (traffic, source_ports) =
+            conditions::of_sender(traffic, source_ports, says_more, &mut warnings)?;
         let action = match action {
             RuleAction::Limit(_) => {
                 RuleAction::Limit(limit.finish(&traffic, wrong.unwrap_or(end), end)?)
@@ -436,6 +428,7 @@ impl<'w> Parser<'w> {
             action,
             traffic,
             source: source.clone(),
+            source_ports: source_ports.clone(),
             destination: destination.clone(),
             interface: interface.clone(),
             until,
@@ -451,7 +444,7 @@ impl<'w> Parser<'w> {
             rule,
             second: rules.next(),
             profile: profile.map(|(_, profile)| profile.name.clone()),
-            warnings: self.warnings,
+            warnings,
         })
     }
 }

@@ -54,6 +54,10 @@ const ACCEPTED: &[(&str, &str)] = &[
         "allow @office ssh",
         "allow from @office to any port 22 proto tcp",
     ),
+    (
+        "allow from any port 547 to any port 546 proto udp",
+        "allow from any port 547 to any port 546 proto udp",
+    ),
     ("allow proto gre", "allow proto gre"),
     ("allow proto 47", "allow proto gre"),
     ("allow ping", "allow ping"),
@@ -101,10 +105,7 @@ const REFUSED: &[(&str, &str)] = &[
         "allow from @ofice",
         "unknown set \"@ofice\"; did you mean \"@office\"",
     ),
-    (
-        "allow from 1.1.1.1 port 80",
-        "source port \"80\" is refused",
-    ),
+    ("allow from 1.1.1.1 port 80 proto gre", "gre"),
     (
         "allow from 1.1.1.1 to ::1",
         "its source is IPv4, its destination IPv6",

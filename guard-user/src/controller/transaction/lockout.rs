@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use crate::{
@@ -31,6 +31,9 @@ enum Risk {
     /// Drop his new connection.
     Dropped,
 }
+
+/// From which port an operator comes next time nobody knows: a rule for some of them lets nobody in for sure.
+const CLIENT_PORTS: [u16; 2] = [40_000, 61_000];
 
 /// The sessions of operators, and the guarded interfaces by which their next ones would come.
 #[derive(Clone, Debug, Default)]
@@ -72,15 +75,16 @@ impl AtRisk {
         }
         let model = Model::at(image, boot_ns);
         let at_risk = ways.0.iter().filter_map(|(session, index)| {
-            let verdict = model.new_connection(*index, session.remote, session.local);
-            let risk = if verdict.action == Action::Drop {
-                Risk::Dropped
-            } else if model.may_block(verdict) {
-                Risk::Blocked
-            } else {
-                return None;
-            };
-            Some(((*session, *index), risk))
+            let risk = CLIENT_PORTS.into_iter().filter_map(|port| {
+                let remote = SocketAddr::new(session.remote.ip(), port);
+                let verdict = model.new_connection(*index, remote, session.local);
+                if verdict.action == Action::Drop {
+                    Some(Risk::Dropped)
+                } else {
+                    model.may_block(verdict).then_some(Risk::Blocked)
+                }
+            });
+            Some(((*session, *index), risk.max()?))
         });
         Self {
             ways: at_risk.collect(),

@@ -1,7 +1,7 @@
 //! Policy to image: first match over any number of rules becomes a handful of table look-ups.
 //!
 //! Rules are grouped by what a packet can be told apart by. *Services* (ports, protocols) with the
-//! same rules share a group. Interfaces, destination prefixes and ends of rules form *scopes*. Source prefixes form
+//! same rules share a group. Interfaces, destination prefixes, source ports and ends of rules form *scopes*. Source prefixes form
 //! *classes*: the class of a source is the longest prefix of the policy that holds it, and since two
 //! prefixes are nested or disjoint, everything that any rule asks of a source follows from its class.
 //! What is left is a table (list, class) -> lowest ordinal, which is first match.
@@ -13,6 +13,7 @@ mod meters;
 mod prefixes;
 mod scopes;
 mod services;
+mod source_ports;
 mod tree;
 
 use std::{borrow::Cow, net::IpAddr};
@@ -24,8 +25,8 @@ use guard_common::abi::{
         HEADER_CEILING, HEADER_CLASSES, HEADER_DATAGRAMS, HEADER_DESTINATION_DEFAULT,
         HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH,
         HEADER_LIMITS, HEADER_METERS, HEADER_OUT_OF_STATE, HEADER_PAIRS, HEADER_PREFIXES,
-        HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR, OPEN_TO_STRANGERS, SERVICES, Tree,
-        sizes,
+        HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR, OPEN_TO_STRANGERS, SERVICES,
+        SOURCE_PORTS, Tree, sizes,
     },
     rule::RuleRef,
 };
@@ -127,8 +128,11 @@ impl TooComplex {
         if self.what == ends::WHAT {
             return "let rules end together: those with the same `until` count once";
         }
+        if self.what == source_ports::WHAT {
+            return "ask for the same source ports in more of the rules, or for none";
+        }
         "merge rules that differ only in their sources into one rule with a set, or use fewer \
-         destinations, interfaces and ends"
+         destinations, interfaces, source ports and ends"
     }
 
     fn check(what: &'static str, needed: usize, limit: usize) -> Result<(), Self> {
@@ -190,9 +194,12 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
     for (place, (ifindex, class)) in scopes.interfaces(host).into_iter().enumerate() {
         words[INTERFACES as usize + place] = pair(ifindex, class);
     }
-    if !scopes.ends.is_empty() {
+    if scopes.has_conditions() {
         for (offset, word) in scopes.ends.words().enumerate() {
             words[ENDS as usize + offset] = word;
+        }
+        for (offset, word) in scopes.source_ports.words().enumerate() {
+            words[SOURCE_PORTS as usize + offset] = word;
         }
     }
     let groups_at = append(&mut words, lists.group_words());
@@ -211,7 +218,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         | flag(BY_SOURCE, !sources.is_empty())
         | flag(HAS_NEVER, !policy.never.is_empty())
         | flag(FAMILY_CLASSES, defaults(&sources) != 0)
-        | flag(CONDITIONS, !scopes.ends.is_empty())
+        | flag(CONDITIONS, scopes.has_conditions())
         | flag(BY_DESTINATION, !scopes.destinations.is_empty())
         | flag(BY_INTERFACE, scopes.has_interfaces());
     set(&mut words, HEADER_FLAGS, u64::from(flags));
@@ -277,6 +284,7 @@ fn as_it_acts<'p>(policy: &'p Policy, moments: &Moments) -> Cow<'p, Policy> {
                 ..Prefixes::default()
             },
             destination: Prefixes::default(),
+            source_ports: Vec::new(),
             interface: None,
             ..rule.bare()
         };

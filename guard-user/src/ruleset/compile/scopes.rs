@@ -1,4 +1,4 @@
-//! Interfaces and destinations that rules name, and the time, as one small number per packet.
+//! Interfaces, destinations and source ports that rules name, and the time, as one small number per packet.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,15 @@ use super::{
     Host, TooComplex,
     ends::Ends,
     prefixes::{Forest, Prefix},
+    source_ports::SourcePorts,
 };
 use crate::ruleset::{model::Rule, until::Moments};
 
-/// Most combinations of interface, destination and span of time.
+/// Most combinations of interface, destination, source port and span of time.
 const MAX_SCOPES: usize = 4096;
 
-/// `scope = (ends passed * interface classes + interface class) * destination classes + destination class`.
+/// `scope = ((ends passed * source port classes + source port class) * interface classes + interface class) * destination
+/// classes + destination class`.
 #[derive(Debug)]
 pub(super) struct Scopes {
     /// Name -> class, from 1; class 0 is every other interface.
@@ -23,6 +25,8 @@ pub(super) struct Scopes {
     pub(super) destinations: Forest,
     /// When rules end.
     pub(super) ends: Ends,
+    /// Source ports of all rules.
+    pub(super) source_ports: SourcePorts,
 }
 
 impl Scopes {
@@ -46,9 +50,10 @@ impl Scopes {
             interfaces,
             destinations,
             ends: Ends::new(rules, moments)?,
+            source_ports: SourcePorts::new(rules)?,
         };
         TooComplex::check(
-            "combinations of interface, destination and end",
+            "combinations of interface, destination, source port and end",
             scopes.count() as usize,
             MAX_SCOPES,
         )?;
@@ -56,10 +61,15 @@ impl Scopes {
     }
 
     pub(super) fn count(&self) -> u32 {
-        self.ends.spans() * self.per_span()
+        self.ends.spans() * self.source_ports.classes() * self.per_span()
     }
 
-    /// Scopes of one span of time.
+    /// Does a packet have to be asked for its source port, or a clock for the time?
+    pub(super) fn has_conditions(&self) -> bool {
+        !self.ends.is_empty() || !self.source_ports.is_empty()
+    }
+
+    /// Scopes of one span of time and one class of source ports.
     pub(super) fn per_span(&self) -> u32 {
         (self.interfaces.len() as u32 + 1) * self.destination_count()
     }
@@ -94,11 +104,13 @@ impl Scopes {
                 here.iter().map(move |here| on && *here)
             })
             .collect();
-        (0..self.ends.spans())
-            .flat_map(|span| {
-                let is_acting = self.ends.is_acting(ordinal, span);
-                per_span.iter().map(move |here| is_acting && *here)
+        let spans = (0..self.ends.spans()).map(|span| self.ends.is_acting(ordinal, span));
+        spans
+            .flat_map(|acts| {
+                let classes = 0..self.source_ports.classes();
+                classes.map(move |class| acts && self.source_ports.is_acting(ordinal, rule, class))
             })
+            .flat_map(|acts| per_span.iter().map(move |here| acts && *here))
             .collect()
     }
 }

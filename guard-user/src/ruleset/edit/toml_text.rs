@@ -80,6 +80,9 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
             },
         ));
     }
+    if let Some(ports) = describe::ports(&rule.source_ports).filter(|ports| !ports.is_empty()) {
+        fields.push(("sport", basic_string(&ports)));
+    }
     for (key, end) in [("from", &rule.source), ("to", &rule.destination)] {
         match describe::address_texts(end).as_slice() {
             [] => {}

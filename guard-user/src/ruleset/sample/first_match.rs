@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::described::{Described, SampleService};
-use crate::ruleset::model::{DefaultAction, Policy, Prefixes, Rule, Traffic, Transport};
+use crate::ruleset::model::{DefaultAction, Policy, PortRange, Prefixes, Rule, Traffic, Transport};
 
 /// What becomes of a packet, and the place of the rule that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,7 @@ fn matches(rule: &Rule, packet: &Described) -> bool {
     let on = rule.interface.as_deref();
     covers(&rule.traffic, packet)
         && holds(&rule.source, packet.source)
+        && holds_port(&rule.source_ports, packet.source_port)
         && holds(&rule.destination, packet.destination)
         && on.is_none_or(|name| name == packet.interface.0)
 }
@@ -100,6 +101,11 @@ fn covers(traffic: &Traffic, packet: &Described) -> bool {
                 .any(|range| range.first <= port && port <= range.last)
         }
     }
+}
+
+fn holds_port(ranges: &[PortRange], port: u16) -> bool {
+    let mut all = ranges.iter();
+    ranges.is_empty() || all.any(|range| range.first <= port && port <= range.last)
 }
 
 fn holds(prefixes: &Prefixes, ip: IpAddr) -> bool {

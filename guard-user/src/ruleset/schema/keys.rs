@@ -26,9 +26,9 @@ const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 15] = [
-    "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "block", "until",
-    "comment", "name", "tags", "enabled",
+const RULE_KEYS: [&str; 16] = [
+    "action", "port", "sport", "proto", "from", "to", "on", "rate", "packets", "burst", "block",
+    "until", "comment", "name", "tags", "enabled",
 ];
 /// Keys of the limits.
 const LIMIT_KEYS: [&str; 6] = [
@@ -58,7 +58,9 @@ const ROOT_SYNONYMS: [(&str, &str); 14] = [
     ("allow", "rule"),
 ];
 /// Words of other firewalls in a rule, and ours.
-const RULE_SYNONYMS: [(&str, &str); 26] = [
+const RULE_SYNONYMS: [(&str, &str); 28] = [
+    ("source_port", "sport"),
+    ("source-port", "sport"),
     ("protocol", "proto"),
     ("protocols", "proto"),
     ("ports", "port"),
@@ -125,10 +127,6 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
             return BadValue::new("unknown key \"limit\"")
                 .help("write action = \"limit\", and rate = \"20/s\" for another rate than 6/30s");
         }
-        "sport" | "source_port" => {
-            return BadValue::new(format!("key {} is refused: rules do not match source ports", quoted(key)))
-                .help("whoever sends a packet chooses its source port, so it proves nothing; match `from` and `port`");
-        }
         "log" => {
             return BadValue::new("key \"log\" is refused: rules do not log")
                 .help("every rule counts its packets: `guardctl stats`");
@@ -140,7 +138,7 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
     unknown(key, near)
-        .help("a rule has action, port, proto, from, to, on, rate, packets, burst, block, until, comment, name, tags and enabled")
+        .help("a rule has action, port, sport, proto, from, to, on, rate, packets, burst, block, until, comment, name, tags and enabled")
 }
 
 pub(super) fn only_with_limit() -> BadValue {

@@ -59,6 +59,7 @@ impl Reader<'_, '_> {
         let mut port_span = None;
         let mut protocol = Protocol::Any;
         let mut proto_span = None;
+        let mut source_ports = None;
         let (mut source, mut destination) = (Vec::new(), Vec::new());
         let (mut interface, mut comment, mut until) = (None, None, None);
         let (mut name, mut tags, mut is_enabled) = (None, Vec::new(), true);
@@ -74,6 +75,7 @@ impl Reader<'_, '_> {
                     protocol = self.protocol(value).unwrap_or(Protocol::Any);
                     proto_span = Some(value.span());
                 }
+                "sport" => source_ports = self.ports(value).map(|ports| (ports, value.span())),
                 "from" => source = self.end(value),
                 "to" => destination = self.end(value),
                 "on" => interface = self.checked(value, "an interface name", value::interface_name),
@@ -102,7 +104,14 @@ impl Reader<'_, '_> {
         if self.problems.error_count() > errors_before {
             return None;
         }
-        let traffic = traffic::resolve(&ports, protocol);
+        let mut traffic = traffic::resolve(&ports, protocol);
+        if let Some((_, at)) = &source_ports {
+            traffic = traffic.and_then(traffic::with_source_ports);
+            if traffic.is_err() {
+                port_span = Some(at.clone());
+            }
+        }
+        let source_ports = source_ports.map(|(ports, _)| traffic::source_ranges(&ports));
         let action = match (action?, &traffic) {
             (RuleAction::Limit(_), Ok(traffic)) => {
                 let traffic_span = port_span.clone().or(proto_span.clone());
@@ -135,6 +144,7 @@ impl Reader<'_, '_> {
                 action,
                 traffic,
                 source,
+                source_ports: source_ports.unwrap_or_default(),
                 destination,
                 interface,
                 until,

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use ipnetwork::IpNetwork;
 
 use crate::ruleset::{
-    model::{Prefixes, Traffic, Transport},
+    model::{PortRange, Prefixes, Traffic, Transport},
     until::Until,
 };
 
@@ -149,22 +149,31 @@ pub(super) fn traffic_covers(earlier: &Traffic, later: &Traffic) -> bool {
                 | (Transport::Udp, Transport::Udp) => true,
                 (Transport::Tcp | Transport::Udp, _) => false,
             };
-            has_transport
-                && others.iter().all(|inner| {
-                    // Ranges are sorted: walk through those that touch each other.
-                    let mut reached = u32::from(inner.first);
-                    for outer in ranges {
-                        if u32::from(outer.first) <= reached && u32::from(outer.last) >= reached {
-                            reached = u32::from(outer.last) + 1;
-                        }
-                    }
-                    reached > u32::from(inner.last)
-                })
+            has_transport && hold(ranges, others)
         }
         (Traffic::Protocol(number), Traffic::Protocol(other)) => number == other,
         (Traffic::Ping, Traffic::Ping) => true,
         (Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Ping, _) => false,
     }
+}
+
+/// Are the ports of the one among those of the other? None stand for all.
+pub(super) fn source_ports_cover(earlier: &[PortRange], later: &[PortRange]) -> bool {
+    earlier.is_empty() || !later.is_empty() && hold(earlier, later)
+}
+
+/// Are all of these ports among those?
+fn hold(ranges: &[PortRange], others: &[PortRange]) -> bool {
+    others.iter().all(|inner| {
+        // Ranges are sorted: walk through those that touch each other.
+        let mut reached = u32::from(inner.first);
+        for outer in ranges {
+            if u32::from(outer.first) <= reached && u32::from(outer.last) >= reached {
+                reached = u32::from(outer.last) + 1;
+            }
+        }
+        reached > u32::from(inner.last)
+    })
 }
 
 pub(super) fn interface_covers(earlier: Option<&str>, later: Option<&str>) -> bool {

@@ -227,6 +227,7 @@ impl Reading<'_> {
             action: draft.action,
             traffic: draft.traffic,
             source,
+            source_ports: draft.source_ports,
             destination,
             interface: draft.interface,
             until: draft.until,

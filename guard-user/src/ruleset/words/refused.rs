@@ -3,7 +3,7 @@
 use crate::{
     ruleset::{
         describe,
-        model::Traffic,
+        model::{PortRange, Traffic},
         names::Names,
         profiles::{Mistake, Profile},
     },
@@ -121,16 +121,18 @@ pub(super) fn bare_protocol(word: &str) -> BadValue {
         .help(format!("write `proto {word}`"))
 }
 
-pub(super) fn source_port(address: &str, port: Option<&str>) -> BadValue {
-    let port = port.unwrap_or("PORT");
-    BadValue::new(format!(
-        "source port {} is refused: whoever sends a packet chooses its source port",
-        quoted(port)
-    ))
-    .help(format!(
-        "for the port of this host write `from {address} to any port {port}`; replies to its own \
-         connections need no rule"
-    ))
+pub(super) fn source_profile() -> BadValue {
+    BadValue::new("an application profile is about ports of this host, not about a source port")
+        .help("name the port of the sender: `from ADDRESS port 547`; or write the profile behind `to any`")
+}
+
+/// Many who write this mean a port of this host.
+pub(super) fn only_source_port(ports: &[PortRange]) -> String {
+    let ports = describe::ports(ports).unwrap_or_default();
+    format!(
+        "port {ports} behind `from` is the port of the sender, who chooses it; for a port of this host write `to any port \
+         {ports}`"
+    )
 }
 
 pub(super) fn after_comment(word: &str) -> BadValue {

@@ -42,7 +42,7 @@ fn the_grammar_refuses_these_with_a_reason_and_a_way_out() {
 }
 
 #[test]
-fn host_bits_and_mapped_addresses_are_taken_with_a_warning() {
+fn host_bits_mapped_addresses_and_ports_of_the_sender_are_taken_with_a_warning() {
     for (typed, canonical, warning) in [
         (
             "allow from 10.1.2.3/8 to any port 22",
@@ -58,6 +58,11 @@ fn host_bits_and_mapped_addresses_are_taken_with_a_warning() {
             "allow ::ffff:1.2.3.4 22",
             "allow from 1.2.3.4 to any port 22",
             "::ffff:1.2.3.4 is an IPv4 address in IPv6 notation; taken as 1.2.3.4",
+        ),
+        (
+            "allow from 1.1.1.1 port 80",
+            "allow from 1.1.1.1 port 80 to any",
+            "port 80 behind `from` is the port of the sender",
         ),
     ] {
         let parsed = read(typed).expect(typed);

@@ -183,6 +183,7 @@ pub fn rule(action: RuleAction, port: Option<u16>, source: Vec<IpNetwork>) -> Ru
             prefixes: source,
             sets: Vec::new(),
         },
+        source_ports: Vec::new(),
         destination: Prefixes::default(),
         interface: None,
         until: None,

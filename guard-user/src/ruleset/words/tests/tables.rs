@@ -62,6 +62,18 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
         "limit in on eth0 from @office ssh rate 1/min comment 'no hurry'",
         "limit on eth0 from @office to any port 22 proto tcp rate 1/min comment 'no hurry'",
     ),
+    (
+        "allow from any port 547 to any port 546 proto udp",
+        "allow from any port 547 to any port 546 proto udp",
+    ),
+    (
+        "deny proto tcp from 1.1.1.1 port 53,6000:6007 to any",
+        "deny from 1.1.1.1 port 53,6000:6007 to any proto tcp",
+    ),
+    (
+        "limit from any port domain to 192.0.2.1 port ssh proto tcp",
+        "limit from any port 53 to 192.0.2.1 port 22 proto tcp",
+    ),
     ("allow from any", "allow from any"),
     ("deny from any to any", "deny from any"),
     ("deny from 203.0.113.0/24", "deny from 203.0.113.0/24"),
@@ -423,15 +435,13 @@ pub(super) const REFUSED: &[(&str, usize, &str)] = &[
     ),
     ("allow from @", 2, "set name \"\" cannot be used"),
     (
-        "allow from 1.1.1.1 port 80",
-        3,
-        "source port \"80\" is refused",
+        "allow from 1.1.1.1 port",
+        4,
+        "a value is missing after `port`",
     ),
-    (
-        "allow from any port 53 to any",
-        3,
-        "source port \"53\" is refused",
-    ),
+    ("allow from 1.1.1.1 port 0", 4, "port 0 is out of range"),
+    ("allow from 1.1.1.1 port 80 proto gre", 4, "gre"),
+    ("allow from 1.1.1.1 port 80 proto ping", 4, "ping"),
     (
         "allow from 1.1.1.1 from 2.2.2.2",
         3,

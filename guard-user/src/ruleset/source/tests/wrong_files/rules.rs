@@ -323,9 +323,19 @@ pub(super) const RULES: &[Wrong] = &[
         "unknown key \"limit\"",
     ),
     (
-        "[[rule]]\naction = \"allow\"\nsport = 53\n",
+        "[[rule]]\naction = \"allow\"\nproto = \"ping\"\nsport = 53\n",
+        (4, 9),
+        "ping",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nsport = 0\n",
+        (3, 9),
+        "port 0 is out of range",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nsource_port = 53\n",
         (3, 1),
-        "rules do not match source ports",
+        "unknown key \"source_port\"; did you mean \"sport\"",
     ),
     (
         "[[rule]]\naction = \"allow\"\nnever = []\n",
