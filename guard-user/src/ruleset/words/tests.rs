@@ -61,7 +61,7 @@ fn host_bits_mapped_addresses_and_ports_of_the_sender_are_taken_with_a_warning()
         ),
         (
             "allow from 1.1.1.1 port 80",
-            "allow from 1.1.1.1 port 80 to any",
+            "allow from 1.1.1.1 port 80 to any proto tcp,udp",
             "port 80 behind `from` is the port of the sender",
         ),
     ] {
