@@ -164,7 +164,9 @@ impl Controller {
             if !at_risk.is_empty() {
                 consent_to_cut(&at_risk)?;
             }
-            let in_force = running.as_ref().filter(|running| running.slots.generation() != 0);
+            let in_force = running
+                .as_ref()
+                .filter(|running| running.slots.generation() != 0);
             let in_force = in_force.map(|running| Image {
                 words: running.slots.active_image(),
             });

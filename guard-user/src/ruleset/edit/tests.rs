@@ -9,6 +9,7 @@ use crate::ruleset::{
 };
 
 mod ends;
+mod source_ports;
 mod switches;
 
 const FILE: &str = r#"# My firewall
