@@ -14,6 +14,7 @@ use super::{
 use crate::{
     controller::{Consent, Delete, Edit},
     failure::{Exit, Failure},
+    output::human,
     ruleset::{describe, labels::Which, model::DefaultAction},
     text::value::quoted,
 };
@@ -251,12 +252,14 @@ pub(super) fn check(context: &mut Context<'_>, file: Option<&Path>) -> Result<Ex
                     1 => "1 file".to_owned(),
                     files => format!("{files} files"),
                 }
-            )
+            )?;
+            human::databases(out, &checked.databases)
         },
         || {
             json!({
                 "ok": true,
                 "rules": checked.rules,
+                "databases": super::list::databases_json(&checked.databases),
                 "files": checked.files,
                 "warnings": checked.warnings,
             })

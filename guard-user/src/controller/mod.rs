@@ -64,6 +64,7 @@ pub use state::{
 pub use transaction::{
     change::Changed,
     confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST},
+    databases::Databases,
     edit::{Delete, Edit},
     lockout::AtRisk,
     rule_changes::RuleChanges,

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    bans::BanKeeper, event_log::EventLog, filtering::FilteringWatch, interfaces::Interfaces,
+    bans::BanKeeper, databases::DatabaseWatch, event_log::EventLog, filtering::FilteringWatch,
+    interfaces::Interfaces,
 };
 use crate::{
     control::{JailsReport, Level, Report},
@@ -97,6 +98,7 @@ pub(super) struct Keeper {
     absence: Option<String>,
     next_sessions: Instant,
     bans: BanKeeper,
+    databases: DatabaseWatch,
     watched: SessionWatch,
     filtering: FilteringWatch,
     /// Interfaces without guard by which strangers can come.
@@ -117,6 +119,7 @@ impl Keeper {
             absence: None,
             next_sessions: Instant::now() + SESSIONS,
             bans,
+            databases: DatabaseWatch::default(),
             watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
             exposed: Vec::new(),
@@ -132,6 +135,9 @@ impl Keeper {
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 self.watch_exposures();
+                if let Some(round) = self.databases.round(&self.controller, in_force) {
+                    round.log(&mut self.state().events);
+                }
                 let round = self.bans.round(&self.controller, in_force.digest);
                 if let Some(round) = round {
                     round.log(&mut self.state().events);

@@ -2,6 +2,7 @@
 //! answers at the control socket. Enforcement does not need it: the kernel goes on without.
 
 mod bans;
+mod databases;
 mod detection;
 mod drift;
 mod event_log;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::{
     controller::{Cookies, Floods, HistoryEntry, Protection, RuleView, Status},
-    ruleset::describe,
+    ruleset::{describe, mmdb::DatabaseSet},
 };
 
 /// How much `status` tells.
@@ -93,6 +93,7 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     if let Some(floods) = status.floods {
         flood_line(out, floods)?;
     }
+    databases(out, &status.databases)?;
     if detail == Detail::Verbose {
         verbose(out, status)?;
     }
@@ -101,6 +102,14 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     }
     writeln!(out)?;
     table(out, status.rules.iter(), detail)
+}
+
+/// Sets that come from databases, one per line.
+///
+/// # Errors
+/// When the writer fails.
+pub fn databases(out: &mut dyn Write, sets: &[DatabaseSet]) -> io::Result<()> {
+    sets.iter().try_for_each(|set| writeln!(out, "Set: {set}"))
 }
 
 /// Rules with their numbers.

@@ -7,6 +7,7 @@ pub mod edit;
 pub mod flow_table;
 pub mod labels;
 pub mod limit;
+pub mod mmdb;
 pub mod model;
 pub mod names;
 mod prefixes;

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{ceiling::Ceiling, flow_table::FlowTableSize, labels::Labels, strangers::Strangers};
+use super::{
+    ceiling::Ceiling, flow_table::FlowTableSize, labels::Labels, mmdb::DatabaseSet,
+    strangers::Strangers,
+};
 
 use super::limit::{Counts, Limit, SourcePrefixes};
 use crate::{
@@ -196,6 +199,8 @@ pub struct Policy {
     pub bans: Settings,
     /// Files whose networks are banned.
     pub feeds: Vec<Feed>,
+    /// Sets whose content comes from databases.
+    pub databases: Vec<DatabaseSet>,
     /// Most new connections per port.
     pub ceiling: Ceiling,
     /// Most segments per port that are part of no session.

@@ -8,6 +8,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
+    mmdb::Selector,
     model::{DefaultAction, ModeChoice, RuleAction, Traffic},
     names::Names,
 };
@@ -21,6 +22,7 @@ use crate::{
 };
 
 mod bans;
+mod databases;
 mod keys;
 mod limits;
 mod modes;
@@ -66,6 +68,8 @@ pub(super) struct SetDraft {
 pub(super) enum SetContent {
     Inline(Vec<IpNetwork>),
     File(Located<String>),
+    /// What the selector asks of a database.
+    Database(Located<String>, Selector),
 }
 
 /// A rule whose sets are still names.
@@ -245,6 +249,9 @@ impl Reader<'_, '_> {
     }
 
     fn set_file(&mut self, table: &DeTable<'_>, whole: Range<usize>) -> Option<SetContent> {
+        if databases::is_meant(table) {
+            return self.set_database(table, whole);
+        }
         let mut path = None;
         for (key, value) in table.iter() {
             if key.get_ref() == "file" {

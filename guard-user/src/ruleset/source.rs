@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{model::Policy, names::Names, schema, sets::SetTable};
+use super::{mmdb::DatabaseSet, model::Policy, names::Names, schema, sets::SetTable};
 use crate::text::{
     diagnostic::{Diagnostic, Diagnostics},
     digest::Digest,
@@ -15,6 +15,7 @@ use crate::text::{
 };
 
 mod assemble;
+mod databases;
 
 /// Name of the main policy file.
 pub const MAIN_FILE: &str = "guard.toml";
@@ -42,6 +43,8 @@ pub struct Loaded {
     pub digest: u64,
     /// Every file read, policy files first, in order.
     pub files: Vec<PathBuf>,
+    /// What was taken out of the databases, by a name that no file has: what a copy of the policy keeps.
+    pub extracts: Vec<(PathBuf, Arc<str>)>,
     /// Texts of the policy files, in order; guard.toml always comes first, empty if missing.
     pub documents: Vec<Document>,
 }
@@ -139,6 +142,8 @@ struct Reading<'s> {
     problems: Diagnostics,
     digest: Digest,
     files: Vec<PathBuf>,
+    databases: Vec<DatabaseSet>,
+    extracts: Vec<(PathBuf, Arc<str>)>,
     documents: Vec<Document>,
     drafts: Vec<(Arc<PathBuf>, schema::PolicyDraft)>,
     /// A policy file could not be read: what it defines is not "unknown".
@@ -152,6 +157,8 @@ impl<'s> Reading<'s> {
             problems: Diagnostics::default(),
             digest: Digest::new(),
             files: Vec::new(),
+            databases: Vec::new(),
+            extracts: Vec::new(),
             documents: Vec::new(),
             drafts: Vec::new(),
             is_incomplete: false,

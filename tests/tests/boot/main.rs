@@ -2,6 +2,7 @@
 //! is reported in no uncertain terms.
 
 mod bans;
+mod databases;
 mod machine;
 mod names;
 mod service;

@@ -17,6 +17,7 @@ use crate::{
     jails::{self, edit},
     ruleset::{
         SetTable,
+        mmdb::written::Database,
         names::Names,
         source::Source,
         testing::Folder,
@@ -125,7 +126,7 @@ fn filled_in(word: &str) -> String {
 
 fn sets() -> SetTable {
     let network = || -> Arc<[_]> { ["203.0.113.0/24".parse().expect("a prefix")].into() };
-    ["office", "admins"]
+    ["office", "admins", "de", "hoster"]
         .map(|name| (name.to_owned(), network()))
         .into()
 }
@@ -142,6 +143,16 @@ fn policy_problem(text: &str) -> Option<String> {
     for file in ["partners.txt", "feeds/drop.txt"] {
         folder.write(file, "192.0.2.0/24\n");
     }
+    let countries = ["DE", "DK", "NO", "SE"].into_iter().zip(1..);
+    let countries = countries.fold(Database::new("GeoLite2-Country"), |database, (code, n)| {
+        database.country(&format!("192.0.2.{n}/32"), code, "EU")
+    });
+    folder.write("GeoLite2-Country.mmdb", countries.bytes());
+    let networks = Database::new("GeoLite2-ASN").asn("192.0.2.0/24", 64496);
+    folder.write(
+        "GeoLite2-ASN.mmdb",
+        networks.asn("198.51.100.0/24", 64511).bytes(),
+    );
     folder.write("guard.toml", text);
     let names = Names::embedded();
     let loaded = Source::new(folder.path()).with_names(&names).load();

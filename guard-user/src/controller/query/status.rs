@@ -24,7 +24,7 @@ use crate::{
     },
     failure::{Exit, Failure},
     host::{Network, XdpMode, exposure::Exposure},
-    ruleset::source::Loaded,
+    ruleset::{mmdb::DatabaseSet, source::Loaded},
     text::address,
 };
 use guard_common::abi::{
@@ -94,6 +94,8 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// The rules in force; of the files, when inactive.
     pub rules: Vec<RuleView>,
+    /// Sets that come from databases, of the same policy.
+    pub databases: Vec<DatabaseSet>,
     /// What acts when there is a flood of SYNs; `None` when guard is off.
     pub floods: Option<Floods>,
     /// The flow table; `None` when guard is off.
@@ -270,6 +272,7 @@ impl Controller {
                 floods: None,
                 flow_table: None,
                 rules: RuleView::all(&policy),
+                databases: policy.databases,
                 never,
                 files,
                 warnings,
@@ -351,6 +354,7 @@ impl Controller {
             flow_table,
             floods: Some(self.floods(in_force.ceiling, in_force.out_of_state, in_force.udp)),
             rules: applied.rules,
+            databases: applied.databases,
             never,
             files,
             warnings,

@@ -10,6 +10,7 @@ use crate::{
     layout::Layout,
     ruleset::{
         describe,
+        mmdb::DatabaseSet,
         model::{DefaultAction, ModeChoice, Policy, Rule},
     },
     state_file,
@@ -28,6 +29,9 @@ pub struct Applied {
     /// Where the program shall run on them, as the policy says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub modes: BTreeMap<String, ModeChoice>,
+    /// Sets that came from databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<DatabaseSet>,
     /// The rules, in order.
     pub rules: Vec<RuleView>,
 }
@@ -126,6 +130,7 @@ impl Applied {
             default: default_word(policy.default).to_owned(),
             interfaces,
             modes: policy.modes.clone(),
+            databases: policy.databases.clone(),
             rules: RuleView::all(policy),
         }
     }

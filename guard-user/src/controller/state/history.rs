@@ -96,6 +96,7 @@ impl HistoryEntry {
             default,
             interfaces,
             modes: _,
+            databases: _,
             rules,
         } = &journal.applied;
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);

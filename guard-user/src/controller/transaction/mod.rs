@@ -5,6 +5,7 @@ pub(in crate::controller) mod activate;
 pub(in crate::controller) mod apply_file;
 pub(in crate::controller) mod change;
 pub(in crate::controller) mod confirm;
+pub(in crate::controller) mod databases;
 pub(in crate::controller) mod edit;
 pub(in crate::controller) mod lockout;
 pub(in crate::controller) mod plan;

@@ -30,6 +30,8 @@ const RULE_KEYS: [&str; 14] = [
     "action", "port", "proto", "from", "to", "on", "rate", "packets", "burst", "block", "comment",
     "name", "tags", "enabled",
 ];
+/// Keys of a set that is a table.
+pub(super) const SET_KEYS: [&str; 5] = ["file", "mmdb", "country", "continent", "asn"];
 /// Keys of the limits.
 const LIMIT_KEYS: [&str; 6] = [
     "ipv4-prefix",
@@ -179,7 +181,9 @@ pub(super) fn unknown_in_feed(key: &str) -> BadValue {
 }
 
 pub(super) fn unknown_in_set(key: &str) -> BadValue {
-    unknown(key, nearest(key, ["file"])).help("a set is a list of prefixes or { file = \"…\" }")
+    unknown(key, nearest(key, SET_KEYS)).help(
+        "a set is a list of prefixes, { file = \"…\" }, or { mmdb = \"…\" } with country, continent or asn",
+    )
 }
 
 /// A key of the top that TOML puts into the table above it.
@@ -267,7 +271,14 @@ mod tests {
             "`[[rule]]`",
         ];
         assert_eq!(plain.len() + headed.len(), ROOT_KEYS.len());
-        let below = [&plain[..], &BANS_KEYS, &FEED_KEYS, &RULE_KEYS, &LIMIT_KEYS];
+        let below = [
+            &plain[..],
+            &BANS_KEYS,
+            &FEED_KEYS,
+            &RULE_KEYS,
+            &LIMIT_KEYS,
+            &SET_KEYS,
+        ];
         let keys = below.into_iter().flatten().map(|key| format!("`{key}`"));
         for name in keys.chain(headed.map(str::to_owned)) {
             assert!(REFERENCE.contains(&format!("| {name} |")), "{name}");

@@ -49,6 +49,7 @@ impl Reading<'_> {
             default: default.unwrap_or_default(),
             bans: bans.unwrap_or_default(),
             feeds: self.feeds(&mut drafts),
+            databases: std::mem::take(&mut self.databases),
             sources: limits.sources,
             ceiling: limits.ceiling,
             out_of_state: limits.out_of_state,
@@ -94,6 +95,7 @@ impl Reading<'_> {
             warnings: self.problems,
             digest: self.digest.finish(),
             files: self.files,
+            extracts: self.extracts,
             documents: self.documents,
         })
     }
@@ -184,6 +186,9 @@ impl Reading<'_> {
         let named = match set.content.as_ref()? {
             SetContent::Inline(networks) => return Some(networks.clone()),
             SetContent::File(named) => named,
+            SetContent::Database(named, selector) => {
+                return self.set_from_database(file, &set.name.value, named, selector);
+            }
         };
         let folder = file.parent().unwrap_or(Path::new(""));
         let path = Arc::new(folder.join(&named.value));
@@ -297,7 +302,7 @@ impl Reading<'_> {
         list.finish()
     }
 
-    fn error(&mut self, file: &File, at: Position, bad: BadValue) {
+    pub(super) fn error(&mut self, file: &File, at: Position, bad: BadValue) {
         let problem = Diagnostic::error(file.clone(), Some(at), bad.message);
         self.problems.push(problem.with_help(bad.help));
     }

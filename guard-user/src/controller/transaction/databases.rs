@@ -1,0 +1,84 @@
+//! Sets whose databases have changed: what they hold now is put into force, and nothing else that stands in the files.
+
+use std::path::PathBuf;
+
+use super::replace_policy::{Act, Replacement};
+use crate::{
+    controller::{Applied, Consent, Controller, state::last_good},
+    failure::Failure,
+    ruleset::mmdb::DatabaseSet,
+};
+
+/// What came of a look at the databases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Databases {
+    /// They say what is in force.
+    Unchanged,
+    /// What they say is in force from now on.
+    Applied {
+        /// The sets.
+        sets: Vec<DatabaseSet>,
+        /// Its generation.
+        generation: u32,
+        /// What the operator should look at.
+        warnings: Vec<String>,
+    },
+    /// The policy files have been changed, too, and nobody has applied that.
+    FilesChanged,
+}
+
+impl Controller {
+    /// The files of the databases of the policy in force.
+    #[must_use]
+    pub fn database_files(&self) -> Vec<PathBuf> {
+        let sets = Applied::read(&self.layout).map(|applied| applied.databases);
+        let files = sets.into_iter().flatten();
+        let mut files: Vec<PathBuf> = files.map(|set| self.layout.etc.join(set.file)).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
+    /// Puts into force what the databases hold, if that is all in which files and kernel differ.
+    ///
+    /// # Errors
+    /// Exit 5 when a database cannot be used, 7 when an operator could not log in again, 14 while a change waits for
+    /// its confirmation. What is in force stays.
+    pub fn refresh_databases(&self) -> Result<Databases, Failure> {
+        let is_current = |digest: u64| {
+            let in_force = self.in_force()?;
+            Ok::<_, Failure>(in_force.is_none_or(|in_force| in_force.digest == digest))
+        };
+        // Most looks end here, without the lock.
+        if is_current(self.load()?.digest)? {
+            return Ok(Databases::Unchanged);
+        }
+        let consent = Consent::default();
+        let _lock = self.begin(consent)?;
+        let loaded = self.load()?;
+        let Some(in_force) = self.in_force()? else {
+            return Ok(Databases::Unchanged);
+        };
+        if in_force.digest == loaded.digest {
+            return Ok(Databases::Unchanged);
+        }
+        if !last_good::differs_in_databases_alone(&self.layout, &loaded, in_force.digest) {
+            return Ok(Databases::FilesChanged);
+        }
+        let checked = self.check_policy(&loaded, consent)?;
+        let replacement = Replacement {
+            loaded: &loaded,
+            changes: Vec::new(),
+            checked,
+            before: None,
+            act: Act::Apply,
+            name: self.layout.etc.display().to_string(),
+        };
+        let changed = self.replace_policy(replacement, consent)?;
+        Ok(Databases::Applied {
+            generation: changed.generation.unwrap_or_default(),
+            warnings: changed.warnings,
+            sets: loaded.policy.databases,
+        })
+    }
+}
