@@ -272,6 +272,14 @@ pub(super) enum Command {
         #[command(flatten)]
         deadline: Deadline,
     },
+    /// Edit a copy of guard.toml, or of a file of guard.d or jails.d, in your editor; check it, show what changes, and
+    /// apply it
+    Edit {
+        /// guard.toml (the default), guard.d/NAME.toml or jails.d/NAME.toml
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
     /// Keep the pending change
     Confirm,
     /// Undo the pending change at once; or return to the previous policy, or to an entry of the history

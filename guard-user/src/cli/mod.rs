@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod ban;
 mod change_report;
+mod complete;
 mod confirm;
 mod context;
 mod countdown;
@@ -13,6 +14,7 @@ mod deadline;
 #[cfg(test)]
 mod documents;
 mod edit;
+mod edit_file;
 mod enable;
 mod explain;
 mod f2b;
@@ -50,6 +52,9 @@ use context::Context;
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
+    if complete::answer(&words) {
+        return code(Exit::Ok);
+    }
     let args = match Args::try_parse_from(&words) {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
@@ -180,6 +185,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Import { what } => import::import(context, what),
         Command::Reload { deadline } => edit::reload(context, *deadline),
         Command::Apply { file, deadline } => edit::apply(context, file.as_deref(), *deadline),
+        Command::Edit { file, deadline } => edit_file::edit(context, file.as_deref(), *deadline),
         Command::Confirm => confirm::confirm(context, deadline::plain(&args.global)),
         Command::Rollback { number, deadline } => history::rollback(context, *number, *deadline),
         Command::History => history::history(context),

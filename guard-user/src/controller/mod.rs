@@ -66,6 +66,7 @@ pub use transaction::{
     confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST},
     databases::Databases,
     edit::{Delete, Edit},
+    edit_file::{EditableFile, TextChange},
     lockout::AtRisk,
     rule_changes::RuleChanges,
 };

@@ -16,6 +16,9 @@ use crate::text::{
 
 mod assemble;
 mod databases;
+mod outline;
+
+pub use outline::{Outline, RuleOutline};
 
 /// Name of the main policy file.
 pub const MAIN_FILE: &str = "guard.toml";

@@ -61,7 +61,14 @@ fn units_are_written_once_removed_once_and_the_status_knows() {
         "fish/vendor_completions.d/guardctl.fish",
     ] {
         let text = fs::read_to_string(folder.join(completion)).expect(completion);
-        assert!(text.contains("feeds"), "{text}");
+        assert!(text.contains("GUARD_COMPLETE"), "{text}");
+    }
+    for schema in ["guard/guard.schema.json", "guard/jails.schema.json"] {
+        let text = fs::read_to_string(folder.join(schema)).expect(schema);
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&text).is_ok(),
+            "{text}"
+        );
     }
     let rule = fs::read_to_string(folder.join("75-guard.rules")).expect("a rule");
     let call = format!(" {} attach $env{{IFINDEX}}", guardctl_path().display());

@@ -37,6 +37,7 @@ use crate::{
 
 /// What a policy file says before anybody wrote one.
 const TEMPLATE: &str = "\
+#:schema file:///usr/share/guard/guard.schema.json
 # guard's policy. `guardctl allow`, `deny` and `delete` edit this file and keep its comments;
 # after editing it by hand: `guardctl check`, then `guardctl reload`.
 #

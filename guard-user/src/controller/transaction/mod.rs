@@ -7,6 +7,7 @@ pub(in crate::controller) mod change;
 pub(in crate::controller) mod confirm;
 pub(in crate::controller) mod databases;
 pub(in crate::controller) mod edit;
+pub(in crate::controller) mod edit_file;
 pub(in crate::controller) mod lockout;
 pub(in crate::controller) mod plan;
 pub(in crate::controller) mod recover;

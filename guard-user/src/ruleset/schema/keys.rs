@@ -258,6 +258,25 @@ fn with_guess(problem: String, near: Option<&str>) -> BadValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::schema_check::{POLICY, Schema};
+
+    #[test]
+    fn the_schema_has_every_key_and_no_other() {
+        let schema = Schema::read(POLICY);
+        schema.assert_keys("", ROOT_KEYS);
+        schema.assert_keys("/$defs/rule", RULE_KEYS);
+        schema.assert_keys("/$defs/limits", LIMIT_KEYS);
+        schema.assert_keys("/$defs/bans", BANS_KEYS);
+        schema.assert_keys("/$defs/feed", FEED_KEYS);
+        let mut of_sets = schema.keys("/$defs/set/oneOf/2");
+        of_sets.extend(schema.keys("/$defs/set/oneOf/3"));
+        for key in SET_KEYS {
+            assert!(
+                of_sets.contains(&key),
+                "packaging/schema, sets: missing {key}"
+            );
+        }
+    }
 
     #[test]
     fn the_reference_has_every_key() {
