@@ -17,6 +17,7 @@ use clap_complete::{
 };
 
 use super::args::Args;
+use crate::failure::{Exit, Failure};
 use rule_words::RuleWords;
 
 /// The variable that asks for completions.
@@ -60,15 +61,23 @@ const RULES: &[(&str, RuleWords)] = &[
 ];
 
 /// Answers a shell that asks for completions; `false` when the command is one to be run.
-pub(super) fn answer(words: &[OsString]) -> bool {
+///
+/// # Errors
+/// Exit 2 for a shell that is not known: nobody shall take a command that was not run for one that was.
+pub(super) fn answer(words: &[OsString]) -> Result<bool, Failure> {
     let here = std::env::current_dir().ok();
     CompleteEnv::with_factory(cli)
         .var(VARIABLE)
         .bin(PROGRAM)
         .completer(PROGRAM)
         .try_complete(words, here.as_deref())
-        // A shell that is not known, or that went away: there is nobody to tell.
-        .unwrap_or(true)
+        .map_err(|error| {
+            Failure::new(
+                Exit::Usage,
+                format!("{VARIABLE}: {}", error.to_string().trim()),
+            )
+            .help("scripts of shells set it; `guardctl completions bash` prints one")
+        })
 }
 
 /// The script that has a shell ask.

@@ -52,8 +52,13 @@ use context::Context;
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
-    if complete::answer(&words) {
-        return code(Exit::Ok);
+    match complete::answer(&words) {
+        Ok(false) => {}
+        Ok(true) => return code(Exit::Ok),
+        Err(failure) => {
+            Output::new(false, false).failure(&failure);
+            return code(failure.exit);
+        }
     }
     let args = match Args::try_parse_from(&words) {
         Ok(args) => args,

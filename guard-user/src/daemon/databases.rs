@@ -56,7 +56,7 @@ impl DatabaseWatch {
         let known = self.known.as_ref().filter(|known| known.of == in_force);
         let paths = match known {
             Some(known) => known.files.iter().map(|(file, _)| file.clone()).collect(),
-            None => controller.database_files(),
+            None => controller.database_files(in_force)?,
         };
         // Of before they are read: a change meanwhile is seen the next time.
         let versions = paths.into_iter().map(|file: PathBuf| {

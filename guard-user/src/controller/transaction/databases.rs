@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use super::replace_policy::{Act, Replacement};
 use crate::{
-    controller::{Applied, Consent, Controller, state::last_good},
+    controller::{
+        ActivePolicy, Applied, Consent, Controller,
+        state::{history::OF_DATABASES, last_good},
+    },
     failure::Failure,
     ruleset::mmdb::DatabaseSet,
 };
@@ -28,15 +31,25 @@ pub enum Databases {
 }
 
 impl Controller {
-    /// The files of the databases of the policy in force.
+    /// The files of the databases of the policy in force; `None` when its words are not known, as in the middle of a
+    /// change.
     #[must_use]
-    pub fn database_files(&self) -> Vec<PathBuf> {
-        let sets = Applied::read(&self.layout).map(|applied| applied.databases);
-        let files = sets.into_iter().flatten();
+    pub fn database_files(&self, in_force: ActivePolicy) -> Option<Vec<PathBuf>> {
+        let applied = Applied::read(&self.layout);
+        let sets = match applied.filter(|applied| applied.generation == in_force.generation) {
+            Some(applied) => applied.databases,
+            // Where the state folder could not be written.
+            None => {
+                let files = self.load().ok();
+                let files = files.filter(|files| files.digest == in_force.digest);
+                files?.policy.databases
+            }
+        };
+        let files = sets.into_iter();
         let mut files: Vec<PathBuf> = files.map(|set| self.layout.etc.join(set.file)).collect();
         files.sort_unstable();
         files.dedup();
-        files
+        Some(files)
     }
 
     /// Puts into force what the databases hold, if that is all in which files and kernel differ.
@@ -74,7 +87,8 @@ impl Controller {
             act: Act::Apply,
             name: self.layout.etc.display().to_string(),
         };
-        let changed = self.replace_policy(replacement, consent)?;
+        let daemon = self.clone().for_command(OF_DATABASES.to_owned());
+        let changed = daemon.replace_policy(replacement, consent)?;
         Ok(Databases::Applied {
             generation: changed.generation.unwrap_or_default(),
             warnings: changed.warnings,
