@@ -64,7 +64,11 @@ fn a_jail_is_made_by_the_name_of_its_filter() {
         .says("/var/log/nginx/access.log");
     let file = scene.guard.etc().join("jails.d/nginx-http-auth.toml");
     let text = fs::read_to_string(file).expect("a file of its own");
-    assert_eq!(text, "[jail.nginx-http-auth]\nenabled = true\n");
+    let first = "#:schema file:///usr/share/guard/jails.schema.json\n";
+    assert_eq!(
+        text,
+        format!("{first}\n[jail.nginx-http-auth]\nenabled = true\n")
+    );
 }
 
 #[test]
