@@ -8,6 +8,7 @@ mod filter_file;
 mod jail_import;
 mod journal_export;
 mod log_line;
+mod mmdb;
 mod policy_source;
 mod quick_pattern;
 mod scratch;
@@ -55,6 +56,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "ban-list",
         run: ban_list::run,
+    },
+    Target {
+        name: "mmdb",
+        run: mmdb::run,
     },
     Target {
         name: "jail-import",

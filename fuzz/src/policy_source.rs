@@ -1,7 +1,7 @@
 //! Policy files: whatever is accepted compiles or is too complex, and means the same when its rules are
 //! written anew.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use guard_user::{
     ruleset::{
@@ -47,7 +47,9 @@ fn source(names: &Names, text: String) -> Source<'_> {
     let source = Source::new(Path::new(ETC)).with_names(names);
     let mut overlay = Overlay::default();
     overlay.insert(source.main_file(), text);
-    source.with_overlay(overlay)
+    let home = vec!["192.0.2.9".parse().expect("an address")];
+    let hosts = BTreeMap::from([("a.example".to_owned(), home)]);
+    source.with_overlay(overlay).with_hosts(Arc::new(hosts))
 }
 
 fn host() -> Host {

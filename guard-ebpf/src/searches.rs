@@ -13,11 +13,11 @@ use guard_common::{
     },
     packet::{PacketReader, quoted},
     policy::{
-        CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
-        Searches, begin_flow, evaluate_rules, find_ban, find_entry, find_flow, has_sent_before,
-        interface_class, is_banned, is_ceiling_exceeded, is_in_banned_prefix, is_known,
-        is_on_never_list, is_prefix_ceiling_exceeded, is_within_limit, longest_prefix, note_reply,
-        relation,
+        CeilingQuery, Circumstances, Found, MeterWay, NewConnection, Relation, RuleLookup,
+        RulesAnswer, Scratch, Searches, begin_flow, conditions, evaluate_rules, find_ban,
+        find_entry, find_flow, has_sent_before, interface_class, is_banned, is_ceiling_exceeded,
+        is_in_banned_prefix, is_known, is_on_never_list, is_prefix_ceiling_exceeded,
+        is_within_limit, longest_prefix, note_reply, relation, scope_of,
     },
 };
 
@@ -52,6 +52,21 @@ impl Searches for BpfTables {
     #[inline(always)]
     fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
         guard_interface(base, ifindex)
+    }
+
+    #[inline(always)]
+    fn scope_of(&self, packet: Circumstances) -> u32 {
+        guard_scope(
+            packet.base,
+            packet.flags | u32::from(packet.source_port) << 16,
+            packet.ifindex,
+            packet.destination_class,
+        )
+    }
+
+    #[inline(always)]
+    fn conditions(&self, base: u32, source_port: u16) -> u32 {
+        guard_conditions(base, u32::from(source_port))
     }
 
     #[inline(always)]
@@ -186,6 +201,27 @@ extern "C" fn guard_begin_flow(tag: u64, event: u32, local_port: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn guard_interface(base: u32, ifindex: u32) -> u32 {
     interface_class(&BpfTables::without_packet(), base, ifindex)
+}
+
+/// The scope of a packet.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_scope(base: u32, packed: u32, ifindex: u32, destination_class: u32) -> u32 {
+    let packet = Circumstances {
+        base,
+        flags: packed & 0xffff,
+        source_port: (packed >> 16) as u16,
+        ifindex,
+        destination_class,
+    };
+    scope_of(&BpfTables::without_packet(), packet)
+}
+
+/// The ends that have passed, and the class of a source port.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_conditions(base: u32, source_port: u32) -> u32 {
+    conditions(&BpfTables::without_packet(), base, source_port as u16)
 }
 
 /// The never list.

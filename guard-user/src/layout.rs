@@ -98,6 +98,12 @@ impl Layout {
         self.state.join("pending.json")
     }
 
+    /// When rules end.
+    #[must_use]
+    pub fn ends(&self) -> PathBuf {
+        self.state.join("ends.json")
+    }
+
     /// Policies that were in force, one file each.
     #[must_use]
     pub fn history(&self) -> PathBuf {
@@ -130,6 +136,24 @@ impl Layout {
     #[must_use]
     pub fn enabled(&self) -> PathBuf {
         self.state.join("enabled")
+    }
+
+    /// What the names of hosts in the policy resolved to.
+    #[must_use]
+    pub fn host_names(&self) -> PathBuf {
+        self.state.join("names.json")
+    }
+
+    /// Where a process listens that asks for the addresses of names (guard-names.socket).
+    #[must_use]
+    pub fn resolver(&self) -> PathBuf {
+        self.run.join("names.sock")
+    }
+
+    /// The same for the names that jails never count.
+    #[must_use]
+    pub fn ignored_names(&self) -> PathBuf {
+        self.state.join("ignored-names.json")
     }
 
     /// Texts of the policy files that were in force last.

@@ -43,7 +43,8 @@ fn an_empty_policy_drops_every_new_connection_and_counts_it_once() {
         (packet_v6().udp(0), ServiceKind::Udp(0)),
         (packet().icmp(8, 0), ServiceKind::Icmp(8)),
         (packet_v6().icmp(128, 0), ServiceKind::Icmpv6(128)),
-        (packet().icmp(0, 0), ServiceKind::Protocol(1)),
+        (packet().icmp(0, 0), ServiceKind::Icmp(0)),
+        (packet_v6().icmp(255, 0), ServiceKind::Icmpv6(255)),
         (packet().protocol(47, &[0; 4]), ServiceKind::Protocol(47)),
         (packet_v6().protocol(255, &[]), ServiceKind::Protocol(255)),
     ] {

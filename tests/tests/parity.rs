@@ -26,9 +26,10 @@ use guard_user::bans::Prefix;
 use guard_user::ruleset::{
     ceiling::Ceiling,
     limit::{Block, Counts, Limit, Rate},
-    model::{DefaultAction, Policy, RuleAction, Traffic},
+    model::{DefaultAction, Policy, PortRange, RuleAction, Traffic},
     sample::{NESTED, Shape, random_policy},
     strangers::Strangers,
+    until::Until,
 };
 
 /// Frames in all: a million, as acceptance asks, or what `GUARD_PARITY_FRAMES` says (a machine that
@@ -199,7 +200,17 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
         _ => strangers_per_second(round),
     };
     for rule in &mut policy.rules {
+        // Long ago, or not while this runs; the clock of boot is the model's too.
+        if round.is_multiple_of(3) && random.once_in(3) {
+            let ends = [1, 2, 1 << 31, 1 << 32].map(Until::from_seconds);
+            rule.until = Some(random.pick(&ends));
+        }
         let has_connections = matches!(rule.traffic, Traffic::Ports(..));
+        if has_connections && round % 3 == 1 && random.once_in(3) {
+            let ports = [(1, 1023), (40_000, 40_000), (1024, u16::MAX)];
+            let (first, last) = random.pick(&ports);
+            rule.source_ports = vec![PortRange { first, last }];
+        }
         if rule.action == RuleAction::Allow && has_connections && random.once_in(2) {
             let rate = Rate {
                 count: 1 + random.below(20) as u32,

@@ -184,12 +184,12 @@ fn a_type_of_icmp_is_one_message_of_each_family_that_has_it() {
     check_rule(
         allow()
             .traffic(Traffic::Icmp(timestamp))
-            .from("198.51.100.0/24"),
+            .from("203.0.113.0/24"),
         &[
             (
                 "its source",
                 packet()
-                    .from_ip("198.51.100.7".parse().expect("an address"))
+                    .from_ip("203.0.113.7".parse().expect("an address"))
                     .icmp(13, 0),
                 RuleAllow,
             ),

@@ -149,9 +149,14 @@ fn describe(frame: &[u8], interface: (&'static str, u32)) -> Option<(IpAddr, Opt
         true => None,
         false => asked(payload.ip_number.0, source.is_ipv4(), payload.payload),
     };
+    let source_port = match payload.payload.get(..2) {
+        Some(port) => u16::from_be_bytes([port[0], port[1]]),
+        None => 0,
+    };
     let described = asked.map(|asked| Described {
         asked,
         source,
+        source_port,
         destination,
         interface,
     });

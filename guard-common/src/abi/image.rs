@@ -5,10 +5,12 @@
 //! ```text
 //! 0      header            flags, sizes, where the tables behind the services begin
 //! 16     interfaces        ifindex -> interface class
-//! 32     length trees      which prefix lengths to try, and in which order
-//! 576    source filters    one bit per leading 16 bits: may a prefix hold this source?
-//! 2624   services          group number by service, 16 bits each
-//! 35457  groups            [group * scopes + scope] -> Group
+//! 32     ends              times at which rules end, ascending
+//! 64     source ports      port -> class of source ports, by spans
+//! 96     length trees      which prefix lengths to try, and in which order
+//! 640    source filters    one bit per leading 16 bits: may a prefix hold this source?
+//! 2688   services          group number by service, 16 bits each
+//! 35521  groups            [group * scopes + scope] -> Group
 //! …      classes           [class * scopes + scope] -> Class
 //! …      prefixes          hash table of (prefix, length) -> class, 1 word an entry
 //! …      wide prefixes     the IPv6 prefixes of that table, 2 words an entry
@@ -36,7 +38,9 @@ pub const HEADER_PAIRS: u32 = 6;
 pub const HEADER_SOURCE_DEFAULT: u32 = 7;
 /// The same for destinations.
 pub const HEADER_DESTINATION_DEFAULT: u32 = 8;
-/// Number of destination classes; a scope is `interface class * this + destination class`.
+/// `low, high` = number of destination classes, number of scopes between two ends: a scope is
+/// `(ends that have passed * classes of source ports + class of the source port) * high + interface class * low +
+/// destination class`.
 pub const HEADER_DESTINATIONS: u32 = 9;
 /// Most new connections per port, a [`super::ceiling::Ceiling`].
 pub const HEADER_CEILING: u32 = 13;
@@ -72,8 +76,25 @@ pub const INTERFACES: u32 = 16;
 /// Interfaces that rules may name.
 pub const MAX_INTERFACES: u32 = 16;
 
+/// First word of the ends: nanoseconds of boot time, ascending; behind the last stands the largest number. Read
+/// only with [`CONDITIONS`].
+pub const ENDS: u32 = INTERFACES + MAX_INTERFACES;
+/// Different times at which rules may end: a search of [`END_STEPS`] steps finds how many of them have passed.
+pub const MAX_ENDS: u32 = (1 << END_STEPS) - 1;
+/// Steps of that search.
+pub const END_STEPS: u32 = 5;
+
+/// First word of the spans of source ports: `low, high` = first port, class; ascending. Ports before the first span are of
+/// class 0; behind the last span stands [`NO_PORT`]. The last word is the number of classes. Read only with
+/// [`CONDITIONS`].
+pub const SOURCE_PORTS: u32 = ENDS + MAX_ENDS + 1;
+/// Spans that a search of [`END_STEPS`] steps can tell apart.
+pub const MAX_PORT_SPANS: u32 = MAX_ENDS;
+/// Behind the last port.
+pub const NO_PORT: u32 = 1 << 16;
+
 /// First word of the length trees.
-pub const TREES: u32 = INTERFACES + MAX_INTERFACES;
+pub const TREES: u32 = SOURCE_PORTS + MAX_PORT_SPANS + 1;
 /// Nodes of a tree, a word each: node 0 is the end, node 1 the root, and every length needs one.
 pub const TREE_NODES: u32 = 129;
 /// Levels of a balanced tree: 128 lengths need 8.
@@ -169,6 +190,8 @@ pub const ANY_FROM_ANYWHERE: u32 = 64;
 pub const MONITOR: u32 = 128;
 /// Flag: somebody is on the never list.
 pub const HAS_NEVER: u32 = 256;
+/// Flag: rules end, or ask for the port of the sender.
+pub const CONDITIONS: u32 = 512;
 
 /// A hash table: `first word (32 bits) | log2 of its entries (8 bits) | seed (24 bits)`, from the
 /// low end.

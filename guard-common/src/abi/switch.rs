@@ -14,9 +14,9 @@ pub const SEED_WORD: u32 = 1;
 pub const CLOCK_WORD: u32 = 2;
 
 const SLOT_BITS: u32 = 2;
-const STATE_BITS: u32 = SLOT_BITS + 9;
+const STATE_BITS: u32 = SLOT_BITS + 10;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-/// A deadline counts units of 2^20 ns (1.05 ms) of boot time; 42 bits of it last for 146 years.
+/// A deadline counts units of 2^20 ns (1.05 ms) of boot time; 40 bits of it last for 36 years.
 const DEADLINE_SHIFT: u32 = 20;
 
 /// A slot, and what a packet must know of its policy before it looks into it (the flags of
@@ -28,7 +28,7 @@ impl SlotState {
     /// Bits of the number.
     pub const BITS: u32 = STATE_BITS;
 
-    /// Slot below [`SLOTS`], 9 bits of flags.
+    /// Slot below [`SLOTS`], 10 bits of flags.
     #[must_use]
     pub const fn new(slot: u32, flags: u32) -> Self {
         Self((slot | flags << SLOT_BITS) & STATE_MASK as u32)
@@ -63,7 +63,7 @@ impl SlotState {
     }
 }
 
-/// `active (11 bits) | previous (11 bits) | deadline (42 bits, 0 = none)`, from the low end.
+/// `active (12 bits) | previous (12 bits) | deadline (40 bits, 0 = none)`, from the low end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchWord(u64);
 
@@ -149,15 +149,15 @@ impl SwitchWord {
 mod tests {
     use super::*;
 
-    const OLD: SlotState = SlotState::new(0, 0b1101_0101);
-    const NEW: SlotState = SlotState::new(2, 0b0010_1010);
+    const OLD: SlotState = SlotState::new(0, 0b11_1101_0101);
+    const NEW: SlotState = SlotState::new(2, 0b10_0010_1010);
 
     #[test]
     fn a_settled_word_never_asks_the_clock() {
         let word = SwitchWord::settled(NEW, OLD);
         assert!(!word.has_deadline());
         assert_eq!(word.at(u64::MAX), NEW);
-        assert_eq!((NEW.slot(), NEW.flags()), (2, 0b0010_1010));
+        assert_eq!((NEW.slot(), NEW.flags()), (2, 0b10_0010_1010));
     }
 
     #[test]

@@ -195,6 +195,12 @@ impl Packet {
         }
     }
 
+    /// The port of the sender, of a segment or datagram; of any other packet some number.
+    #[inline(always)]
+    pub(crate) fn source_port(&self) -> u16 {
+        Transport::ports_of(self.transport.get()).0
+    }
+
     /// Where the IP header lies in the frame.
     #[inline(always)]
     #[must_use]

@@ -74,7 +74,7 @@ pub struct LookupArgs {
     pub source: u32,
     /// [`ServiceRequest`].
     pub request: u32,
-    /// The policy in force (11 bits), whether some prefix of its rules may hold the source (1), whether the default
+    /// The policy in force (12 bits), whether some prefix of its rules may hold the source (1), whether the default
     /// lets it in (1), entry of the service (the upper half).
     pub policy: u32,
 }

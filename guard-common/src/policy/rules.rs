@@ -1,19 +1,20 @@
-//! Rules, first match: service -> group by index; scope from interface and destination where rules
-//! name one; source -> class in constant time; then the lowest ordinal of "any service from this
+//! Rules, first match: service -> group by index; scope from interface, destination, source port and
+//! time where rules name one; source -> class in constant time; then the lowest ordinal of "any service from this
 //! class" and "this service from this class" decides. The price does not grow with the rules.
 
 use super::{
-    RuleLookup, Searches, classify,
+    Circumstances, RuleLookup, Searches, classify,
     rules_answer::{RuleOutcome, RulesAnswer},
     slot::{Slot, split},
 };
 use crate::abi::{
     addr::Addr,
     image::{
-        ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
-        FAMILY_CLASSES, GROUPS, HAS_NEVER, HEADER_CLASSES, HEADER_DESTINATION_DEFAULT,
-        HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT, INTERFACES, MAX_INTERFACES,
-        MAX_PROBES, OPEN_TO_STRANGERS, SERVICES, TableRef, pair_hash,
+        ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, CONDITIONS,
+        DEFAULT_ALLOW, END_STEPS, ENDS, FAMILY_CLASSES, GROUPS, HAS_NEVER, HEADER_CLASSES,
+        HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT,
+        INTERFACES, MAX_INTERFACES, MAX_PORT_SPANS, MAX_PROBES, OPEN_TO_STRANGERS, SERVICES,
+        SOURCE_PORTS, TableRef, pair_hash,
     },
     rule::{Class, Group, Pair, RuleRef},
     service::Service,
@@ -46,15 +47,20 @@ pub(super) fn ask_rules<T: Searches>(
         return RulesAnswer::new(RuleOutcome::DefaultDrop, RuleRef::NONE);
     }
 
-    let (scopes, scope) = if flags & (BY_INTERFACE | BY_DESTINATION) == 0 {
+    let (scopes, scope) = if flags & (BY_INTERFACE | BY_DESTINATION | CONDITIONS) == 0 {
         (1, 0)
     } else {
-        scope(
-            policy,
+        let (_, scopes) = split(policy.word(HEADER_CLASSES));
+        let packet = question.packet;
+        let scope = policy.scope_of(Circumstances {
+            base: policy.base(),
             flags,
-            question.ifindex,
-            question.packet.destination(),
-        )
+            ifindex: question.ifindex,
+            // Here, because a search within that call would need more of the kernel's small stack.
+            destination_class: destination_class(policy, flags, packet.destination()),
+            source_port: packet.source_port(),
+        });
+        (scopes, scope)
     };
     let class = class(policy, flags, question.packet.source());
     if class == 0 && flags & ANY_FROM_ANYWHERE == 0 {
@@ -78,7 +84,7 @@ pub(super) fn ask_rules<T: Searches>(
 
 /// Flags of policies whose rules take more than the class of a source and the group of a service.
 pub(super) const NOT_SIMPLE: u32 =
-    BY_INTERFACE | BY_DESTINATION | ANY_FROM_ANYWHERE | FAMILY_CLASSES;
+    BY_INTERFACE | BY_DESTINATION | CONDITIONS | ANY_FROM_ANYWHERE | FAMILY_CLASSES;
 
 /// What the rules of such a policy say of a source that none of them names.
 #[inline(always)]
@@ -243,28 +249,65 @@ const fn of_family(word: u64, addr: Addr) -> u32 {
     if addr.is_v4() { v4 } else { v6 }
 }
 
-/// Number of scopes, and the packet's.
+/// Class of a destination; 0 = no prefix of the policy holds it.
 #[inline(always)]
-fn scope<T: Searches>(
-    policy: &Slot<'_, T>,
-    flags: u32,
-    ifindex: u32,
-    destination: Addr,
-) -> (u32, u32) {
-    let (_, scopes) = split(policy.word(HEADER_CLASSES));
+fn destination_class<T: Searches>(policy: &Slot<'_, T>, flags: u32, destination: Addr) -> u32 {
+    if flags & BY_DESTINATION == 0 {
+        return 0;
+    }
+    let default = of_family(policy.word(HEADER_DESTINATION_DEFAULT), destination);
+    classify::destination(policy, destination, default)
+}
+
+/// The scope of a packet, of the policy whose slot begins at `base`.
+#[inline(always)]
+pub fn scope_of<T: Searches>(tables: &T, packet: Circumstances) -> u32 {
+    let policy = &Slot::at(tables, packet.base);
+    let flags = packet.flags;
     let mut interface = 0;
     if flags & BY_INTERFACE != 0 {
-        interface = policy.interface_class(ifindex);
+        interface = policy.interface_class(packet.ifindex);
     }
-    let mut class = 0;
-    if flags & BY_DESTINATION != 0 {
-        let default = of_family(policy.word(HEADER_DESTINATION_DEFAULT), destination);
-        class = classify::destination(policy, destination, default);
+    let (destinations, per_span) = split(policy.word(HEADER_DESTINATIONS));
+    let mut scope = cell(0, interface, destinations, packet.destination_class);
+    if flags & CONDITIONS != 0 {
+        scope = cell(scope, policy.conditions(packet.source_port), per_span, 0);
     }
-    (
-        scopes,
-        cell(0, interface, policy.word(HEADER_DESTINATIONS) as u32, class),
-    )
+    scope
+}
+
+/// `ends that have passed * classes of source ports + class of the source port`.
+#[inline(always)]
+pub fn conditions<T: Searches>(tables: &T, base: u32, source_port: u16) -> u32 {
+    let policy = &Slot::at(tables, base);
+    let now_ns = tables.now_ns();
+    let passed = count_up_to(policy, ENDS, now_ns, u64::MAX);
+    let spans = count_up_to(
+        policy,
+        SOURCE_PORTS,
+        u64::from(source_port),
+        u64::from(u32::MAX),
+    );
+    let class = if spans == 0 {
+        0
+    } else {
+        split(policy.word(SOURCE_PORTS + spans - 1)).1
+    };
+    let classes = policy.word(SOURCE_PORTS + MAX_PORT_SPANS) as u32;
+    cell(class, passed, classes, 0)
+}
+
+/// How many of the ascending numbers from word `first` on are at most `most`, in the bits of a mask.
+#[inline(always)]
+fn count_up_to<T: Searches>(policy: &Slot<'_, T>, first: u32, most: u64, mask: u64) -> u32 {
+    let mut count = 0;
+    for step in (0..END_STEPS).rev() {
+        let half = 1 << step;
+        if policy.word(first + count + half - 1) & mask <= most {
+            count += half;
+        }
+    }
+    count
 }
 
 /// Class of the interface with this index, 0 = no rule names it.

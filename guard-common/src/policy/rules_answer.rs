@@ -6,12 +6,27 @@ use crate::abi::{
     rule::RuleRef,
 };
 
+/// What else than service and source tells a packet from another, in numbers that fit a call between BPF functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// First word of the policy's slot.
+    pub base: u32,
+    /// Flags of the policy, 10 bits.
+    pub flags: u32,
+    /// Index of the interface that it arrives on.
+    pub ifindex: u32,
+    /// Class of its destination.
+    pub destination_class: u32,
+    /// The port of the sender.
+    pub source_port: u16,
+}
+
 /// What follows from a packet's headers: where to look in a policy's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleLookup {
     /// First word of the policy's slot.
     pub base: u32,
-    /// Flags of the policy, 9 bits.
+    /// Flags of the policy, 10 bits.
     pub flags: u32,
     /// Group of rules that the service belongs to, 16 bits; 0 = no rule names it.
     pub group: u32,
@@ -19,7 +34,7 @@ pub struct RuleLookup {
     pub class: u32,
     /// Number of scopes.
     pub scopes: u32,
-    /// Scope of interface and destination.
+    /// Scope of interface, destination, source port and time.
     pub scope: u32,
 }
 

@@ -10,8 +10,8 @@ use crate::abi::{
 };
 
 use super::{
-    CeilingQuery, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer, Scratch,
-    Tables,
+    CeilingQuery, Circumstances, Found, MeterWay, NewConnection, Relation, RuleLookup, RulesAnswer,
+    Scratch, Tables,
 };
 use crate::packet::PacketReader;
 
@@ -52,6 +52,18 @@ pub trait Searches: Tables + Sized {
     #[inline(always)]
     fn interface_class(&self, base: u32, ifindex: u32) -> u32 {
         super::interface_class(self, base, ifindex)
+    }
+
+    /// [`super::scope_of`].
+    #[inline(always)]
+    fn scope_of(&self, packet: Circumstances) -> u32 {
+        super::scope_of(self, packet)
+    }
+
+    /// [`super::conditions`].
+    #[inline(always)]
+    fn conditions(&self, base: u32, source_port: u16) -> u32 {
+        super::conditions(self, base, source_port)
     }
 
     /// [`super::is_on_never_list`].

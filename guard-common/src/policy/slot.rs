@@ -1,6 +1,6 @@
 //! One slot of the policy array: where the words of the policy in force lie.
 
-use super::{RuleLookup, RulesAnswer, Searches};
+use super::{Circumstances, RuleLookup, RulesAnswer, Searches};
 use crate::abi::{addr::Addr, image::Tree, switch::SlotState};
 
 /// A slot, and the way to its words.
@@ -39,6 +39,16 @@ impl<'a, T: Searches> Slot<'a, T> {
     #[inline(always)]
     pub(super) fn interface_class(&self, ifindex: u32) -> u32 {
         self.tables.interface_class(self.base, ifindex)
+    }
+
+    #[inline(always)]
+    pub(super) fn scope_of(&self, packet: Circumstances) -> u32 {
+        self.tables.scope_of(packet)
+    }
+
+    #[inline(always)]
+    pub(super) fn conditions(&self, source_port: u16) -> u32 {
+        self.tables.conditions(self.base, source_port)
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! What is banned, on disk: survives restarts and reboots. Only ever opened under the lock of commands.
 
 mod change;
+mod peek;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use change::{Added, Change};
+pub use peek::peek;
 pub use record::{BanEnd, BanOrigin, BanRow, Now};
 
 /// Prefix and number of the origin, to [`record`].

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{
     ban, f2b, feeds, filter, import, jail,
-    options::{Deadline, Global, LabelWords},
+    options::{Deadline, EndWords, Global, LabelWords},
 };
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
@@ -27,6 +27,7 @@ Examples:
   guardctl limit ssh                        the same for 6 new connections per source in 30 s
   guardctl allow 1.1.1.1 9000               one address to one port
   guardctl allow from 10.0.0.0/8 to any port 5432 proto tcp comment 'db'
+  guardctl allow me 22 --for 1h             from where you are logged in, for an hour
   guardctl deny from 203.0.113.0/24         close everything to a network
   guardctl enable --confirm 60s             turn it on (allow your SSH first), off again in 60 s
   guardctl confirm                          unless you confirm
@@ -90,6 +91,10 @@ pub(super) enum Command {
         #[arg(value_name = "IFINDEX")]
         index: u32,
     },
+    /// Ask the system's resolver for names, for whoever connects to the socket on standard input: what
+    /// guard-names.service runs
+    #[command(hide = true)]
+    Resolver,
     /// Manage the systemd units that bring guard up after a reboot
     Service {
         /// What to do with the units
@@ -112,6 +117,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Add a rule that drops packets
@@ -123,6 +130,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Add a rule that lets packets in, but limits the new connections of each source
@@ -133,6 +142,8 @@ pub(super) enum Command {
         words: Vec<String>,
         #[command(flatten)]
         labels: LabelWords,
+        #[command(flatten)]
+        ends: EndWords,
         #[command(flatten)]
         deadline: Deadline,
     },
@@ -148,6 +159,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Add a rule before all others: `prepend deny from 203.0.113.7`
@@ -159,6 +172,8 @@ pub(super) enum Command {
         #[command(flatten)]
         labels: LabelWords,
         #[command(flatten)]
+        ends: EndWords,
+        #[command(flatten)]
         deadline: Deadline,
     },
     /// Delete a rule by number, by name or by its words: `delete 3`, `delete office-ssh`, `delete allow 22/tcp`
@@ -168,6 +183,8 @@ pub(super) enum Command {
         words: Vec<String>,
         #[command(flatten)]
         labels: LabelWords,
+        #[command(flatten)]
+        ends: EndWords,
         #[command(flatten)]
         deadline: Deadline,
     },
@@ -272,6 +289,14 @@ pub(super) enum Command {
         #[command(flatten)]
         deadline: Deadline,
     },
+    /// Edit a copy of guard.toml, or of a file of guard.d or jails.d, in your editor; check it, show what changes, and
+    /// apply it
+    Edit {
+        /// guard.toml (the default), guard.d/NAME.toml or jails.d/NAME.toml
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
     /// Keep the pending change
     Confirm,
     /// Undo the pending change at once; or return to the previous policy, or to an entry of the history
@@ -361,10 +386,13 @@ Rules, as ufw writes them:
   PORT[/PROTO]            22, 22/tcp, 80,443/tcp, 6000:6007/udp, http, ssh/tcp
   ADDRESS [PORT[/PROTO]]  1.1.1.1 9000, 10.0.0.0/8, @office ssh   (source, then port)
   [in] [on IFACE] [proto P] [from ADDRESS] [to ADDRESS] [port PORT] [comment 'TEXT']
+  --for 10m, --until 2026-12-01T12:00:00Z
+                          the rule ends then, and is removed
   --name NAME --tag TAG   what commands call the rule: `delete NAME`, `list --tag TAG`
   ping                    echo requests; proto gre, proto 47: any IP protocol
   icmp type TYPE          one message of ICMP: time-exceeded, timestamp-request, 0-255; icmpv6 type TYPE
-A port without a protocol means tcp and udp. ADDRESS: address, prefix, any, or @set.";
+A port without a protocol means tcp and udp. ADDRESS: address, prefix, any, @set, or a
+name such as home.example.org.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Rules {

@@ -9,9 +9,20 @@ use super::context::Context;
 use crate::{
     control::{Report, Request, Response, client, unexpected},
     daemon,
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, from_io},
+    host::resolver,
     output::Output,
+    text::duration,
 };
+
+/// Answers who asks for the addresses of names.
+pub(super) fn resolver() -> Result<Exit, Failure> {
+    resolver::serve().map_err(|error| {
+        from_io("standard input is no socket that listens", &error)
+            .help("guard-names.service runs this; nobody else needs it")
+    })?;
+    Ok(Exit::Ok)
+}
 
 pub(super) fn daemon(context: &mut Context<'_>, asked: DaemonAsked) -> Result<Exit, Failure> {
     let layout = context.controller.layout();
@@ -72,7 +83,7 @@ fn status(report: &Report, absence: Option<&str>, output: &mut Output) -> Exit {
 
 fn text(out: &mut dyn Write, report: &Report, absence: Option<&str>) -> io::Result<()> {
     let now = daemon::now();
-    let ago = |then: u64| duration(now.saturating_sub(then));
+    let ago = |then: u64| duration::rounded(now.saturating_sub(then));
     writeln!(
         out,
         "Daemon: process {}, version {}, running for {}",
@@ -106,14 +117,4 @@ fn text(out: &mut dyn Write, report: &Report, absence: Option<&str>) -> io::Resu
         )?;
     }
     Ok(())
-}
-
-/// `3 d`, `2 h`, `5 min`, `7 s`.
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h", seconds / 3600),
-        86_400.. => format!("{} d", seconds / 86_400),
-    }
 }

@@ -4,6 +4,7 @@
 mod blocks;
 mod complete;
 mod lines;
+mod schemas;
 
 use std::path::{Path, PathBuf};
 

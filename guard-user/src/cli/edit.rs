@@ -9,11 +9,13 @@ use super::{
     change_report::report,
     context::Context,
     deadline::{self, Danger, consent},
+    me,
     options::Deadline,
 };
 use crate::{
     controller::{Consent, Delete, Edit},
     failure::{Exit, Failure},
+    output::human,
     ruleset::{describe, labels::Which, model::DefaultAction},
     text::value::quoted,
 };
@@ -27,6 +29,7 @@ pub(super) fn add(
     let words: Vec<String> = std::iter::once(action.to_owned())
         .chain(words.iter().cloned())
         .collect();
+    let words = me::replaced(&words)?;
     let consent = consent(context.global, deadline, danger(&words));
     let edit = Edit::Add {
         words,
@@ -41,6 +44,7 @@ pub(super) fn insert(
     words: &[String],
     deadline: Deadline,
 ) -> Result<Exit, Failure> {
+    let words = &me::replaced(words)?;
     let edit = Edit::Add {
         words: words.to_vec(),
         before: Some(which(before)?),
@@ -49,7 +53,7 @@ pub(super) fn insert(
     change(context, &edit, consent)
 }
 
-/// A rule that allows shuts nobody out.
+/// A rule that allows shuts nobody out, unless it takes the place of one that lasts longer; that is refused.
 fn danger(words: &[String]) -> Danger {
     let first = words.first().map(|word| word.to_lowercase());
     if matches!(first.as_deref(), Some("allow" | "limit")) {
@@ -68,7 +72,7 @@ pub(super) fn delete(
         [one] if is_which(one) => Delete::Which(which(one)?),
         words => {
             refuse_no_rule(words)?;
-            Delete::Words(words.to_vec())
+            Delete::Words(me::replaced(words)?)
         }
     };
     let consent = consent(context.global, deadline, Danger::MayShutOut);
@@ -251,12 +255,14 @@ pub(super) fn check(context: &mut Context<'_>, file: Option<&Path>) -> Result<Ex
                     1 => "1 file".to_owned(),
                     files => format!("{files} files"),
                 }
-            )
+            )?;
+            human::databases(out, &checked.databases)
         },
         || {
             json!({
                 "ok": true,
                 "rules": checked.rules,
+                "databases": super::list::databases_json(&checked.databases),
                 "files": checked.files,
                 "warnings": checked.warnings,
             })

@@ -45,6 +45,7 @@ fn unfiltered(packet: &str, interface: &str, output: &mut Output) {
                 "rule": null,
                 "rule_words": null,
                 "rule_name": null,
+                "rule_end": null,
                 "limit_left": null,
                 "way_in": null,
             })
@@ -70,6 +71,9 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
             if let Some(number) = answer.rule {
                 let words = answer.rule_words.as_deref().unwrap_or("");
                 writeln!(out, "rule {number}: {words}")?;
+                if let Some(end) = &answer.rule_end {
+                    writeln!(out, "it acts {end}")?;
+                }
             }
             if let Some(left) = answer.left {
                 writeln!(
@@ -106,6 +110,7 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 "rule": answer.rule,
                 "rule_words": answer.rule_words,
                 "rule_name": answer.rule_name,
+                "rule_end": answer.rule_end,
                 "limit_left": answer.left.map(|left| json!({
                     "now": left.now, "at_most": left.at_most, "blocked_seconds": left.blocked
                 })),

@@ -81,8 +81,7 @@ pub(super) fn f2b(context: &mut Context<'_>, words: &[String]) -> Result<Exit, F
             return change(context, jail, key, from(3));
         }
         ["set", jail, word @ ("addignoreip" | "delignoreip"), _, ..] => {
-            let before = context.controller.jail(jail)?.ignored;
-            let mut after: Vec<String> = before.iter().map(ToString::to_string).collect();
+            let mut after = context.controller.jail(jail)?.ignored_texts();
             for source in from(3) {
                 after.retain(|known| known != source);
                 if *word == "addignoreip" {

@@ -295,7 +295,7 @@ pub(super) fn values(settings: &Settings) -> Vec<(&'static str, Value)> {
             "bantime.maxtime",
             json!(growth.most.map_or("-1".to_owned(), length)),
         ),
-        ("ignoreip", json!(texts(&settings.ignored))),
+        ("ignoreip", json!(settings.ignored_texts())),
         ("ignoreself", json!(settings.ignores_self)),
         ("proxies", json!(texts(&settings.proxies))),
     ]

@@ -7,7 +7,7 @@ use crate::{
     controller::RuleView,
     failure::{Exit, Failure},
     output::human,
-    ruleset::labels,
+    ruleset::{labels, mmdb::DatabaseSet},
     text::{nearest::nearest, value::quoted},
 };
 
@@ -20,10 +20,37 @@ pub(super) fn list(context: &mut Context<'_>, tag: Option<&str>) -> Result<Exit,
     let has_it = |rule: &&RuleView| tag.is_none_or(|tag| rule.tags.iter().any(|own| own == tag));
     let rules: Vec<&RuleView> = status.rules.iter().filter(has_it).collect();
     context.output.show(
-        |out| human::rules(out, rules.iter().copied()),
-        || json!({"in_force": status.protection.is_in_force(), "rules": rules}),
+        |out| {
+            human::databases(out, &status.databases)?;
+            human::host_names(out, &status.host_names)?;
+            human::rules(out, rules.iter().copied())
+        },
+        || {
+            json!({
+                "in_force": status.protection.is_in_force(),
+                "rules": rules,
+                "databases": databases_json(&status.databases),
+                "names": status.host_names,
+            })
+        },
     );
     Ok(Exit::Ok)
+}
+
+/// Sets that come from databases.
+pub(super) fn databases_json(sets: &[DatabaseSet]) -> Vec<serde_json::Value> {
+    let set = |set: &DatabaseSet| {
+        json!({
+            "set": set.set,
+            "file": set.file.display().to_string(),
+            "wanted": set.wanted,
+            "type": set.kind,
+            "built": set.built_on(),
+            "ipv4_prefixes": set.ipv4,
+            "ipv6_prefixes": set.ipv6,
+        })
+    };
+    sets.iter().map(set).collect()
 }
 
 /// A tag that no rule has is a slip of the hand more often than a question.

@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod ban;
 mod change_report;
+mod complete;
 mod confirm;
 mod context;
 mod countdown;
@@ -13,6 +14,7 @@ mod deadline;
 #[cfg(test)]
 mod documents;
 mod edit;
+mod edit_file;
 mod enable;
 mod explain;
 mod f2b;
@@ -23,6 +25,7 @@ mod import;
 mod jail;
 mod list;
 mod load;
+mod me;
 mod options;
 mod prompt;
 mod refused;
@@ -50,6 +53,14 @@ use context::Context;
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
+    match complete::answer(&words) {
+        Ok(false) => {}
+        Ok(true) => return code(Exit::Ok),
+        Err(failure) => {
+            Output::new(false, false).failure(&failure);
+            return code(failure.exit);
+        }
+    }
     let args = match Args::try_parse_from(&words) {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
@@ -119,39 +130,75 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Daemon { asked } => daemon::daemon(context, *asked),
         Command::Load => load::load(context),
         Command::Attach { index } => load::attach(context, *index),
+        Command::Resolver => daemon::resolver(),
         Command::Service { action } => service::service(context, *action),
         Command::Status { view } => status::status(context, *view),
         Command::Allow {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::add(context, "allow", &labels.before(words), *deadline),
+        } => edit::add(
+            context,
+            "allow",
+            &ends.before(&labels.before(words)),
+            *deadline,
+        ),
         Command::Deny {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::add(context, "deny", &labels.before(words), *deadline),
+        } => edit::add(
+            context,
+            "deny",
+            &ends.before(&labels.before(words)),
+            *deadline,
+        ),
         Command::Limit {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::add(context, "limit", &labels.before(words), *deadline),
+        } => edit::add(
+            context,
+            "limit",
+            &ends.before(&labels.before(words)),
+            *deadline,
+        ),
         Command::Insert {
             before,
             words,
             labels,
+            ends,
             deadline,
-        } => edit::insert(context, before, &labels.after_first(words), *deadline),
+        } => edit::insert(
+            context,
+            before,
+            &ends.after_first(&labels.after_first(words)),
+            *deadline,
+        ),
         Command::Prepend {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::insert(context, "1", &labels.after_first(words), *deadline),
+        } => edit::insert(
+            context,
+            "1",
+            &ends.after_first(&labels.after_first(words)),
+            *deadline,
+        ),
         Command::Delete {
             words,
             labels,
+            ends,
             deadline,
-        } => edit::delete(context, &labels.after_first(words), *deadline),
+        } => edit::delete(
+            context,
+            &ends.after_first(&labels.after_first(words)),
+            *deadline,
+        ),
         Command::Rule { action } => edit::switch(context, action),
         Command::List { tag } => list::list(context, tag.as_deref()),
         Command::Default {
@@ -180,6 +227,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Import { what } => import::import(context, what),
         Command::Reload { deadline } => edit::reload(context, *deadline),
         Command::Apply { file, deadline } => edit::apply(context, file.as_deref(), *deadline),
+        Command::Edit { file, deadline } => edit_file::edit(context, file.as_deref(), *deadline),
         Command::Confirm => confirm::confirm(context, deadline::plain(&args.global)),
         Command::Rollback { number, deadline } => history::rollback(context, *number, *deadline),
         Command::History => history::history(context),

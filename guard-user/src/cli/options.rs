@@ -40,6 +40,36 @@ impl LabelWords {
     }
 }
 
+/// When a rule ends.
+#[derive(Debug, Group)]
+pub(super) struct EndWords {
+    /// The rule ends after this time: 10m, 1h, 2d
+    #[arg(long = "for", value_name = "DURATION", allow_negative_numbers = true)]
+    length: Option<String>,
+    /// The rule ends at this time: 2026-12-01T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "length")]
+    until: Option<String>,
+}
+
+impl EndWords {
+    /// The words of a rule with these before them.
+    pub(super) fn before(&self, words: &[String]) -> Vec<String> {
+        let length = self.length.iter().map(|value| ("--for", value));
+        let until = self.until.iter().map(|value| ("--until", value));
+        length
+            .chain(until)
+            .flat_map(|(keyword, value)| [keyword.to_owned(), value.clone()])
+            .chain(words.iter().cloned())
+            .collect()
+    }
+
+    /// The same where the first word is an action.
+    pub(super) fn after_first(&self, words: &[String]) -> Vec<String> {
+        let (first, rest) = words.split_at(words.len().min(1));
+        first.iter().cloned().chain(self.before(rest)).collect()
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Group)]
 pub(super) struct Global {

@@ -6,7 +6,7 @@ use std::{fs, io::Write as _, path::Path};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::args::Args;
+use super::{args::Args, complete};
 use crate::{
     controller::SharedFile,
     failure::{Exit, Failure, from_io},
@@ -40,8 +40,16 @@ pub(super) fn shared() -> Result<Vec<SharedFile>, Failure> {
     ];
     files.extend(shells.map(|(shell, path)| SharedFile {
         path: path.into(),
-        text: String::from_utf8_lossy(&completion(shell)).into_owned(),
+        text: String::from_utf8_lossy(&complete::script(shell)).into_owned(),
     }));
+    files.push(SharedFile {
+        path: SharedFile::POLICY_SCHEMA.into(),
+        text: include_str!("../../../packaging/schema/guard.schema.json").to_owned(),
+    });
+    files.push(SharedFile {
+        path: SharedFile::JAILS_SCHEMA.into(),
+        text: include_str!("../../../packaging/schema/jails.schema.json").to_owned(),
+    });
     Ok(files)
 }
 
@@ -49,13 +57,7 @@ pub(super) fn shared() -> Result<Vec<SharedFile>, Failure> {
 pub(super) fn completions(shell: Shell) -> Exit {
     // A reader that went away is no failure.
     std::io::stdout()
-        .write_all(&completion(shell))
+        .write_all(&complete::script(shell))
         .unwrap_or_default();
     Exit::Ok
-}
-
-fn completion(shell: Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "guardctl", &mut script);
-    script
 }

@@ -76,6 +76,8 @@ fn status_json(status: &Status) -> serde_json::Value {
         "generation": status.generation,
         "interfaces": interfaces,
         "rules": status.rules,
+        "databases": super::list::databases_json(&status.databases),
+        "names": status.host_names,
         "floods": status.floods.map(|floods| json!({
             "syn_cookies": floods.cookies == Cookies::Ready,
             "ceiling_per_second": floods.ceiling.per_second(),

@@ -8,7 +8,9 @@ pub(crate) mod state;
 mod transaction;
 mod upkeep;
 
-use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc,
+};
 
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -16,7 +18,7 @@ use crate::{
     layout::Layout,
     ruleset::{
         edit::EditError,
-        source::{self, Loaded, Source},
+        source::{Loaded, Source},
     },
     text::diagnostic::Diagnostics,
 };
@@ -53,18 +55,22 @@ pub use query::{
     status::{InterfaceStatus, Protection, Reverted, Status},
     traffic::{Flows, Traffic, TrafficCounters},
 };
-use state::fallback::Fallback;
 pub use state::{
     applied::{Applied, RuleView},
     devices::Renamed,
     history::{ChangeOutcome, HistoryEntry, KEPT},
+    host_names::{KnownName, KnownNames},
     lock::Lock,
     policy_files::PolicyText,
 };
+use state::{fallback::Fallback, host_names::NameStore};
 pub use transaction::{
     change::Changed,
     confirm::{Confirm, Confirmed, LONGEST, Pending, SHORTEST},
+    databases::Refreshed,
     edit::{Delete, Edit},
+    edit_file::{EditableFile, TextChange},
+    ended::Ended,
     lockout::AtRisk,
     rule_changes::RuleChanges,
 };
@@ -88,6 +94,9 @@ pub struct Consent {
 #[derive(Clone, Debug)]
 pub struct Controller {
     layout: Layout,
+    names: Arc<NameStore>,
+    /// Of jails.
+    ignored: Arc<NameStore>,
     command: String,
 }
 
@@ -96,6 +105,8 @@ impl Controller {
     #[must_use]
     pub fn new(layout: Layout) -> Self {
         Self {
+            names: Arc::new(NameStore::new(layout.host_names(), layout.resolver())),
+            ignored: Arc::new(NameStore::new(layout.ignored_names(), layout.resolver())),
             layout,
             command: "guardctl".to_owned(),
         }
@@ -115,7 +126,7 @@ impl Controller {
     }
 
     fn source(&self) -> Source<'static> {
-        Source::new(&self.layout.etc)
+        Source::new(&self.layout.etc).with_hosts(self.names.clone())
     }
 
     /// The policy on disk.
@@ -123,7 +134,9 @@ impl Controller {
     /// # Errors
     /// Exit 5 with every problem of every file.
     pub fn load(&self) -> Result<Loaded, Failure> {
-        source::load(&self.layout.etc).map_err(bad_configuration)
+        let mut loaded = self.source().load().map_err(bad_configuration)?;
+        self.warn_of_ended(&mut loaded);
+        Ok(loaded)
     }
 
     /// Interfaces, addresses and routes.

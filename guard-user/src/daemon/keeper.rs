@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    bans::BanKeeper, event_log::EventLog, filtering::FilteringWatch, interfaces::Interfaces,
+    bans::BanKeeper, cause::Cause, databases::DatabaseWatch, ends::EndKeeper, event_log::EventLog,
+    filtering::FilteringWatch, host_names::NameWatch, interfaces::Interfaces,
 };
 use crate::{
     control::{JailsReport, Level, Report},
@@ -28,14 +29,6 @@ const RETRY: Duration = Duration::from_secs(5);
 const EXPOSURES: Duration = Duration::from_secs(5);
 /// Between two looks at the sessions that go on behind NAT.
 const SESSIONS: Duration = Duration::from_secs(60);
-/// Why a round is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// The time has come.
-    Tick,
-    /// Something changed, or somebody asked: heal whatever is found.
-    Requested,
-}
 
 /// What is known of the host: a change of it may need another image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,6 +90,9 @@ pub(super) struct Keeper {
     absence: Option<String>,
     next_sessions: Instant,
     bans: BanKeeper,
+    databases: DatabaseWatch,
+    names: NameWatch,
+    ends: EndKeeper,
     watched: SessionWatch,
     filtering: FilteringWatch,
     /// Interfaces without guard by which strangers can come.
@@ -117,6 +113,9 @@ impl Keeper {
             absence: None,
             next_sessions: Instant::now() + SESSIONS,
             bans,
+            databases: DatabaseWatch::default(),
+            names: NameWatch::default(),
+            ends: EndKeeper::default(),
             watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
             exposed: Vec::new(),
@@ -126,12 +125,20 @@ impl Keeper {
 
     /// Looks once, and does what is needed.
     pub(super) fn round(&mut self, cause: Cause) {
+        let ended = self.ends.round(&self.controller);
+        ended.log(&mut self.state().events);
         let result = match self.controller.in_force() {
             Ok(Some(in_force)) => {
                 self.absence = None;
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 self.watch_exposures();
+                if let Some(round) = self.databases.round(&self.controller, in_force) {
+                    round.log(&mut self.state().events);
+                }
+                if let Some(round) = self.names.round(&self.controller, cause) {
+                    round.log(&mut self.state().events);
+                }
                 let round = self.bans.round(&self.controller, in_force.digest);
                 if let Some(round) = round {
                     round.log(&mut self.state().events);

@@ -2,10 +2,14 @@
 //! answers at the control socket. Enforcement does not need it: the kernel goes on without.
 
 mod bans;
+mod cause;
+mod databases;
 mod detection;
 mod drift;
+mod ends;
 mod event_log;
 mod filtering;
+mod host_names;
 mod interfaces;
 mod jails_report;
 mod keeper;
@@ -38,10 +42,11 @@ use crate::{
     failure::{Exit, Failure, from_io},
     host::watch::Watch,
 };
+use cause::Cause;
 use detection::Supervisor;
 use event_log::EventLog;
 pub(crate) use event_log::now;
-use keeper::{Cause, DaemonState, Keeper, locked};
+use keeper::{DaemonState, Keeper, locked};
 use single::Single;
 
 /// Between two looks at the interfaces when nothing seems to happen.

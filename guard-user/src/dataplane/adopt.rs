@@ -14,7 +14,7 @@ use guard_common::abi::{
 
 use crate::{
     failure::{Exit, Failure, from_io},
-    host::{Live, LiveFlow, Network},
+    host::{Live, LiveFlow, Network, clock::boot_time_ns},
     layout::Layout,
     ruleset::{compile::Image, probe::Model},
 };
@@ -49,7 +49,7 @@ pub(super) fn adopt(
     for port in &live.session_ports {
         flows.mark_sessions(*port);
     }
-    let model = Model::new(image);
+    let model = Model::at(image, boot_time_ns());
     let limited = limited_sessions(&live, &model, network);
     // Whoever looks from time to time also lets go of what has ended.
     let looks_again = watched.is_some();

@@ -6,6 +6,7 @@ mod begin;
 use std::{
     collections::BTreeMap,
     io::Read as _,
+    net::IpAddr,
     os::{fd::AsFd as _, unix::net::UnixStream},
     sync::mpsc,
 };
@@ -18,6 +19,7 @@ use super::{
     clock::{Clock, wall_ms},
     journal::SharedJournal,
     memory::{Memory, MemoryUpdate},
+    names::IgnoredNames,
     report,
     running::Running,
     source::FileSource,
@@ -27,7 +29,7 @@ use crate::{
     bans::{Prefix, store::Now},
     controller::{Controller, FromStore, JailBan},
     failure::{Failure, from_io},
-    jails::Past,
+    jails::{Jail, Past},
     logs::{Rest, journal::Position},
 };
 
@@ -59,6 +61,7 @@ pub(super) struct Detector<L> {
     /// Where the journal was, while no jail reads it.
     stopped: Option<Position>,
     executor: BanExecutor,
+    names: IgnoredNames,
     /// Bans that could not be made, because the store or a table was full: they are asked for again.
     waiting: Vec<JailBan>,
     problems: BTreeMap<&'static str, String>,
@@ -96,6 +99,7 @@ impl<L: Observer> Detector<L> {
         let clock = Clock::from(remembered.clock.as_ref(), &now()?);
         let mut detector = Self {
             executor: BanExecutor::new(controller.clone()),
+            names: IgnoredNames::default(),
             controller,
             observer,
             orders,
@@ -252,6 +256,26 @@ impl<L: Observer> Detector<L> {
         }
     }
 
+    /// Tells the jails what the names that they never count resolve to.
+    fn resolve_ignored_names(&mut self) {
+        let jails = self.running.iter().map(|running| &running.jail);
+        let names = jails.flat_map(Jail::ignored_names).cloned().collect();
+        let (known, problem) = match self.names.round(&self.controller, &names) {
+            Ok(found) => found,
+            Err(failure) => (
+                self.controller.ignored_names(&names),
+                Some(failure.in_brackets()),
+            ),
+        };
+        for running in &mut self.running {
+            let of_jail = running.jail.ignored_names().iter();
+            let known = of_jail.filter_map(|name| known.get(name));
+            let addresses: Vec<IpAddr> = known.flat_map(|known| known.addresses.clone()).collect();
+            running.jail.set_named(addresses);
+        }
+        self.standing("names", problem);
+    }
+
     fn see_to_the_rest(&mut self) {
         let now_ms = self.clock.steady_ms();
         if now_ms >= self.due.own_ms {
@@ -261,6 +285,7 @@ impl<L: Observer> Detector<L> {
                     running.jail.set_own(network.own());
                 }
             }
+            self.resolve_ignored_names();
         }
         if now_ms >= self.due.sweep_ms {
             self.due.sweep_ms = now_ms + SWEEP_MS;

@@ -7,6 +7,7 @@ mod detector;
 mod journal;
 mod marks;
 mod memory;
+mod names;
 mod report;
 mod running;
 mod source;

@@ -36,6 +36,8 @@ pub struct Explanation {
     pub rule: Option<usize>,
     /// That rule in words, if they are known.
     pub rule_words: Option<String>,
+    /// When it ends, and how much time is left, in words.
+    pub rule_end: Option<String>,
     /// What commands call it.
     pub rule_name: Option<String>,
     /// What the limit of that rule leaves to the source now, if it has one.

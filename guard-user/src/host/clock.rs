@@ -15,6 +15,13 @@ pub fn boot_time_ns() -> u64 {
     })
 }
 
+/// Which boot this is; empty where the kernel does not say.
+#[must_use]
+pub fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    text.map_or_else(|_| String::new(), |text| text.trim().to_owned())
+}
+
 /// Length of a jiffy in nanoseconds. The coarse clocks advance with it.
 #[must_use]
 pub fn jiffy_ns() -> u64 {

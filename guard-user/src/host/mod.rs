@@ -1,6 +1,7 @@
 //! Facts about this host: its clock, interfaces, addresses, routes and the sessions of its operators. Read by
 //! netlink and procfs, never from /sys, which a namespace entered by `nsenter` sees of its parent.
 
+pub mod asking;
 pub mod clock;
 pub mod conntrack;
 pub mod containers;
@@ -8,13 +9,17 @@ mod dump;
 pub mod essential;
 pub mod exposure;
 pub mod filters;
+mod hosts_file;
 pub mod link_kind;
 pub mod listeners;
 pub mod live;
 mod logins;
+pub mod lookup;
 pub mod mtu;
 pub mod neighbours;
 pub mod network;
+pub mod resolve;
+pub mod resolver;
 mod routes;
 pub mod sessions;
 mod sock_diag;

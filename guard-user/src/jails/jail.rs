@@ -119,6 +119,8 @@ pub struct Jail {
     settings: Settings,
     name: Arc<str>,
     own: Vec<Prefix>,
+    /// What the names among `ignoreip` resolve to.
+    named: Vec<Prefix>,
     suspects: Suspects,
     counts: FailureCounts,
     lots: RandomState,
@@ -136,6 +138,7 @@ impl Jail {
             name: settings.name.as_str().into(),
             suspects: Suspects::new(milliseconds(settings.find_time), bounds),
             own: Vec::new(),
+            named: Vec::new(),
             counts: FailureCounts::default(),
             lots: RandomState::new(),
             settings,
@@ -161,6 +164,17 @@ impl Jail {
     /// The addresses of this host, for `ignoreself`.
     pub fn set_own(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
         self.own = addresses.into_iter().map(Prefix::single).collect();
+    }
+
+    /// The addresses of the names among `ignoreip`.
+    pub fn set_named(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.named = addresses.into_iter().map(Prefix::single).collect();
+    }
+
+    /// The names among `ignoreip`.
+    #[must_use]
+    pub fn ignored_names(&self) -> &[String] {
+        &self.settings.ignored_names
     }
 
     /// Forgets whose failures are too long ago. For every minute or so.
@@ -246,7 +260,8 @@ impl Jail {
             &[]
         };
         let settings = &self.settings;
-        let mut spared = settings.ignored.iter().chain(&settings.proxies).chain(own);
+        let written = settings.ignored.iter().chain(&settings.proxies);
+        let mut spared = written.chain(&self.named).chain(own);
         if spared
             .clone()
             .any(|spared| spared.covers(named) || named.covers(*spared))

@@ -25,3 +25,4 @@ pub use present::{check, configured, configured_through};
 pub(crate) use read::files_in;
 pub use read::{FOLDER, Jails, read, read_through};
 pub use settings::{JailInput, JournalUse, Settings};
+pub use words::KEYS;

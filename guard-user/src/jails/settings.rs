@@ -69,6 +69,8 @@ pub struct Settings {
     pub growth: Growth,
     /// Who is never counted.
     pub ignored: Vec<Prefix>,
+    /// The same by names of hosts.
+    pub ignored_names: Vec<String>,
     /// Are the addresses of this host never counted?
     pub ignores_self: bool,
     /// Who is trusted to say for whom he asks (`X-Forwarded-For`), and is never banned.
@@ -80,6 +82,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// `ignoreip` as it is written.
+    #[must_use]
+    pub fn ignored_texts(&self) -> Vec<String> {
+        let networks = self.ignored.iter().map(ToString::to_string);
+        networks.chain(self.ignored_names.iter().cloned()).collect()
+    }
+
     /// A jail of which nothing is said but its name: 5 failures in 10 minutes, a ban of 10 minutes
     /// that grows when it is repeated.
     #[must_use]
@@ -98,6 +107,7 @@ impl Settings {
             ban_time: BanTerm::For(minutes),
             growth: Growth::default(),
             ignored: Vec::new(),
+            ignored_names: Vec::new(),
             ignores_self: true,
             proxies: Vec::new(),
             aggregation: Aggregation { ipv4: 32, ipv6: 64 },

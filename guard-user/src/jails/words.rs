@@ -3,7 +3,7 @@
 use crate::text::{nearest::nearest, value::quoted};
 
 /// Keys of a jail and of `[default]`.
-pub(super) const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 15] = [
     "enabled",
     "filter",
     "mode",
@@ -124,6 +124,20 @@ pub(super) fn unknown(key: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::schema_check::{JAILS, Schema};
+
+    #[test]
+    fn the_schema_has_every_key_and_no_other() {
+        let schema = Schema::read(JAILS);
+        let growth = GROWTH.map(|word| format!("bantime.{word}"));
+        let words = KEYS.into_iter().chain(growth.iter().map(String::as_str));
+        let mut keys: Vec<&str> = words.collect();
+        keys.sort_unstable();
+        keys.dedup();
+        schema.assert_keys("/$defs/jail", keys.clone());
+        keys.retain(|key| !["filter", "mode", "logpath", "container"].contains(key));
+        schema.assert_keys("/properties/default", keys);
+    }
 
     #[test]
     fn the_reference_has_every_key() {

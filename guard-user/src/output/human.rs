@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use crate::{
-    controller::{Cookies, Floods, HistoryEntry, Protection, RuleView, Status},
-    ruleset::describe,
+    controller::{Cookies, Floods, HistoryEntry, KnownNames, Protection, RuleView, Status},
+    ruleset::{describe, mmdb::DatabaseSet},
 };
 
 /// How much `status` tells.
@@ -93,6 +93,8 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     if let Some(floods) = status.floods {
         flood_line(out, floods)?;
     }
+    databases(out, &status.databases)?;
+    host_names(out, &status.host_names)?;
     if detail == Detail::Verbose {
         verbose(out, status)?;
     }
@@ -101,6 +103,24 @@ pub fn status(out: &mut dyn Write, status: &Status, detail: Detail) -> io::Resul
     }
     writeln!(out)?;
     table(out, status.rules.iter(), detail)
+}
+
+/// Sets that come from databases, one per line.
+///
+/// # Errors
+/// When the writer fails.
+pub fn databases(out: &mut dyn Write, sets: &[DatabaseSet]) -> io::Result<()> {
+    sets.iter().try_for_each(|set| writeln!(out, "Set: {set}"))
+}
+
+/// Names of hosts in rules, one per line.
+///
+/// # Errors
+/// When the writer fails.
+pub fn host_names(out: &mut dyn Write, names: &KnownNames) -> io::Result<()> {
+    names
+        .iter()
+        .try_for_each(|(name, known)| writeln!(out, "Name: {name} is {known}"))
 }
 
 /// Rules with their numbers.

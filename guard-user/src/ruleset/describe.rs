@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
+    model::{self, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
     protocol,
 };
 use crate::text::address;
@@ -45,12 +45,20 @@ pub fn columns(rule: &Rule) -> Columns {
             RuleAction::Deny => "DENY IN",
             RuleAction::Limit(_) => "LIMIT IN",
         },
-        from: if rule.source.is_any() {
-            "Anywhere".to_owned()
-        } else {
-            addresses(&rule.source)
-        },
+        from: from_column(rule),
         comment: rule.comment.clone(),
+    }
+}
+
+fn from_column(rule: &Rule) -> String {
+    let source = if rule.source.is_any() {
+        "Anywhere".to_owned()
+    } else {
+        addresses(&rule.source)
+    };
+    match ports(&rule.source_ports) {
+        Some(ports) if !ports.is_empty() => format!("{source} port {ports}"),
+        Some(_) | None => source,
     }
 }
 
@@ -78,7 +86,7 @@ pub fn words(rule: &Rule) -> Vec<String> {
     if let Some(interface) = &rule.interface {
         words.extend(["on".to_owned(), interface.clone()]);
     }
-    if rule.source.is_any() && rule.destination.is_any() {
+    if rule.source.is_any() && rule.destination.is_any() && rule.source_ports.is_empty() {
         match &rule.traffic {
             Traffic::Any => words.extend(["from".to_owned(), "any".to_owned()]),
             Traffic::Ports(..) | Traffic::Protocol(_) | Traffic::Icmp(_) => {
@@ -90,6 +98,9 @@ pub fn words(rule: &Rule) -> Vec<String> {
     }
     if let RuleAction::Limit(limit) = rule.action {
         words.extend(limit.words());
+    }
+    if let Some(until) = rule.until {
+        words.extend(["--until".to_owned(), until.to_string()]);
     }
     if let Some(name) = &rule.labels.name {
         words.extend(["--name".to_owned(), name.clone()]);
@@ -130,7 +141,7 @@ pub fn name(rule: &Rule) -> String {
     }
 }
 
-/// Do two rules mean the same, whatever they are called, enabled or not, and wherever they stand?
+/// Do two rules mean the same, whatever they are called, enabled or not, however long they last, and wherever they stand?
 #[must_use]
 pub fn same_rule(left: &Rule, right: &Rule) -> bool {
     left.action == right.action && same_match(left, right)
@@ -140,6 +151,7 @@ pub fn same_rule(left: &Rule, right: &Rule) -> bool {
 #[must_use]
 pub fn same_match(left: &Rule, right: &Rule) -> bool {
     left.traffic == right.traffic
+        && left.source_ports == right.source_ports
         && left.interface == right.interface
         && same_addresses(&left.source, &right.source)
         && same_addresses(&left.destination, &right.destination)
@@ -182,7 +194,7 @@ pub fn addresses(prefixes: &Prefixes) -> String {
 #[must_use]
 pub fn address_texts(prefixes: &Prefixes) -> Vec<String> {
     let inline = prefixes.prefixes.iter().take(prefixes.inline);
-    let sets = prefixes.sets.iter().map(|name| format!("@{name}"));
+    let sets = prefixes.sets.iter().map(|name| model::set_word(name));
     inline.map(address::show).chain(sets).collect()
 }
 
@@ -240,7 +252,12 @@ fn long_form(rule: &Rule) -> Vec<String> {
         Traffic::Any | Traffic::Protocol(_) | Traffic::Icmp(_) => None,
     };
     say("from", addresses(&rule.source));
-    if ports.is_some() || !rule.destination.is_any() {
+    if let Some(ports) =
+        super::describe::ports(&rule.source_ports).filter(|ports| !ports.is_empty())
+    {
+        say("port", ports);
+    }
+    if ports.is_some() || !rule.destination.is_any() || !rule.source_ports.is_empty() {
         say("to", addresses(&rule.destination));
     }
     if let Some(ports) = ports {

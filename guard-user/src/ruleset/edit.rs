@@ -50,7 +50,7 @@ pub struct Edited {
     pub number: Option<usize>,
     /// Its number before, if it was moved.
     pub moved_from: Option<usize>,
-    /// The rule of that number was there with another limit.
+    /// The rule of that number was there with another limit or another end.
     pub replaced: bool,
 }
 
@@ -78,7 +78,7 @@ pub enum EditOutcome {
 }
 
 /// Adds a rule. One that an earlier rule of the same action covers is not added; the same rule
-/// further down moves to the number asked for.
+/// further down moves to the number asked for, and one that ends gets the new end.
 pub fn add(
     source: &Source<'_>,
     loaded: &Loaded,
@@ -96,6 +96,9 @@ pub fn add(
             return Err(EditError::NoSuchPlace { number, last });
         }
     };
+    if let Some(by) = replace::with_other_end(rules, rule) {
+        return replace::replace(source, loaded, by, rule);
+    }
     if let Some(by) = shadow::covering_rule(&rules[..at], rule) {
         if rules[by].action == rule.action {
             return Ok(EditOutcome::Covered { by: by + 1 });
@@ -106,7 +109,8 @@ pub fn add(
         let words = describe::command(&rules[by]);
         return Err(EditError::Contradicted { by: by + 1, words });
     }
-    let same = rules.iter().position(|known| same_rule(known, rule));
+    let is_same = |known: &Rule| same_rule(known, rule) && known.until == rule.until;
+    let same = rules.iter().position(is_same);
     if let Some(by) = same.filter(|by| !rules[*by].is_enabled) {
         return Err(EditError::Disabled { by: by + 1 });
     }
@@ -196,7 +200,8 @@ pub fn delete_rule(source: &Source<'_>, loaded: &Loaded, rule: &Rule) -> Result<
     let is_named =
         |known: &Rule| rule.labels.name.is_none() || rule.labels.name == known.labels.name;
     let mut rules = loaded.policy.rules.iter();
-    let found = rules.position(|known| same_rule(known, rule) && is_named(known));
+    let has_end = |known: &Rule| rule.until.is_none() || rule.until == known.until;
+    let found = rules.position(|known| same_rule(known, rule) && is_named(known) && has_end(known));
     match found {
         Some(at) => delete(source, loaded, at + 1),
         None => Err(EditError::NoSuchRule {
@@ -401,6 +406,7 @@ fn finish(
     let rules = &after.policy.rules;
     let is_same = |(left, right): (&Rule, &Rule)| {
         same_rule(left, right)
+            && left.until == right.until
             && left.comment == right.comment
             && left.labels == right.labels
             && left.is_enabled == right.is_enabled

@@ -7,8 +7,8 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ceiling::Ceiling, flow_table::FlowTableSize, icmp::IcmpType, labels::Labels,
-    strangers::Strangers,
+    ceiling::Ceiling, flow_table::FlowTableSize, icmp::IcmpType, labels::Labels, mmdb::DatabaseSet,
+    strangers::Strangers, until::Until,
 };
 
 use super::limit::{Counts, Limit, SourcePrefixes};
@@ -133,8 +133,25 @@ pub struct Prefixes {
     pub prefixes: Vec<IpNetwork>,
     /// How many of `prefixes` were written inline.
     pub inline: usize,
-    /// Names of the sets whose content follows the inline prefixes.
+    /// Names of the sets whose content follows the inline prefixes. The name of a host is one, too: it has a
+    /// dot, which no other set has.
     pub sets: Vec<String>,
+}
+
+/// What stands for a set in a rule: `@office`, or the name of a host.
+#[must_use]
+pub fn set_word(name: &str) -> String {
+    if is_host_name(name) {
+        name.to_owned()
+    } else {
+        format!("@{name}")
+    }
+}
+
+/// Is this set the addresses of a host?
+#[must_use]
+pub fn is_host_name(set: &str) -> bool {
+    set.contains('.')
 }
 
 impl Prefixes {
@@ -154,10 +171,14 @@ pub struct Rule {
     pub traffic: Traffic,
     /// Source prefixes.
     pub source: Prefixes,
+    /// Ports of the sender, sorted and disjoint; empty = any. Only with [`Traffic::Ports`].
+    pub source_ports: Vec<PortRange>,
     /// Destination prefixes.
     pub destination: Prefixes,
     /// Only packets that arrive on this interface.
     pub interface: Option<String>,
+    /// When it ends; `None` = when somebody deletes it.
+    pub until: Option<Until>,
     /// Free text of the operator.
     pub comment: Option<String>,
     /// What commands call it.
@@ -169,10 +190,11 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// What it does, without what people call it: as nobody has named, tagged or commented it.
+    /// What it does, without what people call it, and without its end: as nobody has named, tagged or commented it.
     #[must_use]
     pub fn bare(&self) -> Self {
         Self {
+            until: None,
             comment: None,
             labels: Labels::default(),
             ..self.clone()
@@ -199,6 +221,8 @@ pub struct Policy {
     pub bans: Settings,
     /// Files whose networks are banned.
     pub feeds: Vec<Feed>,
+    /// Sets whose content comes from databases.
+    pub databases: Vec<DatabaseSet>,
     /// Most new connections per port.
     pub ceiling: Ceiling,
     /// Most segments per port that are part of no session.

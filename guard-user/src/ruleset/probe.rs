@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use guard_common::{
     abi::{
         flow::Tuple,
-        image::HEADER_METERS,
+        image::{CONDITIONS, ENDS, HEADER_FLAGS, HEADER_METERS, MAX_ENDS},
         meter::Meter,
         reason::{Reason, Verdict},
         service::{Service, protocol},
@@ -26,13 +26,35 @@ pub struct Model {
 }
 
 impl Model {
-    /// The model of an image.
+    /// The model of an image, at this time after boot.
     #[must_use]
-    pub fn new(image: &Image) -> Self {
+    pub fn at(image: &Image, boot_ns: u64) -> Self {
+        let mut tables = MemTables::with_policy(image.words.clone());
+        tables.now_ns = boot_ns;
         Self {
-            tables: MemTables::with_policy(image.words.clone()),
+            tables,
             words: image.words.clone(),
         }
+    }
+
+    /// The same later, or earlier.
+    pub fn set_time(&mut self, boot_ns: u64) {
+        self.tables.now_ns = boot_ns;
+    }
+
+    /// The times at which rules of the image end, in nanoseconds after boot.
+    #[must_use]
+    pub fn ends(&self) -> Vec<u64> {
+        if self.words.get(HEADER_FLAGS as usize).copied().unwrap_or(0) & u64::from(CONDITIONS) == 0
+        {
+            return Vec::new();
+        }
+        let ends = self
+            .words
+            .iter()
+            .skip(ENDS as usize)
+            .take(MAX_ENDS as usize);
+        ends.copied().take_while(|end| *end != u64::MAX).collect()
     }
 
     /// What happens to the first segment of a new TCP connection (a SYN).

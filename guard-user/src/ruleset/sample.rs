@@ -14,6 +14,7 @@ use super::{
     labels::Labels,
     limit::{Block, Counts, Limit, Rate},
     model::{DefaultAction, Policy, PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
+    until::Until,
 };
 
 /// A rule under construction: any traffic from anywhere, until told otherwise.
@@ -99,8 +100,10 @@ impl SampleDraft {
             action,
             traffic: Traffic::Any,
             source: Prefixes::default(),
+            source_ports: Vec::new(),
             destination: Prefixes::default(),
             interface: None,
+            until: None,
             comment: None,
             labels: Labels::default(),
             is_enabled: true,
@@ -112,6 +115,21 @@ impl SampleDraft {
     #[must_use]
     pub fn disabled(mut self) -> Self {
         self.0.is_enabled = false;
+        self
+    }
+
+    /// Ends at this second of 1970; for a [`super::compile::Host`] that says nothing of its clocks, so many seconds
+    /// after boot.
+    #[must_use]
+    pub fn until(mut self, second: u64) -> Self {
+        self.0.until = Some(Until::from_seconds(second));
+        self
+    }
+
+    /// From this range of ports of the sender; for rules about ports.
+    #[must_use]
+    pub fn from_ports(mut self, first: u16, last: u16) -> Self {
+        self.0.source_ports.push(PortRange { first, last });
         self
     }
 

@@ -8,8 +8,10 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    model::{DefaultAction, ModeChoice, RuleAction, Traffic},
+    mmdb::Selector,
+    model::{DefaultAction, ModeChoice, PortRange, RuleAction, Traffic},
     names::Names,
+    until::Until,
 };
 use crate::{
     bans::settings::Settings,
@@ -21,6 +23,7 @@ use crate::{
 };
 
 mod bans;
+mod databases;
 mod keys;
 mod limits;
 mod modes;
@@ -64,8 +67,14 @@ pub(super) struct SetDraft {
 /// Where the prefixes of a set are.
 #[derive(Debug)]
 pub(super) enum SetContent {
-    Inline(Vec<IpNetwork>),
+    Inline {
+        networks: Vec<IpNetwork>,
+        /// Of hosts, whose addresses are in it, too.
+        names: Vec<Located<String>>,
+    },
     File(Located<String>),
+    /// What the selector asks of a database.
+    Database(Located<String>, Selector),
 }
 
 /// A rule whose sets are still names.
@@ -75,8 +84,10 @@ pub(super) struct RuleDraft {
     pub(super) action: RuleAction,
     pub(super) traffic: Traffic,
     pub(super) source: Vec<Located<AddressItem>>,
+    pub(super) source_ports: Vec<PortRange>,
     pub(super) destination: Vec<Located<AddressItem>>,
     pub(super) interface: Option<String>,
+    pub(super) until: Option<Until>,
     pub(super) comment: Option<String>,
     pub(super) name: Option<Located<String>>,
     pub(super) tags: Vec<String>,
@@ -221,13 +232,17 @@ impl Reader<'_, '_> {
             return self.set_file(table, value.span());
         }
         let mut is_whole = true;
-        let mut networks = Vec::new();
+        let (mut networks, mut names) = (Vec::new(), Vec::new());
         for (text, span) in self.strings(value, "prefixes, or { file = \"…\" }")? {
             if text.starts_with('@') {
                 let bad = BadValue::new(format!("a set cannot contain the set {}", quoted(text)))
                     .help("name both sets in the rule: from = [\"@one\", \"@two\"]");
                 self.error(span, bad);
                 is_whole = false;
+                continue;
+            }
+            if let Ok((AddressItem::Name(name), _)) = address::parse_item(text) {
+                names.push(self.located(name, span));
                 continue;
             }
             match address::parse_network(text) {
@@ -241,10 +256,13 @@ impl Reader<'_, '_> {
                 }
             }
         }
-        is_whole.then_some(SetContent::Inline(networks))
+        is_whole.then_some(SetContent::Inline { networks, names })
     }
 
     fn set_file(&mut self, table: &DeTable<'_>, whole: Range<usize>) -> Option<SetContent> {
+        if databases::is_meant(table) {
+            return self.set_database(table, whole);
+        }
         let mut path = None;
         for (key, value) in table.iter() {
             if key.get_ref() == "file" {

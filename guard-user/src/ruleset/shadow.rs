@@ -3,13 +3,18 @@
 
 use std::borrow::Cow;
 
-use super::model::{PortRange, Rule, Traffic, Transport};
+use super::{
+    model::{PortRange, Rule, Traffic, Transport},
+    until::Until,
+};
 
 mod index;
 mod region;
 
 use index::Index;
-use region::{Cover, End, SetRanges, interface_covers, traffic_covers};
+use region::{
+    Cover, End, SetRanges, end_covers, interface_covers, source_ports_cover, traffic_covers,
+};
 
 /// How sure it is that a rule never matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +154,8 @@ pub(in crate::ruleset) struct Facts<'r> {
     source: End<'r>,
     destination: End<'r>,
     interface: Option<&'r str>,
+    until: Option<Until>,
+    source_ports: &'r [PortRange],
 }
 
 impl<'r> Facts<'r> {
@@ -158,6 +165,8 @@ impl<'r> Facts<'r> {
             source: End::of(&rule.source, sets),
             destination: End::of(&rule.destination, sets),
             interface: rule.interface.as_deref(),
+            until: rule.until,
+            source_ports: &rule.source_ports,
         }
     }
 
@@ -168,6 +177,8 @@ impl<'r> Facts<'r> {
     fn cover(&self, later: &Self) -> Cover {
         if !traffic_covers(&self.traffic, &later.traffic)
             || !interface_covers(self.interface, later.interface)
+            || !end_covers(self.until, later.until)
+            || !source_ports_cover(self.source_ports, later.source_ports)
         {
             return Cover::No;
         }
@@ -189,6 +200,8 @@ impl<'r> Facts<'r> {
                     source: source.clone(),
                     destination,
                     interface: self.interface,
+                    until: self.until,
+                    source_ports: self.source_ports,
                 })
             })
         })

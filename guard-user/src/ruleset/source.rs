@@ -2,12 +2,20 @@
 //! sets. Reports every problem of every file at once; changes nothing.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{model::Policy, names::Names, schema, sets::SetTable};
+use super::{
+    host_names::{HostNames, Unknown},
+    mmdb::DatabaseSet,
+    model::Policy,
+    names::Names,
+    schema,
+    sets::SetTable,
+};
 use crate::text::{
     diagnostic::{Diagnostic, Diagnostics},
     digest::Digest,
@@ -15,6 +23,11 @@ use crate::text::{
 };
 
 mod assemble;
+mod databases;
+mod hosts;
+mod outline;
+
+pub use outline::{Outline, RuleOutline};
 
 /// Name of the main policy file.
 pub const MAIN_FILE: &str = "guard.toml";
@@ -27,6 +40,7 @@ pub struct Source<'n> {
     etc: PathBuf,
     overlay: Overlay,
     names: &'n Names,
+    hosts: Arc<dyn HostNames>,
 }
 
 /// A policy that can be compiled.
@@ -36,12 +50,17 @@ pub struct Loaded {
     pub policy: Policy,
     /// Contents of every set, also of those that no rule names.
     pub sets: SetTable,
+    /// The names of hosts; each is one of the sets, too.
+    pub host_names: BTreeSet<String>,
     /// What their author should look at.
     pub warnings: Diagnostics,
     /// Fingerprint of every file read, names and bytes.
     pub digest: u64,
     /// Every file read, policy files first, in order.
     pub files: Vec<PathBuf>,
+    /// What was taken out of the databases, and addresses of names, by a name that no file has: what a copy of the
+    /// policy keeps.
+    pub extracts: Vec<(PathBuf, Arc<str>)>,
     /// Texts of the policy files, in order; guard.toml always comes first, empty if missing.
     pub documents: Vec<Document>,
 }
@@ -74,6 +93,7 @@ impl Source<'static> {
             etc: etc.to_path_buf(),
             overlay: Overlay::default(),
             names: Names::system(),
+            hosts: Arc::new(Unknown),
         }
     }
 }
@@ -86,7 +106,15 @@ impl Source<'_> {
             etc: self.etc,
             overlay: self.overlay,
             names,
+            hosts: self.hosts,
         }
+    }
+
+    /// With somebody who knows the addresses of hosts.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: Arc<dyn HostNames>) -> Self {
+        self.hosts = hosts;
+        self
     }
 
     /// With texts that stand in for files.
@@ -139,6 +167,8 @@ struct Reading<'s> {
     problems: Diagnostics,
     digest: Digest,
     files: Vec<PathBuf>,
+    databases: Vec<DatabaseSet>,
+    extracts: Vec<(PathBuf, Arc<str>)>,
     documents: Vec<Document>,
     drafts: Vec<(Arc<PathBuf>, schema::PolicyDraft)>,
     /// A policy file could not be read: what it defines is not "unknown".
@@ -152,6 +182,8 @@ impl<'s> Reading<'s> {
             problems: Diagnostics::default(),
             digest: Digest::new(),
             files: Vec::new(),
+            databases: Vec::new(),
+            extracts: Vec::new(),
             documents: Vec::new(),
             drafts: Vec::new(),
             is_incomplete: false,

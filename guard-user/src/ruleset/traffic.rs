@@ -70,6 +70,31 @@ pub fn resolve(ports: &[PortItem], protocol: Protocol) -> Result<Traffic, BadVal
     Ok(Traffic::Ports(transport, sorted(ranges)))
 }
 
+/// What a rule is about that asks for ports of the sender: packets that have ports.
+pub fn with_source_ports(traffic: Traffic) -> Result<Traffic, BadValue> {
+    match traffic {
+        Traffic::Any => Ok(Traffic::Ports(Transport::Both, vec![PortRange::ALL])),
+        Traffic::Ports(..) => Ok(traffic),
+        Traffic::Icmp(kind) => Err(no_ports(kind.protocol())),
+        Traffic::Protocol(number) => Err(no_ports(
+            &protocol::name(number).map_or_else(|| number.to_string(), str::to_owned),
+        )),
+    }
+}
+
+/// The ports of the sender that were written, as ranges; services are meant by their numbers.
+pub fn source_ranges(ports: &[PortItem]) -> Vec<PortRange> {
+    let numbers = ports.iter().flat_map(|item| match item {
+        PortItem::Range(range) => vec![*range],
+        PortItem::Service(_, service) => [service.tcp, service.udp]
+            .into_iter()
+            .flatten()
+            .map(PortRange::single)
+            .collect(),
+    });
+    sorted(numbers.collect())
+}
+
 /// Sorts ranges and joins those that overlap.
 pub(super) fn sorted(mut ranges: Vec<PortRange>) -> Vec<PortRange> {
     ranges.sort_unstable();

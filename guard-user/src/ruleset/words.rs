@@ -4,6 +4,7 @@
 use limit_draft::LimitDraft;
 
 use super::{
+    host_names,
     labels::{self, Labels},
     limit::Limit,
     model::{Prefixes, Rule, RuleAction},
@@ -13,17 +14,21 @@ use super::{
     protocol::Protocol,
     sets::{self, SetTable},
     traffic::{self, PortItem},
+    until::Until,
 };
 use crate::text::{
     address::{self, AddressItem},
     value::{self, BadValue},
 };
 
+mod conditions;
 mod error;
 mod limit_draft;
+mod named;
 mod refused;
 
 pub use error::WordsError;
+pub use named::host_names;
 
 /// What words may refer to.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +53,7 @@ pub struct Parsed {
 }
 
 /// Reads the words of a rule, beginning with `allow`, `deny` or `limit`; what people call it stands among them as
-/// `--name` and `--tag`.
+/// `--name` and `--tag`, and when it ends as `--for` or `--until`.
 pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, WordsError> {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let mut parser = Parser {
@@ -69,12 +74,14 @@ pub fn parse<S: AsRef<str>>(words: &[S], scope: &Scope<'_>) -> Result<Parsed, Wo
 #[derive(Default)]
 struct RuleDraft<'w> {
     source: Option<(usize, Prefixes)>,
+    source_ports: Option<(usize, Vec<PortItem>)>,
     destination: Option<(usize, Prefixes)>,
     ports: Option<(usize, Vec<PortItem>)>,
     profile: Option<(usize, &'w Profile)>,
     protocol: Option<(usize, Protocol)>,
     icmp_type: Option<(usize, &'w str)>,
     interface: Option<String>,
+    until: Option<Until>,
     comment: Option<String>,
     labels: Labels,
     limit: LimitDraft,
@@ -132,6 +139,7 @@ impl<'w> Parser<'w> {
             "comment" => self.comment(at),
             "--name" => self.name(at),
             "--tag" => self.tag(at),
+            "--for" | "--until" => self.end(at),
             _ => match refused::keyword(&word) {
                 Some(bad) => Err(fail(at, bad)),
                 None => self.bare(at),
@@ -160,9 +168,11 @@ impl<'w> Parser<'w> {
         let (value, text) = self.value(at, "an address, a prefix, @set or any")?;
         let prefixes = self.addresses(value, text)?;
         self.set_source(at, prefixes)?;
-        if self.next_is("port") || self.next_is("app") {
-            let port = self.words.get(self.next + 1).copied();
-            return Err(fail(self.next, refused::source_port(text, port)));
+        if self.next_is("app") {
+            return Err(fail(self.next, refused::source_profile()));
+        }
+        if self.next_is("port") {
+            return self.source_ports();
         }
         Ok(())
     }
@@ -346,6 +356,12 @@ impl<'w> Parser<'w> {
                     };
                     list.add_set(name, Some(content));
                 }
+                AddressItem::Name(name) => {
+                    let Some(content) = self.scope.sets.get(&name) else {
+                        return Err(fail(at, host_names::unknown(&name)));
+                    };
+                    list.add_set(name, Some(content));
+                }
             }
         }
         Ok(list.finish())
@@ -370,18 +386,21 @@ impl<'w> Parser<'w> {
     fn finish(self, action: RuleAction) -> Read<Parsed> {
         let RuleDraft {
             source,
+            source_ports,
             destination,
             ports,
             profile,
             protocol,
             icmp_type,
             interface,
+            until,
             comment,
             labels,
             limit,
             is_in: _,
         } = self.draft;
         let end = self.words.len();
+        let mut warnings = self.warnings;
         let says_nothing = source.is_none()
             && destination.is_none()
             && ports.is_none()
@@ -414,6 +433,9 @@ impl<'w> Parser<'w> {
                 .map_err(|bad| fail(wrong.unwrap_or(end), bad))?,
             ],
         };
+        let says_more = ports.is_some() || profile.is_some() || destination.is_some();
+        let (traffic, source_ports) =
+            conditions::of_sender(traffic, source_ports, says_more, &mut warnings)?;
         let action = match action {
             RuleAction::Limit(_) => {
                 RuleAction::Limit(limit.finish(&traffic, wrong.unwrap_or(end), end)?)
@@ -438,8 +460,10 @@ impl<'w> Parser<'w> {
             action,
             traffic,
             source: source.clone(),
+            source_ports: source_ports.clone(),
             destination: destination.clone(),
             interface: interface.clone(),
+            until,
             comment: comment.clone(),
             labels: labels.clone(),
             is_enabled: true,
@@ -452,7 +476,7 @@ impl<'w> Parser<'w> {
             rule,
             second: rules.next(),
             profile: profile.map(|(_, profile)| profile.name.clone()),
-            warnings: self.warnings,
+            warnings,
         })
     }
 }

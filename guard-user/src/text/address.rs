@@ -7,7 +7,10 @@ use std::{
 
 use ipnetwork::IpNetwork;
 
-use super::value::{BadValue, quoted, set_name};
+use super::{
+    hostname,
+    value::{BadValue, quoted, set_name},
+};
 
 /// What may stand where a rule takes an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub enum AddressItem {
     Network(IpNetwork),
     /// A named set, without its `@`.
     Set(String),
+    /// The name of a host, which has a dot.
+    Name(String),
 }
 
 impl fmt::Display for AddressItem {
@@ -26,6 +31,7 @@ impl fmt::Display for AddressItem {
             Self::Any => f.write_str("any"),
             Self::Network(network) => f.write_str(&show(network)),
             Self::Set(name) => write!(f, "@{name}"),
+            Self::Name(name) => f.write_str(name),
         }
     }
 }
@@ -33,7 +39,7 @@ impl fmt::Display for AddressItem {
 /// A value, and a remark if it was not taken literally.
 pub type Noted<T> = (T, Option<String>);
 
-/// Reads an address, a prefix, `@set` or `any`.
+/// Reads an address, a prefix, `@set`, the name of a host, or `any`.
 pub fn parse_item(text: &str) -> Result<Noted<AddressItem>, BadValue> {
     let text = text.trim();
     if let Some(name) = text.strip_prefix('@') {
@@ -41,6 +47,9 @@ pub fn parse_item(text: &str) -> Result<Noted<AddressItem>, BadValue> {
     }
     if text.eq_ignore_ascii_case("any") {
         return Ok((AddressItem::Any, None));
+    }
+    if hostname::looks_like_name(text) && text.parse::<IpAddr>().is_err() {
+        return Ok((AddressItem::Name(hostname::parse(text)?), None));
     }
     let (network, note) = parse_network(text)?;
     Ok((AddressItem::Network(network), note))
@@ -186,7 +195,7 @@ fn not_an_address(text: &str) -> BadValue {
         problem.help("an IPv6 address looks like 2001:db8::1")
     } else {
         problem.help(
-            "rules take addresses, prefixes and @sets; a host name could change under the filter",
+            "write an address or a prefix; rules also take @sets and whole names such as home.example.org",
         )
     }
 }
@@ -248,7 +257,7 @@ mod tests {
             ("fe80::1%eth0", "on eth0"),
             ("192.0.2.*", "prefix"),
             ("10.0.0.1-10.0.0.9", "prefixes"),
-            ("example.com", "host name"),
+            ("example.com", "whole names"),
             ("2001:db8:::1", "IPv6"),
         ] {
             let problem = parse_network(text).expect_err(text);

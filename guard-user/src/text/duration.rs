@@ -14,6 +14,16 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     }
 }
 
+/// One number and one unit: `3 d`, `2 h`, `5 min`, `7 s`.
+pub(crate) fn rounded(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        86_400.. => format!("{} d", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

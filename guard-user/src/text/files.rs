@@ -16,6 +16,9 @@ const MAX_POLICY_BYTES: u64 = 16 << 20;
 /// Largest file of a set.
 const MAX_SET_BYTES: u64 = 64 << 20;
 
+/// Largest database of countries or networks: the largest of MaxMind's, of cities, has half of it.
+const MAX_DATABASE_BYTES: u64 = 256 << 20;
+
 /// Largest file of application profiles.
 const MAX_PROFILE_BYTES: u64 = 1 << 20;
 
@@ -24,6 +27,7 @@ const MAX_PROFILE_BYTES: u64 = 1 << 20;
 pub(crate) enum Purpose {
     Policy,
     Set,
+    Database,
     Profiles,
 }
 
@@ -50,6 +54,11 @@ impl Overlay {
         self.hidden.contains(path)
     }
 
+    /// The text that stands in for the file at `path`.
+    pub(crate) fn text(&self, path: &Path) -> Option<&str> {
+        self.texts.get(path).map(String::as_str)
+    }
+
     /// Paths of the texts.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.texts.keys()
@@ -70,6 +79,7 @@ impl Overlay {
         let limit = match purpose {
             Purpose::Policy => MAX_POLICY_BYTES,
             Purpose::Set => MAX_SET_BYTES,
+            Purpose::Database => MAX_DATABASE_BYTES,
             Purpose::Profiles => MAX_PROFILE_BYTES,
         };
         match read_bounded(path, limit) {

@@ -6,7 +6,10 @@ pub mod diagnostic;
 pub(crate) mod digest;
 pub(crate) mod duration;
 pub(crate) mod files;
+pub(crate) mod hostname;
 pub(crate) mod nearest;
+#[cfg(test)]
+pub(crate) mod schema_check;
 pub(crate) mod splice;
 pub mod staged;
 pub mod value;

@@ -2,6 +2,7 @@
 //! rule. And a check that these tests would notice tables that are wrong.
 
 mod broken;
+mod conditions;
 
 use std::{net::IpAddr, time::Instant};
 
@@ -16,8 +17,8 @@ use guard_user::ruleset::{
     model::Policy,
     sample::{
         NESTED, Palette, Shape, allow, deny,
-        described::{Described, INTERFACES, SampleService},
-        first_match::{FirstMatch, answer},
+        described::{Described, INTERFACES, SOURCE_PORT, SampleService},
+        first_match::{FirstMatch, answer, answer_at},
         policy, random_policy,
     },
 };
@@ -97,9 +98,18 @@ fn ways_agree<T: Searches>(tables: &T, packet: &Described) -> bool {
 }
 
 fn assert_first_match<T: Searches>(tables: &T, policy: &Policy, packet: &Described) {
+    assert_first_match_at(tables, policy, packet, 0);
+}
+
+fn assert_first_match_at<T: Searches>(
+    tables: &T,
+    policy: &Policy,
+    packet: &Described,
+    second: u64,
+) {
     assert_eq!(
         verdict(tables, packet),
-        answer(policy, &own(), packet),
+        answer_at(policy, &own(), packet, second),
         "{packet:#?}\n{:#?}",
         policy.rules
     );
@@ -233,6 +243,7 @@ fn an_empty_set_of_destinations_matches_nothing() {
                 is_syn: true,
             },
             source: source.parse().unwrap(),
+            source_port: SOURCE_PORT,
             destination: source.parse().unwrap(),
             interface: INTERFACES[0],
         };
@@ -294,6 +305,7 @@ fn ten_thousand_rules_compile_within_a_second_and_keep_their_order() {
                     n as u8 & 7,
                 ])
             },
+            source_port: SOURCE_PORT,
             destination: "192.0.2.1".parse().unwrap(),
             interface: INTERFACES[1],
         };

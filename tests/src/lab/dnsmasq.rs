@@ -43,6 +43,19 @@ impl Dnsmasq {
         server
     }
 
+    /// Answers questions for one name.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn host(host: &Namespace, name: &str, addresses: &[&str]) -> Self {
+        let record = format!("--host-record={name},{}", addresses.join(","));
+        let server = Self::start(host, &["--port=53", &record]);
+        let is_taken = || UdpSocket::bind(("127.0.0.1", 53)).is_err();
+        until("dnsmasq to answer", || host.run(is_taken));
+        server
+    }
+
     /// Gives leases on an interface; `options` say of what. It logs every exchange.
     ///
     /// # Panics

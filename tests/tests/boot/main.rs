@@ -2,6 +2,8 @@
 //! is reported in no uncertain terms.
 
 mod bans;
+mod databases;
+mod host_names;
 mod machine;
 mod names;
 mod service;

@@ -10,6 +10,8 @@ use guard_tests::{
 use crate::machine::{Machine, OPEN, POLICY};
 
 const UNITS: [&str; 2] = ["guard-load.service", "guard.service"];
+/// Of the process that asks for names, which has no folder of its own and no rights.
+const NAMES: [&str; 2] = ["guard-names.socket", "guard-names.service"];
 
 #[test]
 fn units_are_written_once_removed_once_and_the_status_knows() {
@@ -61,7 +63,14 @@ fn units_are_written_once_removed_once_and_the_status_knows() {
         "fish/vendor_completions.d/guardctl.fish",
     ] {
         let text = fs::read_to_string(folder.join(completion)).expect(completion);
-        assert!(text.contains("feeds"), "{text}");
+        assert!(text.contains("GUARD_COMPLETE"), "{text}");
+    }
+    for schema in ["guard/guard.schema.json", "guard/jails.schema.json"] {
+        let text = fs::read_to_string(folder.join(schema)).expect(schema);
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&text).is_ok(),
+            "{text}"
+        );
     }
     let rule = fs::read_to_string(folder.join("75-guard.rules")).expect("a rule");
     let call = format!(" {} attach $env{{IFINDEX}}", guardctl_path().display());
@@ -146,7 +155,8 @@ ls /etc/systemd/system
     assert_eq!(
         fs::read_to_string(&calls).expect("calls"),
         "daemon-reload\nenable guard-load.service\nenable --now guard.service\n\
-         disable --now guard.service\ndisable guard-load.service\ndaemon-reload\n"
+         disable --now guard.service\ndisable guard-load.service\n\
+         stop guard-names.socket guard-names.service\ndaemon-reload\n"
     );
 }
 
@@ -160,19 +170,20 @@ fn systemd_takes_the_units_and_finds_little_to_blame() {
     let machine = Machine::with(POLICY);
     drop(machine.guard.guardctl(&["service", "install"]).ok());
     let folder = machine.guard.folder().join("units");
-    let paths = UNITS.map(|unit| folder.join(unit));
+    let paths = [UNITS[0], UNITS[1], NAMES[1], NAMES[0]].map(|unit| folder.join(unit));
     let mut verify = Command::new("systemd-analyze");
     verify.args(["verify", "--man=no"]).args(&paths);
     let ran = finish(&mut verify, Duration::from_secs(30)).ok();
-    for unit in UNITS {
+    for unit in UNITS.into_iter().chain(NAMES) {
         let complaints: Vec<&str> = ran.stderr.lines().filter(|l| l.contains(unit)).collect();
         assert_eq!(complaints, Vec::<&str>::new(), "{ran}");
     }
-    for path in paths {
+    // A socket has no sandbox.
+    for path in &paths[..3] {
         let mut security = Command::new("systemd-analyze");
         security
             .args(["security", "--offline=true", "--no-pager"])
-            .arg(&path);
+            .arg(path);
         let ran = finish(&mut security, Duration::from_secs(30)).ok();
         let exposed: f64 = ran
             .stdout

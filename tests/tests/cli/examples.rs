@@ -99,7 +99,7 @@ fn an_example_does_what_its_comments_say() {
         assert!(loaded.warnings.is_empty(), "{name}: {}", loaded.warnings);
         let image = compile(&loaded.policy, &Facts::default(), Stamp::default())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let model = Model::new(&image);
+        let model = Model::at(&image, 0);
         for (source, port, action) in *packets {
             let source: IpAddr = source.parse().expect("an address");
             let own: IpAddr = match source {

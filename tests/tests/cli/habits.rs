@@ -24,6 +24,11 @@ const HABITS: &[(&str, &str, &[&str])] = &[
         &["allow from 1.1.1.1 to any port 9000 proto tcp"],
     ),
     (
+        "ufw allow from any port 547 to any port 546 proto udp",
+        "allow from any port 547 to any port 546 proto udp",
+        &["allow from any port 547 to any port 546 proto udp"],
+    ),
+    (
         "the same, short",
         "allow 1.1.1.1 9000",
         &["allow from 1.1.1.1 to any port 9000"],

@@ -1,6 +1,9 @@
 //! What documents tell operators to type is read by the readers that they will meet.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use clap::{Parser as _, error::ErrorKind};
 
@@ -17,6 +20,8 @@ use crate::{
     jails::{self, edit},
     ruleset::{
         SetTable,
+        labels::Which,
+        mmdb::written::Database,
         names::Names,
         source::Source,
         testing::Folder,
@@ -65,6 +70,8 @@ fn problem(words: &[String]) -> Option<String> {
         let words: Vec<&str> = action
             .into_iter()
             .chain(words.iter().map(String::as_str))
+            // Where whoever types it is logged in from.
+            .map(|word| if word == "me" { "203.0.113.7" } else { word })
             .collect();
         let (names, sets) = (Names::embedded(), sets());
         let scope = Scope {
@@ -76,17 +83,19 @@ fn problem(words: &[String]) -> Option<String> {
             .map(|error| error.to_string())
     };
     // Every other command is read by clap alone.
-    if let Command::Allow { words, .. } = &args.command {
-        rule(Some("allow"), words)
-    } else if let Command::Deny { words, .. } = &args.command {
-        rule(Some("deny"), words)
-    } else if let Command::Limit { words, .. } = &args.command {
-        rule(Some("limit"), words)
-    } else if let Command::Insert { words, .. } | Command::Prepend { words, .. } = &args.command {
-        rule(None, words)
+    if let Command::Allow { words, ends, .. } = &args.command {
+        rule(Some("allow"), &ends.before(words))
+    } else if let Command::Deny { words, ends, .. } = &args.command {
+        rule(Some("deny"), &ends.before(words))
+    } else if let Command::Limit { words, ends, .. } = &args.command {
+        rule(Some("limit"), &ends.before(words))
+    } else if let Command::Insert { words, ends, .. } | Command::Prepend { words, ends, .. } =
+        &args.command
+    {
+        rule(None, &ends.after_first(words))
     } else if let Command::Delete { words, .. } = &args.command {
-        let is_number = words.len() == 1 && words[0].parse::<usize>().is_ok();
-        (!is_number).then(|| rule(None, words)).flatten()
+        let is_which = words.len() == 1 && Which::parse(&words[0]).is_ok();
+        (!is_which).then(|| rule(None, words)).flatten()
     } else if let Command::Explain { words, .. } = &args.command {
         let question = explain::parse(words, &Names::embedded());
         question.err().map(|failure| failure.to_string())
@@ -125,7 +134,7 @@ fn filled_in(word: &str) -> String {
 
 fn sets() -> SetTable {
     let network = || -> Arc<[_]> { ["203.0.113.0/24".parse().expect("a prefix")].into() };
-    ["office", "admins"]
+    ["office", "admins", "de", "hoster", "home.example.org"]
         .map(|name| (name.to_owned(), network()))
         .into()
 }
@@ -142,9 +151,24 @@ fn policy_problem(text: &str) -> Option<String> {
     for file in ["partners.txt", "feeds/drop.txt"] {
         folder.write(file, "192.0.2.0/24\n");
     }
+    let countries = ["DE", "DK", "NO", "SE"].into_iter().zip(1..);
+    let countries = countries.fold(Database::new("GeoLite2-Country"), |database, (code, n)| {
+        database.country(&format!("192.0.2.{n}/32"), code, "EU")
+    });
+    folder.write("GeoLite2-Country.mmdb", countries.bytes());
+    let networks = Database::new("GeoLite2-ASN").asn("192.0.2.0/24", 64496);
+    folder.write(
+        "GeoLite2-ASN.mmdb",
+        networks.asn("198.51.100.0/24", 64511).bytes(),
+    );
     folder.write("guard.toml", text);
     let names = Names::embedded();
-    let loaded = Source::new(folder.path()).with_names(&names).load();
+    let home = BTreeMap::from([(
+        "home.example.org".to_owned(),
+        vec!["192.0.2.9".parse().expect("an address")],
+    )]);
+    let source = Source::new(folder.path()).with_names(&names);
+    let loaded = source.with_hosts(Arc::new(home)).load();
     loaded.err().map(|problems| problems.to_string())
 }
 

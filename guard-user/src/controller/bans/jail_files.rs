@@ -10,6 +10,9 @@ use crate::{
     text::{diagnostic::Diagnostics, files::Overlay, staged::Staged},
 };
 
+/// How a new file begins: editors know its keys by this.
+const FIRST_LINE: &str = "#:schema file:///usr/share/guard/jails.schema.json\n";
+
 /// What a change of a jail came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JailChanged {
@@ -72,7 +75,7 @@ impl Controller {
                 break;
             }
         }
-        let own = || (folder.join(format!("{name}.toml")), String::new());
+        let own = || (folder.join(format!("{name}.toml")), FIRST_LINE.to_owned());
         let (file, before) = match found {
             Some(found) => found,
             None => {

@@ -7,12 +7,15 @@ use crate::{
         state::{
             absence,
             devices::forget_interfaces,
+            ends,
             history::ChangeOutcome,
             last_good,
             policy_files::{FileChange, remove},
         },
         transaction::{
             activate::{Activation, image},
+            later_risk::LaterRisk,
+            lockout::Ways,
             targets,
         },
     },
@@ -26,7 +29,7 @@ use crate::{
     failure::{Exit, Failure},
     host::{sessions, syn_cookies},
     ruleset::{
-        compile::Stamp,
+        compile::{Image, Stamp},
         describe,
         edit::{self, Change},
         model::{DefaultAction, ModeChoice, Policy},
@@ -37,6 +40,7 @@ use crate::{
 
 /// What a policy file says before anybody wrote one.
 const TEMPLATE: &str = "\
+#:schema file:///usr/share/guard/guard.schema.json
 # guard's policy. `guardctl allow`, `deny` and `delete` edit this file and keep its comments;
 # after editing it by hand: `guardctl check`, then `guardctl reload`.
 #
@@ -143,6 +147,7 @@ impl Controller {
         let generation = running
             .as_ref()
             .map_or(1, |running| running.slots.next_generation());
+        let moments = self.moments();
         let image = image(
             &loaded.policy,
             &network,
@@ -150,14 +155,25 @@ impl Controller {
                 generation,
                 digest: loaded.digest,
             },
+            &moments,
         )?;
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         if !consent.force {
-            let at_risk = AtRisk::under(&image, &sessions::operators(), &network, &interfaces);
+            let operators = sessions::operators();
+            let ways = Ways::of(&operators, &network, &interfaces);
+            let at_risk = AtRisk::under(&image, &ways);
             if !at_risk.is_empty() {
                 consent_to_cut(&at_risk)?;
             }
+            let in_force = running
+                .as_ref()
+                .filter(|running| running.slots.generation() != 0);
+            let in_force = in_force.map(|running| Image {
+                words: running.slots.active_image(),
+            });
+            let later = LaterRisk::of(&image, in_force.as_ref(), &ways);
+            warnings.extend(later.check(&loaded.policy, &moments)?);
         }
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         if wanted.preset != Preset::NoIngress && opens_nothing(&loaded.policy) {
             warnings.push(NOBODY_CAN_LOG_IN.to_owned());
         }
@@ -178,6 +194,7 @@ impl Controller {
         if consent.dry_run {
             return Ok(enabled);
         }
+        ends::keep(&self.layout, &loaded.policy, &moments)?;
         let activation = Activation {
             loaded: &loaded,
             changes: FileChange::all(&changes)?,

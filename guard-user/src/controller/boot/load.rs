@@ -4,7 +4,7 @@
 use crate::{
     controller::{
         Applied, Controller, Fallback, Lock,
-        state::{absence, last_good, policy_files::stage_failure},
+        state::{absence, ends, last_good, policy_files::stage_failure},
         transaction::{activate::image, targets},
     },
     dataplane::{bpffs, heal, installation, interface::attached::Attached, pins, preflight},
@@ -93,7 +93,8 @@ impl Controller {
             generation,
             digest: loaded.digest,
         };
-        let image = image(&loaded.policy, &network, stamp)?;
+        let moments = self.moments();
+        let image = image(&loaded.policy, &network, stamp, &moments)?;
         bpffs::prepare(&self.layout)?;
         let applied = Applied::new(&loaded.policy, generation, names.clone()).stage(&self.layout);
         // First the policy, then one interface after the other: what one of them cannot do must
@@ -106,6 +107,8 @@ impl Controller {
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         // A change that was under way and cannot be put in order must not leave the host open.
         warnings.extend(recovered.err().map(|failure| failure.message));
+        let kept = ends::keep(&self.layout, &loaded.policy, &moments);
+        warnings.extend(kept.err().map(|failure| failure.message));
         if let PolicyOrigin::LastGood { why } = &origin {
             let noted = Fallback::note(&self.layout, loaded.digest, why);
             warnings.extend(noted.err().map(|failure| failure.message));

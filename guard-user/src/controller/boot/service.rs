@@ -27,7 +27,7 @@ struct Unit {
 }
 
 /// In the order in which they are started.
-const UNITS: [Unit; 2] = [
+const UNITS: [Unit; 4] = [
     Unit {
         name: "guard-load.service",
         text: include_str!("../../../../packaging/systemd/guard-load.service"),
@@ -35,6 +35,14 @@ const UNITS: [Unit; 2] = [
     Unit {
         name: "guard.service",
         text: include_str!("../../../../packaging/systemd/guard.service"),
+    },
+    Unit {
+        name: "guard-names.socket",
+        text: include_str!("../../../../packaging/systemd/guard-names.socket"),
+    },
+    Unit {
+        name: "guard-names.service",
+        text: include_str!("../../../../packaging/systemd/guard-names.service"),
     },
 ];
 
@@ -85,7 +93,7 @@ impl Controller {
             let paths = folders.into_iter().map(|folder| folder.join(unit.name));
             paths.into_iter().find(|path| path.exists())
         };
-        let [load, daemon] = &UNITS;
+        let [load, daemon, ..] = &UNITS;
         ServiceStatus {
             load: find(load),
             daemon: find(daemon),
@@ -167,6 +175,7 @@ impl Controller {
         if systemd_reloaded {
             systemctl(&["disable", "--now", "guard.service"])?;
             systemctl(&["disable", "guard-load.service"])?;
+            systemctl(&["stop", "guard-names.socket", "guard-names.service"])?;
         }
         for path in &files {
             match fs::remove_file(path) {
@@ -205,6 +214,8 @@ impl Controller {
 fn text(unit: &Unit, program: &Path, layout: &Layout) -> String {
     let start = format!("ExecStart={}", program.display());
     let text = unit.text.replace(&format!("ExecStart={PACKAGED}"), &start);
+    let socket = format!("ListenStream={}", layout.resolver().display());
+    let text = text.replace("ListenStream=/run/guard/names.sock", &socket);
     let moved = moved_folders(layout);
     if moved.is_empty() {
         return text;
@@ -308,7 +319,8 @@ mod tests {
 
     #[test]
     fn a_unit_starts_the_program_that_wrote_it() {
-        for unit in &UNITS {
+        let is_service = |unit: &&Unit| unit.name.ends_with(".service");
+        for unit in UNITS.iter().filter(is_service) {
             assert_eq!(unit.text.matches(PACKAGED).count(), 1, "{}", unit.name);
             assert_eq!(text(unit, Path::new(PACKAGED), &usual()), unit.text);
             let own = text(unit, Path::new("/usr/local/sbin/guardctl"), &usual());
@@ -346,7 +358,7 @@ mod tests {
     fn moved_folders_go_with_it() {
         let mut layout = usual();
         layout.state = "/srv/guard".into();
-        for unit in &UNITS {
+        for unit in &UNITS[..2] {
             let text = text(unit, Path::new(PACKAGED), &layout);
             assert!(
                 text.contains("\nEnvironment=GUARD_STATE=/srv/guard\n"),
@@ -355,5 +367,11 @@ mod tests {
             assert!(text.contains("\nReadWritePaths=-/srv/guard\n"), "{text}");
             assert!(!text.contains("GUARD_ETC"), "{text}");
         }
+        layout.run = "/srv/run".into();
+        let socket = text(&UNITS[2], Path::new(PACKAGED), &layout);
+        assert!(
+            socket.contains("\nListenStream=/srv/run/names.sock\n"),
+            "{socket}"
+        );
     }
 }

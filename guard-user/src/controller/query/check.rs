@@ -10,7 +10,7 @@ use crate::{
     failure::{Exit, Failure},
     host::Network,
     jails,
-    ruleset::{compile::Stamp, source},
+    ruleset::{compile::Stamp, mmdb::DatabaseSet, source},
 };
 
 /// A policy that could be applied.
@@ -18,6 +18,8 @@ use crate::{
 pub struct Checked {
     /// Number of rules.
     pub rules: usize,
+    /// Sets that come from databases.
+    pub databases: Vec<DatabaseSet>,
     /// Files that were read.
     pub files: Vec<String>,
     /// What their author should look at.
@@ -41,9 +43,10 @@ impl Controller {
         };
         // Sizes do not depend on the host's addresses; without netlink none are known.
         let network = Network::read().unwrap_or_default();
-        image(&loaded.policy, &network, Stamp::default())?;
+        image(&loaded.policy, &network, Stamp::default(), &self.moments())?;
         Ok(Checked {
             rules: loaded.policy.rules.len(),
+            databases: loaded.policy.databases,
             files: loaded
                 .files
                 .iter()

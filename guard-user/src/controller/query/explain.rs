@@ -22,7 +22,8 @@ use guard_common::{
 
 use crate::{
     controller::{
-        Applied, Controller,
+        Applied, Controller, RuleView,
+        state::ends,
         transaction::activate::{image, loaded_or_failure},
     },
     dataplane::{
@@ -32,7 +33,8 @@ use crate::{
     explain::{Explained, Explanation, Left, Question, Session, Transport, WayIn, answer, build},
     failure::{Exit, Failure},
     host::{Network, sockets::TcpConnections},
-    ruleset::{compile::Stamp, describe, source},
+    layout::Layout,
+    ruleset::{compile::Stamp, source},
 };
 
 /// Where a packet without a destination goes when the policy of a file is asked on a host that has no
@@ -60,7 +62,7 @@ impl Controller {
     pub fn explain(&self, question: &Question, file: Option<&Path>) -> Result<Explained, Failure> {
         match file {
             Some(file) => {
-                let answer = explain_file(question, file)?;
+                let answer = explain_file(&self.layout, question, file)?;
                 Ok(Explained::Evaluated(Box::new(answer)))
             }
             None => self.explain_running(question),
@@ -101,9 +103,10 @@ impl Controller {
             flags & MONITOR != 0
         });
         let number = rule.ordinal().map(|ordinal| ordinal as usize + 1);
-        let words = number
+        let mut view = number
             .and_then(|number| applied.as_ref()?.rules.get(number - 1))
-            .map(|view| (view.rule.clone(), view.name.clone()));
+            .cloned();
+        self.tell_time_left(view.as_mut_slice());
         let left = match &running {
             Some(running) => self.left(running, rule, question.source.ip()),
             None => None,
@@ -119,7 +122,7 @@ impl Controller {
             rule,
             is_monitored,
         };
-        let answer = found.answer(question, destination, interface, words);
+        let answer = found.answer(question, destination, interface, view);
         Ok(Explained::Evaluated(Box::new(answer)))
     }
 
@@ -205,10 +208,11 @@ fn passing(running: &Running, word: u32) -> Option<f64> {
     Ceiling::from_word(slots.word(slots.in_force(), word)).admitted_per_second()
 }
 
-fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure> {
+fn explain_file(layout: &Layout, question: &Question, file: &Path) -> Result<Explanation, Failure> {
     let loaded = loaded_or_failure(source::check(file))?;
     let network = Network::read().unwrap_or_default();
-    let image = image(&loaded.policy, &network, Stamp::default())?;
+    let moments = ends::moments(layout);
+    let image = image(&loaded.policy, &network, Stamp::default(), &moments)?;
     let names = if loaded.policy.interfaces.is_empty() {
         network.default_interfaces()
     } else {
@@ -227,15 +231,17 @@ fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure
         SocketAddr::new(SOMEWHERE[family], question.port)
     });
     let frame = build(question.source, destination, question.transport);
-    let tables = MemTables::with_policy(image.words);
+    let mut tables = MemTables::with_policy(image.words);
+    tables.now_ns = moments.boot_ns;
     let is_monitored = tables.switch.active().flags() & MONITOR != 0;
     let verdict =
         guard_common::evaluate(frame.as_slice(), &tables, Arrival { ifindex: index }).verdict;
-    let words = verdict
-        .rule
-        .ordinal()
-        .and_then(|ordinal| loaded.policy.rules.get(ordinal as usize))
-        .map(|rule| (describe::command(rule), rule.labels.name.clone()));
+    let view = verdict.rule.ordinal().and_then(|ordinal| {
+        let rule = loaded.policy.rules.get(ordinal as usize)?;
+        let mut view = RuleView::new(ordinal as usize + 1, rule);
+        view.tell_time_left(&moments);
+        Some(view)
+    });
     let found = ModelVerdict {
         left: None,
         session: None,
@@ -243,7 +249,7 @@ fn explain_file(question: &Question, file: &Path) -> Result<Explanation, Failure
         rule: verdict.rule,
         is_monitored,
     };
-    Ok(found.answer(question, destination, interface, words))
+    Ok(found.answer(question, destination, interface, view))
 }
 
 impl ModelVerdict {
@@ -252,10 +258,9 @@ impl ModelVerdict {
         question: &Question,
         destination: SocketAddr,
         interface: String,
-        rule_words: Option<(String, Option<String>)>,
+        view: Option<RuleView>,
     ) -> Explanation {
         let rule = self.rule.ordinal().map(|ordinal| ordinal as usize + 1);
-        let (rule_words, rule_name) = rule_words.unzip();
         Explanation {
             packet: answer::in_words(question.source, destination, question.transport),
             interface,
@@ -266,8 +271,9 @@ impl ModelVerdict {
                 self.reason.action()
             },
             rule,
-            rule_words,
-            rule_name: rule_name.flatten(),
+            rule_end: view.as_ref().and_then(RuleView::end),
+            rule_words: view.as_ref().map(|view| view.rule.clone()),
+            rule_name: view.and_then(|view| view.name),
             left: self.left,
             session: self.session,
             way_in: WayIn::of(

@@ -9,7 +9,7 @@ use std::{
 use super::{fault::ProgramFault, flow_table::FlowTableUse};
 use crate::{
     controller::{
-        Applied, Controller, Floods, Pending, Renamed, RuleView,
+        Applied, Controller, Floods, KnownNames, Pending, Renamed, RuleView,
         state::{
             absence,
             applied::default_word,
@@ -24,7 +24,7 @@ use crate::{
     },
     failure::{Exit, Failure},
     host::{Network, XdpMode, exposure::Exposure},
-    ruleset::source::Loaded,
+    ruleset::{mmdb::DatabaseSet, source::Loaded},
     text::address,
 };
 use guard_common::abi::{
@@ -94,6 +94,10 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// The rules in force; of the files, when inactive.
     pub rules: Vec<RuleView>,
+    /// Names of hosts in the policy files, with the addresses that they have.
+    pub host_names: KnownNames,
+    /// Sets that come from databases, of the same policy.
+    pub databases: Vec<DatabaseSet>,
     /// What acts when there is a flood of SYNs; `None` when guard is off.
     pub floods: Option<Floods>,
     /// The flow table; `None` when guard is off.
@@ -250,6 +254,8 @@ impl Controller {
                 None
             }
         };
+        let host_names = loaded.as_ref().map(|loaded| self.known_of(loaded));
+        let host_names = host_names.unwrap_or_default();
         let never = loaded.iter().flat_map(|loaded| &loaded.policy.never);
         let never = never.map(address::show).collect();
         let files = loaded.iter().flat_map(|loaded| &loaded.files);
@@ -257,6 +263,8 @@ impl Controller {
         let Some(in_force) = kernel else {
             let policy = loaded.map(|loaded| loaded.policy).unwrap_or_default();
             let is_wanted = last_good::is_enabled(&self.layout);
+            let mut rules = RuleView::all(&policy);
+            self.tell_time_left(&mut rules);
             return Ok(Status {
                 protection: if is_wanted {
                     Protection::Absent
@@ -269,7 +277,9 @@ impl Controller {
                 interfaces: Vec::new(),
                 floods: None,
                 flow_table: None,
-                rules: RuleView::all(&policy),
+                rules,
+                host_names,
+                databases: policy.databases,
                 never,
                 files,
                 warnings,
@@ -311,7 +321,7 @@ impl Controller {
         // Where the state folder could not be written.
         let kept = last_good::last_good(&self.layout).ok().flatten();
         let kept = kept.filter(|kept| applied.is_none() && kept.digest == digest);
-        let applied = match (applied, loaded) {
+        let mut applied = match (applied, loaded) {
             (Some(applied), _) => applied,
             (None, Some(loaded)) if loaded.digest == digest => {
                 let interfaces = self.interfaces(&loaded.policy, &network)?;
@@ -337,6 +347,7 @@ impl Controller {
         // Between a renaming and the daemon's next look the words have the old name.
         let names = self.names_now(&applied.interfaces, &network)?;
         let interfaces = self.interface_status(&names, &network)?;
+        self.tell_time_left(&mut applied.rules);
         let is_complete = interfaces.iter().all(InterfaceStatus::is_complete);
         Ok(Status {
             protection: if is_complete {
@@ -351,6 +362,8 @@ impl Controller {
             flow_table,
             floods: Some(self.floods(in_force.ceiling, in_force.out_of_state, in_force.udp)),
             rules: applied.rules,
+            host_names,
+            databases: applied.databases,
             never,
             files,
             warnings,

@@ -1,6 +1,6 @@
 //! What is in force, in words, beside the image in the kernel: the files may have changed since.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,9 @@ use crate::{
     layout::Layout,
     ruleset::{
         describe,
+        mmdb::DatabaseSet,
         model::{DefaultAction, ModeChoice, Policy, Rule},
+        until::{Moments, Until},
     },
     state_file,
     text::staged::Staged,
@@ -28,6 +30,9 @@ pub struct Applied {
     /// Where the program shall run on them, as the policy says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub modes: BTreeMap<String, ModeChoice>,
+    /// Sets that came from databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<DatabaseSet>,
     /// The rules, in order.
     pub rules: Vec<RuleView>,
 }
@@ -45,6 +50,12 @@ pub struct RuleView {
     pub from: String,
     /// The words that would add it.
     pub rule: String,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Seconds until then, where somebody has looked at the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
     /// The operator's remark.
     pub comment: Option<String>,
     /// What commands call it.
@@ -69,6 +80,8 @@ impl RuleView {
             to: columns.to,
             from: columns.from,
             rule: describe::command(rule),
+            until: rule.until.map(|until| until.to_string()),
+            seconds_left: None,
             comment: rule.comment.clone(),
             name: rule.labels.name.clone(),
             tags: rule.labels.tags.clone(),
@@ -76,13 +89,36 @@ impl RuleView {
         }
     }
 
-    /// What people call it and whether it acts, as listings show it: `disabled, name office-ssh, tag office`.
+    /// Says how much time is left.
+    pub(in crate::controller) fn tell_time_left(&mut self, moments: &Moments) {
+        if let Some(Ok(until)) = self.until.as_deref().map(Until::parse) {
+            self.seconds_left = Some(moments.left(until).as_secs());
+        }
+    }
+
+    /// When it ends, for people: `until 2026-12-01T12:00:00Z, 9m 30s left`.
+    #[must_use]
+    pub fn end(&self) -> Option<String> {
+        let until = self.until.as_ref()?;
+        Some(match self.seconds_left {
+            None => format!("until {until}"),
+            Some(0) => format!("over since {until}"),
+            Some(seconds) => {
+                let left = humantime::format_duration(Duration::from_secs(seconds));
+                format!("until {until}, {left} left")
+            }
+        })
+    }
+
+    /// What people call it, whether it acts and when it ends, as listings show it: `disabled, name office-ssh, tag
+    /// office`.
     #[must_use]
     pub fn remarks(&self) -> String {
         let mut remarks = Vec::new();
         if !self.enabled {
             remarks.push("disabled".to_owned());
         }
+        remarks.extend(self.end());
         remarks.extend(self.name.as_ref().map(|name| format!("name {name}")));
         remarks.extend(self.tags.iter().map(|tag| format!("tag {tag}")));
         remarks.join(", ")
@@ -126,6 +162,7 @@ impl Applied {
             default: default_word(policy.default).to_owned(),
             interfaces,
             modes: policy.modes.clone(),
+            databases: policy.databases.clone(),
             rules: RuleView::all(policy),
         }
     }

@@ -2,6 +2,7 @@
 //! last policy that was in force, for the day on which the files are broken.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -31,6 +32,14 @@ struct SavedFile {
     /// Below the folder of the policy, or absolute.
     path: String,
     text: String,
+    /// Is it what was taken out of a database, or the addresses of a name, and no file?
+    #[serde(default, skip_serializing_if = "is_not")]
+    is_extract: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl Controller {
@@ -83,27 +92,45 @@ pub(crate) fn save_last_good(layout: &Layout, loaded: &Loaded) -> Result<(), Fai
     if read(layout).is_some_and(|saved| saved.digest == loaded.digest) {
         return Ok(());
     }
+    let saved = LastGood {
+        digest: loaded.digest,
+        files: saved_files(layout, loaded)?,
+    };
+    let text = serde_json::to_string(&saved)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    write(&layout.last_good(), &text)
+}
+
+/// What is kept of a policy.
+fn saved_files(layout: &Layout, loaded: &Loaded) -> Result<Vec<SavedFile>, Failure> {
     let mut files = Vec::new();
-    for path in &loaded.files {
+    let name = |path: &Path| {
+        let below = path.strip_prefix(&layout.etc).unwrap_or(path);
+        below.to_string_lossy().into_owned()
+    };
+    let is_database = |path: &Path| {
+        let mut sets = loaded.policy.databases.iter();
+        sets.any(|set| layout.etc.join(&set.file) == *path)
+    };
+    for path in loaded.files.iter().filter(|path| !is_database(path)) {
         let document = loaded.documents.iter().find(|known| *known.path == *path);
         let text = match document {
             Some(document) => document.text.clone(),
             // The file of a set.
             None => state_file::read_text(path).map_err(|error| from_io(path.display(), &error))?,
         };
-        let name = path.strip_prefix(&layout.etc).unwrap_or(path);
         files.push(SavedFile {
-            path: name.to_string_lossy().into_owned(),
+            path: name(path),
             text,
+            is_extract: false,
         });
     }
-    let saved = LastGood {
-        digest: loaded.digest,
-        files,
-    };
-    let text = serde_json::to_string(&saved)
-        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    write(&layout.last_good(), &text)
+    files.extend(loaded.extracts.iter().map(|(path, text)| SavedFile {
+        path: name(path),
+        text: text.to_string(),
+        is_extract: true,
+    }));
+    Ok(files)
 }
 
 /// The last policy that was in force; `None` when none is kept.
@@ -134,13 +161,38 @@ pub(in crate::controller) fn lost_file(layout: &Layout, files: &Loaded) -> Optio
     let with_text = saved
         .files
         .iter()
-        .filter(|file| !is_blank(file.text.as_bytes()));
+        .filter(|file| !file.is_extract && !is_blank(file.text.as_bytes()));
     // An absolute path stays one.
     let mut paths = with_text.map(|file| layout.etc.join(&file.path));
     paths.find(|path| match state_file::read(path) {
         Ok(bytes) => is_blank(&bytes),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     })
+}
+
+/// Do these files differ from the policy in force, of this digest, in nothing but what databases hold and names resolve to?
+#[must_use]
+pub(in crate::controller) fn differs_in_extracts_alone(
+    layout: &Layout,
+    loaded: &Loaded,
+    in_force: u64,
+) -> bool {
+    let Some(saved) = read(layout).filter(|saved| saved.digest == in_force) else {
+        return false;
+    };
+    let Ok(now) = saved_files(layout, loaded) else {
+        return false;
+    };
+    texts(&saved.files) == texts(&now)
+}
+
+/// Files and their texts, without what was taken out of databases and the addresses of names.
+fn texts(files: &[SavedFile]) -> BTreeMap<&str, &str> {
+    files
+        .iter()
+        .filter(|file| !file.is_extract)
+        .map(|file| (file.path.as_str(), file.text.as_str()))
+        .collect()
 }
 
 fn read(layout: &Layout) -> Option<LastGood> {
@@ -158,7 +210,7 @@ mod tests {
     use super::*;
     use crate::{
         controller::RuleView,
-        ruleset::{source, testing::Folder},
+        ruleset::{mmdb::written::Database, source, testing::Folder},
     };
 
     const POLICY: &str = "[sets]\noffice = { file = \"office.txt\" }\n\n[[rule]]\naction = \
@@ -198,6 +250,42 @@ mod tests {
         assert_eq!(kept.digest, loaded.digest);
         assert_eq!(RuleView::all(&kept.policy), RuleView::all(&loaded.policy));
         assert_eq!(kept.sets, loaded.sets);
+    }
+
+    /// What a rule denies must not become empty because a file is gone.
+    #[test]
+    fn the_last_policy_has_its_prefixes_without_the_database() {
+        const OF_A_COUNTRY: &str = "[sets]\nde = { mmdb = \"geo.mmdb\", country = \"DE\" }\n\n[[rule]]\naction = \
+                                    \"deny\"\nfrom = \"@de\"\n";
+        let folder = Folder::new();
+        let layout = layout(&folder);
+        write_policy(&layout, OF_A_COUNTRY);
+        let database = Database::new("GeoLite2-Country").country("192.0.2.0/24", "DE", "EU");
+        fs::write(layout.etc.join("geo.mmdb"), database.bytes()).expect("a database");
+        let loaded = source::load(&layout.etc).expect("a policy");
+        save_last_good(&layout, &loaded).expect("saved");
+
+        let newer = database.clone().country("198.51.100.0/24", "DE", "EU");
+        fs::write(layout.etc.join("geo.mmdb"), newer.bytes()).expect("a database");
+        let changed = source::load(&layout.etc).expect("a policy");
+        assert!(lost_file(&layout, &changed).is_none());
+        assert!(differs_in_extracts_alone(&layout, &changed, loaded.digest));
+        fs::write(layout.etc.join("guard.d/1.toml"), "never = \"192.0.2.1\"\n").expect("a file");
+        let edited = source::load(&layout.etc).expect("a policy");
+        assert!(!differs_in_extracts_alone(&layout, &edited, loaded.digest));
+        assert!(!differs_in_extracts_alone(
+            &layout,
+            &changed,
+            changed.digest
+        ));
+
+        fs::remove_file(layout.etc.join("geo.mmdb")).expect("removed");
+        let kept = last_good(&layout).expect("loads").expect("is there");
+        assert_eq!(kept.digest, loaded.digest);
+        assert_eq!(
+            (kept.sets, kept.policy.databases),
+            (loaded.sets, loaded.policy.databases)
+        );
     }
 
     #[test]

@@ -4,8 +4,10 @@
 pub(crate) mod absence;
 pub(in crate::controller) mod applied;
 pub(in crate::controller) mod devices;
+pub(in crate::controller) mod ends;
 pub(in crate::controller) mod fallback;
 pub(in crate::controller) mod history;
+pub(in crate::controller) mod host_names;
 pub(in crate::controller) mod journal;
 pub(crate) mod last_good;
 pub(in crate::controller) mod lock;

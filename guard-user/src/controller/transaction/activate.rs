@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
-use super::targets;
+use super::{later_risk::LaterRisk, lockout::Ways, targets};
 use crate::{
     controller::{
         Applied, AtRisk, Confirm, Consent, Controller, Pending, Renamed, RuleView,
         bad_configuration,
         state::{
             devices::{Devices, current_names, forget_interfaces},
+            ends,
             history::{self, ChangeOutcome},
             journal::{ChangeJournal, Stage},
             policy_files::{FileChange, StagedFiles},
@@ -30,6 +31,7 @@ use crate::{
         compile::{Host, Image, Jiffy, Stamp, TooComplex, compile},
         model::{ModeChoice, Policy},
         source::Loaded,
+        until::Moments,
     },
     text::diagnostic::Diagnostics,
 };
@@ -44,6 +46,8 @@ pub(in crate::controller) struct CheckedPolicy {
     generation: u32,
     pub(in crate::controller) generation_before: u32,
     before: SwitchWord,
+    moments: Moments,
+    pub(in crate::controller) warnings: Vec<String>,
 }
 
 /// What came of putting a policy in force.
@@ -73,10 +77,11 @@ impl Controller {
         loaded: &Loaded,
         consent: Consent,
     ) -> Result<Option<CheckedPolicy>, Failure> {
+        let moments = self.moments();
         let Some(running) = pins::open(&self.layout)? else {
             // Too complex for the kernel is too complex for the file.
             let network = Network::read().unwrap_or_default();
-            image(&loaded.policy, &network, Stamp::default())?;
+            image(&loaded.policy, &network, Stamp::default(), &moments)?;
             return Ok(None);
         };
         let network = self.network()?;
@@ -88,20 +93,25 @@ impl Controller {
                 generation,
                 digest: loaded.digest,
             },
+            &moments,
         )?;
         let interfaces = self.interfaces(&loaded.policy, &network)?;
         if consent.confirm.limit().is_some() {
             self.refuse_other_interfaces(&running, &interfaces)?;
         }
+        let mut warnings = Vec::new();
         if !consent.force {
             let active = Image {
                 words: running.slots.active_image(),
             };
             let operators = sessions::operators();
-            let lost_already = AtRisk::under(&active, &operators, &network, &interfaces);
-            AtRisk::under(&image, &operators, &network, &interfaces)
+            let ways = Ways::of(&operators, &network, &interfaces);
+            let lost_already = AtRisk::under(&active, &ways);
+            AtRisk::under(&image, &ways)
                 .beyond(&lost_already)
                 .refuse()?;
+            let later = LaterRisk::of(&image, Some(&active), &ways);
+            warnings.extend(later.check(&loaded.policy, &moments)?);
         }
         Ok(Some(CheckedPolicy {
             image,
@@ -111,6 +121,8 @@ impl Controller {
             generation,
             generation_before: running.slots.generation(),
             before: running.slots.switch(),
+            moments,
+            warnings,
         }))
     }
 
@@ -132,7 +144,9 @@ impl Controller {
                 )
                 .help("leave --confirm out; `guardctl enable --confirm 60s` turns guard on"));
             }
+            ends::keep(&self.layout, &loaded.policy, &self.moments())?;
             StagedFiles::write(&changes)?.commit()?;
+            note(self.names.save(&loaded.host_names), warnings);
             return Ok(Activated::default());
         };
         let CheckedPolicy {
@@ -143,7 +157,14 @@ impl Controller {
             generation,
             before,
             generation_before: _,
+            moments,
+            warnings: of_check,
         } = checked;
+        // Of before the change: whoever reads the new files knows what their names mean.
+        self.names.save(&loaded.host_names)?;
+        warnings.extend(of_check);
+        // What is noted and not put in force does no harm.
+        ends::keep(&self.layout, &loaded.policy, &moments)?;
         let activation = Activation {
             loaded,
             changes,
@@ -400,6 +421,7 @@ pub(in crate::controller) fn image(
     policy: &Policy,
     network: &Network,
     stamp: Stamp,
+    moments: &Moments,
 ) -> Result<Image, Failure> {
     let interfaces = network.interfaces.iter();
     let host = Host {
@@ -409,6 +431,7 @@ pub(in crate::controller) fn image(
         own: network.never_sources(),
         jiffy: Jiffy(clock::jiffy_ns()),
         tracked: conntrack::most(),
+        moments: moments.clone(),
     };
     compile(policy, &host, stamp).map_err(|error: TooComplex| {
         let help = error.help();

@@ -1,15 +1,20 @@
 //! Changing the policy by command: an edit of the files and what is said of it.
 
+use std::net::IpAddr;
+
 use super::plan::{Plan, plan};
 use crate::{
     controller::{
-        Consent, Controller, Edit, Pending, RuleChanges, state::policy_files::FileChange,
+        Consent, Controller, Delete, Edit, Pending, RuleChanges, state::policy_files::FileChange,
     },
     dataplane::pins::{self, Running},
     failure::{Exit, Failure},
     ruleset::{
         edit::{EditOutcome, Edited},
+        host_names::{self, HostNames as _, NotResolved},
+        sets::SetTable,
         source::Loaded,
+        words,
     },
 };
 
@@ -41,12 +46,23 @@ impl Controller {
     /// Exit 2 for words that are no rule, 5 for a policy that would be wrong, 6 for a rule that is
     /// not there, 7 when an operator could not log in again, 14 while a change is pending.
     pub fn change(&self, wanted: &Edit, consent: Consent) -> Result<Changed, Failure> {
+        // Before the lock: others need not wait for a resolver.
+        let named = self.sets_of_names(wanted)?;
         let _lock = self.begin(consent)?;
         let source = self.source();
-        let loaded = self.load()?;
+        let mut loaded = self.load()?;
         self.refuse_unapplied(&loaded)?;
         let mut warnings = Vec::new();
-        let planned = plan(&source, &loaded, wanted, &mut warnings)?;
+        if !consent.dry_run {
+            let ended = self.remove_ended_of(&loaded)?;
+            if !ended.is_empty() {
+                ended.refuse_numbers(wanted)?;
+                warnings.extend(ended.messages());
+                loaded = self.load()?;
+            }
+        }
+        loaded.sets.extend(named);
+        let planned = plan(&source, &loaded, wanted, &self.moments(), &mut warnings)?;
         let edited = match &planned.outcome {
             EditOutcome::Edited(edited) => edited,
             EditOutcome::Covered { by } => {
@@ -60,6 +76,7 @@ impl Controller {
         warnings.extend(edited.loaded.warnings.iter().map(ToString::to_string));
         let checked = self.check_policy(&edited.loaded, consent)?;
         let (message, generation, pending) = if consent.dry_run {
+            warnings.extend(checked.iter().flat_map(|checked| checked.warnings.clone()));
             (said(&planned, edited, consent), self.generation()?, None)
         } else {
             let files = FileChange::all(&edited.changes)?;
@@ -82,6 +99,29 @@ impl Controller {
             difference: None,
             pending,
         })
+    }
+
+    /// The names of hosts among the words of a rule, as sets of their addresses.
+    fn sets_of_names(&self, wanted: &Edit) -> Result<SetTable, Failure> {
+        let words: &[String] = match wanted {
+            Edit::Add { words, .. } | Edit::Delete(Delete::Words(words)) => words,
+            Edit::NeverAdd(entry) => std::slice::from_ref(entry),
+            Edit::Delete(Delete::Which(_))
+            | Edit::Disable(_)
+            | Edit::Enable(_)
+            | Edit::Default(_)
+            | Edit::NeverRemove(_) => &[],
+        };
+        let names = words::host_names(words);
+        let found = self.names.look_up(&names);
+        let of_name = |(name, addresses): (String, Result<Vec<IpAddr>, NotResolved>)| {
+            let addresses = addresses.map_err(|why| {
+                Failure::new(Exit::Failed, format!("{name} {why}; nothing was changed"))
+                    .help("correct the name, or write its addresses")
+            })?;
+            Ok((name, host_names::networks(&addresses).into()))
+        };
+        found.into_iter().map(of_name).collect()
     }
 
     pub(in crate::controller) fn unchanged(
@@ -111,7 +151,7 @@ impl Controller {
     }
 
     /// An edit builds on what is in force; files that somebody changed by hand are not that.
-    fn refuse_unapplied(&self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(in crate::controller) fn refuse_unapplied(&self, loaded: &Loaded) -> Result<(), Failure> {
         let Some(running) = pins::open(&self.layout)? else {
             return Ok(());
         };

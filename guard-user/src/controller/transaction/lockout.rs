@@ -3,13 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use crate::{
     failure::{Exit, Failure},
     host::{
-        Network,
+        Network, clock,
         sessions::{Evidence, Session},
     },
     ruleset::{compile::Image, probe::Model},
@@ -32,44 +32,71 @@ enum Risk {
     Dropped,
 }
 
-impl AtRisk {
-    /// Those of the operators' sessions that could not be opened again, unless they surely avoid all of these
-    /// interfaces. In monitor mode nothing is dropped.
+/// From which port an operator comes next time nobody knows: a rule for some of them lets nobody in for sure.
+const CLIENT_PORTS: [u16; 2] = [40_000, 61_000];
+
+/// The sessions of operators, and the guarded interfaces by which their next ones would come.
+#[derive(Clone, Debug, Default)]
+pub struct Ways(Vec<(Session, u32)>);
+
+impl Ways {
+    /// Of these sessions.
     #[must_use]
-    pub fn under(
-        image: &Image,
-        operators: &BTreeSet<Session>,
-        network: &Network,
-        interfaces: &[String],
-    ) -> Self {
-        if image.is_monitor() || operators.is_empty() {
-            return Self::default();
-        }
-        let model = Model::new(image);
+    pub fn of(operators: &BTreeSet<Session>, network: &Network, interfaces: &[String]) -> Self {
         let guarded: BTreeSet<u32> = interfaces
             .iter()
             .filter_map(|name| network.interface(name))
             .map(|interface| interface.index)
             .collect();
-        let ways = operators
-            .iter()
-            .flat_map(|session| {
-                let ways = ways_of(session, network, &guarded);
-                ways.into_iter().map(|index| (*session, index))
-            })
-            .filter_map(|(session, index)| {
-                let verdict = model.new_connection(index, session.remote, session.local);
-                let risk = if verdict.action == Action::Drop {
-                    Risk::Dropped
-                } else if model.may_block(verdict) {
-                    Risk::Blocked
+        let ways = operators.iter().flat_map(|session| {
+            let ways = ways_of(session, network, &guarded);
+            ways.into_iter().map(|index| (*session, index))
+        });
+        Self(ways.collect())
+    }
+
+    /// The sessions.
+    pub(in crate::controller) fn sessions(&self) -> BTreeSet<Session> {
+        self.0.iter().map(|(session, _)| *session).collect()
+    }
+}
+
+impl AtRisk {
+    /// Whose new connections this policy would drop.
+    #[must_use]
+    pub fn under(image: &Image, ways: &Ways) -> Self {
+        Self::at(image, ways, clock::boot_time_ns())
+    }
+
+    /// The same at another time.
+    pub(in crate::controller) fn at(image: &Image, ways: &Ways, boot_ns: u64) -> Self {
+        if image.is_monitor() || ways.0.is_empty() {
+            return Self::default();
+        }
+        let model = Model::at(image, boot_ns);
+        let at_risk = ways.0.iter().filter_map(|(session, index)| {
+            let risk = CLIENT_PORTS.into_iter().filter_map(|port| {
+                let remote = SocketAddr::new(session.remote.ip(), port);
+                let verdict = model.new_connection(*index, remote, session.local);
+                if verdict.action == Action::Drop {
+                    Some(Risk::Dropped)
                 } else {
-                    return None;
-                };
-                Some(((session, index), risk))
-            })
-            .collect();
-        Self { ways }
+                    model.may_block(verdict).then_some(Risk::Blocked)
+                }
+            });
+            Some(((*session, *index), risk.max()?))
+        });
+        Self {
+            ways: at_risk.collect(),
+        }
+    }
+
+    /// The sessions whose new connections would be dropped.
+    pub(in crate::controller) fn dropped(&self) -> BTreeSet<Session> {
+        let ways = self.ways.iter();
+        ways.filter(|(_, risk)| **risk == Risk::Dropped)
+            .map(|((session, _), _)| *session)
+            .collect()
     }
 
     /// The sessions that are at risk here and were not there: those of the change's doing.

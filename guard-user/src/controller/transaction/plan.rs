@@ -10,6 +10,7 @@ use crate::{
         model::Rule,
         names::Names,
         source::{Loaded, Source},
+        until::Moments,
         words,
     },
     text::address::{self, AddressItem},
@@ -82,6 +83,7 @@ pub(in crate::controller) fn plan(
     source: &Source<'_>,
     loaded: &Loaded,
     wanted: &Edit,
+    moments: &Moments,
     warnings: &mut Vec<String>,
 ) -> Result<Plan, Failure> {
     let edited = |edited: Edited| EditOutcome::Edited(Box::new(edited));
@@ -89,6 +91,7 @@ pub(in crate::controller) fn plan(
     let planned = match wanted {
         Edit::Add { words, before } => {
             let (rules, profile) = parse(words, loaded, warnings)?;
+            refuse_ended(&rules, moments)?;
             let place = match before {
                 None => InsertAt::End,
                 Some(which) => InsertAt::Number(number_of(loaded, which)?),
@@ -179,6 +182,19 @@ pub(in crate::controller) fn plan(
     Ok(planned)
 }
 
+/// A rule that is over would not act for a moment.
+fn refuse_ended(rules: &[Rule], moments: &Moments) -> Result<(), Failure> {
+    let ends = rules.iter().filter_map(|rule| rule.until);
+    match ends.clone().find(|until| moments.is_over(*until)) {
+        Some(until) => Err(Failure::new(
+            Exit::Usage,
+            format!("{until} is past: the rule would be over"),
+        )
+        .help("write a later time, or how long the rule shall last: `--for 10m`")),
+        None => Ok(()),
+    }
+}
+
 /// Is it a rule that was not there in any form, and that nobody has commented?
 fn is_new(rule: &Rule, edited: &Edited) -> bool {
     rule.comment.is_none() && !edited.replaced && edited.moved_from.is_none()
@@ -260,6 +276,7 @@ fn not_saved(outcome: &EditOutcome, loaded: &Loaded, rule: &Rule) -> Option<Stri
             "comment",
             rule.comment.is_some() && known.comment != rule.comment,
         ),
+        ("end", rule.until.is_some() && known.until != rule.until),
         (
             "name",
             rule.labels.name.is_some() && known.labels.name != rule.labels.name,

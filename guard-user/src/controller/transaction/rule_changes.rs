@@ -107,6 +107,8 @@ mod tests {
                 to: String::new(),
                 from: String::new(),
                 rule: rule.to_owned(),
+                until: None,
+                seconds_left: None,
                 comment: None,
                 name: None,
                 tags: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
         Applied, Controller, Lock, Renamed,
         state::{
             devices::{Devices, current_names},
-            last_good,
+            ends, last_good,
         },
         transaction::{activate::image, targets},
     },
@@ -331,7 +331,9 @@ impl Controller {
             generation: running.slots.generation(),
             digest: loaded.digest,
         };
-        let image = image(&loaded.policy, network, stamp)?;
+        let moments = self.moments();
+        let image = image(&loaded.policy, network, stamp, &moments)?;
+        ends::keep(&self.layout, &loaded.policy, &moments)?;
         if image.words == running.slots.active_image() {
             return Ok(Refresh::Current);
         }

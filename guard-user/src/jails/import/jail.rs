@@ -9,7 +9,11 @@ use std::path::Path;
 use toml::Value;
 
 use super::{Surroundings, actions, config::Options, warnings::Warnings};
-use crate::{filters::Problem, jails::settings::JailInput, text::address};
+use crate::{
+    filters::Problem,
+    jails::settings::JailInput,
+    text::{address, hostname},
+};
 use filter::{Filter, filter};
 use sources::sources;
 use terms::{counts, growth};
@@ -93,9 +97,10 @@ fn spared(
     for word in options.words("ignoreip")? {
         match network(&word) {
             Some(network) => ignored.push(network),
+            None if hostname::is_name(&word) => ignored.push(word),
             None => {
                 let problem = Problem::new(format!("ignoreip {word} is not an address and is not carried over"))
-                    .help("names are never looked up: write the addresses into ignoreip, or onto the never list");
+                    .help("write the addresses, or the whole name of a host, into ignoreip or onto the never list");
                 warnings.add(options.at("ignoreip", problem));
             }
         }

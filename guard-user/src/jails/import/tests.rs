@@ -204,8 +204,8 @@ fn what_is_not_carried_over_is_told_with_its_place() {
             "bans list",
         ),
         (
-            "ignoreip = 192.0.2.7 home.example.org\n",
-            ":3: ignoreip home.example.org is not",
+            "ignoreip = 192.0.2.7 myhost\n",
+            ":3: ignoreip myhost is not",
             "never",
         ),
         ("logtimezone = UTC+1\n", ":3: logtimezone = UTC+1", "zone"),

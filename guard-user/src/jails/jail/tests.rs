@@ -168,9 +168,12 @@ fn who_is_spared_is_never_counted_nor_banned_with_a_network() {
     settings.ignored = prefixes(&["192.0.2.0/24", "2001:db8:1::7/128", "2001:db8:2::/48"]);
     let mut jail = Jail::new(settings);
     jail.set_own([address("198.51.100.1"), address("2001:db8:5::1")]);
+    jail.set_named([address("203.0.113.9"), address("2001:db8:9::9")]);
     let mut past = Past::default();
 
     for who in [
+        "203.0.113.9",
+        "2001:db8:9::9",
         "192.0.2.77",
         "::ffff:192.0.2.77",
         "2001:db8:1::7",
@@ -186,7 +189,7 @@ fn who_is_spared_is_never_counted_nor_banned_with_a_network() {
         );
     }
     // A neighbour in the /64 of somebody who is spared is banned alone.
-    for who in ["2001:db8:1::8", "2001:db8:5::2"] {
+    for who in ["2001:db8:1::8", "2001:db8:5::2", "2001:db8:9::8"] {
         let FailureVerdict::Ban(ban) = fail(&mut jail, &mut past, who, 5, 0) else {
             panic!("{who} is banned");
         };

@@ -13,7 +13,10 @@ use crate::{
         span, words,
     },
     logs::matches::Matches,
-    text::{address, value::quoted},
+    text::{
+        address::{self, AddressItem},
+        value::quoted,
+    },
 };
 
 /// Which table it is.
@@ -84,8 +87,9 @@ impl File<'_, '_> {
             }
             "bantime" => self.ban_time(value, into),
             "ignoreip" => {
-                if let Some(ignored) = self.networks(word, value) {
+                if let Some((ignored, names)) = self.networks_and_names(word, value) {
                     into.ignored = ignored;
+                    into.ignored_names = names;
                 }
             }
             "proxies" => {
@@ -309,6 +313,34 @@ impl File<'_, '_> {
         }
     }
 
+    /// Networks, and names of hosts.
+    fn networks_and_names(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+    ) -> Option<(Vec<Prefix>, Vec<String>)> {
+        let texts = self.texts(value, "addresses, networks and names")?;
+        let (mut networks, mut names) = (Vec::new(), Vec::new());
+        for (text, at) in texts {
+            for word in text.split([' ', ',', '\t']).filter(|word| !word.is_empty()) {
+                match address::parse_item(word) {
+                    Ok((AddressItem::Network(network), _)) => networks.push(Prefix::from(network)),
+                    Ok((AddressItem::Name(name), _)) if !names.contains(&name) => names.push(name),
+                    Ok((AddressItem::Name(_), _)) => {}
+                    Ok((AddressItem::Any | AddressItem::Set(_), _)) | Err(_) => self.error(
+                        at.clone(),
+                        format!(
+                            "{key} {} is neither an address, nor a network, nor a name",
+                            quoted(word)
+                        ),
+                        "write e.g. 203.0.113.7, 2001:db8::/64 or home.example.org",
+                    ),
+                }
+            }
+        }
+        Some((networks, names))
+    }
+
     fn networks(&mut self, key: &str, value: &Value<'_>) -> Option<Vec<Prefix>> {
         let texts = self.texts(value, "addresses and networks")?;
         let mut found = Vec::new();
@@ -319,7 +351,7 @@ impl File<'_, '_> {
                     Err(_) => self.error(
                         at.clone(),
                         format!("{key} {} is neither an address nor a network", quoted(word)),
-                        "write addresses: names are never looked up, because their owners could change what they mean",
+                        "write addresses: who is trusted to say for whom he asks cannot be left to a name",
                     ),
                 }
             }

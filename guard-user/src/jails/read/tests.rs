@@ -58,7 +58,7 @@ bantime = "-1"
 "bantime.maxtime" = "1w"
 "bantime.rndtime" = 300
 "bantime.overalljails" = true
-ignoreip = ["127.0.0.1/8 ::1", "192.0.2.7"]
+ignoreip = ["127.0.0.1/8 ::1", "192.0.2.7", "Home.Example.org. home.example.org"]
 ignoreself = false
 usedns = "no"
 aggregation = { ipv4 = 24, ipv6 = 56 }
@@ -85,6 +85,7 @@ aggregation = { ipv4 = 24, ipv6 = 56 }
     assert_eq!(growth.random, Duration::from_secs(300));
     let ignored: Vec<String> = jail.ignored.iter().map(ToString::to_string).collect();
     assert_eq!(ignored, ["127.0.0.0/8", "::1/128", "192.0.2.7"]);
+    assert_eq!(jail.ignored_names, ["home.example.org"]);
     assert_eq!((jail.aggregation.ipv4, jail.aggregation.ipv6), (24, 56));
 }
 
@@ -185,10 +186,7 @@ fn a_mistake_costs_its_jail_and_no_other() {
 
 #[test]
 fn a_default_that_is_wrong_holds_back_all_jails_that_would_inherit_it() {
-    let (found, _etc) = jails(&[(
-        "a.toml",
-        "[default]\nignoreip = \"my.home.example\"\n[jail.x]\n",
-    )]);
+    let (found, _etc) = jails(&[("a.toml", "[default]\nignoreip = \"my-home\"\n[jail.x]\n")]);
 
     assert!(found.jails.is_empty());
     assert_eq!(found.broken.iter().collect::<Vec<_>>(), ["sshd", "x"]);
@@ -277,13 +275,18 @@ fn wrong_values_are_told_with_a_way_out() {
         ),
         ("journal = 7", "expected true, false or matches", ""),
         (
-            "ignoreip = \"home.example.org\"",
+            "ignoreip = \"localhost\"",
             "neither an address",
-            "never looked up",
+            "home.example.org",
+        ),
+        (
+            "proxies = \"proxy.example.org\"",
+            "neither an address",
+            "cannot be left to a name",
         ),
         (
             "ignoreip = \"10.0.0.0/33\"",
-            "neither an address nor a network",
+            "neither an address, nor a network",
             "",
         ),
         (

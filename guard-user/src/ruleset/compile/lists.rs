@@ -42,7 +42,10 @@ impl Lists {
             MAX_WORDS,
         )?;
         // Also where there is one scope only: a rule for an empty set of destinations has none.
-        let here: Vec<Vec<bool>> = rules.iter().map(|rule| scopes.of_rule(rule)).collect();
+        let places = rules.iter().enumerate();
+        let here: Vec<Vec<bool>> = places
+            .map(|(ordinal, rule)| scopes.of_rule(ordinal, rule))
+            .collect();
         let applies = |ordinal: u32, scope: usize| here[ordinal as usize][scope];
         let mut builder = Builder {
             rules,
@@ -170,7 +173,7 @@ pub(super) fn classes(
         }
         any_allows |= rule.action.allows();
         let rule_ref = rule_ref(&policy.rules, ordinal as u32);
-        let here = scopes.of_rule(rule);
+        let here = scopes.of_rule(ordinal, rule);
         let mut fill = |classes: std::ops::Range<usize>| {
             for class in classes {
                 for scope in (0..scope_count).filter(|scope| here[*scope]) {

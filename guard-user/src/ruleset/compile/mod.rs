@@ -1,29 +1,32 @@
 //! Policy to image: first match over any number of rules becomes a handful of table look-ups.
 //!
 //! Rules are grouped by what a packet can be told apart by. *Services* (ports, protocols) with the
-//! same rules share a group. Interfaces and destination prefixes form *scopes*. Source prefixes form
+//! same rules share a group. Interfaces, destination prefixes, source ports and ends of rules form *scopes*. Source prefixes form
 //! *classes*: the class of a source is the longest prefix of the policy that holds it, and since two
 //! prefixes are nested or disjoint, everything that any rule asks of a source follows from its class.
 //! What is left is a table (list, class) -> lowest ordinal, which is first match.
 
+mod ends;
 mod hash;
 mod lists;
 mod meters;
 mod prefixes;
 mod scopes;
 mod services;
+mod source_ports;
 mod tree;
 
 use std::{borrow::Cow, net::IpAddr};
 
 use guard_common::abi::{
     image::{
-        ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, DEFAULT_ALLOW,
-        FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HAS_NEVER, HEADER_CEILING, HEADER_CLASSES,
-        HEADER_DATAGRAMS, HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_DIGEST,
-        HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH, HEADER_LIMITS, HEADER_METERS,
-        HEADER_OUT_OF_STATE, HEADER_PAIRS, HEADER_PREFIXES, HEADER_SOURCE_DEFAULT, HEADER_WIDE,
-        INTERFACES, MONITOR, OPEN_TO_STRANGERS, SERVICES, Tree, sizes,
+        ANY_ALLOWS, ANY_FROM_ANYWHERE, BY_DESTINATION, BY_INTERFACE, BY_SOURCE, CONDITIONS,
+        DEFAULT_ALLOW, ENDS, FAMILY_CLASSES, FILTERS, FIXED_WORDS, GROUPS, HAS_NEVER,
+        HEADER_CEILING, HEADER_CLASSES, HEADER_DATAGRAMS, HEADER_DESTINATION_DEFAULT,
+        HEADER_DESTINATIONS, HEADER_DIGEST, HEADER_FLAGS, HEADER_GENERATION, HEADER_LENGTH,
+        HEADER_LIMITS, HEADER_METERS, HEADER_OUT_OF_STATE, HEADER_PAIRS, HEADER_PREFIXES,
+        HEADER_SOURCE_DEFAULT, HEADER_WIDE, INTERFACES, MONITOR, OPEN_TO_STRANGERS, SERVICES,
+        SOURCE_PORTS, Tree, sizes,
     },
     rule::RuleRef,
 };
@@ -31,6 +34,7 @@ use guard_common::abi::{
 use super::{
     limit,
     model::{DefaultAction, Policy, Prefixes, Rule, RuleAction, Traffic},
+    until::Moments,
 };
 use hash::HashTables;
 use lists::Lists;
@@ -49,6 +53,8 @@ pub struct Host {
     pub jiffy: Jiffy,
     /// How many connections netfilter keeps track of at most; `None` where it tracks none.
     pub tracked: Option<u32>,
+    /// What its clocks show when rules end.
+    pub moments: Moments,
 }
 
 /// Length of the kernel's unit of time, in nanoseconds.
@@ -119,8 +125,14 @@ impl TooComplex {
     /// What to do about it.
     #[must_use]
     pub fn help(&self) -> &'static str {
+        if self.what == ends::WHAT {
+            return "let rules end together: those with the same `until` count once";
+        }
+        if self.what == source_ports::WHAT {
+            return "ask for the same source ports in more of the rules, or for none";
+        }
         "merge rules that differ only in their sources into one rule with a set, or use fewer \
-         destinations and interfaces"
+         destinations, interfaces, source ports and ends"
     }
 
     fn check(what: &'static str, needed: usize, limit: usize) -> Result<(), Self> {
@@ -141,10 +153,10 @@ impl TooComplex {
 /// # Errors
 /// When a table would grow past its limit.
 pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooComplex> {
-    let policy = &as_it_acts(policy);
+    let policy = &as_it_acts(policy, &host.moments);
     let rules = &policy.rules;
     TooComplex::check("rules", rules.len(), RuleRef::MAX_RULES as usize)?;
-    let scopes = Scopes::new(rules)?;
+    let scopes = Scopes::new(rules, &host.moments)?;
     let sources = Forest::new(
         rules
             .iter()
@@ -182,6 +194,14 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
     for (place, (ifindex, class)) in scopes.interfaces(host).into_iter().enumerate() {
         words[INTERFACES as usize + place] = pair(ifindex, class);
     }
+    if scopes.has_conditions() {
+        for (offset, word) in scopes.ends.words().enumerate() {
+            words[ENDS as usize + offset] = word;
+        }
+        for (offset, word) in scopes.source_ports.words().enumerate() {
+            words[SOURCE_PORTS as usize + offset] = word;
+        }
+    }
     let groups_at = append(&mut words, lists.group_words());
     debug_assert_eq!(groups_at, GROUPS);
     let classes_at = append(&mut words, classes.words);
@@ -198,6 +218,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         | flag(BY_SOURCE, !sources.is_empty())
         | flag(HAS_NEVER, !policy.never.is_empty())
         | flag(FAMILY_CLASSES, defaults(&sources) != 0)
+        | flag(CONDITIONS, scopes.has_conditions())
         | flag(BY_DESTINATION, !scopes.destinations.is_empty())
         | flag(BY_INTERFACE, scopes.has_interfaces());
     set(&mut words, HEADER_FLAGS, u64::from(flags));
@@ -238,21 +259,22 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
     set(
         &mut words,
         HEADER_DESTINATIONS,
-        u64::from(scopes.destination_count()),
+        pair(scopes.destination_count(), scopes.per_span()),
     );
     let sizes = pair(words.len() as u32, policy.flow_table.buckets());
     set(&mut words, HEADER_LENGTH, sizes);
     Ok(Image { words })
 }
 
-/// The policy with rules that match nothing in the places of the disabled ones, so that the others keep their
-/// numbers.
-fn as_it_acts(policy: &Policy) -> Cow<'_, Policy> {
-    if policy.rules.iter().all(|rule| rule.is_enabled) {
+/// The policy with rules that match nothing in the places of those that are disabled or over, so that the others keep
+/// their numbers.
+fn as_it_acts<'p>(policy: &'p Policy, moments: &Moments) -> Cow<'p, Policy> {
+    if ends::all_act(policy, moments) {
         return Cow::Borrowed(policy);
     }
     let mut acting = policy.clone();
-    for rule in acting.rules.iter_mut().filter(|rule| !rule.is_enabled) {
+    let is_idle = |rule: &&mut Rule| !rule.is_enabled || ends::is_over(rule, moments);
+    for rule in acting.rules.iter_mut().filter(is_idle) {
         *rule = Rule {
             action: RuleAction::Deny,
             traffic: Traffic::Any,
@@ -262,6 +284,7 @@ fn as_it_acts(policy: &Policy) -> Cow<'_, Policy> {
                 ..Prefixes::default()
             },
             destination: Prefixes::default(),
+            source_ports: Vec::new(),
             interface: None,
             ..rule.bare()
         };

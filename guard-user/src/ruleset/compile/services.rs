@@ -113,7 +113,11 @@ impl Services {
 }
 
 fn takes_everything(rule: &Rule) -> bool {
-    rule.source.is_any() && rule.destination.is_any() && rule.interface.is_none()
+    rule.source.is_any()
+        && rule.destination.is_any()
+        && rule.interface.is_none()
+        && rule.until.is_none()
+        && rule.source_ports.is_empty()
 }
 
 /// First and last row of every run of services that the traffic names. A rule for any traffic names

@@ -1,8 +1,8 @@
-//! Another limit for what a rule lets in already: the rule changes where it stands.
+//! Another limit or another end for a rule that is there: it changes where it stands.
 
 use super::{EditError, EditOutcome, Edited, edit_text, finish, labels, locate};
 use crate::ruleset::{
-    describe::same_match,
+    describe::{same_match, same_rule},
     model::Rule,
     source::{Loaded, Source},
 };
@@ -13,6 +13,19 @@ pub(super) fn is_other_limit(known: &Rule, rule: &Rule) -> bool {
         && rule.action.allows()
         && known.action != rule.action
         && same_match(known, rule)
+        // A rule that stays does not become one that ends.
+        && (known.until.is_some() || rule.until.is_none())
+}
+
+/// The place of the rule that this one is but for its end. A rule that stays is not made to end: that takes away what
+/// somebody relies on.
+pub(super) fn with_other_end(rules: &[Rule], rule: &Rule) -> Option<usize> {
+    rules.iter().position(|known| {
+        known.is_enabled
+            && known.until.is_some()
+            && known.until != rule.until
+            && same_rule(known, rule)
+    })
 }
 
 /// Puts the rule in the place of the one at `at`, whose comment, name and tags stay unless there are new ones.

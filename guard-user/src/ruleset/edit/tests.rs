@@ -8,6 +8,8 @@ use crate::ruleset::{
     words::{self, Scope},
 };
 
+mod ends;
+mod source_ports;
 mod switches;
 
 const FILE: &str = r#"# My firewall

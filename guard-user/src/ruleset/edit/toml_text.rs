@@ -87,6 +87,9 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
         let text = if is_number { name } else { basic_string(&name) };
         fields.push(("icmp-type", text));
     }
+    if let Some(ports) = describe::ports(&rule.source_ports).filter(|ports| !ports.is_empty()) {
+        fields.push(("sport", basic_string(&ports)));
+    }
     for (key, end) in [("from", &rule.source), ("to", &rule.destination)] {
         match describe::address_texts(end).as_slice() {
             [] => {}
@@ -96,6 +99,9 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
     }
     if let Some(interface) = &rule.interface {
         fields.push(("on", basic_string(interface)));
+    }
+    if let Some(until) = rule.until {
+        fields.push(("until", basic_string(&until.to_string())));
     }
     if let Some(name) = &rule.labels.name {
         fields.push(("name", basic_string(name)));

@@ -35,11 +35,16 @@ pub struct Described {
     pub asked: SampleService,
     /// Its sender.
     pub source: IpAddr,
+    /// Its sender's port, where it has one.
+    pub source_port: u16,
     /// Where it goes.
     pub destination: IpAddr,
     /// Name of the interface, and its index.
     pub interface: (&'static str, u32),
 }
+
+/// One that clients use.
+pub const SOURCE_PORT: u16 = 40_000;
 
 /// Interfaces of the host that the policies are compiled for.
 pub const INTERFACES: [(&str, u32); 4] = [("lo", 1), ("eth0", 2), ("eth1", 9), ("eth2", 77)];
@@ -57,6 +62,7 @@ impl Described {
             } else {
                 fallback_source(v4)
             },
+            source_port: SOURCE_PORT,
             destination: address(random, palette.destinations, v4),
             interface: random.pick(&INTERFACES),
         }
@@ -67,9 +73,13 @@ impl Described {
     pub fn frame(&self) -> Vec<u8> {
         let base = packet().from_ip(self.source).to_ip(self.destination);
         match self.asked {
-            SampleService::Tcp { port, is_syn: true } => base.tcp(port, TcpFlags::SYN),
-            SampleService::Tcp { port, .. } => base.tcp(port, TcpFlags::ACK),
-            SampleService::Udp(port) => base.udp(port),
+            SampleService::Tcp { port, is_syn: true } => {
+                base.tcp_between(self.source_port, port, TcpFlags::SYN)
+            }
+            SampleService::Tcp { port, .. } => {
+                base.tcp_between(self.source_port, port, TcpFlags::ACK)
+            }
+            SampleService::Udp(port) => base.udp_between(self.source_port, port),
             SampleService::Icmp(kind) => base.icmp(kind, 0),
             SampleService::Protocol(number) => base.protocol(number, &[0; 8]),
         }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::described::{Described, SampleService};
-use crate::ruleset::model::{DefaultAction, Policy, Prefixes, Rule, Traffic, Transport};
+use crate::ruleset::model::{DefaultAction, Policy, PortRange, Prefixes, Rule, Traffic, Transport};
 
 /// What becomes of a packet, and the place of the rule that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,9 @@ pub enum FirstMatch {
     },
 }
 
-/// What the policy says about the packet.
+/// What the policy says about the packet, at this second after boot.
 #[must_use]
-pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> FirstMatch {
+pub fn answer_at(policy: &Policy, own: &[IpAddr], packet: &Described, second: u64) -> FirstMatch {
     // A SYN to a TCP port that nothing can open is dropped before anything else is asked.
     if packet_is_syn(packet) && !can_be_opened(policy, packet) {
         return FirstMatch::Default { allows: false };
@@ -36,7 +36,8 @@ pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> FirstMatch
         return FirstMatch::Own;
     }
     for (ordinal, rule) in policy.rules.iter().enumerate() {
-        if rule.is_enabled && matches(rule, packet) {
+        let is_over = rule.until.is_some_and(|until| until.seconds() <= second);
+        if rule.is_enabled && !is_over && matches(rule, packet) {
             return FirstMatch::Rule {
                 ordinal: ordinal as u32,
                 allows: rule.action.allows(),
@@ -46,6 +47,12 @@ pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> FirstMatch
     FirstMatch::Default {
         allows: policy.default == DefaultAction::Allow,
     }
+}
+
+/// The same of a policy whose rules do not end.
+#[must_use]
+pub fn answer(policy: &Policy, own: &[IpAddr], packet: &Described) -> FirstMatch {
+    answer_at(policy, own, packet, 0)
 }
 
 fn packet_is_syn(packet: &Described) -> bool {
@@ -66,6 +73,7 @@ fn matches(rule: &Rule, packet: &Described) -> bool {
     let on = rule.interface.as_deref();
     covers(&rule.traffic, packet)
         && holds(&rule.source, packet.source)
+        && holds_port(&rule.source_ports, packet.source_port)
         && holds(&rule.destination, packet.destination)
         && on.is_none_or(|name| name == packet.interface.0)
 }
@@ -100,6 +108,11 @@ fn covers(traffic: &Traffic, packet: &Described) -> bool {
                 .any(|range| range.first <= port && port <= range.last)
         }
     }
+}
+
+fn holds_port(ranges: &[PortRange], port: u16) -> bool {
+    let mut all = ranges.iter();
+    ranges.is_empty() || all.any(|range| range.first <= port && port <= range.last)
 }
 
 fn holds(prefixes: &Prefixes, ip: IpAddr) -> bool {

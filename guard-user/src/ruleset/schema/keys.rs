@@ -26,9 +26,10 @@ const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 15] = [
+const RULE_KEYS: [&str; 17] = [
     "action",
     "port",
+    "sport",
     "proto",
     "icmp-type",
     "from",
@@ -38,11 +39,14 @@ const RULE_KEYS: [&str; 15] = [
     "packets",
     "burst",
     "block",
+    "until",
     "comment",
     "name",
     "tags",
     "enabled",
 ];
+/// Keys of a set that is a table.
+pub(super) const SET_KEYS: [&str; 5] = ["file", "mmdb", "country", "continent", "asn"];
 /// Keys of the limits.
 const LIMIT_KEYS: [&str; 6] = [
     "ipv4-prefix",
@@ -71,9 +75,11 @@ const ROOT_SYNONYMS: [(&str, &str); 14] = [
     ("allow", "rule"),
 ];
 /// Words of other firewalls in a rule, and ours.
-const RULE_SYNONYMS: [(&str, &str); 24] = [
+const RULE_SYNONYMS: [(&str, &str); 30] = [
     ("type", "icmp-type"),
     ("icmp_type", "icmp-type"),
+    ("source_port", "sport"),
+    ("source-port", "sport"),
     ("protocol", "proto"),
     ("protocols", "proto"),
     ("ports", "port"),
@@ -96,6 +102,10 @@ const RULE_SYNONYMS: [(&str, &str); 24] = [
     ("disabled", "enabled"),
     ("policy", "action"),
     ("target", "action"),
+    ("for", "until"),
+    ("end", "until"),
+    ("expires", "until"),
+    ("timeout", "until"),
 ];
 
 /// How the mode of an interface is written.
@@ -136,10 +146,6 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
             return BadValue::new("unknown key \"limit\"")
                 .help("write action = \"limit\", and rate = \"20/s\" for another rate than 6/30s");
         }
-        "sport" | "source_port" => {
-            return BadValue::new(format!("key {} is refused: rules do not match source ports", quoted(key)))
-                .help("whoever sends a packet chooses its source port, so it proves nothing; match `from` and `port`");
-        }
         "log" => {
             return BadValue::new("key \"log\" is refused: rules do not log")
                 .help("every rule counts its packets: `guardctl stats`");
@@ -151,7 +157,7 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
     unknown(key, near)
-        .help("a rule has action, port, proto, from, to, on, rate, packets, burst, block, comment, name, tags and enabled")
+        .help("a rule has action, port, sport, proto, from, to, on, rate, packets, burst, block, until, comment, name, tags and enabled")
 }
 
 pub(super) fn only_with_limit() -> BadValue {
@@ -194,7 +200,9 @@ pub(super) fn unknown_in_feed(key: &str) -> BadValue {
 }
 
 pub(super) fn unknown_in_set(key: &str) -> BadValue {
-    unknown(key, nearest(key, ["file"])).help("a set is a list of prefixes or { file = \"…\" }")
+    unknown(key, nearest(key, SET_KEYS)).help(
+        "a set is a list of prefixes, { file = \"…\" }, or { mmdb = \"…\" } with country, continent or asn",
+    )
 }
 
 /// A key of the top that TOML puts into the table above it.
@@ -269,6 +277,25 @@ fn with_guess(problem: String, near: Option<&str>) -> BadValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::schema_check::{POLICY, Schema};
+
+    #[test]
+    fn the_schema_has_every_key_and_no_other() {
+        let schema = Schema::read(POLICY);
+        schema.assert_keys("", ROOT_KEYS);
+        schema.assert_keys("/$defs/rule", RULE_KEYS);
+        schema.assert_keys("/$defs/limits", LIMIT_KEYS);
+        schema.assert_keys("/$defs/bans", BANS_KEYS);
+        schema.assert_keys("/$defs/feed", FEED_KEYS);
+        let mut of_sets = schema.keys("/$defs/set/oneOf/2");
+        of_sets.extend(schema.keys("/$defs/set/oneOf/3"));
+        for key in SET_KEYS {
+            assert!(
+                of_sets.contains(&key),
+                "packaging/schema, sets: missing {key}"
+            );
+        }
+    }
 
     #[test]
     fn the_reference_has_every_key() {
@@ -282,7 +309,14 @@ mod tests {
             "`[[rule]]`",
         ];
         assert_eq!(plain.len() + headed.len(), ROOT_KEYS.len());
-        let below = [&plain[..], &BANS_KEYS, &FEED_KEYS, &RULE_KEYS, &LIMIT_KEYS];
+        let below = [
+            &plain[..],
+            &BANS_KEYS,
+            &FEED_KEYS,
+            &RULE_KEYS,
+            &LIMIT_KEYS,
+            &SET_KEYS,
+        ];
         let keys = below.into_iter().flatten().map(|key| format!("`{key}`"));
         for name in keys.chain(headed.map(str::to_owned)) {
             assert!(REFERENCE.contains(&format!("| {name} |")), "{name}");

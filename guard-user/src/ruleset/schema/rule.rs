@@ -12,6 +12,7 @@ use crate::{
         model::{PortRange, RuleAction, Traffic},
         protocol::Protocol,
         traffic::{self, PortItem},
+        until::Until,
     },
     text::{
         address::AddressItem,
@@ -59,8 +60,9 @@ impl Reader<'_, '_> {
         let mut protocol = Protocol::Any;
         let mut proto_span = None;
         let mut icmp_type = None;
+        let mut source_ports = None;
         let (mut source, mut destination) = (Vec::new(), Vec::new());
-        let (mut interface, mut comment) = (None, None);
+        let (mut interface, mut comment, mut until) = (None, None, None);
         let (mut name, mut tags, mut is_enabled) = (None, Vec::new(), true);
         let (mut rate, mut packets, mut burst, mut block) = (None, None, None, None);
         for (key, value) in table.iter() {
@@ -75,6 +77,7 @@ impl Reader<'_, '_> {
                     proto_span = Some(value.span());
                 }
                 "icmp-type" => icmp_type = self.icmp_type(value).map(|text| (text, value.span())),
+                "sport" => source_ports = self.ports(value).map(|ports| (ports, value.span())),
                 "from" => source = self.end(value),
                 "to" => destination = self.end(value),
                 "on" => interface = self.checked(value, "an interface name", value::interface_name),
@@ -82,6 +85,7 @@ impl Reader<'_, '_> {
                 "packets" => packets = self.rate(value).map(|rate| (rate, key.span())),
                 "burst" => burst = self.burst(value).map(|burst| (burst, key.span())),
                 "block" => block = self.block(value).map(|block| (block, key.span())),
+                "until" => until = self.until(value),
                 "comment" => comment = self.checked(value, "a text in quotes", value::comment),
                 "name" => {
                     name = self
@@ -105,7 +109,14 @@ impl Reader<'_, '_> {
         if let Some((text, span)) = icmp_type {
             protocol = self.message(protocol, &text, span)?;
         }
-        let traffic = traffic::resolve(&ports, protocol);
+        let mut traffic = traffic::resolve(&ports, protocol);
+        if let Some((_, at)) = &source_ports {
+            traffic = traffic.and_then(traffic::with_source_ports);
+            if traffic.is_err() {
+                port_span = Some(at.clone());
+            }
+        }
+        let source_ports = source_ports.map(|(ports, _)| traffic::source_ranges(&ports));
         let action = match (action?, &traffic) {
             (RuleAction::Limit(_), Ok(traffic)) => {
                 let traffic_span = port_span.clone().or(proto_span.clone());
@@ -138,8 +149,10 @@ impl Reader<'_, '_> {
                 action,
                 traffic,
                 source,
+                source_ports: source_ports.unwrap_or_default(),
                 destination,
                 interface,
+                until,
                 comment,
                 name,
                 tags,
@@ -326,6 +339,24 @@ impl Reader<'_, '_> {
         protocol
             .of_type(text)
             .map_err(|bad| self.error(span, bad))
+            .ok()
+    }
+
+    fn until(&mut self, value: &Value<'_>) -> Option<Until> {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.wrong_type(value, "a time such as \"2026-12-01T12:00:00Z\"");
+                return None;
+            }
+        };
+        Until::parse(&text)
+            .map_err(|bad| self.error(value.span(), bad))
             .ok()
     }
 

@@ -5,7 +5,10 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use guard_common::abi::service::protocol;
 use ipnetwork::IpNetwork;
 
-use crate::ruleset::model::{Prefixes, Traffic, Transport};
+use crate::ruleset::{
+    model::{PortRange, Prefixes, Traffic, Transport},
+    until::Until,
+};
 
 /// Does the region of one rule take in that of another?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,17 +150,7 @@ pub(super) fn traffic_covers(earlier: &Traffic, later: &Traffic) -> bool {
                 | (Transport::Udp, Transport::Udp) => true,
                 (Transport::Tcp | Transport::Udp, _) => false,
             };
-            has_transport
-                && others.iter().all(|inner| {
-                    // Ranges are sorted: walk through those that touch each other.
-                    let mut reached = u32::from(inner.first);
-                    for outer in ranges {
-                        if u32::from(outer.first) <= reached && u32::from(outer.last) >= reached {
-                            reached = u32::from(outer.last) + 1;
-                        }
-                    }
-                    reached > u32::from(inner.last)
-                })
+            has_transport && hold(ranges, others)
         }
         (Traffic::Protocol(number), Traffic::Protocol(other)) => number == other,
         (Traffic::Icmp(kind), Traffic::Icmp(other)) => kind.covers(*other),
@@ -167,8 +160,32 @@ pub(super) fn traffic_covers(earlier: &Traffic, later: &Traffic) -> bool {
     }
 }
 
+/// Are the ports of the one among those of the other? None stand for all.
+pub(super) fn source_ports_cover(earlier: &[PortRange], later: &[PortRange]) -> bool {
+    earlier.is_empty() || !later.is_empty() && hold(earlier, later)
+}
+
+/// Are all of these ports among those?
+fn hold(ranges: &[PortRange], others: &[PortRange]) -> bool {
+    others.iter().all(|inner| {
+        // Ranges are sorted: walk through those that touch each other.
+        let mut reached = u32::from(inner.first);
+        for outer in ranges {
+            if u32::from(outer.first) <= reached && u32::from(outer.last) >= reached {
+                reached = u32::from(outer.last) + 1;
+            }
+        }
+        reached > u32::from(inner.last)
+    })
+}
+
 pub(super) fn interface_covers(earlier: Option<&str>, later: Option<&str>) -> bool {
     earlier.is_none() || earlier == later
+}
+
+/// Does the one rule last as long as the other?
+pub(super) fn end_covers(earlier: Option<Until>, later: Option<Until>) -> bool {
+    earlier.is_none_or(|earlier| later.is_some_and(|later| later <= earlier))
 }
 
 /// Is the whole range among sorted ranges?

@@ -34,7 +34,9 @@ type File = Arc<PathBuf>;
 impl Reading<'_> {
     pub(super) fn finish(mut self) -> Result<Loaded, Diagnostics> {
         let mut drafts = std::mem::take(&mut self.drafts);
-        let sets = self.sets(&mut drafts);
+        let hosts = self.hosts(&drafts);
+        let host_names = hosts.keys().cloned().collect();
+        let sets = self.sets(&mut drafts, hosts);
         let interfaces = self.single("interfaces", &mut drafts, |draft| draft.interfaces.take());
         let unguarded = self.single("unguarded", &mut drafts, |draft| draft.unguarded.take());
         let modes = self.single("xdp-mode", &mut drafts, |draft| draft.modes.take());
@@ -49,6 +51,7 @@ impl Reading<'_> {
             default: default.unwrap_or_default(),
             bans: bans.unwrap_or_default(),
             feeds: self.feeds(&mut drafts),
+            databases: std::mem::take(&mut self.databases),
             sources: limits.sources,
             ceiling: limits.ceiling,
             out_of_state: limits.out_of_state,
@@ -91,9 +94,11 @@ impl Reading<'_> {
         Ok(Loaded {
             policy,
             sets,
+            host_names,
             warnings: self.problems,
             digest: self.digest.finish(),
             files: self.files,
+            extracts: self.extracts,
             documents: self.documents,
         })
     }
@@ -151,11 +156,15 @@ impl Reading<'_> {
     }
 
     /// Every set of every file.
-    fn sets(&mut self, drafts: &mut [(File, PolicyDraft)]) -> BTreeMap<String, ReadSet> {
+    fn sets(
+        &mut self,
+        drafts: &mut [(File, PolicyDraft)],
+        hosts: BTreeMap<String, ReadSet>,
+    ) -> BTreeMap<String, ReadSet> {
         let mut sets = BTreeMap::<String, ReadSet>::new();
         for (file, draft) in drafts {
             for set in std::mem::take(&mut draft.sets) {
-                let content = self.set_content(file, &set);
+                let content = self.set_content(file, &set, &hosts);
                 let SetDraft { name, .. } = set;
                 match sets.entry(name.value) {
                     Entry::Vacant(slot) => {
@@ -177,13 +186,28 @@ impl Reading<'_> {
                 }
             }
         }
+        // A name has a dot, which the name of no set has.
+        sets.extend(hosts);
         sets
     }
 
-    fn set_content(&mut self, file: &File, set: &SetDraft) -> Option<Vec<IpNetwork>> {
+    fn set_content(
+        &mut self,
+        file: &File,
+        set: &SetDraft,
+        hosts: &BTreeMap<String, ReadSet>,
+    ) -> Option<Vec<IpNetwork>> {
         let named = match set.content.as_ref()? {
-            SetContent::Inline(networks) => return Some(networks.clone()),
+            SetContent::Inline { networks, names } => {
+                let of_name = |name: &Located<String>| hosts.get(&name.value)?.content.clone();
+                let of_names = names.iter().filter_map(of_name);
+                let of_names: Vec<IpNetwork> = of_names.flat_map(|of| of.to_vec()).collect();
+                return Some([networks.as_slice(), &of_names].concat());
+            }
             SetContent::File(named) => named,
+            SetContent::Database(named, selector) => {
+                return self.set_from_database(file, &set.name.value, named, selector);
+            }
         };
         let folder = file.parent().unwrap_or(Path::new(""));
         let path = Arc::new(folder.join(&named.value));
@@ -227,8 +251,10 @@ impl Reading<'_> {
             action: draft.action,
             traffic: draft.traffic,
             source,
+            source_ports: draft.source_ports,
             destination,
             interface: draft.interface,
+            until: draft.until,
             comment: draft.comment,
             labels: Labels {
                 name: draft.name.map(|name| name.value),
@@ -284,6 +310,11 @@ impl Reading<'_> {
                     self.error(file, at, bad);
                 }
                 AddressItem::Network(network) => list.add_network(network),
+                // Those without a content were reported.
+                AddressItem::Name(name) => {
+                    let content = sets.get(&name).and_then(|set| set.content.as_ref());
+                    list.add_set(name, content);
+                }
                 AddressItem::Set(name) => match sets.get(&name) {
                     Some(set) => list.add_set(name, set.content.as_ref()),
                     None if self.is_incomplete => {}
@@ -297,17 +328,17 @@ impl Reading<'_> {
         list.finish()
     }
 
-    fn error(&mut self, file: &File, at: Position, bad: BadValue) {
+    pub(super) fn error(&mut self, file: &File, at: Position, bad: BadValue) {
         let problem = Diagnostic::error(file.clone(), Some(at), bad.message);
         self.problems.push(problem.with_help(bad.help));
     }
 }
 
 /// A set while files are read; `content` is missing when it was reported as wrong.
-struct ReadSet {
-    content: Option<Arc<[IpNetwork]>>,
-    file: File,
-    at: Position,
+pub(super) struct ReadSet {
+    pub(super) content: Option<Arc<[IpNetwork]>>,
+    pub(super) file: File,
+    pub(super) at: Position,
 }
 
 fn place_text(file: &Path, at: Position) -> String {

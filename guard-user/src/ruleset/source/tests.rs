@@ -10,6 +10,7 @@ use crate::ruleset::{
     testing::Folder,
 };
 
+mod databases;
 mod wrong_files;
 
 const VALID: &str = r#"# The firewall of example.org

@@ -3,7 +3,7 @@
 use crate::{
     ruleset::{
         describe,
-        model::Traffic,
+        model::{PortRange, Traffic},
         names::Names,
         profiles::{Mistake, Profile},
     },
@@ -50,6 +50,8 @@ pub(super) fn keyword(word: &str) -> Option<BadValue> {
             .help("write `to any port 22`, or only `22/tcp`"),
         "log" | "log-all" => BadValue::new(format!("`{word}` is refused: rules do not log"))
             .help("every rule counts its packets: `guardctl stats`"),
+        "for" | "until" => BadValue::new(format!("`{word}` stands alone"))
+            .help("write `--for 10m`, or `--until 2026-12-01T12:00:00Z`"),
         "any" => BadValue::new("`any` stands alone").help("write `from any` for every packet"),
         _ => return slip(word),
     };
@@ -81,6 +83,10 @@ pub(super) fn nothing_said() -> BadValue {
 
 pub(super) fn twice(what: &str) -> BadValue {
     BadValue::new(format!("`{what}` is given twice")).help("keep one, or write two rules")
+}
+
+pub(super) fn two_ends() -> BadValue {
+    BadValue::new("the rule has two ends").help("keep one `--for` or one `--until`")
 }
 
 pub(super) fn rate_and_packets() -> BadValue {
@@ -119,16 +125,18 @@ pub(super) fn bare_protocol(word: &str) -> BadValue {
     })
 }
 
-pub(super) fn source_port(address: &str, port: Option<&str>) -> BadValue {
-    let port = port.unwrap_or("PORT");
-    BadValue::new(format!(
-        "source port {} is refused: whoever sends a packet chooses its source port",
-        quoted(port)
-    ))
-    .help(format!(
-        "for the port of this host write `from {address} to any port {port}`; replies to its own \
-         connections need no rule"
-    ))
+pub(super) fn source_profile() -> BadValue {
+    BadValue::new("an application profile is about ports of this host, not about a source port")
+        .help("name the port of the sender: `from ADDRESS port 547`; or write the profile behind `to any`")
+}
+
+/// Many who write this mean a port of this host.
+pub(super) fn only_source_port(ports: &[PortRange]) -> String {
+    let ports = describe::ports(ports).unwrap_or_default();
+    format!(
+        "port {ports} behind `from` is the port of the sender, who chooses it; for a port of this host write `to any port \
+         {ports}`"
+    )
 }
 
 pub(super) fn after_comment(word: &str) -> BadValue {

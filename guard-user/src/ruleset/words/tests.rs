@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::*;
 use crate::ruleset::describe;
 
+mod accepted;
 mod profiles;
+mod refused;
 mod round_trip;
-mod tables;
 
-use tables::{ACCEPTED, REFUSED};
+use accepted::ACCEPTED;
+use refused::REFUSED;
 
 #[test]
 fn the_grammar_accepts_these_and_means_that() {
@@ -42,7 +44,7 @@ fn the_grammar_refuses_these_with_a_reason_and_a_way_out() {
 }
 
 #[test]
-fn host_bits_and_mapped_addresses_are_taken_with_a_warning() {
+fn host_bits_mapped_addresses_and_ports_of_the_sender_are_taken_with_a_warning() {
     for (typed, canonical, warning) in [
         (
             "allow from 10.1.2.3/8 to any port 22",
@@ -58,6 +60,11 @@ fn host_bits_and_mapped_addresses_are_taken_with_a_warning() {
             "allow ::ffff:1.2.3.4 22",
             "allow from 1.2.3.4 to any port 22",
             "::ffff:1.2.3.4 is an IPv4 address in IPv6 notation; taken as 1.2.3.4",
+        ),
+        (
+            "allow from 1.1.1.1 port 80",
+            "allow from 1.1.1.1 port 80 to any proto tcp,udp",
+            "port 80 behind `from` is the port of the sender",
         ),
     ] {
         let parsed = read(typed).expect(typed);
@@ -143,7 +150,12 @@ fn sets() -> SetTable {
     let network = |text: &str| text.parse().expect(text);
     let office: Arc<[_]> = [network("203.0.113.0/24"), network("2001:db8:1::/48")].into();
     let feed: Arc<[_]> = [network("198.51.100.0/24")].into();
-    SetTable::from([("office".to_owned(), office), ("feed".to_owned(), feed)])
+    let home: Arc<[_]> = [network("192.0.2.9/32"), network("2001:db8:9::9/128")].into();
+    SetTable::from([
+        ("office".to_owned(), office),
+        ("feed".to_owned(), feed),
+        ("home.example.org".to_owned(), home),
+    ])
 }
 
 fn read(typed: &str) -> Result<Parsed, WordsError> {

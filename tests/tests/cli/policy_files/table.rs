@@ -53,9 +53,9 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "interface \"eth/0\" is not an interface name",
     ),
     (
-        "never = \"example.org\"\n",
+        "never = \"example\"\n",
         "1:9",
-        "\"example.org\" is not an address",
+        "\"example\" is not an address",
     ),
     ("never = [\"any\"]\n", "1:10", "never cannot hold \"any\""),
     (
@@ -400,9 +400,14 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
         "unknown key \"limit\"",
     ),
     (
-        "[[rule]]\naction = \"allow\"\nsport = 53\n",
-        "3:1",
-        "key \"sport\" is refused",
+        "[[rule]]\naction = \"allow\"\nsport = 70000\n",
+        "3:9",
+        "port 70000 is out of range (1-65535)",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nuntil = \"noon\"\n",
+        "4:9",
+        "\"noon\" is not a time with its zone",
     ),
     // Rules that can never match.
     (

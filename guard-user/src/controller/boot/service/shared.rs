@@ -16,8 +16,14 @@ use crate::{
 /// Folder of the manual, and the first of its pages, which units name.
 const MANUAL: &str = "man/man1";
 const FIRST: &str = "guardctl.1";
-/// Where shells look for completions.
-const COMPLETIONS: [&str; 3] = [SharedFile::BASH, SharedFile::ZSH, SharedFile::FISH];
+/// Where shells look for completions, and editors for schemas.
+const OTHERS: [&str; 5] = [
+    SharedFile::BASH,
+    SharedFile::ZSH,
+    SharedFile::FISH,
+    SharedFile::POLICY_SCHEMA,
+    SharedFile::JAILS_SCHEMA,
+];
 /// The administrator's prefix, and the one of packages.
 const LOCAL: &str = "/usr/local";
 const PACKAGED: &str = "/usr";
@@ -38,6 +44,10 @@ impl SharedFile {
     pub const ZSH: &str = "zsh/site-functions/_guardctl";
     /// Where fish does.
     pub const FISH: &str = "fish/vendor_completions.d/guardctl.fish";
+    /// What editors know policy files by.
+    pub const POLICY_SCHEMA: &str = "guard/guard.schema.json";
+    /// What editors know files of jails by.
+    pub const JAILS_SCHEMA: &str = "guard/jails.schema.json";
 
     /// A page of the manual; the name of its file.
     #[must_use]
@@ -127,9 +137,9 @@ impl ShareFolder {
             let name = name.to_string_lossy();
             name == FIRST || name.starts_with("guardctl-") && name.ends_with(".1")
         });
-        let completions = COMPLETIONS.map(|path| self.folder.join(path));
-        let completions = completions.into_iter().filter(|path| path.exists());
-        let paths: Vec<PathBuf> = pages.map(|entry| entry.path()).chain(completions).collect();
+        let others = OTHERS.map(|path| self.folder.join(path));
+        let others = others.into_iter().filter(|path| path.exists());
+        let paths: Vec<PathBuf> = pages.map(|entry| entry.path()).chain(others).collect();
         for path in paths {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::text::schema_check::{POLICY, Schema};
 
 mod rules;
 mod settings;
@@ -36,6 +37,33 @@ fn wrong_files_are_refused_at_their_place() {
     }
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
     assert!(RULES.len() + SETTINGS.len() >= 50);
+}
+
+/// What a schema can know of: names of keys, types, and words of which there are few.
+#[test]
+fn the_schema_for_editors_refuses_wrong_keys_types_and_words() {
+    const KNOWN: [&str; 4] = [
+        "unknown key",
+        "expected ",
+        "is unknown",
+        "belongs to a rule",
+    ];
+    let schema = Schema::read(POLICY);
+    let mut taken = Vec::new();
+    let mut refused = 0;
+    for (text, _, part) in RULES.iter().chain(SETTINGS) {
+        let is_known = KNOWN.iter().any(|known| part.contains(known));
+        let is_toml = toml::from_str::<toml::Table>(text).is_ok();
+        if !is_known || !is_toml {
+            continue;
+        }
+        match schema.problem(text) {
+            Some(_) => refused += 1,
+            None => taken.push(format!("{text:?}: {part}")),
+        }
+    }
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
+    assert!(refused > 20, "only {refused} of them");
 }
 
 #[test]

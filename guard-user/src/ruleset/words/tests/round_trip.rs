@@ -12,6 +12,7 @@ use crate::{
         limit::{Block, Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
         prefixes::PrefixList,
+        until::Until,
     },
     text::address,
 };
@@ -66,27 +67,52 @@ fn rules() -> impl Strategy<Value = Rule> {
         name,
         tags.prop_map(|tags| tags.into_iter().collect()),
     );
-    (action, traffic(), ends, interface, remarks).prop_map(
-        |(action, traffic, (source, destination), interface, (comment, name, tags))| Rule {
-            action: match (action, &traffic) {
-                (RuleAction::Limit(limit), traffic)
-                    if traffic.may_be_limited(limit.counts).is_err()
-                        || traffic.may_block(limit).is_err() =>
-                {
-                    RuleAction::Allow
-                }
-                (action, _) => action,
-            },
-            traffic,
-            source,
-            destination,
-            interface,
-            comment,
-            labels: Labels { name, tags },
-            is_enabled: true,
-            origin: None,
-        },
+    let source_ports = proptest::option::of((1..30_000_u16, 30_000..=u16::MAX));
+    let until = proptest::option::of(0..4_000_000_000_u64);
+    (
+        action,
+        traffic(),
+        ends,
+        (interface, until, source_ports),
+        remarks,
     )
+        .prop_map(
+            |(
+                action,
+                traffic,
+                (source, destination),
+                (interface, until, source_ports),
+                (comment, name, tags),
+            )| {
+                Rule {
+                    action: match (action, &traffic) {
+                        (RuleAction::Limit(limit), traffic)
+                            if traffic.may_be_limited(limit.counts).is_err()
+                                || traffic.may_block(limit).is_err() =>
+                        {
+                            RuleAction::Allow
+                        }
+                        (action, _) => action,
+                    },
+                    source_ports: match traffic {
+                        Traffic::Ports(..) => source_ports
+                            .map(|(first, last)| PortRange { first, last })
+                            .into_iter()
+                            .collect(),
+                        Traffic::Any | Traffic::Protocol(_) | Traffic::Icmp(_) => Vec::new(),
+                    },
+                    traffic,
+                    source,
+                    destination,
+                    interface,
+                    until: until.map(Until::from_seconds),
+                    comment,
+                    labels: Labels { name, tags },
+                    is_enabled: true,
+                    origin: None,
+                }
+            },
+        )
 }
 
 fn traffic() -> impl Strategy<Value = Traffic> {

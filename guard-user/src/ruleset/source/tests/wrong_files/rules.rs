@@ -21,6 +21,26 @@ pub(super) const RULES: &[Wrong] = &[
     ),
     ("rule = 1\n", (1, 8), "expected a list of tables"),
     ("[[rule]]\n", (1, 1), "the rule has no action"),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nuntil = \"noon\"\n",
+        (4, 9),
+        "\"noon\" is not a time with its zone",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nuntil = 2026-12-01\n",
+        (4, 9),
+        "\"2026-12-01\" is not a time with its zone",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nuntil = 1800000000\n",
+        (4, 9),
+        "expected a time such as \"2026-12-01T12:00:00Z\", found integer",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\nexpires = \"1h\"\n",
+        (4, 1),
+        "unknown key \"expires\"; did you mean \"until\"",
+    ),
     ("[[rule]]\nport = 22\n", (1, 1), "the rule has no action"),
     (
         "[[rule]]\naction = \"alow\"\n",
@@ -323,9 +343,19 @@ pub(super) const RULES: &[Wrong] = &[
         "unknown key \"limit\"",
     ),
     (
-        "[[rule]]\naction = \"allow\"\nsport = 53\n",
+        "[[rule]]\naction = \"allow\"\nproto = \"ping\"\nsport = 53\n",
+        (4, 9),
+        "ping",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nsport = 0\n",
+        (3, 9),
+        "port 0 is out of range",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nsource_port = 53\n",
         (3, 1),
-        "rules do not match source ports",
+        "unknown key \"source_port\"; did you mean \"sport\"",
     ),
     (
         "[[rule]]\naction = \"allow\"\nnever = []\n",

@@ -54,9 +54,19 @@ pub(super) const SETTINGS: &[Wrong] = &[
         "interface \"eth/0\" is not an interface name",
     ),
     (
-        "never = \"example.org\"\n",
+        "never = \"example\"\n",
         (1, 9),
-        "\"example.org\" is not an address",
+        "\"example\" is not an address",
+    ),
+    (
+        "never = [\"192.0.2.1\", \"example.org\"]\n",
+        (1, 23),
+        "\"example.org\" nobody was asked for it",
+    ),
+    (
+        "[sets]\nhome = [\"example..org\"]\n",
+        (2, 9),
+        "\"example..org\" is not",
     ),
     ("never = [\"any\"]\n", (1, 10), "never cannot hold \"any\""),
     ("never = [\"@gone\"]\n", (1, 10), "unknown set \"@gone\""),
@@ -95,6 +105,76 @@ pub(super) const SETTINGS: &[Wrong] = &[
         "[sets]\na = { file = 1 }\n",
         (2, 14),
         "expected the name of a file",
+    ),
+    (
+        "[sets]\na = { mmdb = \"gone.mmdb\", country = \"DE\" }\n",
+        (2, 14),
+        "gone.mmdb does not exist",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\" }\n",
+        (2, 5),
+        "the set does not say what of the database it holds",
+    ),
+    (
+        "[sets]\na = { country = \"DE\" }\n",
+        (2, 5),
+        "the set names no database",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", country = \"DE\", asn = 1 }\n",
+        (2, 5),
+        "a set has one of country, continent and asn",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", file = \"y\", asn = 1 }\n",
+        (2, 24),
+        "a set has a file or a database, not both",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", country = \"Germany\" }\n",
+        (2, 34),
+        "country \"Germany\" is no code of two letters",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", country = [] }\n",
+        (2, 34),
+        "country names nothing",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", continent = \"XX\" }\n",
+        (2, 36),
+        "continent \"XX\" is unknown",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", asn = \"AS64496\" }\n",
+        (2, 30),
+        "asn \"AS64496\" is text",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", asn = 0 }\n",
+        (2, 30),
+        "asn 0 is out of range (1-4294967295)",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", asn = [1, 4294967296] }\n",
+        (2, 34),
+        "asn 4294967296 is out of range",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", asn = true }\n",
+        (2, 30),
+        "expected the number of a network, found boolean",
+    ),
+    (
+        "[sets]\na = { mmdb = 1, asn = 1 }\n",
+        (2, 14),
+        "expected the name of a database file",
+    ),
+    (
+        "[sets]\na = { mmdb = \"x.mmdb\", contry = \"DE\" }\n",
+        (2, 24),
+        "unknown key \"contry\"; did you mean \"country\"",
     ),
     (
         "[sets]\na = { file = \"gone.txt\" }\n",
