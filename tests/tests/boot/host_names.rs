@@ -10,7 +10,7 @@ use std::{
 };
 
 use guard_tests::{
-    lab::{Answer, Dnsmasq, GuardDaemon, Ran, ask_all, finish, own_mounts, until},
+    lab::{Answer, Dnsmasq, GuardDaemon, Ran, Sshd, ask_all, finish, own_mounts, until},
     require,
 };
 use serde_json::Value;
@@ -63,17 +63,9 @@ impl Named {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let plain = self.machine.guard.command(words);
-        let [unshare, options @ ..] = own_mounts(BIND);
-        let mut command = Command::new(unshare);
-        command.args(options).arg(&self.hosts).arg(&self.resolver);
-        command.arg(plain.get_program()).args(plain.get_args());
-        for (key, value) in plain.get_envs() {
-            if let Some(value) = value {
-                command.env(key, value);
-            }
-        }
-        command
+        let files = [&self.hosts, &self.resolver].map(|file| file.to_str().expect("a path"));
+        let shown = [&own_mounts(BIND)[..], &files].concat();
+        self.machine.guard.command_behind(&shown, words)
     }
 
     fn guardctl(&self, words: &[&str]) -> Ran {
@@ -347,4 +339,36 @@ fn dns_is_asked_and_names_stand_in_sets_and_on_the_never_list() {
     named.set(ATTACKER);
     daemon.says("friend.lab.test is 203.0.113.66");
     until("the set to follow", || named.answers() == MOVED);
+}
+
+#[test]
+fn a_resolver_that_answers_with_an_operator_shuts_him_out_of_nothing() {
+    if !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
+    let policy = "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"deny\"\nfrom = \"friend.lab.test\"\n\n\
+        [[rule]]\naction = \"allow\"\nport = [1000, 2222]\n";
+    let Some(named) = Named::with(policy, ATTACKER) else {
+        return;
+    };
+    drop(named.guardctl(&["enable"]).ok());
+    assert_eq!(named.answers(), LET_IN);
+    let lab = &named.machine.lab;
+    let sshd = Sshd::on_port(&lab.srv, 2222);
+    let mut session = sshd.session(&lab.friend, lab.srv.v4);
+    let daemon = named.daemon();
+
+    named.set(FRIEND);
+
+    daemon.says("what is in force stays");
+    assert_eq!(named.answers(), LET_IN);
+    assert!(session.answers());
+    let mut again = sshd.session(&lab.friend, lab.srv.v4);
+    assert!(again.answers(), "the operator can come back");
+    // Own addresses shut out nobody, and let nobody in.
+    named.set("192.0.2.1 friend.lab.test\n2001:db8:2::1 friend.lab.test\n");
+    daemon.says("friend.lab.test is 192.0.2.1");
+    until("the attacker to be let in", || {
+        named.answers() == [[Answer::Echo; 2]; 2]
+    });
 }

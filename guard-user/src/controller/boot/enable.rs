@@ -195,6 +195,7 @@ impl Controller {
             return Ok(enabled);
         }
         ends::keep(&self.layout, &loaded.policy, &moments)?;
+        self.names.save(&loaded.host_names)?;
         let activation = Activation {
             loaded: &loaded,
             changes: FileChange::all(&changes)?,

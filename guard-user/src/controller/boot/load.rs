@@ -124,6 +124,8 @@ impl Controller {
         if origin == PolicyOrigin::Files {
             let kept = last_good::save_last_good(&self.layout, &loaded);
             warnings.extend(kept.err().map(|failure| failure.message));
+            let kept = self.names.save(&loaded.host_names);
+            warnings.extend(kept.err().map(|failure| failure.message));
         }
         Ok(Loading::Loaded {
             origin,

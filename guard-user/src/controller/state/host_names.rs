@@ -71,6 +71,9 @@ fn seconds_since_1970() -> u64 {
 /// Names with their last good answers.
 pub type KnownNames = BTreeMap<String, KnownName>;
 
+/// What a process knew of names beyond the file.
+pub(in crate::controller) type Unsaved = BTreeMap<String, Option<KnownName>>;
+
 /// The file, and what this process knows beyond it.
 #[derive(Debug)]
 pub(in crate::controller) struct NameStore {
@@ -103,14 +106,28 @@ impl NameStore {
         known
     }
 
-    /// Takes these answers for what is known, until the process ends or `forget` is called.
-    pub(in crate::controller) fn learn(&self, answers: KnownNames) {
-        self.fresh().answers.extend(answers);
+    /// Takes these answers for what is known, until the process ends, and says what it knew of these names beyond
+    /// the file.
+    pub(in crate::controller) fn learn(&self, answers: KnownNames) -> Unsaved {
+        let mut fresh = self.fresh();
+        answers
+            .into_iter()
+            .map(|(name, answer)| {
+                let before = fresh.answers.insert(name.clone(), answer);
+                (name, before)
+            })
+            .collect()
     }
 
-    /// Goes back to what is in the file.
-    pub(in crate::controller) fn forget(&self) {
-        self.fresh().answers.clear();
+    /// Goes back to what was known before `learn`.
+    pub(in crate::controller) fn unlearn(&self, before: Unsaved) {
+        let mut fresh = self.fresh();
+        for (name, answer) in before {
+            match answer {
+                Some(answer) => fresh.answers.insert(name, answer),
+                None => fresh.answers.remove(&name),
+            };
+        }
     }
 
     /// Writes what is known of these names, and of no others.
@@ -120,16 +137,16 @@ impl NameStore {
     pub(in crate::controller) fn save(&self, names: &BTreeSet<String>) -> Result<(), Failure> {
         let mut known = self.known();
         known.retain(|name, _| names.contains(name));
-        if known == self.saved() {
-            return Ok(());
-        }
         if known.is_empty() {
             fs::remove_file(&self.file).unwrap_or_default();
-            return Ok(());
+        } else if known != self.saved() {
+            let text = serde_json::to_string(&known)
+                .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+            write_state(&self.file, &text).map_err(|error| stage_failure(&error))?;
         }
-        let text = serde_json::to_string(&known)
-            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        write_state(&self.file, &text).map_err(|error| stage_failure(&error))
+        // From now on the file says it, whoever writes it next.
+        self.fresh().answers.clear();
+        Ok(())
     }
 
     fn saved(&self) -> KnownNames {
@@ -212,10 +229,10 @@ mod tests {
         let folder = Folder::new();
         let store = || NameStore::new(folder.path().join("names.json"), folder.path().join("none"));
         let first = store();
-        first.learn(KnownNames::from([
+        drop(first.learn(KnownNames::from([
             ("a.example".to_owned(), answer("192.0.2.1")),
             ("b.example".to_owned(), answer("192.0.2.2")),
-        ]));
+        ])));
         let found = first.look_up(&names(&["a.example"]));
         assert_eq!(
             found["a.example"],
@@ -227,11 +244,12 @@ mod tests {
 
         let known = store().known();
         assert_eq!(known.keys().collect::<Vec<_>>(), ["a.example"]);
-        first.learn(KnownNames::from([(
+        let before = first.learn(KnownNames::from([(
             "a.example".to_owned(),
             answer("192.0.2.9"),
         )]));
-        first.forget();
+        assert_ne!(first.known(), known);
+        first.unlearn(before);
         assert_eq!(first.known(), known);
         first.save(&names(&[])).expect("saved");
         assert!(!folder.path().join("names.json").exists());

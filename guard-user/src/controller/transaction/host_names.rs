@@ -48,7 +48,7 @@ impl Controller {
         known: KnownNames,
         names: &BTreeSet<String>,
     ) -> Result<(), Failure> {
-        self.ignored.learn(known);
+        drop(self.ignored.learn(known));
         self.ignored.save(names)
     }
 
@@ -57,16 +57,15 @@ impl Controller {
     /// # Errors
     /// Those of [`Self::refresh_extracts`]; what is in force stays, and so does what was known.
     pub fn refresh_host_names(&self, answers: KnownNames) -> Result<Refreshed, Failure> {
-        self.names.learn(answers);
+        let before = self.names.learn(answers);
         let refreshed = self.refresh_extracts();
         match &refreshed {
             Ok(Refreshed::Unchanged | Refreshed::Applied { .. }) => {
                 let named: BTreeSet<String> = self.load()?.host_names;
                 self.names.save(&named)?;
             }
-            Ok(Refreshed::FilesChanged) | Err(_) => {}
+            Ok(Refreshed::FilesChanged) | Err(_) => self.names.unlearn(before),
         }
-        self.names.forget();
         refreshed
     }
 }
