@@ -13,10 +13,11 @@ use guard_tests::{
     require,
 };
 
-/// How many times what a SYN to a closed port costs; 4.0 and 4.6 when this was written.
-const SMALL: f64 = 6.0;
-const LARGE: f64 = 7.0;
-const ROUNDS: usize = 9;
+/// How many times what a SYN to a closed port costs. Seen: 7.6 and 9.0 where functions return through a thunk (a bare
+/// drop takes 21 ns there), 4.0 and 4.6 on a CPU that needs none.
+const SMALL: f64 = 10.0;
+const LARGE: f64 = 12.0;
+const ROUNDS: usize = 25;
 const PACKETS: u32 = 20_000;
 const DESTINATION_OPTIONS: u8 = 60;
 /// A port with sessions.
@@ -27,6 +28,7 @@ fn no_packet_costs_more_than_its_budget() {
     if !require::root() {
         return;
     }
+    let mut dear = Vec::new();
     in_local_net(|net| {
         for (size, budget) in [(Size::Small, SMALL), (Size::Large, LARGE)] {
             let mut scene = Scene::new(net, size).expect("a scene");
@@ -58,13 +60,16 @@ fn no_packet_costs_more_than_its_budget() {
                 if let Some(reason) = reason.filter(|_| size == Size::Small) {
                     assert_eq!(found, reason, "{name}");
                 }
-                assert!(
-                    ns / yardstick <= budget,
-                    "{name}: {ns:.0} ns are more than {budget} times {yardstick:.0} ns"
-                );
+                if ns / yardstick > budget {
+                    dear.push(format!(
+                        "{}: {name}: {ns:.0} ns are more than {budget} times {yardstick:.0} ns",
+                        size.name()
+                    ));
+                }
             }
         }
     });
+    assert!(dear.is_empty(), "{}", dear.join("\n"));
 }
 
 /// The shapes, and what a small policy does with them where that is certain.

@@ -1,8 +1,8 @@
 //! A server that can be rebooted: what the kernel held is gone, what the disk held is there.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
-use guard_tests::lab::{Answer, Instance, Topology, UdpEcho, ask_all, mount_bpffs, until};
+use guard_tests::lab::{Answer, Instance, Topology, UdpEcho, ask_all, mount_bpffs, until, within};
 
 pub(crate) const OPEN: u16 = 1000;
 pub(crate) const CLOSED: u16 = 3000;
@@ -42,11 +42,12 @@ impl Machine {
         assert!(unmounted.expect("umount").success());
         mount_bpffs(&folder);
         fs::remove_dir_all(self.guard.run()).expect("/run");
-        // The kernel frees links when it comes to it.
-        until("the program to be gone", || {
+        // The kernel frees links when it comes to it; a busy one takes its time.
+        let gone = within(Duration::from_secs(60), || {
             let link = self.lab.srv.ip("-d link show dev eth0");
-            !link.contains("prog/xdp")
+            (!link.contains("prog/xdp")).then_some(())
         });
+        gone.expect("the program is gone");
     }
 
     /// What a network manager does.
