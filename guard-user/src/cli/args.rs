@@ -1,12 +1,14 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::{
-    ban, f2b, feeds, filter, import, jail,
+    ban, f2b, feeds, filter,
+    help::{EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, SETUP, VERIFY},
+    import, jail,
     options::{Deadline, EndWords, Global, LabelWords},
 };
 
@@ -19,31 +21,6 @@ pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  guardctl allow 22/tcp                     open a port
-  guardctl allow http                       the same by name
-  guardctl limit ssh                        the same for 6 new connections per source in 30 s
-  guardctl allow 1.1.1.1 9000               one address to one port
-  guardctl allow from 10.0.0.0/8 to any port 5432 proto tcp comment 'db'
-  guardctl allow me 22 --for 1h             from where you are logged in, for an hour
-  guardctl deny from 203.0.113.0/24         close everything to a network
-  guardctl enable --confirm 60s             turn it on (allow your SSH first), off again in 60 s
-  guardctl confirm                          unless you confirm
-  guardctl status numbered                  what is in force
-  guardctl delete 2                         by number
-  guardctl stats --watch                    what is dropped, port by port
-  guardctl ban 203.0.113.7 --for 1d         shut a source out, open sessions included
-  guardctl jail enable nginx-http-auth      ban sources that fail to log in there, as for sshd
-  guardctl jail set sshd bantime 1h         instead of 10 minutes
-
-Exit codes: 0 ok, 1 failed, 2 usage, 3 inactive, 4 not permitted, 5 bad configuration, 6 not found, 7 refused \
-(would lock out, protected address), 8 partly done or unprotected, 9 kernel or driver cannot, 10 foreign XDP \
-program, 11 state of another version, 12 the daemon does not answer, 13 no BPF file system, 14 a change is pending.
-
-Folders: GUARD_ETC (/etc/guard), GUARD_STATE (/var/lib/guard), GUARD_RUN (/run/guard), GUARD_BPFFS \
-(/sys/fs/bpf/guard), GUARD_UNITS (/etc/systemd/system).";
 
 /// Where the program runs on an interface.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -330,6 +307,33 @@ pub(super) enum Command {
     },
     /// Show what listens here, what containers publish, and who can reach it
     Audit,
+    /// Look for what keeps guard from its work, and what to do about it; exits with the code of the first fault
+    Doctor,
+    /// Compare what the policy says with what another machine can reach: trust, but verify
+    #[command(after_help = VERIFY)]
+    Verify {
+        /// Run the probes on this machine, by ssh; without it, show what to run
+        #[arg(long, value_name = "SSH-HOST")]
+        from: Option<String>,
+        /// Address by which this host is known outside; repeat for several. Default: those of guarded interfaces
+        #[arg(long, value_name = "ADDRESS")]
+        to: Vec<IpAddr>,
+        /// Address by which the other machine is known here, if it is behind NAT
+        #[arg(long = "as", value_name = "ADDRESS", requires = "from")]
+        known_as: Vec<IpAddr>,
+        /// Program to use for ssh
+        #[arg(long, value_name = "PROGRAM", default_value = "ssh", requires = "from")]
+        ssh: OsString,
+    },
+    /// Propose a policy for this host, ask a few questions, and turn guard on
+    #[command(after_help = SETUP)]
+    Setup {
+        /// Interface to protect; repeat for several. Default: those with default routes
+        #[arg(long, short = 'i', value_name = "NAME", num_args = 1..)]
+        iface: Vec<String>,
+        #[command(flatten)]
+        deadline: Deadline,
+    },
     /// Explain what happens to a packet, why, and what would let it in; changes no counter
     #[command(after_help = EXPLAIN)]
     Explain {
@@ -359,40 +363,6 @@ pub(super) enum Command {
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
-
-const EXPLAIN: &str = "\
-Packets:
-  ADDRESS PORT[/PROTO]    203.0.113.7 22, 203.0.113.7 53/udp, 203.0.113.7 ping
-  from ADDRESS [port N] [to ADDRESS] [port N] [proto P] [type ICMP-TYPE] [on IFACE] [flags syn,ack]
-Without `to` it is sent to this host, without `proto` it is TCP, without `flags` a SYN.";
-
-const LIMIT: &str = "\
-Rules, as for `allow`, with
-  rate N/TIME             20/s, 6/30s, 100/min, 10/h; from 1/h to 5000/s. Default: 6/30s
-  packets N/TIME          the same of packets, also those of sessions, instead of new connections
-  burst N                 how many at once, after a pause. Default: the N of the rate
-  block TIME              with packets of a TCP port: who exceeds it is let in no more for 1s to 24h
-
-Limits apply to TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and \
-ipv6-prefix in guard.toml). New TCP connections (SYNs) and new UDP conversations are counted (a source and \
-port that was silent for 30 s, 3 min if it was answered); open sessions are not touched, unless packets are \
-counted, and nothing is banned. Sources on the never list have no limit. [limits] ceiling is something else: it bounds the new \
-connections of all sources together to a port that no program of this host listens on.
-
-Examples: limit ssh    limit 80/tcp rate 20/s burst 40    limit from 10.0.0.0/8 to any port 22";
-
-const GRAMMAR: &str = "\
-Rules, as ufw writes them:
-  PORT[/PROTO]            22, 22/tcp, 80,443/tcp, 6000:6007/udp, http, ssh/tcp
-  ADDRESS [PORT[/PROTO]]  1.1.1.1 9000, 10.0.0.0/8, @office ssh   (source, then port)
-  [in] [on IFACE] [proto P] [from ADDRESS] [to ADDRESS] [port PORT] [comment 'TEXT']
-  --for 10m, --until 2026-12-01T12:00:00Z
-                          the rule ends then, and is removed
-  --name NAME --tag TAG   what commands call the rule: `delete NAME`, `list --tag TAG`
-  ping                    echo requests; proto gre, proto 47: any IP protocol
-  icmp type TYPE          one message of ICMP: time-exceeded, timestamp-request, 0-255; icmpv6 type TYPE
-A port without a protocol means tcp and udp. ADDRESS: address, prefix, any, @set, or a
-name such as home.example.org.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Rules {

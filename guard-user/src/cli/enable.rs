@@ -7,7 +7,8 @@ use super::{
     countdown,
     deadline::{self, Danger},
     options::Deadline,
-    prompt, service,
+    prompt,
+    service::{self, AfterReboot},
 };
 use crate::{
     controller::{Enabled, Enabling, LinkChange, Preset},
@@ -21,6 +22,9 @@ pub(super) struct EnableArgs<'a> {
     pub(super) mode: Option<ModeChoice>,
     pub(super) preset: Preset,
     pub(super) deadline: Deadline,
+    /// The text of guard.toml, where there is no policy yet.
+    pub(super) policy: Option<String>,
+    pub(super) after_reboot: AfterReboot,
 }
 
 pub(super) fn enable(context: &mut Context<'_>, args: &EnableArgs<'_>) -> Result<Exit, Failure> {
@@ -33,6 +37,7 @@ pub(super) fn enable(context: &mut Context<'_>, args: &EnableArgs<'_>) -> Result
         interfaces: args.iface.to_vec(),
         mode: args.mode,
         preset: args.preset,
+        policy: args.policy.clone(),
     };
     let enabled = context.controller.enable(&wanted, consent, |at_risk| {
         prompt::may_cut(at_risk, context.global)
@@ -70,7 +75,7 @@ pub(super) fn enable(context: &mut Context<'_>, args: &EnableArgs<'_>) -> Result
         || enabled_json(&enabled),
     );
     if !enabled.dry_run {
-        service::offer(context);
+        service::offer(context, args.after_reboot);
     }
     match enabled.pending {
         Some(pending) if countdown::is_possible(context.global) => {

@@ -11,6 +11,7 @@ mod context;
 mod countdown;
 mod daemon;
 mod deadline;
+mod doctor;
 #[cfg(test)]
 mod documents;
 mod edit;
@@ -20,6 +21,7 @@ mod explain;
 mod f2b;
 mod feeds;
 mod filter;
+mod help;
 mod history;
 mod import;
 mod jail;
@@ -30,10 +32,12 @@ mod options;
 mod prompt;
 mod refused;
 mod service;
+mod setup;
 mod shared_files;
 mod stats;
 mod status;
 mod usage;
+mod verify;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -123,6 +127,8 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
                     (false, false) => Preset::Files,
                 },
                 deadline: *deadline,
+                policy: None,
+                after_reboot: service::AfterReboot::IfAgreed,
             };
             enable::enable(context, &args)
         }
@@ -236,6 +242,26 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Stats { watch, all } => stats::stats(context, *watch, *all),
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
         Command::Audit => audit::audit(context),
+        Command::Doctor => doctor::doctor(context),
+        Command::Verify {
+            from,
+            to,
+            known_as,
+            ssh,
+        } => {
+            let host = from.as_deref();
+            let args = verify::VerifyArgs {
+                host,
+                to,
+                known_as,
+                ssh,
+            };
+            verify::verify(context, &args)
+        }
+        Command::Setup { iface, deadline } => {
+            let deadline = *deadline;
+            setup::setup(context, &setup::SetupArgs { iface, deadline })
+        }
         Command::Version => status::version(output),
         Command::Man { folder } => shared_files::man(folder),
         Command::Completions { shell } => Ok(shared_files::completions(*shell)),

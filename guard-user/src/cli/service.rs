@@ -14,6 +14,15 @@ use crate::{
     output::Output,
 };
 
+/// Shall guard be on again after a reboot?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterReboot {
+    /// Whoever is there is asked.
+    IfAgreed,
+    /// He has said so.
+    Wanted,
+}
+
 pub(super) fn service(context: &mut Context<'_>, action: ServiceWord) -> Result<Exit, Failure> {
     match action {
         ServiceWord::Install => {
@@ -101,12 +110,13 @@ fn report(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output
 
 /// After `enable`: units where they are missing. A host without systemd is told nothing that it
 /// cannot do. What fails here is said and no failure of `enable`.
-pub(super) fn offer(context: &mut Context<'_>) {
+pub(super) fn offer(context: &mut Context<'_>, after_reboot: AfterReboot) {
     if !context.controller.has_systemd() || context.controller.service_status().load.is_some() {
         return;
     }
     let is_asked = io::stdin().is_terminal() && !context.global.json && !context.global.quiet;
-    let is_wanted = context.global.yes || is_asked && agrees();
+    let is_wanted =
+        after_reboot == AfterReboot::Wanted || context.global.yes || is_asked && agrees();
     if !is_wanted {
         context.output.warnings(&[HINT.to_owned()]);
         return;

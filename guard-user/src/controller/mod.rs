@@ -49,10 +49,13 @@ pub use query::{
     build::EmbeddedObject,
     check::Checked,
     diff::{Against, PolicyDiff},
+    doctor::{Finding, Health},
     fault::ProgramFault,
     floods::{Cookies, Floods},
     flow_table::FlowTableUse,
+    reachable::Target,
     status::{InterfaceStatus, Protection, Reverted, Status},
+    survey::{Service, Survey},
     traffic::{Flows, Traffic, TrafficCounters},
 };
 pub use state::{

@@ -8,7 +8,10 @@ use std::{
 
 use nix::{
     mount::MsFlags,
-    sys::statfs::{BPF_FS_MAGIC, statfs},
+    sys::{
+        statfs::{BPF_FS_MAGIC, statfs},
+        statvfs::{FsFlags, statvfs},
+    },
 };
 
 use crate::{
@@ -38,6 +41,35 @@ pub fn prepare(layout: &Layout) -> Result<(), Failure> {
 #[must_use]
 pub fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|info| info.filesystem_type() == BPF_FS_MAGIC)
+}
+
+/// Is there one that can be written to? `false`: none, and one could be mounted.
+///
+/// # Errors
+/// Exit 13 where it is read-only.
+pub fn writable(folder: &Path) -> Result<bool, Failure> {
+    let there = nearest_existing(folder);
+    if !is_bpffs(&there) {
+        return if is_private_mount_namespace() {
+            Err(Failure::new(
+                Exit::NoBpffs,
+                format!("{}: no BPF file system", folder.display()),
+            )
+            .help(format!(
+                "`mount -t bpf bpf {USUAL}`, outside of `ip netns exec`"
+            )))
+        } else {
+            Ok(false)
+        };
+    }
+    let is_read_only = statvfs(&there).is_ok_and(|info| info.flags().contains(FsFlags::ST_RDONLY));
+    if is_read_only {
+        return Err(not_writable(
+            folder,
+            &io::Error::from_raw_os_error(libc::EROFS),
+        ));
+    }
+    Ok(true)
 }
 
 fn nearest_existing(path: &Path) -> PathBuf {

@@ -25,3 +25,4 @@ pub mod preflight;
 pub mod removal;
 pub mod spare;
 pub mod takeover;
+pub mod trial;

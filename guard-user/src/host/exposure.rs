@@ -205,7 +205,8 @@ fn uplinks(network: &Network, bridge: &Interface) -> Vec<u32> {
 }
 
 /// Is it an address by which the whole world may know a host?
-fn is_public(ip: IpAddr) -> bool {
+#[must_use]
+pub fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();

@@ -6,6 +6,9 @@ use futures_util::TryStreamExt as _;
 use netlink_packet_route::tc::{TcAttribute, TcFilterBpfOption, TcOption};
 use rtnetlink::new_connection;
 
+/// What the names of guard's programs begin with.
+const OURS: &str = "guard_";
+
 /// Is there a BPF filter whose program has this name on the way out?
 ///
 /// # Errors
@@ -32,6 +35,34 @@ pub fn has_egress_filter(ifindex: u32, program: &str) -> io::Result<bool> {
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
+    })
+}
+
+/// BPF programs of others on an interface, on the way in and out, by their names.
+///
+/// # Errors
+/// When netlink does not answer.
+pub fn others(ifindex: u32) -> io::Result<Vec<String>> {
+    let index = i32::try_from(ifindex).map_err(io::Error::other)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = new_connection()?;
+        tokio::spawn(connection);
+        let mut found = Vec::new();
+        let requests = [
+            handle.traffic_filter(index).get().ingress().execute(),
+            handle.traffic_filter(index).get().egress().execute(),
+        ];
+        for mut filters in requests {
+            // Old kernels say with an error that there are none.
+            while let Ok(Some(filter)) = filters.try_next().await {
+                found.extend(names(&filter.attributes).map(str::to_owned));
+            }
+        }
+        found.retain(|name| !name.starts_with(OURS));
+        Ok(found)
     })
 }
 

@@ -11,6 +11,7 @@ use procfs::{
 };
 
 use super::sockets;
+use crate::text::value::plain;
 
 /// A transport with ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,7 +82,7 @@ fn owners() -> BTreeMap<u64, (i32, String)> {
             if let FDTarget::Socket(inode) = descriptor.target {
                 owners
                     .entry(inode)
-                    .or_insert_with(|| (process.pid, stat.comm.clone()));
+                    .or_insert_with(|| (process.pid, plain(&stat.comm)));
             }
         }
     }

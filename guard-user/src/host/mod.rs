@@ -1,15 +1,18 @@
 //! Facts about this host: its clock, interfaces, addresses, routes and the sessions of its operators. Read by
-//! netlink and procfs, never from /sys, which a namespace entered by `nsenter` sees of its parent.
+//! netlink and procfs; nothing about the network from /sys, which a namespace entered by `nsenter` sees of its parent.
 
 pub mod asking;
 pub mod clock;
 pub mod conntrack;
 pub mod containers;
+pub mod distribution;
 mod dump;
 pub mod essential;
+pub mod ethtool;
 pub mod exposure;
 pub mod filters;
 mod hosts_file;
+pub mod kernel;
 pub mod link_kind;
 pub mod listeners;
 pub mod live;
@@ -18,12 +21,14 @@ pub mod lookup;
 pub mod mtu;
 pub mod neighbours;
 pub mod network;
+pub mod other_firewalls;
 pub mod resolve;
 pub mod resolver;
 mod routes;
 pub mod sessions;
 mod sock_diag;
 pub mod sockets;
+pub mod source_check;
 pub mod syn_cookies;
 mod units;
 pub mod watch;

@@ -27,6 +27,8 @@ mod value;
 pub const FOLDER: &str = "jails.d";
 /// Longest name of a jail.
 const MOST_NAME_BYTES: usize = 64;
+/// Most different names of hosts among `ignoreip` of all jails: all are asked for at once, each by a thread.
+const MOST_HOSTS: usize = 128;
 
 /// The jails that there are.
 #[derive(Debug, Default)]
@@ -55,6 +57,26 @@ impl File<'_, '_> {
         let help = Some(help.into()).filter(|help: &String| !help.is_empty());
         self.problems.push(problem.with_help(help));
     }
+
+    /// Is there room for the names of hosts of one more jail?
+    fn takes_hosts(
+        &mut self,
+        at: Range<usize>,
+        jail: &Settings,
+        hosts: &mut BTreeSet<String>,
+    ) -> bool {
+        let new: BTreeSet<_> = jail.ignored_names.iter().collect();
+        let count = new.iter().filter(|name| !hosts.contains(**name)).count() + hosts.len();
+        if count > MOST_HOSTS {
+            let message = format!(
+                "ignoreip of all jails up to here names {count} hosts; {MOST_HOSTS} are possible"
+            );
+            self.error(at, message, "write addresses or networks instead");
+            return false;
+        }
+        hosts.extend(new.into_iter().cloned());
+        true
+    }
 }
 
 /// Reads the jails below `etc`; `unwritten` are the names of jails that are there although nobody
@@ -77,6 +99,7 @@ pub fn read_through(etc: &Path, unwritten: &[&str], overlay: &Overlay) -> Jails 
     let mut base = Settings::new("");
     let mut said: Option<String> = None;
     let mut is_base_right = true;
+    let mut hosts: BTreeSet<String> = BTreeSet::new();
     for (path, text, document) in &documents {
         let mut file = File {
             path,
@@ -95,7 +118,8 @@ pub fn read_through(etc: &Path, unwritten: &[&str], overlay: &Overlay) -> Jails 
                         is_base_right = false;
                         continue;
                     }
-                    is_base_right &= file.table(value, &mut base, table::Level::Default);
+                    is_base_right &= file.table(value, &mut base, table::Level::Default)
+                        && file.takes_hosts(key.span(), &base, &mut hosts);
                 }
                 other => {
                     let (message, help) = unknown_top(other);
@@ -140,7 +164,10 @@ pub fn read_through(etc: &Path, unwritten: &[&str], overlay: &Overlay) -> Jails 
             places.insert(name.to_owned(), place);
             let mut settings = inherited(&base, name, said.is_some());
             settings.file = Some(path.to_path_buf());
-            if file.table(value, &mut settings, table::Level::Jail) && is_base_right {
+            if file.table(value, &mut settings, table::Level::Jail)
+                && is_base_right
+                && file.takes_hosts(key.span(), &settings, &mut hosts)
+            {
                 jails.jails.insert(name.to_owned(), settings);
             } else {
                 jails.broken.insert(name.to_owned());

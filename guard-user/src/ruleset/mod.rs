@@ -15,6 +15,7 @@ pub mod names;
 mod prefixes;
 pub mod probe;
 pub mod profiles;
+pub mod proposal;
 pub mod protocol;
 mod schema;
 pub mod service;

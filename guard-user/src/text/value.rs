@@ -33,6 +33,20 @@ impl BadValue {
     }
 }
 
+/// The text as a terminal may show it: what would move its cursor or change its colours is written out.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_debug());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
 /// The value in double quotes, without control characters, cut when it is long.
 pub(crate) fn quoted(value: &str) -> String {
     let mut text: String = value

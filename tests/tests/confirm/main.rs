@@ -8,3 +8,4 @@ mod kills;
 mod remote;
 mod returns;
 mod scene;
+mod setup;

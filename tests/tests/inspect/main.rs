@@ -9,3 +9,4 @@ mod opens;
 mod quiet;
 mod scene;
 mod verdicts;
+mod verify;

@@ -1,21 +1,17 @@
 //! A22: what cannot be done safely is refused, with its own exit code, the cause in one line and a
 //! way out, and nothing has changed.
 
+mod doctor;
 mod lockout;
 mod scene;
 
 use std::{fs, time::Duration};
 
-use aya::{
-    EbpfLoader,
-    programs::{Xdp, XdpMode},
-};
-use guard_common::abi::names;
+use aya::programs::XdpMode;
 use guard_tests::{
     lab::{Instance, Topology, finish},
     require,
 };
-use guard_user::dataplane::object::BENCH_OBJECT;
 
 use scene::{ENABLE, Scene};
 
@@ -129,18 +125,7 @@ fn a_foreign_program_is_named_and_left_alone() {
     }
     let scene = Scene::new();
     for mode in [XdpMode::Driver, XdpMode::Skb] {
-        let mut object = EbpfLoader::new()
-            .map_max_entries(names::POLICY, 3)
-            .map_max_entries(names::COUNTERS, 1)
-            .load(BENCH_OBJECT)
-            .unwrap();
-        let program: &mut Xdp = object
-            .program_mut("bench_drop")
-            .unwrap()
-            .try_into()
-            .unwrap();
-        program.load().unwrap();
-        scene.lab.srv.run(|| program.attach("eth0", mode).unwrap());
+        let object = scene.attach_another(mode);
 
         scene.refuses(
             &[],

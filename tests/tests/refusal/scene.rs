@@ -1,6 +1,12 @@
 //! Hosts, guard off, and what every refusal has in common.
 
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{Xdp, XdpMode},
+};
+use guard_common::abi::names;
 use guard_tests::lab::{Instance, Ran, Topology};
+use guard_user::dataplane::object::BENCH_OBJECT;
 
 pub(crate) const ENABLE: [&str; 3] = ["enable", "--iface", "eth0"];
 
@@ -16,6 +22,25 @@ impl Scene {
             guard: Instance::new(&lab.srv),
             lab,
         }
+    }
+
+    /// Puts a program of somebody else on eth0; gone with the value.
+    pub(crate) fn attach_another(&self, mode: XdpMode) -> Ebpf {
+        let mut object = EbpfLoader::new()
+            .map_max_entries(names::POLICY, 3)
+            .map_max_entries(names::COUNTERS, 1)
+            .load(BENCH_OBJECT)
+            .expect("an object");
+        let program: &mut Xdp = object
+            .program_mut("bench_drop")
+            .expect("a program")
+            .try_into()
+            .expect("of XDP");
+        program.load().expect("loaded");
+        self.lab
+            .srv
+            .run(|| program.attach("eth0", mode).expect("attached"));
+        object
     }
 
     /// The command must be refused with this code, a cause that says this, and a remedy that says

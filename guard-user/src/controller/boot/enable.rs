@@ -66,6 +66,8 @@ pub struct Enabling {
     pub mode: Option<ModeChoice>,
     /// What kind of policy it shall be.
     pub preset: Preset,
+    /// The text of guard.toml, in the place of what is there.
+    pub policy: Option<String>,
 }
 
 /// What kind of policy `enable` puts in force.
@@ -284,10 +286,11 @@ impl Controller {
         let mut source = self.source();
         let main = source.main_file();
         let mut changes = Vec::new();
-        if !main.exists() {
+        let text = wanted.policy.as_deref();
+        if let Some(text) = text.or((!main.exists()).then_some(TEMPLATE)) {
             changes.push(Change {
                 path: main,
-                text: TEMPLATE.to_owned(),
+                text: text.to_owned(),
             });
             source = over(&source, &changes);
         }

@@ -85,7 +85,7 @@ pub struct Audit {
 }
 
 /// What is known about the policy in force.
-struct AuditedPolicy {
+pub(super) struct AuditedPolicy {
     tables: MemTables,
     policy: Policy,
     protected: BTreeSet<u32>,
@@ -124,7 +124,7 @@ impl Controller {
         })
     }
 
-    fn audited_policy(
+    pub(super) fn audited_policy(
         &self,
         network: &Network,
         warnings: &mut Vec<String>,
@@ -300,14 +300,42 @@ impl AuditedPolicy {
     /// family.
     fn ask(&self, port: &Audited, source: IpAddr, network: &Network) -> Option<Verdict> {
         let (ifindex, destination) = self.destination(&port.addresses, source, network)?;
-        let transport = match port.protocol {
+        let to = SocketAddr::new(destination, port.port);
+        Some(self.verdict(ifindex, port.protocol, source, to))
+    }
+
+    /// Does a first packet to a port of an address get in? Through an interface without guard everything does.
+    pub(super) fn passes(
+        &self,
+        (protocol, address, port): (PortProtocol, IpAddr, u16),
+        source: IpAddr,
+        network: &Network,
+    ) -> bool {
+        let at = BTreeSet::from([address]);
+        let Some((ifindex, destination)) = self.destination(&at, source, network) else {
+            // Not an address of this host, as behind NAT: any interface takes it.
+            let any = self.protected.first().copied().unwrap_or_default();
+            let to = SocketAddr::new(address, port);
+            return self.verdict(any, protocol, source, to).action == Action::Pass;
+        };
+        let to = SocketAddr::new(destination, port);
+        self.verdict(ifindex, protocol, source, to).action == Action::Pass
+    }
+
+    fn verdict(
+        &self,
+        ifindex: u32,
+        protocol: PortProtocol,
+        source: IpAddr,
+        to: SocketAddr,
+    ) -> Verdict {
+        let transport = match protocol {
             PortProtocol::Tcp => Transport::Tcp(TcpFlags(TcpFlags::SYN)),
             PortProtocol::Udp => Transport::Udp,
         };
-        let source = SocketAddr::new(source, 40_000);
-        let frame = build(source, SocketAddr::new(destination, port.port), transport);
+        let frame = build(SocketAddr::new(source, 40_000), to, transport);
         let decision = guard_common::evaluate(frame.as_slice(), &self.tables, Arrival { ifindex });
-        Some(decision.verdict)
+        decision.verdict
     }
 
     /// An address that the port listens on, of the source's family, and the protected interface that takes packets to

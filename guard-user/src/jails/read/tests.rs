@@ -355,3 +355,25 @@ fn a_file_that_cannot_be_read_is_told_and_the_others_are_read() {
         "{text}"
     );
 }
+
+#[test]
+fn jails_name_as_many_hosts_as_can_be_asked_for_at_once() {
+    let names = |range: std::ops::Range<u32>| -> String {
+        range.map(|n| format!("\"h{n}.example.org\", ")).collect()
+    };
+    let jail = |name: &str, range| format!("[jail.{name}]\nignoreip = [{}]\n", names(range));
+    let at_the_limit = jail("x", 0..100) + &jail("y", 0..128);
+    let (found, _etc) = jails(&[("a.toml", &at_the_limit)]);
+    assert!(found.problems.is_empty(), "{}", found.problems);
+
+    let (found, _etc) = jails(&[("a.toml", &(at_the_limit + &jail("z", 128..129)))]);
+    assert_eq!(found.broken, BTreeSet::from(["z".to_owned()]));
+    let said = found.problems.to_string();
+    let expected = "a.toml:5:7: ignoreip of all jails up to here names 129 hosts; 128 are possible";
+    assert!(said.contains(expected), "{said}");
+
+    let base = format!("[default]\nignoreip = [{}]\n[jail.x]\n", names(0..129));
+    let (found, _etc) = jails(&[("a.toml", &base)]);
+    assert!(found.jails.is_empty(), "{:?}", found.jails);
+    assert_eq!(found.problems.error_count(), 1);
+}

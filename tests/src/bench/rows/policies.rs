@@ -1,20 +1,73 @@
 //! Policies of 1, 100 and 10 000 rules: what is dropped by default, open, restricted and denied.
 
+use std::net::Ipv4Addr;
+
 use guard_common::{packet::TcpFlags, testing::packet};
-use guard_user::ruleset::model::Policy;
+use guard_user::ruleset::model::{Policy, RuleAction};
+use ipnetwork::{IpNetwork, Ipv4Network};
 
 use super::{
     Before, Case, Draw, FIRST_SOURCE, OPEN_PORT, SOURCE_STEP, STRANGERS, allow_from, deny_network,
-    open, policy,
+    open, policy, rule,
 };
 
 const SHARED_PORT: u16 = 443;
 const FIRST_OWN_PORT: u16 = 10_000;
 
+/// As many prefixes as a large country has.
+const COUNTRY: u32 = 60_000;
+
 /// The rows of this file.
 #[must_use]
 pub fn rows() -> Vec<Case> {
-    [1, 100, 10_000].into_iter().flat_map(with_rules).collect()
+    let rules = [1, 100, 10_000].into_iter().flat_map(with_rules);
+    rules
+        .chain([1, COUNTRY].into_iter().flat_map(with_a_set))
+        .collect()
+}
+
+/// One rule that opens a port to a set of so many networks.
+fn with_a_set(prefixes: u32) -> [Case; 2] {
+    // 16.0.0.0/24, 16.0.2.0/24, …: none touches the next, so that none is merged with another.
+    let step = 2 * SOURCE_STEP;
+    let network = |n: u32| {
+        let network = Ipv4Addr::from_bits(STRANGERS.first_source + n * step);
+        Ipv4Network::new(network, 24).map(IpNetwork::from)
+    };
+    let networks: Vec<IpNetwork> = (0..prefixes).filter_map(|n| network(n).ok()).collect();
+    let policy = policy(1, |_| {
+        rule(RuleAction::Allow, Some(SHARED_PORT), networks.clone())
+    });
+    let (inside, outside) = match prefixes {
+        1 => ("from a set of 1 prefix", "stranger to a set of 1 prefix"),
+        _ => (
+            "from a set of 60 000 prefixes",
+            "stranger to a set of 60 000 prefixes",
+        ),
+    };
+    let draw = Draw {
+        sources: prefixes,
+        first_source: STRANGERS.first_source + 7,
+        source_step: step,
+        ..Draw::default()
+    };
+    let beside = Draw {
+        first_source: draw.first_source + SOURCE_STEP,
+        ..draw
+    };
+    let rows = [
+        (inside, "random prefix of the set", draw, true),
+        (outside, "random gap of the set", beside, false),
+    ];
+    rows.map(|(name, packets, draw, passes)| Case {
+        name,
+        packets,
+        policy: policy.clone(),
+        frame: packet().tcp(SHARED_PORT, TcpFlags::SYN).build(),
+        draw,
+        passes,
+        before: Before::NOTHING,
+    })
 }
 
 fn with_rules(count: u32) -> Vec<Case> {

@@ -1,0 +1,96 @@
+//! Does this kernel take the programs, and keep them?
+
+use super::Finding;
+use crate::{
+    dataplane::{bpffs, pins, preflight, trial},
+    failure::Exit,
+    host::kernel,
+    layout::Layout,
+};
+
+/// The first that has all that the programs need.
+const OLDEST: (u32, u32) = (5, 10);
+
+pub(super) fn examine(layout: &Layout) -> Vec<Finding> {
+    let release = kernel::release();
+    let mut found = Vec::new();
+    let rights = preflight::may_load();
+    if let Err(failure) = &rights {
+        found.push(Finding::failed("rights", failure));
+    }
+    let is_old = kernel::version(&release).is_some_and(|version| version < OLDEST);
+    if is_old {
+        found.push(
+            Finding::wrong("kernel", Exit::Unsupported, format!("Linux {release}"))
+                .remedy("guard needs Linux 5.10 or newer: upgrade the kernel, and reboot"),
+        );
+    }
+    let has_jit = kernel::has_jit() != Some(false);
+    if !has_jit {
+        found.push(
+            Finding::wrong(
+                "kernel",
+                Exit::Unsupported,
+                "BPF programs are not translated to machine code (net.core.bpf_jit_enable is 0)",
+            )
+            .remedy(
+                "`sysctl -w net.core.bpf_jit_enable=1`, and the same in a file of /etc/sysctl.d",
+            ),
+        );
+    }
+    if rights.is_ok() && !is_old && has_jit {
+        found.extend(tried(&release));
+    }
+    if let Some(word) = kernel::lockdown() {
+        found.push(Finding::note(
+            "kernel",
+            format!("locked down ({word}); guard works under lockdown"),
+        ));
+    }
+    found.push(file_system(layout));
+    found.extend(other_version(layout));
+    found
+}
+
+fn tried(release: &str) -> Vec<Finding> {
+    let trial = match trial::load() {
+        Ok(trial) => trial,
+        Err(failure) => return vec![Finding::failed("kernel", &failure)],
+    };
+    let mut found = vec![Finding::good(
+        "kernel",
+        format!("Linux {release} takes the programs"),
+    )];
+    if let Some(why) = trial.no_cookies {
+        found.push(
+            Finding::note(
+                "kernel",
+                format!("it cannot answer SYNs with cookies from XDP: {why}"),
+            )
+            .remedy("a ceiling on new connections acts instead; Linux 6.0 or newer has cookies"),
+        );
+    }
+    found
+}
+
+/// Where pins outlive commands.
+fn file_system(layout: &Layout) -> Finding {
+    let folder = &layout.bpffs;
+    match bpffs::writable(folder) {
+        Ok(true) => Finding::good("bpffs", format!("{}: a BPF file system", folder.display())),
+        Ok(false) => Finding::note(
+            "bpffs",
+            format!(
+                "{}: no BPF file system yet; `guardctl enable` mounts one",
+                folder.display()
+            ),
+        ),
+        Err(failure) => Finding::failed("bpffs", &failure),
+    }
+}
+
+/// What another version of guard has left.
+fn other_version(layout: &Layout) -> Option<Finding> {
+    let failure = pins::open(layout).err()?;
+    Some(Finding::failed("pins", &failure))
+}
