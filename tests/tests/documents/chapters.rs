@@ -238,8 +238,12 @@ fn enabled_with_web(scene: &mut Scene) {
     }
 }
 
+/// Whoever types may log in from where he is; nobody else.
 fn enabled_and_logged_in(scene: &mut Scene) {
-    enabled_with_ssh(scene);
+    nothing(scene);
+    for line in ["guardctl allow 198.51.100.10 22/tcp", "guardctl enable"] {
+        drop(scene.run(line).ok());
+    }
     scene.log_in();
 }
 
@@ -317,18 +321,38 @@ impl Chapter {
     }
 }
 
-#[test]
-fn every_command_of_the_documents_does_what_it_says() {
+/// Types every fourth chapter, so that four tests share the waiting.
+fn type_chapters(first: usize) {
     if !require::root() || !require::programs(&["unshare", "mount", "timeout"]) {
         return;
     }
     let mut wrong = String::new();
-    for chapter in CHAPTERS {
+    for chapter in CHAPTERS.iter().skip(first).step_by(4) {
         let (complaints, typed) = chapter.type_all();
         wrong += &complaints;
         assert!(typed > 0, "{}: nothing was typed", chapter.path);
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_command_of_the_first_chapters_does_what_it_says() {
+    type_chapters(0);
+}
+
+#[test]
+fn every_command_of_the_second_chapters_does_what_it_says() {
+    type_chapters(1);
+}
+
+#[test]
+fn every_command_of_the_third_chapters_does_what_it_says() {
+    type_chapters(2);
+}
+
+#[test]
+fn every_command_of_the_fourth_chapters_does_what_it_says() {
+    type_chapters(3);
 }
 
 /// An exception that fits nothing would hide that the document has changed.
