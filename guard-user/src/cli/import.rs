@@ -50,6 +50,21 @@ pub(super) enum Imports {
         #[command(flatten)]
         words: FirewallWords,
     },
+    /// firewalld's zones: those of /etc/firewalld before those of /usr/lib/firewalld
+    #[command(after_help = firewall::HELP)]
+    Firewalld {
+        #[command(flatten)]
+        words: FirewallWords,
+    },
+    /// Rules of nftables about what arrives
+    #[command(after_help = firewall::HELP)]
+    Nft {
+        #[command(flatten)]
+        words: FirewallWords,
+        /// Read what `nft list ruleset` wrote to FILE instead of asking the kernel (- = standard input)
+        #[arg(long, value_name = "FILE", conflicts_with = "root")]
+        from: Option<PathBuf>,
+    },
     /// Rules of iptables and ip6tables about what arrives
     #[command(after_help = firewall::HELP)]
     Iptables {
@@ -68,6 +83,11 @@ pub(super) fn import(context: &mut Context<'_>, what: &Imports) -> Result<Exit, 
     match what {
         Imports::Fail2ban { from } => fail2ban(context, from),
         Imports::Ufw { words } => firewall::import(context, &MovedFrom::Ufw, words),
+        Imports::Firewalld { words } => firewall::import(context, &MovedFrom::Firewalld, words),
+        Imports::Nft { words, from } => {
+            let from = MovedFrom::Nft(from.as_deref());
+            firewall::import(context, &from, words)
+        }
         Imports::Iptables { words, from, from6 } => {
             let from = MovedFrom::Iptables {
                 v4: from.as_deref(),

@@ -84,18 +84,20 @@ impl<'f> Flattener<'f> {
         };
         let rules = firewall.rules(&stage.chain);
         let entering = packets.and(&stage.when);
-        if let Some(entering) = &entering
-            && !(rules.is_empty() && stage.accepts)
-        {
+        let mut is_whole = false;
+        if let Some(entering) = &entering {
             let frames = Frames {
                 stage: index,
                 stack: vec![(rules, 0)],
             };
-            self.walk(frames, entering, 0)?;
+            // Those that the chain says nothing about fall out of it here.
+            self.walk(frames, entering, 1)?;
+            if !stage.accepts {
+                self.push(entering.clone(), RuleAction::Deny, None, None)?;
+                is_whole = entering == packets;
+            }
         }
-        // Packets of another family do not enter this one.
-        let is_whole = entering.is_some_and(|entering| entering == *packets);
-        if is_whole && !(rules.is_empty() && stage.accepts) {
+        if is_whole {
             return Ok(());
         }
         self.stage(index + 1, packets)

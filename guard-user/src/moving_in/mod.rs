@@ -5,9 +5,11 @@ pub mod answers;
 pub mod chains;
 pub mod condition;
 pub mod files;
+pub mod firewalld;
 pub mod flatten;
 pub mod iptables;
 pub mod meaning;
+pub mod nft;
 mod own_matters;
 pub mod packet;
 pub mod policy;
@@ -72,9 +74,21 @@ pub fn present(root: &Path) -> Vec<Present> {
             is_on: ufw::is_on(root),
         });
     }
+    if firewalld::is_here(root) {
+        found.push(Present {
+            name: "firewalld",
+            is_on: true,
+        });
+    }
     if iptables::is_here(root) {
         found.push(Present {
             name: "iptables",
+            is_on: true,
+        });
+    }
+    if nft::is_here(root) {
+        found.push(Present {
+            name: "nft",
             is_on: true,
         });
     }
@@ -95,6 +109,22 @@ pub fn of_iptables(whence: &Whence<'_>) -> Result<Import, Failure> {
 /// Exit 6 when there is no ufw, 5 when a file of it is damaged.
 pub fn of_ufw(root: &Path) -> Result<Import, Failure> {
     import(ufw::read(root)?)
+}
+
+/// What would become of firewalld's zones.
+///
+/// # Errors
+/// Exit 6 when there is no firewalld, 5 when a file of it is damaged.
+pub fn of_firewalld(root: &Path) -> Result<Import, Failure> {
+    import(firewalld::read(root)?)
+}
+
+/// What would become of the rules of nftables.
+///
+/// # Errors
+/// Exit 6 when there are none, 5 when they cannot be read.
+pub fn of_nft(whence: &Whence<'_>) -> Result<Import, Failure> {
+    import(nft::rules(whence)?)
 }
 
 /// Makes a policy of what was read, reads it back and compares.

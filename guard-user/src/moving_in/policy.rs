@@ -184,7 +184,13 @@ fn default_of(rules: &mut Vec<FlatRule>) -> DefaultAction {
     let Some(closed) = closed.cloned() else {
         return DefaultAction::Allow;
     };
-    rules.pop();
+    // A rule may say what the policy of the chain says once more.
+    while rules
+        .last()
+        .is_some_and(|rule| rule.when == closed.when && rule.action == RuleAction::Deny)
+    {
+        rules.pop();
+    }
     rules.push(FlatRule {
         when: Condition::of_family(!closed.when.v4),
         action: RuleAction::Allow,

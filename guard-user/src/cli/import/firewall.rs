@@ -41,6 +41,8 @@ pub(in crate::cli) struct FirewallWords {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MovedFrom<'a> {
     Ufw,
+    Firewalld,
+    Nft(Option<&'a Path>),
     Iptables {
         v4: Option<&'a Path>,
         v6: Option<&'a Path>,
@@ -65,6 +67,12 @@ pub(super) fn import(
     let root = words.root.as_deref().unwrap_or(Path::new("/"));
     let done = match from {
         MovedFrom::Ufw => moving_in::of_ufw(root),
+        MovedFrom::Firewalld => moving_in::of_firewalld(root),
+        MovedFrom::Nft(file) => moving_in::of_nft(&Whence {
+            root: words.root.as_deref(),
+            file: *file,
+            file_v6: None,
+        }),
         MovedFrom::Iptables { v4, v6 } => moving_in::of_iptables(&Whence {
             root: words.root.as_deref(),
             file: *v4,

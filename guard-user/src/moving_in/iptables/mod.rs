@@ -19,6 +19,7 @@ use crate::{
 
 pub use import::{is_here, rules};
 pub(super) use matches::read as rule;
+pub(super) use values::{icmp_type, ports, range};
 pub(super) use words::split;
 
 /// Longest line.

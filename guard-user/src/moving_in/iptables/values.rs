@@ -31,7 +31,7 @@ pub(super) fn networks(text: &str, is_v4: bool) -> Option<Vec<IpNetwork>> {
 }
 
 /// The networks of `192.0.2.1-192.0.2.9`.
-pub(super) fn range(text: &str) -> Option<Vec<IpNetwork>> {
+pub(in super::super) fn range(text: &str) -> Option<Vec<IpNetwork>> {
     let (first, last) = text.split_once('-')?;
     let (first, last): (IpAddr, IpAddr) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
     let (bits, mut at, end) = match (first, last) {
@@ -62,7 +62,7 @@ pub(super) fn range(text: &str) -> Option<Vec<IpNetwork>> {
     (!networks.is_empty()).then_some(networks)
 }
 
-pub(super) fn ports(text: &str, transport: Transport) -> Option<Vec<PortRange>> {
+pub(in super::super) fn ports(text: &str, transport: Transport) -> Option<Vec<PortRange>> {
     let port = |text: &str| match text.parse() {
         Ok(port) => Some(port),
         Err(_) => {
@@ -88,7 +88,7 @@ pub(super) fn ports(text: &str, transport: Transport) -> Option<Vec<PortRange>> 
 }
 
 /// The number of a type of ICMP, by number or by the names that iptables has.
-pub(super) fn icmp_type(text: &str, is_v4: bool) -> Option<u8> {
+pub(in super::super) fn icmp_type(text: &str, is_v4: bool) -> Option<u8> {
     let of_protocol = if is_v4 {
         protocol::ICMP
     } else {
