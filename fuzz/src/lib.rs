@@ -5,6 +5,7 @@ mod ban_list;
 mod control_frame;
 mod docker_log;
 mod filter_file;
+mod import;
 mod jail_import;
 mod journal_export;
 mod log_line;
@@ -64,6 +65,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "jail-import",
         run: jail_import::run,
+    },
+    Target {
+        name: "import",
+        run: import::run,
     },
     Target {
         name: "filter-file",

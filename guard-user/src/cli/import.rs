@@ -1,5 +1,7 @@
-//! `import fail2ban`: its jails into one file of `jails.d`, and its running bans among guard's.
+//! `import fail2ban`: its jails into one file of `jails.d`, and its running bans among guard's. The imports of other
+//! firewalls have a file of their own.
 
+mod firewall;
 mod running;
 
 use std::{
@@ -17,10 +19,10 @@ use crate::{
     filters::{Catalog, Problem, Spec},
     jails::{
         self, FOLDER,
-        import::{self, CheckedFilter, FILE, Import, Package, STOCK, Surroundings, is_untouched},
+        import::{self, CheckedFilter, FILE, Import, Package, STOCK, Surroundings},
     },
     output::Output,
-    text::staged::write_atomically,
+    text::{import_mark::is_untouched, staged::write_atomically},
 };
 
 /// Below `import fail2ban --help`.
@@ -30,6 +32,7 @@ fail2ban's files are not changed, and its filters are read where they are. What 
 reported with its place and with what to do instead; exits 8 if a jail is left out or not enabled, 6 if there \
 is no fail2ban, 5 if its files cannot be read.";
 
+use firewall::{FirewallWords, MovedFrom};
 use running::CarriedBans;
 
 #[derive(Debug, Subcommand)]
@@ -41,10 +44,61 @@ pub(super) enum Imports {
         #[arg(long, value_name = "FOLDER", default_value = STOCK)]
         from: PathBuf,
     },
+    /// ufw's rules: user.rules, before.rules and the rest of /etc/ufw
+    #[command(after_help = firewall::HELP)]
+    Ufw {
+        #[command(flatten)]
+        words: FirewallWords,
+    },
+    /// firewalld's zones: those of /etc/firewalld before those of /usr/lib/firewalld
+    #[command(after_help = firewall::HELP)]
+    Firewalld {
+        #[command(flatten)]
+        words: FirewallWords,
+    },
+    /// Rules of nftables about what arrives
+    #[command(after_help = firewall::HELP)]
+    Nft {
+        #[command(flatten)]
+        words: FirewallWords,
+        /// Read what `nft list ruleset` wrote to FILE instead of asking the kernel (- = standard input)
+        #[arg(long, value_name = "FILE", conflicts_with = "root")]
+        from: Option<PathBuf>,
+    },
+    /// Rules of iptables and ip6tables about what arrives
+    #[command(after_help = firewall::HELP)]
+    Iptables {
+        #[command(flatten)]
+        words: FirewallWords,
+        /// Read what `iptables-save` wrote to FILE instead of asking the kernel (- = standard input)
+        #[arg(long, value_name = "FILE", conflicts_with = "root")]
+        from: Option<PathBuf>,
+        /// Read what `ip6tables-save` wrote to FILE
+        #[arg(long, value_name = "FILE", conflicts_with = "root")]
+        from6: Option<PathBuf>,
+    },
 }
 
 pub(super) fn import(context: &mut Context<'_>, what: &Imports) -> Result<Exit, Failure> {
-    let Imports::Fail2ban { from } = what;
+    match what {
+        Imports::Fail2ban { from } => fail2ban(context, from),
+        Imports::Ufw { words } => firewall::import(context, &MovedFrom::Ufw, words),
+        Imports::Firewalld { words } => firewall::import(context, &MovedFrom::Firewalld, words),
+        Imports::Nft { words, from } => {
+            let from = MovedFrom::Nft(from.as_deref());
+            firewall::import(context, &from, words)
+        }
+        Imports::Iptables { words, from, from6 } => {
+            let from = MovedFrom::Iptables {
+                v4: from.as_deref(),
+                v6: from6.as_deref(),
+            };
+            firewall::import(context, &from, words)
+        }
+    }
+}
+
+fn fail2ban(context: &mut Context<'_>, from: &Path) -> Result<Exit, Failure> {
     let layout = context.controller.layout();
     let target = layout.etc.join(FOLDER).join(FILE);
     refuse_edited(&target, context.global.force)?;

@@ -4,7 +4,6 @@
 mod actions;
 mod config;
 mod jail;
-mod mark;
 mod package;
 mod running;
 mod time;
@@ -19,11 +18,13 @@ use std::{
 };
 
 use super::read::is_name;
-use crate::filters::{Problem, Spec};
+use crate::{
+    filters::{Problem, Spec},
+    text::import_mark::marked,
+};
 use config::Config;
 use warnings::Warnings;
 
-pub use mark::is_untouched;
 pub use package::Package;
 pub use running::{RunningBan, running_bans};
 
@@ -126,7 +127,7 @@ pub fn import(from: &Path, surroundings: &Surroundings<'_>) -> Result<Import, Pr
             }
         }
     }
-    import.text = mark::marked(from, &body);
+    import.text = marked("fail2ban", from, &body);
     import.warnings = warnings.into_problems();
     Ok(import)
 }

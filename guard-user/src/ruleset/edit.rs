@@ -30,6 +30,12 @@ pub use labels::number_of;
 
 use layout::Layout;
 
+/// A rule as a table of a policy file, with a closing line end.
+#[must_use]
+pub fn table(rule: &Rule) -> String {
+    toml_text::table(rule)
+}
+
 /// Where a new rule goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsertAt {

@@ -1,10 +1,11 @@
 //! What a policy says to one packet, asked of the model: the kernel's own decision function over the
 //! compiled image.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use guard_common::{
     abi::{
+        addr::Addr,
         flow::Tuple,
         image::{CONDITIONS, ENDS, HEADER_FLAGS, HEADER_METERS, MAX_ENDS},
         meter::Meter,
@@ -92,6 +93,27 @@ impl Model {
         verdict.rule.is_limited() && Meter::from_words(word(at), word(at + 1)).block != 0
     }
 
+    /// What happens to the first packet of a conversation of any protocol but ICMP.
+    #[must_use]
+    pub fn first_packet(&self, ifindex: u32, tuple: &Tuple) -> Verdict {
+        self.ask(ifindex, tuple, TcpFlags::SYN)
+    }
+
+    /// What happens to a message of ICMP of this type, in the family of the addresses.
+    #[must_use]
+    pub fn message(&self, ifindex: u32, source: IpAddr, destination: IpAddr, kind: u8) -> Verdict {
+        const ID: u16 = 1;
+        let (transport, service, protocol) = if source.is_ipv4() {
+            let transport = Transport::Icmp { kind, id: ID };
+            (transport, Service::icmp(kind), protocol::ICMP)
+        } else {
+            let transport = Transport::Icmpv6 { kind, id: ID };
+            (transport, Service::icmpv6(kind), protocol::ICMPV6)
+        };
+        let ends = (source.into(), destination.into());
+        self.evaluate(ifindex, ends, protocol, transport, service)
+    }
+
     fn ask(&self, ifindex: u32, tuple: &Tuple, flags: u8) -> Verdict {
         let (source_port, destination_port) = (tuple.remote_port, tuple.local_port);
         let (transport, service) = match tuple.protocol {
@@ -112,11 +134,23 @@ impl Model {
             ),
             other => (Transport::Other, Service::protocol(other)),
         };
+        let ends = (tuple.remote, tuple.local);
+        self.evaluate(ifindex, ends, tuple.protocol, transport, service)
+    }
+
+    fn evaluate(
+        &self,
+        ifindex: u32,
+        (source, destination): (Addr, Addr),
+        protocol: u8,
+        transport: Transport,
+        service: Service,
+    ) -> Verdict {
         let packet = Packet::from(Facts {
-            source: tuple.remote,
-            destination: tuple.local,
+            source,
+            destination,
             hop_limit: 64,
-            protocol: tuple.protocol,
+            protocol,
             fragment: Fragment::Whole,
             extended: false,
             router_alert: false,

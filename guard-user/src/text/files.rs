@@ -22,6 +22,9 @@ const MAX_DATABASE_BYTES: u64 = 256 << 20;
 /// Largest file of application profiles.
 const MAX_PROFILE_BYTES: u64 = 1 << 20;
 
+/// Largest file of another firewall.
+const MAX_IMPORT_BYTES: u64 = 16 << 20;
+
 /// What a file is read for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
@@ -29,6 +32,7 @@ pub(crate) enum Purpose {
     Set,
     Database,
     Profiles,
+    Import,
 }
 
 /// Texts that stand in for files, for an edit that is checked before it is written.
@@ -81,6 +85,7 @@ impl Overlay {
             Purpose::Set => MAX_SET_BYTES,
             Purpose::Database => MAX_DATABASE_BYTES,
             Purpose::Profiles => MAX_PROFILE_BYTES,
+            Purpose::Import => MAX_IMPORT_BYTES,
         };
         match read_bounded(path, limit) {
             Ok(bytes) => Ok(Some(bytes)),

@@ -7,6 +7,7 @@ pub(crate) mod digest;
 pub(crate) mod duration;
 pub(crate) mod files;
 pub(crate) mod hostname;
+pub(crate) mod import_mark;
 pub(crate) mod nearest;
 #[cfg(test)]
 pub(crate) mod schema_check;

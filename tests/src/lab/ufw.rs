@@ -1,6 +1,6 @@
 //! A real ufw inside a host, with rules of its own.
 
-use std::{process::Command, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
 
 use super::{Folder, Namespace, Ran, finish, own_mounts};
 
@@ -40,6 +40,12 @@ impl Ufw {
             copy.args(["-a", from]).arg(folder.join(to));
             drop(finish(&mut copy, PATIENCE).ok());
         }
+        // As they would lie below the root of a machine.
+        fs::create_dir(folder.join("etc")).expect("a folder");
+        for name in ["ufw", "default"] {
+            let link = folder.join("etc").join(name);
+            symlink(folder.join(name), link).expect("a link");
+        }
         let ufw = Self {
             network: format!("--net={}", host.path().display()),
             folder,
@@ -47,6 +53,12 @@ impl Ufw {
         // Whatever the machine's own ufw has been told.
         drop(ufw.ufw("--force reset"));
         ufw
+    }
+
+    /// The folder in which its etc/ufw and etc/default lie.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.folder.path()
     }
 
     /// `ufw LINE`, which must succeed.

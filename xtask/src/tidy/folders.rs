@@ -21,6 +21,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "filters",
             "jails",
             "explain",
+            "moving_in",
             "dataplane",
             "controller",
             "detect",

@@ -1,24 +1,28 @@
-//! The first lines of a file that was written by the import: they tell later whether somebody has
+//! The first lines of a file that was written by an import: they tell later whether somebody has
 //! edited it since.
 
 use std::path::Path;
 
-use crate::text::digest::Digest;
+use super::digest::Digest;
 
-const BEGIN: &str = "# Written by `guardctl import fail2ban` from ";
+const BEGIN: &str = "# Written by `guardctl import ";
+const FROM: &str = "` from ";
 const SUM: &str = "# Unedited as long as the rest has the sum ";
 const REST: &str = ". Import again to replace it.\n";
 
-/// The text of the file.
-pub(super) fn marked(from: &Path, body: &str) -> String {
+/// The text of the file that `import` wrote from there.
+pub(crate) fn marked(import: &str, from: &Path, body: &str) -> String {
     // It is a comment: what comes behind a line feed would be none.
     let from = from.to_string_lossy().replace(char::is_control, "?");
-    format!("{BEGIN}{from}\n{SUM}{:016x}{REST}{body}", sum(body))
+    format!(
+        "{BEGIN}{import}{FROM}{from}\n{SUM}{:016x}{REST}{body}",
+        sum(body)
+    )
 }
 
-/// Was this text written by the import, and by nobody since?
+/// Was this text written by an import, and by nobody since?
 #[must_use]
-pub fn is_untouched(text: &str) -> bool {
+pub(crate) fn is_untouched(text: &str) -> bool {
     let parts = || {
         let (_, behind) = text.strip_prefix(BEGIN)?.split_once('\n')?;
         let (sum, body) = behind.strip_prefix(SUM)?.split_once(REST)?;
@@ -40,6 +44,7 @@ mod tests {
     #[test]
     fn an_edit_is_noticed() {
         let text = marked(
+            "fail2ban",
             Path::new("/etc/fail2ban\n[x]"),
             "\n[jail.sshd]\nmaxretry = 5\n",
         );

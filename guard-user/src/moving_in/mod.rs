@@ -1,0 +1,178 @@
+//! Moving in: the rules of ufw, firewalld, nftables or iptables become a policy of guard that lets in nothing more, with
+//! a list of what guard has no words for and a comparison of both. Reads files and texts; writes and enables nothing.
+
+pub mod answers;
+pub mod chains;
+pub mod condition;
+pub mod files;
+pub mod firewalld;
+pub mod flatten;
+pub mod iptables;
+pub mod meaning;
+pub mod nft;
+mod own_matters;
+pub mod packet;
+pub mod policy;
+pub mod reading;
+pub mod saved;
+pub mod ufw;
+
+#[cfg(test)]
+mod random_tests;
+#[cfg(test)]
+mod testing;
+
+use std::path::Path;
+
+use crate::{
+    failure::Failure,
+    ruleset::model::{Policy, RuleAction},
+};
+
+use chains::{Firewall, Remark};
+use meaning::{Meaning, Ours};
+use reading::Reading;
+use saved::Whence;
+
+/// What would become of another firewall.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The other firewall's name.
+    pub name: &'static str,
+    /// Where its rules stand.
+    pub from: String,
+    /// Its rules.
+    pub firewall: Firewall,
+    /// The policy that lets in nothing more.
+    pub policy: Policy,
+    /// The policy as a file.
+    pub text: String,
+    /// What guard has no words for.
+    pub left: Vec<Remark>,
+    /// What is different, and nothing to worry about.
+    pub notes: Vec<String>,
+    /// What both say about packets.
+    pub meaning: Meaning,
+}
+
+/// A firewall of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// Its name, as `guardctl import` knows it.
+    pub name: &'static str,
+    /// Does it filter, as far as its files say?
+    pub is_on: bool,
+}
+
+/// The firewalls whose files are here, those that manage others first.
+#[must_use]
+pub fn present(root: &Path) -> Vec<Present> {
+    let mut found = Vec::new();
+    if ufw::is_here(root) {
+        found.push(Present {
+            name: "ufw",
+            is_on: ufw::is_on(root),
+        });
+    }
+    if firewalld::is_here(root) {
+        found.push(Present {
+            name: "firewalld",
+            is_on: true,
+        });
+    }
+    if iptables::is_here(root) {
+        found.push(Present {
+            name: "iptables",
+            is_on: true,
+        });
+    }
+    if nft::is_here(root) {
+        found.push(Present {
+            name: "nft",
+            is_on: true,
+        });
+    }
+    found
+}
+
+/// What would become of the rules of iptables and ip6tables.
+///
+/// # Errors
+/// Exit 6 when there are none, 5 when they cannot be read.
+pub fn of_iptables(whence: &Whence<'_>) -> Result<Import, Failure> {
+    import(iptables::rules(whence)?)
+}
+
+/// What would become of ufw's rules.
+///
+/// # Errors
+/// Exit 6 when there is no ufw, 5 when a file of it is damaged.
+pub fn of_ufw(root: &Path) -> Result<Import, Failure> {
+    import(ufw::read(root)?)
+}
+
+/// What would become of firewalld's zones.
+///
+/// # Errors
+/// Exit 6 when there is no firewalld, 5 when a file of it is damaged.
+pub fn of_firewalld(root: &Path) -> Result<Import, Failure> {
+    import(firewalld::read(root)?)
+}
+
+/// What would become of the rules of nftables.
+///
+/// # Errors
+/// Exit 6 when there are none, 5 when they cannot be read.
+pub fn of_nft(whence: &Whence<'_>) -> Result<Import, Failure> {
+    import(nft::rules(whence)?)
+}
+
+/// Makes a policy of what was read, reads it back and compares.
+fn import(reading: Reading) -> Result<Import, Failure> {
+    let Reading {
+        name,
+        from,
+        firewall,
+        mut left,
+        mut notes,
+    } = reading;
+    let flat = flatten::flatten(&firewall)?;
+    let policy = policy::policy_of(&flat);
+    let body = policy::text_of(&policy);
+    policy::read_back(&body, &policy)?;
+    let ours = Ours::new(&policy)?;
+    let meaning = meaning::compare(&firewall, &policy, &ours);
+    left.extend(flat.left);
+    left.sort_by(|one, two| (&one.place, &one.what).cmp(&(&two.place, &two.what)));
+    left.dedup();
+    notes.extend(
+        flat.own_matters
+            .iter()
+            .map(|matter| matter.text().to_owned()),
+    );
+    if !flat.stock_left.is_empty() {
+        notes.push(format!(
+            "{} lines that {name} brings along are about messages of IPv6 that no server needs (mobile hosts, \
+             inverse and secure discovery); guard lets in nothing for them",
+            flat.stock_left.len()
+        ));
+    }
+    if policy
+        .rules
+        .iter()
+        .any(|rule| matches!(rule.action, RuleAction::Limit(_)))
+        && meaning.is_sample
+    {
+        notes.push("limits were compared by whom they are about, not by their numbers".to_owned());
+    }
+    Ok(Import {
+        name,
+        from,
+        firewall,
+        policy,
+        text: body,
+        left,
+        notes,
+        meaning,
+    })
+}
