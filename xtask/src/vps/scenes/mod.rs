@@ -4,8 +4,10 @@
 mod boot;
 mod driver;
 mod load;
+mod logins;
 mod managers;
 mod nic;
+mod package;
 mod stacked;
 
 use anyhow::Result;
@@ -98,6 +100,48 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: VIRTIO,
         set: Set::Short,
         play: driver::disable_at_a_large_mtu,
+    },
+    Scene {
+        name: "upgrade",
+        about: "a package is upgraded under traffic without a gap, and one of another ABI is refused",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: package::upgrade,
+    },
+    Scene {
+        name: "downgrade",
+        about: "an older package takes over without a gap",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: package::downgrade,
+    },
+    Scene {
+        name: "full-disk",
+        about: "an upgrade that finds no room leaves everything as it was",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: package::full_disk,
+    },
+    Scene {
+        name: "chroot",
+        about: "the package comes and goes in a chroot, and the host's filter stays",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: package::chroot,
+    },
+    Scene {
+        name: "logins",
+        about: "five failed logins at the real sshd are a ban, also after a reboot",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: logins::logins,
+    },
+    Scene {
+        name: "purge",
+        about: "a purge leaves nothing, and the package can come back",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: package::purge,
     },
     Scene {
         name: "blind",
