@@ -32,8 +32,8 @@ const OF_OTHERS: &[&str] = &[
     "/var/tmp",
 ];
 
-/// The package, on a server without guard. It turns nothing on.
-fn install() -> String {
+/// The package, on a server without guard.
+fn commands_to_install() -> String {
     format!(
         "set -e
 tar -xf /dev/vdb -C /root
@@ -51,7 +51,7 @@ getent group guard"
 }
 
 /// What an operator types next: SSH stays open, one source is banned.
-fn enable() -> String {
+fn commands_to_enable() -> String {
     format!(
         "set -e
 guardctl --yes allow 22/tcp comment ssh
@@ -77,20 +77,24 @@ pub(super) fn on_fresh_server(mut bench: Bench) -> Result<Bench> {
     let installed = guest
         .is_up()
         .and_then(|()| note_files(&mut guest, BEFORE))
-        .and_then(|()| install_and_enable(&mut guest));
+        .and_then(|()| install(&mut guest))
+        .and_then(|()| enable(&mut guest));
     installed.inspect_err(|_| println!("{}", guest.evidence()))?;
     guest.power_off()?;
     println!("  {:.1} s", started.elapsed().as_secs_f64());
     Ok(bench)
 }
 
-/// From a server without guard to one that is guarded.
-pub(super) fn install_and_enable(guest: &mut Guest<'_>) -> Result<()> {
-    guest.must(&install())?;
+/// Installs the package on a server without guard. It turns nothing on.
+pub(super) fn install(guest: &mut Guest<'_>) -> Result<()> {
+    guest.must(&commands_to_install())?;
     guest.until_network("the closed port answers while guard is off", |network| {
         network.answers(CLOSED)
-    })?;
-    guest.must(&enable())?;
+    })
+}
+
+fn enable(guest: &mut Guest<'_>) -> Result<()> {
+    guest.must(&commands_to_enable())?;
     if guest.network.answers(CLOSED)? {
         bail!("the closed port {CLOSED} accepts a connection");
     }

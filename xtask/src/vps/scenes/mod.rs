@@ -50,8 +50,22 @@ const LATE: Hardware = Hardware {
     kernel: LATE_DRIVER,
 };
 
-/// All of them, in the order in which they are played.
+/// All of them, in the order in which they are played. The last leaves a server that none could go on with.
 pub(super) const SCENES: &[Scene] = &[
+    Scene {
+        name: "blind",
+        about: "a driver that hands the program no packets is found out",
+        hardware: BIG_PACKETS,
+        set: Set::Short,
+        play: driver::blind,
+    },
+    Scene {
+        name: "late-driver",
+        about: "a NIC whose driver comes after guard was loaded is protected before it is configured",
+        hardware: LATE,
+        set: Set::ByName,
+        play: managers::late_driver,
+    },
     Scene {
         name: "cold-boot",
         about: "nothing gets in before guard is in force, and all of it is there",
@@ -102,6 +116,41 @@ pub(super) const SCENES: &[Scene] = &[
         play: driver::disable_at_a_large_mtu,
     },
     Scene {
+        name: "networkd",
+        about: "systemd-networkd configures nothing before guard is there",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: managers::networkd,
+    },
+    Scene {
+        name: "static",
+        about: "a static /32 with a gateway outside it",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: managers::static_address,
+    },
+    Scene {
+        name: "renamed-at-boot",
+        about: "a NIC that comes back from a reboot with another name is known by its hardware",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: managers::renamed_at_boot,
+    },
+    Scene {
+        name: "stacked",
+        about: "VLAN, bond, macvlan, ipvlan and VRF are covered where the guide says so",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: stacked::stacked,
+    },
+    Scene {
+        name: "logins",
+        about: "five failed logins at the real sshd are a ban, also after a reboot",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: logins::logins,
+    },
+    Scene {
         name: "upgrade",
         about: "a package is upgraded under traffic without a gap, and one of another ABI is refused",
         hardware: VIRTIO,
@@ -130,60 +179,11 @@ pub(super) const SCENES: &[Scene] = &[
         play: package::chroot,
     },
     Scene {
-        name: "logins",
-        about: "five failed logins at the real sshd are a ban, also after a reboot",
-        hardware: VIRTIO,
-        set: Set::ByName,
-        play: logins::logins,
-    },
-    Scene {
         name: "purge",
         about: "a purge leaves nothing, and the package can come back",
         hardware: VIRTIO,
         set: Set::Short,
         play: package::purge,
-    },
-    Scene {
-        name: "blind",
-        about: "a driver that hands the program no packets is found out",
-        hardware: BIG_PACKETS,
-        set: Set::Short,
-        play: driver::blind,
-    },
-    Scene {
-        name: "networkd",
-        about: "systemd-networkd configures nothing before guard is there",
-        hardware: VIRTIO,
-        set: Set::ByName,
-        play: managers::networkd,
-    },
-    Scene {
-        name: "static",
-        about: "a static /32 with a gateway outside it",
-        hardware: VIRTIO,
-        set: Set::ByName,
-        play: managers::static_address,
-    },
-    Scene {
-        name: "renamed-at-boot",
-        about: "a NIC that comes back from a reboot with another name is known by its hardware",
-        hardware: VIRTIO,
-        set: Set::ByName,
-        play: managers::renamed_at_boot,
-    },
-    Scene {
-        name: "late-driver",
-        about: "a NIC whose driver comes after guard was loaded is protected before it is configured",
-        hardware: LATE,
-        set: Set::ByName,
-        play: managers::late_driver,
-    },
-    Scene {
-        name: "stacked",
-        about: "VLAN, bond, macvlan, ipvlan and VRF are covered where the guide says so",
-        hardware: VIRTIO,
-        set: Set::ByName,
-        play: stacked::stacked,
     },
 ];
 

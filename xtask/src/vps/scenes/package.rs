@@ -9,7 +9,7 @@ use super::boot;
 use crate::vps::{
     debian::{CLOSED, NIC},
     guest::Guest,
-    installation::{BEFORE, install_and_enable, note_files},
+    installation::{BEFORE, install, note_files},
     packages::{NEXT, OTHER_ABI, THIS},
     session::{self, ECHO, Session},
 };
@@ -86,7 +86,7 @@ pub(super) fn downgrade(guest: &mut Guest<'_>) -> Result<()> {
 }
 
 /// Removed, it filters no more and keeps its policy; purged, nothing is left. Then it comes back, as on a server
-/// that never had it.
+/// that never had it, and is off.
 pub(super) fn purge(guest: &mut Guest<'_>) -> Result<()> {
     let said = guest.must("dpkg -r guardctl 2>&1")?;
     if !said.contains("guard is OFF") {
@@ -111,9 +111,7 @@ ip -d link | grep xdp && exit 6
 pgrep guardctl && exit 7
 true"
     ))?;
-    install_and_enable(guest)?;
-    guest.answers_before = guest.probe.answers();
-    boot::is_whole(guest)
+    install(guest)
 }
 
 /// No room for the package: dpkg stops, and what is in force stays. Room again, and it goes on.
@@ -148,9 +146,9 @@ mkdir -p /srv/chroot
 cp -ax /bin /etc /lib* /sbin /usr /srv/chroot/
 mkdir -p /srv/chroot/proc /srv/chroot/sys /srv/chroot/run /srv/chroot/tmp /srv/chroot/var/lib /srv/chroot/dev
 cp -ax /var/lib/dpkg /srv/chroot/var/lib/
-mount --rbind /sys /srv/chroot/sys
+mount --rbind --make-rslave /sys /srv/chroot/sys
 mount -t proc proc /srv/chroot/proc
-mount --rbind /dev /srv/chroot/dev
+mount --rbind --make-rslave /dev /srv/chroot/dev
 cp {NEXT} /srv/chroot/next.deb
 chroot /srv/chroot dpkg -P guardctl
 chroot /srv/chroot dpkg -i /next.deb
