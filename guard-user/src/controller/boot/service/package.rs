@@ -25,8 +25,12 @@ pub(super) fn folder() -> Option<PathBuf> {
 
 /// The same for whoever is the program of that package.
 pub(super) fn folder_of(program: &Path) -> Option<PathBuf> {
-    let program = fs::canonicalize(program).unwrap_or_else(|_| program.to_path_buf());
-    folder().filter(|_| program == Path::new(PACKAGED))
+    // Some distributions have /usr/sbin as a link.
+    let is_packaged = match (fs::canonicalize(program), fs::canonicalize(PACKAGED)) {
+        (Ok(program), Ok(packaged)) => program == packaged,
+        (Err(_), _) | (_, Err(_)) => false,
+    };
+    folder().filter(|_| is_packaged)
 }
 
 /// Is a unit started at boot?
