@@ -42,6 +42,14 @@ impl Target {
         std::env::consts::ARCH == arch
     }
 
+    /// Rust's name of it.
+    pub(crate) fn triple(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64-unknown-linux-gnu",
+            Self::Arm => ARM,
+        }
+    }
+
     /// `cargo` for this processor: the standard library and the linker are there afterwards.
     pub(crate) fn cargo<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Result<Command> {
         let mut cargo = sh::cargo(args);

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod cross;
 mod deny;
+mod dist;
 mod docs;
 mod failures;
 mod fuzz;
@@ -53,6 +54,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Target::of_this_machine())]
         target: Target,
     },
+    /// Pack guardctl in target/dist: .deb, .rpm, tarball, checksums, and what it is made of
+    Dist(dist::Args),
     /// What each commit must pass: fmt, clippy, tidy, unit tests; needs no root
     Check,
     /// Run every rung of the tests; the kernel rungs need root
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
             packages::ensure(wanted, "the full test run").and_then(|()| setup::run(route))
         }
         Command::Build { target } => build::run_for(target).map(drop),
+        Command::Dist(args) => dist::run(&args),
         Command::Check => check::run(),
         Command::Test { quick, filter } => {
             let extent = if quick { Extent::Quick } else { Extent::Full };

@@ -69,7 +69,13 @@ pub(crate) const VPS: &[&str] = &[
     "tcpdump",
     "hping3",
     "procps",
+    "dpkg",
+    "binutils",
+    "openssh-client",
 ];
+
+/// What `cargo xtask dist` calls.
+pub(crate) const DIST: &[&str] = &["dpkg", "binutils", "rpm", "tar", "gzip", "xz-utils"];
 
 /// Services in the lists above: they must not run just because a test needs the program.
 const SERVICES: &[(&str, &str)] = &[

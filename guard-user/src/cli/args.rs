@@ -60,7 +60,12 @@ pub(super) enum Command {
         asked: DaemonAsked,
     },
     /// Load the policy at boot, if guard was on; exits 8 if an interface is not there yet
-    Load,
+    Load {
+        /// Where a policy is in force, also put this version's program in the place of the one that runs, without a
+        /// gap: what a package does when it is upgraded
+        #[arg(long)]
+        new_program: bool,
+    },
     /// Put the program on an interface that has just appeared, if the policy means it: what udev runs
     #[command(hide = true)]
     Attach {

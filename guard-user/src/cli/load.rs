@@ -8,7 +8,18 @@ use crate::{
     failure::{Exit, Failure},
 };
 
-pub(super) fn load(context: &mut Context<'_>) -> Result<Exit, Failure> {
+/// Which program filters afterwards where one runs already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Program {
+    AsItRuns,
+    OfThisVersion,
+}
+
+pub(super) fn load(context: &mut Context<'_>, program: Program) -> Result<Exit, Failure> {
+    let is_replaced = match program {
+        Program::OfThisVersion => context.controller.exchange_program()?,
+        Program::AsItRuns => false,
+    };
     let Loading::Loaded {
         origin,
         generation,
@@ -42,6 +53,9 @@ pub(super) fn load(context: &mut Context<'_>) -> Result<Exit, Failure> {
     context.output.warnings(&lost);
     context.output.show(
         |out| {
+            if is_replaced {
+                writeln!(out, "program replaced without a gap")?;
+            }
             for attached in &attached {
                 writeln!(
                     out,
@@ -60,6 +74,7 @@ pub(super) fn load(context: &mut Context<'_>) -> Result<Exit, Failure> {
             json!({
                 "active": true,
                 "origin": word,
+                "program_replaced": is_replaced,
                 "generation": generation,
                 "attached": names.collect::<Vec<_>>(),
                 "unprotected": unprotected.collect::<Vec<_>>(),

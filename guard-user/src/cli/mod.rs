@@ -134,7 +134,13 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         }
         Command::Disable => enable::disable(context),
         Command::Daemon { asked } => daemon::daemon(context, *asked),
-        Command::Load => load::load(context),
+        Command::Load { new_program } => {
+            let program = match new_program {
+                true => load::Program::OfThisVersion,
+                false => load::Program::AsItRuns,
+            };
+            load::load(context, program)
+        }
         Command::Attach { index } => load::attach(context, *index),
         Command::Resolver => daemon::resolver(),
         Command::Service { action } => service::service(context, *action),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::json;
@@ -87,6 +87,9 @@ pub(super) fn service(context: &mut Context<'_>, action: ServiceWord) -> Result<
 fn report(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output) {
     output.show(
         |out| {
+            if let Some(folder) = &change.package {
+                return report_packaged(out, change, folder, done);
+            }
             if change.files.is_empty() {
                 return writeln!(out, "{nothing}");
             }
@@ -100,12 +103,44 @@ fn report(change: &ServiceChange, done: &str, nothing: &str, output: &mut Output
                 writeln!(out, "{done} {}", file.display())?;
             }
             if !change.systemd_reloaded {
-                writeln!(out, "systemd does not run here, or not from this folder: nothing was started")?;
+                writeln!(
+                    out,
+                    "systemd does not run here, or not from this folder: nothing was started"
+                )?;
             }
             Ok(())
         },
-        || json!({"changed": !change.files.is_empty(), "files": change.files, "told_systemd": change.systemd_reloaded}),
+        || {
+            json!({
+                "changed": !change.files.is_empty(),
+                "files": change.files,
+                "package": change.package,
+                "told_systemd": change.systemd_reloaded,
+            })
+        },
     );
+}
+
+/// A package owns the units: they are where they were, and on or off.
+fn report_packaged(
+    out: &mut dyn Write,
+    change: &ServiceChange,
+    folder: &Path,
+    done: &str,
+) -> io::Result<()> {
+    for file in &change.files {
+        writeln!(out, "removed {}, which hid the package's", file.display())?;
+    }
+    let state = match (done, change.systemd_reloaded) {
+        (_, false) => "systemd does not run here: nothing was started",
+        ("removed", true) => "now off",
+        (_, true) => "now on",
+    };
+    writeln!(
+        out,
+        "the units are those of the package, in {}: {state}",
+        folder.display()
+    )
 }
 
 /// After `enable`: units where they are missing. A host without systemd is told nothing that it

@@ -141,6 +141,21 @@ pub fn complete(layout: &Layout, network: &Network) -> Result<(), Failure> {
     exchange(layout, &image, None, network, Commitment::Settled).map(|_| ())
 }
 
+/// Puts this version's program in the place of the one that runs, with the policy that is in force. `false` when
+/// none runs.
+///
+/// # Errors
+/// As [`apply`].
+pub fn renew(layout: &Layout, network: &Network) -> Result<bool, Failure> {
+    let Some(running) = pins::open(layout)? else {
+        return Ok(false);
+    };
+    let image = Image {
+        words: running.slots.active_image(),
+    };
+    exchange(layout, &image, None, network, Commitment::Settled).map(|_| true)
+}
+
 /// Returns to the policy that was active before `apply`, when what had to follow failed.
 pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
     if let Some(running) = pins::open(layout)? {

@@ -63,6 +63,46 @@ fn enabling_again_exchanges_the_program_without_a_gap() {
     });
 }
 
+/// What a package does when it is upgraded: nobody is asked, and what nobody has applied is not applied.
+#[test]
+fn a_new_program_takes_over_with_the_policy_in_force_whatever_the_files_say() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::enabled();
+    let program = || scene.lab.srv.ip("-d link show dev eth0");
+    let exchange = || scene.guard.guardctl(&["load", "--new-program"]);
+    drop(scene.guard.guardctl(&["ban", "203.0.113.9"]).ok());
+    scene.guard.write_policy("default = \"allow\"\n");
+    let before = program();
+
+    while_filtered(&scene.lab, || {
+        for _ in 0..5 {
+            drop(exchange().ok().says("program replaced without a gap"));
+        }
+    });
+
+    assert_ne!(program(), before);
+    scene.assert_filters();
+    drop(scene.guard.guardctl(&["bans"]).ok().says("203.0.113.9"));
+    // A file that cannot be read is no reason to keep an old program.
+    scene.guard.write_policy("what?");
+    let ran = exchange();
+    assert!(ran.stdout.contains("program replaced"), "{ran}");
+    scene.assert_filters();
+    scene.guard.write_policy(&policy(0));
+
+    let change = ["deny", "4000/tcp", "--confirm", "1h"];
+    drop(scene.guard.guardctl(&change).ok());
+    let before = program();
+    drop(exchange().exit(14));
+    assert_eq!(program(), before);
+    drop(scene.guard.guardctl(&["rollback"]).ok());
+
+    drop(scene.guard.guardctl(&["disable"]).ok());
+    drop(exchange().ok().says("guard was not on"));
+}
+
 #[test]
 fn ten_thousand_rules_take_the_place_of_one_without_a_gap() {
     if !require::root() {

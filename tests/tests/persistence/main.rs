@@ -95,6 +95,7 @@ fn a_filter_of_another_version_stays_as_it_is_until_disable_takes_it_off() {
         &["reload"],
         &["enable"],
         &["load"],
+        &["load", "--new-program"],
         &["allow", "3000/tcp"],
         &["ban", "203.0.113.10"],
         &["bans", "list"],

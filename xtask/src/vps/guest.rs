@@ -10,49 +10,20 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     agent::{Agent, Answer},
-    debian::{CLOSED, System},
+    debian::System,
     machine::{Disk, Hardware, Machine},
     network::{GUEST, Network},
     probe::Probe,
 };
-use crate::sh;
 
 /// What all guests of a run share.
 pub(super) struct Bench {
     pub(super) system: System,
-    /// guardctl, as a disk.
+    /// Packages of guardctl, as a disk.
     pub(super) payload: PathBuf,
     pub(super) run: PathBuf,
     pub(super) logs: PathBuf,
     pub(super) patience: Duration,
-}
-
-/// How an operator puts guard onto a server: SSH stays open, one source is banned.
-const INSTALL: &str = "tar -xf /dev/vdb -C /usr/sbin
-guardctl --yes allow 22/tcp comment ssh
-guardctl --yes enable
-guardctl --yes ban 203.0.113.66 --for 1d --reason vps
-guardctl service install
-systemctl is-active guard.service
-sync";
-
-impl Bench {
-    /// A disk on which guard is installed. The port that the scenes find closed is open before, or
-    /// they would prove nothing.
-    pub(super) fn with_guard_installed(mut self) -> Result<Self> {
-        println!("\n== installing guard on a fresh server");
-        let disk = self.run.join("disk.img");
-        let mut copy = sh::command("cp", ["--sparse=always"]);
-        sh::output(copy.arg(&self.system.disk).arg(&disk))?;
-        self.system.disk = disk;
-        let started = Instant::now();
-        let mut guest = Guest::power_on(&self, &Hardware::default(), Disk::Kept)?;
-        let installed = guest.install_guard();
-        installed.inspect_err(|_| println!("{}", guest.evidence()))?;
-        drop(guest);
-        println!("  {:.1} s", started.elapsed().as_secs_f64());
-        Ok(self)
-    }
 }
 
 /// A running server with its network.
@@ -80,7 +51,8 @@ impl<'b> Guest<'b> {
         Ok(guest)
     }
 
-    fn power_on(bench: &'b Bench, hardware: &Hardware, disk: Disk) -> Result<Self> {
+    /// Powers it on, and waits for the agent.
+    pub(super) fn power_on(bench: &'b Bench, hardware: &Hardware, disk: Disk) -> Result<Self> {
         let network = Network::lay(&bench.run)?;
         let probe = Probe::start(&network)?;
         let machine = Machine::start(
@@ -107,12 +79,8 @@ impl<'b> Guest<'b> {
         Ok(guest)
     }
 
-    fn install_guard(&mut self) -> Result<()> {
-        self.is_up()?;
-        self.until_network("the closed port answers without guard", |network| {
-            network.answers(CLOSED)
-        })?;
-        self.must(&format!("set -e\n{INSTALL}"))?;
+    /// Switches it off as its operator does.
+    pub(super) fn power_off(mut self) -> Result<()> {
         self.agent.start("systemctl poweroff")?;
         self.machine.is_off_within(self.bench.patience)
     }

@@ -7,10 +7,13 @@
 mod agent;
 mod debian;
 mod guest;
+mod installation;
 mod machine;
 mod network;
+mod packages;
 mod probe;
 mod scenes;
+mod session;
 
 use std::{
     fs,
@@ -20,7 +23,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, packages, sh, workspace};
+use crate::{build, packages::VPS, workspace};
 use debian::Suite;
 use guest::{Bench, Guest};
 use scenes::Scene;
@@ -51,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "the guest's network is made of namespaces, which needs root\n  help: sudo -E env \"PATH=$PATH\" cargo xtask vps"
         );
     }
-    packages::ensure(packages::VPS, "the virtual server")?;
+    crate::packages::ensure(VPS, "the virtual server")?;
     let wanted = scenes::chosen(&args.scenes);
     let guardctl = build::run()?;
     let cache = workspace::target().join("guard-vps");
@@ -59,13 +62,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let run = RunFolder::make(&cache)?;
     let bench = Bench {
         system,
-        payload: payload(&guardctl, &run.0)?,
+        payload: packages::disk(&guardctl, &run.0)?,
         run: run.0.clone(),
         logs: cache.join("logs"),
         patience: Duration::from_secs(args.patience),
     };
     fs::create_dir_all(&bench.logs)?;
-    let bench = bench.with_guard_installed()?;
+    let bench = installation::on_fresh_server(bench)?;
 
     let mut lines = Vec::new();
     let mut guest: Option<Guest<'_>> = None;
@@ -117,21 +120,6 @@ fn summarise(lines: &[(&str, Duration, Option<anyhow::Error>)]) -> Result<()> {
         return Ok(());
     }
     bail!("failed: {}", failed.join(", "))
-}
-
-/// guardctl as a disk that the guest can read without a network: a bare tar.
-fn payload(guardctl: &Path, run: &Path) -> Result<PathBuf> {
-    let lean = run.join("guardctl");
-    let mut strip = sh::command("strip", ["--strip-debug", "-o"]);
-    strip.arg(&lean).arg(guardctl);
-    if sh::output(&mut strip).is_err() {
-        fs::copy(guardctl, &lean)?;
-    }
-    let tar = run.join("payload.tar");
-    let mut pack = sh::command("tar", ["--owner=0", "--group=0", "-C"]);
-    pack.arg(run).arg("-cf").arg(&tar).arg("guardctl");
-    sh::output(&mut pack)?;
-    Ok(tar)
 }
 
 /// Disks and sockets of this run; gone when dropped.

@@ -3,4 +3,5 @@
 pub(in crate::controller) mod appear;
 pub(in crate::controller) mod enable;
 pub(in crate::controller) mod load;
+mod new_program;
 pub(in crate::controller) mod service;

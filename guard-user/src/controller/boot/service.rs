@@ -1,6 +1,7 @@
 //! The units that put guard in force at boot and keep it on every interface, and the rule of udev for
 //! NICs that appear later: written to their folders, removed from them, and asked for.
 
+mod package;
 mod program;
 mod shared;
 
@@ -54,12 +55,6 @@ const RULE: Unit = Unit {
 
 /// Where a package installs guardctl; the units name it.
 const PACKAGED: &str = "/usr/sbin/guardctl";
-/// Where units may be beside the administrator's folder.
-const OTHER_FOLDERS: [&str; 3] = [
-    "/run/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
 
 /// What there is of the units.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +70,8 @@ pub struct ServiceStatus {
 pub struct ServiceChange {
     /// Files written or removed; none when all was as it should be.
     pub files: Vec<PathBuf>,
+    /// Where the units are that a package owns: they are turned on and off, and neither written nor removed.
+    pub package: Option<PathBuf>,
     /// Was systemd told?
     pub systemd_reloaded: bool,
     /// What was left out, and why.
@@ -86,12 +83,12 @@ impl Controller {
     #[must_use]
     pub fn service_status(&self) -> ServiceStatus {
         let find = |unit: &Unit| {
-            let mut folders = vec![self.layout.units.clone()];
-            if self.is_systemds() {
-                folders.extend(OTHER_FOLDERS.map(PathBuf::from));
+            let own = self.layout.units.join(unit.name);
+            if own.exists() {
+                return Some(own);
             }
-            let paths = folders.into_iter().map(|folder| folder.join(unit.name));
-            paths.into_iter().find(|path| path.exists())
+            let packaged = package::folder().filter(|_| self.is_systemds())?;
+            package::is_enabled(&self.layout.units, unit.name).then(|| packaged.join(unit.name))
         };
         let [load, daemon, ..] = &UNITS;
         ServiceStatus {
@@ -110,6 +107,9 @@ impl Controller {
             .map_err(|error| from_io("cannot find the path of this program", &error))?;
         if self.is_systemds() {
             program::refuse_unfit(&program)?;
+            if let Some(packaged) = package::folder_of(&program) {
+                return self.enable_units_of(packaged);
+            }
         }
         let mut warnings = Vec::new();
         let share = ShareFolder::of(&program, &self.layout);
@@ -148,13 +148,11 @@ impl Controller {
         }
         let systemd_reloaded = self.has_systemd();
         if systemd_reloaded {
-            reload_udev();
-            systemctl(&["daemon-reload"])?;
-            systemctl(&["enable", "guard-load.service"])?;
-            systemctl(&["enable", "--now", "guard.service"])?;
+            start_units()?;
         }
         Ok(ServiceChange {
             files,
+            package: None,
             systemd_reloaded,
             warnings,
         })
@@ -171,7 +169,8 @@ impl Controller {
             .chain([self.layout.udev_rules().join(RULE.name)])
             .filter(|path| path.exists())
             .collect();
-        let systemd_reloaded = self.has_systemd() && !files.is_empty();
+        let package = package::folder().filter(|_| self.is_systemds() && files.is_empty());
+        let systemd_reloaded = self.has_systemd() && (!files.is_empty() || package.is_some());
         if systemd_reloaded {
             systemctl(&["disable", "--now", "guard.service"])?;
             systemctl(&["disable", "guard-load.service"])?;
@@ -194,6 +193,7 @@ impl Controller {
         files.extend(ShareFolder::of(&program, &self.layout).remove()?);
         Ok(ServiceChange {
             files,
+            package,
             systemd_reloaded,
             warnings: Vec::new(),
         })
@@ -262,6 +262,13 @@ fn rule_text(program: &Path, layout: &Layout) -> String {
     };
     RULE.text
         .replace(&format!("\"{PACKAGED} "), &format!("\"{call} "))
+}
+
+fn start_units() -> Result<(), Failure> {
+    reload_udev();
+    systemctl(&["daemon-reload"])?;
+    systemctl(&["enable", "guard-load.service"])?;
+    systemctl(&["enable", "--now", "guard.service"])
 }
 
 /// udev finds new rules by itself, some seconds later; where it does not run there is nobody to tell.

@@ -4,8 +4,10 @@
 mod boot;
 mod driver;
 mod load;
+mod logins;
 mod managers;
 mod nic;
+mod package;
 mod stacked;
 
 use anyhow::Result;
@@ -48,8 +50,22 @@ const LATE: Hardware = Hardware {
     kernel: LATE_DRIVER,
 };
 
-/// All of them, in the order in which they are played.
+/// All of them, in the order in which they are played. The last leaves a server that none could go on with.
 pub(super) const SCENES: &[Scene] = &[
+    Scene {
+        name: "blind",
+        about: "a driver that hands the program no packets is found out",
+        hardware: BIG_PACKETS,
+        set: Set::Short,
+        play: driver::blind,
+    },
+    Scene {
+        name: "late-driver",
+        about: "a NIC whose driver comes after guard was loaded is protected before it is configured",
+        hardware: LATE,
+        set: Set::ByName,
+        play: managers::late_driver,
+    },
     Scene {
         name: "cold-boot",
         about: "nothing gets in before guard is in force, and all of it is there",
@@ -100,13 +116,6 @@ pub(super) const SCENES: &[Scene] = &[
         play: driver::disable_at_a_large_mtu,
     },
     Scene {
-        name: "blind",
-        about: "a driver that hands the program no packets is found out",
-        hardware: BIG_PACKETS,
-        set: Set::Short,
-        play: driver::blind,
-    },
-    Scene {
         name: "networkd",
         about: "systemd-networkd configures nothing before guard is there",
         hardware: VIRTIO,
@@ -128,18 +137,53 @@ pub(super) const SCENES: &[Scene] = &[
         play: managers::renamed_at_boot,
     },
     Scene {
-        name: "late-driver",
-        about: "a NIC whose driver comes after guard was loaded is protected before it is configured",
-        hardware: LATE,
-        set: Set::ByName,
-        play: managers::late_driver,
-    },
-    Scene {
         name: "stacked",
         about: "VLAN, bond, macvlan, ipvlan and VRF are covered where the guide says so",
         hardware: VIRTIO,
         set: Set::ByName,
         play: stacked::stacked,
+    },
+    Scene {
+        name: "logins",
+        about: "five failed logins at the real sshd are a ban, also after a reboot",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: logins::logins,
+    },
+    Scene {
+        name: "upgrade",
+        about: "a package is upgraded under traffic without a gap, and one of another ABI is refused",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: package::upgrade,
+    },
+    Scene {
+        name: "downgrade",
+        about: "an older package takes over without a gap",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: package::downgrade,
+    },
+    Scene {
+        name: "full-disk",
+        about: "an upgrade that finds no room leaves everything as it was",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: package::full_disk,
+    },
+    Scene {
+        name: "chroot",
+        about: "the package comes and goes in a chroot, and the host's filter stays",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: package::chroot,
+    },
+    Scene {
+        name: "purge",
+        about: "a purge leaves nothing, and the package can come back",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: package::purge,
     },
 ];
 
