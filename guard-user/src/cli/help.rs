@@ -67,7 +67,8 @@ Without `to` it is sent to this host, without `proto` it is TCP, without `flags`
 pub(super) const SETUP: &str = "\
 Asks who may log in, and which of the ports that are in use strangers may reach; shows the policy in words and as a \
 file, and puts it in force, as `enable` does: over SSH it undoes itself after 60 seconds unless you confirm it. \
---yes takes the proposal: SSH for everybody, and web servers. --dry-run shows it. Exits 7 where there is a policy \
+Where ufw or firewalld is on, it offers to take their rules over. --yes takes the proposal: their rules, or else SSH \
+for everybody, and web servers. --dry-run shows it. Exits 7 where there is a policy \
 already.";
 
 /// Below `verify --help`.

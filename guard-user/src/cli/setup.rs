@@ -1,11 +1,10 @@
 //! `setup`: a few questions, a policy in plain words and as a file, and then `enable`.
 
 mod choice;
+mod plan;
 mod questions;
 
-use std::io::{self, Write};
-
-use serde_json::json;
+use std::{io, path::Path};
 
 use super::{
     context::Context,
@@ -16,9 +15,10 @@ use super::{
 use crate::{
     controller::{Preset, Survey},
     failure::{Exit, Failure},
-    ruleset::proposal::{self, OpenedPort},
+    moving_in::Import,
 };
 use choice::Choice;
+use plan::Plan;
 use questions::Questions;
 
 /// What the operator said beforehand.
@@ -38,25 +38,27 @@ pub(super) fn setup(context: &mut Context<'_>, args: &SetupArgs<'_>) -> Result<E
         .help("--dry-run shows what it would propose, --yes takes that"));
     }
     context.output.warnings(&survey.warnings);
-    let Some(choice) = choose(&survey, &questions) else {
-        return Err(stopped());
+    let plan = match take_over(&survey, &questions)? {
+        Some(import) => Plan::TakenOver(Box::new(import)),
+        None => Plan::Proposed(choose(&survey, &questions).ok_or_else(stopped)?),
     };
-    let text = proposal::text(args.iface, &choice.opened(&survey));
+    let text = plan.text(&survey);
     if context.global.dry_run {
         context.output.show(
-            |out| describe(out, &survey, &choice, &text),
-            || proposal_json(&survey, &choice, &text),
+            |out| plan.describe(out, &survey, &text),
+            || plan.json(&survey, &text),
         );
         return Ok(Exit::Ok);
     }
     if !context.global.json && !context.global.quiet {
-        describe(&mut io::stderr(), &survey, &choice, &text).unwrap_or_default();
+        let shown = plan.describe(&mut io::stderr(), &survey, &text);
+        shown.unwrap_or_default();
     }
     if !questions.yes("Put this in force now, and after each reboot?", true) {
         return Err(stopped());
     }
     let wanted = EnableArgs {
-        iface: &[],
+        iface: args.iface,
         mode: None,
         preset: Preset::Files,
         deadline: args.deadline,
@@ -72,15 +74,23 @@ fn stopped() -> Failure {
     )
 }
 
+/// The rules of the firewall that is on, if they are wanted.
+fn take_over(survey: &Survey, questions: &Questions) -> Result<Option<Import>, Failure> {
+    for other in &survey.others {
+        let Some(rules) = other.rules(Path::new("/")) else {
+            continue;
+        };
+        let question = format!("{} is on here. Take its rules over?", other.name());
+        if questions.yes(&question, true) {
+            return rules.map(Some);
+        }
+    }
+    Ok(None)
+}
+
 /// `None`: the operator went away.
 fn choose(survey: &Survey, questions: &Questions) -> Option<Choice> {
     let mut choice = Choice::proposed(survey);
-    for other in &survey.others {
-        questions.say(&format!(
-            "{} is here, too; `guardctl doctor` says how it and guard get along.",
-            other.name()
-        ));
-    }
     if !survey.callers.is_empty() && survey.services.iter().any(|service| service.is_login) {
         let here: Vec<String> = survey.callers.iter().map(ToString::to_string).collect();
         let from = here.join(", ");
@@ -121,73 +131,4 @@ fn choose(survey: &Survey, questions: &Questions) -> Option<Choice> {
         }
     }
     Some(choice)
-}
-
-fn describe(out: &mut dyn Write, survey: &Survey, choice: &Choice, text: &str) -> io::Result<()> {
-    writeln!(out, "\nOn {}, guard would", survey.interfaces.join(", "))?;
-    for port_opened in choice.opened(survey) {
-        let OpenedPort {
-            protocol,
-            port,
-            owner,
-            from,
-        } = port_opened;
-        let who = match from.as_slice() {
-            [] => "everybody".to_owned(),
-            from => from
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-        };
-        writeln!(out, "  let {who} in to {port}/{protocol} ({owner})")?;
-    }
-    let closed = choice.closed(survey);
-    if !closed.is_empty() {
-        let closed: Vec<String> = closed
-            .iter()
-            .map(|service| format!("{} ({})", service.port_word(), service.owner))
-            .collect();
-        writeln!(out, "  keep strangers from {}", closed.join(", "))?;
-    }
-    writeln!(
-        out,
-        "  drop whatever else comes, pings too; replies and open sessions pass."
-    )?;
-    if !survey.services.iter().any(|service| service.is_login) {
-        writeln!(
-            out,
-            "No SSH server was found here: nobody could log in by SSH."
-        )?;
-    }
-    writeln!(out, "\nguard.toml:\n")?;
-    for line in text.lines() {
-        writeln!(out, "    {line}")?;
-    }
-    writeln!(out)
-}
-
-fn proposal_json(survey: &Survey, choice: &Choice, text: &str) -> serde_json::Value {
-    let opened: Vec<_> = choice
-        .opened(survey)
-        .iter()
-        .map(|port_opened| {
-            json!({
-                "port": port_opened.port,
-                "protocol": port_opened.protocol,
-                "owner": port_opened.owner,
-                "from": port_opened.from,
-            })
-        })
-        .collect();
-    let closed = choice.closed(survey);
-    json!({
-        "dry_run": true,
-        "interfaces": survey.interfaces,
-        "open": opened,
-        "closed": closed.iter().map(|service| service.port_word()).collect::<Vec<_>>(),
-        "beside": survey.others.iter().map(|other| other.name()).collect::<Vec<_>>(),
-        "policy": text,
-        "warnings": survey.warnings,
-    })
 }

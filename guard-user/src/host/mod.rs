@@ -21,7 +21,6 @@ pub mod lookup;
 pub mod mtu;
 pub mod neighbours;
 pub mod network;
-pub mod other_firewalls;
 pub mod resolve;
 pub mod resolver;
 mod routes;

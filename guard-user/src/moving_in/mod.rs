@@ -10,6 +10,7 @@ pub mod flatten;
 pub mod iptables;
 pub mod meaning;
 pub mod nft;
+pub mod other_firewalls;
 mod own_matters;
 pub mod packet;
 pub mod policy;
@@ -53,46 +54,6 @@ pub struct Import {
     pub notes: Vec<String>,
     /// What both say about packets.
     pub meaning: Meaning,
-}
-
-/// A firewall of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Present {
-    /// Its name, as `guardctl import` knows it.
-    pub name: &'static str,
-    /// Does it filter, as far as its files say?
-    pub is_on: bool,
-}
-
-/// The firewalls whose files are here, those that manage others first.
-#[must_use]
-pub fn present(root: &Path) -> Vec<Present> {
-    let mut found = Vec::new();
-    if ufw::is_here(root) {
-        found.push(Present {
-            name: "ufw",
-            is_on: ufw::is_on(root),
-        });
-    }
-    if firewalld::is_here(root) {
-        found.push(Present {
-            name: "firewalld",
-            is_on: true,
-        });
-    }
-    if iptables::is_here(root) {
-        found.push(Present {
-            name: "iptables",
-            is_on: true,
-        });
-    }
-    if nft::is_here(root) {
-        found.push(Present {
-            name: "nft",
-            is_on: true,
-        });
-    }
-    found
 }
 
 /// What would become of the rules of iptables and ip6tables.

@@ -20,7 +20,7 @@ pub struct OpenedPort {
 
 /// The text of guard.toml.
 #[must_use]
-pub fn text(interfaces: &[String], opened: &[OpenedPort]) -> String {
+pub fn text(opened: &[OpenedPort]) -> String {
     let mut text = String::from(
         "#:schema file:///usr/share/guard/guard.schema.json\n\
          # Proposed by `guardctl setup`. `guardctl allow`, `deny` and `delete` edit this file and keep its comments;\n\
@@ -28,10 +28,6 @@ pub fn text(interfaces: &[String], opened: &[OpenedPort]) -> String {
          # Replies and open sessions always pass. What no rule lets in is dropped.\n\n\
          default = \"deny\"\n",
     );
-    if !interfaces.is_empty() {
-        let names: Vec<String> = interfaces.iter().map(|name| format!("{name:?}")).collect();
-        writeln!(text, "interfaces = [{}]", names.join(", ")).unwrap_or_default();
-    }
     for port_opened in opened {
         let OpenedPort {
             protocol,
@@ -96,7 +92,7 @@ mod tests {
             port_opened("tcp", 80, hostile, &[]),
             port_opened("udp", 51820, "", &[]),
         ];
-        let text = text(&["eth0".to_owned()], &opened);
+        let text = text(&opened);
         let folder = Folder::new();
         folder.write("guard.toml", &text);
         let names = Names::embedded();
@@ -105,7 +101,7 @@ mod tests {
             .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
             .policy;
 
-        assert_eq!(policy.interfaces, ["eth0"]);
+        assert!(policy.interfaces.is_empty());
         assert_eq!(policy.rules.len(), 3, "{text}");
         assert_eq!(policy.rules[0].source.prefixes.len(), 2);
         assert_eq!(policy.rules[0].comment.as_deref(), Some("sshd"));

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use guard_tests::{
-    lab::{Answer, Instance, TcpEcho, Terminal, Topology, UdpEcho, within},
+    lab::{
+        Answer, Instance, TcpEcho, Terminal, Topology, UFW_PROGRAMS, UdpEcho, Ufw, finish,
+        own_mounts, within,
+    },
     require,
 };
 use serde_json::json;
@@ -137,7 +140,7 @@ fn answers_make_the_policy_and_a_lost_confirm_leaves_the_host_as_it_was() {
 fn yes_takes_the_proposal_and_a_second_setup_is_refused() {
     let Some(fresh) = Fresh::new() else { return };
     let mut command = fresh.command(&["setup", "--yes", "--no-confirm"]);
-    let ran = guard_tests::lab::finish(&mut command, Duration::from_secs(60)).ok();
+    let ran = finish(&mut command, Duration::from_secs(60)).ok();
     drop(
         ran.says("let everybody in to 2222/tcp")
             .says("guard is active: 2 rules"),
@@ -168,4 +171,43 @@ fn yes_takes_the_proposal_and_a_second_setup_is_refused() {
     );
     assert_eq!(fresh.guard.policy(), policy);
     assert_eq!(fresh.answers(), OPEN);
+}
+
+#[test]
+fn the_rules_of_a_ufw_that_is_on_are_taken_over() {
+    let Some(fresh) = Fresh::new() else { return };
+    if !require::programs(&UFW_PROGRAMS) {
+        return;
+    }
+    let ufw = Ufw::new(&fresh.lab.srv);
+    for line in ["allow 2222/tcp", "allow 5000/udp", "--force enable"] {
+        drop(ufw.ufw(line));
+    }
+    let script = "mount --bind \"$UFW/ufw\" /etc/ufw && mount --bind \"$UFW/default\" /etc/default && exec \"$@\"";
+    let setup = |words: &[&str]| {
+        let mut command = fresh.guard.command_behind(&own_mounts(script), words);
+        finish(command.env("UFW", ufw.root()), Duration::from_secs(60))
+    };
+    let shown = setup(&["setup", "--dry-run", "--json"]).ok().json();
+    assert_eq!(shown["taken_over"], "ufw", "{shown}");
+    assert_eq!(fresh.guard.policy(), "");
+
+    let ran = setup(&["setup", "--yes", "--no-confirm"]).ok();
+    drop(
+        ran.says("guard would do what ufw does")
+            .says("guard is active"),
+    );
+    assert!(
+        fresh
+            .guard
+            .policy()
+            .starts_with("# Written by `guardctl import ufw`")
+    );
+    // Without ufw, what guard lets in is what ufw let in.
+    drop(ufw.ufw("disable"));
+    let [friends, logins, web, other] = fresh.answers();
+    assert_eq!(
+        [friends, logins, web, other],
+        [Answer::Echo, Answer::Echo, Answer::Silence, Answer::Echo]
+    );
 }

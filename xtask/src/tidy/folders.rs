@@ -50,6 +50,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "heal",
             "installation",
             "explain",
+            "trial",
         ],
     ),
     (

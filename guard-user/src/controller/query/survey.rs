@@ -11,11 +11,8 @@ use crate::{
     controller::Controller,
     dataplane::preflight,
     failure::{Exit, Failure},
-    host::{
-        listeners::PortProtocol,
-        other_firewalls::{self, OtherFirewall},
-        sessions,
-    },
+    host::{listeners::PortProtocol, sessions},
+    moving_in::other_firewalls::{self, OtherFirewall},
     ruleset::model::{DefaultAction, Policy},
 };
 

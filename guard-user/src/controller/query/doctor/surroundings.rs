@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Finding;
-use crate::host::{
-    other_firewalls::{self, OtherFirewall},
-    syn_cookies,
+use crate::{
+    host::syn_cookies,
+    moving_in::other_firewalls::{self, OtherFirewall},
 };
 
 pub(super) fn examine() -> Vec<Finding> {

@@ -1,8 +1,11 @@
 //! What else on this host lets packets in, keeps them out, or bans who sends them.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 use procfs::process::all_processes;
+
+use super::{Import, of_firewalld, of_ufw, ufw};
+use crate::failure::Failure;
 
 /// A program that firewalls, bans, or opens ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +41,21 @@ impl OtherFirewall {
         }
     }
 
+    /// What would become of its rules; `None` where they are not those of a host's firewall, or are written by hand.
+    ///
+    /// # Errors
+    /// Exit 5 when a file of it is damaged.
+    #[must_use]
+    pub fn rules(self, root: &Path) -> Option<Result<Import, Failure>> {
+        match self {
+            Self::Ufw => Some(of_ufw(root)),
+            Self::Firewalld => Some(of_firewalld(root)),
+            Self::Nftables | Self::Iptables | Self::Fail2ban | Self::CrowdSec | Self::Docker => {
+                None
+            }
+        }
+    }
+
     /// Those of the host whose files are below `root`, and whose processes have these names.
     #[must_use]
     pub fn found(root: &Path, processes: &BTreeSet<String>) -> BTreeSet<Self> {
@@ -56,7 +74,7 @@ impl OtherFirewall {
             paths.any(|path| is_there(&path))
         };
         [
-            (Self::Ufw, is_ufw_enabled(root)),
+            (Self::Ufw, ufw::is_on(root)),
             (
                 Self::Firewalld,
                 runs(&["firewalld"]) || is_enabled("firewalld.service"),
@@ -78,17 +96,6 @@ impl OtherFirewall {
         .filter_map(|(what, is_found)| is_found.then_some(what))
         .collect()
     }
-}
-
-/// `ufw enable` writes it there.
-fn is_ufw_enabled(root: &Path) -> bool {
-    let text = fs::read_to_string(root.join("etc/ufw/ufw.conf")).unwrap_or_default();
-    text.lines().any(|line| {
-        let Some((key, value)) = line.split_once('=') else {
-            return false;
-        };
-        key.trim() == "ENABLED" && value.trim().trim_matches('"').eq_ignore_ascii_case("yes")
-    })
 }
 
 /// Names of the processes that can be seen.
