@@ -75,10 +75,7 @@ impl OtherFirewall {
         };
         [
             (Self::Ufw, ufw::is_on(root)),
-            (
-                Self::Firewalld,
-                runs(&["firewalld"]) || is_enabled("firewalld.service"),
-            ),
+            (Self::Firewalld, runs(&["firewalld"])),
             (Self::Nftables, is_enabled("nftables.service")),
             (
                 Self::Iptables,

@@ -26,6 +26,8 @@ struct Chapter {
     exceptions: &'static [(&'static str, Typed)],
 }
 
+const MOVING_IN: &str = "the test `moving_in`";
+const PACKAGES: &str = "the scenes of the virtual server";
 const SHELL_OF_OTHERS: &str = "no command of guard";
 
 const CHAPTERS: &[Chapter] = &[
@@ -34,7 +36,9 @@ const CHAPTERS: &[Chapter] = &[
         prepare: readme,
         exceptions: &[
             ("cargo ", Elsewhere("the demo and this run")),
-            ("install ", Elsewhere(SHELL_OF_OTHERS)),
+            ("apt-get ", Elsewhere(PACKAGES)),
+            ("guardctl setup", As("guardctl setup --dry-run")),
+            ("guardctl import ufw", Elsewhere(MOVING_IN)),
             ("guardctl delete 3", As("guardctl delete 3 --yes")),
             ("guardctl disable", As(OFF_AND_ON)),
             ("guardctl import fail2ban", Elsewhere("tests of fail2ban")),
@@ -59,6 +63,7 @@ const CHAPTERS: &[Chapter] = &[
         path: "docs/guide/from-ufw.md",
         prepare: nothing,
         exceptions: &[
+            ("guardctl import ", Elsewhere(MOVING_IN)),
             ("guardctl disable", As(OFF_AND_ON)),
             // The table opens ports before.
             ("guardctl enable --no-ingress", Exit(5)),
@@ -68,6 +73,31 @@ const CHAPTERS: &[Chapter] = &[
                 "guardctl bans import FILE",
                 As("guardctl bans import drop.txt"),
             ),
+        ],
+    },
+    Chapter {
+        path: "docs/guide/from-firewalld.md",
+        prepare: enabled_with_ssh,
+        exceptions: &[("guardctl import ", Elsewhere(MOVING_IN))],
+    },
+    Chapter {
+        path: "docs/guide/from-nftables.md",
+        prepare: enabled_with_ssh,
+        exceptions: &[
+            ("guardctl import ", Elsewhere(MOVING_IN)),
+            ("iptables-save", Elsewhere(MOVING_IN)),
+            ("ip6tables-save", Elsewhere(MOVING_IN)),
+        ],
+    },
+    Chapter {
+        path: "docs/guide/install.md",
+        prepare: nothing,
+        exceptions: &[
+            ("sha256sum ", Elsewhere(PACKAGES)),
+            ("apt-get ", Elsewhere(PACKAGES)),
+            ("dnf ", Elsewhere(PACKAGES)),
+            ("tar ", Elsewhere(PACKAGES)),
+            ("system", Elsewhere(PACKAGES)),
         ],
     },
     Chapter {
