@@ -8,6 +8,7 @@ mod logins;
 mod managers;
 mod nic;
 mod package;
+mod setup;
 mod stacked;
 
 use anyhow::Result;
@@ -149,6 +150,13 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: VIRTIO,
         set: Set::ByName,
         play: logins::logins,
+    },
+    Scene {
+        name: "setup",
+        about: "setup by ssh: undone when nobody confirms, kept when somebody does; doctor is content",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: setup::setup,
     },
     Scene {
         name: "upgrade",
