@@ -87,7 +87,10 @@ pub(super) fn import(
         &format!("\n{}", done.text),
     );
     let written = write(context.global, &target, &text)?;
-    report(&done, &target, &text, &written, context.output);
+    // Programs get one answer, which is the refusal.
+    if !(context.global.json && matches!(written, Written::Refused(_))) {
+        report(&done, &target, &text, &written, context.output);
+    }
     match written {
         Written::Refused(failure) => Err(failure),
         Written::Shown | Written::Done => Ok(match done.left.is_empty() {
