@@ -173,7 +173,7 @@ fn import(reading: Reading) -> Result<Import, Failure> {
     );
     if !flat.stock_left.is_empty() {
         notes.push(format!(
-            "{} lines that {name} brings along are about messages of IPv6 that no server needs (mobile hosts, \
+            "of the lines that {name} brings along, {} are about messages of IPv6 that no server needs (mobile hosts, \
              inverse and secure discovery); guard lets in nothing for them",
             flat.stock_left.len()
         ));

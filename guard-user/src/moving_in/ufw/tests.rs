@@ -210,7 +210,7 @@ fn lines_of_an_administrator_count_and_are_shown() {
     assert_eq!(import.left.len(), 3, "{:#?}", import.left);
     // Its own lines are no matter of the operator's.
     assert!(!notes.contains("echo-request"), "{notes}");
-    assert!(notes.contains("1 lines that ufw brings along") || !notes.contains("brings along"));
+    assert!(notes.contains("brings along, 1 are about"), "{notes}");
 }
 
 #[test]
