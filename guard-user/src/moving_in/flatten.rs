@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    ruleset::model::RuleAction,
+    ruleset::model::{RuleAction, Traffic},
 };
 
 /// A rule of which the first that matches decides.
@@ -246,6 +246,13 @@ impl<'f> Flattener<'f> {
         matched: Condition,
         action: RuleAction,
     ) -> Result<(), Failure> {
+        let has_ports = matches!(matched.traffic, Traffic::Ports(..));
+        if matches!(action, RuleAction::Limit(_)) && !has_ports {
+            self.left_out(
+                rule,
+                "guard limits connections of tcp and udp: what else this lets in is left out",
+            );
+        }
         let more = &self.firewall.stages[stage + 1..];
         let is_last = more.iter().all(|stage| {
             let is_open = stage.accepts && self.firewall.rules(&stage.chain).is_empty();

@@ -26,11 +26,11 @@ mod testing;
 use std::path::Path;
 
 use crate::{
-    failure::Failure,
+    failure::{Exit, Failure},
     ruleset::model::{Policy, RuleAction},
 };
 
-use chains::{Firewall, Remark};
+use chains::{Firewall, Remark, SourceLine};
 use meaning::{Meaning, Ours};
 use reading::Reading;
 use saved::Whence;
@@ -103,7 +103,28 @@ fn import(reading: Reading) -> Result<Import, Failure> {
     policy::read_back(&body, &policy)?;
     let ours = Ours::new(&policy)?;
     let meaning = meaning::compare(&firewall, &policy, &ours);
+    // The one thing that an import must never do. Whoever reads this has found a bug.
+    if meaning.looser > 0 {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "the policy made of these rules lets in more than they do ({} of {} packets); nothing was written",
+                meaning.looser, meaning.asked
+            ),
+        )
+        .help("this is a bug in guard: write the policy by hand, and report it"));
+    }
     left.extend(flat.left);
+    if meaning.stricter > 0 && left.is_empty() && flat.stock_left.is_empty() {
+        let place = SourceLine {
+            file: from.as_str().into(),
+            line: 0,
+        };
+        left.push(
+            Remark::new(&place, "guard lets in less than these rules do")
+                .help("the lines with ! in the comparison say what"),
+        );
+    }
     left.sort_by(|one, two| (&one.place, &one.what).cmp(&(&two.place, &two.what)));
     left.dedup();
     notes.extend(
@@ -113,7 +134,7 @@ fn import(reading: Reading) -> Result<Import, Failure> {
     );
     if !flat.stock_left.is_empty() {
         notes.push(format!(
-            "{} lines that {name} brings along are about messages of IPv6 that no server needs (mobile hosts, \
+            "of the lines that {name} brings along, {} are about messages of IPv6 that no server needs (mobile hosts, \
              inverse and secure discovery); guard lets in nothing for them",
             flat.stock_left.len()
         ));

@@ -22,7 +22,6 @@ fn zones_of_a_real_firewalld_let_in_what_they_say() {
     symlink("/usr/lib/firewalld", root.join("usr/lib/firewalld")).expect("a link");
     let config = format!("--system-config={}", root.join("etc/firewalld").display());
     for line in [
-        "--set-default-zone=public",
         "--zone=public --add-service=ssh",
         "--zone=public --add-service=http",
         "--zone=public --add-port=2222/tcp",

@@ -87,7 +87,10 @@ pub(super) fn import(
         &format!("\n{}", done.text),
     );
     let written = write(context.global, &target, &text)?;
-    report(&done, &target, &text, &written, context.output);
+    // Programs get one answer, which is the refusal.
+    if !(context.global.json && matches!(written, Written::Refused(_))) {
+        report(&done, &target, &text, &written, context.output);
+    }
     match written {
         Written::Refused(failure) => Err(failure),
         Written::Shown | Written::Done => Ok(match done.left.is_empty() {
@@ -147,11 +150,13 @@ fn report(done: &Import, target: &Path, text: &str, written: &Written, output: &
             let rules = describe::rule_count(done.policy.rules.len());
             writeln!(out, "{verb} {}: {rules}\n\n{text}", target.display())?;
             let theirs = done.name;
-            writeln!(out, "what is open, and for whom:\n")?;
-            writeln!(out, "  {:<24} {:<34} guard", "", theirs)?;
+            writeln!(out, "what is open in {theirs}, and for whom (! where guard differs):\n")?;
             for row in &meaning.rows {
-                let mark = if row.theirs == row.ours { ' ' } else { '!' };
-                writeln!(out, "{mark} {:<24} {:<34} {}", row.what, row.theirs, row.ours)?;
+                if row.theirs == row.ours {
+                    writeln!(out, "  {:<24} {}", row.what, row.theirs)?;
+                } else {
+                    writeln!(out, "! {:<24} {}, in guard: {}", row.what, row.theirs, row.ours)?;
+                }
             }
             let number = if meaning.is_sample { "a sample of " } else { "" };
             writeln!(

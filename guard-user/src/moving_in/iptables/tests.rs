@@ -151,3 +151,37 @@ fn combinations_without_end_are_refused() {
     };
     assert!(failure.message.contains("these rules"), "{failure}");
 }
+
+#[test]
+fn a_file_that_is_named_must_be_one() {
+    use crate::{
+        moving_in::{of_iptables, of_nft, saved::Whence},
+        ruleset::testing::Folder,
+    };
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let nothing = folder.write("nothing", "*filter\nCOMMIT\n");
+    let cut = folder.write("cut", "*filter\n:INPUT DROP [0:0]\n-A INPUT -p");
+    let gone = folder.path().join("gone");
+    for (file, exit, said) in [
+        (pipe.as_path(), Exit::BadConfiguration, "not a regular file"),
+        (folder.path(), Exit::BadConfiguration, "is a directory"),
+        (&gone, Exit::NotFound, "no such file"),
+        (&nothing, Exit::NotFound, "no rules about what arrives"),
+        (&cut, Exit::BadConfiguration, "cut:3: -p has no value"),
+    ] {
+        let whence = Whence {
+            file: Some(file),
+            ..Whence::default()
+        };
+        let Err(failure) = of_iptables(&whence) else {
+            panic!("{}", file.display());
+        };
+        assert_eq!(failure.exit, exit, "{failure}");
+        assert!(failure.message.contains(said), "{failure}");
+        assert!(failure.help.is_some(), "{failure}");
+        assert!(of_nft(&whence).is_err());
+    }
+}

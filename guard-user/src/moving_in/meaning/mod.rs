@@ -170,7 +170,7 @@ pub fn compare(firewall: &Firewall, policy: &Policy, ours: &Ours) -> Meaning {
                         {
                             circumstances.push(format!("from port {port}"));
                         }
-                        let circumstances = circumstances.join(" ");
+                        let circumstances = circumstances.join(whom::AND);
                         let is_v4 = family == 0;
                         sides[0].add(is_v4, sender.as_deref(), &circumstances, theirs.accept);
                         sides[1].add(is_v4, sender.as_deref(), &circumstances, let_in);

@@ -23,9 +23,9 @@ pub(super) const OTHER_INTERFACE: &str = "any other";
 /// A port that clients send from.
 const CLIENT_PORT: u16 = 40_000;
 /// Most packets to ask about.
-const MOST: usize = 200_000;
+const MOST: usize = 60_000;
 /// Most conditions that may be looked at for all of them.
-const MOST_WORK: usize = 100_000_000;
+const MOST_WORK: usize = 30_000_000;
 
 /// Values to combine.
 #[derive(Clone, Debug, Default)]

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::symlink};
 
+use guard_common::testing::random::Random;
+
 use super::super::{Import, of_ufw};
 use crate::{
     failure::{Exit, Failure},
@@ -208,7 +210,7 @@ fn lines_of_an_administrator_count_and_are_shown() {
     assert_eq!(import.left.len(), 3, "{:#?}", import.left);
     // Its own lines are no matter of the operator's.
     assert!(!notes.contains("echo-request"), "{notes}");
-    assert!(notes.contains("1 lines that ufw brings along") || !notes.contains("brings along"));
+    assert!(notes.contains("brings along, 1 are about"), "{notes}");
 }
 
 #[test]
@@ -341,4 +343,59 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
 fn make_fifo(path: &std::path::Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status();
     assert!(made.is_ok_and(|status| status.success()));
+}
+
+#[test]
+fn a_limit_on_everything_is_one_on_ports_and_that_is_said() {
+    let import = imported(&["limit any any 0.0.0.0/0 any 10.0.0.0/8 in"], &[]);
+    let words = words(&import);
+    assert!(
+        words.contains(&"limit from 10.0.0.0/8 proto tcp,udp".to_owned()),
+        "{words:?}"
+    );
+    assert!(import.meaning.stricter > 0);
+    assert_eq!(import.left.len(), 1, "{:?}", import.left);
+    assert!(import.left[0].what.contains("tcp and udp"));
+}
+
+#[test]
+fn whatever_rules_are_typed_both_sides_agree() {
+    let mut random = Random::new(7);
+    for _ in 0..40 {
+        let mut rules = [Vec::new(), Vec::new()];
+        for _ in 0..random.below(9) {
+            let family = random.below(2);
+            let any = ["0.0.0.0/0", "::/0"][family];
+            let networks = [
+                [any, "10.0.0.0/8", "10.1.2.3", "203.0.113.0/24"],
+                [any, "2001:db8::/32", "2001:db8::7", "fd00::/8"],
+            ][family];
+            let action = random.pick(&["allow", "allow", "deny", "reject"]);
+            let (protocol, ports) = random.pick(&[
+                ("tcp", "22"),
+                ("udp", "53,6000:6010"),
+                ("any", "80"),
+                ("any", "any"),
+                ("gre", "any"),
+                ("tcp", "any"),
+            ]);
+            let from = random.pick(&networks);
+            let to = random.pick(&[any, any, networks[2]]);
+            let direction = random.pick(&["in", "in", "in_eth0", "in_eth1"]);
+            let sport = match protocol {
+                "udp" => random.pick(&["any", "5353"]),
+                _ => "any",
+            };
+            rules[family].push(format!(
+                "{action} {protocol} {ports} {to} {sport} {from} {direction}"
+            ));
+        }
+        let texts = rules.each_ref().map(|rules| {
+            let texts: Vec<&str> = rules.iter().map(String::as_str).collect();
+            texts
+        });
+        let import = imported(&texts[0], &texts[1]);
+        assert_eq!(import.meaning.stricter, 0, "{rules:#?}\n{}", import.text);
+        assert_eq!(import.left, [], "{rules:#?}");
+    }
 }
