@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, env, fs, io, net::IpAddr};
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia};
-use rtnetlink::{RouteMessageBuilder, new_connection};
+use rtnetlink::RouteMessageBuilder;
+
+use super::netlink;
 
 /// Where the name servers stand; systemd-resolved hides the real ones behind a local one.
 const RESOLVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
@@ -14,12 +16,7 @@ const RESOLVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.c
 /// # Errors
 /// When netlink does not answer.
 pub fn gateways() -> io::Result<BTreeSet<IpAddr>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    runtime.block_on(async {
-        let (connection, handle, _) = new_connection()?;
-        tokio::spawn(connection);
+    netlink::ask(async |handle| {
         let v4 = RouteMessageBuilder::<std::net::Ipv4Addr>::new().build();
         let v6 = RouteMessageBuilder::<std::net::Ipv6Addr>::new().build();
         let mut gateways = BTreeSet::new();

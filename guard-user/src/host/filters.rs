@@ -4,7 +4,8 @@ use std::io;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::tc::{TcAttribute, TcFilterBpfOption, TcOption};
-use rtnetlink::new_connection;
+
+use super::netlink;
 
 /// What the names of guard's programs begin with.
 const OURS: &str = "guard_";
@@ -15,12 +16,7 @@ const OURS: &str = "guard_";
 /// When netlink does not answer.
 pub fn has_egress_filter(ifindex: u32, program: &str) -> io::Result<bool> {
     let index = i32::try_from(ifindex).map_err(io::Error::other)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    runtime.block_on(async {
-        let (connection, handle, _) = new_connection()?;
-        tokio::spawn(connection);
+    netlink::ask(async |handle| {
         let mut filters = handle.traffic_filter(index).get().egress().execute();
         loop {
             match filters.try_next().await {
@@ -44,12 +40,7 @@ pub fn has_egress_filter(ifindex: u32, program: &str) -> io::Result<bool> {
 /// When netlink does not answer.
 pub fn others(ifindex: u32) -> io::Result<Vec<String>> {
     let index = i32::try_from(ifindex).map_err(io::Error::other)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    runtime.block_on(async {
-        let (connection, handle, _) = new_connection()?;
-        tokio::spawn(connection);
+    netlink::ask(async |handle| {
         let mut found = Vec::new();
         let requests = [
             handle.traffic_filter(index).get().ingress().execute(),

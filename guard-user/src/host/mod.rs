@@ -20,6 +20,7 @@ mod logins;
 pub mod lookup;
 pub mod mtu;
 pub mod neighbours;
+mod netlink;
 pub mod network;
 pub mod resolve;
 pub mod resolver;

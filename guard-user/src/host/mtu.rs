@@ -2,19 +2,16 @@
 
 use std::io;
 
-use rtnetlink::{LinkUnspec, new_connection};
+use rtnetlink::LinkUnspec;
+
+use super::netlink;
 
 /// Sets the MTU, as `ip link set dev NAME mtu BYTES` does.
 ///
 /// # Errors
 /// When netlink does not answer, or the driver refuses the value.
 pub fn set(ifindex: u32, mtu: u32) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    runtime.block_on(async {
-        let (connection, handle, _) = new_connection()?;
-        tokio::spawn(connection);
+    netlink::ask(async |handle| {
         let message = LinkUnspec::new_with_index(ifindex).mtu(mtu).build();
         let set = handle.link().set(message).execute().await;
         set.map_err(io::Error::other)

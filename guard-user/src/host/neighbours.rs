@@ -11,7 +11,9 @@ use netlink_packet_route::{
     },
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia},
 };
-use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
+use rtnetlink::{Handle, RouteMessageBuilder};
+
+use super::netlink;
 
 /// Neighbours that are asked at once: one may be silent.
 const MOST_ASKED: usize = 3;
@@ -22,14 +24,7 @@ const MOST_ASKED: usize = 3;
 /// # Errors
 /// When netlink does not answer.
 pub fn ask(ifindex: u32) -> io::Result<usize> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    runtime.block_on(async {
-        let (connection, handle, _) = new_connection()?;
-        tokio::spawn(connection);
-        ask_by(&handle, ifindex).await.map_err(io::Error::other)
-    })
+    netlink::ask(async |handle| ask_by(&handle, ifindex).await.map_err(io::Error::other))
 }
 
 async fn ask_by(handle: &Handle, ifindex: u32) -> Result<usize, rtnetlink::Error> {

@@ -8,10 +8,11 @@ use netlink_packet_route::{
     address::{AddressAttribute, AddressMessage},
     link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage, LinkXdp, XdpAttached},
 };
-use rtnetlink::{Handle, new_connection};
+use rtnetlink::Handle;
 
 use super::{
     link_kind::LinkKind,
+    netlink,
     routes::{self, MAIN},
 };
 
@@ -118,14 +119,7 @@ impl Network {
     }
 
     fn ask(routes: Routes) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()?;
-        runtime.block_on(async {
-            let (connection, handle, _) = new_connection()?;
-            tokio::spawn(connection);
-            read(&handle, routes).await.map_err(io::Error::other)
-        })
+        netlink::ask(async |handle| read(&handle, routes).await.map_err(io::Error::other))
     }
 
     /// The interface of this name.
