@@ -8,7 +8,7 @@ use super::boot;
 use crate::{
     sh,
     vps::{
-        debian::CLOSED,
+        debian::{CLOSED, NIC},
         guest::Guest,
         network::{GUEST, Network},
     },
@@ -27,7 +27,8 @@ pub(super) fn setup(guest: &mut Guest<'_>) -> Result<()> {
     })?;
     // Its exit code says that nothing is wrong; notes are no fault.
     let examined = guest.must("guardctl doctor")?;
-    for line in ["takes the programs", "eth0 (virtio_net, ", "answers"] {
+    let card = format!("{NIC} (virtio_net, ");
+    for line in ["takes the programs", &card, "answers"] {
         if !examined.contains(line) {
             bail!("doctor does not say {line:?}:\n{examined}");
         }
