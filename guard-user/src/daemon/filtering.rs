@@ -59,8 +59,14 @@ impl WatchedInterface {
 #[derive(Debug)]
 struct Window {
     since: Instant,
-    received: BTreeMap<String, u64>,
+    /// Frames, and the program that ran then: another one may count in other tables.
+    received: BTreeMap<String, (u64, Option<u32>)>,
     counted: u64,
+}
+
+/// The kernel's number of the program on an interface.
+fn program_of(interface: &Interface) -> Option<u32> {
+    interface.xdp.map(|xdp| xdp.program)
 }
 
 /// All of it.
@@ -90,7 +96,10 @@ impl FilteringWatch {
         let window = Window {
             since: now,
             received: received
-                .map(|interface| (interface.name.clone(), interface.received))
+                .map(|interface| {
+                    let then = (interface.received, program_of(interface));
+                    (interface.name.clone(), then)
+                })
                 .collect(),
             counted: counted.before,
         };
@@ -99,11 +108,14 @@ impl FilteringWatch {
             return Vec::new();
         };
         let counted = counted.after.saturating_sub(before.counted);
-        // Of an interface that came meanwhile nothing is known yet.
+        // Of an interface that came meanwhile nothing is known yet, nor of one that has the program anew.
         let (known, received): (Vec<&Interface>, Vec<Received>) = protected
             .iter()
             .filter_map(|interface| {
-                let from = before.received.get(&interface.name)?;
+                let (from, program) = before.received.get(&interface.name)?;
+                if *program != program_of(interface) {
+                    return None;
+                }
                 let received = Received {
                     frames: interface.received.saturating_sub(*from),
                     mode: interface.xdp?.mode,

@@ -328,8 +328,14 @@ impl Keeper {
 
     /// Attached is not filtering.
     fn watch_filtering(&mut self) {
-        let Ok(Some(counted)) = self.controller.count_frames() else {
-            return;
+        let counted = match self.controller.count_frames() {
+            Ok(Some(counted)) => counted,
+            Ok(None) => {
+                // Whatever counts next counts from zero.
+                self.filtering.begin_anew();
+                return;
+            }
+            Err(_) => return,
         };
         let messages = self
             .filtering

@@ -1,7 +1,7 @@
 //! Where the program runs on an interface: chosen, kept, changed under traffic, and never believed
 //! without proof.
 
-use std::{fs, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use guard_common::abi::ABI_VERSION;
 use guard_tests::{
@@ -20,6 +20,27 @@ fn attachment(scene: &Scene) -> Value {
     let text = fs::read_to_string(scene.guard.run().join("attachments.json")).expect("a record");
     let all: Value = serde_json::from_str(&text).expect("JSON");
     all["eth0"].clone()
+}
+
+/// The counters of a program that is put there anew begin at zero.
+#[test]
+fn off_and_on_again_in_a_moment_is_no_sign_of_a_program_that_sees_nothing() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    let _pulse = Pulse::start(&scene.lab.attacker, scene.lab.srv.v4, CLOSED);
+    for _ in 0..4 {
+        // Time to count more than the next one will within a second, and to look at it.
+        thread::sleep(Duration::from_secs(3));
+        for words in [["disable"], ["enable"]] {
+            drop(scene.guard.guardctl(&words).ok());
+        }
+    }
+    thread::sleep(Duration::from_secs(3));
+    drop(scene.guard.guardctl(&["status"]).ok().says("eth0 (native)"));
+    let said = scene.daemon.said();
+    assert!(!said.contains("saw none of the packets"), "{said}");
 }
 
 #[test]
