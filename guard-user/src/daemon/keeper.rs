@@ -310,7 +310,7 @@ impl Keeper {
 
     /// For the next interface. What keeps a program from being loaded is reported when one is needed.
     fn get_ready(&mut self) {
-        Spare::ready(self.controller.layout(), &mut self.spare).ok();
+        self.controller.get_ready(&mut self.spare).ok();
     }
 
     /// What the flow table may have lost of the sessions behind NAT.

@@ -22,6 +22,15 @@ pub struct Spare {
 }
 
 impl Spare {
+    /// Is there one for the maps that are pinned now?
+    ///
+    /// # Errors
+    /// When nothing is installed.
+    pub fn is_ready(layout: &Layout, spare: Option<&Self>) -> Result<bool, Failure> {
+        let maps = map_numbers(layout)?;
+        Ok(spare.is_some_and(|ready| ready.maps == maps))
+    }
+
     /// A program that uses the maps that are pinned now: the one in `spare`, or a new one.
     ///
     /// # Errors

@@ -22,6 +22,23 @@ fn attachment(scene: &Scene) -> Value {
     all["eth0"].clone()
 }
 
+/// The daemon loads a program for interfaces to come whenever the tables are others.
+#[test]
+fn a_daemon_that_gets_ready_is_in_nobody_s_way() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+    for round in 0..20 {
+        // Once in each part of a second, at which it looks.
+        thread::sleep(Duration::from_millis(70 * round));
+        for words in [["disable"], ["enable"]] {
+            drop(scene.guard.guardctl(&words).ok());
+        }
+    }
+    scene.assert_filters();
+}
+
 /// The counters of a program that is put there anew begin at zero.
 #[test]
 fn off_and_on_again_in_a_moment_is_no_sign_of_a_program_that_sees_nothing() {

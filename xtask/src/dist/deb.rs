@@ -33,8 +33,8 @@ const DESCRIPTION: &str =
  It also reads logs and bans sources that fail to log in, with fail2ban's
  filters.
  .
- After the installation guard is off: `guardctl allow 22/tcp`, then
- `guardctl enable`.
+ After the installation guard is off: `guardctl setup` proposes a policy
+ and turns it on.
 ";
 
 /// Packs the tree; returns the path of the package.

@@ -92,16 +92,14 @@ impl Lock {
         Self::wait_at(layout, &layout.lock(), patience)
     }
 
+    /// Takes it if nobody has it.
+    pub(in crate::controller) fn if_free(layout: &Layout) -> Result<Option<Self>, Failure> {
+        let file = open(layout, &layout.lock())?;
+        Ok(take(&file, Waits::No).then_some(Self { _file: file }))
+    }
+
     fn wait_at(layout: &Layout, path: &Path, patience: Duration) -> Result<Option<Self>, Failure> {
-        fs::create_dir_all(&layout.run)
-            .map_err(|error| from_io(format!("cannot create {}", layout.run.display()), &error))?;
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| from_io(format!("cannot lock {}", path.display()), &error))?;
+        let file = open(layout, path)?;
         if take(&file, Waits::No) {
             return Ok(Some(Self { _file: file }));
         }
@@ -117,6 +115,18 @@ impl Lock {
         let taken = waited.recv_timeout(patience).ok();
         Ok(taken.map(|file| Self { _file: file }))
     }
+}
+
+fn open(layout: &Layout, path: &Path) -> Result<File, Failure> {
+    fs::create_dir_all(&layout.run)
+        .map_err(|error| from_io(format!("cannot create {}", layout.run.display()), &error))?;
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| from_io(format!("cannot lock {}", path.display()), &error))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -165,6 +165,21 @@ impl Controller {
         heal::lacks_way_out(&self.layout, interface)
     }
 
+    /// Loads the program for interfaces to come, unless it is there. Under the lock, for loading makes what is not
+    /// pinned: beside a command that removes the pins, it would put others in their place. `false`: a command has it.
+    ///
+    /// # Errors
+    /// When nothing is installed, or the program cannot be loaded.
+    pub fn get_ready(&self, spare: &mut Option<Spare>) -> Result<bool, Failure> {
+        if Spare::is_ready(&self.layout, spare.as_ref())? {
+            return Ok(true);
+        }
+        let Some(_lock) = Lock::if_free(&self.layout)? else {
+            return Ok(false);
+        };
+        Spare::ready(&self.layout, spare).map(|_| true)
+    }
+
     /// Looks up the sessions that go on behind NAT, which the kernel may have forgotten to tell, and
     /// those that hold their source.
     ///

@@ -49,9 +49,13 @@ pub(in crate::dataplane) fn pin(
         .map_err(load_failure)?
         .pin(path)
         .map_err(|error| {
+            // The kernel's answer is below aya's.
+            let error = anyhow::Error::new(error);
+            let (step, cause) = (error.to_string(), error.root_cause().to_string());
+            let shown = path.display();
             Failure::new(
                 Exit::NoBpffs,
-                format!("{}: cannot pin the map: {error}", path.display()),
+                format!("{shown}: cannot pin the map: {step}: {cause}"),
             )
         })
 }

@@ -27,7 +27,7 @@ pub fn rows() -> Vec<Case> {
 }
 
 /// One rule that opens a port to a set of so many networks.
-fn with_a_set(prefixes: u32) -> [Case; 2] {
+fn with_a_set(prefixes: u32) -> [Case; 3] {
     // 16.0.0.0/24, 16.0.2.0/24, …: none touches the next, so that none is merged with another.
     let step = 2 * SOURCE_STEP;
     let network = |n: u32| {
@@ -55,7 +55,14 @@ fn with_a_set(prefixes: u32) -> [Case; 2] {
         first_source: draw.first_source + SOURCE_STEP,
         ..draw
     };
+    // In the caches, as what few sources send is.
+    let fixed = Draw {
+        sources: 1,
+        first_source: draw.first_source + prefixes / 2 * step,
+        ..draw
+    };
     let rows = [
+        (inside, "one source", fixed, true),
         (inside, "random prefix of the set", draw, true),
         (outside, "random gap of the set", beside, false),
     ];
