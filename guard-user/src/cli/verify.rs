@@ -14,7 +14,7 @@ use super::context::Context;
 use crate::{
     controller::Target,
     failure::{Exit, Failure},
-    host::exposure::is_public,
+    host::{exposure::is_public, listeners::PortProtocol},
 };
 use remote::{Came, Seen};
 
@@ -39,13 +39,17 @@ enum Comparison {
 }
 
 impl Comparison {
-    const fn of(is_let_in: bool, came: Came) -> Self {
+    const fn of(is_let_in: bool, protocol: PortProtocol, came: Came) -> Self {
         match (is_let_in, came) {
             (true, Came::Open | Came::Answered | Came::Refused) | (false, Came::Silence) => {
                 Self::AsItShould
             }
             (false, Came::Open | Came::Answered | Came::Refused) => Self::Reachable,
-            (true, Came::Silence) => Self::NotReachable,
+            // A service need not answer a datagram that it does not understand.
+            (true, Came::Silence) => match protocol {
+                PortProtocol::Tcp => Self::NotReachable,
+                PortProtocol::Udp => Self::Unclear,
+            },
             (_, Came::Unreachable | Came::Unknown) => Self::Unclear,
         }
     }
@@ -170,14 +174,7 @@ fn compare(
         .into_iter()
         .zip(open)
         .map(|((target, source, came), is_let_in)| {
-            let is_udp_unanswered = target.protocol == crate::host::listeners::PortProtocol::Udp
-                && is_let_in
-                && came == Came::Silence;
-            let outcome = if is_udp_unanswered {
-                Comparison::Unclear
-            } else {
-                Comparison::of(is_let_in, came)
-            };
+            let outcome = Comparison::of(is_let_in, target.protocol, came);
             Verified {
                 target,
                 source,
@@ -277,10 +274,12 @@ mod tests {
             (true, Came::Unknown, Comparison::Unclear),
         ] {
             assert_eq!(
-                Comparison::of(is_let_in, came),
+                Comparison::of(is_let_in, PortProtocol::Tcp, came),
                 expected,
                 "{is_let_in} {came:?}"
             );
         }
+        let unanswered = Comparison::of(true, PortProtocol::Udp, Came::Silence);
+        assert_eq!(unanswered, Comparison::Unclear);
     }
 }

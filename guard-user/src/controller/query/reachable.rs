@@ -50,12 +50,18 @@ impl Controller {
                 port: port.port,
                 owner: Some(port.owner.clone()),
             }));
-            targets.push(Target {
-                protocol: PortProtocol::Tcp,
-                address,
-                port: UNUSED,
-                owner: None,
-            });
+            let is_used = audit
+                .ports
+                .iter()
+                .any(|port| port.protocol == PortProtocol::Tcp && port.port == UNUSED);
+            if !is_used {
+                targets.push(Target {
+                    protocol: PortProtocol::Tcp,
+                    address,
+                    port: UNUSED,
+                    owner: None,
+                });
+            }
         }
         targets.sort();
         targets.dedup_by(|one, other| {

@@ -20,12 +20,10 @@ const WRITTEN: Duration = Duration::from_secs(1_767_225_600);
 /// A change writes a few megabytes at most.
 const ENOUGH: u64 = 32 << 20;
 
-pub(super) fn examine(controller: &Controller) -> Vec<Finding> {
-    let mut found = Vec::new();
-    // What is wrong with the pins has been said.
-    if let Ok(status) = controller.status() {
-        found.extend(policy(controller, &status));
-    }
+pub(super) fn examine(controller: &Controller, status: Option<&Status>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = status
+        .map(|status| policy(controller, status))
+        .unwrap_or_default();
     let layout = controller.layout();
     for folder in [&layout.etc, &layout.state] {
         found.extend(room(folder));

@@ -13,13 +13,10 @@ use crate::{
 /// What every driver takes.
 const PLAIN_MTU: u32 = 1500;
 
-pub(super) fn examine(controller: &Controller) -> Vec<Finding> {
+pub(super) fn examine(controller: &Controller, status: &Status) -> Vec<Finding> {
     let network = match controller.network() {
         Ok(network) => network,
         Err(failure) => return vec![Finding::failed("interface", &failure)],
-    };
-    let Ok(status) = controller.status() else {
-        return Vec::new();
     };
     let mut found = Vec::new();
     if status.protection.is_in_force() {
@@ -35,8 +32,8 @@ pub(super) fn examine(controller: &Controller) -> Vec<Finding> {
     } else {
         found.extend(to_be_guarded(controller, &network));
     }
-    found.extend(programs_behind(&status, &network));
-    found.extend(source_checks(&status, &network));
+    found.extend(programs_behind(status, &network));
+    found.extend(source_checks(status, &network));
     found
 }
 

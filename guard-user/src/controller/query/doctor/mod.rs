@@ -80,8 +80,12 @@ impl Controller {
     #[must_use]
     pub fn examine(&self) -> Vec<Finding> {
         let mut found = kernel::examine(&self.layout);
-        found.extend(instance::examine(self));
-        found.extend(interfaces::examine(self));
+        // What is wrong with the pins has been said.
+        let status = self.status().ok();
+        found.extend(instance::examine(self, status.as_ref()));
+        if let Some(status) = &status {
+            found.extend(interfaces::examine(self, status));
+        }
         found.extend(surroundings::examine());
         found
     }
