@@ -13,6 +13,9 @@ use object::{
     elf::SHT_STRTAB,
 };
 
+/// What guard-ebpf may be built to.
+const OBJECTS: [&str; 4] = ["guard", "guard-report", "guard-trace", "guard-bench"];
+
 fn main() -> Result<()> {
     // The fuzzer loads nothing into any kernel, and is built often.
     println!("cargo:rerun-if-env-changed=GUARD_WITHOUT_OBJECT");
@@ -60,7 +63,7 @@ fn main() -> Result<()> {
     // use the one unstable feature, inline assembly for BPF.
     let bootstrap = match field("bootstrap")? {
         "1" => "1",
-        _ => "aya_ebpf,guard,guard_bench",
+        _ => "aya_ebpf,guard,guard_bench,guard_report,guard_trace",
     };
     // SAFETY: as above.
     unsafe { env::set_var("RUSTC_BOOTSTRAP", bootstrap) };
@@ -89,7 +92,7 @@ fn main() -> Result<()> {
         Toolchain::Custom(field("toolchain")?),
     )?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    for binary in ["guard", "guard-bench"] {
+    for binary in OBJECTS {
         let path = out.join(binary);
         if path.exists() {
             strip(&path).with_context(|| format!("cannot strip {}", path.display()))?;
@@ -101,9 +104,8 @@ fn main() -> Result<()> {
 /// Leaves objects that no kernel takes.
 fn without_object() -> Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("guard"), [])?;
-    if env::var_os("CARGO_FEATURE_BENCH").is_some() {
-        fs::write(out.join("guard-bench"), [])?;
+    for binary in OBJECTS {
+        fs::write(out.join(binary), [])?;
     }
     Ok(())
 }

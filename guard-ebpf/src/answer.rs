@@ -71,10 +71,12 @@ pub(crate) fn answer(ctx: &XdpContext) -> u32 {
         record = admission::under_ceiling(ctx, cpu, record);
     } else if listener & FULL != 0 && turn_around(ctx, admission, listener) {
         note_cookie(&BpfTables::without_packet(), record.port());
-        count::record(Record::answered(), cpu, len);
+        let packets = count::record(Record::answered(), cpu, len);
+        count::report(ctx, Record::answered(), packets);
         return xdp_action::XDP_TX;
     }
-    count::record(record, cpu, len);
+    let packets = count::record(record, cpu, len);
+    count::report(ctx, record, packets);
     if record.passes() {
         xdp_action::XDP_PASS
     } else {

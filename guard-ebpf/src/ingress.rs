@@ -49,7 +49,9 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     if !record.admission().is_none() {
         record = admission::admit(ctx, cpu, record);
     }
-    count::record(record, cpu, FrameReader::arriving(ctx).frame_len());
+    let len = FrameReader::arriving(ctx).frame_len();
+    let packets = count::record(record, cpu, len);
+    count::report(ctx, record, packets);
     if record.passes() {
         xdp_action::XDP_PASS
     } else {

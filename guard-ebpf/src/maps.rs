@@ -14,6 +14,7 @@ use guard_common::{
         image::FIXED_WORDS,
         meter,
         switch::{self, SLOTS},
+        watch,
     },
     policy::Scratch,
 };
@@ -49,6 +50,15 @@ pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 /// What one program hands over to the other, which takes it up at once.
 #[map(name = "handover")]
 static HANDOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Who is told of packets: [`watch`].
+#[map(name = "watch_programs")]
+pub(crate) static WATCH_PROGRAMS: ProgramArray = ProgramArray::with_max_entries(watch::WATCHERS, 0);
+
+/// See [`watch`]. Mutable, because user space and the programs that report write it.
+#[unsafe(link_section = ".data.watch")]
+#[unsafe(no_mangle)]
+static mut WATCH: [u64; watch::WORDS as usize] = [0; watch::WORDS as usize];
 
 /// As the kernel has it: [`Scratch`].
 type ScratchWords = [u64; size_of::<Scratch>() / 8];
@@ -141,6 +151,10 @@ static JIFFY_US: u64 = 4000;
 #[unsafe(no_mangle)]
 static ANSWERS: u32 = 0;
 
+/// 1: there may be programs that report.
+#[unsafe(no_mangle)]
+static WATCHABLE: u32 = 0;
+
 /// 1: the kernel tells the MTU of an interface.
 #[unsafe(no_mangle)]
 static ASKS_MTU: u32 = 0;
@@ -178,8 +192,19 @@ constant!(fixed_clock = FIXED_CLOCK: u32);
 constant!(jiffy_us = JIFFY_US: u64);
 constant!(answers = ANSWERS: u32);
 constant!(asks_mtu = ASKS_MTU: u32);
+constant!(watchable = WATCHABLE: u32);
 constant!(explain = EXPLAIN: u32);
 constant!(explain_ifindex = EXPLAIN_IFINDEX: u32);
+
+/// A word of [`watch`]; the callers know which there are.
+#[inline(always)]
+pub(crate) fn watch_word(index: u32) -> u64 {
+    let words = &raw const WATCH;
+    // SAFETY: every caller passes a number below `watch::WORDS`.
+    let word = unsafe { words.cast::<u64>().add(index as usize) };
+    // SAFETY: as in `constant!`.
+    unsafe { core::ptr::read_volatile(word) }
+}
 
 /// Key `index` of the flow hash.
 #[inline(always)]

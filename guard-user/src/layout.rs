@@ -186,6 +186,12 @@ impl Layout {
         self.run.join("bans.clock")
     }
 
+    /// Locks of those who watch.
+    #[must_use]
+    pub fn watchers(&self) -> PathBuf {
+        self.run.join("watchers")
+    }
+
     /// What is known of the program on each interface, of this boot.
     #[must_use]
     pub fn attachments(&self) -> PathBuf {

@@ -8,6 +8,7 @@ pub mod daemon;
 mod database;
 pub mod dataplane;
 pub mod detect;
+pub mod events;
 pub mod explain;
 pub mod failure;
 pub mod filters;

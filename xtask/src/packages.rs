@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[&str] = &[
     "ethtool",
     "procps",
     "tcpdump",
+    "tshark",
     "nmap",
     "hping3",
     "netsniff-ng",

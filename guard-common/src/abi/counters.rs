@@ -25,8 +25,10 @@ const PASSED_FIRST: u32 = Service::ROWS;
 const MONITORED_FIRST: u32 = 2 * Service::ROWS;
 const REASON_FIRST: u32 = 3 * Service::ROWS;
 /// Room for reasons that later versions append.
-const REASON_ROWS: u32 = 128;
-const MONITORED_REASON_FIRST: u32 = REASON_FIRST + REASON_ROWS;
+pub(crate) const REASON_ROWS: u32 = 128;
+/// Distance of the rows of monitor mode from those of reasons.
+pub const MONITORED_ROWS_AFTER: u32 = REASON_ROWS;
+const MONITORED_REASON_FIRST: u32 = REASON_FIRST + MONITORED_ROWS_AFTER;
 const EVENT_FIRST: u32 = MONITORED_REASON_FIRST + REASON_ROWS;
 const EVENT_ROWS: u32 = 64;
 

@@ -19,10 +19,12 @@ pub mod meter;
 pub mod names;
 pub mod peers;
 pub mod reason;
+pub mod record;
 pub mod repeat;
 pub mod rule;
 pub mod service;
 pub mod switch;
+pub mod watch;
 
 /// Version of every layout in this module. Pins live below a directory with this number, so a
 /// program never meets the maps of another version.

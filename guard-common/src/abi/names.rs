@@ -32,6 +32,28 @@ pub const PROGRAMS: &str = "programs";
 /// What the XDP program tells the one that it jumps to, per CPU. Pinned, because while one instance takes
 /// the place of another, the old one jumps to the program of the new one.
 pub const HANDOVER: &str = "handover";
+/// Words of [`super::watch`]: a section of data, which costs a packet less than an array would.
+pub const WATCH: &str = ".data.watch";
+/// Its pin, and its name in the objects that report: bpffs reserves names with a dot.
+pub const WATCH_PIN: &str = "watch";
+/// The programs that report to those who watch, [`super::watch::WATCHERS`] at most.
+pub const WATCH_PROGRAMS: &str = "watch_programs";
+/// Maps through which programs meet, and their pins. An instance of the build before may lack some of them, which
+/// are then made.
+pub const BETWEEN_PROGRAMS: [(&str, &str); 4] = [
+    (PROGRAMS, PROGRAMS),
+    (HANDOVER, HANDOVER),
+    (WATCH_PROGRAMS, WATCH_PROGRAMS),
+    (WATCH, WATCH_PIN),
+];
+/// The ring of an object that reports.
+pub const EVENTS: &str = "events";
+/// Array of [`super::watch::Tally`] of an object that reports, by CPU.
+pub const TALLY: &str = "tally";
+/// The XDP program that reports.
+pub const REPORT: &str = "guard_report";
+/// The XDP program that traces.
+pub const TRACE: &str = "guard_trace";
 /// What the XDP program notes of a frame while it evaluates it, an element per possible CPU. Of one instance alone:
 /// never pinned.
 pub const SCRATCH: &str = "scratch";
@@ -93,6 +115,16 @@ pub const TICK_SHIFT: &str = "TICK_SHIFT";
 pub const JIFFY_US: &str = "JIFFY_US";
 /// Constant of the object: 1 = [`PROGRAMS`] may hold a program.
 pub const ANSWERS: &str = "ANSWERS";
+/// Constant of the object: 1 = [`WATCH_PROGRAMS`] may hold programs.
+pub const WATCHABLE: &str = "WATCHABLE";
+/// Constant of an object that reports: its place among the watchers.
+pub const WATCHER: &str = "WATCHER";
+/// Constant of an object that reports: the most bytes of a frame, a multiple of 8.
+pub const SNAP: &str = "SNAP";
+/// Constant of an object that reports: events per CPU and window, 0 = as many as there are.
+pub const BUDGET: &str = "BUDGET";
+/// Constant of an object that reports: the only services, as rows + 1; 0 = any.
+pub const SERVICES: &str = "SERVICES";
 /// Constant of the object: 1 = the kernel tells the MTU of an interface.
 pub const ASKS_MTU: &str = "ASKS_MTU";
 /// Constant of the object: 1 = the time in jiffies stands in the switch map, for tests.

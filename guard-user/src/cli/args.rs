@@ -7,9 +7,10 @@ use clap_complete::Shell;
 
 use super::{
     ban, f2b, feeds, filter,
-    help::{EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, SETUP, VERIFY},
+    help::{CAPTURE, EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, MONITOR, SETUP, VERIFY},
     import, jail,
     options::{Deadline, EndWords, Global, LabelWords},
+    watch::Which,
 };
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
@@ -307,6 +308,39 @@ pub(super) enum Command {
         #[arg(long, short = 'w', value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
         watch: Option<u64>,
         /// Show every port, not only the busiest
+        #[arg(long, short = 'a')]
+        all: bool,
+    },
+    /// Show packets that are dropped, limited, banned or answered, as it happens; under a flood a sample, with numbers
+    #[command(after_help = MONITOR)]
+    Monitor {
+        #[command(flatten)]
+        which: Which,
+        /// Also packets that pass
+        #[arg(long, short = 'a')]
+        all: bool,
+    },
+    /// Write dropped packets into a pcapng file, with the reason of each as a comment
+    #[command(after_help = CAPTURE)]
+    Capture {
+        /// The file; `-` is the standard output
+        #[arg(long, short = 'w', value_name = "FILE")]
+        write: PathBuf,
+        #[command(flatten)]
+        which: Which,
+        /// Also packets that pass
+        #[arg(long, short = 'a')]
+        all: bool,
+        /// The most bytes of each packet
+        #[arg(long, short = 's', value_name = "BYTES", default_value_t = 256,
+              value_parser = clap::value_parser!(u32).range(64..=1536))]
+        snap_length: u32,
+    },
+    /// Show the program's own log, a line per decision: time, CPU, queue, record
+    Trace {
+        #[command(flatten)]
+        which: Which,
+        /// Also packets that pass
         #[arg(long, short = 'a')]
         all: bool,
     },

@@ -4,6 +4,7 @@
 mod args;
 mod audit;
 mod ban;
+mod capture;
 mod change_report;
 mod complete;
 mod confirm;
@@ -28,6 +29,7 @@ mod jail;
 mod list;
 mod load;
 mod me;
+mod monitor;
 mod options;
 mod prompt;
 mod refused;
@@ -36,8 +38,10 @@ mod setup;
 mod shared_files;
 mod stats;
 mod status;
+mod trace;
 mod usage;
 mod verify;
+mod watch;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -247,6 +251,22 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Check { file } => edit::check(context, file.as_deref()),
         Command::Stats { watch, all } => stats::stats(context, *watch, *all),
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
+        Command::Monitor { which, all } => monitor::monitor(context, which, *all),
+        Command::Capture {
+            write,
+            which,
+            all,
+            snap_length,
+        } => {
+            let args = capture::CaptureArgs {
+                which,
+                file: write,
+                is_all: *all,
+                snap: *snap_length,
+            };
+            capture::capture(context, &args)
+        }
+        Command::Trace { which, all } => trace::trace(context, which, *all),
         Command::Audit => audit::audit(context),
         Command::Doctor => doctor::doctor(context),
         Command::Verify {

@@ -33,6 +33,7 @@ pub use crate::dataplane::{
         exempt::SessionWatch,
     },
     takeover::Change as LinkChange,
+    watch::{Loss, Traced},
 };
 pub use bans::{
     Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome, Lifting,
@@ -57,6 +58,7 @@ pub use query::{
     status::{InterfaceStatus, Protection, Reverted, Status},
     survey::{Service, Survey},
     traffic::{Flows, Traffic, TrafficCounters},
+    watch::{Extent, Sighting, Watch, WatchFilter},
 };
 pub use state::{
     applied::{Applied, RuleView},

@@ -26,3 +26,4 @@ pub mod removal;
 pub mod spare;
 pub mod takeover;
 pub mod trial;
+pub mod watch;

@@ -79,12 +79,15 @@ impl Object {
         let jiffy_us = clock::jiffy_us();
         let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
         let asks_mtu = u32::from(answer::can_ask_mtu());
+        // The same jump leads to those who watch.
+        let watchable = answers;
         let scratches = possible_cpus().min(MAX_CPUS);
         loader
             .override_global(names::FIXED_CLOCK, &fixed_clock, true)
             .override_global(names::JIFFY_US, &jiffy_us, true)
             .override_global(names::ANSWERS, &answers, true)
             .override_global(names::ASKS_MTU, &asks_mtu, true)
+            .override_global(names::WATCHABLE, &watchable, true)
             .override_global(names::BAN_MASK, &ban_mask, true)
             .override_global(names::BAN_ADDRESS_MASK, &address_mask, true)
             .override_global(names::BAN_HAS_FINGERPRINTS, &has_fingerprints, true)
@@ -111,8 +114,8 @@ impl Object {
                 loader.map_pin_path(name, pins.join(name));
             }
             if answers != 0 {
-                for name in [names::PROGRAMS, names::HANDOVER] {
-                    loader.map_pin_path(name, pins.join(name));
+                for (name, pin) in names::BETWEEN_PROGRAMS {
+                    loader.map_pin_path(name, pins.join(pin));
                 }
             }
         }
@@ -187,17 +190,18 @@ impl Object {
         answer::program(&mut self.ebpf)
     }
 
-    /// Pins the array of programs, and what is handed to them, in this folder.
+    /// Pins the arrays of programs, what is handed to them, and who watches, in this folder.
     ///
     /// # Errors
     /// When the kernel refuses it.
     pub(in crate::dataplane) fn pin_programs(&self, folder: &Path) -> Result<(), Failure> {
-        for name in [names::PROGRAMS, names::HANDOVER] {
-            let (Some(Map::ProgramArray(map)) | Some(Map::PerCpuArray(map))) = self.ebpf.map(name)
+        for (name, pin) in names::BETWEEN_PROGRAMS {
+            let Some(Map::ProgramArray(map) | Map::PerCpuArray(map) | Map::Array(map)) =
+                self.ebpf.map(name)
             else {
                 continue;
             };
-            let path = folder.join(name);
+            let path = folder.join(pin);
             map.pin(&path).map_err(|error| {
                 let what = format!("{}: cannot pin the map: {error}", path.display());
                 Failure::new(Exit::NoBpffs, what)

@@ -22,11 +22,19 @@ impl Background {
     /// When it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command, log: PathBuf) -> Self {
+        Self::start_with_input(command.stdin(Stdio::null()), log)
+    }
+
+    /// The same for a program that reads what the command says.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_with_input(command: &mut Command, log: PathBuf) -> Self {
         let line = format!("{command:?}");
         let file = File::create(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let second = file.try_clone().expect("a descriptor");
         let child = command
-            .stdin(Stdio::null())
             .stdout(file)
             .stderr(second)
             .spawn()

@@ -60,6 +60,17 @@ const CHAPTERS: &[Chapter] = &[
         ],
     },
     Chapter {
+        path: "docs/guide/watching.md",
+        prepare: enabled_with_ssh,
+        exceptions: &[
+            ("guardctl monitor", As(MONITOR)),
+            (
+                "guardctl capture",
+                As("guardctl capture -w drops.pcapng --for 1s"),
+            ),
+        ],
+    },
+    Chapter {
         path: "docs/guide/from-ufw.md",
         prepare: nothing,
         exceptions: &[
@@ -234,6 +245,8 @@ const OFF_AND_ON: &str = "guardctl disable && guardctl enable";
 /// Ctrl-C after two seconds.
 const WATCH: &str =
     "timeout --preserve-status --signal INT 2 guardctl stats --watch; test $? -eq 130";
+
+const MONITOR: &str = "timeout --preserve-status --signal INT 1 guardctl monitor";
 
 const AUTH_LOG: &str = "Nov 29 12:00:01 vps sshd[1]: Failed password for root from 203.0.113.7 port 4000 ssh2\n\
     Nov 29 12:00:02 vps sshd[1]: something else\n";

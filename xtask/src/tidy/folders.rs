@@ -22,6 +22,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "jails",
             "explain",
             "moving_in",
+            "events",
             "dataplane",
             "controller",
             "detect",
@@ -51,6 +52,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "installation",
             "explain",
             "trial",
+            "watch",
         ],
     ),
     (

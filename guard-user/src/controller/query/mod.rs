@@ -15,3 +15,4 @@ pub(in crate::controller) mod reachable;
 pub(in crate::controller) mod status;
 pub(in crate::controller) mod survey;
 pub(in crate::controller) mod traffic;
+pub(in crate::controller) mod watch;
