@@ -228,6 +228,18 @@ impl Layout {
         self.state.join("jails.redb")
     }
 
+    /// The counters at some moments, one file each.
+    #[must_use]
+    pub fn samples(&self) -> PathBuf {
+        self.run.join("samples")
+    }
+
+    /// The counters at the last `stats --reset`.
+    #[must_use]
+    pub fn reset_sample(&self) -> PathBuf {
+        self.run.join("stats-reset.json")
+    }
+
     /// The daemon's socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {

@@ -10,6 +10,7 @@ use super::{
     help::{EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, SETUP, VERIFY},
     import, jail,
     options::{Deadline, EndWords, Global, LabelWords},
+    stats,
 };
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
@@ -301,14 +302,11 @@ pub(super) enum Command {
         /// A policy file
         file: Option<PathBuf>,
     },
-    /// Show packets passed and dropped, by port and by reason
+    /// Show packets passed and dropped, by port, reason and interface, and bans by who made them
+    #[command(after_help = stats::HELP)]
     Stats {
-        /// Repeat every SECONDS seconds
-        #[arg(long, short = 'w', value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-        watch: Option<u64>,
-        /// Show every port, not only the busiest
-        #[arg(long, short = 'a')]
-        all: bool,
+        #[command(flatten)]
+        args: stats::StatsArgs,
     },
     /// Show what listens here, what containers publish, and who can reach it
     Audit,

@@ -245,7 +245,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::History => history::history(context),
         Command::Diff { against } => history::diff(context, against.as_deref()),
         Command::Check { file } => edit::check(context, file.as_deref()),
-        Command::Stats { watch, all } => stats::stats(context, *watch, *all),
+        Command::Stats { args } => stats::stats(context, args),
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
         Command::Audit => audit::audit(context),
         Command::Doctor => doctor::doctor(context),

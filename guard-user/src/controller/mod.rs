@@ -36,7 +36,7 @@ pub use crate::dataplane::{
 };
 pub use bans::{
     Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome, Lifting,
-    List, Reread, Unban,
+    List, OriginCount, Reread, Unban,
 };
 pub use boot::{
     appear::Appeared,
@@ -54,9 +54,10 @@ pub use query::{
     floods::{Cookies, Floods},
     flow_table::FlowTableUse,
     reachable::Target,
+    samples::{Since, TrafficSample},
     status::{InterfaceStatus, Protection, Reverted, Status},
     survey::{Service, Survey},
-    traffic::{Flows, Traffic, TrafficCounters},
+    traffic::{Flows, InterfaceCounter, Traffic, TrafficCounters},
 };
 pub use state::{
     applied::{Applied, RuleView},

@@ -12,6 +12,7 @@ use std::{
 use super::{
     bans::BanKeeper, cause::Cause, databases::DatabaseWatch, ends::EndKeeper, event_log::EventLog,
     filtering::FilteringWatch, host_names::NameWatch, interfaces::Interfaces,
+    samples::SampleKeeper,
 };
 use crate::{
     control::{JailsReport, Level, Report},
@@ -95,6 +96,7 @@ pub(super) struct Keeper {
     ends: EndKeeper,
     watched: SessionWatch,
     filtering: FilteringWatch,
+    samples: SampleKeeper,
     /// Interfaces without guard by which strangers can come.
     exposed: Vec<String>,
     next_exposed: Instant,
@@ -118,6 +120,7 @@ impl Keeper {
             ends: EndKeeper::default(),
             watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
+            samples: SampleKeeper::default(),
             exposed: Vec::new(),
             next_exposed: Instant::now(),
         }
@@ -138,6 +141,13 @@ impl Keeper {
                 }
                 if let Some(round) = self.names.round(&self.controller, cause) {
                     round.log(&mut self.state().events);
+                }
+                if let Some(sampled) = self.samples.round(&self.controller) {
+                    let problem = sampled.err().map(|failure| {
+                        let what = "no samples of the counters for `stats --since`";
+                        (Level::Warning, failure.context(what).in_brackets())
+                    });
+                    self.state().events.standing("samples", problem);
                 }
                 let round = self.bans.round(&self.controller, in_force.digest);
                 if let Some(round) = round {

@@ -13,6 +13,7 @@ mod host_names;
 mod interfaces;
 mod jails_report;
 mod keeper;
+mod samples;
 mod single;
 
 use std::{

@@ -12,6 +12,7 @@ pub(in crate::controller) mod fault;
 pub(in crate::controller) mod floods;
 pub(in crate::controller) mod flow_table;
 pub(in crate::controller) mod reachable;
+pub(in crate::controller) mod samples;
 pub(in crate::controller) mod status;
 pub(in crate::controller) mod survey;
 pub(in crate::controller) mod traffic;
