@@ -240,6 +240,12 @@ impl Layout {
         self.run.join("stats-reset.json")
     }
 
+    /// Ports with series of their own in the metrics.
+    #[must_use]
+    pub fn port_series(&self) -> PathBuf {
+        self.run.join("metrics-ports.json")
+    }
+
     /// The daemon's socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {

@@ -46,6 +46,7 @@ pub(crate) const TESTS: &[&str] = &[
     "wireguard-tools",
     "python3",
     "python3-websockets",
+    "prometheus",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use super::{
     ban, f2b, feeds, filter,
     help::{EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, SETUP, VERIFY},
-    import, jail,
+    import, jail, metrics,
     options::{Deadline, EndWords, Global, LabelWords},
     stats,
 };
@@ -307,6 +307,12 @@ pub(super) enum Command {
     Stats {
         #[command(flatten)]
         args: stats::StatsArgs,
+    },
+    /// Print metrics for Prometheus and the like, once
+    #[command(after_help = metrics::HELP)]
+    Metrics {
+        #[command(flatten)]
+        args: metrics::MetricsArgs,
     },
     /// Show what listens here, what containers publish, and who can reach it
     Audit,

@@ -28,6 +28,7 @@ mod jail;
 mod list;
 mod load;
 mod me;
+mod metrics;
 mod options;
 mod prompt;
 mod refused;
@@ -246,6 +247,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Diff { against } => history::diff(context, against.as_deref()),
         Command::Check { file } => edit::check(context, file.as_deref()),
         Command::Stats { args } => stats::stats(context, args),
+        Command::Metrics { args } => metrics::metrics(context, args),
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
         Command::Audit => audit::audit(context),
         Command::Doctor => doctor::doctor(context),

@@ -53,6 +53,7 @@ pub use query::{
     fault::ProgramFault,
     floods::{Cookies, Floods},
     flow_table::FlowTableUse,
+    port_series::{Notes, PortSample},
     reachable::Target,
     samples::{Since, TrafficSample},
     status::{InterfaceStatus, Protection, Reverted, Status},

@@ -22,6 +22,7 @@ use crate::{
     },
     failure::Failure,
     host::Network,
+    ruleset::listen::Listen,
 };
 
 /// Between two attempts at what has failed and may fail again.
@@ -70,6 +71,8 @@ pub(super) struct DaemonState {
     pub(super) report: Report,
     pub(super) jails: JailsReport,
     pub(super) events: EventLog,
+    /// Where metrics are to be served.
+    pub(super) metrics: Option<Listen>,
 }
 
 /// The board is whole whatever a panicking holder did.
@@ -97,6 +100,8 @@ pub(super) struct Keeper {
     watched: SessionWatch,
     filtering: FilteringWatch,
     samples: SampleKeeper,
+    /// Digest of the policy that says where metrics are served; `None` = guard was off.
+    metrics_of: Option<Option<u64>>,
     /// Interfaces without guard by which strangers can come.
     exposed: Vec<String>,
     next_exposed: Instant,
@@ -121,6 +126,7 @@ impl Keeper {
             watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
             samples: SampleKeeper::default(),
+            metrics_of: None,
             exposed: Vec::new(),
             next_exposed: Instant::now(),
         }
@@ -133,6 +139,7 @@ impl Keeper {
         let result = match self.controller.in_force() {
             Ok(Some(in_force)) => {
                 self.absence = None;
+                self.follow_metrics(Some(in_force.digest));
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 self.watch_exposures();
@@ -156,6 +163,7 @@ impl Keeper {
                 kept
             }
             Ok(None) => {
+                self.follow_metrics(None);
                 self.off();
                 Ok(())
             }
@@ -166,6 +174,18 @@ impl Keeper {
             .map(|failure| (Level::Error, failure.in_brackets()));
         self.state().events.standing("round", problem);
         self.report();
+    }
+
+    /// Takes up where metrics are to be served, when another policy is in force. Files that cannot be read change
+    /// nothing, and are read again when they are in force.
+    fn follow_metrics(&mut self, digest: Option<u64>) {
+        if self.metrics_of == Some(digest) {
+            return;
+        }
+        self.metrics_of = Some(digest);
+        if let Ok(loaded) = self.controller.load() {
+            self.state().metrics = loaded.policy.metrics;
+        }
     }
 
     /// The files anew, as `guardctl reload` does it.

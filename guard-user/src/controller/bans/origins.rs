@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    bans::{BanTerm, store::BanOrigin},
+    bans::{
+        BanTerm,
+        store::{BanCounts, BanOrigin},
+    },
     controller::Controller,
     failure::Failure,
 };
@@ -44,6 +47,19 @@ impl Controller {
             count.first_end = sooner(count.first_end, left);
         }
         Ok(origins.into_values().collect())
+    }
+}
+
+impl Controller {
+    /// How many bans there are, by the table that holds them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn ban_counts(&self) -> Result<BanCounts, Failure> {
+        if !self.has_store_of_bans() {
+            return Ok(BanCounts::default());
+        }
+        self.ban_session()?.store.counts()
     }
 }
 

@@ -11,6 +11,7 @@ pub(in crate::controller) mod exposed;
 pub(in crate::controller) mod fault;
 pub(in crate::controller) mod floods;
 pub(in crate::controller) mod flow_table;
+pub(in crate::controller) mod port_series;
 pub(in crate::controller) mod reachable;
 pub(in crate::controller) mod samples;
 pub(in crate::controller) mod status;

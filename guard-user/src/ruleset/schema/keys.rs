@@ -6,7 +6,7 @@ use crate::text::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 10] = [
+pub(super) const ROOT_KEYS: [&str; 11] = [
     "interfaces",
     "unguarded",
     "xdp-mode",
@@ -17,10 +17,11 @@ pub(super) const ROOT_KEYS: [&str; 10] = [
     "rule",
     "bans",
     "feed",
+    "metrics",
 ];
 /// Those of them that begin with a line of their own, so that they never slip below another one: sets
 /// may have these names.
-pub(super) const HEADED: [&str; 3] = ["bans", "feed", "limits"];
+pub(super) const HEADED: [&str; 4] = ["bans", "feed", "limits", "metrics"];
 /// Keys of `[bans]`.
 const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
@@ -123,6 +124,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             "limits" => bad.help(
                 "ipv4-prefix, ipv6-prefix, ceiling, out-of-state, udp and flow-table stand below a line [limits]",
             ),
+            "metrics" => bad.help("listen stands below a line [metrics]"),
             "xdp-mode" => bad.help(XDP_MODE_HELP),
             _ => bad.help(format!("write {near} = …")),
         };
@@ -136,7 +138,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             .help("write [limits] on a line above it");
     }
     unknown(key, None).help(
-        "a file has interfaces, unguarded, xdp-mode, default, never, [sets], [limits], [bans], [[feed]] and [[rule]]",
+        "a file has interfaces, unguarded, xdp-mode, default, never, [sets], [limits], [bans], [metrics], [[feed]] and [[rule]]",
     )
 }
 
@@ -180,7 +182,17 @@ pub(super) fn unknown_in_limits(key: &str) -> BadValue {
 }
 
 pub(super) fn unknown_in_bans(key: &str) -> BadValue {
-    if ["interfaces", "never", "sets", "limits", "rule", "feed"].contains(&key) {
+    if [
+        "interfaces",
+        "never",
+        "sets",
+        "limits",
+        "rule",
+        "feed",
+        "metrics",
+    ]
+    .contains(&key)
+    {
         return misplaced(key, "[bans]");
     }
     let near = near(
@@ -189,6 +201,20 @@ pub(super) fn unknown_in_bans(key: &str) -> BadValue {
         &BANS_KEYS,
     );
     unknown(key, near).help("[bans] has ipv4, ipv6, cidrs and default")
+}
+
+pub(super) fn unknown_in_metrics(key: &str) -> BadValue {
+    if ROOT_KEYS.contains(&key) {
+        return misplaced(key, "[metrics]");
+    }
+    let synonyms = [
+        ("port", "listen"),
+        ("address", "listen"),
+        ("socket", "listen"),
+    ];
+    let near = near(key, &synonyms, &["listen"]);
+    unknown(key, near)
+        .help("[metrics] has listen, e.g. \"unix:/run/guard/metrics\" or \"127.0.0.1:9977\"")
 }
 
 pub(super) fn unknown_in_feed(key: &str) -> BadValue {
