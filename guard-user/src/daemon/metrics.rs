@@ -20,6 +20,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
@@ -32,6 +33,7 @@ use super::keeper::{DaemonState, locked};
 use crate::{
     control::server::listen_for_group,
     controller::{Controller, Notes},
+    failure::{Exit, Failure},
     metrics::{DaemonFacts, Form, MetricFacts, MetricReader},
     ruleset::listen::Listen,
 };
@@ -90,7 +92,7 @@ impl MetricsServer {
     }
 
     /// Serves at this address from now on, or nowhere. Why it cannot, if it cannot; tried again later.
-    pub(super) fn follow(&mut self, wanted: Option<Listen>) -> Option<Result<(), String>> {
+    pub(super) fn follow(&mut self, wanted: Option<Listen>) -> Option<Result<(), Unserved>> {
         let is_known = self.wanted == wanted;
         let is_done = self.serving.is_some() == wanted.is_some();
         if is_known && (is_done || Instant::now() < self.next) {
@@ -107,7 +109,7 @@ impl MetricsServer {
                 self.serving = Some(serving);
                 Some(Ok(()))
             }
-            Err(error) => Some(Err(complaint(&listen, &error))),
+            Err(error) => Some(Err(Unserved { listen, error })),
         }
     }
 
@@ -156,19 +158,27 @@ fn may_replace(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What is wrong, and a way out.
-fn complaint(listen: &Listen, error: &io::Error) -> String {
-    let way_out = if error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
-        "guard.service has no way to the network; docs/guide/metrics.md says how to give it loopback, or use \
-         unix:/run/guard/metrics"
-    } else if error.kind() == io::ErrorKind::AddrInUse {
-        "another program listens there: choose another address below [metrics]"
-    } else if error.kind() == io::ErrorKind::AlreadyExists {
-        "remove it, or choose another path below [metrics]"
-    } else {
-        "choose another address below [metrics]; guard.service can write to /run/guard"
-    };
-    format!("metrics are not served at {listen}: {error} ({way_out})")
+/// An address that cannot be had, and a way out.
+#[derive(Debug, Error)]
+#[error("metrics are not served at {listen}: {error} ({})", self.way_out())]
+pub(super) struct Unserved {
+    listen: Listen,
+    error: io::Error,
+}
+
+impl Unserved {
+    fn way_out(&self) -> &'static str {
+        if self.error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
+            "guard.service has no way to the network; docs/guide/metrics.md says how to give it loopback, or use \
+             unix:/run/guard/metrics"
+        } else if self.error.kind() == io::ErrorKind::AddrInUse {
+            "another program listens there: choose another address below [metrics]"
+        } else if self.error.kind() == io::ErrorKind::AlreadyExists {
+            "remove it, or choose another path below [metrics]"
+        } else {
+            "choose another address below [metrics]; guard.service can write to /run/guard"
+        }
+    }
 }
 
 async fn serve_socket(listener: UnixListener, source: Arc<MetricSource>) {
@@ -250,7 +260,7 @@ async fn answer(
             response.headers_mut().insert(CONTENT_TYPE, kind);
             response
         }
-        Err(message) => plain(StatusCode::SERVICE_UNAVAILABLE, message),
+        Err(failure) => plain(StatusCode::SERVICE_UNAVAILABLE, failure.in_brackets()),
     }
 }
 
@@ -295,7 +305,7 @@ struct MetricSource {
 
 impl MetricSource {
     /// Figures that are not older than a second. Whoever comes while they are read waits for them.
-    async fn facts(&self) -> Result<MetricFacts, String> {
+    async fn facts(&self) -> Result<MetricFacts, Failure> {
         let mut last = self.last.lock().await;
         if let Some((at, facts)) = last.as_ref()
             && at.elapsed() < FRESH
@@ -314,11 +324,11 @@ impl MetricSource {
             let mut reader = reader
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            reader
-                .read(Some(daemon))
-                .map_err(|failure| failure.in_brackets())
+            reader.read(Some(daemon))
         });
-        let facts = read.await.map_err(|error| error.to_string())??;
+        let facts = read
+            .await
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))??;
         *last = Some((Instant::now(), facts.clone()));
         Ok(facts)
     }

@@ -168,7 +168,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
 fn serve_metrics(metrics: &mut MetricsServer, state: &Mutex<DaemonState>) {
     let wanted = locked(state).metrics.clone();
     if let Some(served) = metrics.follow(wanted) {
-        let problem = served.err().map(|message| (Level::Warning, message));
+        let problem = served.err().map(|why| (Level::Warning, why.to_string()));
         locked(state).events.standing("metrics", problem);
     }
 }
