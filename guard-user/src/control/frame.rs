@@ -34,7 +34,12 @@ pub(super) fn encode(value: &impl Serialize) -> io::Result<Bytes> {
     let mut frame = BytesMut::new();
     codec()
         .encode(Bytes::from(text), &mut frame)
-        .map_err(|error| explained(error, &format!("a frame of {length} bytes, more")))?;
+        .map_err(|error| {
+            explained(
+                error,
+                &format!("a frame of {length} bytes; at most {MOST_BYTES} are allowed"),
+            )
+        })?;
     Ok(frame.freeze())
 }
 
@@ -46,7 +51,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     let mut frames = FramedRead::new(stream, codec());
     match frames.next().await {
         Some(Ok(frame)) => parse(&frame),
-        Some(Err(error)) => Err(explained(error, "a frame of more bytes")),
+        Some(Err(error)) => Err(explained(error, &too_long())),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
@@ -58,7 +63,7 @@ pub(super) fn read_blocking<T: DeserializeOwned>(stream: &mut impl Read) -> io::
     let mut chunk = [0; CHUNK];
     loop {
         let frame = codec.decode(&mut received);
-        if let Some(frame) = frame.map_err(|error| explained(error, "a frame of more bytes"))? {
+        if let Some(frame) = frame.map_err(|error| explained(error, &too_long()))? {
             return parse(&frame);
         }
         let read = match stream.read(&mut chunk) {
@@ -82,16 +87,21 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
 }
 
-/// The codec's complaint about a length, with what is allowed.
-fn explained(error: io::Error, what: &str) -> io::Error {
+/// The codec has only seen the length, and does not tell it.
+fn too_long() -> String {
+    format!("a frame that is too long; at most {MOST_BYTES} bytes are allowed")
+}
+
+/// The codec's complaint about a length, in our words.
+fn explained(error: io::Error, message: &str) -> io::Error {
     let is_too_long = error
         .get_ref()
         .is_some_and(|inner| inner.is::<LengthDelimitedCodecError>());
-    if !is_too_long {
-        return error;
+    if is_too_long {
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    } else {
+        error
     }
-    let message = format!("{what} than the {MOST_BYTES} that are allowed");
-    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]
