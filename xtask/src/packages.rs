@@ -90,6 +90,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("fail2ban", "fail2ban"),
     ("rsyslog", "rsyslog"),
     ("ngtcp2-server", "ngtcp2d"),
+    ("prometheus", "prometheus"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -220,7 +220,7 @@ fn the_reference_has_every_metric_and_no_other() {
 fn dashboard_alerts_and_guide_name_metrics_that_exist() {
     let names = names();
     for path in [
-        "packaging/grafana/guard.json",
+        "packaging/grafana/guard-dashboard.json",
         "packaging/prometheus/guard.rules.yml",
         "docs/guide/metrics.md",
     ] {
@@ -230,7 +230,7 @@ fn dashboard_alerts_and_guide_name_metrics_that_exist() {
         assert!(unknown.is_empty(), "{path}: {unknown:?}");
     }
     let dashboard: serde_json::Value =
-        serde_json::from_str(&file("packaging/grafana/guard.json")).expect("JSON");
+        serde_json::from_str(&file("packaging/grafana/guard-dashboard.json")).expect("JSON");
     assert_eq!(dashboard["__inputs"][0]["name"], "DS_PROMETHEUS");
     assert!(
         dashboard["panels"]
