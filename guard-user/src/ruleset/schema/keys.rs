@@ -26,6 +26,8 @@ pub(super) const HEADED: [&str; 4] = ["bans", "feed", "limits", "metrics"];
 const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
+/// Keys of `[metrics]`.
+const METRICS_KEYS: [&str; 1] = ["listen"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 17] = [
     "action",
@@ -212,7 +214,7 @@ pub(super) fn unknown_in_metrics(key: &str) -> BadValue {
         ("address", "listen"),
         ("socket", "listen"),
     ];
-    let near = near(key, &synonyms, &["listen"]);
+    let near = near(key, &synonyms, &METRICS_KEYS);
     unknown(key, near)
         .help("[metrics] has listen, e.g. \"unix:/run/guard/metrics\" or \"127.0.0.1:9977\"")
 }
@@ -313,6 +315,7 @@ mod tests {
         schema.assert_keys("/$defs/limits", LIMIT_KEYS);
         schema.assert_keys("/$defs/bans", BANS_KEYS);
         schema.assert_keys("/$defs/feed", FEED_KEYS);
+        schema.assert_keys("/$defs/metrics", METRICS_KEYS);
         let mut of_sets = schema.keys("/$defs/set/oneOf/2");
         of_sets.extend(schema.keys("/$defs/set/oneOf/3"));
         for key in SET_KEYS {
@@ -331,6 +334,7 @@ mod tests {
             "`[sets]`",
             "`[limits]`",
             "`[bans]`",
+            "`[metrics]`",
             "`[[feed]]`",
             "`[[rule]]`",
         ];
@@ -339,6 +343,7 @@ mod tests {
             &plain[..],
             &BANS_KEYS,
             &FEED_KEYS,
+            &METRICS_KEYS,
             &RULE_KEYS,
             &LIMIT_KEYS,
             &SET_KEYS,
