@@ -234,6 +234,24 @@ impl Layout {
         self.state.join("jails.redb")
     }
 
+    /// The counters at some moments, one file each.
+    #[must_use]
+    pub fn samples(&self) -> PathBuf {
+        self.run.join("samples")
+    }
+
+    /// The counters at the last `stats --reset`.
+    #[must_use]
+    pub fn reset_sample(&self) -> PathBuf {
+        self.run.join("stats-reset.json")
+    }
+
+    /// Ports with series of their own in the metrics.
+    #[must_use]
+    pub fn port_series(&self) -> PathBuf {
+        self.run.join("metrics-ports.json")
+    }
+
     /// The daemon's socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {

@@ -16,6 +16,7 @@ pub mod host;
 pub mod jails;
 pub mod layout;
 pub mod logs;
+pub mod metrics;
 pub mod moving_in;
 pub mod output;
 pub mod ruleset;

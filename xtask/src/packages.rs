@@ -47,6 +47,7 @@ pub(crate) const TESTS: &[&str] = &[
     "wireguard-tools",
     "python3",
     "python3-websockets",
+    "prometheus",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.
@@ -90,6 +91,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("fail2ban", "fail2ban"),
     ("rsyslog", "rsyslog"),
     ("ngtcp2-server", "ngtcp2d"),
+    ("prometheus", "prometheus"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

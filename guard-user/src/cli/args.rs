@@ -8,8 +8,9 @@ use clap_complete::Shell;
 use super::{
     ban, f2b, feeds, filter,
     help::{CAPTURE, EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, MONITOR, SETUP, VERIFY},
-    import, jail,
+    import, jail, metrics,
     options::{Deadline, EndWords, Global, LabelWords},
+    stats,
     watch::Which,
 };
 
@@ -302,14 +303,17 @@ pub(super) enum Command {
         /// A policy file
         file: Option<PathBuf>,
     },
-    /// Show packets passed and dropped, by port and by reason
+    /// Show packets passed and dropped, by port, reason and interface, and bans by who made them
+    #[command(after_help = stats::HELP)]
     Stats {
-        /// Repeat every SECONDS seconds
-        #[arg(long, short = 'w', value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-        watch: Option<u64>,
-        /// Show every port, not only the busiest
-        #[arg(long, short = 'a')]
-        all: bool,
+        #[command(flatten)]
+        args: stats::StatsArgs,
+    },
+    /// Print metrics for Prometheus and the like, once
+    #[command(after_help = metrics::HELP)]
+    Metrics {
+        #[command(flatten)]
+        args: metrics::MetricsArgs,
     },
     /// Show packets that are dropped, limited, banned or answered, as it happens; under a flood a sample, with numbers
     #[command(after_help = MONITOR)]

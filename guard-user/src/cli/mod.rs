@@ -29,6 +29,7 @@ mod jail;
 mod list;
 mod load;
 mod me;
+mod metrics;
 mod monitor;
 mod options;
 mod prompt;
@@ -249,7 +250,8 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::History => history::history(context),
         Command::Diff { against } => history::diff(context, against.as_deref()),
         Command::Check { file } => edit::check(context, file.as_deref()),
-        Command::Stats { watch, all } => stats::stats(context, *watch, *all),
+        Command::Stats { args } => stats::stats(context, args),
+        Command::Metrics { args } => metrics::metrics(context, args),
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
         Command::Monitor { which, all } => monitor::monitor(context, which, *all),
         Command::Capture {

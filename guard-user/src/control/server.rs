@@ -36,24 +36,7 @@ impl ControlServer {
     /// # Errors
     /// When the folder is not writable.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // In place only when its owner and mode are right.
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let listener = UnixListener::bind(&temporary)?;
-        let prepared = fs::set_permissions(&temporary, fs::Permissions::from_mode(0o660))
-            .and_then(|()| match peer::group() {
-                Some(group) => std::os::unix::fs::chown(&temporary, None, Some(group.as_raw())),
-                None => Ok(()),
-            })
-            .and_then(|()| fs::rename(&temporary, path));
-        if let Err(error) = prepared {
-            // What it stands for is reported; a left-over socket hurts nobody.
-            fs::remove_file(&temporary).unwrap_or_default();
-            return Err(error);
-        }
+        let listener = listen_for_group(path)?;
         Ok(Self {
             listener,
             path: path.to_path_buf(),
@@ -85,6 +68,32 @@ impl ControlServer {
             });
         }
     }
+}
+
+/// A socket for root and the group, in the place of whatever is there.
+///
+/// # Errors
+/// When the folder is not writable.
+pub fn listen_for_group(path: &Path) -> io::Result<UnixListener> {
+    // In place only when its owner and mode are right.
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&temporary)?;
+    let prepared = fs::set_permissions(&temporary, fs::Permissions::from_mode(0o660))
+        .and_then(|()| match peer::group() {
+            Some(group) => std::os::unix::fs::chown(&temporary, None, Some(group.as_raw())),
+            None => Ok(()),
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = prepared {
+        // What it stands for is reported; a left-over socket hurts nobody.
+        fs::remove_file(&temporary).unwrap_or_default();
+        return Err(error);
+    }
+    Ok(listener)
 }
 
 impl Drop for ControlServer {

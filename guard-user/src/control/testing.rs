@@ -28,5 +28,5 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> [io::Result<T>; 2] {
 /// # Errors
 /// When it is longer than a frame may be.
 pub fn write(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    frame::encode(value)
+    frame::encode(value).map(|frame| frame.to_vec())
 }

@@ -8,6 +8,7 @@ mod gradual;
 mod import;
 mod jail_files;
 mod jails;
+mod origins;
 mod session;
 
 use std::{
@@ -35,6 +36,7 @@ pub(super) use gradual::PackedPrefix;
 pub use import::{Imported, List};
 pub use jail_files::JailChanged;
 pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
+pub use origins::OriginCount;
 pub(super) use session::{Session, now};
 
 /// A source that was banned.

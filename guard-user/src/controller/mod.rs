@@ -37,7 +37,7 @@ pub use crate::dataplane::{
 };
 pub use bans::{
     Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome, Lifting,
-    List, Reread, Unban,
+    List, OriginCount, Reread, Unban,
 };
 pub use boot::{
     appear::Appeared,
@@ -54,10 +54,12 @@ pub use query::{
     fault::ProgramFault,
     floods::{Cookies, Floods},
     flow_table::FlowTableUse,
+    port_series::{Notes, PortSample},
     reachable::Target,
+    samples::{Since, TrafficSample},
     status::{InterfaceStatus, Protection, Reverted, Status},
     survey::{Service, Survey},
-    traffic::{Flows, Traffic, TrafficCounters},
+    traffic::{Flows, InterfaceCounter, Traffic, TrafficCounters},
     watch::{Extent, Sighting, Watch, WatchFilter},
 };
 pub use state::{

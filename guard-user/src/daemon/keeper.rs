@@ -12,6 +12,7 @@ use std::{
 use super::{
     bans::BanKeeper, cause::Cause, databases::DatabaseWatch, ends::EndKeeper, event_log::EventLog,
     filtering::FilteringWatch, host_names::NameWatch, interfaces::Interfaces,
+    samples::SampleKeeper,
 };
 use crate::{
     control::{JailsReport, Level, Report},
@@ -21,6 +22,7 @@ use crate::{
     },
     failure::Failure,
     host::Network,
+    ruleset::listen::Listen,
 };
 
 /// Between two attempts at what has failed and may fail again.
@@ -69,6 +71,8 @@ pub(super) struct DaemonState {
     pub(super) report: Report,
     pub(super) jails: JailsReport,
     pub(super) events: EventLog,
+    /// Where metrics are to be served.
+    pub(super) metrics: Option<Listen>,
 }
 
 /// The board is whole whatever a panicking holder did.
@@ -95,6 +99,9 @@ pub(super) struct Keeper {
     ends: EndKeeper,
     watched: SessionWatch,
     filtering: FilteringWatch,
+    samples: SampleKeeper,
+    /// Digest of the policy that says where metrics are served; `None` = guard was off.
+    metrics_of: Option<Option<u64>>,
     /// Interfaces without guard by which strangers can come.
     exposed: Vec<String>,
     next_exposed: Instant,
@@ -118,6 +125,8 @@ impl Keeper {
             ends: EndKeeper::default(),
             watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
+            samples: SampleKeeper::default(),
+            metrics_of: None,
             exposed: Vec::new(),
             next_exposed: Instant::now(),
         }
@@ -130,6 +139,7 @@ impl Keeper {
         let result = match self.controller.in_force() {
             Ok(Some(in_force)) => {
                 self.absence = None;
+                self.follow_metrics(Some(in_force.digest));
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 self.watch_exposures();
@@ -139,6 +149,13 @@ impl Keeper {
                 if let Some(round) = self.names.round(&self.controller, cause) {
                     round.log(&mut self.state().events);
                 }
+                if let Some(sampled) = self.samples.round(&self.controller) {
+                    let problem = sampled.err().map(|failure| {
+                        let what = "no samples of the counters for `stats --since`";
+                        (Level::Warning, failure.context(what).in_brackets())
+                    });
+                    self.state().events.standing("samples", problem);
+                }
                 let round = self.bans.round(&self.controller, in_force.digest);
                 if let Some(round) = round {
                     round.log(&mut self.state().events);
@@ -146,6 +163,7 @@ impl Keeper {
                 kept
             }
             Ok(None) => {
+                self.follow_metrics(None);
                 self.off();
                 Ok(())
             }
@@ -156,6 +174,18 @@ impl Keeper {
             .map(|failure| (Level::Error, failure.in_brackets()));
         self.state().events.standing("round", problem);
         self.report();
+    }
+
+    /// Takes up where metrics are to be served, when another policy is in force. Files that cannot be read change
+    /// nothing, and are read again when they are in force.
+    fn follow_metrics(&mut self, digest: Option<u64>) {
+        if self.metrics_of == Some(digest) {
+            return;
+        }
+        self.metrics_of = Some(digest);
+        if let Ok(loaded) = self.controller.load() {
+            self.state().metrics = loaded.policy.metrics;
+        }
     }
 
     /// The files anew, as `guardctl reload` does it.

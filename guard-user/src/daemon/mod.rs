@@ -13,6 +13,8 @@ mod host_names;
 mod interfaces;
 mod jails_report;
 mod keeper;
+mod metrics;
+mod samples;
 mod single;
 
 use std::{
@@ -47,6 +49,7 @@ use detection::Supervisor;
 use event_log::EventLog;
 pub(crate) use event_log::now;
 use keeper::{DaemonState, Keeper, locked};
+use metrics::MetricsServer;
 use single::Single;
 
 /// Between two looks at the interfaces when nothing seems to happen.
@@ -101,6 +104,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
         },
         jails: JailsReport::default(),
         events: EventLog::new(),
+        metrics: None,
     }));
     let (orders, mut ordered) = mpsc::channel(crate::control::MOST_CLIENTS);
     let serving = server.serve(ControlHandler {
@@ -110,6 +114,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     let mut serving = std::pin::pin!(serving);
     let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&state)));
     let mut detection = Supervisor::new(controller.clone(), Arc::clone(&state));
+    let mut metrics = MetricsServer::new(controller.clone(), Arc::clone(&state));
     let mut work = Work::default();
     let mut wanted = Wanted::default();
 
@@ -131,6 +136,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
             _ = ticks.tick() => {
                 wanted.look = true;
                 detection.look();
+                serve_metrics(&mut metrics, &state);
             }
             () = &mut serving => {}
             order = ordered.recv() => match order {
@@ -156,6 +162,15 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     // What was asked last is answered before the socket goes.
     tokio::task::yield_now().await;
     Ok(())
+}
+
+/// Where the policy wants metrics; what keeps them from being served there is reported.
+fn serve_metrics(metrics: &mut MetricsServer, state: &Mutex<DaemonState>) {
+    let wanted = locked(state).metrics.clone();
+    if let Some(served) = metrics.follow(wanted) {
+        let problem = served.err().map(|why| (Level::Warning, why.to_string()));
+        locked(state).events.standing("metrics", problem);
+    }
 }
 
 /// What the next round must do.

@@ -61,6 +61,8 @@ pub struct Interface {
     pub mtu: u32,
     /// Frames that its driver says it has received, of which XDP may have dropped some.
     pub received: u64,
+    /// Bytes of them.
+    pub received_bytes: u64,
     /// The address that the hardware was made with, which outlives its name; `None` where there is
     /// no hardware.
     pub hardware: Option<String>,
@@ -275,6 +277,7 @@ fn interface(message: &LinkMessage) -> Interface {
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         mtu: 0,
         received: 0,
+        received_bytes: 0,
         hardware: None,
         xdp: None,
         kind: LinkKind::of(&message.attributes),
@@ -289,6 +292,7 @@ fn interface(message: &LinkMessage) -> Interface {
             interface.mtu = *mtu;
         } else if let LinkAttribute::Stats64(stats) = attribute {
             interface.received = stats.rx_packets;
+            interface.received_bytes = stats.rx_bytes;
         } else if let LinkAttribute::PermAddress(bytes) = attribute {
             let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             interface.hardware = Some(digits.join(":"));

@@ -2,8 +2,9 @@
 
 use std::{
     cmp::Reverse,
+    collections::BTreeMap,
     io::{self, Write},
-    time::Instant,
+    time::Duration,
 };
 
 use guard_common::abi::{
@@ -13,93 +14,199 @@ use guard_common::abi::{
 };
 
 use crate::{
-    controller::{ReasonCounter, ServiceCounter, SynCounts, Traffic},
+    bans::BanTerm,
+    controller::{OriginCount, ReasonCounter, ServiceCounter, SynCounts, Traffic},
     ruleset::{icmp, protocol},
+    text::duration,
 };
 
-/// The counters at one moment.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    taken: Instant,
-    traffic: Traffic,
+/// What to show.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'v> {
+    /// The counters, or what was counted in some time.
+    pub traffic: &'v Traffic,
+    /// From when to when that is.
+    pub span: &'v Span,
+    /// What was counted since the last look; rates stand beside the totals then.
+    pub recent: Option<&'v Recent>,
+    /// Bans, if they are asked for.
+    pub origins: Option<&'v [OriginCount]>,
+    /// Which tables.
+    pub tables: Tables,
+    /// Most rows of ports.
+    pub limit: usize,
 }
 
-impl Sample {
-    /// Counters read just now.
-    #[must_use]
-    pub fn new(traffic: Traffic) -> Self {
-        Self {
-            taken: Instant::now(),
-            traffic,
+/// Which time the figures are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// From the beginning of the counters, in seconds since 1970 as far as it is known.
+    All(Option<u64>),
+    /// From a sample on.
+    Since {
+        /// When it was taken, in seconds since 1970.
+        at: u64,
+        /// How long ago.
+        length: Duration,
+        /// Services with at most so many packets are not in it.
+        left_out: Option<u64>,
+    },
+    /// Between two readings; figures are shown per second.
+    PerSecond(Duration),
+}
+
+/// What was counted in a short time.
+#[derive(Clone, Debug)]
+pub struct Recent {
+    /// Counted in it.
+    pub traffic: Traffic,
+    /// How long it was.
+    pub length: Duration,
+}
+
+/// Tables of `stats`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// By port, and what became of floods.
+    pub ports: bool,
+    /// By reason.
+    pub reasons: bool,
+    /// By interface.
+    pub interfaces: bool,
+    /// The flow table.
+    pub flows: bool,
+}
+
+/// How figures are written: as they are, or per second.
+#[derive(Clone, Copy)]
+struct Figures {
+    seconds: Option<f64>,
+}
+
+impl Figures {
+    fn of(span: &Span) -> Self {
+        let seconds = match span {
+            Span::PerSecond(length) => Some(length.as_secs_f64().max(0.001)),
+            Span::All(_) | Span::Since { .. } => None,
+        };
+        Self { seconds }
+    }
+
+    fn packets(self, count: u64) -> String {
+        match self.seconds {
+            None => count.to_string(),
+            Some(seconds) => format!("{:.0}/s", count as f64 / seconds),
         }
     }
 
-    /// What they say.
-    #[must_use]
-    pub fn traffic(&self) -> &Traffic {
-        &self.traffic
-    }
-
-    fn is_monitored(&self) -> bool {
-        self.traffic
-            .reasons
-            .iter()
-            .any(|counter| counter.monitored.packets > 0)
-    }
-
-    fn dropped(&self, service: Service) -> u64 {
-        self.traffic
-            .services
-            .iter()
-            .find(|counter| counter.service == service)
-            .map_or(0, |counter| lost(counter).packets)
-    }
-
-    fn reason(&self, reason: Reason) -> u64 {
-        self.traffic
-            .reasons
-            .iter()
-            .find(|counter| counter.reason == reason)
-            .map_or(0, |counter| {
-                counter.counted.packets + counter.monitored.packets
-            })
+    fn bytes(self, count: u64) -> String {
+        match self.seconds {
+            None => bytes(count),
+            Some(seconds) => bits(count as f64 * 8.0 / seconds),
+        }
     }
 }
 
-/// `stats`; with an earlier sample, rates beside the totals.
+/// `stats`.
 ///
 /// # Errors
 /// When the writer fails.
-pub fn stats(
-    out: &mut dyn Write,
-    sample: &Sample,
-    before: Option<&Sample>,
-    limit: usize,
-) -> io::Result<()> {
-    let rate = |now: u64, then: u64| {
-        let Some(before) = before else {
-            return String::new();
+pub fn stats(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
+    let traffic = view.traffic;
+    let figures = Figures::of(view.span);
+    let is_quiet = traffic.services.is_empty() && traffic.reasons.iter().all(|c| packets(c) == 0);
+    if is_quiet && view.origins.is_none() {
+        return match view.span {
+            Span::All(_) => writeln!(out, "No packets yet on the protected interfaces."),
+            Span::Since { .. } | Span::PerSecond(_) => {
+                writeln!(
+                    out,
+                    "No packets {} on the protected interfaces.",
+                    span(view)
+                )
+            }
         };
-        let seconds = sample.taken.duration_since(before.taken).as_secs_f64();
-        format!("{:.0}/s", (now - then.min(now)) as f64 / seconds.max(0.001))
+    }
+    if view.tables.ports {
+        ports(out, view, figures)?;
+    }
+    if view.tables.reasons {
+        reasons(out, view, figures)?;
+    }
+    if view.tables.ports {
+        syn_counts(out, view, figures)?;
+    }
+    if view.tables.interfaces {
+        interfaces(out, view, figures)?;
+    }
+    if let Some(origins) = view.origins {
+        bans(out, origins)?;
+    }
+    if view.tables.flows {
+        let flows = &traffic.flows;
+        writeln!(
+            out,
+            "\nFlows: {} live, {} begun by this host, {} sessions of others, {} evicted; sockets asked {} times",
+            flows.live,
+            flows.created,
+            flows.sessions,
+            flows.evicted + flows.refused,
+            flows.socket_asked
+        )?;
+    }
+    writeln!(out, "\nCounted {}", span(view))
+}
+
+/// `since 2026-11-29T21:00:01Z (52 min)`.
+fn span(view: &View<'_>) -> String {
+    let moment = |at: u64| {
+        let time = jiff::Timestamp::from_second(at.try_into().unwrap_or_default());
+        time.map_or_else(|_| at.to_string(), |time| time.to_string())
     };
-    let mut services = sample.traffic.services.clone();
+    match view.span {
+        Span::All(None) => "since guard was enabled".to_owned(),
+        Span::All(Some(began)) => {
+            let age = view.traffic.at.saturating_sub(*began);
+            format!("since {} ({})", moment(*began), duration::rounded(age))
+        }
+        Span::Since {
+            at,
+            length,
+            left_out,
+        } => {
+            let mut text = format!(
+                "since {} ({})",
+                moment(*at),
+                duration::rounded(length.as_secs())
+            );
+            if let Some(floor) = left_out {
+                text += &format!(
+                    "; ports with at most {floor} packets by then had at least as many as are shown"
+                );
+            }
+            text
+        }
+        Span::PerSecond(length) => format!("in {:.1} s", length.as_secs_f64()),
+    }
+}
+
+fn ports(out: &mut dyn Write, view: &View<'_>, figures: Figures) -> io::Result<()> {
+    let traffic = view.traffic;
+    let mut services = traffic.services.clone();
     services.sort_by_key(|counter| {
         (
             Reverse(lost(counter).packets),
             Reverse(counter.passed.packets),
         )
     });
-    if services.is_empty()
-        && sample
-            .traffic
-            .reasons
-            .iter()
-            .all(|counter| packets(counter) == 0)
-    {
-        return writeln!(out, "No packets yet on the protected interfaces.");
-    }
-    let is_monitored = sample.is_monitored();
+    let is_monitored = traffic.reasons.iter().any(|c| c.monitored.packets > 0);
+    let has_rates = figures.seconds.is_none();
+    let recent: BTreeMap<u32, u64> = view.recent.map_or_else(BTreeMap::new, |recent| {
+        let services = recent.traffic.services.iter();
+        services
+            .map(|c| (c.service.row(), lost(c).packets))
+            .collect()
+    });
     write!(
         out,
         "{:<14} {:>14} {:>12} {:>14} {:>12}",
@@ -108,49 +215,47 @@ pub fn stats(
     if is_monitored {
         write!(out, " {:>14} {:>12}", "Would drop", "")?;
     }
-    writeln!(out, " {:>12}", "Drop rate")?;
-    for counter in services.iter().take(limit) {
-        let then = before.map_or(0, |before| before.dropped(counter.service));
-        write!(
-            out,
-            "{:<14} {:>14} {:>12} {:>14} {:>12}",
-            service_name(counter.service),
-            counter.passed.packets,
-            bytes(counter.passed.bytes),
-            counter.dropped.packets,
-            bytes(counter.dropped.bytes),
-        )?;
-        if is_monitored {
-            let monitored = counter.monitored;
+    if has_rates {
+        write!(out, " {:>12}", "Drop rate")?;
+    }
+    writeln!(out)?;
+    for counter in services.iter().take(view.limit) {
+        write!(out, "{:<14}", service_name(counter.service))?;
+        let monitored = is_monitored.then_some(counter.monitored);
+        for counted in [counter.passed, counter.dropped]
+            .into_iter()
+            .chain(monitored)
+        {
             write!(
                 out,
                 " {:>14} {:>12}",
-                monitored.packets,
-                bytes(monitored.bytes)
+                figures.packets(counted.packets),
+                figures.bytes(counted.bytes)
             )?;
         }
-        writeln!(out, " {:>12}", rate(lost(counter).packets, then))?;
+        if has_rates {
+            let then = recent.get(&counter.service.row()).copied();
+            write!(out, " {:>12}", rate(view, then.unwrap_or_default()))?;
+        }
+        writeln!(out)?;
     }
-    if services.len() > limit {
-        writeln!(out, "… and {} more (--all)", services.len() - limit)?;
+    if services.len() > view.limit {
+        writeln!(out, "… and {} more (--all)", services.len() - view.limit)?;
     }
-    reasons(out, sample, before, &rate)?;
-    syn_counts(out, sample, limit)?;
-    let flows = &sample.traffic.flows;
-    writeln!(
-        out,
-        "\nFlows: {} live, {} begun by this host, {} sessions of others, {} evicted; sockets asked {} times",
-        flows.live,
-        flows.created,
-        flows.sessions,
-        flows.evicted + flows.refused,
-        flows.socket_asked
-    )
+    Ok(())
+}
+
+/// So many since the last look, per second; nothing, when there was none.
+fn rate(view: &View<'_>, packets: u64) -> String {
+    view.recent.map_or_else(String::new, |recent| {
+        let seconds = recent.length.as_secs_f64().max(0.001);
+        format!("{:.0}/s", packets as f64 / seconds)
+    })
 }
 
 /// Ports that were flooded.
-fn syn_counts(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<()> {
-    let mut ports = sample.traffic.syn_counts.clone();
+fn syn_counts(out: &mut dyn Write, view: &View<'_>, figures: Figures) -> io::Result<()> {
+    let mut ports = view.traffic.syn_counts.clone();
     ports.sort_by_key(|(_, counted)| {
         Reverse(counted.answered + counted.refused + counted.out_of_state)
     });
@@ -161,13 +266,15 @@ fn syn_counts(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<
             "Floods", "Answered", "Above ceiling", "Out of state"
         )?;
     }
-    for (port, counted) in ports.into_iter().take(limit) {
+    for (port, counted) in ports.into_iter().take(view.limit) {
         let name = format!("{port}/tcp");
         let SynCounts {
             answered,
             refused,
             out_of_state,
         } = counted;
+        let [answered, refused, out_of_state] =
+            [answered, refused, out_of_state].map(|count| figures.packets(count));
         writeln!(
             out,
             "{name:<14} {answered:>14} {refused:>14} {out_of_state:>14}"
@@ -176,35 +283,95 @@ fn syn_counts(out: &mut dyn Write, sample: &Sample, limit: usize) -> io::Result<
     Ok(())
 }
 
-fn reasons(
-    out: &mut dyn Write,
-    sample: &Sample,
-    before: Option<&Sample>,
-    rate: &dyn Fn(u64, u64) -> String,
-) -> io::Result<()> {
-    writeln!(out)?;
+fn reasons(out: &mut dyn Write, view: &View<'_>, figures: Figures) -> io::Result<()> {
+    let recent: BTreeMap<Reason, u64> = view.recent.map_or_else(BTreeMap::new, |recent| {
+        let reasons = recent.traffic.reasons.iter();
+        reasons.map(|c| (c.reason, packets(c))).collect()
+    });
+    if view.tables.ports {
+        writeln!(out)?;
+    }
+    write!(
+        out,
+        "{:<22} {:<11} {:>14} {:>12}",
+        "Reason", "Action", "Packets", ""
+    )?;
+    let has_rates = figures.seconds.is_none();
     writeln!(
         out,
-        "{:<22} {:<11} {:>14} {:>12} {:>12}",
-        "Reason", "Action", "Packets", "", "Rate"
+        "{}",
+        if has_rates {
+            format!(" {:>12}", "Rate")
+        } else {
+            String::new()
+        }
     )?;
-    for counter in &sample.traffic.reasons {
+    for counter in &view.traffic.reasons {
         let reason = counter.reason;
         let action = reason.action().label();
-        let then = before.map_or(0, |before| before.reason(reason));
         let rows = [(action, counter.counted), ("would drop", counter.monitored)];
         for (action, counted) in rows.into_iter().filter(|(_, counted)| counted.packets > 0) {
-            writeln!(
+            write!(
                 out,
-                "{:<22} {:<11} {:>14} {:>12} {:>12}  {}",
+                "{:<22} {:<11} {:>14} {:>12}",
                 reason.label(),
                 action,
-                counted.packets,
-                bytes(counted.bytes),
-                rate(packets(counter), then),
-                reason.hint(),
+                figures.packets(counted.packets),
+                figures.bytes(counted.bytes),
             )?;
+            if has_rates {
+                let then = recent.get(&reason).copied().unwrap_or_default();
+                write!(out, " {:>12}", rate(view, then))?;
+            }
+            writeln!(out, "  {}", reason.hint())?;
         }
+    }
+    Ok(())
+}
+
+fn interfaces(out: &mut dyn Write, view: &View<'_>, figures: Figures) -> io::Result<()> {
+    if view.traffic.interfaces.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n{:<22} {:<11} {:>14} {:>12}",
+        "Interface", "Mode", "Received", ""
+    )?;
+    for interface in &view.traffic.interfaces {
+        writeln!(
+            out,
+            "{:<22} {:<11} {:>14} {:>12}  by its own count",
+            interface.name,
+            interface.mode.map_or("-", |mode| mode.label()),
+            figures.packets(interface.packets),
+            figures.bytes(interface.bytes),
+        )?;
+    }
+    Ok(())
+}
+
+fn bans(out: &mut dyn Write, origins: &[OriginCount]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:<34} {:>14} {:>12}",
+        "Bans of", "In force", "Next ends in"
+    )?;
+    for count in origins {
+        let first_end = match count.first_end {
+            BanTerm::Permanent => "never".to_owned(),
+            BanTerm::For(left) => duration::rounded(left.as_secs()),
+        };
+        writeln!(
+            out,
+            "{:<34} {:>14} {:>12}",
+            count.origin.name(),
+            count.in_force,
+            first_end
+        )?;
+    }
+    if origins.is_empty() {
+        writeln!(out, "nobody; nothing is banned")?;
     }
     Ok(())
 }
@@ -250,15 +417,30 @@ fn message(is_v6: bool, kind: u8) -> String {
 /// Binary multiples, three significant digits.
 fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = count as f64;
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    scaled(count as f64, 1024.0, &UNITS)
+}
+
+/// Decimal multiples, as links are sold.
+fn bits(per_second: f64) -> String {
+    const UNITS: [&str; 5] = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"];
+    if per_second < 1000.0 {
+        return format!("{per_second:.0} bit/s");
+    }
+    scaled(per_second, 1000.0, &UNITS)
+}
+
+fn scaled(count: f64, base: f64, units: &[&str]) -> String {
+    let mut value = count;
     let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
+    while value >= base && unit + 1 < units.len() {
+        value /= base;
         unit += 1;
     }
-    if unit == 0 {
-        format!("{count} B")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
+    format!("{value:.1} {}", units[unit])
 }
+
+#[cfg(test)]
+mod tests;

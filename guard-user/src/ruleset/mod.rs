@@ -9,6 +9,7 @@ pub mod host_names;
 pub mod icmp;
 pub mod labels;
 pub mod limit;
+pub mod listen;
 pub mod mmdb;
 pub mod model;
 pub mod names;

@@ -12,6 +12,7 @@ use super::{
 };
 
 use super::limit::{Counts, Limit, SourcePrefixes};
+use super::listen::Listen;
 use crate::{
     bans::settings::{Feed, Settings},
     text::value::BadValue,
@@ -221,6 +222,8 @@ pub struct Policy {
     pub bans: Settings,
     /// Files whose networks are banned.
     pub feeds: Vec<Feed>,
+    /// Where metrics are served.
+    pub metrics: Option<Listen>,
     /// Sets whose content comes from databases.
     pub databases: Vec<DatabaseSet>,
     /// Most new connections per port.

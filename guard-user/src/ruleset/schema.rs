@@ -8,6 +8,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
+    listen::Listen,
     mmdb::Selector,
     model::{DefaultAction, ModeChoice, PortRange, RuleAction, Traffic},
     names::Names,
@@ -26,6 +27,7 @@ mod bans;
 mod databases;
 mod keys;
 mod limits;
+mod metrics;
 mod modes;
 mod rule;
 
@@ -52,6 +54,7 @@ pub(super) struct PolicyDraft {
     pub(super) bans: Option<Located<Settings>>,
     pub(super) feeds: Vec<FeedDraft>,
     pub(super) limits: Option<Located<Limits>>,
+    pub(super) metrics: Option<Located<Listen>>,
     /// In order; `None` for a rule that cannot be used, so that the others keep their numbers.
     pub(super) rules: Vec<Option<RuleDraft>>,
 }
@@ -166,6 +169,7 @@ impl Reader<'_, '_> {
                 "bans" => draft.bans = self.bans(value),
                 "feed" => draft.feeds = self.feeds(value),
                 "limits" => draft.limits = self.limits(value),
+                "metrics" => draft.metrics = self.metrics(value),
                 "rule" => draft.rules = self.rules(value),
                 unknown => self.error(key.span(), keys::unknown_root(unknown)),
             }

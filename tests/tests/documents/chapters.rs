@@ -171,6 +171,18 @@ const CHAPTERS: &[Chapter] = &[
         exceptions: &[],
     },
     Chapter {
+        path: "docs/guide/metrics.md",
+        prepare: enabled_with_ssh,
+        exceptions: &[
+            ("systemctl ", Elsewhere(PACKAGES)),
+            ("curl ", Elsewhere("the test `metrics`")),
+            (
+                "guardctl metrics --textfile",
+                As("guardctl metrics --textfile guard.prom"),
+            ),
+        ],
+    },
+    Chapter {
         path: "docs/guide/interfaces.md",
         prepare: enabled_with_ssh,
         exceptions: &[],

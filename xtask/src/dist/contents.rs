@@ -32,6 +32,8 @@ const COPIES: &[(&str, &str)] = &[
         "etc/fail2ban/action.d",
     ),
     ("packaging/schema", "usr/share/guard"),
+    ("packaging/grafana", "usr/share/guard"),
+    ("packaging/prometheus", "usr/share/guard"),
     ("examples", "usr/share/doc/guardctl/examples"),
 ];
 

@@ -26,6 +26,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "dataplane",
             "controller",
             "detect",
+            "metrics",
             "daemon",
             "output",
             "cli",
@@ -65,7 +66,10 @@ const ORDERS: &[(&str, &[&str])] = &[
 const ONLY_THROUGH: &[(&str, &[&str])] = &[
     ("dataplane", &["dataplane", "controller"]),
     // The words of the socket: of those who talk over it, no domain of their own.
-    ("control", &["control", "controller", "daemon", "cli"]),
+    (
+        "control",
+        &["control", "controller", "metrics", "daemon", "cli"],
+    ),
 ];
 
 const ROOT: &str = "guard-user/src/";

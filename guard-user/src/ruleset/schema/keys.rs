@@ -6,7 +6,7 @@ use crate::text::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 10] = [
+pub(super) const ROOT_KEYS: [&str; 11] = [
     "interfaces",
     "unguarded",
     "xdp-mode",
@@ -17,14 +17,17 @@ pub(super) const ROOT_KEYS: [&str; 10] = [
     "rule",
     "bans",
     "feed",
+    "metrics",
 ];
 /// Those of them that begin with a line of their own, so that they never slip below another one: sets
 /// may have these names.
-pub(super) const HEADED: [&str; 3] = ["bans", "feed", "limits"];
+pub(super) const HEADED: [&str; 4] = ["bans", "feed", "limits", "metrics"];
 /// Keys of `[bans]`.
 const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
+/// Keys of `[metrics]`.
+const METRICS_KEYS: [&str; 1] = ["listen"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 17] = [
     "action",
@@ -123,6 +126,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             "limits" => bad.help(
                 "ipv4-prefix, ipv6-prefix, ceiling, out-of-state, udp and flow-table stand below a line [limits]",
             ),
+            "metrics" => bad.help("listen stands below a line [metrics]"),
             "xdp-mode" => bad.help(XDP_MODE_HELP),
             _ => bad.help(format!("write {near} = …")),
         };
@@ -136,7 +140,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             .help("write [limits] on a line above it");
     }
     unknown(key, None).help(
-        "a file has interfaces, unguarded, xdp-mode, default, never, [sets], [limits], [bans], [[feed]] and [[rule]]",
+        "a file has interfaces, unguarded, xdp-mode, default, never, [sets], [limits], [bans], [metrics], [[feed]] and [[rule]]",
     )
 }
 
@@ -180,7 +184,17 @@ pub(super) fn unknown_in_limits(key: &str) -> BadValue {
 }
 
 pub(super) fn unknown_in_bans(key: &str) -> BadValue {
-    if ["interfaces", "never", "sets", "limits", "rule", "feed"].contains(&key) {
+    if [
+        "interfaces",
+        "never",
+        "sets",
+        "limits",
+        "rule",
+        "feed",
+        "metrics",
+    ]
+    .contains(&key)
+    {
         return misplaced(key, "[bans]");
     }
     let near = near(
@@ -189,6 +203,20 @@ pub(super) fn unknown_in_bans(key: &str) -> BadValue {
         &BANS_KEYS,
     );
     unknown(key, near).help("[bans] has ipv4, ipv6, cidrs and default")
+}
+
+pub(super) fn unknown_in_metrics(key: &str) -> BadValue {
+    if ROOT_KEYS.contains(&key) {
+        return misplaced(key, "[metrics]");
+    }
+    let synonyms = [
+        ("port", "listen"),
+        ("address", "listen"),
+        ("socket", "listen"),
+    ];
+    let near = near(key, &synonyms, &METRICS_KEYS);
+    unknown(key, near)
+        .help("[metrics] has listen, e.g. \"unix:/run/guard/metrics\" or \"127.0.0.1:9977\"")
 }
 
 pub(super) fn unknown_in_feed(key: &str) -> BadValue {
@@ -287,6 +315,7 @@ mod tests {
         schema.assert_keys("/$defs/limits", LIMIT_KEYS);
         schema.assert_keys("/$defs/bans", BANS_KEYS);
         schema.assert_keys("/$defs/feed", FEED_KEYS);
+        schema.assert_keys("/$defs/metrics", METRICS_KEYS);
         let mut of_sets = schema.keys("/$defs/set/oneOf/2");
         of_sets.extend(schema.keys("/$defs/set/oneOf/3"));
         for key in SET_KEYS {
@@ -305,6 +334,7 @@ mod tests {
             "`[sets]`",
             "`[limits]`",
             "`[bans]`",
+            "`[metrics]`",
             "`[[feed]]`",
             "`[[rule]]`",
         ];
@@ -313,6 +343,7 @@ mod tests {
             &plain[..],
             &BANS_KEYS,
             &FEED_KEYS,
+            &METRICS_KEYS,
             &RULE_KEYS,
             &LIMIT_KEYS,
             &SET_KEYS,

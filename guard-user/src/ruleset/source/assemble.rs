@@ -44,6 +44,7 @@ impl Reading<'_> {
         let limits = limits.unwrap_or_default();
         let default = self.single("default", &mut drafts, |draft| draft.default.take());
         let bans = self.single("[bans]", &mut drafts, |draft| draft.bans.take());
+        let metrics = self.single("[metrics]", &mut drafts, |draft| draft.metrics.take());
         let mut policy = Policy {
             interfaces: interfaces.unwrap_or_default(),
             unguarded: unguarded.unwrap_or_default(),
@@ -51,6 +52,7 @@ impl Reading<'_> {
             default: default.unwrap_or_default(),
             bans: bans.unwrap_or_default(),
             feeds: self.feeds(&mut drafts),
+            metrics,
             databases: std::mem::take(&mut self.databases),
             sources: limits.sources,
             ceiling: limits.ceiling,

@@ -365,6 +365,32 @@ pub(super) const SETTINGS: &[Wrong] = &[
         (2, 1),
         "key \"never\" stands below [bans]",
     ),
+    ("metrics = 1\n", (1, 11), "expected a table, [metrics]"),
+    (
+        "[metrics]\nlisten = 9977\n",
+        (2, 10),
+        "expected \"unix:/run/guard/metrics\" or \"127.0.0.1:9977\"",
+    ),
+    (
+        "[metrics]\nlisten = \"0.0.0.0:9977\"\n",
+        (2, 10),
+        "\"0.0.0.0:9977\" could be reached from other hosts",
+    ),
+    (
+        "[metrics]\nlisten = \"unix:metrics\"\n",
+        (2, 10),
+        "is not the full path of a socket",
+    ),
+    (
+        "[metrics]\nport = 9977\n",
+        (2, 1),
+        "unknown key \"port\"; did you mean \"listen\"",
+    ),
+    (
+        "[metrics]\nnever = []\n",
+        (2, 1),
+        "key \"never\" stands below [metrics]",
+    ),
     ("[feed]\nname = \"a\"\n", (1, 1), "[feed] is a single table"),
     ("[[feed]]\nname = \"a\"\n", (1, 1), "a name and a file"),
     (

@@ -1,0 +1,338 @@
+//! Serves the metrics where the policy says, to whoever may connect there. The daemon waits for nobody: connections
+//! are few, short and cut off, and figures are read four times a second at most, whoever asks.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::FileTypeExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
+
+use super::keeper::{DaemonState, locked};
+use crate::{
+    control::server::listen_for_group,
+    controller::{Controller, Notes},
+    failure::{Exit, Failure},
+    metrics::{DaemonFacts, Form, MetricFacts, MetricReader},
+    ruleset::listen::Listen,
+};
+
+/// Connections at a time; more are closed at once.
+const MOST_CLIENTS: usize = 16;
+/// For a request to arrive.
+const HEAD: Duration = Duration::from_secs(3);
+/// For all of a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest head of a request, and most lines of it.
+const MOST_BYTES: usize = 8192;
+const MOST_LINES: usize = 50;
+/// How old figures may be. Not as old as the shortest distance between two scrapes: their rate would be off by that.
+const FRESH: Duration = Duration::from_millis(250);
+/// Between two attempts at an address that cannot be had.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What is served, and where.
+pub(super) struct MetricsServer {
+    source: Arc<MetricSource>,
+    wanted: Option<Listen>,
+    serving: Option<Serving>,
+    next: Instant,
+}
+
+/// An open address.
+struct Serving {
+    task: JoinHandle<()>,
+    /// The socket, to be removed.
+    path: Option<PathBuf>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some(path) = &self.path {
+            // Without it clients learn at once that nobody is there.
+            fs::remove_file(path).unwrap_or_default();
+        }
+    }
+}
+
+impl MetricsServer {
+    pub(super) fn new(controller: Controller, state: Arc<Mutex<DaemonState>>) -> Self {
+        Self {
+            source: Arc::new(MetricSource {
+                reader: Arc::new(Mutex::new(MetricReader::new(controller, Notes::Write))),
+                state,
+                last: tokio::sync::Mutex::new(None),
+            }),
+            wanted: None,
+            serving: None,
+            next: Instant::now(),
+        }
+    }
+
+    /// Serves at this address from now on, or nowhere. Why it cannot, if it cannot; tried again later.
+    pub(super) fn follow(&mut self, wanted: Option<Listen>) -> Option<Result<(), Unserved>> {
+        let is_known = self.wanted == wanted;
+        let is_done = self.serving.is_some() == wanted.is_some();
+        if is_known && (is_done || Instant::now() < self.next) {
+            return None;
+        }
+        self.serving = None;
+        self.wanted.clone_from(&wanted);
+        self.next = Instant::now() + RETRY;
+        let Some(listen) = wanted else {
+            return Some(Ok(()));
+        };
+        match self.open(&listen) {
+            Ok(serving) => {
+                self.serving = Some(serving);
+                Some(Ok(()))
+            }
+            Err(error) => Some(Err(Unserved { listen, error })),
+        }
+    }
+
+    fn open(&self, listen: &Listen) -> io::Result<Serving> {
+        let source = Arc::clone(&self.source);
+        match listen {
+            Listen::Socket(path) => {
+                may_replace(path)?;
+                let listener = listen_for_group(path)?;
+                Ok(Serving {
+                    task: tokio::spawn(serve_socket(listener, source)),
+                    path: Some(path.clone()),
+                })
+            }
+            Listen::Loopback(address) => {
+                let listener = std::net::TcpListener::bind(address)?;
+                listener.set_nonblocking(true)?;
+                let listener = TcpListener::from_std(listener)?;
+                Ok(Serving {
+                    task: tokio::spawn(serve_port(listener, source)),
+                    path: None,
+                })
+            }
+        }
+    }
+}
+
+/// A socket that nobody listens at may go; nothing else may.
+fn may_replace(path: &Path) -> io::Result<()> {
+    let metadata = match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata?,
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "something that is no socket is there",
+        ));
+    }
+    // Without O_NONBLOCK, a full queue would make us wait.
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&socket2::SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Ok(()) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+/// An address that cannot be had, and a way out.
+#[derive(Debug, Error)]
+#[error("metrics are not served at {listen}: {error} ({})", self.way_out())]
+pub(super) struct Unserved {
+    listen: Listen,
+    error: io::Error,
+}
+
+impl Unserved {
+    fn way_out(&self) -> &'static str {
+        if self.error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
+            "guard.service has no way to the network; docs/guide/metrics.md says how to give it loopback, or use \
+             unix:/run/guard/metrics"
+        } else if self.error.kind() == io::ErrorKind::AddrInUse {
+            "another program listens there: choose another address below [metrics]"
+        } else if self.error.kind() == io::ErrorKind::AlreadyExists {
+            "remove it, or choose another path below [metrics]"
+        } else {
+            "choose another address below [metrics]; guard.service can write to /run/guard"
+        }
+    }
+}
+
+async fn serve_socket(listener: UnixListener, source: Arc<MetricSource>) {
+    let seats = Arc::new(Semaphore::new(MOST_CLIENTS));
+    loop {
+        let accepted = listener.accept().await.map(|(stream, _)| stream);
+        seat(accepted, &seats, &source, Via::Socket).await;
+    }
+}
+
+async fn serve_port(listener: TcpListener, source: Arc<MetricSource>) {
+    let seats = Arc::new(Semaphore::new(MOST_CLIENTS));
+    loop {
+        let accepted = listener.accept().await.map(|(stream, _)| stream);
+        seat(accepted, &seats, &source, Via::Port).await;
+    }
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    Socket,
+    /// Where a page in somebody's browser could send one, too.
+    Port,
+}
+
+async fn seat<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    accepted: io::Result<S>,
+    seats: &Arc<Semaphore>,
+    source: &Arc<MetricSource>,
+    via: Via,
+) {
+    let Ok(stream) = accepted else {
+        // Out of descriptors, most likely: connections end within seconds.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        return;
+    };
+    let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
+        return;
+    };
+    let source = Arc::clone(source);
+    tokio::spawn(async move {
+        let service = service_fn(move |request| {
+            let source = Arc::clone(&source);
+            async move { Ok::<_, std::convert::Infallible>(answer(&request, via, &source).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_buf_size(MOST_BYTES)
+            .max_headers(MOST_LINES)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        // Whoever is slower, or speaks no HTTP, has been told or will not listen.
+        timeout(PATIENCE, connection).await.ok();
+        drop(seat);
+    });
+}
+
+async fn answer(
+    request: &Request<Incoming>,
+    via: Via,
+    source: &MetricSource,
+) -> Response<Full<Bytes>> {
+    if via == Via::Port && !is_for_us(request.headers()) {
+        return plain(StatusCode::FORBIDDEN, "this is for programs of this host\n");
+    }
+    if request.uri().path() != "/metrics" {
+        return plain(StatusCode::NOT_FOUND, "only /metrics is here\n");
+    }
+    if request.method() != Method::GET {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood\n");
+    }
+    let form = form(request.headers());
+    match source.facts().await {
+        Ok(facts) => {
+            let mut response = Response::new(Full::new(Bytes::from(facts.text(form))));
+            let kind = HeaderValue::from_static(form.content_type());
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+        Err(failure) => plain(StatusCode::SERVICE_UNAVAILABLE, failure.in_brackets()),
+    }
+}
+
+/// A page in a browser has a name of its own in this line, whatever address it has made that name lead to.
+fn is_for_us(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        let is_port = port.parse::<u16>().is_ok();
+        if is_port { name } else { host }
+    });
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// OpenMetrics for whoever asks for it.
+fn form(headers: &HeaderMap) -> Form {
+    let accepts = headers.get_all(ACCEPT).iter();
+    let mut accepts = accepts.filter_map(|value| value.to_str().ok());
+    if accepts.any(|value| value.contains("application/openmetrics-text")) {
+        Form::OpenMetrics
+    } else {
+        Form::Prometheus
+    }
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response
+}
+
+/// Where the figures come from.
+struct MetricSource {
+    reader: Arc<Mutex<MetricReader>>,
+    state: Arc<Mutex<DaemonState>>,
+    last: tokio::sync::Mutex<Option<(Instant, MetricFacts)>>,
+}
+
+impl MetricSource {
+    /// Figures that are fresh. Whoever comes while they are read waits for them.
+    async fn facts(&self) -> Result<MetricFacts, Failure> {
+        let mut last = self.last.lock().await;
+        if let Some((at, facts)) = last.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return Ok(facts.clone());
+        }
+        let daemon = {
+            let state = locked(&self.state);
+            DaemonFacts {
+                since: state.report.since,
+                jails: state.jails.clone(),
+            }
+        };
+        let reader = Arc::clone(&self.reader);
+        let read = spawn_blocking(move || {
+            let mut reader = reader
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            reader.read(Some(daemon))
+        });
+        let facts = read
+            .await
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))??;
+        *last = Some((Instant::now(), facts.clone()));
+        Ok(facts)
+    }
+}
+
+#[cfg(test)]
+mod tests;
