@@ -75,21 +75,28 @@ pub(super) fn interrupted(guest: &mut Guest<'_>) -> Result<()> {
         guest.must(&format!("dpkg -i {THIS}"))?;
         let takes = started.elapsed().as_secs_f64();
         let before = State::of(guest)?;
+        let mut in_the_middle = 0;
         for moment in MOMENTS {
             let after = takes * moment / 10.0;
             let shown = guest.must(&format!(
                 "setsid dpkg -i {NEXT} >/root/said 2>&1 & pid=$!
-sleep {after:.2}; kill -9 $pid; wait $pid
+sleep {after:.2}; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
 while pgrep -f 'guardctl[.](pre|post)' >/dev/null; do sleep 0.1; done
 ip -d link show dev {NIC} | grep -q prog/xdp || exit 9
 dpkg-query -W -f '${{Status}} ${{Version}}' guardctl"
             ))?;
             println!("  dpkg killed after {after:.1} s of {takes:.1}: {shown}");
+            if !shown.contains("install ok installed") {
+                in_the_middle += 1;
+            }
             goes_on(session)?;
             guest.must(&format!(
                 "dpkg --configure -a && guardctl status && dpkg -i {THIS}"
             ))?;
             goes_on(session)?;
+        }
+        if in_the_middle == 0 {
+            bail!("dpkg was never killed in the middle");
         }
         guest.expect_silence("while dpkg was killed again and again")?;
         guest.must(&format!("dpkg -i {NEXT} && dpkg --audit"))?;
