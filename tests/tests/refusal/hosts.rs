@@ -154,3 +154,23 @@ fn beside_a_guard_of_another_version_setup_changes_nothing() {
 
     scene.refuses(&[], &SETUP, 11, "v999", "guardctl disable");
 }
+
+/// The lab has none: its units lie in a folder that nobody reads.
+#[test]
+fn without_systemd_setup_works_and_it_is_said_what_does_not() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::new();
+
+    drop(scene.guard.guardctl(&SETUP).ok().says("guard is active"));
+
+    let examined = scene.guard.guardctl(&["doctor"]).ok();
+    drop(
+        examined
+            .says("systemd does not run here: nothing loads the policy after a reboot")
+            .says("run `guardctl load` before the network comes up"),
+    );
+    let installed = scene.guard.guardctl(&["service", "install"]).ok();
+    drop(installed.says("nothing was started"));
+}

@@ -58,6 +58,8 @@ impl Edition {
             Self::Docker => &[
                 "linux-image-cloud-amd64",
                 "docker.io",
+                // Docker gives no container a start without it, where the kernel has AppArmor.
+                "apparmor",
                 "iptables",
                 "busybox-static",
             ],
