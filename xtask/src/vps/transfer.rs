@@ -20,7 +20,7 @@ const MEGABYTES: u32 = 100;
 /// What is sent, in the guest.
 const LARGE: &str = "/root/large";
 /// Seconds between two megabytes while there is no hurry.
-const PAUSE: &str = "0.7";
+const PAUSE: &str = "2";
 
 /// Both ways at once; they end with the value.
 pub(super) struct Transfers {

@@ -20,9 +20,9 @@ const TO_THE_END: Duration = Duration::from_secs(180);
 pub(super) fn card(guest: &mut Guest<'_>) -> Result<()> {
     guest.must("systemctl stop guard; guardctl --yes disable")?;
     let name = named(guest)?;
-    let mut rows = Vec::new();
+    println!("  | card | MTU | mode | doctor says | transfers |");
     for mtu in MTUS {
-        rows.push(format!("| {name} | {mtu} | {} |", seen(guest, mtu)?));
+        println!("  | {name} | {mtu} | {} |", seen(guest, mtu)?);
     }
     guest.network.set_mtu(MTUS[0])?;
     guest.must(&format!(
@@ -30,10 +30,6 @@ pub(super) fn card(guest: &mut Guest<'_>) -> Result<()> {
         MTUS[0]
     ))?;
     guest.answers_before = guest.probe.answers();
-    println!("  | card | MTU | mode | doctor says | transfers |");
-    for row in rows {
-        println!("  {row}");
-    }
     Ok(())
 }
 
