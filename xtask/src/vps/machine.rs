@@ -194,3 +194,25 @@ impl Drop for Machine {
         let _reaped = self.child.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_what_its_hardware_says() {
+        let plain = Hardware::PLAIN.device();
+        assert_eq!(
+            plain,
+            format!("virtio-net-pci,netdev=net,mac={MAC},addr=0x3")
+        );
+
+        let more = Hardware {
+            nic: "ctrl_guest_offloads=off",
+            queues: 2,
+            ..Hardware::PLAIN
+        };
+        let expected = format!("{plain},mq=on,vectors=6,ctrl_guest_offloads=off");
+        assert_eq!(more.device(), expected);
+    }
+}
