@@ -35,7 +35,7 @@ pub(crate) const GUEST_TARGETS: &[&str] = &["object", "sessions", "parity"];
 /// Those of which most time is spent waiting: for deadlines, for silence. Many of their tests run at once; of all
 /// others two, for more than two only wait for the kernel's one lock over all network namespaces, and what
 /// measures needs the CPUs.
-const WAITING_TARGETS: &[&str] = &["boot", "confirm", "documents", "inspect"];
+const WAITING_TARGETS: &[&str] = &["boot", "confirm", "documents", "ends", "inspect"];
 const MANY: &str = "6";
 const FEW: &str = "2";
 

@@ -1,10 +1,11 @@
 //! What the running kernel is, and how it was told to treat BPF.
 
-use std::fs;
+use std::{fs, path::Path};
 
 /// What `/proc/sys/net/core/bpf_jit_enable` says.
 const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
-const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+/// Below the root of the system.
+const LOCKDOWN: &str = "sys/kernel/security/lockdown";
 const RELEASE: &str = "/proc/sys/kernel/osrelease";
 
 /// Its release, as `uname -r` shows it.
@@ -27,10 +28,10 @@ pub fn has_jit() -> Option<bool> {
     Some(text.trim() != "0")
 }
 
-/// `integrity` or `confidentiality`, while the kernel is locked down.
+/// `integrity` or `confidentiality`, while the kernel of the system below `root` is locked down.
 #[must_use]
-pub fn lockdown() -> Option<String> {
-    chosen(&fs::read_to_string(LOCKDOWN).ok()?)
+pub fn lockdown(root: &Path) -> Option<String> {
+    chosen(&fs::read_to_string(root.join(LOCKDOWN)).ok()?)
 }
 
 /// The word in brackets of `none [integrity] confidentiality`.

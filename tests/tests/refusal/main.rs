@@ -2,6 +2,7 @@
 //! way out, and nothing has changed.
 
 mod doctor;
+mod hosts;
 mod lockout;
 mod scene;
 

@@ -31,7 +31,45 @@ impl Suite {
     }
 }
 
-/// What the server has beside Debian's essential packages.
+/// What a server is for, which decides what is installed on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Edition {
+    /// The kernel for guests, and nothing but what every server has
+    #[default]
+    Small,
+    /// That, and Docker
+    Docker,
+    /// The kernel for real machines, which has the drivers of real cards
+    Metal,
+}
+
+impl Edition {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Docker => "docker",
+            Self::Metal => "metal",
+        }
+    }
+
+    fn packages(self) -> Vec<&'static str> {
+        let more: &[&str] = match self {
+            Self::Small => &["linux-image-cloud-amd64"],
+            Self::Docker => &[
+                "linux-image-cloud-amd64",
+                "docker.io",
+                // Docker gives no container a start without it, where the kernel has AppArmor.
+                "apparmor",
+                "iptables",
+                "busybox-static",
+            ],
+            Self::Metal => &["linux-image-amd64"],
+        };
+        PACKAGES.iter().chain(more).copied().collect()
+    }
+}
+
+/// What every server has beside Debian's essential packages.
 const PACKAGES: &[&str] = &[
     "systemd-sysv",
     "udev",
@@ -45,7 +83,6 @@ const PACKAGES: &[&str] = &[
     "isc-dhcp-client",
     "openssh-server",
     "initramfs-tools",
-    "linux-image-cloud-amd64",
 ];
 
 /// Not needed, and half of the disk.
@@ -117,8 +154,9 @@ pub(super) struct System {
 }
 
 /// The system of this suite, from the cache or made anew.
-pub(super) fn obtain(cache: &Path, suite: Suite) -> Result<System> {
-    let folder = cache.join(format!("{}-{:016x}", suite.name(), fingerprint()));
+pub(super) fn obtain(cache: &Path, suite: Suite, edition: Edition) -> Result<System> {
+    let name = format!("{}-{}", suite.name(), edition.name());
+    let folder = cache.join(format!("{name}-{:016x}", fingerprint(edition)));
     let system = System {
         disk: folder.join("disk.img"),
         kernel: folder.join("vmlinuz"),
@@ -127,13 +165,10 @@ pub(super) fn obtain(cache: &Path, suite: Suite) -> Result<System> {
     if folder.is_dir() {
         return Ok(system);
     }
-    println!(
-        "{}: making a small Debian, about 100 MB, once",
-        suite.name()
-    );
+    println!("{name}: making a Debian, about 100 MB or more, once");
     // Under another name first: what was interrupted never looks complete.
-    let draft = cache.join(format!("{}.new-{}", suite.name(), std::process::id()));
-    let made = make(&draft, suite);
+    let draft = cache.join(format!("{name}.new-{}", std::process::id()));
+    let made = make(&draft, suite, edition);
     if made.is_err() {
         remove(&draft)?;
     }
@@ -142,7 +177,7 @@ pub(super) fn obtain(cache: &Path, suite: Suite) -> Result<System> {
     Ok(system)
 }
 
-fn make(draft: &Path, suite: Suite) -> Result<()> {
+fn make(draft: &Path, suite: Suite, edition: Edition) -> Result<()> {
     fs::create_dir_all(draft)?;
     let tree = draft.join("tree");
     let mirrors = Mirrors::configured()?;
@@ -160,7 +195,7 @@ fn make(draft: &Path, suite: Suite) -> Result<()> {
         bootstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
     }
     bootstrap
-        .arg(format!("--include={}", PACKAGES.join(",")))
+        .arg(format!("--include={}", edition.packages().join(",")))
         .arg(suite.name())
         .arg(&tree)
         .arg(mirrors.main);
@@ -212,8 +247,8 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 /// Changes with everything that is on the disk, but for newer packages of the same names.
-fn fingerprint() -> u64 {
+fn fingerprint(edition: Edition) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (PACKAGES, LEFT_OUT, files(), ENABLED).hash(&mut hasher);
+    (edition.packages(), LEFT_OUT, files(), ENABLED).hash(&mut hasher);
     hasher.finish()
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -53,7 +53,7 @@ impl<'b> Guest<'b> {
 
     /// Powers it on, and waits for the agent.
     pub(super) fn power_on(bench: &'b Bench, hardware: &Hardware, disk: Disk) -> Result<Self> {
-        let network = Network::lay(&bench.run)?;
+        let network = Network::lay(&bench.run, hardware.queues)?;
         let probe = Probe::start(&network)?;
         let machine = Machine::start(
             &bench.system,
@@ -88,6 +88,11 @@ impl<'b> Guest<'b> {
     /// What it is made of.
     pub(super) fn hardware(&self) -> &Hardware {
         &self.hardware
+    }
+
+    /// Where files of this run may lie.
+    pub(super) fn run_folder(&self) -> &Path {
+        &self.bench.run
     }
 
     /// Runs a command of a shell in the guest.

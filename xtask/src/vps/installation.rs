@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use super::{
-    debian::CLOSED,
+    debian::{CLOSED, Edition},
     guest::{Bench, Guest},
     machine::{Disk, Hardware},
     network::PEER,
@@ -56,7 +56,8 @@ fn commands_to_enable() -> String {
         "set -e
 guardctl --yes allow 22/tcp comment ssh
 guardctl --yes enable
-guardctl --yes ban 203.0.113.66 --for 1d --reason vps
+# The daemon loads a program meanwhile, which takes an emulated machine longer than a command waits.
+until guardctl --yes ban 203.0.113.66 --for 1d --reason vps; do sleep 1; done
 guardctl service status
 systemctl is-active guard.service
 ping -c 1 -W 10 {PEER}
@@ -66,14 +67,22 @@ sync"
 
 /// A disk on which guard is installed. The port that the scenes find closed is open before, or they would prove
 /// nothing.
-pub(super) fn on_fresh_server(mut bench: Bench) -> Result<Bench> {
+pub(super) fn on_fresh_server(mut bench: Bench, edition: Edition) -> Result<Bench> {
     println!("\n== installing guard on a fresh server");
     let disk = bench.run.join("disk.img");
     let mut copy = sh::command("cp", ["--sparse=always"]);
     sh::output(copy.arg(&bench.system.disk).arg(&disk))?;
     bench.system.disk = disk;
     let started = Instant::now();
-    let mut guest = Guest::power_on(&bench, &Hardware::default(), Disk::Kept)?;
+    let hardware = Hardware {
+        edition,
+        memory: match edition {
+            Edition::Small | Edition::Metal => Hardware::PLAIN.memory,
+            Edition::Docker => 1024,
+        },
+        ..Hardware::PLAIN
+    };
+    let mut guest = Guest::power_on(&bench, &hardware, Disk::Kept)?;
     let installed = guest
         .is_up()
         .and_then(|()| note_files(&mut guest, BEFORE))

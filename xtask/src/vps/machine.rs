@@ -11,18 +11,59 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     agent,
-    debian::System,
+    debian::{Edition, System},
     network::{MAC, Network},
 };
 
 /// What differs between the computers that scenes are played on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hardware {
-    /// More properties of the NIC, as qemu takes them: `mrg_rxbuf=off,mq=on`.
+    /// What is installed on it.
+    pub(super) edition: Edition,
+    /// The NIC, as qemu calls it.
+    pub(super) card: &'static str,
+    /// More properties of the NIC, as qemu takes them: `mrg_rxbuf=off`.
     pub(super) nic: &'static str,
+    /// Pairs of queues of the NIC, and CPUs.
+    pub(super) queues: u32,
     /// More words for the kernel.
     pub(super) kernel: &'static str,
+    /// What its clock shows when it is switched on; empty = the time of day.
+    pub(super) clock: &'static str,
+    /// Megabytes.
+    pub(super) memory: u32,
 }
+
+impl Hardware {
+    /// What most scenes are played on.
+    pub(super) const PLAIN: Self = Self {
+        edition: Edition::Small,
+        card: VIRTIO_NET,
+        nic: "",
+        queues: 1,
+        kernel: "",
+        clock: "",
+        memory: 512,
+    };
+
+    /// The NIC with all that is said of it.
+    fn device(&self) -> String {
+        let mut device = format!("{},netdev=net,mac={MAC},addr=0x3", self.card);
+        if self.queues > 1 {
+            // A vector for each queue of both directions, one for the card, one for its settings.
+            let vectors = 2 * self.queues + 2;
+            device.push_str(&format!(",mq=on,vectors={vectors}"));
+        }
+        if !self.nic.is_empty() {
+            device.push(',');
+            device.push_str(self.nic);
+        }
+        device
+    }
+}
+
+/// The NIC that most hosts of VPS offer.
+pub(super) const VIRTIO_NET: &str = "virtio-net-pci";
 
 /// Does the disk remember what was written after the computer is gone?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +101,17 @@ impl Machine {
             Disk::Kept => "off",
             Disk::Snapshot => "on",
         };
-        let more = if hardware.nic.is_empty() {
-            String::new()
-        } else {
-            format!(",{}", hardware.nic)
+        let queues = match hardware.queues {
+            1 => String::new(),
+            several => format!(",queues={several}"),
         };
-        // One CPU: several race with the kernel's patching of its own code, and a guest hangs now and then.
+        // One CPU if it may be: several race with the kernel's patching of its own code, and a guest hangs now and
+        // then.
         let mut qemu = network.inside("qemu-system-x86_64", []);
         qemu.args(["-accel", "tcg,thread=single", "-cpu", "max", "-M", "pc"])
-            .args(["-smp", "1", "-m", "512", "-nodefaults", "-no-user-config"])
+            .args(["-smp", &hardware.queues.to_string()])
+            .args(["-m", &hardware.memory.to_string()])
+            .args(["-nodefaults", "-no-user-config"])
             .args(["-display", "none", "-monitor", "none"])
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
@@ -91,13 +134,11 @@ impl Machine {
             ))
             .arg("-netdev")
             .arg(format!(
-                "tap,id=net,ifname={},script=no,downscript=no,vhost=off",
+                "tap,id=net,ifname={},script=no,downscript=no,vhost=off{queues}",
                 network.tap()
             ))
             .arg("-device")
-            .arg(format!(
-                "virtio-net-pci,netdev=net,mac={MAC},addr=0x3{more}"
-            ))
+            .arg(hardware.device())
             .args(["-device", "virtio-serial-pci"])
             .arg("-chardev")
             .arg(format!(
@@ -107,6 +148,9 @@ impl Machine {
             .arg("-device")
             .arg(format!("virtserialport,chardev=agent,name={}", agent::PORT))
             .stdin(Stdio::null());
+        if !hardware.clock.is_empty() {
+            qemu.arg("-rtc").arg(format!("base={}", hardware.clock));
+        }
         let child = qemu.spawn().context(
             "cannot start qemu-system-x86_64\n  help: apt-get install --no-install-recommends qemu-system-x86",
         )?;
@@ -148,5 +192,27 @@ impl Drop for Machine {
         // Off already, in the usual case.
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_what_its_hardware_says() {
+        let plain = Hardware::PLAIN.device();
+        assert_eq!(
+            plain,
+            format!("virtio-net-pci,netdev=net,mac={MAC},addr=0x3")
+        );
+
+        let more = Hardware {
+            nic: "ctrl_guest_offloads=off",
+            queues: 2,
+            ..Hardware::PLAIN
+        };
+        let expected = format!("{plain},mq=on,vectors=6,ctrl_guest_offloads=off");
+        assert_eq!(more.device(), expected);
     }
 }

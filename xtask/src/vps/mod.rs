@@ -14,6 +14,7 @@ mod packages;
 mod probe;
 mod scenes;
 mod session;
+mod transfer;
 
 use std::{
     fs,
@@ -24,7 +25,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{build, packages::VPS, workspace};
-use debian::Suite;
+use debian::{Edition, Suite};
 use guest::{Bench, Guest};
 use scenes::Scene;
 
@@ -55,42 +56,63 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
     }
     crate::packages::ensure(VPS, "the virtual server")?;
-    let wanted = scenes::chosen(&args.scenes);
+    let mut wanted = scenes::chosen(&args.scenes);
     let guardctl = build::run()?;
     let cache = workspace::target().join("guard-vps");
-    let system = debian::obtain(&cache, args.suite)?;
     let run = RunFolder::make(&cache)?;
-    let bench = Bench {
-        system,
-        payload: packages::disk(&guardctl, &run.0)?,
-        run: run.0.clone(),
-        logs: cache.join("logs"),
-        patience: Duration::from_secs(args.patience),
-    };
-    fs::create_dir_all(&bench.logs)?;
-    let bench = installation::on_fresh_server(bench)?;
-
+    let payload = packages::disk(&guardctl, &run.0)?;
     let mut lines = Vec::new();
+    for edition in [Edition::Small, Edition::Docker, Edition::Metal] {
+        let is_of_it = |scene: &&Scene| scene.hardware.edition == edition;
+        let (of_it, others) = wanted.into_iter().partition(is_of_it);
+        wanted = others;
+        if of_it.is_empty() {
+            continue;
+        }
+        let bench = Bench {
+            system: debian::obtain(&cache, args.suite, edition)?,
+            payload: payload.clone(),
+            run: run.0.clone(),
+            logs: cache.join("logs"),
+            patience: Duration::from_secs(args.patience),
+        };
+        fs::create_dir_all(&bench.logs)?;
+        let bench = installation::on_fresh_server(bench, edition)?;
+        // The last server is kept, if one is.
+        let is_kept = args.keep && wanted.is_empty();
+        play_all(&of_it, &bench, is_kept, &mut lines)?;
+    }
+    summarise(&lines)
+}
+
+/// What came of a scene, and how long it took.
+type Line = (&'static str, Duration, Option<anyhow::Error>);
+
+/// Plays the scenes of one server.
+fn play_all(
+    scenes: &[&'static Scene],
+    bench: &Bench,
+    is_kept: bool,
+    lines: &mut Vec<Line>,
+) -> Result<()> {
     let mut guest: Option<Guest<'_>> = None;
-    for scene in wanted {
+    for scene in scenes {
         println!("\n== {}: {}", scene.name, scene.about);
         let started = Instant::now();
-        let outcome = play(scene, &bench, &mut guest);
+        let outcome = play(scene, bench, &mut guest);
         if let Err(error) = &outcome {
             println!("== {}: FAILED: {error:#}", scene.name);
-            if !args.keep {
+            if !is_kept {
                 // What a failed scene left behind is no ground for the next one.
                 guest = None;
             }
         }
         lines.push((scene.name, started.elapsed(), outcome.err()));
     }
-    if args.keep
-        && let Some(guest) = &mut guest
-    {
-        guest.keep()?;
+    match guest {
+        Some(mut guest) if is_kept => guest.keep(),
+        Some(_) | None => Ok(()),
     }
-    summarise(&lines)
 }
 
 /// Plays one scene, in the guest of the one before if that has the same hardware.
@@ -106,12 +128,12 @@ fn play<'b>(scene: &Scene, bench: &'b Bench, guest: &mut Option<Guest<'b>>) -> R
     (scene.play)(guest).inspect_err(|_| println!("{}", guest.evidence()))
 }
 
-fn summarise(lines: &[(&str, Duration, Option<anyhow::Error>)]) -> Result<()> {
+fn summarise(lines: &[Line]) -> Result<()> {
     println!();
     let mut failed = Vec::new();
     for (name, took, error) in lines {
         let verdict = if error.is_none() { "ok" } else { "FAILED" };
-        println!("{name:<14} {verdict:<7} {:>6.1} s", took.as_secs_f64());
+        println!("{name:<16} {verdict:<7} {:>6.1} s", took.as_secs_f64());
         if error.is_some() {
             failed.push(*name);
         }

@@ -2,8 +2,10 @@
 //! own. Nothing of it touches the machine's own network.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -19,20 +21,31 @@ pub(super) const PEER: &str = "198.51.100.20";
 /// Address of the switch, which is where the guest's default route goes.
 pub(super) const ROUTER: &str = "198.51.100.1";
 
+/// The network that the router advertises once it does.
+pub(super) const PREFIX: &str = "2001:db8:7:";
+/// What the guest's NIC makes of it, by its MAC address.
+pub(super) const GUEST_BY_ROUTER: &str = "2001:db8:7::5054:ff:fe00:10";
+/// Address of the router there.
+pub(super) const ROUTER_V6: &str = "2001:db8:7::1";
+/// How long an advertised router may be used.
+pub(super) const ROUTER_LIFETIME: Duration = Duration::from_secs(30);
+
 /// Namespaces and the DHCP server; gone when dropped.
 pub(super) struct Network {
     switch: String,
     peer: String,
+    run: PathBuf,
     dhcp: Option<Child>,
 }
 
 impl Network {
     /// Makes it.
-    pub(super) fn lay(run: &Path) -> Result<Self> {
+    pub(super) fn lay(run: &Path, queues: u32) -> Result<Self> {
         let id = std::process::id();
         let mut network = Self {
             switch: format!("guard-vps-{id}"),
             peer: format!("guard-vps-peer-{id}"),
+            run: run.to_owned(),
             dhcp: None,
         };
         for namespace in [&network.switch, &network.peer] {
@@ -40,6 +53,8 @@ impl Network {
         }
         let (switch, peer) = (network.switch.clone(), network.peer.clone());
         let tap = network.tap();
+        let one: &[&str] = &["-n", &switch, "tuntap", "add", "dev", tap, "mode", "tap"];
+        let many = &[one, &["multi_queue"]].concat();
         let steps: &[&[&str]] = &[
             &["-n", &switch, "link", "set", "lo", "up"],
             &[
@@ -63,7 +78,7 @@ impl Network {
                 "br0",
             ],
             &["-n", &switch, "link", "set", "br0", "up"],
-            &["-n", &switch, "tuntap", "add", "dev", tap, "mode", "tap"],
+            if queues > 1 { many } else { one },
             &["-n", &switch, "link", "set", tap, "master", "br0", "up"],
             &[
                 "-n", &switch, "link", "add", "peer", "type", "veth", "peer", "name", "eth0",
@@ -107,8 +122,18 @@ impl Network {
             let mut ethtool = exec(namespace, "ethtool", ["-K", device, "tx", "off"]);
             sh::output(&mut ethtool)?;
         }
+        network.serve_addresses(&[])?;
+        Ok(network)
+    }
+
+    /// Starts the DHCP server, in the place of the one that runs.
+    fn serve_addresses(&mut self, more: &[&str]) -> Result<()> {
+        if let Some(mut dhcp) = self.dhcp.take() {
+            dhcp.kill()?;
+            dhcp.wait()?;
+        }
         let mut dnsmasq = exec(
-            &switch,
+            &self.switch,
             "dnsmasq",
             [
                 "--keep-in-foreground",
@@ -125,13 +150,58 @@ impl Network {
             .arg(format!("--dhcp-range={GUEST},{GUEST},2m"))
             .arg(format!("--dhcp-host={MAC},{GUEST}"))
             .arg(format!("--dhcp-option=3,{ROUTER}"))
-            .arg(format!("--dhcp-leasefile={}", run.join("leases").display()))
             .arg(format!(
-                "--log-facility={}",
-                run.join("dnsmasq.log").display()
-            ));
-        network.dhcp = Some(dnsmasq.spawn().context("cannot start dnsmasq")?);
-        Ok(network)
+                "--dhcp-leasefile={}",
+                self.run.join("leases").display()
+            ))
+            .arg(format!("--log-facility={}", self.log().display()))
+            .args(more);
+        self.dhcp = Some(dnsmasq.spawn().context("cannot start dnsmasq")?);
+        Ok(())
+    }
+
+    /// From here on leases are to be renewed every ten seconds, and the switch advertises itself as a router.
+    pub(super) fn renew_often(&mut self) -> Result<()> {
+        let own = format!("{ROUTER_V6}/64");
+        self.reach_by_v6(&own)?;
+        let peer = format!("{PREFIX}:20/64");
+        ip(&[
+            "-n", &self.peer, "address", "replace", &peer, "dev", "eth0", "nodad",
+        ])?;
+        let advertised = format!("--dhcp-range={PREFIX}:,ra-only,64,2m");
+        let often = format!("--ra-param=br0,5,{}", ROUTER_LIFETIME.as_secs());
+        self.serve_addresses(&[
+            // T1 and T2, also to who does not ask for them.
+            "--dhcp-option-force=58,10",
+            "--dhcp-option-force=59,90",
+            "--enable-ra",
+            &advertised,
+            &often,
+        ])
+    }
+
+    /// Gives the switch another address.
+    pub(super) fn reach_by_v6(&self, address: &str) -> Result<()> {
+        ip(&[
+            "-n",
+            &self.switch,
+            "address",
+            "replace",
+            address,
+            "dev",
+            "br0",
+            "nodad",
+        ])
+    }
+
+    /// Leases that were given or renewed until now.
+    pub(super) fn leases_given(&self) -> Result<usize> {
+        let log = fs::read_to_string(self.log())?;
+        Ok(log.lines().filter(|line| line.contains("DHCPACK")).count())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.run.join("dnsmasq.log")
     }
 
     /// Name of the guest's cable.
@@ -159,7 +229,12 @@ impl Network {
 
     /// Does the guest's TCP port answer the peer? A server that speaks first is listened to.
     pub(super) fn answers(&self, port: u16) -> Result<bool> {
-        let connect = format!("exec 3<>/dev/tcp/{GUEST}/{port}");
+        self.answers_at(GUEST, port)
+    }
+
+    /// The same at another of its addresses.
+    pub(super) fn answers_at(&self, address: &str, port: u16) -> Result<bool> {
+        let connect = format!("exec 3<>/dev/tcp/{address}/{port}");
         let mut bash = self.on_peer("timeout", ["2", "bash", "-c", &connect]);
         let status = bash.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
         Ok(status.success())

@@ -12,17 +12,16 @@ use crate::{
 };
 
 /// Another address of the peer: the scenes need its first one.
-const BURGLAR: &str = "198.51.100.66";
+pub(super) const BURGLAR: &str = "198.51.100.66";
 
-/// Five failed logins are a ban, which a reboot does not lift.
-pub(super) fn logins(guest: &mut Guest<'_>) -> Result<()> {
+/// Five failed logins are a ban, by the jail of sshd.
+pub(super) fn five_failures_are_a_ban(guest: &mut Guest<'_>) -> Result<()> {
     let burglar = format!("{BURGLAR}/24");
     sh::output(
         &mut guest
             .network
-            .on_peer("ip", ["address", "add", &burglar, "dev", "eth0"]),
+            .on_peer("ip", ["address", "replace", &burglar, "dev", "eth0"]),
     )?;
-    guest.must("guardctl jail set sshd bantime 1h")?;
     guest.until("guardctl jail status sshd")?;
     for attempt in 1..=5 {
         if !is_let_in(&guest.network)? {
@@ -33,7 +32,15 @@ pub(super) fn logins(guest: &mut Guest<'_>) -> Result<()> {
     if is_let_in(&guest.network)? {
         bail!("{BURGLAR} is banned, and sshd answers it");
     }
-    guest.must(&format!("guardctl bans | grep -w {BURGLAR} | grep -w sshd"))?;
+    guest
+        .must(&format!("guardctl bans | grep -w {BURGLAR} | grep -w sshd"))
+        .map(drop)
+}
+
+/// A reboot does not lift the ban.
+pub(super) fn logins(guest: &mut Guest<'_>) -> Result<()> {
+    guest.must("guardctl jail set sshd bantime 1h")?;
+    five_failures_are_a_ban(guest)?;
     guest.reboot()?;
     boot::is_whole(guest)?;
     let bans = guest.must("guardctl bans --json")?;

@@ -1,8 +1,16 @@
 //! What is played on the server. A scene gets a guest that is up, with guard installed, and fails
 //! with what it saw.
 
+mod adversity;
 mod boot;
+mod cards;
+mod daemon;
+mod docker;
 mod driver;
+mod floods;
+mod kept;
+mod kernel;
+mod leases;
 mod load;
 mod logins;
 mod managers;
@@ -13,7 +21,11 @@ mod stacked;
 
 use anyhow::Result;
 
-use super::{debian::LATE_DRIVER, guest::Guest, machine::Hardware};
+use super::{
+    debian::{Edition, LATE_DRIVER},
+    guest::Guest,
+    machine::Hardware,
+};
 
 /// One scene.
 pub(super) struct Scene {
@@ -34,21 +46,34 @@ enum Set {
     ByName,
 }
 
-const VIRTIO: Hardware = Hardware {
-    nic: "",
-    kernel: "",
-};
+const VIRTIO: Hardware = Hardware::PLAIN;
 
 /// As some hosts of VPS offer it: without mergeable buffers, and with large packets from the host.
 const BIG_PACKETS: Hardware = Hardware {
     nic: "mrg_rxbuf=off",
-    kernel: "",
+    ..VIRTIO
 };
 
 /// The NIC has no driver until `late-nic.service` loads it.
 const LATE: Hardware = Hardware {
-    nic: "",
     kernel: LATE_DRIVER,
+    ..VIRTIO
+};
+
+/// Nothing is put together on the way from the cable to the guest.
+const NO_OFFLOADS: &str =
+    "guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off";
+
+/// A kernel that keeps even root from changing it.
+const INTEGRITY: Hardware = Hardware {
+    kernel: "lockdown=integrity",
+    ..VIRTIO
+};
+
+/// And from reading it.
+const CONFIDENTIALITY: Hardware = Hardware {
+    kernel: "lockdown=confidentiality",
+    ..VIRTIO
 };
 
 /// All of them, in the order in which they are played. The last leaves a server that none could go on with.
@@ -66,6 +91,82 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: LATE,
         set: Set::ByName,
         play: managers::late_driver,
+    },
+    Scene {
+        name: "lockdown",
+        about: "a kernel that is locked down for integrity takes the programs, and doctor says so",
+        hardware: INTEGRITY,
+        set: Set::ByName,
+        play: kernel::locked_down,
+    },
+    Scene {
+        name: "confidentiality",
+        about: "the same for confidentiality",
+        hardware: CONFIDENTIALITY,
+        set: Set::ByName,
+        play: kernel::locked_down,
+    },
+    Scene {
+        name: "clock",
+        about: "a clock that stands in 1970 at boot and is set later shortens and lengthens no ban",
+        hardware: Hardware {
+            clock: "1970-01-01",
+            ..VIRTIO
+        },
+        set: Set::ByName,
+        play: kernel::clock,
+    },
+    Scene {
+        name: "card-queues",
+        about: "a NIC with several queues: modes and transfers at two MTUs",
+        hardware: Hardware {
+            queues: 2,
+            ..VIRTIO
+        },
+        set: Set::ByName,
+        play: cards::card,
+    },
+    Scene {
+        name: "card-plain",
+        about: "a NIC that puts no packets together",
+        hardware: Hardware {
+            nic: NO_OFFLOADS,
+            ..VIRTIO
+        },
+        set: Set::ByName,
+        play: cards::card,
+    },
+    Scene {
+        name: "card-fixed",
+        about: "a NIC whose offloads the guest cannot change",
+        hardware: Hardware {
+            nic: "ctrl_guest_offloads=off",
+            ..VIRTIO
+        },
+        set: Set::ByName,
+        play: cards::card,
+    },
+    Scene {
+        name: "card-e1000e",
+        about: "a NIC whose driver takes no programs",
+        hardware: Hardware {
+            edition: Edition::Metal,
+            card: "e1000e",
+            ..VIRTIO
+        },
+        set: Set::ByName,
+        play: cards::card,
+    },
+    Scene {
+        name: "docker",
+        about: "what a real Docker publishes is closed until a rule opens it, also after a reboot",
+        hardware: Hardware {
+            edition: Edition::Docker,
+            memory: 1024,
+            ..VIRTIO
+        },
+        set: Set::ByName,
+        play: docker::docker,
     },
     Scene {
         name: "cold-boot",
@@ -117,6 +218,27 @@ pub(super) const SCENES: &[Scene] = &[
         play: driver::disable_at_a_large_mtu,
     },
     Scene {
+        name: "cookies",
+        about: "a SYN flood at sshd is answered with cookies natively, and honest clients come in",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: floods::cookies,
+    },
+    Scene {
+        name: "killed",
+        about: "the daemon is killed: nothing opens, systemd starts it again, its jails ban",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: daemon::killed,
+    },
+    Scene {
+        name: "card",
+        about: "a NIC with one queue: modes and transfers at two MTUs",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: cards::card,
+    },
+    Scene {
         name: "networkd",
         about: "systemd-networkd configures nothing before guard is there",
         hardware: VIRTIO,
@@ -124,8 +246,15 @@ pub(super) const SCENES: &[Scene] = &[
         play: managers::networkd,
     },
     Scene {
+        name: "dhcp",
+        about: "leases are renewed and advertisements heard, by ifupdown and by systemd-networkd",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: leases::dhcp,
+    },
+    Scene {
         name: "static",
-        about: "a static /32 with a gateway outside it",
+        about: "a static /32 with a gateway outside it, and fe80::1 as the gateway of IPv6",
         hardware: VIRTIO,
         set: Set::ByName,
         play: managers::static_address,
@@ -177,14 +306,28 @@ pub(super) const SCENES: &[Scene] = &[
         about: "an upgrade that finds no room leaves everything as it was",
         hardware: VIRTIO,
         set: Set::ByName,
-        play: package::full_disk,
+        play: adversity::full_disk,
     },
     Scene {
         name: "chroot",
         about: "the package comes and goes in a chroot, and the host's filter stays",
         hardware: VIRTIO,
         set: Set::ByName,
-        play: package::chroot,
+        play: adversity::chroot,
+    },
+    Scene {
+        name: "interrupted",
+        about: "dpkg is killed in the middle of upgrades, and the filter stays in force",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: adversity::interrupted,
+    },
+    Scene {
+        name: "read-only",
+        about: "with a read-only /etc commands say so and change nothing",
+        hardware: VIRTIO,
+        set: Set::ByName,
+        play: adversity::read_only,
     },
     Scene {
         name: "purge",

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use anyhow::{Result, bail};
 
-use super::boot;
+use super::{boot, kept::State};
 use crate::vps::{
     debian::{CLOSED, NIC},
     guest::Guest,
@@ -20,62 +19,59 @@ const MOMENT: Duration = Duration::from_secs(2);
 /// To a newer version, unpacked first and configured later, as after a dpkg that was interrupted; then one that
 /// cannot be. Neither opens anything, and a session goes on.
 pub(super) fn upgrade(guest: &mut Guest<'_>) -> Result<()> {
-    guest.must(&session::serve())?;
-    guest.must(&format!("guardctl --yes allow {ECHO}/tcp comment echo"))?;
-    guest.answers_before = guest.probe.answers();
-    let mut session = Session::begin(&guest.network)?;
-    goes_on(&mut session)?;
-    let before = State::of(guest)?;
+    in_a_session(guest, |guest, session| {
+        let before = State::of(guest)?;
+        guest.must(&format!("dpkg --unpack {NEXT}"))?;
+        goes_on(session)?;
+        guest.must("guardctl status >/dev/null")?;
+        let said = guest.must("dpkg --configure guardctl 2>&1")?;
+        if !said.contains("program replaced without a gap") {
+            bail!("the program was not exchanged:\n{said}");
+        }
+        goes_on(session)?;
+        guest.expect_silence("while the package was upgraded")?;
+        before.is_kept_but_for_program_and_daemon(guest)?;
 
-    guest.must(&format!("dpkg --unpack {NEXT}"))?;
-    goes_on(&mut session)?;
-    guest.must("guardctl status >/dev/null")?;
-    let said = guest.must("dpkg --configure guardctl 2>&1")?;
-    if !said.contains("program replaced without a gap") {
-        bail!("the program was not exchanged:\n{said}");
-    }
-    goes_on(&mut session)?;
-    guest.expect_silence("while the package was upgraded")?;
-    before.is_kept_but_for_program_and_daemon(guest)?;
-
-    let before = State::of(guest)?;
-    let refused = guest.run(&format!("dpkg -i {OTHER_ABI} 2>&1"))?;
-    let is_told = refused
-        .output
-        .contains("its commands could not change that filter");
-    if refused.status == 0 || !is_told {
-        bail!(
-            "a package of another ABI was not refused:\n{}",
-            refused.output
-        );
-    }
-    goes_on(&mut session)?;
-    guest.expect_silence("while a package was refused")?;
-    before.is_kept(guest)?;
-    boot::is_whole(guest)?;
-    drop(session);
-    guest
-        .must(&format!(
-            "systemctl stop echo; guardctl --yes delete allow {ECHO}/tcp"
-        ))
-        .map(drop)
+        let before = State::of(guest)?;
+        let refused = guest.run(&format!("dpkg -i {OTHER_ABI} 2>&1"))?;
+        let is_told = refused
+            .output
+            .contains("its commands could not change that filter");
+        if refused.status == 0 || !is_told {
+            bail!(
+                "a package of another ABI was not refused:\n{}",
+                refused.output
+            );
+        }
+        goes_on(session)?;
+        guest.expect_silence("while a package was refused")?;
+        before.is_kept(guest)
+    })
 }
 
-/// To an older version, under traffic.
+/// To an older version.
 pub(super) fn downgrade(guest: &mut Guest<'_>) -> Result<()> {
     guest.must(&format!("dpkg -i {NEXT}"))?;
+    in_a_session(guest, |guest, session| {
+        let before = State::of(guest)?;
+        guest.must(&format!("dpkg -i {THIS}"))?;
+        goes_on(session)?;
+        guest.expect_silence("while the package was downgraded")?;
+        before.is_kept_but_for_program_and_daemon(guest)
+    })
+}
+
+/// Plays this while a session goes on, and looks whether all is there afterwards.
+pub(super) fn in_a_session(
+    guest: &mut Guest<'_>,
+    play: impl FnOnce(&mut Guest<'_>, &mut Session) -> Result<()>,
+) -> Result<()> {
     guest.must(&session::serve())?;
     guest.must(&format!("guardctl --yes allow {ECHO}/tcp comment echo"))?;
     guest.answers_before = guest.probe.answers();
     let mut session = Session::begin(&guest.network)?;
     goes_on(&mut session)?;
-    let before = State::of(guest)?;
-
-    guest.must(&format!("dpkg -i {THIS}"))?;
-
-    goes_on(&mut session)?;
-    guest.expect_silence("while the package was downgraded")?;
-    before.is_kept_but_for_program_and_daemon(guest)?;
+    play(guest, &mut session)?;
     boot::is_whole(guest)?;
     drop(session);
     guest
@@ -115,57 +111,7 @@ true"
     install(guest)
 }
 
-/// No room for the package: dpkg stops, and what is in force stays. Room again, and it goes on.
-pub(super) fn full_disk(guest: &mut Guest<'_>) -> Result<()> {
-    let before = State::of(guest)?;
-    guest.answers_before = guest.probe.answers();
-    guest.must("dd if=/dev/zero of=/var/tmp/full bs=1M 2>/dev/null; sync; df / | grep 100%")?;
-    let full = guest.run(&format!("dpkg -i {NEXT} 2>&1"))?;
-    if full.status == 0 {
-        bail!("the disk was not full:\n{}", full.output);
-    }
-    println!(
-        "  dpkg: {}",
-        full.output.lines().next_back().unwrap_or_default()
-    );
-    before.is_kept(guest)?;
-    guest.must("rm /var/tmp/full; dpkg --configure -a")?;
-    before.is_kept(guest)?;
-    guest.must(&format!("dpkg -i {NEXT}"))?;
-    guest.expect_silence("while the disk was full")?;
-    boot::is_whole(guest)
-}
-
-/// In a chroot that sees the host's /sys, without systemd: the package comes and goes there, and the host's filter
-/// stays.
-pub(super) fn chroot(guest: &mut Guest<'_>) -> Result<()> {
-    let before = State::of(guest)?;
-    guest.answers_before = guest.probe.answers();
-    guest.must(&format!(
-        "set -e
-mkdir -p /srv/chroot
-cp -ax /bin /etc /lib* /sbin /usr /srv/chroot/
-mkdir -p /srv/chroot/proc /srv/chroot/sys /srv/chroot/run /srv/chroot/tmp /srv/chroot/var/lib /srv/chroot/dev
-cp -ax /var/lib/dpkg /srv/chroot/var/lib/
-mount --rbind --make-rslave /sys /srv/chroot/sys
-mount -t proc proc /srv/chroot/proc
-mount --rbind --make-rslave /dev /srv/chroot/dev
-cp {NEXT} /srv/chroot/next.deb
-chroot /srv/chroot dpkg -P guardctl
-chroot /srv/chroot dpkg -i /next.deb
-chroot /srv/chroot dpkg -r guardctl
-chroot /srv/chroot dpkg -i /next.deb
-chroot /srv/chroot dpkg -P guardctl
-test ! -e /srv/chroot/usr/sbin/guardctl
-umount -R -l /srv/chroot/sys /srv/chroot/dev
-umount /srv/chroot/proc
-rm -rf /srv/chroot"
-    ))?;
-    guest.expect_silence("while a package came and went in a chroot")?;
-    before.is_kept(guest)
-}
-
-fn goes_on(session: &mut Session) -> Result<()> {
+pub(super) fn goes_on(session: &mut Session) -> Result<()> {
     let before = session.answers()?;
     let deadline = Instant::now() + Duration::from_secs(60);
     std::thread::sleep(MOMENT);
@@ -176,85 +122,4 @@ fn goes_on(session: &mut Session) -> Result<()> {
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
-}
-
-/// What must survive what happens to a package.
-struct State {
-    program: String,
-    daemon: String,
-    version: String,
-    /// SYNs to the closed port that were dropped.
-    dropped: u64,
-    policy: String,
-}
-
-impl State {
-    fn of(guest: &mut Guest<'_>) -> Result<Self> {
-        let mut ask = |command: &str| guest.must(command);
-        Ok(Self {
-            program: ask(&format!(
-                "ip -d link show dev {NIC} | grep -o 'prog/xdp id [0-9]*'"
-            ))?,
-            daemon: ask("systemctl show -P MainPID guard.service")?,
-            version: ask("dpkg-query -W -f '${Status} ${Version}' guardctl")?,
-            dropped: dropped(&ask("guardctl stats --json")?)?,
-            policy: ask("cat /etc/guard/guard.toml; guardctl list")?,
-        })
-    }
-
-    /// Policy, counters and the program are those of before.
-    fn is_kept(&self, guest: &mut Guest<'_>) -> Result<()> {
-        let now = Self::of(guest)?;
-        self.has_same_state(&now)?;
-        if now.program != self.program || now.daemon != self.daemon || now.version != self.version {
-            bail!(
-                "program, daemon or version changed:\n{}\nto\n{}",
-                self.shown(),
-                now.shown()
-            );
-        }
-        Ok(())
-    }
-
-    /// Policy and counters are, and another program and daemon run.
-    fn is_kept_but_for_program_and_daemon(&self, guest: &mut Guest<'_>) -> Result<()> {
-        guest.until("systemctl is-active guard.service")?;
-        let now = Self::of(guest)?;
-        self.has_same_state(&now)?;
-        if now.program == self.program || now.daemon == self.daemon || now.version == self.version {
-            bail!(
-                "program, daemon or version is still the one of before:\n{}",
-                now.shown()
-            );
-        }
-        Ok(())
-    }
-
-    fn has_same_state(&self, now: &Self) -> Result<()> {
-        if now.dropped < self.dropped || self.dropped == 0 {
-            bail!(
-                "{} SYNs were dropped before, and {} now",
-                self.dropped,
-                now.dropped
-            );
-        }
-        if now.policy != self.policy {
-            bail!("the policy changed:\n{}\nto\n{}", self.policy, now.policy);
-        }
-        Ok(())
-    }
-
-    fn shown(&self) -> String {
-        format!("{}{}{}", self.program, self.daemon, self.version)
-    }
-}
-
-/// Of the answer of `stats --json`.
-fn dropped(stats: &str) -> Result<u64> {
-    let stats: Value = serde_json::from_str(stats).with_context(|| stats.to_owned())?;
-    let ports = stats["ports"].as_array().into_iter().flatten();
-    let of_port = ports.filter(|service| service["port"] == CLOSED);
-    Ok(of_port
-        .filter_map(|service| service["dropped"]["packets"].as_u64())
-        .sum())
 }

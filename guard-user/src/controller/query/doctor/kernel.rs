@@ -1,5 +1,7 @@
 //! Does this kernel take the programs, and keep them?
 
+use std::path::Path;
+
 use super::Finding;
 use crate::{
     dataplane::{bpffs, pins, preflight, trial},
@@ -41,12 +43,7 @@ pub(super) fn examine(layout: &Layout) -> Vec<Finding> {
     if rights.is_ok() && !is_old && has_jit {
         found.extend(tried(&release));
     }
-    if let Some(word) = kernel::lockdown() {
-        found.push(Finding::note(
-            "kernel",
-            format!("locked down ({word}); guard works under lockdown"),
-        ));
-    }
+    found.extend(locked_down(Path::new("/")));
     found.push(file_system(layout));
     found.extend(other_version(layout));
     found
@@ -73,6 +70,19 @@ fn tried(release: &str) -> Vec<Finding> {
     found
 }
 
+/// How far the kernel is locked down, which is nothing to be worried about: `cargo xtask vps lockdown confidentiality`
+/// boots such kernels.
+fn locked_down(root: &Path) -> Option<Finding> {
+    let word = kernel::lockdown(root)?;
+    let meaning = match word.as_str() {
+        "integrity" => "root may not change the running kernel",
+        "confidentiality" => "root may neither change the running kernel nor read its memory",
+        _ => "some of what root may do is refused",
+    };
+    let text = format!("locked down ({word}): {meaning}; guard does neither, and works");
+    Some(Finding::note("kernel", text))
+}
+
 /// Where pins outlive commands.
 fn file_system(layout: &Layout) -> Finding {
     let folder = &layout.bpffs;
@@ -93,4 +103,45 @@ fn file_system(layout: &Layout) -> Finding {
 fn other_version(layout: &Layout) -> Option<Finding> {
     let failure = pins::open(layout).err()?;
     Some(Finding::failed("pins", &failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_is_locked_down_is_a_note_that_says_how_far() {
+        let root = tempfile::tempdir().expect("a folder");
+        assert_eq!(locked_down(root.path()), None, "a kernel without lockdown");
+        let folder = root.path().join("sys/kernel/security");
+        fs::create_dir_all(&folder).expect("its folder");
+        for (text, expected) in [
+            ("[none] integrity confidentiality\n", None),
+            (
+                "none [integrity] confidentiality\n",
+                Some("(integrity): root may not change the running kernel;"),
+            ),
+            (
+                "none integrity [confidentiality]\n",
+                Some("(confidentiality): root may neither change"),
+            ),
+            (
+                "none integrity confidentiality [more]\n",
+                Some("(more): some of what root may do is refused;"),
+            ),
+            ("", None),
+            ("none integrity\n", None),
+        ] {
+            fs::write(folder.join("lockdown"), text).expect("the file");
+            let found = locked_down(root.path());
+            assert_eq!(found.is_some(), expected.is_some(), "{text:?}: {found:?}");
+            if let (Some(finding), Some(expected)) = (found, expected) {
+                assert_eq!(finding.health, super::super::Health::Note);
+                assert!(finding.text.contains(expected), "{}", finding.text);
+                assert!(finding.text.ends_with("and works"), "{}", finding.text);
+            }
+        }
+    }
 }
