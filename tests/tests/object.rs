@@ -15,9 +15,12 @@ use guard_common::abi::{
     switch::SLOTS,
 };
 use guard_tests::require;
-use guard_user::dataplane::object::{
-    Object,
-    parameters::{Parameters, Purpose},
+use guard_user::dataplane::{
+    object::{
+        Object,
+        parameters::{Parameters, Purpose},
+    },
+    watch,
 };
 
 use instructions::{deepest_chain, functions, translated};
@@ -198,6 +201,16 @@ fn the_program_that_answers_loads_and_stays_within_its_budgets() {
         (1..=ANSWER_STACK_BUDGET).contains(&deepest),
         "{deepest} bytes of stack"
     );
+}
+
+#[test]
+fn the_programs_that_report_load_with_any_length_of_a_frame() {
+    if !require::root() {
+        return;
+    }
+    for snap in [64, 256, 1536] {
+        watch::try_to_load(snap).unwrap_or_else(|error| panic!("{snap} bytes: {error}"));
+    }
 }
 
 /// The text of the ELF section "license".

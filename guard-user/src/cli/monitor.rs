@@ -147,11 +147,11 @@ fn kind(reason: Reason) -> &'static str {
 /// A packet's line.
 struct Line {
     time: Timestamp,
-    sighting: Told,
+    facts: Facts,
 }
 
 /// What is said of a packet.
-struct Told {
+struct Facts {
     reason: Reason,
     action: &'static str,
     is_monitored: bool,
@@ -167,7 +167,7 @@ impl Line {
         let counted = sighting.counted;
         Self {
             time: Timestamp::from_nanosecond(ns).unwrap_or_default(),
-            sighting: Told {
+            facts: Facts {
                 reason: counted.reason,
                 action: counted.action.label(),
                 is_monitored: counted.is_monitored,
@@ -181,35 +181,35 @@ impl Line {
 
     /// `12:34:56.789  drop   203.0.113.7:51234 -> 192.0.2.1:22 tcp SYN  default-drop  eth0`
     fn text(&self, interface: &str, zone: &TimeZone) -> String {
-        let told = &self.sighting;
+        let facts = &self.facts;
         let time = self.time.to_zoned(zone.clone()).strftime("%H:%M:%S%.3f");
-        let kind = kind(told.reason);
-        let rule = told
+        let kind = kind(facts.reason);
+        let rule = facts
             .rule
             .map_or_else(String::new, |rule| format!(" rule {rule}"));
-        let monitored = if told.is_monitored {
+        let monitored = if facts.is_monitored {
             " (monitor mode: passed)"
         } else {
             ""
         };
         format!(
             "{time}  {kind:<6} {}  {}{rule}  {interface}{monitored}",
-            told.packet,
-            told.reason.label()
+            facts.packet,
+            facts.reason.label()
         )
     }
 
     fn json(&self, interface: &str) -> Value {
-        let told = &self.sighting;
-        let packet = &told.packet;
+        let facts = &self.facts;
+        let packet = &facts.packet;
         json!({
-            "kind": kind(told.reason),
+            "kind": kind(facts.reason),
             "time": self.time.to_string(),
-            "action": told.action,
-            "reason": told.reason.label(),
-            "monitored": told.is_monitored,
+            "action": facts.action,
+            "reason": facts.reason.label(),
+            "monitored": facts.is_monitored,
             "interface": interface,
-            "service": told.service,
+            "service": facts.service,
             "source": packet.source,
             "source_port": packet.ports.map(|(from, _)| from),
             "destination": packet.destination,
@@ -218,8 +218,8 @@ impl Line {
             "flags": packet.flags,
             "icmp_type": packet.icmp.map(|(kind, _)| kind),
             "icmp_code": packet.icmp.map(|(_, code)| code),
-            "bytes": told.frame_len,
-            "rule": told.rule,
+            "bytes": facts.frame_len,
+            "rule": facts.rule,
         })
     }
 }

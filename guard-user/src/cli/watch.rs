@@ -59,6 +59,11 @@ pub(super) struct Which {
     pub(super) length: Option<Duration>,
 }
 
+/// A value of an option that cannot be what is meant, and why.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct BadWord(String);
+
 /// The services that a port stands for.
 #[derive(Clone, Debug)]
 struct Services(Vec<Service>);
@@ -75,7 +80,7 @@ impl Which {
     }
 }
 
-fn services(text: &str) -> Result<Services, String> {
+fn services(text: &str) -> Result<Services, BadWord> {
     let names = Names::system();
     let parse = || -> Result<Traffic, BadValue> {
         let (ports, protocol) = match text.split_once('/') {
@@ -85,7 +90,7 @@ fn services(text: &str) -> Result<Services, String> {
         traffic::resolve(&traffic::parse_ports(ports, &names.services)?, protocol)
     };
     let Traffic::Ports(transport, ranges) = parse().map_err(in_a_line)? else {
-        return Err("no port of tcp or udp".to_owned());
+        return Err(BadWord("no port of tcp or udp".to_owned()));
     };
     let (is_tcp, is_udp) = match transport {
         Transport::Tcp => (true, false),
@@ -99,35 +104,35 @@ fn services(text: &str) -> Result<Services, String> {
 }
 
 /// As clap shows it, behind the value.
-fn in_a_line(error: BadValue) -> String {
-    match error.help {
+fn in_a_line(error: BadValue) -> BadWord {
+    BadWord(match error.help {
         Some(help) => format!("{}; {help}", error.message),
         None => error.message,
-    }
+    })
 }
 
-fn prefix(text: &str) -> Result<ipnetwork::IpNetwork, String> {
+fn prefix(text: &str) -> Result<ipnetwork::IpNetwork, BadWord> {
     let (network, _) = address::parse_network(text).map_err(in_a_line)?;
     Ok(network)
 }
 
-fn reason(text: &str) -> Result<Reason, String> {
+fn reason(text: &str) -> Result<Reason, BadWord> {
     let found = Reason::ALL.iter().find(|reason| reason.label() == text);
     found.copied().ok_or_else(|| {
         let labels = Reason::ALL.iter().map(|reason| reason.label());
-        match nearest(text, labels) {
+        BadWord(match nearest(text, labels) {
             Some(near) => format!("no such reason; did you mean {near}?"),
             None => "no such reason; `guardctl stats` and docs/reference/reasons.md name them"
                 .to_owned(),
-        }
+        })
     })
 }
 
-fn length(text: &str) -> Result<Duration, String> {
+fn length(text: &str) -> Result<Duration, BadWord> {
     match duration::parse(text) {
         Some(length) if length > Duration::ZERO && length <= LONGEST => Ok(length),
-        Some(_) => Err("from 1s to a year".to_owned()),
-        None => Err("no length of time: 10s, 5m, 1h".to_owned()),
+        Some(_) => Err(BadWord("from 1s to a year".to_owned())),
+        None => Err(BadWord("no length of time: 10s, 5m, 1h".to_owned())),
     }
 }
 
@@ -254,7 +259,7 @@ mod tests {
     fn a_reason_is_named_as_stats_names_it() {
         assert_eq!(reason("default-drop"), Ok(Reason::DefaultDrop));
         let error = reason("default-drob").expect_err("wrong");
-        assert!(error.contains("did you mean default-drop"), "{error}");
+        assert!(error.0.contains("did you mean default-drop"), "{error}");
     }
 
     #[test]

@@ -85,19 +85,19 @@ fn a_flood_is_a_few_lines_and_numbers_that_add_up() {
     let dropped = scene.guard.counted().dropped("tcp", CLOSED) - before;
     let lines = lines(&watcher);
     let of_port = |line: &&Value| line["service"] == format!("{CLOSED}/tcp");
-    let told: u64 = lines
+    let shown: u64 = lines
         .iter()
         .filter(of_port)
         .map(|line| line["more"].as_u64().unwrap_or(1))
         .sum();
     println!(
-        "{dropped} dropped, {told} told of, in {} lines",
+        "{dropped} dropped, {shown} shown of, in {} lines",
         lines.len()
     );
     assert!(dropped > 100_000, "{dropped} are no flood");
     assert!(
-        told.abs_diff(dropped) * 50 <= dropped,
-        "{told} of {dropped}"
+        shown.abs_diff(dropped) * 50 <= dropped,
+        "{shown} of {dropped}"
     );
     // Ten lines and six numbers a second.
     assert!(lines.len() < 9 * 17, "{} lines", lines.len());

@@ -18,10 +18,10 @@ use crate::{
     failure::{Exit, Failure},
     layout::Layout,
 };
-use words::{Place, Words};
+use words::{Seat, Words};
 
 use object::Reporter;
-pub use object::{Loss, Settings};
+pub use object::{Loss, Settings, try_to_load};
 pub use trace::{Traced, Tracer};
 pub use words::Masks;
 
@@ -54,7 +54,7 @@ pub struct Watcher {
     kind: ReportKind,
     /// The samples that its program went over to.
     masks: Masks,
-    place: Place,
+    place: Seat,
     running: Option<Running>,
     /// Of firewalls that are gone.
     before: Loss,
@@ -106,7 +106,7 @@ impl Watcher {
             wanted,
             settings,
             kind,
-            place: Place::take(layout)?,
+            place: Seat::take(layout)?,
             running: None,
             before: Loss::default(),
             events: 0,

@@ -155,6 +155,27 @@ impl Drop for Reporter {
     }
 }
 
+/// Does the kernel take the programs that report, with so many bytes of a frame? They are loaded on maps of their
+/// own, and let go.
+///
+/// # Errors
+/// What the kernel says against them.
+pub fn try_to_load(snap: u32) -> Result<(), LoadError> {
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global(names::SNAP, &snap, true)
+        .override_global(names::BUDGET, &1u32, true);
+    for (mut ebpf, name) in [
+        (loader.load(REPORT)?, names::REPORT),
+        (EbpfLoader::new().load(TRACE)?, names::TRACE),
+    ] {
+        let program = ebpf.program_mut(name).ok_or(LoadError::Map(name))?;
+        let program: &mut Xdp = program.try_into()?;
+        program.load()?;
+    }
+    Ok(())
+}
+
 fn loader(maps: &Path) -> EbpfLoader<'static> {
     let mut loader = EbpfLoader::new();
     for (name, pin) in [

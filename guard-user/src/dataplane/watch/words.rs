@@ -22,13 +22,13 @@ pub type Masks = BTreeMap<u32, u32>;
 
 /// A place among those who watch: as long as the file is locked.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Seat {
     /// Its number.
     pub(super) number: u32,
     _file: File,
 }
 
-impl Place {
+impl Seat {
     /// The first that is free.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Words {
     pub(super) fn renew(
         &mut self,
         layout: &Layout,
-        place: &Place,
+        place: &Seat,
         wanted: &Masks,
         before: &Masks,
     ) -> Result<Masks, Failure> {
@@ -117,7 +117,7 @@ impl Words {
     pub(super) fn set(
         &mut self,
         layout: &Layout,
-        place: &Place,
+        place: &Seat,
         masks: &Masks,
     ) -> Result<(), Failure> {
         self.change(layout, |words| {
@@ -129,7 +129,7 @@ impl Words {
     ///
     /// # Errors
     /// As [`Words::renew`].
-    pub(super) fn leave(&mut self, layout: &Layout, place: &Place) -> Result<(), Failure> {
+    pub(super) fn leave(&mut self, layout: &Layout, place: &Seat) -> Result<(), Failure> {
         self.change(layout, |words| {
             words.set_watcher(place.number, 0, &Masks::new());
         })
