@@ -216,6 +216,7 @@ const CHAPTERS: &[Chapter] = &[
         path: "docs/guide/troubleshooting.md",
         prepare: jails,
         exceptions: &[
+            ("guardctl monitor", As(MONITOR)),
             (
                 "guardctl explain FROM PORT",
                 As("guardctl explain 203.0.113.7 22"),
