@@ -23,11 +23,20 @@ use super::{rows::Case, series::Series};
 
 /// Seed of every keyed hash in a run.
 pub const SEED: u64 = 1;
-const XDP_DROP: u32 = 1;
-const XDP_PASS: u32 = 2;
-const BARE: &str = "bench_drop";
+pub(super) const XDP_DROP: u32 = 1;
+pub(super) const XDP_PASS: u32 = 2;
+/// What guard is on every host, or without the question whether somebody watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// As it is.
+    Built,
+    /// Without.
+    LeftOut,
+}
+
+pub(super) const BARE: &str = "bench_drop";
 const GENERATOR: &str = "bench_generate";
-const GUARD: &str = "bench_guard";
+pub(super) const GUARD: &str = "bench_guard";
 const PEER: &str = "bench_peer";
 const READ: &str = "bench_read";
 const FLOOR: &str = "bench_floor";
@@ -80,7 +89,7 @@ impl Case {
             ..Host::default()
         };
         let image = compile(&self.policy, &host, Stamp::default())?;
-        let mut object = self.load(&image.words)?;
+        let mut object = self.load(&image.words, Gate::Built)?;
         let expected = if self.passes { XDP_PASS } else { XDP_DROP };
         let mut measured = Measurement {
             name: self.name,
@@ -117,17 +126,19 @@ impl Case {
         Ok(measured)
     }
 
-    fn load(&self, image: &[u64]) -> Result<Ebpf> {
+    pub(super) fn load(&self, image: &[u64], gate: Gate) -> Result<Ebpf> {
         let slot_words = image.len() as u32;
         let (shards, own_shard) = (2u32, 1u32);
         let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))? as u32;
         let flow_keys = flow::keys(SEED);
         let paired = u32::from(self.draw.is_paired);
+        let watchable = u32::from(gate == Gate::Built);
         let mut loader = EbpfLoader::new();
         loader
             .override_global(names::SLOT_WORDS, &slot_words, true)
             .override_global(names::SHARDS, &shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
+            .override_global(names::WATCHABLE, &watchable, true)
             .override_global(names::SEED, &SEED, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
             .override_global("SOURCES", &self.draw.sources, true)
@@ -169,7 +180,7 @@ impl Case {
     pub fn measure_egress(&self, rounds: usize, packets: u32) -> Result<[Series; 2]> {
         let host = Host::default();
         let image = compile(&self.policy, &host, Stamp::default())?;
-        let mut object = self.load(&image.words)?;
+        let mut object = self.load(&image.words, Gate::Built)?;
         // The flow begins with the same segment as a SYN, behind Ethernet and IPv4.
         const FLAGS_AT: usize = 14 + 20 + 13;
         let mut syn = self.frame.clone();
@@ -205,7 +216,7 @@ impl Case {
     /// As [`Case::measure`].
     pub fn measure_read(&self, rounds: usize, packets: u32) -> Result<[Series; 2]> {
         let image = compile(&self.policy, &Host::default(), Stamp::default())?;
-        let mut object = self.load(&image.words)?;
+        let mut object = self.load(&image.words, Gate::Built)?;
         program(&mut object, READ)?.load()?;
         let mut measured = [Series::default(), Series::default()];
         for round in 0..=rounds {
@@ -227,7 +238,7 @@ impl Case {
     /// As [`Case::measure`].
     pub fn measure_floor(&self, rounds: usize, packets: u32) -> Result<[Series; 3]> {
         let image = compile(&self.policy, &Host::default(), Stamp::default())?;
-        let mut object = self.load(&image.words)?;
+        let mut object = self.load(&image.words, Gate::Built)?;
         program(&mut object, FLOOR)?.load()?;
         let mut measured = [Series::default(), Series::default(), Series::default()];
         for round in 0..=rounds {
@@ -257,7 +268,13 @@ fn program<'o>(object: &'o mut Ebpf, name: &str) -> Result<&'o mut Xdp> {
 }
 
 /// ns per packet, as the kernel measured it.
-fn run(object: &mut Ebpf, name: &str, frame: &[u8], packets: u32, expected: u32) -> Result<f64> {
+pub(super) fn run(
+    object: &mut Ebpf,
+    name: &str,
+    frame: &[u8],
+    packets: u32,
+    expected: u32,
+) -> Result<f64> {
     let options = TestRunOptions {
         data_in: Some(frame),
         repeat: packets,

@@ -16,5 +16,6 @@ pub mod report;
 pub mod rows;
 pub mod series;
 pub mod tables;
+pub mod watched;
 pub mod worst;
 pub mod xdp_filter;

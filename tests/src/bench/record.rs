@@ -10,6 +10,7 @@ use super::{
     matrix::{Row, honest, honest_table, table},
     measure::Measurement,
     series::Series,
+    watched::Watched,
     worst::Worst,
 };
 
@@ -38,6 +39,8 @@ pub struct Results {
     pub matrix: Vec<Row>,
     /// What honest clients noticed of them.
     pub honest: Vec<honest::Row>,
+    /// While nobody watches, and while somebody does.
+    pub watched: Vec<Watched>,
     /// Lines of logs, and bans that follow from them.
     pub logs: Option<Logs>,
     /// Peers that were left out because a program is not installed.
@@ -74,6 +77,7 @@ impl Results {
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
             "flood_matrix": self.matrix.iter().map(table::of_row).collect::<Vec<_>>(),
             "honest_clients": self.honest.iter().map(honest_table::of_row).collect::<Vec<_>>(),
+            "watched": self.watched.iter().map(Watched::json).collect::<Vec<_>>(),
             "logs": self.logs.as_ref().map_or_else(|| json!({}), Logs::json),
             "missing": self.missing,
         });
@@ -99,12 +103,7 @@ fn has_null(value: &Value) -> bool {
 }
 
 fn of_series(series: &Series) -> Value {
-    json!({
-        "min": series.min(),
-        "median": series.median(),
-        "max": series.max(),
-        "rounds": series.len(),
-    })
+    series.json()
 }
 
 fn of_worst(found: &Worst) -> Value {

@@ -1,5 +1,7 @@
 //! The same measured again and again: a value per round.
 
+use serde_json::{Value, json};
+
 /// Values of one thing, a value per round.
 #[derive(Clone, Debug, Default)]
 pub struct Series(Vec<f64>);
@@ -40,6 +42,17 @@ impl Series {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "min": self.min(),
+            "median": self.median(),
+            "max": self.max(),
+            "rounds": self.len(),
+        })
     }
 
     /// Round by round, the ratio of this to another that was measured in the same rounds.

@@ -19,7 +19,7 @@ use guard_tests::{
         matrix::{self, Extent},
         picture,
         record::Results,
-        report, rows, tables,
+        report, rows, tables, watched,
         worst::{self, scene::Size},
     },
     local_net::in_local_net,
@@ -80,6 +80,8 @@ enum Part {
     Floods,
     /// What honest clients notice of such floods of open ports, beside nftables; also a part of floods
     Clients,
+    /// What a packet costs while nobody watches, while a sample is reported, and while every packet is, by test runs
+    Watch,
     /// Log lines per second beside fail2ban, and the time from a line to the first packet that is dropped
     Logs,
 }
@@ -147,6 +149,9 @@ fn main() -> Result<()> {
     if args.wants(Part::Worst) {
         worst_packets(&args, &mut results)?;
     }
+    if args.wants(Part::Watch) {
+        while_watched(&args, &mut results)?;
+    }
     if args.wants(Part::B) || args.wants(Part::C) {
         end_to_end(&args, &mut results)?;
     }
@@ -188,6 +193,23 @@ fn test_runs(args: &Args, results: &mut Results) -> Result<()> {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+fn while_watched(args: &Args, results: &mut Results) -> Result<()> {
+    let (rounds, packets) = (args.rounds(15), args.packets());
+    results.watched = on_own_thread(|| {
+        cpus::pin(cpus::receiver());
+        watched::cases()
+            .iter()
+            .map(|case| {
+                let row = watched::measure(case, rounds, packets).with_context(|| case.name)?;
+                println!("{}", row.line());
+                Ok(row)
+            })
+            .collect()
+    })?;
+    println!("\n{}\n", watched::EXPLANATION);
+    Ok(())
 }
 
 fn worst_packets(args: &Args, results: &mut Results) -> Result<()> {
