@@ -231,9 +231,11 @@ fn in_words(more: &More) -> String {
         (None, 0 | 1) => String::new(),
         (None, networks) => format!(" from {} networks", grouped(networks as u64)),
     };
-    let service = more.service.map_or_else(String::new, |service| {
-        format!(" to {}", service_name(service))
-    });
+    let service = match (more.service, more.services) {
+        (Some(service), _) => format!(" to {}", service_name(service)),
+        (None, 0 | 1) => String::new(),
+        (None, services) => format!(" to {} services", grouped(services as u64)),
+    };
     let monitored = if more.is_monitored {
         " (monitor mode: passed)"
     } else {
@@ -265,6 +267,7 @@ fn more_json(more: &More) -> Value {
         "service": more.service.map(service_name),
         "from": more.network.map(|network| network.to_string()),
         "networks": more.networks,
+        "services": more.services,
     })
 }
 

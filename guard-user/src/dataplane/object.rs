@@ -1,6 +1,6 @@
 //! Loading the BPF object: constants, sizes and the maps of a running instance.
 
-mod answer;
+pub(in crate::dataplane) mod answer;
 pub mod load_error;
 pub mod parameters;
 

@@ -3,14 +3,17 @@
 //! A kind is a network, a service and a reason. Under a flood a sample is reported; how many packets there were is
 //! taken from the counters, and shared out among the kinds as the sample says.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    net::IpAddr,
+};
 
 use guard_common::abi::{reason::Reason, record::Counted, service::Service};
 use ipnetwork::IpNetwork;
 
 /// Lines of single packets in a second; those of more kinds are only counted.
 const MOST_LINES: usize = 10;
-/// Networks that get a number of their own in a second.
+/// Networks that get a number of their own in a second, and services that do.
 const MOST_NUMBERS: usize = 5;
 /// Kinds that are told apart; a flood of random sources has as many as packets.
 const MOST_KINDS: usize = 4096;
@@ -37,8 +40,10 @@ pub struct More {
     pub network: Option<IpNetwork>,
     /// From how many networks, of which at least so many were seen.
     pub networks: usize,
-    /// What they asked for.
+    /// What they asked for, if all of them asked for one service.
     pub service: Option<Service>,
+    /// For how many services they asked, of which at least so many were seen.
+    pub services: usize,
     /// Why.
     pub reason: Reason,
     /// They passed because of monitor mode.
@@ -168,9 +173,32 @@ impl Summary {
             })
             .collect();
         together.sort_by_key(|more| std::cmp::Reverse(more.packets));
+        let rest = together.split_off(together.len().min(MOST_NUMBERS));
         more.append(&mut together);
+        more.extend(by_reason_alone(rest));
         more
     }
+}
+
+/// One number for all services of a reason: who tries every port has thousands of them.
+fn by_reason_alone(rest: Vec<More>) -> Vec<More> {
+    let mut sums: BTreeMap<(Reason, bool), More> = BTreeMap::new();
+    for one in rest {
+        match sums.entry((one.reason, one.is_monitored)) {
+            Entry::Vacant(place) => {
+                place.insert(one);
+            }
+            Entry::Occupied(place) => {
+                let sum = place.into_mut();
+                sum.packets += one.packets;
+                sum.networks = sum.networks.max(one.networks);
+                sum.services += one.services;
+                sum.service = None;
+                sum.network = sum.network.filter(|network| Some(*network) == one.network);
+            }
+        }
+    }
+    sums.into_values().collect()
 }
 
 fn of(kind: &Kind, packets: u64, networks: usize) -> More {
@@ -179,6 +207,7 @@ fn of(kind: &Kind, packets: u64, networks: usize) -> More {
         network: kind.network,
         networks,
         service: kind.service,
+        services: usize::from(kind.service.is_some()),
         reason: kind.reason,
         is_monitored: kind.is_monitored,
     }
@@ -244,6 +273,24 @@ mod tests {
             more.iter()
                 .any(|more| more.networks > 15_000 && more.network.is_none())
         );
+    }
+
+    #[test]
+    fn a_scan_of_all_ports_is_a_dozen_lines() {
+        for networks in [1, 3000] {
+            let mut summary = Summary::default();
+            let lines = (0..20_000u32).filter(|n| {
+                let port = (n % 9000) as u16;
+                summary.note(&dropped(port), source(n % networks * 256))
+            });
+            assert_eq!(lines.count(), MOST_LINES);
+            let more = summary.end(|_, _| 1_000_000);
+            assert!(more.len() <= 2 * MOST_NUMBERS + 1, "{} lines", more.len());
+            let sum: u64 = more.iter().map(|more| more.packets).sum();
+            assert!((980_000..=999_990).contains(&sum), "{sum}");
+            let many = more.iter().find(|more| more.services > 1000);
+            assert_eq!(many.map(|more| more.service), Some(None), "{more:?}");
+        }
     }
 
     #[test]

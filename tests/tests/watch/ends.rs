@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use guard_common::abi::{ABI_VERSION, names};
 use guard_tests::lab::{Answer, until, within};
 
 use crate::scene::{CLOSED, OPEN, Scene, interrupt, line, lines, signal};
@@ -76,10 +77,8 @@ fn watching_goes_on_over_a_new_program_and_over_off_and_on() {
     let mut sees = |what: &str| {
         let found = within(Duration::from_secs(10), || {
             let _ = attacker.ask_tcp(srv.v4, CLOSED);
-            let drops = lines(&watcher)
-                .iter()
-                .filter(|line| line["kind"] == "drop")
-                .count();
+            let lines = lines(&watcher);
+            let drops = lines.iter().filter(|line| line["kind"] == "drop").count();
             (drops > seen).then_some(drops)
         });
         seen = found.unwrap_or_else(|| panic!("nothing is seen {what}"));
@@ -95,17 +94,6 @@ fn watching_goes_on_over_a_new_program_and_over_off_and_on() {
     });
     drop(scene.guard.guardctl(&["enable", "--force"]).ok());
     line(&watcher, "that guard is on", |line| line["active"] == true);
-    let sees = |what: &str| {
-        let found = within(Duration::from_secs(10), || {
-            let _ = attacker.ask_tcp(srv.v4, CLOSED);
-            let drops = lines(&watcher)
-                .iter()
-                .filter(|line| line["kind"] == "drop")
-                .count();
-            (drops > seen).then_some(drops)
-        });
-        assert!(found.is_some(), "nothing is seen {what}");
-    };
     sees("behind off and on");
     interrupt(&mut watcher);
 }
@@ -162,4 +150,21 @@ fn the_program_s_own_log_tells_of_each_decision() {
         attacker.v4, srv.v4
     );
     assert!(said.contains(&words), "{said}");
+}
+
+#[test]
+fn a_program_of_an_earlier_version_is_named_and_its_exchange_is_all_that_is_needed() {
+    let Some(scene) = Scene::new() else { return };
+    let maps = scene.guard.bpffs().join(format!("v{ABI_VERSION}/maps"));
+    // As that version left it.
+    for pin in [names::WATCH_PIN, names::WATCH_PROGRAMS] {
+        std::fs::remove_file(maps.join(pin)).expect("a pin");
+    }
+    let monitor = || scene.guard.guardctl(&["monitor", "--for", "1s"]);
+    drop(monitor().exit(11).says("guardctl load --new-program"));
+    drop(scene.guard.guardctl(&["load", "--new-program"]).ok());
+    let mut watcher = scene.watch("monitor", &["monitor", "--json"]);
+    let _ = scene.lab.attacker.ask_tcp(scene.lab.srv.v4, CLOSED);
+    line(&watcher, "a line", |line| line["kind"] == "drop");
+    interrupt(&mut watcher);
 }

@@ -12,7 +12,7 @@ use super::load_error::LoadError;
 
 /// May a program that calls functions of its own jump to another one? On x86-64 since Linux 5.10
 /// (e411901c0b77), on arm64 since 6.0 (d4609a5d8c70).
-pub(super) fn can_jump() -> bool {
+pub(in crate::dataplane) fn can_jump() -> bool {
     cfg!(target_arch = "x86_64") || is_at_least(6, 0)
 }
 

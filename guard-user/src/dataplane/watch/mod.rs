@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use aya::maps::{MapData, RingBuf};
 use guard_common::abi::{names, record::Counted, watch::EventHeader};
 
-use super::{pins, preflight};
+use super::{object::answer::can_jump, pins, preflight};
 use crate::{
     failure::{Exit, Failure},
     layout::Layout,
@@ -249,20 +249,19 @@ fn may_watch(layout: &Layout) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Inactive, "guard is not active")
             .help("`guardctl enable` turns it on"));
     }
+    if !can_jump() {
+        return Err(Failure::new(
+            Exit::Unsupported,
+            "this kernel lets no program jump to another one, by which packets are reported",
+        )
+        .help("Linux 6.0 or newer on arm64; `guardctl stats` counts all the same"));
+    }
     if layout.maps().join(names::WATCH_PIN).exists() {
         return Ok(());
     }
-    if layout.maps().join(names::PROGRAMS).exists() {
-        let what = "the program that runs is of an earlier version, which reports nothing";
-        return Err(Failure::new(Exit::AbiMismatch, what).help(
-            "`guardctl load --new-program` puts this version's in its place, without a gap",
-        ));
-    }
-    Err(Failure::new(
-        Exit::Unsupported,
-        "this kernel lets no program jump to another one, by which packets are reported",
-    )
-    .help("Linux 6.0 or newer on arm64; `guardctl stats` counts all the same"))
+    let what = "the program that runs is of an earlier version, which reports nothing";
+    Err(Failure::new(Exit::AbiMismatch, what)
+        .help("`guardctl load --new-program` puts this version's in its place, without a gap"))
 }
 
 /// Tells firewalls apart: one that was off and on again has other maps.

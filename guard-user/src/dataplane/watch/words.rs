@@ -1,6 +1,10 @@
 //! Who watches what: the words that the program that filters reads.
 
-use std::{collections::BTreeMap, fs::File};
+use std::{
+    collections::BTreeMap,
+    fs::{DirBuilder, File},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+};
 
 use aya::maps::{Array, Map, MapData};
 use guard_common::abi::{
@@ -51,12 +55,23 @@ impl Seat {
 
 fn lock_file(layout: &Layout, name: &str) -> Result<File, Failure> {
     let folder = layout.watchers();
-    std::fs::create_dir_all(&folder).map_err(|error| from_io(folder.display(), &error))?;
+    let failed = |error: &std::io::Error| from_io(folder.display(), error);
+    // Whoever may open a file may lock it, and would keep everybody else from watching.
+    let mut only_ours = DirBuilder::new();
+    only_ours.recursive(true).mode(0o700);
+    only_ours.create(&folder).map_err(|error| failed(&error))?;
+    let owned = std::fs::symlink_metadata(&folder).map_err(|error| failed(&error))?;
+    if !owned.is_dir() || owned.mode() & 0o077 != 0 {
+        let what = format!("{}: others may lock what is in it", folder.display());
+        let help = format!("remove it: `rm -r {}`; it is made anew", folder.display());
+        return Err(Failure::new(Exit::Failed, what).help(help));
+    }
     let path = folder.join(name);
     File::options()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .map_err(|error| from_io(path.display(), &error))
 }
