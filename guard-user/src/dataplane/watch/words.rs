@@ -195,6 +195,10 @@ impl Table {
         let alive: Vec<u32> = (0..WATCHERS)
             .filter(|watcher| self.get(watch::until_at(*watcher)) > now)
             .collect();
+        // The programs ask for the least of all masks: those of nobody must not be zero, which is every packet.
+        for watcher in (0..WATCHERS).filter(|watcher| !alive.contains(watcher)) {
+            self.set_watcher(watcher, 0, &Masks::new());
+        }
         for row in 0..record::ROWS {
             let masks = alive
                 .iter()
@@ -252,6 +256,10 @@ mod tests {
         words.set_watcher(3, 200, &masks(&[(0, 7)]));
         words.settle(150);
         assert_eq!(words.get(watch::FIRST), 4);
+        for watcher in 0..3 {
+            let mask = words.get(watch::mask_at(watcher, 0)) as u32;
+            assert_eq!(mask, NOT_WATCHED, "of watcher {watcher}, who is not there");
+        }
         assert_eq!(words.get(watch::gate_at(0)) as u32, 7);
         words.settle(250);
         assert_eq!(words.get(watch::FIRST), 0, "nobody");
