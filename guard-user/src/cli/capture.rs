@@ -55,7 +55,7 @@ pub(super) fn capture(context: &mut Context<'_>, args: &CaptureArgs<'_>) -> Resu
     let file = args.file.display().to_string();
     if viewer.target.is_stdout {
         // The packets have the output; people are told beside it.
-        eprintln!("{}", in_words(captured, lost));
+        writeln!(io::stderr(), "{}", in_words(captured, lost)).unwrap_or_default();
     } else {
         context.output.show(
             |out| writeln!(out, "{}: {}", file, in_words(captured, lost)),
@@ -172,7 +172,8 @@ impl Viewer for Capturing {
         } else {
             "guard is off: nothing to capture until it is on again"
         };
-        eprintln!("guardctl: {what}");
+        // Nobody may read it; the capture goes on.
+        writeln!(io::stderr(), "guardctl: {what}").unwrap_or_default();
     }
 }
 
@@ -226,7 +227,7 @@ impl Target {
                     "write to a file, or into a program: `guardctl capture -w - | tshark -r -`",
                 ));
             }
-            let stdout = rustix_stdout().map_err(|error| from_io("stdout", &error))?;
+            let stdout = own_stdout().map_err(|error| from_io("stdout", &error))?;
             return Ok(Self {
                 name: "stdout".into(),
                 file: stdout,
@@ -274,7 +275,8 @@ impl Target {
             }
             Err(error) => {
                 if self.is_regular {
-                    self.file.set_len(self.len)?;
+                    // The reason for the end is the one to be shown.
+                    self.file.set_len(self.len).ok();
                 }
                 Err(error)
             }
@@ -283,7 +285,7 @@ impl Target {
 }
 
 /// The standard output as a file of our own.
-fn rustix_stdout() -> io::Result<File> {
+fn own_stdout() -> io::Result<File> {
     use std::os::fd::AsFd as _;
     io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }

@@ -1,5 +1,7 @@
 //! `trace`: the developer's view, the program's own log.
 
+use std::io::{self, Write as _};
+
 use guard_common::abi::{
     reason::Action,
     record::{Counted, ROW_MASK},
@@ -77,7 +79,8 @@ impl Viewer for Tracing {
 
     fn is_active(&mut self, is_active: bool) {
         let what = if is_active { "on again" } else { "off" };
-        eprintln!("guardctl: guard is {what}");
+        // Nobody may read it; tracing goes on.
+        writeln!(io::stderr(), "guardctl: guard is {what}").unwrap_or_default();
     }
 }
 
