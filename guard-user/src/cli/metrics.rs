@@ -83,6 +83,7 @@ fn daemon(context: &Context<'_>) -> Option<DaemonFacts> {
     Some(DaemonFacts {
         since: report.since,
         jails,
+        events_lost: report.events_lost,
     })
 }
 

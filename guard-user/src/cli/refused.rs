@@ -29,7 +29,7 @@ const VERBS: &[(&str, &str, &str)] = &[
     ),
     (
         "logging",
-        "guard has no `logging`: it counts every packet instead of logging some",
+        "`logging` is a setting: [log] drops = true in guard.toml logs dropped packets; every packet is counted",
         "use `guardctl stats`, by port and by reason",
     ),
     (

@@ -118,6 +118,9 @@ pub struct Report {
     pub interfaces: Vec<InterfaceReport>,
     /// What happened, oldest first; the last of it.
     pub events: Vec<Event>,
+    /// Reports of dropped packets that came faster than the log of them could read.
+    #[serde(default)]
+    pub events_lost: u64,
 }
 
 /// An interface that should be protected.

@@ -22,7 +22,7 @@ use crate::{
     },
     failure::Failure,
     host::Network,
-    ruleset::listen::Listen,
+    ruleset::{drop_log::DropLog, listen::Listen},
 };
 
 /// Between two attempts at what has failed and may fail again.
@@ -73,6 +73,8 @@ pub(super) struct DaemonState {
     pub(super) events: EventLog,
     /// Where metrics are to be served.
     pub(super) metrics: Option<Listen>,
+    /// What is to be logged of dropped packets.
+    pub(super) drop_log: Option<DropLog>,
 }
 
 /// The board is whole whatever a panicking holder did.
@@ -100,8 +102,8 @@ pub(super) struct Keeper {
     watched: SessionWatch,
     filtering: FilteringWatch,
     samples: SampleKeeper,
-    /// Digest of the policy that says where metrics are served; `None` = guard was off.
-    metrics_of: Option<Option<u64>>,
+    /// Digest of the policy that says where metrics are served, and what is logged; `None` = guard was off.
+    settings_of: Option<Option<u64>>,
     /// Interfaces without guard by which strangers can come.
     exposed: Vec<String>,
     next_exposed: Instant,
@@ -126,7 +128,7 @@ impl Keeper {
             watched: SessionWatch::default(),
             filtering: FilteringWatch::default(),
             samples: SampleKeeper::default(),
-            metrics_of: None,
+            settings_of: None,
             exposed: Vec::new(),
             next_exposed: Instant::now(),
         }
@@ -139,7 +141,7 @@ impl Keeper {
         let result = match self.controller.in_force() {
             Ok(Some(in_force)) => {
                 self.absence = None;
-                self.follow_metrics(Some(in_force.digest));
+                self.follow_settings(Some(in_force.digest));
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 self.watch_exposures();
@@ -163,7 +165,7 @@ impl Keeper {
                 kept
             }
             Ok(None) => {
-                self.follow_metrics(None);
+                self.follow_settings(None);
                 self.off();
                 Ok(())
             }
@@ -176,15 +178,18 @@ impl Keeper {
         self.report();
     }
 
-    /// Takes up where metrics are to be served, when another policy is in force. Files that cannot be read change
+    /// Takes up where metrics are to be served and what is to be logged, when another policy is in force. Files that cannot be read change
     /// nothing, and are read again when they are in force.
-    fn follow_metrics(&mut self, digest: Option<u64>) {
-        if self.metrics_of == Some(digest) {
+    fn follow_settings(&mut self, digest: Option<u64>) {
+        if self.settings_of == Some(digest) {
             return;
         }
-        self.metrics_of = Some(digest);
+        self.settings_of = Some(digest);
         if let Ok(loaded) = self.controller.load() {
-            self.state().metrics = loaded.policy.metrics;
+            let mut state = self.state();
+            // Where nothing is dropped, there is nothing to log.
+            state.drop_log = loaded.policy.drop_log.filter(|_| digest.is_some());
+            state.metrics = loaded.policy.metrics;
         }
     }
 

@@ -317,6 +317,7 @@ impl MetricSource {
             DaemonFacts {
                 since: state.report.since,
                 jails: state.jails.clone(),
+                events_lost: state.report.events_lost,
             }
         };
         let reader = Arc::clone(&self.reader);

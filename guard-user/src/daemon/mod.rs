@@ -6,12 +6,14 @@ mod cause;
 mod databases;
 mod detection;
 mod drift;
+mod drop_log;
 mod ends;
 mod event_log;
 mod filtering;
 mod host_names;
 mod interfaces;
 mod jails_report;
+mod journal;
 mod keeper;
 mod metrics;
 mod samples;
@@ -46,6 +48,7 @@ use crate::{
 };
 use cause::Cause;
 use detection::Supervisor;
+use drop_log::DropLogger;
 use event_log::EventLog;
 pub(crate) use event_log::now;
 use keeper::{DaemonState, Keeper, locked};
@@ -105,6 +108,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
         jails: JailsReport::default(),
         events: EventLog::new(),
         metrics: None,
+        drop_log: None,
     }));
     let (orders, mut ordered) = mpsc::channel(crate::control::MOST_CLIENTS);
     let serving = server.serve(ControlHandler {
@@ -115,6 +119,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&state)));
     let mut detection = Supervisor::new(controller.clone(), Arc::clone(&state));
     let mut metrics = MetricsServer::new(controller.clone(), Arc::clone(&state));
+    let mut drop_log = DropLogger::new(controller.clone(), Arc::clone(&state));
     let mut work = Work::default();
     let mut wanted = Wanted::default();
 
@@ -137,6 +142,8 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
                 wanted.look = true;
                 detection.look();
                 serve_metrics(&mut metrics, &state);
+                let wanted = locked(&state).drop_log;
+                drop_log.follow(wanted);
             }
             () = &mut serving => {}
             order = ordered.recv() => match order {

@@ -31,6 +31,11 @@ const FILES: &[Builtin] = &[
         text: include_str!("builtin/dovecot.conf"),
     },
     Builtin {
+        name: "guard-portscan",
+        follows: "guard itself",
+        text: include_str!("builtin/guard-portscan.conf"),
+    },
+    Builtin {
         name: "nginx-bad-request",
         follows: "nginx 1.28",
         text: include_str!("builtin/nginx-bad-request.conf"),

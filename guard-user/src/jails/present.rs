@@ -15,7 +15,7 @@ const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/ssh
 const JOURNALD: &str = "/run/systemd/journal";
 /// Where programs write, by filter, on Debian and on Red Hat. The first are those that journald has as well,
 /// and that have files only without it.
-const LOGS: [(&[&str], IsJournaled, &[&str]); 5] = [
+const LOGS: [(&[&str], IsJournaled, &[&str]); 6] = [
     (
         &["sshd"],
         IsJournaled::Yes,
@@ -42,6 +42,11 @@ const LOGS: [(&[&str], IsJournaled, &[&str]); 5] = [
         &["/var/log/apache2/*error.log", "/var/log/httpd/*error_log"],
     ),
     (&["fail2ban"], IsJournaled::No, &["/var/log/fail2ban.log"]),
+    (
+        &["guard-portscan"],
+        IsJournaled::Yes,
+        &["/var/log/syslog", "/var/log/messages"],
+    ),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -194,6 +194,14 @@ const FAMILIES: &[Family] = &[
             daemon.map_or_else(Vec::new, |daemon| one(daemon.since as f64))
         },
     ),
+    counter(
+        "guard_events_lost",
+        "Reports of dropped packets that came faster than the log of them could read, since the daemon started.",
+        |facts| {
+            let daemon = facts.daemon.as_ref();
+            daemon.map_or_else(Vec::new, |daemon| one(daemon.events_lost as f64))
+        },
+    ),
     gauge(
         "guard_jail_broken",
         "1 if the jail does not work.",

@@ -55,6 +55,8 @@ pub struct DaemonFacts {
     pub since: u64,
     /// Its jails.
     pub jails: JailsReport,
+    /// Reports of dropped packets that its log has lost.
+    pub events_lost: u64,
 }
 
 /// Reads the facts, again and again.

@@ -3,6 +3,7 @@
 pub mod ceiling;
 pub mod compile;
 pub mod describe;
+pub mod drop_log;
 pub mod edit;
 pub mod flow_table;
 pub mod host_names;

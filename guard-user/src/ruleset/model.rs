@@ -12,7 +12,7 @@ use super::{
 };
 
 use super::limit::{Counts, Limit, SourcePrefixes};
-use super::listen::Listen;
+use super::{drop_log::DropLog, listen::Listen};
 use crate::{
     bans::settings::{Feed, Settings},
     text::value::BadValue,
@@ -224,6 +224,8 @@ pub struct Policy {
     pub feeds: Vec<Feed>,
     /// Where metrics are served.
     pub metrics: Option<Listen>,
+    /// What is logged of dropped packets.
+    pub drop_log: Option<DropLog>,
     /// Sets whose content comes from databases.
     pub databases: Vec<DatabaseSet>,
     /// Most new connections per port.

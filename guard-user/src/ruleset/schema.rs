@@ -8,6 +8,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
+    drop_log::DropLog,
     listen::Listen,
     mmdb::Selector,
     model::{DefaultAction, ModeChoice, PortRange, RuleAction, Traffic},
@@ -27,6 +28,7 @@ mod bans;
 mod databases;
 mod keys;
 mod limits;
+mod log;
 mod metrics;
 mod modes;
 mod rule;
@@ -55,6 +57,7 @@ pub(super) struct PolicyDraft {
     pub(super) feeds: Vec<FeedDraft>,
     pub(super) limits: Option<Located<Limits>>,
     pub(super) metrics: Option<Located<Listen>>,
+    pub(super) log: Option<Located<Option<DropLog>>>,
     /// In order; `None` for a rule that cannot be used, so that the others keep their numbers.
     pub(super) rules: Vec<Option<RuleDraft>>,
 }
@@ -170,6 +173,7 @@ impl Reader<'_, '_> {
                 "feed" => draft.feeds = self.feeds(value),
                 "limits" => draft.limits = self.limits(value),
                 "metrics" => draft.metrics = self.metrics(value),
+                "log" => draft.log = self.log(value),
                 "rule" => draft.rules = self.rules(value),
                 unknown => self.error(key.span(), keys::unknown_root(unknown)),
             }

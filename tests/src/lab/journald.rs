@@ -202,6 +202,18 @@ impl Service {
         service
     }
 
+    /// What puts another program into the unit, in front of its path.
+    #[must_use]
+    pub fn launcher(&self) -> Vec<String> {
+        let join = "echo $$ > \"$0\" && exec \"$@\"";
+        let procs = self.folder.join("cgroup.procs").display().to_string();
+        ["sh", "-c", join]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([procs])
+            .collect()
+    }
+
     /// Starts it anew, as is needed after the death of journald.
     ///
     /// # Panics

@@ -7,5 +7,6 @@ mod forged;
 mod guilty;
 mod journald;
 mod logins;
+mod portscan;
 mod scene;
 mod sources;

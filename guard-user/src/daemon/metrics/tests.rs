@@ -38,6 +38,7 @@ fn server(folder: &Folder) -> MetricsServer {
         jails: JailsReport::default(),
         events: EventLog::new(),
         metrics: None,
+        drop_log: None,
     };
     MetricsServer::new(controller, Arc::new(Mutex::new(state)))
 }

@@ -52,6 +52,37 @@ fn lines_of_todays_daemons_are_failures_of_whoever_connected() {
             Some("203.0.113.7"),
         ),
         (
+            "guard-portscan",
+            "Nov 28 10:57:25 srv guardctl[7]: [GUARD DROP] IN=eth0 OUT= SRC=203.0.113.7 DST=192.0.2.1 LEN=74 \
+             PROTO=TCP SPT=51234 DPT=23 SYN REASON=default-drop",
+            Some("203.0.113.7"),
+        ),
+        (
+            "guard-portscan",
+            "guardctl daemon: info: [GUARD DROP] IN=eth0 OUT= SRC=2001:db8::7 DST=2001:db8:1::1 LEN=94 PROTO=TCP \
+             SPT=51234 DPT=23 SYN REASON=rule-deny RULE=3",
+            Some("2001:db8::7"),
+        ),
+        // What comes back from a host that somebody else attacks in this host's name.
+        (
+            "guard-portscan",
+            "Nov 28 10:57:25 srv guardctl[7]: [GUARD DROP] IN=eth0 OUT= SRC=203.0.113.7 DST=192.0.2.1 LEN=74 \
+             PROTO=TCP SPT=443 DPT=23 SYN ACK REASON=default-drop",
+            None,
+        ),
+        (
+            "guard-portscan",
+            "Nov 28 10:57:25 srv guardctl[7]: [GUARD DROP] IN=eth0 OUT= SRC=203.0.113.7 DST=192.0.2.1 LEN=74 \
+             PROTO=UDP SPT=53 DPT=23 REASON=default-drop",
+            None,
+        ),
+        (
+            "guard-portscan",
+            "Nov 28 10:57:25 srv guardctl[7]: [GUARD MONITOR] IN=eth0 OUT= SRC=203.0.113.7 DST=192.0.2.1 LEN=74 \
+             PROTO=TCP SPT=51234 DPT=23 SYN REASON=default-drop",
+            None,
+        ),
+        (
             "sshd",
             "Nov 28 10:57:25 srv sshd-session[7]: Failed password for invalid user a from 203.0.113.7 port 40000 ssh2",
             Some("203.0.113.7"),

@@ -78,6 +78,7 @@ fn facts() -> MetricFacts {
         }),
         daemon: Some(DaemonFacts {
             since: 1_700_000_001,
+            events_lost: 3,
             jails: JailsReport {
                 jails: vec![JailReport {
                     name: "sshd".to_owned(),

@@ -6,7 +6,7 @@ use crate::text::{
 };
 
 /// Keys at the top of a file.
-pub(super) const ROOT_KEYS: [&str; 11] = [
+pub(super) const ROOT_KEYS: [&str; 12] = [
     "interfaces",
     "unguarded",
     "xdp-mode",
@@ -18,16 +18,19 @@ pub(super) const ROOT_KEYS: [&str; 11] = [
     "bans",
     "feed",
     "metrics",
+    "log",
 ];
 /// Those of them that begin with a line of their own, so that they never slip below another one: sets
 /// may have these names.
-pub(super) const HEADED: [&str; 4] = ["bans", "feed", "limits", "metrics"];
+pub(super) const HEADED: [&str; 5] = ["bans", "feed", "limits", "metrics", "log"];
 /// Keys of `[bans]`.
 const BANS_KEYS: [&str; 4] = ["ipv4", "ipv6", "cidrs", "default"];
 /// Keys of `[[feed]]`.
 const FEED_KEYS: [&str; 3] = ["name", "file", "wide"];
 /// Keys of `[metrics]`.
 const METRICS_KEYS: [&str; 1] = ["listen"];
+/// Keys of `[log]`.
+const LOG_KEYS: [&str; 2] = ["drops", "rate"];
 /// Keys of a rule.
 const RULE_KEYS: [&str; 17] = [
     "action",
@@ -127,6 +130,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
                 "ipv4-prefix, ipv6-prefix, ceiling, out-of-state, udp and flow-table stand below a line [limits]",
             ),
             "metrics" => bad.help("listen stands below a line [metrics]"),
+            "log" => bad.help("drops stands below a line [log]"),
             "xdp-mode" => bad.help(XDP_MODE_HELP),
             _ => bad.help(format!("write {near} = …")),
         };
@@ -140,7 +144,7 @@ pub(super) fn unknown_root(key: &str) -> BadValue {
             .help("write [limits] on a line above it");
     }
     unknown(key, None).help(
-        "a file has interfaces, unguarded, xdp-mode, default, never, [sets], [limits], [bans], [metrics], [[feed]] and [[rule]]",
+        "a file has interfaces, unguarded, xdp-mode, default, never, [sets], [limits], [bans], [metrics], [log], [[feed]] and [[rule]]",
     )
 }
 
@@ -192,6 +196,7 @@ pub(super) fn unknown_in_bans(key: &str) -> BadValue {
         "rule",
         "feed",
         "metrics",
+        "log",
     ]
     .contains(&key)
     {
@@ -203,6 +208,19 @@ pub(super) fn unknown_in_bans(key: &str) -> BadValue {
         &BANS_KEYS,
     );
     unknown(key, near).help("[bans] has ipv4, ipv6, cidrs and default")
+}
+
+pub(super) fn unknown_in_log(key: &str) -> BadValue {
+    if ROOT_KEYS.contains(&key) {
+        return misplaced(key, "[log]");
+    }
+    let synonyms = [
+        ("dropped", "drops"),
+        ("blocked", "drops"),
+        ("limit", "rate"),
+    ];
+    let near = near(key, &synonyms, &LOG_KEYS);
+    unknown(key, near).help("[log] has drops = true and rate, e.g. \"10/s\"")
 }
 
 pub(super) fn unknown_in_metrics(key: &str) -> BadValue {
@@ -316,6 +334,7 @@ mod tests {
         schema.assert_keys("/$defs/bans", BANS_KEYS);
         schema.assert_keys("/$defs/feed", FEED_KEYS);
         schema.assert_keys("/$defs/metrics", METRICS_KEYS);
+        schema.assert_keys("/$defs/log", LOG_KEYS);
         let mut of_sets = schema.keys("/$defs/set/oneOf/2");
         of_sets.extend(schema.keys("/$defs/set/oneOf/3"));
         for key in SET_KEYS {
@@ -335,6 +354,7 @@ mod tests {
             "`[limits]`",
             "`[bans]`",
             "`[metrics]`",
+            "`[log]`",
             "`[[feed]]`",
             "`[[rule]]`",
         ];
@@ -344,6 +364,7 @@ mod tests {
             &BANS_KEYS,
             &FEED_KEYS,
             &METRICS_KEYS,
+            &LOG_KEYS,
             &RULE_KEYS,
             &LIMIT_KEYS,
             &SET_KEYS,

@@ -45,6 +45,7 @@ impl Reading<'_> {
         let default = self.single("default", &mut drafts, |draft| draft.default.take());
         let bans = self.single("[bans]", &mut drafts, |draft| draft.bans.take());
         let metrics = self.single("[metrics]", &mut drafts, |draft| draft.metrics.take());
+        let drop_log = self.single("[log]", &mut drafts, |draft| draft.log.take());
         let mut policy = Policy {
             interfaces: interfaces.unwrap_or_default(),
             unguarded: unguarded.unwrap_or_default(),
@@ -53,6 +54,7 @@ impl Reading<'_> {
             bans: bans.unwrap_or_default(),
             feeds: self.feeds(&mut drafts),
             metrics,
+            drop_log: drop_log.flatten(),
             databases: std::mem::take(&mut self.databases),
             sources: limits.sources,
             ceiling: limits.ceiling,

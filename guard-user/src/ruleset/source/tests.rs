@@ -96,7 +96,7 @@ fn bans_and_feeds_mean_what_they_say() {
 
 #[test]
 fn sets_may_be_called_like_tables_and_not_like_keys() {
-    for name in ["bans", "feed", "limits", "metrics"] {
+    for name in ["bans", "feed", "limits", "metrics", "log"] {
         let folder = Folder::new();
         let text = format!(
             "[sets]\n{name} = [\"10.0.0.0/8\"]\n[limits]\nceiling = \"off\"\n\

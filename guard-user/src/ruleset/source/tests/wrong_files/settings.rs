@@ -391,6 +391,27 @@ pub(super) const SETTINGS: &[Wrong] = &[
         (2, 1),
         "key \"never\" stands below [metrics]",
     ),
+    ("log = true\n", (1, 7), "expected a table, [log]"),
+    (
+        "[log]\ndrops = \"yes\"\n",
+        (2, 9),
+        "expected true or false, found string",
+    ),
+    (
+        "[log]\ndrops = true\nrate = \"10\"\n",
+        (3, 8),
+        "has no time",
+    ),
+    (
+        "[log]\ndropped = true\n",
+        (2, 1),
+        "unknown key \"dropped\"; did you mean \"drops\"",
+    ),
+    (
+        "[log]\nnever = []\n",
+        (2, 1),
+        "key \"never\" stands below [log]",
+    ),
     ("[feed]\nname = \"a\"\n", (1, 1), "[feed] is a single table"),
     ("[[feed]]\nname = \"a\"\n", (1, 1), "a name and a file"),
     (
