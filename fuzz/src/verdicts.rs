@@ -201,5 +201,5 @@ fn said(decision: Decision) -> impl PartialEq + std::fmt::Debug {
     // Whether a segment is part of a session is asked by one way before, by the other later.
     let admission = Some(decision.admission)
         .filter(|admission| !admission.is_none() && !admission.is_by_state());
-    (action, reason, decision.service, admission)
+    (action, reason, decision.service, admission, decision.hit)
 }

@@ -7,8 +7,9 @@ use guard_common::{
             Counter, Event, MONITORED_ROWS_AFTER, SHARD_ROWS, dropped_row, event_row,
             monitored_reason_row, monitored_row, passed_row, reason_row,
         },
+        hit::Hit,
         reason::{Action, Reason},
-        record::{ADMISSION_SHIFT, PASSES, ROW_MASK, SERVICE_SHIFT},
+        record::{ADMISSION_SHIFT, HIT_SHIFT, PASSES, ROW_MASK, SERVICE_SHIFT},
         service::Service,
         watch,
     },
@@ -44,7 +45,8 @@ impl Record {
         };
         let passes = if passes { PASSES } else { 0 };
         let admission = u64::from(decision.admission.bits()) << ADMISSION_SHIFT;
-        Self(u64::from(first) | passes | admission | u64::from(service) << SERVICE_SHIFT)
+        let hit = u64::from(decision.hit.bits()) << HIT_SHIFT;
+        Self(u64::from(first) | passes | admission | hit | u64::from(service) << SERVICE_SHIFT)
     }
 
     /// A SYN that was answered: it has neither reached the service nor been lost to it.
@@ -80,6 +82,12 @@ impl Record {
     #[inline(always)]
     pub(crate) const fn admission(self) -> Admission {
         Admission::from_bits((self.0 >> ADMISSION_SHIFT) as u8 & ((1 << Admission::BITS) - 1))
+    }
+
+    /// The rule that it is counted for.
+    #[inline(always)]
+    const fn hit(self) -> Hit {
+        Hit::from_bits((self.0 >> HIT_SHIFT) as u16)
     }
 
     /// The port that such a packet asks for.
@@ -118,10 +126,11 @@ impl FromReason for Record {
         reason: Reason,
         service: Service,
         admission: Admission,
+        hit: Hit,
         is_monitor: bool,
     ) -> Self {
         Self::of(&Decision::from_reason(
-            reason, service, admission, is_monitor,
+            reason, service, admission, hit, is_monitor,
         ))
     }
 }
@@ -129,20 +138,27 @@ impl FromReason for Record {
 /// Row of the first reason.
 const FIRST_REASON: u32 = reason_row(Reason::DefaultDrop);
 
-/// Counts a frame by reason and, where it asked for a service, by service and action. The frames that this reason
-/// has now, on this CPU.
+/// Counts a frame by reason and, where it asked for a service, by service and action, and for the rule that has
+/// decided. The frames that this reason has now, on this CPU.
 #[inline(always)]
 pub(crate) fn record(record: Record, cpu: u32, bytes: u64) -> u64 {
     let shard = shard(cpu);
     let (row, service) = (record.0 as u32 & 0xffff, (record.0 >> SERVICE_SHIFT) as u32);
     let first = shard + FIRST_REASON + row;
     let second = shard.wrapping_add(service).wrapping_sub(1);
+    let hit = record.hit();
     if maps::own_shard() == 1 {
+        if !hit.is_none() {
+            add_hit(hit, cpu, bytes, increment);
+        }
         if service != 0 {
             add(second, bytes, increment);
         }
         add(first, bytes, increment)
     } else {
+        if !hit.is_none() {
+            add_hit(hit, cpu, bytes, increment_shared);
+        }
         if service != 0 {
             add(second, bytes, increment_shared);
         }
@@ -199,6 +215,15 @@ fn add(row: u32, bytes: u64, increment: impl Fn(*mut Counter, u64) -> u64) -> u6
     match maps::COUNTERS.get_ptr_mut(row) {
         Some(counter) => increment(counter, bytes),
         None => 0,
+    }
+}
+
+/// Of the packets that a rule decided about.
+#[inline(always)]
+fn add_hit(hit: Hit, cpu: u32, bytes: u64, increment: impl Fn(*mut Counter, u64) -> u64) {
+    let cell = (cpu & (maps::shards() - 1)) * Hit::CELLS + u32::from(hit.bits());
+    if let Some(counter) = maps::RULE_HITS.get_ptr_mut(cell) {
+        increment(counter, bytes);
     }
 }
 

@@ -7,6 +7,7 @@ use guard_common::{
     abi::{
         addr::Addr,
         ban::{FilterBits, Fingerprint, first_bucket, has_rest},
+        hit::Hit,
         reason::{Reason, Verdict},
         service::Service,
     },
@@ -53,6 +54,7 @@ fn bench_floor(ctx: XdpContext) -> u32 {
         verdict: Verdict::of(Reason::Banned),
         service: Some(Service::tcp(port)),
         admission: Admission::NONE,
+        hit: Hit::NONE,
     };
     count::record(Record::of(&decision), count::cpu(), (end - start) as u64);
     xdp_action::XDP_DROP

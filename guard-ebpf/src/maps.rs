@@ -11,6 +11,7 @@ use guard_common::{
         counters::{Counter, SHARD_ROWS},
         flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
         fragment::CELLS,
+        hit::Hit,
         image::FIXED_WORDS,
         meter,
         switch::{self, SLOTS},
@@ -31,6 +32,10 @@ pub(crate) static SWITCH: Array<u64> = Array::with_max_entries(switch::WORDS, MM
 
 #[map(name = "counters")]
 pub(crate) static COUNTERS: Array<Counter> = Array::with_max_entries(SHARD_ROWS, MMAPABLE);
+
+/// See [`Hit`].
+#[map(name = "rule_hits")]
+pub(crate) static RULE_HITS: Array<Counter> = Array::with_max_entries(Hit::CELLS, MMAPABLE);
 
 #[map(name = "fragments")]
 pub(crate) static FRAGMENTS: Array<u64> = Array::with_max_entries(CELLS, MMAPABLE);

@@ -252,6 +252,12 @@ impl Layout {
         self.run.join("metrics-ports.json")
     }
 
+    /// What rules let in and dropped under the policies before.
+    #[must_use]
+    pub fn rule_hits(&self) -> PathBuf {
+        self.run.join("rule-hits.json")
+    }
+
     /// The daemon's socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {

@@ -4,6 +4,7 @@
 
 mod admission;
 mod bans;
+mod drain;
 mod snapshot;
 mod state;
 
@@ -22,6 +23,7 @@ use guard_common::{
         },
         flow::{self, BUCKET_WORDS, BUCKETS, PORT_ROWS, PORTS_PER_ROW},
         fragment::CELLS,
+        hit::Hit,
         image::HEADER_FLAGS,
         meter, names,
         reason::{Action, Reason},
@@ -87,6 +89,8 @@ pub struct Run {
     pub monitored_services: Vec<ServiceKind>,
     /// Every event that was counted, and how often.
     pub events: Vec<(Event, u64)>,
+    /// Every rule that was counted for, its ordinal + 1.
+    pub hits: Vec<u32>,
     /// The bytes behind the program are those before it.
     pub bytes_unchanged: bool,
 }
@@ -95,6 +99,7 @@ pub struct Run {
 pub struct Harness {
     object: Object,
     counters: Mapping,
+    hits: Mapping,
     slots: PolicySlots,
     flows: FlowTable,
     flow_words: Mapping,
@@ -196,9 +201,12 @@ impl Harness {
     }
 
     fn around(object: Object, model: MemTables) -> Result<Self> {
-        let counters = object.parameters().shards as usize * SHARD_ROWS as usize * 2;
+        let shards = object.parameters().shards as usize;
+        let counters = shards * SHARD_ROWS as usize * 2;
+        let hits = shards * Hit::CELLS as usize * 2;
         Ok(Self {
             counters: map(&object, names::COUNTERS, counters)?,
+            hits: map(&object, names::RULE_HITS, hits)?,
             slots: object.slots()?,
             flows: object.flows()?,
             flow_words: map(&object, names::FLOWS, BUCKETS as usize * BUCKET_WORDS)?,
@@ -248,6 +256,7 @@ impl Harness {
         let action = self
             .verdict(frame, Some(&mut bytes_out))
             .unwrap_or_else(|error| panic!("{error:#}: {frame:02x?}"));
+        let hits = self.drain_hits();
         let moved = self.drain();
         let run = Run {
             action,
@@ -256,6 +265,7 @@ impl Harness {
             services: services(&moved),
             monitored_services: monitored_services(&moved),
             events: events(&moved),
+            hits: hits.keys().copied().collect(),
             bytes_unchanged: bytes_out == [frame, &[0; LONGER]].concat(),
         };
         let once = Counter {
@@ -270,6 +280,8 @@ impl Harness {
         assert_eq!(of_frames, reasons + services, "counted once: {moved:?}");
         let known = of_frames + run.events.len();
         assert_eq!(moved.len(), known, "no other counter: {moved:?}");
+        let are_of_frame = hits.values().all(|counter| *counter == once);
+        assert!(hits.len() <= 1 && are_of_frame, "one rule: {hits:?}");
         run
     }
 
@@ -362,29 +374,6 @@ impl Harness {
         };
         Reason::ALL.iter().map(packets).collect()
     }
-
-    /// Packets by reason since the last time; sets every counter to zero.
-    pub fn drain_reasons(&mut self) -> Vec<(Reason, Counter)> {
-        reasons(&self.drain()).collect()
-    }
-
-    /// Row and counter of everything that moved since the last time, summed over the shards; sets
-    /// it to zero.
-    pub fn drain(&mut self) -> Vec<(u32, Counter)> {
-        let mut moved = std::collections::BTreeMap::<u32, Counter>::new();
-        for at in (0..self.counters.len()).step_by(2) {
-            let (packets, bytes) = (self.counters.load(at), self.counters.load(at + 1));
-            if packets == 0 && bytes == 0 {
-                continue;
-            }
-            self.counters.store(at, 0);
-            self.counters.store(at + 1, 0);
-            let counter = moved.entry((at / 2) as u32 % SHARD_ROWS).or_default();
-            counter.packets += packets;
-            counter.bytes += bytes;
-        }
-        moved.into_iter().collect()
-    }
 }
 
 fn map(object: &Object, name: &'static str, words: usize) -> Result<Mapping> {
@@ -405,6 +394,10 @@ fn expected_run(decision: &Decision, events: Vec<(Event, u64)>) -> Run {
         services: services.into_iter().map(|kind| (kind, action)).collect(),
         monitored_services,
         events,
+        hits: Some(decision.hit.number())
+            .filter(|number| *number != 0)
+            .into_iter()
+            .collect(),
         bytes_unchanged: action != Action::Answer,
     }
 }

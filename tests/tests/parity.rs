@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, net::TcpListener};
 use guard_common::{
     abi::{
         counters::{Counter, Event, dropped_row, event_row, passed_row, reason_row},
+        hit::Hit,
         reason::{Action, Reason},
         service::protocol::TCP,
     },
@@ -247,9 +248,10 @@ fn agree_on(guard: &mut Harness, steps: &[Step], met: &mut BTreeMap<Reason, u64>
     let before = guard.snapshot();
     guard.follow_clock();
     let actions: Vec<Action> = steps.iter().map(|step| in_kernel(guard, step)).collect();
+    let hits = guard.drain_hits();
     let counted: BTreeMap<_, _> = guard.drain().into_iter().collect();
     let events = guard.model_events();
-    let mut expected = BTreeMap::new();
+    let (mut expected, mut expected_hits) = (BTreeMap::new(), BTreeMap::new());
     for (step, action) in steps.iter().zip(actions) {
         match step {
             Step::Leaves(frame) => guard.model_sends(frame),
@@ -258,6 +260,7 @@ fn agree_on(guard: &mut Harness, steps: &[Step], met: &mut BTreeMap<Reason, u64>
                 assert_eq!(action, decision.verdict.action, "{decision:?} {frame:02x?}");
                 *met.entry(decision.verdict.reason).or_default() += 1;
                 count(&mut expected, &decision, frame.len());
+                count_hit(&mut expected_hits, decision.hit, frame.len());
             }
         }
     }
@@ -269,6 +272,7 @@ fn agree_on(guard: &mut Harness, steps: &[Step], met: &mut BTreeMap<Reason, u64>
         name_the_frame(guard, steps);
         panic!("the counters disagree: {counted:?} {expected:?}");
     }
+    assert_eq!(hits, expected_hits, "packets counted for rules");
     guard.assert_identical();
 }
 
@@ -280,6 +284,15 @@ fn in_kernel(guard: &mut Harness, step: &Step) -> Action {
             Action::Pass
         }
     }
+}
+
+fn count_hit(hits: &mut BTreeMap<u32, Counter>, hit: Hit, len: usize) {
+    if hit.is_none() {
+        return;
+    }
+    let counter = hits.entry(hit.number()).or_default();
+    counter.packets += 1;
+    counter.bytes += len as u64;
 }
 
 fn count(rows: &mut BTreeMap<u32, Counter>, decision: &Decision, len: usize) {

@@ -16,6 +16,7 @@
 //! …      wide prefixes     the IPv6 prefixes of that table, 2 words an entry
 //! …      pairs             hash table of (list, class) -> rule, 1 word an entry
 //! …      meters            [ordinal] -> Meter, 2 words a rule, up to the last with a limit
+//! …      keys              [ordinal] -> number by which user space knows the rule again, up to the end
 //! ```
 
 use super::{addr::Addr, service::Service};

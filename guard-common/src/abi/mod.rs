@@ -14,6 +14,7 @@ pub mod explain;
 pub mod flow;
 pub mod fragment;
 pub mod handshake;
+pub mod hit;
 pub mod image;
 pub mod meter;
 pub mod names;

@@ -17,6 +17,8 @@ pub const POLICY: &str = "policy";
 pub const SWITCH: &str = "switch";
 /// Array of [`super::counters::Counter`], one shard after the other.
 pub const COUNTERS: &str = "counters";
+/// Array of [`super::counters::Counter`], [`super::hit::Hit::CELLS`] in each shard.
+pub const RULE_HITS: &str = "rule_hits";
 /// Array of fragment stamps.
 pub const FRAGMENTS: &str = "fragments";
 /// Array of [`super::flow::BucketWords`].
@@ -38,13 +40,14 @@ pub const WATCH: &str = ".data.watch";
 pub const WATCH_PIN: &str = "watch";
 /// The programs that report to those who watch, [`super::watch::WATCHERS`] at most.
 pub const WATCH_PROGRAMS: &str = "watch_programs";
-/// Maps through which programs meet, and their pins. An instance of the build before may lack some of them, which
-/// are then made.
-pub const BETWEEN_PROGRAMS: [(&str, &str); 4] = [
+/// Maps through which programs meet, or that one takes over from the other, and their pins. An instance of the build
+/// before may lack some of them, which are then made.
+pub const BETWEEN_PROGRAMS: [(&str, &str); 5] = [
     (PROGRAMS, PROGRAMS),
     (HANDOVER, HANDOVER),
     (WATCH_PROGRAMS, WATCH_PROGRAMS),
     (WATCH, WATCH_PIN),
+    (RULE_HITS, RULE_HITS),
 ];
 /// The ring of an object that reports.
 pub const EVENTS: &str = "events";

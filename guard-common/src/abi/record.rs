@@ -1,11 +1,11 @@
 //! What there is to count of a packet, in one number: what the program that evaluates it hands to the one that
 //! answers, and to those that watch.
 //!
-//! `row of the reason (16 bits) | passes (1) | admission (7, or 0) | row of the service + 1, 0 = none (the upper
-//! half)`, from the low end. Without undefined halves, which old verifiers refuse to see moved.
+//! `row of the reason (16 bits) | passes (1) | admission (7, or 0) | hit (16) | row of the service + 1, 0 = none
+//! (24)`, from the low end. Without undefined parts, which old verifiers refuse to see moved.
 
 use super::{
-    counters::{MONITORED_ROWS_AFTER, REASON_ROWS},
+    counters::{MONITORED_ROWS_AFTER, REASON_ROWS, SHARD_ROWS},
     reason::{Action, Reason},
     service::Service,
 };
@@ -14,8 +14,10 @@ use super::{
 pub const PASSES: u64 = 1 << 16;
 /// Where the admission stands.
 pub const ADMISSION_SHIFT: u32 = 17;
+/// Where the [`super::hit::Hit`] stands.
+pub const HIT_SHIFT: u32 = 24;
 /// Where the row of the service stands, its successor that is.
-pub const SERVICE_SHIFT: u32 = 32;
+pub const SERVICE_SHIFT: u32 = 40;
 /// Rows that reasons have: those of packets that met their action, and behind them those that passed in monitor
 /// mode.
 pub const ROWS: u32 = MONITORED_ROWS_AFTER + REASON_ROWS;
@@ -23,6 +25,7 @@ pub const ROWS: u32 = MONITORED_ROWS_AFTER + REASON_ROWS;
 pub const ROW_MASK: u32 = ROWS - 1;
 
 const _: () = assert!(ROWS.is_power_of_two());
+const _: () = assert!(SHARD_ROWS < 1 << (64 - SERVICE_SHIFT));
 
 /// The row of a reason.
 #[must_use]

@@ -47,7 +47,14 @@ impl RuleRef {
     #[inline(always)]
     #[must_use]
     pub const fn index(self) -> u32 {
-        (self.0 >> Self::FLAGS).wrapping_sub(1)
+        self.number().wrapping_sub(1)
+    }
+
+    /// Its ordinal + 1; 0 = no rule.
+    #[inline(always)]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0 >> Self::FLAGS
     }
 
     /// As stored.

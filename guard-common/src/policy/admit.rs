@@ -9,6 +9,7 @@ use crate::{
     abi::{
         ceiling,
         ceiling_map::LAST_COOKIE,
+        hit::Hit,
         image::MONITOR,
         reason::{Action, Reason, Verdict},
         service::{Service, ServiceKind},
@@ -54,6 +55,7 @@ where
                 verdict: Verdict::of(Reason::SynCookie),
                 service: None,
                 admission,
+                hit: Hit::NONE,
             }
         }
         ListenerState::None => {
@@ -86,6 +88,7 @@ fn under(decision: Decision, headroom: Headroom) -> Decision {
     }
     Decision {
         verdict,
+        hit: Hit::NONE,
         ..decision
     }
 }

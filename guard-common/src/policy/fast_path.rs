@@ -6,10 +6,12 @@ use super::{
     Admission, CeilingQuery, Decision, Searches, Slot, classify, flow, is_ceiling_exceeded,
     plain::{self, PlainPacket, ServiceRequest, SourceAddr, Untagged},
     rules::{self, ServiceEntry},
+    rules_answer::RulesAnswer,
 };
 use crate::{
     abi::{
         ceiling,
+        hit::Hit,
         image::{ANY_ALLOWS, BY_SOURCE, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
         service::Service,
@@ -26,6 +28,7 @@ pub trait FromReason: Sized {
         reason: Reason,
         service: Service,
         admission: Admission,
+        hit: Hit,
         is_monitor: bool,
     ) -> Self;
 }
@@ -36,6 +39,7 @@ impl FromReason for Decision {
         reason: Reason,
         service: Service,
         admission: Admission,
+        hit: Hit,
         is_monitor: bool,
     ) -> Self {
         let mut verdict = Verdict::of(reason);
@@ -46,6 +50,7 @@ impl FromReason for Decision {
             verdict,
             service: Some(service),
             admission,
+            hit,
         }
     }
 }
@@ -133,12 +138,28 @@ where
     }
 }
 
-/// Why a stranger's packet is dropped that no rule lets in.
+/// What becomes of a stranger's packet that no rule lets in.
 #[inline(always)]
-pub(super) fn reason_of_stranger<T: Searches>(tables: &T, args: LookupArgs) -> Reason {
+pub(super) fn drop_stranger<T: Searches>(tables: &T, args: LookupArgs) -> Decision {
     let policy = &Slot::of(tables, args.state());
     let answer = rules::of_stranger(policy, args.state().flags(), args.entry());
-    answer.verdict().reason
+    by_rules(args, answer)
+}
+
+/// What becomes of a packet for which the rules have the last word.
+#[inline(always)]
+pub(super) fn by_rules(args: LookupArgs, answer: RulesAnswer) -> Decision {
+    let verdict = answer.verdict();
+    Decision {
+        hit: Hit::of(args.state(), verdict.rule),
+        ..decision(verdict.reason, Some(args.request().service()))
+    }
+}
+
+/// The rule that a datagram of a stranger is counted for, which goes to an open port.
+#[inline(always)]
+pub(super) fn hit_of_datagram<T: Searches>(policy: &Slot<'_, T>, args: LookupArgs) -> Hit {
+    Hit::of(args.state(), rules::rule_of_stranger(policy, args.entry()))
 }
 
 /// Decides about a plain packet, as far as that takes no search.
@@ -158,7 +179,7 @@ where
         if flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
             && ServiceEntry::of(policy, request.service()).is_none()
         {
-            return drop_packet(Reason::DefaultDrop, request, flags);
+            return drop_packet(Reason::DefaultDrop, request, Hit::NONE, flags);
         }
         let query = CeilingQuery {
             base: policy.base(),
@@ -167,11 +188,11 @@ where
             local: ceiling::fold(packet.local),
         };
         if is_ceiling_exceeded(tables, query, source.addr()) {
-            return drop_packet(Reason::Ceiling, request, flags);
+            return drop_packet(Reason::Ceiling, request, Hit::NONE, flags);
         }
     }
     if source.is_banned(tables, state) {
-        return drop_packet(Reason::Banned, request, flags);
+        return drop_packet(Reason::Banned, request, Hit::NONE, flags);
     }
     // Made here, because a packet of a banned source needs none of it.
     let policy = &Slot::of(
@@ -215,21 +236,24 @@ where
             });
         }
         let (service, admission) = (request.service(), packet.form.admission(tables, request));
+        let hit = Hit::of(state, rules::rule_of_stranger(policy, entry));
         return FastPath::Decided(O::from_reason(
             reason,
             service,
             admission,
+            hit,
             is_monitor(flags),
         ));
     }
+    let hit = Hit::of(state, answer.verdict().rule);
     if request.opens() {
-        return drop_packet(reason, request, flags);
+        return drop_packet(reason, request, hit, flags);
     }
     let marks = tables.port_marks(request.port());
     if flow::may_have_any(request.protocol(), marks) {
         return FastPath::MayBeReply(plain);
     }
-    drop_packet(reason, request, flags)
+    drop_packet(reason, request, hit, flags)
 }
 
 #[inline(always)]
@@ -238,12 +262,18 @@ fn hidden<T: Searches>(request: ServiceRequest) -> ServiceRequest {
 }
 
 #[inline(always)]
-fn drop_packet<O: FromReason>(reason: Reason, request: ServiceRequest, flags: u32) -> FastPath<O> {
+fn drop_packet<O: FromReason>(
+    reason: Reason,
+    request: ServiceRequest,
+    hit: Hit,
+    flags: u32,
+) -> FastPath<O> {
     let service = request.service();
     FastPath::Decided(O::from_reason(
         reason,
         service,
         Admission::NONE,
+        hit,
         is_monitor(flags),
     ))
 }
@@ -259,5 +289,6 @@ pub(super) const fn decision(reason: Reason, service: Option<Service>) -> Decisi
         verdict: Verdict::of(reason),
         service,
         admission: Admission::NONE,
+        hit: Hit::NONE,
     }
 }

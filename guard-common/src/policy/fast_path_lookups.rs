@@ -5,7 +5,7 @@
 use super::{
     Admission, Decision, Found, NewConnection, RuleLookup, Scratch, Searches, Slot, SocketState,
     Subject, datagram, discovery,
-    fast_path::{LookupArgs, decision},
+    fast_path::{LookupArgs, by_rules, decision, hit_of_datagram},
     find_flow, flow, limit,
     plain::{Ends, Form, ServiceRequest},
     rules,
@@ -16,6 +16,7 @@ use crate::{
     abi::{
         addr::Addr,
         flow::{Event, Tuple},
+        hit::Hit,
         image::{ANY_ALLOWS, DEFAULT_ALLOW, Tree},
         reason::Reason,
     },
@@ -49,13 +50,14 @@ where
         };
     }
     if !answer.lets_in() {
+        let dropped = by_rules(args, answer);
         return if request.opens() {
-            Some(decision(verdict.reason, service))
+            Some(dropped)
         } else {
             let tuple = &tuple(reader, args)?;
             let marks = tables.port_marks(tuple.local_port);
             let found = flow::find_here(tables, tuple, marks, Event::Arrives);
-            by_flow(tables, scratch, tuple, (marks, found), args, verdict.reason)
+            by_flow(tables, scratch, tuple, (marks, found), dropped)
         };
     }
     if !request.is_charged() && limit::counts_packets(policy, verdict.rule) {
@@ -83,6 +85,11 @@ where
     };
     Some(Decision {
         admission,
+        hit: if request.opens() || request.is_udp() {
+            Hit::of(args.state(), verdict.rule)
+        } else {
+            Hit::NONE
+        },
         ..decision(verdict.reason, service)
     })
 }
@@ -96,7 +103,10 @@ where
 {
     let request = args.request();
     let policy = &Slot::of(tables, args.state());
-    let passes = decision(args.reason(), Some(request.service()));
+    let mut passes = decision(args.reason(), Some(request.service()));
+    if request.is_udp() {
+        passes.hit = hit_of_datagram(policy, args);
+    }
     let ceiling = if request.is_udp() {
         datagram::ceiling_of(policy)
     } else {
@@ -180,7 +190,7 @@ fn ask_rules<T: Searches>(
     rules::evaluate_rules(tables, lookup)
 }
 
-/// Of a packet that no rule lets in: is it part of a flow or a session? `else_for` is why it is dropped if
+/// Of a packet that no rule lets in: is it part of a flow or a session? `dropped` is what becomes of it if
 /// not.
 #[inline(always)]
 pub(super) fn by_flow<'s, T: Searches>(
@@ -188,10 +198,9 @@ pub(super) fn by_flow<'s, T: Searches>(
     scratch: impl FnOnce() -> Option<&'s Scratch>,
     tuple: &Tuple,
     (marks, found): (u8, Found),
-    args: LookupArgs,
-    else_for: Reason,
+    dropped: Decision,
 ) -> Option<Decision> {
-    let service = Some(args.request().service());
+    let service = dropped.service;
     match found {
         Found::Living => Some(decision(Reason::Reply, None)),
         Found::Session => Some(decision(Reason::LiveSession, service)),
@@ -206,7 +215,7 @@ pub(super) fn by_flow<'s, T: Searches>(
                     return Some(decision(Reason::LiveSession, service));
                 }
             }
-            Some(decision(else_for, service))
+            Some(dropped)
         }
     }
 }

@@ -112,10 +112,13 @@ where
     Form::from_bits(args.form).read_again(reader, &scratch.packet)?;
     let lookups = args.lookups();
     let request = lookups.request();
-    let passes = fast_path::decision(lookups.reason(), Some(request.service()));
+    let mut passes = fast_path::decision(lookups.reason(), Some(request.service()));
     let in_mode = |decision| super::in_mode(lookups.state(), decision);
     if args.is_open() {
         let policy = &Slot::of(tables, lookups.state());
+        if request.is_udp() {
+            passes.hit = fast_path::hit_of_datagram(policy, lookups);
+        }
         let ceiling = if request.is_udp() {
             datagram::ceiling_of(policy)
         } else {
@@ -156,12 +159,6 @@ where
         {
             None
         }
-        Found::Nothing | Found::Expired => {
-            let reason = fast_path::reason_of_stranger(tables, lookups);
-            Some(in_mode(fast_path::decision(
-                reason,
-                Some(request.service()),
-            )))
-        }
+        Found::Nothing | Found::Expired => Some(in_mode(fast_path::drop_stranger(tables, lookups))),
     }
 }

@@ -30,6 +30,7 @@ mod fast_path_lookups;
 mod fast_path_others;
 mod flow;
 mod fragment;
+mod hit;
 mod limit;
 mod outgoing;
 mod peer;
@@ -81,6 +82,7 @@ pub use tables::{Bucket, MeterBucket, Tables};
 use crate::{
     abi::{
         ceiling::fold,
+        hit::Hit,
         image::{ANY_ALLOWS, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
         service::Service,
@@ -98,6 +100,8 @@ pub struct Decision {
     pub service: Option<Service>,
     /// Whether it opens a connection: what lets it in may not be the last word.
     pub admission: Admission,
+    /// The rule that it is counted for.
+    pub hit: Hit,
 }
 
 /// Where a frame came in.
@@ -270,6 +274,7 @@ pub fn by_frame<T: Searches>(tables: &T, reason: Reason) -> Decision {
         verdict: Verdict::of(reason),
         service: None,
         admission: Admission::NONE,
+        hit: Hit::NONE,
     };
     in_mode(slot::in_force(tables), decision)
 }
@@ -307,6 +312,7 @@ where
             service_of(packet)
         },
         admission,
+        hit: hit::of(state, packet, verdict),
     };
     in_mode(state, decision)
 }

@@ -96,12 +96,17 @@ pub(super) fn of_stranger<T: Searches>(
     if entry.is_open() {
         return RulesAnswer::new(RuleOutcome::Allow, RuleRef::NONE);
     }
+    RulesAnswer::of(rule_of_stranger(policy, entry), flags)
+}
+
+/// Which rule decides about such a source, where [`of_stranger`] need not say it.
+#[inline(always)]
+pub(super) fn rule_of_stranger<T: Searches>(policy: &Slot<'_, T>, entry: ServiceEntry) -> RuleRef {
     let group = entry.group();
     if group == 0 {
-        return RulesAnswer::of(RuleRef::NONE, flags);
+        return RuleRef::NONE;
     }
-    let group = Group::from_word(policy.word(cell(GROUPS, group, 1, 0)));
-    RulesAnswer::of(group.fallback, flags)
+    Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback
 }
 
 /// The first of the rules that a place leads to, or the default.

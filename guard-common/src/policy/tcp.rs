@@ -11,6 +11,12 @@ pub(super) fn opens_connection(packet: &Packet) -> bool {
     matches!(packet.transport(), Transport::Tcp { flags, .. } if flags.opens())
 }
 
+/// Is this any other segment?
+#[inline(always)]
+pub(super) fn continues_connection(packet: &Packet) -> bool {
+    matches!(packet.transport(), Transport::Tcp { flags, .. } if !flags.opens())
+}
+
 /// The reason to drop the segment, if its flags are impossible.
 #[inline(always)]
 pub(super) fn bad_flags(packet: &Packet) -> Option<Reason> {

@@ -14,7 +14,10 @@ use crate::{
 };
 
 pub(super) fn status(context: &mut Context<'_>, view: Option<View>) -> Result<Exit, Failure> {
-    let status = context.controller.status()?;
+    let mut status = context.controller.status()?;
+    if view.is_some() || context.output.is_json() {
+        context.controller.count_hits(&mut status)?;
+    }
     context.output.warnings(&status.warnings);
     let detail = match view {
         None => Detail::Plain,

@@ -63,7 +63,7 @@ pub use query::{
     watch::{Extent, Sighting, Watch, WatchFilter},
 };
 pub use state::{
-    applied::{Applied, RuleView},
+    applied::{Applied, Hits, RuleView},
     devices::Renamed,
     history::{ChangeOutcome, HistoryEntry, KEPT},
     host_names::{KnownName, KnownNames},

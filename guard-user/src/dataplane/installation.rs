@@ -28,6 +28,7 @@ use super::{
     },
     preflight,
     removal::remove,
+    rule_hits,
     spare::Spare,
     tables::{flows::FlowTable, slots::PolicySlots},
     takeover::{Change, take_over},
@@ -101,7 +102,7 @@ pub fn apply(
     {
         // What goes on behind NAT may be let in by a rule that is about to go.
         keep_sessions(layout, network, image);
-        switch(&running.slots, image, term)?;
+        switch(layout, &running.slots, image, term)?;
         // What a killed command has left closed.
         return closed::open_all(layout);
     }
@@ -165,13 +166,19 @@ pub fn undo(layout: &Layout, before: SwitchWord) -> Result<(), Failure> {
 }
 
 /// Stages, checks and switches.
-fn switch(slots: &PolicySlots, image: &Image, term: Commitment) -> Result<(), Failure> {
+fn switch(
+    layout: &Layout,
+    slots: &PolicySlots,
+    image: &Image,
+    term: Commitment,
+) -> Result<(), Failure> {
     if term != Commitment::Settled && slots.generation() == 0 {
         // The first policy of all: what it may have to give way to is no firewall at all.
         let open = slots.stage(&Image::open().words);
         slots.switch_to(SwitchWord::settled(open, open));
     }
     let previous = slots.in_force();
+    rule_hits::leave(layout, slots, slots.free_slot());
     let staged = slots.stage(&image.words);
     if !slots.holds(staged, &image.words) {
         return Err(Failure::new(
@@ -222,7 +229,7 @@ fn install_first(
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;
     slots.set_seed(parameters.seed);
-    switch(&slots, image, term)?;
+    switch(layout, &slots, image, term)?;
     for name in names::MAPS {
         pin(&object, name, &layout.maps().join(name))?;
     }
@@ -331,6 +338,7 @@ fn exchange(
     let mut object = Object::load(parameters, Some((&maps, &fresh))).map_err(load_failure)?;
     let slots = object.slots().map_err(load_failure)?;
     if grows && let Some(running) = pins::open(layout)? {
+        rule_hits::leave_all_but_active(layout, &running.slots);
         slots.adopt(&running.slots);
         slots.set_seed(parameters.seed);
     }
@@ -342,7 +350,7 @@ fn exchange(
         Vec::new()
     };
     take_up(layout, &object, &before)?;
-    switch(&slots, image, term)?;
+    switch(layout, &slots, image, term)?;
     pin_answer(&mut object, layout)?;
     pin_clock(&mut object, layout)?;
     for name in &fresh {

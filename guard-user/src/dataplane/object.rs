@@ -16,6 +16,7 @@ use guard_common::abi::{
     ceiling_map,
     counters::SHARD_ROWS,
     flow::{self, BUCKET_WORDS, PORT_ROWS, PORTS_PER_ROW},
+    hit::Hit,
     meter, names,
     switch::{self, SLOTS},
 };
@@ -108,12 +109,13 @@ impl Object {
             .map_max_entries(names::BAN_FINGERPRINTS, bans.fingerprints())
             .map_max_entries(names::FLOWS, parameters.flow_buckets)
             .map_max_entries(names::POLICY, SLOTS * parameters.slot_words)
-            .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS);
+            .map_max_entries(names::COUNTERS, parameters.shards * SHARD_ROWS)
+            .map_max_entries(names::RULE_HITS, parameters.shards * Hit::CELLS);
         if let Some((pins, fresh)) = reuse {
             for name in names::MAPS.into_iter().filter(|name| !fresh.contains(name)) {
                 loader.map_pin_path(name, pins.join(name));
             }
-            if answers != 0 {
+            if parameters.purpose == Purpose::Filter {
                 for (name, pin) in names::BETWEEN_PROGRAMS {
                     loader.map_pin_path(name, pins.join(pin));
                 }

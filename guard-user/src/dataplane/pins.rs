@@ -9,7 +9,9 @@ use aya::maps::{MapData, MapInfo, MapType};
 use guard_common::abi::{
     ban, ceiling_map,
     counters::{MAX_SHARDS, SHARD_ROWS},
-    flow, fragment, meter, names,
+    flow, fragment,
+    hit::Hit,
+    meter, names,
     switch::{SLOTS, WORDS},
 };
 
@@ -17,7 +19,7 @@ use super::{
     object::parameters::{Parameters, Purpose, possible_cpus},
     tables::{
         bans::Shared, ceilings::Ceilings, counters::Counters, exempt::MeterTable, flows::FlowTable,
-        mapping::Mapping, slots::PolicySlots,
+        hits::RuleHits, mapping::Mapping, slots::PolicySlots,
     },
 };
 use crate::{
@@ -129,6 +131,20 @@ pub fn open(layout: &Layout) -> Result<Option<Running>, Failure> {
         },
         ceilings: Ceilings::new(ceilings.mapping(1)?),
     }))
+}
+
+/// The hits of rules; `None` where the program that runs is of a version that counts none.
+pub(super) fn rule_hits(layout: &Layout) -> Option<RuleHits> {
+    let path = layout.maps().join(names::RULE_HITS);
+    if !path.exists() {
+        return None;
+    }
+    let hits = Pinned::at(&path, names::RULE_HITS, 16).ok()?;
+    let shards = hits.entries / Hit::CELLS;
+    if !hits.entries.is_multiple_of(Hit::CELLS) || !(1..=MAX_SHARDS).contains(&shards) {
+        return None;
+    }
+    hits.mapping(2).ok().map(RuleHits::new)
 }
 
 fn flow_table(flows: &Pinned, ports: &Pinned, seed: u64) -> Result<FlowTable, Failure> {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::stats;
 use crate::{
     controller::{Cookies, Floods, HistoryEntry, KnownNames, Protection, RuleView, Status},
     ruleset::{describe, mmdb::DatabaseSet},
@@ -136,15 +137,25 @@ pub fn rules<'r>(
 
 fn table<'r>(
     out: &mut dyn Write,
-    mut rules: impl Iterator<Item = &'r RuleView>,
+    rules: impl Iterator<Item = &'r RuleView>,
     detail: Detail,
 ) -> io::Result<()> {
+    let mut rules = rules.peekable();
     let indent = match detail {
         Detail::Plain => "",
         Detail::Numbered | Detail::Verbose => "     ",
     };
-    writeln!(out, "{indent}{:<26} {:<12}From", "To", "Action")?;
-    writeln!(out, "{indent}{:<26} {:<12}----", "--", "------")?;
+    let has_hits = rules.peek().is_some_and(|rule| rule.hits.is_some());
+    let (hits, under_hits) = if has_hits {
+        (
+            format!("{:>9} {:>9}  ", "Packets", "Bytes"),
+            format!("{:>9} {:>9}  ", "-------", "-----"),
+        )
+    } else {
+        Default::default()
+    };
+    writeln!(out, "{indent}{hits}{:<26} {:<12}From", "To", "Action")?;
+    writeln!(out, "{indent}{under_hits}{:<26} {:<12}----", "--", "------")?;
     rules.try_for_each(|rule| rule_line(out, rule, detail))
 }
 
@@ -273,6 +284,9 @@ fn rule_line(out: &mut dyn Write, rule: &RuleView, detail: Detail) -> io::Result
     match detail {
         Detail::Plain => {}
         Detail::Numbered | Detail::Verbose => write!(out, "[{:>2}] ", rule.number)?,
+    }
+    if let Some(hits) = rule.hits {
+        write!(out, "{:>9} {:>9}  ", hits.packets, stats::bytes(hits.bytes))?;
     }
     let action = format!("{} IN", rule.action.to_uppercase());
     write!(out, "{:<26} {action:<12}", rule.to)?;

@@ -415,7 +415,7 @@ fn message(is_v6: bool, kind: u8) -> String {
 }
 
 /// Binary multiples, three significant digits.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     if count < 1024 {
         return format!("{count} B");

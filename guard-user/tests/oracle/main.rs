@@ -92,7 +92,7 @@ fn ways_agree<T: Searches>(tables: &T, packet: &Described) -> bool {
         // Whether a segment is part of a session is asked by one way here, by the other later.
         let admission = Some(decision.admission)
             .filter(|admission| !admission.is_none() && !admission.is_by_state());
-        (action, reason, decision.service, admission)
+        (action, reason, decision.service, admission, decision.hit)
     };
     said(short) == said(whole)
 }

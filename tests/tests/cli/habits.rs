@@ -125,7 +125,7 @@ UDP floods: clients go first above 2000/s per port
 ";
     let reboot = "\nAfter a reboot: NOT protected; `guardctl service install`\n";
     assert_eq!(plain, format!("{head}{table}{reboot}"));
-    let last = "[ 3] Anywhere                   DENY IN     203.0.113.0/24\n";
+    let last = "[ 3]         0       0 B  Anywhere                   DENY IN     203.0.113.0/24\n";
     assert!(numbered.ends_with(&format!("{last}{reboot}")), "{numbered}");
     assert!(numbered.starts_with(head), "{numbered}");
     let _verbose = verbose

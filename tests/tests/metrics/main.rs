@@ -1,5 +1,6 @@
 //! What guard says it has counted, to people and to programs that collect it.
 
+mod hits;
 mod prometheus;
 mod scene;
 mod served;

@@ -13,6 +13,7 @@ pub(in crate::controller) mod floods;
 pub(in crate::controller) mod flow_table;
 pub(in crate::controller) mod port_series;
 pub(in crate::controller) mod reachable;
+mod rule_hits;
 pub(in crate::controller) mod samples;
 pub(in crate::controller) mod status;
 pub(in crate::controller) mod survey;

@@ -67,6 +67,18 @@ pub struct RuleView {
     /// Does it act?
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// What it let in or dropped since `enable`, where somebody has counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<Hits>,
+}
+
+/// Packets that a rule decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hits {
+    /// Frames.
+    pub packets: u64,
+    /// Bytes of those frames.
+    pub bytes: u64,
 }
 
 impl RuleView {
@@ -86,6 +98,7 @@ impl RuleView {
             name: rule.labels.name.clone(),
             tags: rule.labels.tags.clone(),
             enabled: rule.is_enabled,
+            hits: None,
         }
     }
 

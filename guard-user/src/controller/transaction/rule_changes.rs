@@ -108,6 +108,7 @@ mod tests {
                 from: String::new(),
                 rule: rule.to_owned(),
                 until: None,
+                hits: None,
                 seconds_left: None,
                 comment: None,
                 name: None,

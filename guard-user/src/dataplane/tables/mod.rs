@@ -5,5 +5,6 @@ pub mod ceilings;
 pub mod counters;
 pub mod exempt;
 pub mod flows;
+pub mod hits;
 pub mod mapping;
 pub mod slots;

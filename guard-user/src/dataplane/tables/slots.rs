@@ -97,10 +97,35 @@ impl PolicySlots {
             .max(1)
     }
 
+    /// The numbers by which the rules of the policy in a slot are known again, in order.
+    #[must_use]
+    pub fn rule_keys(&self, slot: u32) -> Vec<u64> {
+        let state = SlotState::new(slot, 0);
+        let rules = (self.word(state, HEADER_GENERATION) >> 32) as u32;
+        let (length, _) = sizes(self.word(state, HEADER_LENGTH));
+        // Of a slot of another version, or one that was never used, whatever stands there.
+        let length = length.min(self.slot_words);
+        (length.saturating_sub(rules)..length)
+            .map(|index| self.word(state, index))
+            .collect()
+    }
+
     /// Digest of the files that the policy in force was compiled from.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.word(self.in_force(), HEADER_DIGEST)
+    }
+
+    /// The slot that the next policy goes into: neither the active nor the previous one is there.
+    ///
+    /// # Panics
+    /// Never: there are three slots.
+    #[must_use]
+    pub fn free_slot(&self) -> u32 {
+        let switch = self.switch();
+        (0..SLOTS)
+            .find(|slot| *slot != switch.active().slot() && *slot != switch.previous().slot())
+            .expect("three slots, two in use")
     }
 
     /// Writes `image` into a slot that no packet reads and returns what the switch must say of it.
@@ -116,10 +141,7 @@ impl PolicySlots {
             image.len()
         );
         wait_for_packets_in_flight();
-        let switch = self.switch();
-        let slot = (0..SLOTS)
-            .find(|slot| *slot != switch.active().slot() && *slot != switch.previous().slot())
-            .expect("three slots, two in use");
+        let slot = self.free_slot();
         let at = self.at(slot);
         for (offset, word) in image.iter().enumerate() {
             self.policy.store(at + offset, *word);

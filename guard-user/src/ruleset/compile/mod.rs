@@ -8,6 +8,7 @@
 
 mod ends;
 mod hash;
+mod keys;
 mod lists;
 mod meters;
 mod prefixes;
@@ -153,6 +154,7 @@ impl TooComplex {
 /// # Errors
 /// When a table would grow past its limit.
 pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooComplex> {
+    let keys = keys::words(&policy.rules);
     let policy = &as_it_acts(policy, &host.moments);
     let rules = &policy.rules;
     TooComplex::check("rules", rules.len(), RuleRef::MAX_RULES as usize)?;
@@ -261,6 +263,7 @@ pub fn compile(policy: &Policy, host: &Host, stamp: Stamp) -> Result<Image, TooC
         HEADER_DESTINATIONS,
         pair(scopes.destination_count(), scopes.per_span()),
     );
+    append(&mut words, keys);
     let sizes = pair(words.len() as u32, policy.flow_table.buckets());
     set(&mut words, HEADER_LENGTH, sizes);
     Ok(Image { words })
