@@ -170,10 +170,11 @@ fn dropped_packets_stand_in_the_journal_and_who_tries_port_after_port_is_banned(
         port += 1;
         scan(&server.lab.friend, v4, port..port + 1);
         std::thread::sleep(Duration::from_millis(300));
-        server
-            .of(server.lab.friend.v4)
+        let tried = port.to_string();
+        let logged = server.of(server.lab.friend.v4);
+        logged
             .iter()
-            .all(|entry| entry["GUARD_PORT"] != port.to_string())
+            .all(|entry| entry["GUARD_PORT"] != tried.as_str())
     });
     drop(server.daemon.take());
 }
