@@ -15,6 +15,7 @@ pub mod filters;
 pub mod host;
 pub mod jails;
 pub mod layout;
+pub mod live;
 pub mod logs;
 pub mod metrics;
 pub mod moving_in;

@@ -23,6 +23,7 @@ pub mod heal;
 pub mod installation;
 pub mod preflight;
 pub mod removal;
+pub mod run_time;
 pub mod spare;
 pub mod takeover;
 pub mod trial;
