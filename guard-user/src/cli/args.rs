@@ -10,7 +10,7 @@ use super::{
     help::{CAPTURE, EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, MONITOR, SETUP, VERIFY},
     import, jail, metrics,
     options::{Deadline, EndWords, Global, LabelWords},
-    stats,
+    stats, top,
     watch::Which,
 };
 
@@ -314,6 +314,12 @@ pub(super) enum Command {
     Metrics {
         #[command(flatten)]
         args: metrics::MetricsArgs,
+    },
+    /// Show what happens at this moment on a screen: ports, reasons, sources that are dropped, bans; keys ban a source
+    #[command(after_help = top::HELP)]
+    Top {
+        #[command(flatten)]
+        args: top::TopArgs,
     },
     /// Show packets that are dropped, limited, banned or answered, as it happens; under a flood a sample, with numbers
     #[command(after_help = MONITOR)]

@@ -39,6 +39,7 @@ mod setup;
 mod shared_files;
 mod stats;
 mod status;
+mod top;
 mod trace;
 mod usage;
 mod verify;
@@ -251,6 +252,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Diff { against } => history::diff(context, against.as_deref()),
         Command::Check { file } => edit::check(context, file.as_deref()),
         Command::Stats { args } => stats::stats(context, args),
+        Command::Top { args } => top::top(context, args),
         Command::Metrics { args } => metrics::metrics(context, args),
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
         Command::Monitor { which, all } => monitor::monitor(context, which, *all),
