@@ -44,6 +44,8 @@ pub(super) enum Request {
 pub(super) struct App {
     pub(super) view: View,
     pub(super) rates: Rates,
+    /// Before the first rates nothing is known.
+    pub(super) has_rates: bool,
     pub(super) is_paused: bool,
     pub(super) filter: String,
     pub(super) dialog: Dialog,
@@ -59,6 +61,7 @@ impl App {
         Self {
             view,
             rates: Rates::default(),
+            has_rates: false,
             is_paused: false,
             filter: String::new(),
             dialog: Dialog::None,
@@ -70,11 +73,12 @@ impl App {
 
     /// There are new rates; a paused screen stays as it is, but for what waits to be confirmed: that has a time.
     pub(super) fn update(&mut self, rates: Rates) {
-        if self.is_paused {
+        if self.is_paused && self.has_rates {
             self.rates.pending = rates.pending;
             self.rates.active = rates.active;
         } else {
             self.rates = rates;
+            self.has_rates = true;
         }
     }
 

@@ -110,6 +110,10 @@ fn header(app: &App, palette: Palette, area: Rect, buffer: &mut Buffer) -> u16 {
     if app.is_paused {
         words.push(("PAUSED".to_owned(), REVERSED));
     }
+    if !app.has_rates {
+        words.push(("measuring".to_owned(), QUIET));
+        return line_of(buffer, area, 0, &words);
+    }
     if rates.active {
         words.push((format!("generation {}", rates.generation), Style::new()));
     } else {
@@ -257,6 +261,9 @@ fn rows(app: &App, palette: Palette, area: Rect, buffer: &mut Buffer) {
 fn empty(app: &App) -> &'static str {
     if !app.filter.is_empty() {
         return "nothing matches the filter";
+    }
+    if !app.has_rates {
+        return "";
     }
     match app.view {
         View::Ports => "no packets in the last minute",

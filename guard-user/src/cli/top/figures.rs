@@ -46,25 +46,29 @@ pub(super) enum Glyphs {
     Ascii,
 }
 
-/// The newest of these values, one a column; the highest of them is the full height, and what is more than nothing
-/// can be seen.
-pub(super) fn course(values: &[u64], columns: usize, glyphs: Glyphs) -> String {
+/// The newest of these values, the peak of `each` in a column; the highest of them is the full height, and what is more
+/// than nothing can be seen.
+pub(super) fn course(values: &[u64], columns: usize, each: usize, glyphs: Glyphs) -> String {
     let heights: &[char] = match glyphs {
         Glyphs::Unicode => &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'],
         Glyphs::Ascii => &['.', ':', '-', '=', '+', '*', '#'],
     };
-    let newest = &values[values.len().saturating_sub(columns)..];
-    let highest = newest.iter().copied().max().unwrap_or_default();
+    let peaks = values.rchunks(each.max(1)).take(columns);
+    let mut peaks: Vec<u64> = peaks
+        .map(|chunk| chunk.iter().copied().max().unwrap_or_default())
+        .collect();
+    peaks.resize(columns, 0);
+    peaks.reverse();
+    let highest = peaks.iter().copied().max().unwrap_or_default().max(1);
     let last = heights.len() as u64 - 1;
-    let shown = newest.iter().map(|value| match value {
+    let shown = peaks.iter().map(|peak| match peak {
         0 => ' ',
-        value => {
-            let height = u128::from(*value) * u128::from(last) / u128::from(highest.max(1));
+        peak => {
+            let height = u128::from(*peak) * u128::from(last) / u128::from(highest);
             heights[height as usize]
         }
     });
-    let blank = std::iter::repeat_n(' ', columns - newest.len());
-    blank.chain(shown).collect()
+    shown.collect()
 }
 
 #[cfg(test)]
@@ -106,9 +110,11 @@ mod tests {
 
     #[test]
     fn a_course_shows_the_newest_and_never_hides_a_packet() {
-        assert_eq!(course(&[1, 0, 8], 4, Glyphs::Unicode), " ▁ █");
-        assert_eq!(course(&[9, 9, 1, 1_000_000], 2, Glyphs::Ascii), ".#");
-        assert_eq!(course(&[], 3, Glyphs::Ascii), "   ");
-        assert_eq!(course(&[u64::MAX, 1], 2, Glyphs::Ascii), "#.");
+        assert_eq!(course(&[1, 0, 8], 4, 1, Glyphs::Unicode), " ▁ █");
+        assert_eq!(course(&[9, 9, 1, 1_000_000], 2, 1, Glyphs::Ascii), ".#");
+        assert_eq!(course(&[], 3, 1, Glyphs::Ascii), "   ");
+        assert_eq!(course(&[u64::MAX, 1], 2, 1, Glyphs::Ascii), "#.");
+        // The newest groups are whole, the oldest is what is left.
+        assert_eq!(course(&[5, 0, 0, 9, 0, 0, 0], 4, 3, Glyphs::Ascii), " =# ");
     }
 }

@@ -155,12 +155,11 @@ fn run(context: &mut Context<'_>, args: &TopArgs) -> Result<Exit, Failure> {
         let mut is_new = screen.is_resized();
         if Instant::now() >= next {
             // The first rates come soon: nobody likes to wait for a whole interval.
-            next = Instant::now()
-                + interval.min(if app.rates.at == 0 {
-                    INTERVAL
-                } else {
-                    interval
-                });
+            let pause = match app.has_rates {
+                true => interval,
+                false => interval.min(INTERVAL),
+            };
+            next = Instant::now() + pause;
             if let Some(rates) = live.tick()? {
                 app.update(rates);
             }

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::live::{BanLeft, History, PortRates, Rates, ReasonRates, SourceRates};
 
-/// Columns of a course.
+/// Columns of a course, and seconds in each: a minute.
 const COURSE: u16 = 12;
+const SECONDS: usize = 5;
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
@@ -249,7 +250,7 @@ fn port_row(port: &PortRates, glyphs: Glyphs) -> Row {
             rate(port.passed.bits, Tone::Plain),
             rate(self::dropped(port), Tone::Dropped),
             rate(port.dropped.bits + port.monitored.bits, Tone::Plain),
-            plain(course(&both, COURSE.into(), glyphs)),
+            plain(course(&both, COURSE.into(), SECONDS, glyphs)),
             plain(port.main_reason.unwrap_or_default()),
         ],
     }

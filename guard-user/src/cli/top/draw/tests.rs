@@ -308,6 +308,7 @@ fn a_paused_screen_stays_and_a_change_that_waits_goes_on() {
 #[test]
 fn while_guard_is_off_the_screen_says_so() {
     let mut app = App::new(View::Ports, Glyphs::Unicode);
+    assert_eq!(frame(&app, 80, 24)[0], "guard  measuring");
     app.update(Rates::default());
     let shown = frame(&app, 80, 24);
     assert_eq!(shown[0], "guard  OFF  cpu unknown");
