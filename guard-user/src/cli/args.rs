@@ -12,6 +12,7 @@ use super::{
     options::{Deadline, EndWords, Global, LabelWords},
     stats, top,
     watch::Which,
+    web,
 };
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
@@ -354,6 +355,9 @@ pub(super) enum Command {
         #[arg(long, short = 'a')]
         all: bool,
     },
+    /// Show a page to browsers of this host: ports, reasons, sources, bans, every second; changes nothing
+    #[command(after_help = web::HELP)]
+    Web(web::WebArgs),
     /// Show what listens here, what containers publish, and who can reach it
     Audit,
     /// Look for what keeps guard from its work, and what to do about it; exits with the code of the first fault

@@ -44,6 +44,7 @@ mod trace;
 mod usage;
 mod verify;
 mod watch;
+mod web;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -271,6 +272,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             capture::capture(context, &args)
         }
         Command::Trace { which, all } => trace::trace(context, which, *all),
+        Command::Web(args) => web::web(context, args),
         Command::Audit => audit::audit(context),
         Command::Doctor => doctor::doctor(context),
         Command::Verify {

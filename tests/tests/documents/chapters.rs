@@ -73,6 +73,14 @@ const CHAPTERS: &[Chapter] = &[
         ],
     },
     Chapter {
+        path: "docs/guide/web.md",
+        prepare: enabled_with_ssh,
+        exceptions: &[
+            ("ssh ", Elsewhere("another machine")),
+            ("guardctl web", As(WEB)),
+        ],
+    },
+    Chapter {
         path: "docs/guide/from-ufw.md",
         prepare: nothing,
         exceptions: &[
@@ -261,6 +269,9 @@ const OFF_AND_ON: &str = "guardctl disable && guardctl enable";
 /// Ctrl-C after two seconds.
 const WATCH: &str =
     "timeout --preserve-status --signal INT 2 guardctl stats --watch; test $? -eq 130";
+
+/// Ctrl-C after some seconds.
+const WEB: &str = "timeout --preserve-status --signal INT 5 guardctl web";
 
 /// Ends by itself: a signal may come before it watches, while the kernel still verifies its programs.
 const MONITOR: &str = "guardctl monitor --for 1s";

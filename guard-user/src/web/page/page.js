@@ -3,7 +3,6 @@
 
 import { History, chart, share, sparkline } from "./chart.js";
 
-const MOST_PORTS = 20;
 const MOST_ROWS = 12;
 /** Without a snapshot for so long, the connection is away, in milliseconds. */
 const PATIENCE = 4000;
@@ -144,7 +143,8 @@ function dropped(of) {
 
 function drawChart() {
   const port = latest.ports.find((port) => port.label === chosen);
-  const history = port ? History.of(port.history.passed, port.history.dropped) : all;
+  const ofPort = port ? History.of(port.history.passed, port.history.dropped) : new History();
+  const history = chosen === null ? all : ofPort;
   const title = port ? portName(port) : chosen ?? "All ports";
   setText(byId("chart-title"), title);
   const now = port ?? (chosen === null ? latest.totals : null);
@@ -160,7 +160,7 @@ function drawChart() {
 }
 
 function drawPorts() {
-  const made = latest.ports.slice(0, MOST_PORTS).map((port) => row(port.label, [
+  const made = latest.ports.map((port) => row(port.label, [
     [portName(port), ""],
     [count(port.passed.packets), "number"],
     [count(dropped(port)), "number"],
@@ -255,11 +255,11 @@ function drawState() {
   setText(byId("state"), state);
   byId("state").className = `badge ${latest.active && isWell ? "good" : "bad"}`;
   const monitor = isMonitor ? " · monitor mode lets through what would be dropped" : "";
-  setText(byId("policy"), latest.active ? `policy ${latest.generation}${monitor}` : "nothing is dropped");
+  setText(byId("policy"), latest.active ? `generation ${latest.generation}${monitor}` : "nothing is dropped");
   const { pending } = latest;
   // Apart, for a reader of screens says the sentence once, and not the seconds.
   setText(byId("pending-text"), pending
-    ? `Policy ${pending.generation} waits for guardctl confirm; without it: ${pending.then}.`
+    ? `Generation ${pending.generation} waits for guardctl confirm; without it, ${pending.then}.`
     : "");
   setText(byId("pending-left"), pending ? `${time(pending.seconds_left)} left` : "");
   byId("pending").hidden = !pending;
