@@ -130,16 +130,17 @@ fn loopback(text: &str) -> Result<SocketAddr, Failure> {
 
 fn not_served(address: SocketAddr, error: &io::Error) -> Failure {
     let failure = from_io(format!("cannot listen at {address}"), error);
-    match error.kind() {
-        io::ErrorKind::AddrInUse => failure.help(format!(
+    if error.kind() == io::ErrorKind::AddrInUse {
+        let next = address.port().checked_add(1).unwrap_or(9978);
+        failure.help(format!(
             "another program listens there, perhaps another guardctl web: end it, or take another port: \
              guardctl web --listen {}",
-            SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(9978))
-        )),
-        io::ErrorKind::AddrNotAvailable => {
-            failure.help("this host does not have the address: take 127.0.0.1:9978")
-        }
-        _ => failure,
+            SocketAddr::new(address.ip(), next)
+        ))
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        failure.help("this host does not have the address: take 127.0.0.1:9978")
+    } else {
+        failure
     }
 }
 
