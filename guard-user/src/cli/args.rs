@@ -355,8 +355,6 @@ pub(super) enum Command {
         #[arg(long, short = 'a')]
         all: bool,
     },
-    /// Show a page to browsers of this host: ports, reasons, sources, bans, every second; changes nothing
-    #[command(after_help = web::HELP)]
     Web(web::WebArgs),
     /// Show what listens here, what containers publish, and who can reach it
     Audit,

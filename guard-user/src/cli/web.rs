@@ -18,12 +18,14 @@ use crate::{
 const MOST_PORTS: usize = 24;
 
 /// Below `web --help`.
-pub(super) const HELP: &str = "\
+const HELP: &str = "\
 Open the address that it prints. From another machine: ssh -L 9978:127.0.0.1:9978 SERVER, with guardctl web in that \
 session, and open the address there. Whoever has the address sees the page until the command ends; nothing can be \
 changed by it.";
 
+/// Show a page to browsers of this host: ports, reasons, sources, bans, every second; changes nothing
 #[derive(Clone, Debug, Group)]
+#[command(after_help = HELP)]
 pub(super) struct WebArgs {
     /// Where to listen: 127.0.0.1 or [::1], and a port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9978")]
