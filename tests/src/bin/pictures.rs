@@ -4,15 +4,18 @@ use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use guard_tests::{
-    pictures::{Scene, top},
+    pictures::{Scene, top, web},
     require,
 };
 
 /// A picture: its file below docs/pictures, and how it is made.
-type Picture = (&'static str, fn(&Scene) -> String);
+type Picture = (&'static str, fn(&Scene) -> Vec<u8>);
 
 /// All of them.
-const PICTURES: &[Picture] = &[("top.svg", top)];
+const PICTURES: &[Picture] = &[
+    ("top.svg", |scene| top(scene).into_bytes()),
+    ("web.png", web),
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -25,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    if !(require::root() && require::programs(&["ip", "nsenter", "setsid", "nginx"])) {
+    if !(require::root() && require::programs(&["ip", "nsenter", "setsid", "nginx", "chromium"])) {
         return Ok(());
     }
     let crates = Path::new(env!("CARGO_MANIFEST_DIR"));

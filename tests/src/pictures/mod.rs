@@ -5,6 +5,8 @@
 mod scene;
 mod svg;
 mod top;
+mod web;
 
 pub use scene::Scene;
 pub use top::top;
+pub use web::web;
