@@ -142,6 +142,11 @@ pub(crate) fn guarded<T, E: From<Error>>(run: impl FnOnce() -> Result<T, E>) -> 
     outcome.unwrap_or_else(|_| Err(Error::Corrupted("its pages are corrupt".to_owned()).into()))
 }
 
+/// Is this thread in there? Then a panic is no accident of the program.
+pub(crate) fn is_guarded() -> bool {
+    IS_GUARDED.get()
+}
+
 thread_local! {
     /// A panic of this thread is caught, and becomes an error.
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };

@@ -90,6 +90,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Make the pictures of the documents from real runs, into docs/pictures (root)
+    Pictures,
 }
 
 fn main() -> ExitCode {
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
         Command::Deny => deny::run(),
         Command::Demo { args } => showcase::run(Showcase::Demo, &args),
         Command::Bench { args } => showcase::run(Showcase::Bench, &args),
+        Command::Pictures => showcase::run(Showcase::Pictures, &[]),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,6 +48,7 @@ pub(crate) const TESTS: &[&str] = &[
     "python3",
     "python3-websockets",
     "prometheus",
+    "chromium",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.

@@ -1,4 +1,4 @@
-//! `cargo xtask demo` and `cargo xtask bench`: build, then hand over to the programs of
+//! `cargo xtask demo`, `cargo xtask bench` and `cargo xtask pictures`: build, then hand over to the programs of
 //! guard-tests.
 
 use anyhow::{Result, bail};
@@ -10,6 +10,7 @@ use crate::{build, packages, sh, workspace};
 pub(crate) enum Showcase {
     Demo,
     Bench,
+    Pictures,
 }
 
 impl Showcase {
@@ -17,6 +18,7 @@ impl Showcase {
         match self {
             Self::Demo => "demo",
             Self::Bench => "bench",
+            Self::Pictures => "pictures",
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub use change::{Added, Change};
-pub use peek::peek;
+pub use peek::{Ends, peek, peek_ends};
 pub use record::{BanEnd, BanOrigin, BanRow, Now};
 
 /// Prefix and number of the origin, to [`record`].

@@ -10,8 +10,9 @@ use super::{
     help::{CAPTURE, EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, MONITOR, SETUP, VERIFY},
     import, jail, metrics,
     options::{Deadline, EndWords, Global, LabelWords},
-    stats,
+    stats, top,
     watch::Which,
+    web,
 };
 
 /// XDP firewall: drops everything that policy does not allow, before the kernel's network stack.
@@ -315,6 +316,12 @@ pub(super) enum Command {
         #[command(flatten)]
         args: metrics::MetricsArgs,
     },
+    /// Show what happens at this moment on a screen: ports, reasons, sources that are dropped, bans; keys ban a source
+    #[command(after_help = top::HELP)]
+    Top {
+        #[command(flatten)]
+        args: top::TopArgs,
+    },
     /// Show packets that are dropped, limited, banned or answered, as it happens; under a flood a sample, with numbers
     #[command(after_help = MONITOR)]
     Monitor {
@@ -348,6 +355,7 @@ pub(super) enum Command {
         #[arg(long, short = 'a')]
         all: bool,
     },
+    Web(web::WebArgs),
     /// Show what listens here, what containers publish, and who can reach it
     Audit,
     /// Look for what keeps guard from its work, and what to do about it; exits with the code of the first fault

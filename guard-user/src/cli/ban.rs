@@ -150,7 +150,7 @@ pub(super) fn ban(
     Ok(Exit::Ok)
 }
 
-fn banned_line(banned: &Banned, dry_run: bool) -> String {
+pub(super) fn banned_line(banned: &Banned, dry_run: bool) -> String {
     let Banned {
         prefix,
         added,

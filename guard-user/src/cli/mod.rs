@@ -39,10 +39,12 @@ mod setup;
 mod shared_files;
 mod stats;
 mod status;
+mod top;
 mod trace;
 mod usage;
 mod verify;
 mod watch;
+mod web;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -251,6 +253,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Diff { against } => history::diff(context, against.as_deref()),
         Command::Check { file } => edit::check(context, file.as_deref()),
         Command::Stats { args } => stats::stats(context, args),
+        Command::Top { args } => top::top(context, args),
         Command::Metrics { args } => metrics::metrics(context, args),
         Command::Explain { file, words } => explain::explain(context, words, file.as_deref()),
         Command::Monitor { which, all } => monitor::monitor(context, which, *all),
@@ -269,6 +272,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
             capture::capture(context, &args)
         }
         Command::Trace { which, all } => trace::trace(context, which, *all),
+        Command::Web(args) => web::web(context, args),
         Command::Audit => audit::audit(context),
         Command::Doctor => doctor::doctor(context),
         Command::Verify {

@@ -196,13 +196,13 @@ pub(super) fn watch(
 }
 
 /// The signals by which an operator ends a command: read where it is convenient, so that the end is an orderly one.
-struct Signals {
+pub(super) struct Signals {
     set: SigSet,
     read: SignalFd,
 }
 
 impl Signals {
-    fn block() -> io::Result<Self> {
+    pub(super) fn block() -> io::Result<Self> {
         let mut set = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             set.add(signal);
@@ -214,7 +214,7 @@ impl Signals {
     }
 
     /// Waits for a signal, so long at most: has one come?
-    fn wait(&self, most: Duration) -> bool {
+    pub(super) fn wait(&self, most: Duration) -> bool {
         let mut waiting = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
         let most = PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO);
         // Interrupted by a signal that is not among them: as if the time were over.

@@ -9,6 +9,7 @@ mod import;
 mod jail_files;
 mod jails;
 mod origins;
+mod peek;
 mod session;
 
 use std::{
@@ -37,6 +38,7 @@ pub use import::{Imported, List};
 pub use jail_files::JailChanged;
 pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
 pub use origins::OriginCount;
+pub use peek::BanPeek;
 pub(super) use session::{Session, now};
 
 /// A source that was banned.

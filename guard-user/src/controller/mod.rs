@@ -26,6 +26,7 @@ use crate::{
 // Of the data plane, what the controller takes and gives; nobody above asks the data plane itself.
 pub use crate::dataplane::{
     interface::filtering::{Received, Sight, evaluate_all},
+    run_time::{RunTime, RunTimes},
     spare::Spare,
     tables::{
         ceilings::SynCounts,
@@ -36,8 +37,8 @@ pub use crate::dataplane::{
     watch::{Loss, Traced},
 };
 pub use bans::{
-    Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome, Lifting,
-    List, OriginCount, Reread, Unban,
+    BanPeek, Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome,
+    Lifting, List, OriginCount, Reread, Unban,
 };
 pub use boot::{
     appear::Appeared,

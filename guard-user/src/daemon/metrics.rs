@@ -3,9 +3,9 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, SocketAddr},
     os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -15,18 +15,12 @@ use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue},
-    server::conn::http1,
-    service::service_fn,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::Semaphore,
     task::{JoinHandle, spawn_blocking},
-    time::timeout,
 };
 
 use super::keeper::{DaemonState, locked};
@@ -34,19 +28,11 @@ use crate::{
     control::server::listen_for_group,
     controller::{Controller, Notes},
     failure::{Exit, Failure},
+    http::{CutOff, HttpClients, local_host},
     metrics::{DaemonFacts, Form, MetricFacts, MetricReader},
     ruleset::listen::Listen,
 };
 
-/// Connections at a time; more are closed at once.
-const MOST_CLIENTS: usize = 16;
-/// For a request to arrive.
-const HEAD: Duration = Duration::from_secs(3);
-/// For all of a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest head of a request, and most lines of it.
-const MOST_BYTES: usize = 8192;
-const MOST_LINES: usize = 50;
 /// How old figures may be. Not as old as the shortest distance between two scrapes: their rate would be off by that.
 const FRESH: Duration = Duration::from_millis(250);
 /// Between two attempts at an address that cannot be had.
@@ -182,18 +168,20 @@ impl Unserved {
 }
 
 async fn serve_socket(listener: UnixListener, source: Arc<MetricSource>) {
-    let seats = Arc::new(Semaphore::new(MOST_CLIENTS));
+    let clients = HttpClients::new();
     loop {
         let accepted = listener.accept().await.map(|(stream, _)| stream);
-        seat(accepted, &seats, &source, Via::Socket).await;
+        clients
+            .serve(accepted, answered(&source, Via::Socket))
+            .await;
     }
 }
 
 async fn serve_port(listener: TcpListener, source: Arc<MetricSource>) {
-    let seats = Arc::new(Semaphore::new(MOST_CLIENTS));
+    let clients = HttpClients::new();
     loop {
         let accepted = listener.accept().await.map(|(stream, _)| stream);
-        seat(accepted, &seats, &source, Via::Port).await;
+        clients.serve(accepted, answered(&source, Via::Port)).await;
     }
 }
 
@@ -205,37 +193,17 @@ enum Via {
     Port,
 }
 
-async fn seat<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    accepted: io::Result<S>,
-    seats: &Arc<Semaphore>,
+type Answered = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+
+fn answered(
     source: &Arc<MetricSource>,
     via: Via,
-) {
-    let Ok(stream) = accepted else {
-        // Out of descriptors, most likely: connections end within seconds.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        return;
-    };
-    let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
-        return;
-    };
+) -> impl Fn(Request<Incoming>, CutOff) -> Answered + Send + use<> {
     let source = Arc::clone(source);
-    tokio::spawn(async move {
-        let service = service_fn(move |request| {
-            let source = Arc::clone(&source);
-            async move { Ok::<_, std::convert::Infallible>(answer(&request, via, &source).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .max_buf_size(MOST_BYTES)
-            .max_headers(MOST_LINES)
-            .keep_alive(false)
-            .serve_connection(TokioIo::new(stream), service);
-        // Whoever is slower, or speaks no HTTP, has been told or will not listen.
-        timeout(PATIENCE, connection).await.ok();
-        drop(seat);
-    });
+    move |request, _| {
+        let source = Arc::clone(&source);
+        Box::pin(async move { answer(&request, via, &source).await })
+    }
 }
 
 async fn answer(
@@ -243,7 +211,7 @@ async fn answer(
     via: Via,
     source: &MetricSource,
 ) -> Response<Full<Bytes>> {
-    if via == Via::Port && !is_for_us(request.headers()) {
+    if via == Via::Port && local_host(request.headers()).is_none() {
         return plain(StatusCode::FORBIDDEN, "this is for programs of this host\n");
     }
     if request.uri().path() != "/metrics" {
@@ -262,21 +230,6 @@ async fn answer(
         }
         Err(failure) => plain(StatusCode::SERVICE_UNAVAILABLE, failure.in_brackets()),
     }
-}
-
-/// A page in a browser has a name of its own in this line, whatever address it has made that name lead to.
-fn is_for_us(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
-        return false;
-    };
-    if let Ok(address) = host.parse::<SocketAddr>() {
-        return address.ip().is_loopback();
-    }
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        let is_port = port.parse::<u16>().is_ok();
-        if is_port { name } else { host }
-    });
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// OpenMetrics for whoever asks for it.

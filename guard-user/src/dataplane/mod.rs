@@ -24,6 +24,7 @@ pub mod installation;
 pub mod preflight;
 pub mod removal;
 pub mod rule_hits;
+pub mod run_time;
 pub mod spare;
 pub mod takeover;
 pub mod trial;

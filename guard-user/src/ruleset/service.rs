@@ -15,6 +15,8 @@ pub struct Service {
 #[derive(Clone, Debug)]
 pub struct Services {
     by_name: HashMap<String, Service>,
+    /// The first name of a port, by transport (TCP or not).
+    by_port: HashMap<(bool, u16), String>,
 }
 
 impl Services {
@@ -23,22 +25,23 @@ impl Services {
     pub(super) fn none() -> Self {
         Self {
             by_name: HashMap::new(),
+            by_port: HashMap::new(),
         }
     }
 
     /// The table that comes with guard.
     #[must_use]
     pub fn embedded() -> Self {
-        Self {
-            by_name: read(EMBEDDED),
-        }
+        read(EMBEDDED)
     }
 
     /// The text of an /etc/services, which wins over the table that comes with guard.
     #[must_use]
     pub fn with_file(text: &str) -> Self {
         let mut services = Self::embedded();
-        services.by_name.extend(read(text));
+        let file = read(text);
+        services.by_name.extend(file.by_name);
+        services.by_port.extend(file.by_port);
         services
     }
 
@@ -51,6 +54,18 @@ impl Services {
             .copied()
     }
 
+    /// What a port is called of TCP.
+    #[must_use]
+    pub fn of_tcp(&self, port: u16) -> Option<&str> {
+        self.by_port.get(&(true, port)).map(String::as_str)
+    }
+
+    /// What a port is called of UDP.
+    #[must_use]
+    pub fn of_udp(&self, port: u16) -> Option<&str> {
+        self.by_port.get(&(false, port)).map(String::as_str)
+    }
+
     /// Every name.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
@@ -58,8 +73,9 @@ impl Services {
 }
 
 /// Reads the format of services(5); lines that make no sense are skipped, as libc does.
-fn read(text: &str) -> HashMap<String, Service> {
+fn read(text: &str) -> Services {
     let mut by_name = HashMap::<String, Service>::new();
+    let mut by_port = HashMap::new();
     for line in text.lines() {
         let mut fields = line.split('#').next().unwrap_or("").split_whitespace();
         let (Some(name), Some(place)) = (fields.next(), fields.next()) else {
@@ -71,6 +87,11 @@ fn read(text: &str) -> HashMap<String, Service> {
         let Ok(port @ 1..) = port.parse::<u16>() else {
             continue;
         };
+        if ["tcp", "udp"].contains(&transport) {
+            by_port
+                .entry((transport == "tcp", port))
+                .or_insert_with(|| name.to_owned());
+        }
         for name in std::iter::once(name).chain(fields) {
             let service = by_name.entry(name.to_owned()).or_default();
             let slot = match transport {
@@ -82,7 +103,7 @@ fn read(text: &str) -> HashMap<String, Service> {
         }
     }
     by_name.retain(|_, service| *service != Service::default());
-    by_name
+    Services { by_name, by_port }
 }
 
 /// Well-known services in the format of /etc/services.

@@ -23,6 +23,7 @@ pub struct Terminal {
     keyboard: File,
     child: Child,
     said: String,
+    bytes: Vec<u8>,
 }
 
 impl Terminal {
@@ -52,7 +53,40 @@ impl Terminal {
             keyboard,
             child,
             said: String::new(),
+            bytes: Vec::new(),
         }
+    }
+
+    /// Gives the window a size, as whoever drags its corner.
+    ///
+    /// # Panics
+    /// When the kernel does not take it.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        let size = libc::winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: an open descriptor, and a live structure of the kind that the call reads.
+        let result =
+            unsafe { libc::ioctl(self.keyboard.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(result, 0, "TIOCSWINSZ");
+    }
+
+    /// How the line is set: does it echo, and does it wait for whole lines?
+    ///
+    /// # Panics
+    /// When the kernel does not say.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        let mut settings = std::mem::MaybeUninit::<libc::termios>::uninit();
+        // SAFETY: an open descriptor, and room for what the call writes.
+        let result = unsafe { libc::tcgetattr(self.keyboard.as_raw_fd(), settings.as_mut_ptr()) };
+        assert_eq!(result, 0, "tcgetattr");
+        // SAFETY: the call succeeded, so it has written all of it.
+        let settings = unsafe { settings.assume_init() };
+        settings.c_lflag & (libc::ECHO | libc::ICANON) == 0
     }
 
     /// The two ends of a pseudo-terminal: the person's, the program's.
@@ -101,8 +135,15 @@ impl Terminal {
         while let Ok(count @ 1..) = self.keyboard.read(&mut bytes) {
             self.said
                 .push_str(&String::from_utf8_lossy(&bytes[..count]));
+            self.bytes.extend_from_slice(&bytes[..count]);
         }
         &self.said
+    }
+
+    /// The same, byte by byte.
+    pub fn bytes(&mut self) -> &[u8] {
+        self.said();
+        &self.bytes
     }
 
     /// Waits until this is on the screen.

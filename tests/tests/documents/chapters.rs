@@ -41,6 +41,7 @@ const CHAPTERS: &[Chapter] = &[
             ("guardctl import ufw", Elsewhere(MOVING_IN)),
             ("guardctl delete 3", As("guardctl delete 3 --yes")),
             ("guardctl disable", As(OFF_AND_ON)),
+            ("guardctl top", As(TOP)),
             ("guardctl import fail2ban", Elsewhere("tests of fail2ban")),
             (
                 "guardctl filter test sshd",
@@ -64,10 +65,19 @@ const CHAPTERS: &[Chapter] = &[
         prepare: enabled_with_ssh,
         exceptions: &[
             ("guardctl monitor", As(MONITOR)),
+            ("guardctl top", As(TOP)),
             (
                 "guardctl capture",
                 As("guardctl capture -w drops.pcapng --for 1s"),
             ),
+        ],
+    },
+    Chapter {
+        path: "docs/guide/web.md",
+        prepare: enabled_with_ssh,
+        exceptions: &[
+            ("ssh ", Elsewhere("another machine")),
+            ("guardctl web", As(WEB)),
         ],
     },
     Chapter {
@@ -217,6 +227,7 @@ const CHAPTERS: &[Chapter] = &[
         prepare: jails,
         exceptions: &[
             ("guardctl monitor", As(MONITOR)),
+            ("guardctl top", As(TOP)),
             (
                 "guardctl explain FROM PORT",
                 As("guardctl explain 203.0.113.7 22"),
@@ -259,8 +270,13 @@ const OFF_AND_ON: &str = "guardctl disable && guardctl enable";
 const WATCH: &str =
     "timeout --preserve-status --signal INT 2 guardctl stats --watch; test $? -eq 130";
 
+/// Ctrl-C after some seconds.
+const WEB: &str = "timeout --preserve-status --signal INT 5 guardctl web";
+
 /// Ends by itself: a signal may come before it watches, while the kernel still verifies its programs.
 const MONITOR: &str = "guardctl monitor --for 1s";
+/// It needs a screen; the test `top` has one.
+const TOP: &str = "guardctl top --once --interval 500ms";
 
 const AUTH_LOG: &str = "Nov 29 12:00:01 vps sshd[1]: Failed password for root from 203.0.113.7 port 4000 ssh2\n\
     Nov 29 12:00:02 vps sshd[1]: something else\n";

@@ -234,14 +234,14 @@ fn a_full_disk_leaves_whole_packets() {
     assert!(said.contains("whole packets, and can be read"), "{said}");
     assert!(read.len() > 500, "{} packets", read.len());
     assert!(
-        !scene.is_watched() || !within_three_seconds(&scene),
+        !scene.guard.is_watched() || !within_three_seconds(&scene),
         "nobody watches any more"
     );
 }
 
 fn within_three_seconds(scene: &Scene) -> bool {
     thread::sleep(Duration::from_secs(3));
-    scene.is_watched()
+    scene.guard.is_watched()
 }
 
 #[test]

@@ -19,14 +19,14 @@ fn a_watcher_that_was_killed_is_forgotten() {
     let mut watcher = scene.watch("monitor", &["monitor", "--json"]);
     let _ = attacker.ask_tcp(srv.v4, CLOSED);
     line(&watcher, "a line", |line| line["kind"] == "drop");
-    assert!(scene.is_watched());
+    assert!(scene.guard.is_watched());
     signal(&watcher, libc::SIGKILL);
     until("the end", || watcher.has_ended());
     // Its two seconds are over, and a packet comes.
     thread::sleep(Duration::from_millis(2500));
     assert_eq!(attacker.ask_tcp(srv.v4, CLOSED), Answer::Silence);
     assert!(
-        !scene.is_watched(),
+        !scene.guard.is_watched(),
         "the filter still believes that somebody watches"
     );
     // Its place is free for others, and filtering is what it was.
@@ -35,7 +35,7 @@ fn a_watcher_that_was_killed_is_forgotten() {
     line(&next, "a line", |line| line["kind"] == "drop");
     assert_eq!(attacker.ask_tcp(srv.v4, OPEN), Answer::Echo);
     interrupt(&mut next);
-    assert!(!scene.is_watched(), "who leaves says so");
+    assert!(!scene.guard.is_watched(), "who leaves says so");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_reader_that_went_away_ends_it() {
         .expect("guardctl");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let mut first = None;
-    until("a line", || scene.is_watched());
+    until("a line", || scene.guard.is_watched());
     let _ = scene.lab.attacker.ask_tcp(scene.lab.srv.v4, CLOSED);
     first = first.or_else(|| lines.next());
     assert!(first.is_some_and(|line| line.is_ok_and(|line| line.contains("default-drop"))));

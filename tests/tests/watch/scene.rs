@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use aya::maps::{Array, Map, MapData};
-use guard_common::abi::{ABI_VERSION, names, watch};
+use guard_common::abi::watch;
 use guard_tests::{
     lab::{Background, Instance, TcpEcho, Topology, until},
     require,
@@ -68,7 +67,7 @@ impl Scene {
     pub(crate) fn watch(&self, name: &str, words: &[&str]) -> Background {
         // Who was killed may stand there still, with a time that is over.
         let places = || {
-            let (words, now) = (self.words(), boot_time_ns());
+            let (words, now) = (self.guard.watch_words(), boot_time_ns());
             (0..watch::WATCHERS)
                 .filter(|place| words[watch::until_at(*place) as usize] > now)
                 .count()
@@ -81,23 +80,6 @@ impl Scene {
             places() > before
         });
         watcher
-    }
-
-    /// The words by which the filter knows who watches.
-    pub(crate) fn words(&self) -> [u64; watch::WORDS as usize] {
-        let pin = self
-            .guard
-            .bpffs()
-            .join(format!("v{ABI_VERSION}/maps/{}", names::WATCH_PIN));
-        let map = MapData::from_pin(pin).expect("the words");
-        let map: Array<_, [u64; watch::WORDS as usize]> =
-            Map::Array(map).try_into().expect("an array");
-        map.get(&0, 0).expect("the words")
-    }
-
-    /// Does the filter believe that somebody watches?
-    pub(crate) fn is_watched(&self) -> bool {
-        self.words()[watch::FIRST as usize] != 0
     }
 }
 

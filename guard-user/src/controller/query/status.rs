@@ -423,7 +423,7 @@ impl Controller {
     }
 
     /// Which of these carry the program of one of our links, and the one on the way out.
-    fn interface_status(
+    pub(super) fn interface_status(
         &self,
         names: &[String],
         network: &Network,

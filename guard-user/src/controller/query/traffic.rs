@@ -6,7 +6,7 @@ use guard_common::abi::{counters::Event, names};
 
 use crate::{
     bans::store::Now,
-    controller::Controller,
+    controller::{Controller, Pending},
     dataplane::{
         clock, heal,
         pins::{self, Running},
@@ -141,6 +141,17 @@ impl TrafficCounters {
     /// # Errors
     /// Exit 3 when guard is off by now; when the clock or netlink does not answer.
     pub fn read(&mut self) -> Result<Traffic, Failure> {
+        let mut traffic = self.count()?;
+        let tick = clock::pinned_ticks(&self.layout.clock()).unwrap_or_default();
+        traffic.flows.live = self.opened.running.flows.living(tick);
+        Ok(traffic)
+    }
+
+    /// The same without a walk through the flow table, for whoever looks every second: no flow is said to live.
+    ///
+    /// # Errors
+    /// As [`TrafficCounters::read`].
+    pub fn count(&mut self) -> Result<Traffic, Failure> {
         if Pin::now(&self.layout) != Some(self.opened.pin) {
             self.opened = Opened::now(&self.layout)?;
         }
@@ -159,13 +170,23 @@ impl TrafficCounters {
         })
     }
 
-    /// The flow table; without the clock, nothing in it is too old.
+    /// Which generation is in force, as of the firewall that was read last; 0 when none is.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.opened.running.slots.generation()
+    }
+
+    /// The change that waits for its confirmation, as above.
+    #[must_use]
+    pub fn pending(&self) -> Option<Pending> {
+        Pending::of(&self.opened.running.slots)
+    }
+
     fn flows(&self) -> Flows {
         let running = &self.opened.running;
-        let tick = clock::pinned_ticks(&self.layout.clock()).unwrap_or_default();
         let count = |event| running.counters.event(event);
         Flows {
-            live: running.flows.living(tick),
+            live: 0,
             room: FlowTableSize::of_buckets(running.flows.buckets()).flows() as usize,
             created: count(Event::FlowCreated),
             evicted: count(Event::FlowEvicted),

@@ -108,7 +108,8 @@ pub struct Watch {
     /// What is between the clock of boot time and the one on the wall.
     since_1970: Duration,
     names: HashMap<u32, String>,
-    rules: Rules,
+    /// Nobody asks which rule decided: nothing.
+    rules: Option<Rules>,
     counters: Option<Running>,
 }
 
@@ -147,7 +148,7 @@ impl Controller {
             filter,
             since_1970: Duration::ZERO,
             names: HashMap::new(),
-            rules: Rules::default(),
+            rules: Some(Rules::default()),
             counters: None,
         };
         watch.look_around();
@@ -182,6 +183,13 @@ impl WatchFilter {
 }
 
 impl Watch {
+    /// Asks for no rules from here on: who only counts sources need not load an instance that explains.
+    #[must_use]
+    pub fn without_rules(mut self) -> Self {
+        self.rules = None;
+        self
+    }
+
     /// Hands over what was seen since the last time, a batch at most: `false` if there is more.
     pub fn sightings(&mut self, mut each: impl FnMut(&Sighting<'_>)) -> bool {
         let (filter, rules, layout) = (&self.filter, &mut self.rules, &self.layout);
@@ -194,7 +202,9 @@ impl Watch {
             if !filter.wants(&counted, &packet) {
                 return;
             }
-            let rule = rules.of(layout, &event, &counted, &packet);
+            let rule = rules
+                .as_mut()
+                .and_then(|rules| rules.of(layout, &event, &counted, &packet));
             each(&Sighting {
                 time: since_1970 + Duration::from_nanos(event.boot_ns),
                 counted,
@@ -240,7 +250,9 @@ impl Watch {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         self.since_1970 = wall.saturating_sub(Duration::from_nanos(boot_time_ns()));
-        self.rules.look_again(&self.layout);
+        if let Some(rules) = &mut self.rules {
+            rules.look_again(&self.layout);
+        }
         if let Ok(network) = Network::read_without_routes() {
             self.names = network
                 .interfaces

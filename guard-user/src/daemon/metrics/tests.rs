@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     os::unix::net::{UnixListener as StdListener, UnixStream},
     thread,
 };
@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     control::{JailsReport, Report},
     daemon::event_log::EventLog,
+    http::{HEAD, PATIENCE},
     layout::Layout,
     ruleset::testing::Folder,
 };

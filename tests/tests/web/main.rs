@@ -1,0 +1,6 @@
+//! The web page, in a real browser.
+
+mod browser;
+mod refused;
+mod scene;
+mod watched;
