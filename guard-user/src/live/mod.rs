@@ -11,7 +11,7 @@ mod sources;
 mod space_saving;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
@@ -75,6 +75,8 @@ struct Watching {
     tended: Option<Instant>,
     looked: Option<Instant>,
     lost: u64,
+    /// Packets by reason when the last slice ended.
+    counted: HashMap<(Reason, bool), u64>,
 }
 
 /// What is known of the bans.
@@ -116,6 +118,7 @@ impl Live {
     /// When the maps of the firewall cannot be read, exit 4 or 11.
     pub fn tick(&mut self) -> Result<Option<Rates>, Failure> {
         self.look();
+        self.watching.end_slice(&mut self.interval);
         let snapshot = self.snapshot()?;
         let interval = std::mem::take(&mut self.interval);
         let Some(before) = self.before.replace(snapshot) else {
@@ -124,16 +127,9 @@ impl Live {
         let Some(now) = &self.before else {
             return Ok(None);
         };
-        let counted = now.counted_since(&before);
         let mut rates = now.since(&before);
         self.main_reasons.extend(interval.main_reasons());
-        self.sources
-            .add(&interval, rates.seconds, |reason, is_monitored| {
-                counted
-                    .get(&(reason, is_monitored))
-                    .copied()
-                    .unwrap_or_default()
-            });
+        self.sources.add(&interval, rates.seconds);
         let bans = self.bans.peek.as_ref();
         rates.sources = self.sources.top(MOST_SOURCES, |source| {
             let of = bans.iter().flat_map(|bans| &bans.of_sources);
@@ -208,6 +204,7 @@ impl Watching {
         match controller.watch(WatchFilter::default(), Extent::Sample) {
             Ok(watch) => {
                 self.lost = watch.loss().lost;
+                self.counted = watch.counted();
                 self.watch = Some(watch.without_rules());
                 self.note = None;
             }
@@ -236,11 +233,27 @@ impl Watching {
                 self.watch = None;
                 return;
             }
+            self.end_slice(interval);
         }
+        let Some(watch) = &mut self.watch else { return };
         if is_over(self.looked, LOOK_AROUND) {
             self.looked = Some(Instant::now());
             watch.look_around();
         }
+    }
+
+    /// What was reported since the last slice, by what was counted since.
+    fn end_slice(&mut self, interval: &mut Interval) {
+        let Some(watch) = &self.watch else { return };
+        let now = watch.counted();
+        let before = std::mem::replace(&mut self.counted, now);
+        interval.end_slice(|reason, is_monitored| {
+            let of = |counted: &HashMap<(Reason, bool), u64>| {
+                let packets = counted.get(&(reason, is_monitored));
+                packets.copied().unwrap_or_default()
+            };
+            of(&self.counted).saturating_sub(of(&before))
+        });
     }
 
     fn notes(&mut self) -> Vec<String> {

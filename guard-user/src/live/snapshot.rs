@@ -1,9 +1,6 @@
 //! What was so at one moment, and what happened between two.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Instant,
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use guard_common::abi::{
     counters::Counter,
@@ -112,19 +109,6 @@ impl Snapshot {
             bans: self.bans.clone(),
             notes: self.notes.clone(),
         }
-    }
-
-    /// Packets by reason, and whether they passed because of monitor mode.
-    pub(super) fn counted_since(&self, before: &Self) -> HashMap<(Reason, bool), u64> {
-        let counted = self.delta(before);
-        let reasons = counted.iter().flat_map(|counted| &counted.reasons);
-        let both = reasons.flat_map(|counter| {
-            [
-                ((counter.reason, false), counter.counted.packets),
-                ((counter.reason, true), counter.monitored.packets),
-            ]
-        });
-        both.collect()
     }
 
     /// What was counted meanwhile; `None` when these are other counters.

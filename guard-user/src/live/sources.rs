@@ -22,8 +22,9 @@ use crate::{
     output::stats::service_name,
 };
 
-/// Sources that are counted between two looks.
+/// Sources that are counted in a slice, and in all slices of a second.
 const MOST_COUNTED: usize = 1024;
+const MOST_SCALED: usize = 4096;
 /// Sources that are remembered.
 const MOST_KEPT: usize = 512;
 /// Services whose main reason is counted.
@@ -71,20 +72,31 @@ impl<T: PartialEq> Majority<T> {
 /// What makes reports comparable: of each reason another sample is taken.
 type Row = (Reason, bool);
 
-/// The reports between two looks.
+/// The reports of a second, in slices: the sample becomes denser and sparser meanwhile, so each slice is scaled by what
+/// was counted in it.
 #[derive(Debug)]
 pub(super) struct Interval {
-    sources: SpaceSaving<(Prefix, Row), Majority<Service>>,
+    slice: SpaceSaving<(Prefix, Row), Majority<Service>>,
     seen: HashMap<Row, u64>,
     reasons: HashMap<Service, Majority<Reason>>,
+    scaled: HashMap<(Prefix, Row), Scaled>,
+}
+
+/// What the slices until now say of a source.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scaled {
+    packets: f64,
+    reports: u64,
+    service: Option<Service>,
 }
 
 impl Default for Interval {
     fn default() -> Self {
         Self {
-            sources: SpaceSaving::new(MOST_COUNTED),
+            slice: SpaceSaving::new(MOST_COUNTED),
             seen: HashMap::new(),
             reasons: HashMap::new(),
+            scaled: HashMap::new(),
         }
     }
 }
@@ -107,10 +119,32 @@ impl Interval {
             }
         }
         if let Some(source) = source {
-            let service = self.sources.add((network(source), row));
+            let service = self.slice.add((network(source), row));
             if let Some(of) = counted.service {
                 service.note(of);
             }
+        }
+    }
+
+    /// Ends a slice, in which a reason had `counted` packets.
+    pub(super) fn end_slice(&mut self, counted: impl Fn(Reason, bool) -> u64) {
+        let slice = std::mem::replace(&mut self.slice, SpaceSaving::new(MOST_COUNTED));
+        let seen = std::mem::take(&mut self.seen);
+        for slot in slice.slots() {
+            let (_, row) = slot.key;
+            let seen = seen.get(&row).copied().unwrap_or(1).max(1);
+            // A counter that was read a little earlier is no less than what was seen.
+            let scale = counted(row.0, row.1).max(seen) as f64 / seen as f64;
+            let scaled = self.scaled.entry(slot.key).or_default();
+            scaled.packets += slot.sure() as f64 * scale;
+            scaled.reports += slot.sure();
+            scaled.service = slot.value.value.or(scaled.service);
+        }
+        if self.scaled.len() > MOST_SCALED {
+            let mut all: Vec<_> = self.scaled.drain().collect();
+            all.sort_by(|one, other| other.1.packets.total_cmp(&one.1.packets));
+            all.truncate(MOST_SCALED / 2);
+            self.scaled = all.into_iter().collect();
         }
     }
 
@@ -148,37 +182,32 @@ struct Fresh {
 }
 
 impl Sources {
-    /// Adds an interval of so many seconds, in which a reason had `counted` packets.
-    pub(super) fn add(
-        &mut self,
-        interval: &Interval,
-        seconds: f64,
-        counted: impl Fn(Reason, bool) -> u64,
-    ) {
+    /// Adds an interval of so many seconds, whose slices have ended.
+    pub(super) fn add(&mut self, interval: &Interval, seconds: f64) {
         let mut fresh: HashMap<Prefix, Fresh> = HashMap::new();
-        for slot in interval.sources.slots() {
-            let (source, row) = slot.key;
-            let seen = interval.seen.get(&row).copied().unwrap_or(1).max(1);
-            // A counter that was read a little earlier is no less than what was seen.
-            let scale = counted(row.0, row.1).max(seen) as f64 / seen as f64;
-            let reports = slot.sure();
-            if scale > 2.0 && reports < CHANCE {
+        for ((source, row), scaled) in &interval.scaled {
+            let (source, row) = (*source, *row);
+            let Scaled {
+                packets,
+                reports,
+                service,
+            } = *scaled;
+            if reports < CHANCE && packets > 2.0 * reports as f64 {
                 continue;
             }
-            let packets = reports as f64 * scale;
             let of = fresh.entry(source).or_insert_with(|| Fresh {
                 packets: 0.0,
                 reports: 0,
                 most: 0.0,
                 reason: row.0,
-                service: slot.value.value,
+                service,
             });
             of.packets += packets;
             of.reports += reports;
             if packets > of.most {
                 of.most = packets;
                 of.reason = row.0;
-                of.service = slot.value.value;
+                of.service = service;
             }
         }
         let share = 1.0 - (-seconds / MEMORY_S).exp();
@@ -311,7 +340,8 @@ mod tests {
             }
         }
         let mut sources = Sources::default();
-        sources.add(&interval, 1.0, |_, _| packets);
+        interval.end_slice(|_, _| packets);
+        sources.add(&interval, 1.0);
         let found = sources.top(10, |_| None);
         let mut ranks: Vec<usize> = (0..SOURCES).collect();
         ranks.sort_by_key(|rank| std::cmp::Reverse(true_counts[*rank]));
@@ -326,6 +356,31 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_that_becomes_denser_within_a_second_makes_no_source_larger() {
+        // A flood ends in the middle of a second: one packet in a hundred is reported before, each behind.
+        let mut interval = Interval::default();
+        for n in 0..100 {
+            let is_steady = n % 40 == 0;
+            let source = if is_steady {
+                address(7)
+            } else {
+                address(1000 + n)
+            };
+            interval.note(&dropped(Reason::DefaultDrop), Some(source));
+        }
+        interval.end_slice(|_, _| 10_000);
+        for _ in 0..250 {
+            interval.note(&dropped(Reason::DefaultDrop), Some(address(7)));
+        }
+        interval.end_slice(|_, _| 250);
+        let mut sources = Sources::default();
+        sources.add(&interval, 1.0);
+        let top = sources.top(1, |_| None);
+        assert_eq!(top[0].source, "203.0.0.7");
+        assert_eq!(top[0].packets.round(), 550.0);
+    }
+
+    #[test]
     fn of_a_flood_of_forged_addresses_none_stands_out() {
         let mut random = Random::new(2);
         let mut sources = Sources::default();
@@ -335,7 +390,8 @@ mod tests {
                 let forged = Ipv4Addr::from_bits(random.number() as u32);
                 interval.note(&dropped(Reason::DefaultDrop), Some(forged.into()));
             }
-            sources.add(&interval, 1.0, |_, _| 1_000_000);
+            interval.end_slice(|_, _| 1_000_000);
+            sources.add(&interval, 1.0);
         }
         assert!(sources.top(10, |_| None).is_empty());
     }
@@ -347,7 +403,8 @@ mod tests {
         interval.note(&dropped(Reason::Limited), Some(address(7)));
         let v6: IpAddr = "2001:db8::1:2:3:4".parse().expect("an address");
         interval.note(&dropped(Reason::Banned), Some(v6));
-        sources.add(&interval, 1.0, |_, _| 1);
+        interval.end_slice(|_, _| 1);
+        sources.add(&interval, 1.0);
         let top = sources.top(10, |_| None);
         let of = |text: &str| top.iter().find(|row| row.source == text);
         let limited = of("203.0.0.7").expect("seen");
@@ -359,7 +416,7 @@ mod tests {
             .expect("seen");
         assert_eq!(banned.state, SourceState::Banned);
         for _ in 0..60 {
-            sources.add(&Interval::default(), 1.0, |_, _| 0);
+            sources.add(&Interval::default(), 1.0);
         }
         assert!(sources.top(10, |_| None).is_empty());
     }
@@ -369,7 +426,8 @@ mod tests {
         let mut sources = Sources::default();
         let mut interval = Interval::default();
         interval.note(&dropped(Reason::DefaultDrop), Some(address(7)));
-        sources.add(&interval, 1.0, |_, _| 1);
+        interval.end_slice(|_, _| 1);
+        sources.add(&interval, 1.0);
         let hour = std::time::Duration::from_secs(3600);
         let top = sources.top(10, |_| Some(BanTerm::For(hour)));
         assert_eq!(top[0].state, SourceState::Banned);

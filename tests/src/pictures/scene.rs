@@ -85,6 +85,14 @@ impl Scene {
         self.floods.push(flood);
     }
 
+    /// A flood from everywhere, as long as it is kept.
+    #[must_use]
+    pub fn wave(&self) -> Flood {
+        let frames = self.lab.forged_datagrams(53, Sources::Everywhere, 60);
+        let wire = Wire::open(&self.lab.wan, "srv");
+        Flood::start(wire, frames, Rate::PerSecond(4000))
+    }
+
     /// Clients of the web server, one after the other, so many seconds long.
     pub fn visit(&self, length: Duration) {
         let begin = std::time::Instant::now();

@@ -29,7 +29,13 @@ pub fn top(scene: &Scene) -> String {
     thread::scope(|scope| {
         scope.spawn(|| scene.visit(RUN));
         // A screen that nobody reads would stop it.
-        for _ in 0..RUN.as_secs() {
+        let mut wave = None;
+        for second in 0..RUN.as_secs() {
+            if second == RUN.as_secs() / 4 {
+                wave = Some(scene.wave());
+            } else if second == RUN.as_secs() * 3 / 5 {
+                wave.take();
+            }
             thread::sleep(Duration::from_secs(1));
             terminal.said();
         }

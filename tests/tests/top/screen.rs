@@ -74,6 +74,32 @@ fn a_flood_is_seen_and_its_source_is_banned_by_two_keys() {
     until_shown(&mut top, SIZE, "the ban", |line| {
         line.starts_with(&begin_of_row) && line.contains("59m")
     });
+    // It is let in again: first its ban goes, then a rule opens the port to it.
+    for (view, command, answer) in [
+        ("4", format!("guardctl unban {source}"), "lifted the ban of"),
+        (
+            "3",
+            format!("guardctl allow from {source} to any port 22"),
+            "any key goes on",
+        ),
+    ] {
+        top.type_in(view);
+        until_shown(&mut top, SIZE, "the source, not banned", |line| {
+            let is_free = line.contains("default-drop") && !line.contains("banned");
+            line.starts_with(&begin_of_row) && (view == "4" || is_free)
+        });
+        top.type_in("a");
+        until_shown(&mut top, SIZE, &command, |line| line.contains(&command));
+        top.type_in("y");
+        until_shown(&mut top, SIZE, answer, |line| line.contains(answer));
+        top.type_in(" ");
+    }
+    assert_eq!(scene.guard.banned(), [] as [&str; 0]);
+    assert!(
+        scene.guard.policy().contains(&source),
+        "{}",
+        scene.guard.policy()
+    );
     assert!(top.is_raw());
     top.type_in("q");
     assert_eq!(top.ends(), 0);

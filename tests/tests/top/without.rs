@@ -1,9 +1,8 @@
 //! Without a terminal: one frame as text or as figures, pipes, and refusals that say what to do.
 
-use std::process::{Command, Stdio};
+use std::{process::Command, time::Duration};
 
-use guard_tests::lab::{guardctl_path, within};
-use std::time::Duration;
+use guard_tests::lab::{Background, guardctl_path, until};
 
 use crate::scene::Scene;
 
@@ -47,25 +46,22 @@ fn one_frame_is_text_of_eighty_columns_and_the_same_in_figures() {
 fn five_watchers_are_one_too_many_and_the_fifth_says_what_it_does_not_show() {
     let Some(scene) = Scene::new() else { return };
     let (flood, _) = scene.knock(100);
-    let start = || {
-        let mut command = scene.guard.command(&["monitor", "--for", "1m"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("guardctl")
+    let start = |number: u32| {
+        let log = scene.guard.folder().join(format!("monitor-{number}"));
+        Background::start(&mut scene.guard.command(&["monitor", "--for", "5m"]), log)
     };
-    let mut watchers = [(); 4].map(|()| start());
-    let said = within(Duration::from_secs(20), || {
-        let rates = scene
-            .guard
-            .guardctl(&["top", "--once", "--json"])
-            .ok()
-            .json();
-        (rates["notes"] != serde_json::json!([])).then_some(rates)
+    let watchers = [1, 2, 3, 4].map(start);
+    until("four that watch", || {
+        watchers
+            .iter()
+            .all(|watcher| watcher.said().contains("default-drop"))
     });
-    for watcher in &mut watchers {
-        watcher.kill().expect("our own child");
-        watcher.wait().expect("our own child");
-    }
-    let rates = said.expect("a note");
+    let rates = scene
+        .guard
+        .guardctl(&["top", "--once", "--json"])
+        .ok()
+        .json();
+    drop(watchers);
     let note = rates["notes"][0].as_str().expect("text");
     assert!(note.starts_with("no sources and main reasons: "), "{note}");
     assert_eq!(rates["sources"], serde_json::json!([]), "{rates}");
