@@ -38,6 +38,7 @@ fn every_built_in_filter_and_every_mode_of_it_is_right() {
     for (name, modes) in [
         ("apache-auth", &["normal", "aggressive"][..]),
         ("dovecot", &["normal", "aggressive"]),
+        ("guard-portscan", &[]),
         ("nginx-bad-request", &[]),
         ("nginx-botsearch", &[]),
         (
@@ -87,7 +88,7 @@ fn every_built_in_filter_and_every_mode_of_it_is_right() {
     }
     assert_eq!(
         builtin::names().count(),
-        8,
+        9,
         "each stands in the table above"
     );
 }
