@@ -12,6 +12,7 @@ mod log_line;
 mod mmdb;
 mod policy_source;
 mod quick_pattern;
+mod reported_packet;
 mod scratch;
 mod verdicts;
 
@@ -69,6 +70,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "import",
         run: import::run,
+    },
+    Target {
+        name: "reported-packet",
+        run: reported_packet::run,
     },
     Target {
         name: "filter-file",
