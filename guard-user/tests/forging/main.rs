@@ -44,6 +44,11 @@ fn no_client_of_postfix_has_somebody_else_banned() {
 }
 
 #[test]
+fn nobody_has_somebody_else_banned_by_the_log_of_dropped_packets() {
+    assert_nobody_else_is_named(&daemons::guard::GUARD);
+}
+
+#[test]
 fn no_client_of_apache_has_somebody_else_banned() {
     assert_nobody_else_is_named(&daemons::apache::APACHE);
 }

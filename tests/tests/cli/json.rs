@@ -57,7 +57,7 @@ fn answers() -> Vec<(&'static str, i32, Value)> {
         (
             "status numbered",
             0,
-            json!({"rules": [{"number": 1, "action": "allow", "to": "22/tcp", "from": "Anywhere", "rule": "allow 22/tcp", "comment": null, "name": null, "tags": [], "enabled": true}]}),
+            json!({"rules": [{"number": 1, "action": "allow", "to": "22/tcp", "from": "Anywhere", "rule": "allow 22/tcp", "comment": null, "name": null, "tags": [], "enabled": true, "hits": {"packets": 0, "bytes": 0}}]}),
         ),
         (
             "insert 1 deny from 203.0.113.7",

@@ -2,6 +2,7 @@
 
 pub(crate) mod apache;
 pub(crate) mod dovecot;
+pub(crate) mod guard;
 pub(crate) mod nginx;
 pub(crate) mod postfix;
 pub(crate) mod sshd;
@@ -90,6 +91,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Daemon> {
         &dovecot::DOVECOT,
         &postfix::POSTFIX,
         &apache::APACHE,
+        &guard::GUARD,
     ]
     .into_iter()
     .chain(nginx::ACCESS)
