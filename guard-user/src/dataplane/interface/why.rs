@@ -57,7 +57,7 @@ impl fmt::Display for WhyGeneric {
             Self::Chosen => f.write_str("chosen with --mode generic"),
             Self::Mtu(mtu) => write!(
                 f,
-                "an MTU of {mtu} is more than its driver takes with XDP; native mode works with 1500"
+                "its driver takes no program with an MTU of {mtu}; with 1500 it does, if it has XDP at all"
             ),
             Self::Blind => f.write_str(
                 "its driver takes the program and hands it no packets (virtio_net without mergeable \

@@ -10,11 +10,31 @@ pub(super) fn cold(guest: &mut Guest<'_>) -> Result<()> {
     is_whole(guest)
 }
 
-/// From a running system to the next.
+/// A port that a change opens which nobody confirms.
+const UNCONFIRMED: u16 = 8088;
+
+/// From a running system to the next, in the middle of a change that nobody has confirmed: what was before is back.
 pub(super) fn reboot(guest: &mut Guest<'_>) -> Result<()> {
+    guest.must(&format!(
+        "guardctl allow {UNCONFIRMED}/tcp --confirm 1h && guardctl status | grep PENDING"
+    ))?;
     guest.reboot()?;
     guest.expect_silence("from the reboot until the system is up")?;
-    is_whole(guest)
+    is_whole(guest)?;
+    let port = UNCONFIRMED.to_string();
+    if guest.must("cat /etc/guard/guard.toml")?.contains(&port) {
+        bail!("a change that nobody confirmed is in the file after the reboot");
+    }
+    let rules = guest.must("guardctl status numbered")?;
+    // What is said of the change that was taken back names it too.
+    let is_rule = |line: &&str| line.starts_with('[') && line.contains(&port);
+    if let Some(rule) = rules.lines().find(is_rule) {
+        bail!("a change that nobody confirmed is in force after the reboot: {rule}");
+    }
+    if rules.contains("PENDING") {
+        bail!("a change still waits for its confirmation after the reboot:\n{rules}");
+    }
+    Ok(())
 }
 
 /// All that was there when guard was installed is there.
