@@ -6,6 +6,7 @@
 
 use super::{
     counters::{MONITORED_ROWS_AFTER, REASON_ROWS, SHARD_ROWS},
+    hit::Hit,
     reason::{Action, Reason},
     service::Service,
 };
@@ -49,6 +50,8 @@ pub struct Counted {
     pub is_monitored: bool,
     /// The service that it asked for.
     pub service: Option<Service>,
+    /// The rule that it was counted for.
+    pub hit: Hit,
 }
 
 impl Counted {
@@ -75,6 +78,7 @@ impl Counted {
             action,
             is_monitored,
             service,
+            hit: Hit::from_bits((record >> HIT_SHIFT) as u16),
         })
     }
 }
@@ -96,6 +100,7 @@ mod tests {
                 action,
                 is_monitored,
                 service,
+                hit: Hit::NONE,
             })
         };
         for (record, expected) in [
@@ -127,6 +132,14 @@ mod tests {
         ] {
             assert_eq!(Counted::of(record), expected, "{record:#x}");
         }
+    }
+
+    #[test]
+    fn a_record_names_the_rule_that_decided() {
+        let hit = Hit::new(2, 7);
+        let record = u64::from(row(Reason::RuleDeny, false)) | u64::from(hit.bits()) << HIT_SHIFT;
+        let counted = Counted::of(record).expect("a reason of this version");
+        assert_eq!((counted.hit.number(), counted.service), (7, None));
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn of(kind: &Kind, packets: u64, networks: usize) -> More {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use guard_common::abi::reason::Action;
+    use guard_common::abi::{hit::Hit, reason::Action};
 
     use super::*;
 
@@ -227,6 +227,7 @@ mod tests {
             action: Action::Drop,
             is_monitored: false,
             service: Some(Service::tcp(port)),
+            hit: Hit::NONE,
         }
     }
 

@@ -294,7 +294,10 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use guard_common::{
-        abi::watch::{gate, is_due},
+        abi::{
+            hit::Hit,
+            watch::{gate, is_due},
+        },
         testing::random::Random,
     };
 
@@ -306,6 +309,7 @@ mod tests {
             action: Action::Drop,
             is_monitored: false,
             service: Some(Service::tcp(22)),
+            hit: Hit::NONE,
         }
     }
 

@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use super::MetricFacts;
+use super::{DaemonFacts, MetricFacts};
 
 /// Origins of bans with series of their own: names of jails can be given to `ban --jail`.
 const MOST_ORIGINS: usize = 64;
@@ -189,18 +189,12 @@ const FAMILIES: &[Family] = &[
     gauge(
         "guard_daemon_start_time_seconds",
         "When the daemon started, in seconds since 1970.",
-        |facts| {
-            let daemon = facts.daemon.as_ref();
-            daemon.map_or_else(Vec::new, |daemon| one(daemon.since as f64))
-        },
+        |facts| daemon(facts, |daemon| daemon.since),
     ),
     counter(
         "guard_events_lost",
         "Reports of dropped packets that came faster than the log of them could read, since the daemon started.",
-        |facts| {
-            let daemon = facts.daemon.as_ref();
-            daemon.map_or_else(Vec::new, |daemon| one(daemon.events_lost as f64))
-        },
+        |facts| daemon(facts, |daemon| daemon.events_lost),
     ),
     gauge(
         "guard_jail_broken",
@@ -343,6 +337,11 @@ fn tables(facts: &MetricFacts, of: fn(u64, u64) -> u64) -> Vec<(Labels, f64)> {
 fn flows(facts: &MetricFacts, of: fn(&crate::controller::Flows) -> u64) -> Vec<(Labels, f64)> {
     let traffic = facts.traffic.as_ref();
     traffic.map_or_else(Vec::new, |traffic| one(of(&traffic.flows) as f64))
+}
+
+fn daemon(facts: &MetricFacts, of: fn(&DaemonFacts) -> u64) -> Vec<(Labels, f64)> {
+    let daemon = facts.daemon.as_ref();
+    daemon.map_or_else(Vec::new, |daemon| one(of(daemon) as f64))
 }
 
 fn origins(facts: &MetricFacts) -> Vec<(Labels, f64)> {

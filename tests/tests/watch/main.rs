@@ -4,4 +4,5 @@
 mod capture;
 mod ends;
 mod monitor;
+mod reasons;
 mod scene;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use guard_common::abi::{
+    hit::Hit,
     reason::{Action, Reason},
     record::{self, Counted},
     service::Service,
@@ -250,9 +251,6 @@ impl Watch {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         self.since_1970 = wall.saturating_sub(Duration::from_nanos(boot_time_ns()));
-        if let Some(rules) = &mut self.rules {
-            rules.look_again(&self.layout);
-        }
         if let Ok(network) = Network::read_without_routes() {
             self.names = network
                 .interfaces
@@ -261,6 +259,14 @@ impl Watch {
                 .collect();
         }
         self.counters = pins::open(&self.layout).ok().flatten();
+        let running = self.counters.as_ref();
+        let are_told_apart = running.is_some_and(|running| {
+            running.slots.rules_in(running.slots.in_force()) <= Hit::MOST_RULES
+        });
+        if let Some(rules) = &mut self.rules {
+            rules.look_again(&self.layout);
+            rules.are_told_apart = are_told_apart;
+        }
     }
 
     /// The name of an interface, or its number.
@@ -304,6 +310,8 @@ impl Watch {
 /// microseconds, and loading the instance a tenth of a second.
 #[derive(Debug, Default)]
 struct Rules {
+    /// The policy in force has no more rules than packets can name.
+    are_told_apart: bool,
     explainers: HashMap<u32, Option<Explainer>>,
     known: HashMap<Alike, Option<usize>>,
 }
@@ -321,6 +329,10 @@ impl Rules {
     ) -> Option<usize> {
         if !has_rule(counted.reason) {
             return None;
+        }
+        // It says itself which rule let it in or dropped it; what a limit or a ceiling stopped does not.
+        if self.are_told_apart && !counted.hit.is_none() {
+            return Some(counted.hit.number() as usize);
         }
         let network = packet.source.and_then(network_of);
         let key = (event.ifindex, network, counted.service, counted.reason);

@@ -97,11 +97,17 @@ impl PolicySlots {
             .max(1)
     }
 
+    /// Number of rules of the policy in a slot.
+    #[must_use]
+    pub fn rules_in(&self, state: SlotState) -> u32 {
+        (self.word(state, HEADER_GENERATION) >> 32) as u32
+    }
+
     /// The numbers by which the rules of the policy in a slot are known again, in order.
     #[must_use]
     pub fn rule_keys(&self, slot: u32) -> Vec<u64> {
         let state = SlotState::new(slot, 0);
-        let rules = (self.word(state, HEADER_GENERATION) >> 32) as u32;
+        let rules = self.rules_in(state);
         let (length, _) = sizes(self.word(state, HEADER_LENGTH));
         // Of a slot of another version, or one that was never used, whatever stands there.
         let length = length.min(self.slot_words);
