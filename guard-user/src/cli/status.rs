@@ -15,7 +15,8 @@ use crate::{
 
 pub(super) fn status(context: &mut Context<'_>, view: Option<View>) -> Result<Exit, Failure> {
     let mut status = context.controller.status()?;
-    if view.is_some() || context.output.is_json() {
+    // Who asks for the rules as they stand gets the same answer as long as nobody changes them.
+    if view.is_some() {
         context.controller.count_hits(&mut status)?;
     }
     context.output.warnings(&status.warnings);

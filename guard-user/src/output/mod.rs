@@ -26,12 +26,6 @@ impl Output {
         Self { json, quiet }
     }
 
-    /// Is the answer for a program?
-    #[must_use]
-    pub fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Prints the answer in the form that was asked for. `false` when nobody reads any more.
     pub fn show(
         &mut self,

@@ -28,7 +28,10 @@ fn hits(status: &Value, rule: &str) -> u64 {
 }
 
 fn status(scene: &Scene) -> Value {
-    scene.guard.guardctl(&["status", "--json"]).json()
+    scene
+        .guard
+        .guardctl(&["status", "numbered", "--json"])
+        .json()
 }
 
 /// So many datagrams of each family to the open port, from ports of their own.
