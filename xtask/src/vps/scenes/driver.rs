@@ -71,7 +71,7 @@ pub(super) fn large_mtu(guest: &mut Guest<'_>) -> Result<()> {
         }
     }
     guest.until(&format!(
-        "guardctl status | grep -q '{NIC} (generic: an MTU of 9000'"
+        "guardctl status | grep -q '{NIC} (generic: its driver takes no program with an MTU of 9000'"
     ))?;
     guest.expect_silence("while the mode changed")?;
 
@@ -96,7 +96,7 @@ pub(super) fn large_mtu(guest: &mut Guest<'_>) -> Result<()> {
     guest.expect_silence("from a reboot with a large MTU")?;
     guest.must(&format!("ping -c 1 -W 5 -M do -s 8000 {PEER}"))?;
     guest.must(&format!(
-        "guardctl status | grep -q '{NIC} (generic: an MTU of 9000'"
+        "guardctl status | grep -q '{NIC} (generic: its driver takes no program with an MTU of 9000'"
     ))?;
     guest
         .must("systemctl disable large-mtu.service; guardctl --yes disable")
