@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         mpsc::{self, RecvTimeoutError},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -43,20 +43,9 @@ pub(super) struct DropLogger {
     running: Option<Running>,
 }
 
+/// Dropped, it ends the thread, which looks some times a second. Nobody waits for that: it may be loading a program.
 struct Running {
-    /// Dropped, it ends the thread.
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        // It looks some times a second.
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
+    _stop: mpsc::Sender<()>,
 }
 
 impl DropLogger {
@@ -91,12 +80,7 @@ impl DropLogger {
             .name("drop-log".to_owned())
             .spawn(move || thread.run());
         match spawned {
-            Ok(thread) => {
-                self.running = Some(Running {
-                    stop: Some(stop),
-                    thread: Some(thread),
-                });
-            }
+            Ok(_) => self.running = Some(Running { _stop: stop }),
             Err(error) => {
                 let why = format!("dropped packets are not logged: no thread: {error}");
                 let problem = Some((Level::Warning, why));
@@ -156,7 +140,7 @@ impl DropLogThread {
                 second = Instant::now();
                 watch.look_around();
                 let lost = watch.loss().lost;
-                locked(&self.state).report.events_lost += lost - lost_before;
+                locked(&self.state).report.events_lost += lost.saturating_sub(lost_before);
                 lost_before = lost;
             }
             if self.wait(LOOK) {
