@@ -39,6 +39,19 @@ const WAITING_TARGETS: &[&str] = &["boot", "confirm", "documents", "ends", "insp
 const MANY: &str = "6";
 const FEW: &str = "2";
 
+/// Those between the two: real daemons, which wait for logs, deadlines and each other while both CPUs idle.
+const DAEMON_TARGETS: &[&str] = &[
+    "addresses",
+    "bans",
+    "daemon",
+    "docker",
+    "jails",
+    "lifecycle",
+    "metrics",
+    "persistence",
+];
+const SOME: &str = "4";
+
 /// How much of the kernel rung runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -74,16 +87,21 @@ fn kernel(extent: Extent, filter: &[String], guardctl: &Path, tally: &mut Tally)
         return run_targets(&targets, &[], FEW, filter, guardctl, tally);
     }
     let all = all_targets()?;
-    let is_waiting = |name: &&str| WAITING_TARGETS.contains(name);
-    let (waiting, others): (Vec<&str>, Vec<&str>) =
-        all.iter().map(String::as_str).partition(is_waiting);
-    if waiting.len() != WAITING_TARGETS.len() {
-        bail!("tests/tests has not all of {}", WAITING_TARGETS.join(", "));
+    for name in WAITING_TARGETS.iter().chain(DAEMON_TARGETS) {
+        if !all.iter().any(|target| target == name) {
+            bail!("tests/tests has no {name}, which xtask/src/test.rs names");
+        }
     }
-    // One fails, and the other is still of interest.
+    let others: Vec<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !WAITING_TARGETS.contains(name) && !DAEMON_TARGETS.contains(name))
+        .collect();
+    // One fails, and the others are still of interest.
     let few = run_targets(&others, &["--lib", "--bins"], FEW, filter, guardctl, tally);
-    let many = run_targets(&waiting, &[], MANY, filter, guardctl, tally);
-    few.and(many)
+    let some = run_targets(DAEMON_TARGETS, &[], SOME, filter, guardctl, tally);
+    let many = run_targets(WAITING_TARGETS, &[], MANY, filter, guardctl, tally);
+    few.and(some).and(many)
 }
 
 /// Runs the tests of these targets of guard-tests, so many at once. One or two that fail are run again, alone, and
