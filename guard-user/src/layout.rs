@@ -258,6 +258,18 @@ impl Layout {
         self.run.join("rule-hits.json")
     }
 
+    /// What this host has joined, and whom it believes.
+    #[must_use]
+    pub fn fleet(&self) -> PathBuf {
+        self.etc.join("fleet.toml")
+    }
+
+    /// Written when a jail or an operator bans or lifts: guard-fleet looks at it.
+    #[must_use]
+    pub fn own_bans(&self) -> PathBuf {
+        self.run.join("bans.own")
+    }
+
     /// The daemon's socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {

@@ -12,6 +12,7 @@ pub mod events;
 pub mod explain;
 pub mod failure;
 pub mod filters;
+pub mod fleet;
 pub mod host;
 mod http;
 pub mod jails;

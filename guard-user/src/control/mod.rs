@@ -2,6 +2,7 @@
 //! neither believes the other.
 
 pub mod client;
+pub mod fleet;
 mod frame;
 pub mod jails;
 mod peer;
@@ -14,6 +15,7 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure};
+use fleet::{FleetRecord, FleetReport, FleetTaken, FleetView, OwnBans, OwnMark};
 pub use jails::{JailCounts, JailReport, JailsReport, SourceReport};
 
 /// Longest frame, without its four bytes of length.
@@ -46,6 +48,32 @@ pub enum Request {
         /// Who.
         source: IpAddr,
     },
+    /// Which bans did this host make itself? Of guard-fleet.
+    FleetOwn {
+        /// What is known already; `None`: all.
+        since: Option<OwnMark>,
+        /// Where the next page of all of them begins.
+        from: Option<String>,
+    },
+    /// What other members banned and lifted. Of guard-fleet.
+    FleetRecords {
+        /// At most [`fleet::MOST_RECORDS`].
+        records: Vec<FleetRecord>,
+    },
+    /// How it is with guard-fleet. Of guard-fleet.
+    FleetReport {
+        /// What it says.
+        report: FleetReport,
+    },
+    /// How it is with the fleet?
+    Fleet,
+    /// Take nothing of this member any more, and lift what it banned; or take its records again.
+    FleetQuarantine {
+        /// `GROUP/HOST`.
+        member: String,
+        /// Is it to end?
+        is_over: bool,
+    },
     /// End. Enforcement stays.
     Stop,
 }
@@ -55,8 +83,32 @@ impl Request {
     #[must_use]
     pub fn only_reads(&self) -> bool {
         match self {
-            Self::Ping | Self::Status | Self::Jails => true,
-            Self::Reconcile | Self::ReloadJails | Self::Attempt { .. } | Self::Stop => false,
+            Self::Ping | Self::Status | Self::Jails | Self::Fleet => true,
+            Self::Reconcile
+            | Self::ReloadJails
+            | Self::Attempt { .. }
+            | Self::FleetOwn { .. }
+            | Self::FleetRecords { .. }
+            | Self::FleetReport { .. }
+            | Self::FleetQuarantine { .. }
+            | Self::Stop => false,
+        }
+    }
+
+    /// Is it what guard-fleet may ask, which is nobody's else but root's?
+    #[must_use]
+    pub fn is_of_fleet(&self) -> bool {
+        match self {
+            Self::FleetOwn { .. } | Self::FleetRecords { .. } | Self::FleetReport { .. } => true,
+            Self::Ping
+            | Self::Status
+            | Self::Jails
+            | Self::Fleet
+            | Self::Reconcile
+            | Self::ReloadJails
+            | Self::Attempt { .. }
+            | Self::FleetQuarantine { .. }
+            | Self::Stop => false,
         }
     }
 }
@@ -81,6 +133,12 @@ pub enum Response {
         /// What happened.
         message: String,
     },
+    /// Bans that this host made itself.
+    FleetOwn(OwnBans),
+    /// What became of records.
+    FleetTaken(FleetTaken),
+    /// How it is with the fleet.
+    Fleet(FleetView),
     /// It is done.
     Done,
     /// It is refused or has failed.
@@ -187,6 +245,9 @@ pub(crate) fn unexpected(response: Response) -> Failure {
         | Response::Status(_)
         | Response::Jails(_)
         | Response::Counted { .. }
+        | Response::FleetOwn(_)
+        | Response::FleetTaken(_)
+        | Response::Fleet(_)
         | Response::Done => Failure::new(
             Exit::NoAnswer,
             "the daemon's answer does not match the question",

@@ -2,10 +2,10 @@
 
 use std::{io, os::fd::AsRawFd as _};
 
-use nix::unistd::{Gid, Group};
+use nix::unistd::{Gid, Group, User};
 use tokio::net::UnixStream;
 
-use super::{GROUP, Request};
+use super::{GROUP, Request, fleet};
 
 /// Most supplementary groups that the kernel gives a process.
 const MOST_GROUPS: usize = 65_536;
@@ -26,6 +26,10 @@ pub(super) fn may(stream: &UnixStream, request: &Request) -> io::Result<bool> {
     let is_own = peer.uid() == nix::unistd::geteuid().as_raw();
     if is_root || is_own {
         return Ok(true);
+    }
+    if request.is_of_fleet() {
+        let user = User::from_name(fleet::USER)?;
+        return Ok(user.is_some_and(|user| user.uid.as_raw() == peer.uid()));
     }
     let Some(group) = group().filter(|_| request.only_reads()) else {
         return Ok(false);

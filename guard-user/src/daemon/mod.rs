@@ -287,6 +287,11 @@ impl RequestHandler for ControlHandler {
                 }
                 receiver.await.unwrap_or_else(|_| detection::nobody())
             }
+            Request::FleetOwn { .. }
+            | Request::FleetRecords { .. }
+            | Request::FleetReport { .. }
+            | Request::Fleet
+            | Request::FleetQuarantine { .. } => Response::failed(Exit::Unsupported, "not yet"),
             Request::Stop => self.order(Order::Stop).await,
         }
     }

@@ -1,6 +1,8 @@
 //! The small values that files and the command line share: names, comments, and the complaint about
 //! a value that cannot be used.
 
+use std::fmt;
+
 /// A value that cannot be used, and a way out. Where it stands is known to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadValue {
@@ -30,6 +32,16 @@ impl BadValue {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+}
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "http",
             "database",
             "control",
+            "fleet",
             "logs",
             "host",
             "bans",
@@ -72,7 +73,7 @@ const ONLY_THROUGH: &[(&str, &[&str])] = &[
     // The words of the socket: of those who talk over it, no domain of their own.
     (
         "control",
-        &["control", "controller", "metrics", "daemon", "cli"],
+        &["control", "fleet", "controller", "metrics", "daemon", "cli"],
     ),
 ];
 
