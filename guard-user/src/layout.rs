@@ -264,6 +264,12 @@ impl Layout {
         self.etc.join("fleet.toml")
     }
 
+    /// Members of the fleet of which nothing is taken.
+    #[must_use]
+    pub fn quarantined(&self) -> PathBuf {
+        self.state.join("fleet-quarantine.json")
+    }
+
     /// Written when a jail or an operator bans or lifts: guard-fleet looks at it.
     #[must_use]
     pub fn own_bans(&self) -> PathBuf {

@@ -46,7 +46,6 @@ const DAEMON_TARGETS: &[&str] = &[
     "daemon",
     "docker",
     "jails",
-    "lifecycle",
     "metrics",
     "persistence",
 ];

@@ -2,6 +2,7 @@
 //! remembers it. Needs no kernel.
 
 pub mod feed;
+pub mod ledger;
 pub mod lines;
 pub mod list;
 pub mod overfull;

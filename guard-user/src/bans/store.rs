@@ -1,8 +1,10 @@
 //! What is banned, on disk: survives restarts and reboots. Only ever opened under the lock of commands.
 
 mod change;
+mod own;
 mod peek;
 mod record;
+mod waivers;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,7 @@ use crate::{
 };
 
 pub use change::{Added, Change};
+pub use own::{OwnEntry, OwnPage, OwnRow};
 pub use peek::{Ends, peek, peek_ends};
 pub use record::{BanEnd, BanOrigin, BanRow, Now};
 
@@ -138,6 +141,10 @@ impl Store {
             Ok(store)
         };
         let (store, quarantine) = database::open(path, Some(copy), now.wall_s, care, failed, take)?;
+        if quarantine.is_some() {
+            // What others know of the one before is asked for anew. Where nothing can be written, nothing changes.
+            store.renew_own(now).ok();
+        }
         Ok(Opened { store, quarantine })
     }
 

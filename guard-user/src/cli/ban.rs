@@ -235,7 +235,16 @@ pub(super) fn bans(context: &mut Context<'_>, action: Option<&Bans>) -> Result<E
 }
 
 fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let (records, now) = context.controller.bans()?;
+    list_of(context, |_| true)
+}
+
+/// The bans of some origins.
+pub(super) fn list_of(
+    context: &mut Context<'_>,
+    is_meant: impl Fn(&BanOrigin) -> bool,
+) -> Result<Exit, Failure> {
+    let (mut records, now) = context.controller.bans()?;
+    records.retain(|record| is_meant(&record.origin));
     context.output.show(
         |out| {
             if records.is_empty() {

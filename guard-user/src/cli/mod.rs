@@ -22,6 +22,7 @@ mod explain;
 mod f2b;
 mod feeds;
 mod filter;
+mod fleet;
 mod help;
 mod history;
 mod import;
@@ -273,6 +274,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         }
         Command::Trace { which, all } => trace::trace(context, which, *all),
         Command::Web(args) => web::web(context, args),
+        Command::Fleet(args) => fleet::fleet(context, args),
         Command::Audit => audit::audit(context),
         Command::Doctor => doctor::doctor(context),
         Command::Verify {

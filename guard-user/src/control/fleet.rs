@@ -13,11 +13,13 @@ pub const MOST_REASON: usize = 64;
 pub const MOST_SECONDS: u32 = 7 * 24 * 3600;
 /// Whose records come from CrowdSec.
 pub const CROWDSEC: &str = "crowdsec";
+/// Whose records lift a prefix on every host, whoever banned it: operators of the fleet.
+pub const LIFT: &str = "lift";
 
 /// A ban that somebody else made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetRecord {
-    /// Who: `GROUP/HOST`, or [`CROWDSEC`].
+    /// Who: `GROUP/HOST`, [`CROWDSEC`] or [`LIFT`].
     pub by: String,
     /// An address or a network.
     pub prefix: String,

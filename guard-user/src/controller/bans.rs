@@ -3,12 +3,16 @@
 
 mod copy;
 mod feeds;
+mod find;
+mod fleet;
 mod frame;
 mod gradual;
 mod import;
 mod jail_files;
 mod jails;
+mod joined;
 mod origins;
+mod own;
 mod peek;
 mod session;
 
@@ -32,6 +36,7 @@ use crate::{
 };
 
 pub use feeds::Reread;
+pub use fleet::{FleetLedger, Received};
 pub(super) use frame::{Frame, Logins};
 pub(super) use gradual::PackedPrefix;
 pub use import::{Imported, List};
@@ -39,6 +44,7 @@ pub use jail_files::JailChanged;
 pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
 pub use origins::OriginCount;
 pub use peek::BanPeek;
+use session::Waive;
 pub(super) use session::{Session, now};
 
 /// A source that was banned.
@@ -244,8 +250,9 @@ impl Controller {
         }
         if !consent.dry_run {
             for (origin, prefixes) in &gone {
-                let prefixes: Vec<Prefix> = prefixes.iter().copied().collect();
-                session.remove(self, origin, &prefixes)?;
+                let prefixes: Vec<(&BanOrigin, Prefix)> =
+                    prefixes.iter().map(|prefix| (origin, *prefix)).collect();
+                session.remove_all(self, &prefixes, Waive::Yes)?;
             }
             if gone
                 .keys()

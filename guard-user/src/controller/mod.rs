@@ -37,8 +37,8 @@ pub use crate::dataplane::{
     watch::{Loss, Traced},
 };
 pub use bans::{
-    BanPeek, Banned, Banning, FromStore, Imported, JailBan, JailChanged, JailFrame, JailOutcome,
-    Lifting, List, OriginCount, Reread, Unban,
+    BanPeek, Banned, Banning, FleetLedger, FromStore, Imported, JailBan, JailChanged, JailFrame,
+    JailOutcome, Lifting, List, OriginCount, Received as ReceivedBans, Reread, Unban,
 };
 pub use boot::{
     appear::Appeared,

@@ -10,6 +10,7 @@ mod drop_log;
 mod ends;
 mod event_log;
 mod filtering;
+mod fleet;
 mod host_names;
 mod interfaces;
 mod jails_report;
@@ -51,6 +52,7 @@ use detection::Supervisor;
 use drop_log::DropLogger;
 use event_log::EventLog;
 pub(crate) use event_log::now;
+use fleet::FleetHandler;
 use keeper::{DaemonState, Keeper, locked};
 use metrics::MetricsServer;
 use single::Single;
@@ -110,10 +112,12 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
         metrics: None,
         drop_log: None,
     }));
+    let fleet = FleetHandler::new(controller.clone(), Arc::clone(&state));
     let (orders, mut ordered) = mpsc::channel(crate::control::MOST_CLIENTS);
     let serving = server.serve(ControlHandler {
         state: Arc::clone(&state),
         orders,
+        fleet: fleet.clone(),
     });
     let mut serving = std::pin::pin!(serving);
     let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&state)));
@@ -142,6 +146,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
                 wanted.look = true;
                 detection.look();
                 serve_metrics(&mut metrics, &state);
+                fleet.look();
                 let wanted = locked(&state).drop_log;
                 drop_log.follow(wanted);
             }
@@ -263,6 +268,7 @@ fn notify(states: &[NotifyState<'_>]) {
 struct ControlHandler {
     state: Arc<Mutex<DaemonState>>,
     orders: mpsc::Sender<Order>,
+    fleet: FleetHandler,
 }
 
 impl RequestHandler for ControlHandler {
@@ -291,7 +297,11 @@ impl RequestHandler for ControlHandler {
             | Request::FleetRecords { .. }
             | Request::FleetReport { .. }
             | Request::Fleet
-            | Request::FleetQuarantine { .. } => Response::failed(Exit::Unsupported, "not yet"),
+            | Request::FleetQuarantine { .. } => {
+                let fleet = self.fleet.clone();
+                let answered = spawn_blocking(move || fleet.answer(request)).await;
+                answered.unwrap_or_else(|_| Response::failed(Exit::Failed, "it was not answered"))
+            }
             Request::Stop => self.order(Order::Stop).await,
         }
     }

@@ -122,6 +122,11 @@ impl Staged {
             .map_err(|source| failed(&self.target, "set the mode of", source))
     }
 
+    /// Owner and mode as `set` makes them, before anybody can read it.
+    pub fn restrict(&self, set: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), StageError> {
+        set(&self.temporary).map_err(|source| failed(&self.target, "set owner and mode of", source))
+    }
+
     /// Path of the file that will be replaced.
     #[must_use]
     pub fn target(&self) -> &Path {

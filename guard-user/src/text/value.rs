@@ -59,6 +59,16 @@ pub fn plain(text: &str) -> String {
     shown
 }
 
+/// At most so many characters of a text, in printable ASCII: what strangers wrote, for a terminal or a log.
+#[must_use]
+pub fn printable(text: &str, most: usize) -> String {
+    let printable = |letter: char| match letter {
+        ' '..='~' => letter,
+        _ => '?',
+    };
+    text.chars().take(most).map(printable).collect()
+}
+
 /// The value in double quotes, without control characters, cut when it is long.
 pub(crate) fn quoted(value: &str) -> String {
     let mut text: String = value

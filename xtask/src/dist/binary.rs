@@ -27,13 +27,20 @@ fn newest(text: &str) -> Option<String> {
     let asked = text
         .split_whitespace()
         .filter_map(|word| word.strip_prefix("GLIBC_"));
-    let parts = |version: &str| {
-        let parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-        parts.collect::<Vec<u32>>()
-    };
     asked
         .max_by_key(|version| parts(version))
         .map(str::to_owned)
+}
+
+/// The newer of two versions.
+pub(super) fn newer(one: Option<String>, other: Option<String>) -> Option<String> {
+    let both = one.into_iter().chain(other);
+    both.max_by_key(|version| parts(version))
+}
+
+fn parts(version: &str) -> Vec<u32> {
+    let parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    parts.collect()
 }
 
 #[cfg(test)]
@@ -46,5 +53,8 @@ mod tests {
 
         assert_eq!(newest(text).as_deref(), Some("2.34"));
         assert_eq!(newest("No version information found"), None);
+        let of = |text: &str| Some(text.to_owned());
+        assert_eq!(newer(of("2.9"), of("2.34")), of("2.34"));
+        assert_eq!(newer(None, of("2.9")), of("2.9"));
     }
 }

@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{sh, workspace};
 
-/// Where the program lies; units and scripts name it.
-pub(super) const PROGRAM: &str = "usr/sbin/guardctl";
+/// Where the programs lie; units and scripts name them.
+pub(super) const PROGRAM_FOLDER: &str = "usr/sbin";
+/// Their names; they are built into one folder.
+pub(super) const PROGRAMS: [&str; 2] = ["guardctl", "guard-fleet"];
 
 /// There from the beginning, though nothing is in them.
 pub(super) const FOLDERS: [&str; 2] = ["etc/guard/filter.d", "etc/guard/guard.d"];

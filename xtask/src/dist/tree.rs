@@ -17,7 +17,7 @@ use crate::{cross::Target, sh};
 pub(crate) struct Tree {
     pub(super) folder: PathBuf,
     pub(super) target: Target,
-    /// The oldest C library that the program runs with; none for one that is linked statically.
+    /// The oldest C library that the programs run with; none for what is linked statically.
     pub(super) libc: Option<String>,
 }
 
@@ -32,10 +32,15 @@ pub(super) fn lay(
     for empty in contents::FOLDERS {
         make_folder(&folder.join(empty))?;
     }
-    let program = folder.join(contents::PROGRAM);
-    make_folder(program.parent().context("a program in a folder")?)?;
-    binary::strip(target, guardctl, &program)?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let programs = folder.join(contents::PROGRAM_FOLDER);
+    make_folder(&programs)?;
+    let mut libc = None;
+    for name in contents::PROGRAMS {
+        let program = programs.join(name);
+        binary::strip(target, &guardctl.with_file_name(name), &program)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        libc = binary::newer(libc, binary::libc(&program)?);
+    }
     let mut gzip = sh::command("gzip", ["-9", "-n"]);
     let manual = folder.join(contents::MANUAL);
     sh::output(Command::new(native).arg("man").arg(&manual))?;
@@ -56,7 +61,7 @@ pub(super) fn lay(
     sh::output(&mut gzip)?;
     set_modes(folder)?;
     Ok(Tree {
-        libc: binary::libc(&program)?,
+        libc,
         folder: folder.to_path_buf(),
         target,
     })

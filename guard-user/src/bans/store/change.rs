@@ -26,6 +26,7 @@ pub enum Added {
 
 /// Changes that are made together or not at all.
 pub struct Change<'t> {
+    transaction: &'t WriteTransaction,
     bans: Table<'t, &'static [u8], &'static [u8]>,
     origins: Table<'t, u32, &'static str>,
     meta: Table<'t, &'static str, &'static str>,
@@ -41,6 +42,7 @@ impl<'t> Change<'t> {
         let counts = read_counts(&meta)?;
         let lengths = read_numbers(&meta, "lengths")?;
         Ok(Self {
+            transaction,
             bans: transaction.open_table(BANS)?,
             origins: transaction.open_table(ORIGINS)?,
             meta,
@@ -55,6 +57,14 @@ impl<'t> Change<'t> {
         self.set_text("counts", &format!("{ipv4} {ipv6} {cidrs}"))?;
         let lengths: Vec<String> = self.lengths.iter().map(ToString::to_string).collect();
         self.set_text("lengths", &lengths.join(" "))
+    }
+
+    pub(super) fn transaction(&self) -> &'t WriteTransaction {
+        self.transaction
+    }
+
+    pub(super) fn now(&self) -> &Now {
+        &self.now
     }
 
     pub(super) fn text(&self, key: &str) -> Result<Option<String>, redb::Error> {

@@ -86,6 +86,10 @@ pub enum BanOrigin {
     Feed(String),
     /// What a jail saw in logs.
     Jail(String),
+    /// Another host of the fleet, `GROUP/HOST`.
+    Fleet(String),
+    /// CrowdSec's LAPI.
+    Crowdsec,
 }
 
 impl BanOrigin {
@@ -96,6 +100,8 @@ impl BanOrigin {
             Self::Operator => "operator".to_owned(),
             Self::Feed(name) => format!("feed {name}"),
             Self::Jail(name) => format!("jail {name}"),
+            Self::Fleet(member) => format!("fleet {member}"),
+            Self::Crowdsec => "crowdsec".to_owned(),
         }
     }
 
@@ -103,8 +109,26 @@ impl BanOrigin {
     #[must_use]
     pub fn is_liftable(&self) -> bool {
         match self {
-            Self::Operator | Self::Jail(_) => true,
+            Self::Operator | Self::Jail(_) | Self::Fleet(_) | Self::Crowdsec => true,
             Self::Feed(_) => false,
+        }
+    }
+
+    /// Did this host find out itself? Only that is shared with others.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        match self {
+            Self::Operator | Self::Jail(_) => true,
+            Self::Feed(_) | Self::Fleet(_) | Self::Crowdsec => false,
+        }
+    }
+
+    /// Did somebody else, whose word can be waived here?
+    #[must_use]
+    pub fn is_received(&self) -> bool {
+        match self {
+            Self::Fleet(_) | Self::Crowdsec => true,
+            Self::Operator | Self::Jail(_) | Self::Feed(_) => false,
         }
     }
 
@@ -112,6 +136,8 @@ impl BanOrigin {
         match name.split_once(' ') {
             Some(("feed", feed)) => Self::Feed(feed.to_owned()),
             Some(("jail", jail)) => Self::Jail(jail.to_owned()),
+            Some(("fleet", member)) => Self::Fleet(member.to_owned()),
+            None if name == "crowdsec" => Self::Crowdsec,
             Some(_) | None => Self::Operator,
         }
     }

@@ -64,6 +64,8 @@ fn listed(store: &Store, now: &Now) -> Vec<(String, BanTerm)> {
     all
 }
 
+mod own;
+
 #[test]
 fn the_longest_of_two_bans_holds() {
     let folder = Folder::new("longest");

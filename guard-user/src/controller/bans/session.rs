@@ -6,10 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::{Controller, Lock};
+use super::{
+    super::{Controller, Lock},
+    own::OwnNote,
+};
 use crate::{
     bans::{
-        BanTarget, BanTerm, Complaint, Prefix, Store,
+        BanTerm, Prefix, Store,
         settings::{Capacity, Settings},
         store::{Added, BanCounts, BanEnd, BanOrigin, Change, Now, Opened, Trouble},
     },
@@ -18,7 +21,7 @@ use crate::{
         bans::{BanTables, TableDemand},
         pins,
     },
-    failure::{Exit, Failure, from_io},
+    failure::{Failure, from_io},
 };
 
 /// What commands about bans hold: the lock, the time, the store, and the kernel's tables if guard is on.
@@ -33,12 +36,36 @@ pub(in crate::controller) struct Session {
     _lock: Lock,
 }
 
-/// What a text means that is to be lifted.
-pub(super) struct Lifted {
+/// A ban that is to be made.
+pub(super) struct NewBan<'b> {
+    pub(super) origin: &'b BanOrigin,
     pub(super) prefix: Prefix,
-    pub(super) origins: Vec<BanOrigin>,
-    /// What keeps it shut out all the same.
-    pub(super) warning: Option<String>,
+    pub(super) term: BanTerm,
+    pub(super) reason: &'b str,
+}
+
+/// Does what others say of a prefix not count any more, once its ban is lifted?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waive {
+    Yes,
+    No,
+}
+
+/// Numbers of origins in the store; most bans of a change are of one.
+#[derive(Default)]
+struct Numbers<'o> {
+    last: Option<(&'o BanOrigin, u32)>,
+}
+
+impl<'o> Numbers<'o> {
+    fn of(&mut self, change: &mut Change<'_>, origin: &'o BanOrigin) -> Result<u32, redb::Error> {
+        if let Some((_, number)) = self.last.filter(|(last, _)| *last == origin) {
+            return Ok(number);
+        }
+        let number = change.origin(origin)?;
+        self.last = Some((origin, number));
+        Ok(number)
+    }
 }
 
 /// More bans than these are not lifted one by one.
@@ -156,32 +183,58 @@ impl Session {
         new: &[(Prefix, BanTerm, &str)],
         settings: Settings,
     ) -> Result<Vec<Added>, Failure> {
+        let new: Vec<NewBan<'_>> = new
+            .iter()
+            .map(|(prefix, term, reason)| NewBan {
+                origin,
+                prefix: *prefix,
+                term: *term,
+                reason,
+            })
+            .collect();
+        self.add_all(controller, &new, settings)
+    }
+
+    /// The same of several origins.
+    pub(super) fn add_all(
+        &mut self,
+        controller: &Controller,
+        new: &[NewBan<'_>],
+        settings: Settings,
+    ) -> Result<Vec<Added>, Failure> {
         let Self {
             now, store, tables, ..
         } = self;
         let mut marker = Marker::of(controller);
+        let mut own = OwnNote::of(controller, new.iter().map(|new| new.origin));
         let added = store.change(now, |change| {
             let over = change.sweep()?;
             let before = change.counts();
-            let number = change.origin(origin)?;
+            let mut numbers = Numbers::default();
             let mut outcomes = Vec::with_capacity(new.len());
-            for (prefix, term, reason) in new {
-                outcomes.push(change.add(*prefix, number, *term, reason)?);
+            for new in new {
+                let number = numbers.of(change, new.origin)?;
+                outcomes.push(change.add(new.prefix, number, new.term, new.reason)?);
             }
             refuse_full(before, change.counts(), settings)?;
             if let Some(tables) = tables {
                 marker.set()?;
                 lower(change, tables, over.get(..MOST_LOWERED).unwrap_or(&over))?;
-                let room = TableDemand::of(new.iter().map(|(prefix, ..)| *prefix));
+                let room = TableDemand::of(new.iter().map(|new| new.prefix));
                 tables.make_room(&controller.layout, &room)?;
-                for ((prefix, term, _), added) in new.iter().zip(&outcomes) {
+                for (new, added) in new.iter().zip(&outcomes) {
                     if *added != Added::Known {
-                        tables.raise(&controller.layout, *prefix, BanEnd::after(*term, now))?;
+                        let end = BanEnd::after(new.term, now);
+                        tables.raise(&controller.layout, new.prefix, end)?;
                     }
                 }
             }
+            let changed = new.iter().zip(&outcomes);
+            let changed = changed.filter(|(_, added)| **added != Added::Known);
+            own.note(change, changed.map(|(new, _)| (new.origin, new.prefix)))?;
             Ok(outcomes)
         });
+        own.announce(added.is_ok());
         self.finish(controller, marker, added)
     }
 
@@ -211,26 +264,45 @@ impl Session {
         origin: &BanOrigin,
         gone: &[Prefix],
     ) -> Result<(), Failure> {
+        let gone: Vec<(&BanOrigin, Prefix)> = gone.iter().map(|gone| (origin, *gone)).collect();
+        self.remove_all(controller, &gone, Waive::No)
+    }
+
+    /// The same of several origins; what others said is waived, or not.
+    pub(super) fn remove_all(
+        &mut self,
+        controller: &Controller,
+        gone: &[(&BanOrigin, Prefix)],
+        waive: Waive,
+    ) -> Result<(), Failure> {
         let Self {
             now, store, tables, ..
         } = self;
         let mut marker = Marker::of(controller);
+        let mut own = OwnNote::of(controller, gone.iter().map(|(origin, _)| *origin));
+        let prefixes: Vec<Prefix> = gone.iter().map(|(_, prefix)| *prefix).collect();
         let removed = store.change(now, |change| {
-            let number = change.origin(origin)?;
-            for prefix in gone {
+            let mut numbers = Numbers::default();
+            for (origin, prefix) in gone {
+                let number = numbers.of(change, origin)?;
                 change.remove(*prefix, number)?;
+                if waive == Waive::Yes && origin.is_received() {
+                    change.waive(*prefix, number)?;
+                }
             }
+            own.note(change, gone.iter().copied())?;
             change.sweep()?;
             marker.set()?;
             match tables {
                 Some(tables) if gone.len() > MOST_LOWERED && !is_unbacked(controller) => {
                     tables.replace(&controller.layout, &change.all()?)?;
                 }
-                Some(tables) => lower(change, tables, gone)?,
+                Some(tables) => lower(change, tables, &prefixes)?,
                 None => {}
             }
             Ok(())
         });
+        own.announce(removed.is_ok());
         self.finish(controller, marker, removed)
     }
 
@@ -282,72 +354,6 @@ impl Session {
         }
         marker.remove();
         result
-    }
-
-    /// The bans that a text means, of the origins that are meant.
-    pub(super) fn find(
-        &self,
-        text: &str,
-        is_meant: &dyn Fn(&BanOrigin) -> bool,
-    ) -> Result<Lifted, Failure> {
-        let target = BanTarget::parse(text).map_err(Complaint::failure)?;
-        // An address may have been banned as its /64, or, where that is protected, alone.
-        let alone = target.address.map(Prefix::single);
-        let candidates = [Some(target.prefix), alone];
-        let found = self.store.change(&self.now, |change| {
-            for prefix in candidates.into_iter().flatten() {
-                let (meant, others): (Vec<BanOrigin>, Vec<BanOrigin>) = change
-                    .origins_of(prefix)?
-                    .into_iter()
-                    .partition(|origin| is_meant(origin));
-                if !meant.is_empty() {
-                    let by = others.into_iter().next();
-                    let others = change.around(prefix)?.into_iter();
-                    let around = others.map(|(other, _)| other);
-                    let mut outer = around.filter(|other| other.covers(prefix) && *other != prefix);
-                    return Ok(Some((prefix, meant, outer.next_back(), by)));
-                }
-            }
-            Ok(None)
-        })?;
-        let Some((prefix, origins, outer, by)) = found else {
-            return Err(self.not_banned(&target, text)?);
-        };
-        let warning = match (by, outer) {
-            (Some(by), _) => Some(format!("{prefix} stays banned by the {by}")),
-            (None, Some(outer)) => Some(format!("{prefix} stays banned: {outer} is")),
-            (None, None) => None,
-        };
-        Ok(Lifted {
-            prefix,
-            origins,
-            warning,
-        })
-    }
-
-    /// Says what there is instead.
-    fn not_banned(&self, target: &BanTarget, text: &str) -> Result<Failure, Failure> {
-        let mut outer = None;
-        self.store.each(&self.now, |record| {
-            if record.prefix.covers(target.prefix) {
-                outer = Some(record);
-            }
-            true
-        })?;
-        let failure = Failure::new(Exit::NotFound, format!("{text} is not banned"));
-        Ok(match outer {
-            None => failure.help("`guardctl bans list` shows what is"),
-            Some(record) => match record.origin {
-                BanOrigin::Operator | BanOrigin::Jail(_) => failure.help(format!(
-                    "{} is, and contains it: `guardctl unban {}`",
-                    record.prefix, record.prefix
-                )),
-                BanOrigin::Feed(name) => failure.help(format!(
-                    "feed {name} names {}: take it out of its file, or `guardctl never add {text}`",
-                    record.prefix
-                )),
-            },
-        })
     }
 }
 

@@ -12,3 +12,4 @@ pub(in crate::controller) mod journal;
 pub(crate) mod last_good;
 pub(in crate::controller) mod lock;
 pub(in crate::controller) mod policy_files;
+pub(in crate::controller) mod quarantine;
