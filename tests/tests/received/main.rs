@@ -42,8 +42,8 @@ fn what_must_not_be_banned_is_not_whoever_says_so() {
     let never = [
         srv.v4.to_string(),
         srv.v6.to_string(),
-        "203.0.113.5".to_owned(),
-        "203.0.113.0/24".to_owned(),
+        "20.30.40.5".to_owned(),
+        "20.30.40.0/24".to_owned(),
         "127.0.0.1".to_owned(),
         "fe80::1".to_owned(),
         "0.0.0.0/0".to_owned(),
@@ -223,7 +223,7 @@ fn only_root_and_guard_fleet_may_speak_for_the_fleet_and_nobody_says_too_much() 
         .expect("the mode");
     let ran = std::process::Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-        .args(["python3", "-c", text])
+        .args(["/usr/bin/python3", "-c", text])
         .arg(&socket)
         .output()
         .expect("setpriv");

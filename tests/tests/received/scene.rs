@@ -13,7 +13,7 @@ use guard_user::{
 };
 
 const PORT: u16 = 7000;
-pub(crate) const POLICY: &str = "interfaces = [\"eth0\"]\nnever = [\"203.0.113.0/24\"]\n\n\
+pub(crate) const POLICY: &str = "interfaces = [\"eth0\"]\nnever = [\"20.30.40.0/24\"]\n\n\
      [[rule]]\naction = \"allow\"\nport = 7000\n";
 /// What this host has joined: two groups that it believes more and less.
 pub(crate) const JOINED: &str = "[nats]\nservers = [\"nats://127.0.0.1:4222\"]\nhost = \"srv\"\n\
