@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The user that guard-fleet runs as. Root may ask the same.
 pub const USER: &str = "guard-fleet";
 /// Most records in one request or answer: at their longest, so many fit a frame.
-pub const MOST_RECORDS: usize = 200;
+pub const MOST_RECORDS: usize = 150;
 /// Longest reason, in bytes of printable ASCII.
 pub const MOST_REASON: usize = 64;
 /// Longest time that a record may ask for, in seconds: seven days. What is permanent is said again.
