@@ -35,7 +35,7 @@ moment for `--since reset`.";
 
 #[derive(Clone, Debug, Group)]
 pub(super) struct StatsArgs {
-    /// Show only these tables; repeat for several. Default: all but bans, which are read from the disk
+    /// Show only these tables; repeat for several. Default: all but bans and rules, which are read from the disk
     #[arg(long, value_enum, value_name = "WHAT")]
     by: Vec<By>,
     /// Count from then on: 10m, 2h, 2026-12-01T12:00:00Z, or `reset`: the last --reset
@@ -65,11 +65,13 @@ enum By {
     Interface,
     /// Bans that hold, by who made them
     Bans,
+    /// What each rule let in or dropped since `enable`
+    Rule,
 }
 
 impl StatsArgs {
     fn shows(&self, by: By) -> bool {
-        self.by.contains(&by) || self.by.is_empty() && by != By::Bans
+        self.by.contains(&by) || self.by.is_empty() && by != By::Bans && by != By::Rule
     }
 
     fn tables(&self) -> Tables {
@@ -105,6 +107,13 @@ fn since(text: &str) -> Result<Since, NoMoment> {
 }
 
 pub(super) fn stats(context: &mut Context<'_>, args: &StatsArgs) -> Result<Exit, Failure> {
+    if args.by.contains(&By::Rule) && (args.rate || args.since.is_some()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--by rule: what rules let in and dropped is known since `enable` only",
+        )
+        .help("without --since and --rate; ports and reasons have both"));
+    }
     let mut counters = context.controller.traffic()?;
     if args.reset {
         return reset(context, &mut counters);
@@ -154,11 +163,17 @@ fn show(
         .contains(&By::Bans)
         .then(|| context.controller.bans_by_origin())
         .transpose()?;
+    let rules = args
+        .by
+        .contains(&By::Rule)
+        .then(|| context.controller.rules_with_hits())
+        .transpose()?;
     let view = View {
         traffic: &traffic,
         span: &span,
         recent: recent.as_ref(),
         origins: origins.as_deref(),
+        rules: rules.as_deref(),
         tables: args.tables(),
         limit: if args.all { usize::MAX } else { BUSIEST },
     };
@@ -246,6 +261,18 @@ fn stats_json(view: &View<'_>) -> Value {
     }
     if let Some(origins) = view.origins {
         object.insert("bans".to_owned(), origins.iter().map(origin_json).collect());
+    }
+    if let Some(rules) = view.rules {
+        let rules = rules.iter().map(|rule| {
+            json!({
+                "number": rule.number,
+                "rule": rule.rule,
+                "name": rule.name,
+                "enabled": rule.enabled,
+                "hits": rule.hits,
+            })
+        });
+        object.insert("rules".to_owned(), rules.collect());
     }
     if view.tables.flows {
         let flows = &traffic.flows;

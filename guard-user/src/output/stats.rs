@@ -15,7 +15,7 @@ use guard_common::abi::{
 
 use crate::{
     bans::BanTerm,
-    controller::{OriginCount, ReasonCounter, ServiceCounter, SynCounts, Traffic},
+    controller::{OriginCount, ReasonCounter, RuleView, ServiceCounter, SynCounts, Traffic},
     ruleset::{icmp, protocol},
     text::duration,
 };
@@ -31,6 +31,8 @@ pub struct View<'v> {
     pub recent: Option<&'v Recent>,
     /// Bans, if they are asked for.
     pub origins: Option<&'v [OriginCount]>,
+    /// Rules, with what each let in or dropped, if they are shown.
+    pub rules: Option<&'v [RuleView]>,
     /// Which tables.
     pub tables: Tables,
     /// Most rows of ports.
@@ -115,7 +117,7 @@ pub fn stats(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     let traffic = view.traffic;
     let figures = Figures::of(view.span);
     let is_quiet = traffic.services.is_empty() && traffic.reasons.iter().all(|c| packets(c) == 0);
-    if is_quiet && view.origins.is_none() {
+    if is_quiet && view.origins.is_none() && view.rules.is_none() {
         return match view.span {
             Span::All(_) => writeln!(out, "No packets yet on the protected interfaces."),
             Span::Since { .. } | Span::PerSecond(_) => {
@@ -141,6 +143,9 @@ pub fn stats(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     }
     if let Some(origins) = view.origins {
         bans(out, origins)?;
+    }
+    if let Some(all) = view.rules {
+        rules(out, all)?;
     }
     if view.tables.flows {
         let flows = &traffic.flows;
@@ -347,6 +352,27 @@ fn interfaces(out: &mut dyn Write, view: &View<'_>, figures: Figures) -> io::Res
             figures.packets(interface.packets),
             figures.bytes(interface.bytes),
         )?;
+    }
+    Ok(())
+}
+
+fn rules(out: &mut dyn Write, rules: &[RuleView]) -> io::Result<()> {
+    writeln!(out)?;
+    writeln!(out, "{:>5} {:>9} {:>9}  RULE", "NO", "PACKETS", "BYTES")?;
+    for rule in rules {
+        let (packets, size) = match rule.hits {
+            Some(hits) => (hits.packets.to_string(), bytes(hits.bytes)),
+            None => ("-".to_owned(), "-".to_owned()),
+        };
+        let off = if rule.enabled { "" } else { " (disabled)" };
+        writeln!(
+            out,
+            "{:>5} {packets:>9} {size:>9}  {}{off}",
+            rule.number, rule.rule
+        )?;
+    }
+    if rules.is_empty() {
+        writeln!(out, "no rules are in force")?;
     }
     Ok(())
 }

@@ -133,6 +133,12 @@ fn hits_of_a_rule_go_on_over_changes_of_the_policy_the_program_and_the_maps() {
         "all but those of monitor mode: {stats:#}"
     );
 
+    let by_rule = scene.stats(&["--by", "rule"]);
+    assert_eq!(hits(&by_rule, "deny 9999/udp"), sent, "{by_rule:#}");
+    assert!(by_rule["ports"].is_null(), "{by_rule:#}");
+    let since = ["stats", "--by", "rule", "--since", "1h"];
+    drop(scene.guard.guardctl(&since).exit(2).says("since `enable`"));
+
     let text = scene.guard.guardctl(&["status", "numbered"]);
     assert!(text.stdout.contains("  Packets     Bytes  To"), "{text}");
 }

@@ -50,6 +50,7 @@ fn shown(span: Span, tables: Tables, origins: Option<&[OriginCount]>) -> String 
         span: &span,
         recent: None,
         origins,
+        rules: None,
         tables,
         limit: 20,
     };
