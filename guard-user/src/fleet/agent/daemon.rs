@@ -1,0 +1,162 @@
+//! The daemon, as guard-fleet sees it: own bans come from it, what others say goes to it.
+
+use std::{cell::Cell, fs, time::Duration};
+
+use tokio::time::sleep;
+
+use super::now_ms;
+use crate::{
+    control::{
+        Request, Response, client,
+        fleet::{FleetRecord, FleetReport, FleetTaken, OwnBan, OwnBans, OwnMark},
+        unexpected,
+    },
+    failure::Failure,
+    layout::Layout,
+};
+
+/// Between two looks at whether this host has banned somebody.
+const LOOK: Duration = Duration::from_millis(50);
+/// After so long it is asked even if nothing seems to have happened, and after a failure.
+const ASK_MS: u64 = 10_000;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The daemon's socket.
+#[derive(Clone, Debug)]
+pub(super) struct DaemonLink {
+    layout: Layout,
+    /// The daemon's process when it answered last.
+    run: std::rc::Rc<Cell<u64>>,
+}
+
+/// Follows the bans that this host makes itself.
+#[derive(Debug)]
+pub(super) struct OwnFeed {
+    daemon: DaemonLink,
+    mark: Option<OwnMark>,
+    /// What the note of the last change looked like when it was asked.
+    seen: Option<String>,
+    asked_ms: u64,
+}
+
+/// News of own bans.
+#[derive(Debug)]
+pub(super) struct OwnNews {
+    /// These are all; what is not among them is lifted.
+    pub(super) is_whole: bool,
+    /// New, changed or lifted ones.
+    pub(super) bans: Vec<OwnBan>,
+}
+
+impl DaemonLink {
+    pub(super) fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            run: std::rc::Rc::default(),
+        }
+    }
+
+    /// A number that is another one when the daemon has been started anew, and knows nothing any more.
+    pub(super) fn run(&self) -> u64 {
+        self.run.get()
+    }
+
+    async fn ask(&self, request: Request) -> Result<Response, Failure> {
+        let layout = self.layout.clone();
+        let asked = tokio::task::spawn_blocking(move || client::ask(&layout, request)).await;
+        asked.unwrap_or_else(|error| {
+            Err(Failure::new(
+                crate::failure::Exit::Failed,
+                format!("asking the daemon has failed: {error}"),
+            ))
+        })
+    }
+
+    /// Hands records over, once.
+    pub(super) async fn send(&self, records: Vec<FleetRecord>) -> Result<FleetTaken, Failure> {
+        match self.ask(Request::FleetRecords { records }).await? {
+            Response::FleetTaken(taken) => Ok(taken),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Says how it is, and learns which run of the daemon it is.
+    pub(super) async fn report(&self, report: FleetReport) -> Result<(), Failure> {
+        if let Response::Pong { pid } = self.ask(Request::Ping).await? {
+            self.run.set(u64::from(pid));
+        }
+        match self.ask(Request::FleetReport { report }).await? {
+            Response::Done => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn own(&self, since: Option<OwnMark>, from: Option<String>) -> Result<OwnBans, Failure> {
+        match self.ask(Request::FleetOwn { since, from }).await? {
+            Response::FleetOwn(own) => Ok(own),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+impl OwnFeed {
+    pub(super) fn new(daemon: DaemonLink) -> Self {
+        Self {
+            daemon,
+            mark: None,
+            seen: None,
+            asked_ms: 0,
+        }
+    }
+
+    /// Have all bans been read once? From then on there are only changes.
+    pub(super) fn has_begun(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// Waits for news: all bans at first. Dropped while it waits, it has lost none.
+    pub(super) async fn next(&mut self) -> OwnNews {
+        loop {
+            let note = fs::read_to_string(self.daemon.layout.own_bans()).ok();
+            let is_due = now_ms().saturating_sub(self.asked_ms) >= ASK_MS;
+            if self.mark.is_some() && note == self.seen && !is_due {
+                sleep(LOOK).await;
+                continue;
+            }
+            match self.read().await {
+                Ok((news, mark)) => {
+                    // Of before it was asked: what changed meanwhile is asked for again.
+                    self.seen = note;
+                    self.asked_ms = now_ms();
+                    self.mark = Some(mark);
+                    if news.is_whole || !news.bans.is_empty() {
+                        return news;
+                    }
+                }
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<(OwnNews, OwnMark), Failure> {
+        let first = self.daemon.own(self.mark.clone(), None).await?;
+        let (is_whole, mut mark, mut next) = (first.is_whole, first.mark, first.next);
+        let mut bans = first.bans;
+        while let Some(from) = next {
+            let page = match is_whole {
+                true => self.daemon.own(None, Some(from)).await?,
+                false => self.daemon.own(Some(mark.clone()), None).await?,
+            };
+            if page.is_whole != is_whole {
+                // Another store meanwhile: from the beginning.
+                return Box::pin(OwnFeed::new(self.daemon.clone()).read()).await;
+            }
+            if !is_whole {
+                mark = page.mark;
+            }
+            bans.extend(page.bans);
+            next = page.next;
+        }
+        Ok((OwnNews { is_whole, bans }, mark))
+    }
+}

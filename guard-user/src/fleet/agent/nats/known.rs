@@ -1,0 +1,305 @@
+//! What others have said and is not over, and what of it the daemon has still to be handed.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use ipnetwork::IpNetwork;
+
+use super::{record::Record, subject::About};
+use crate::{
+    control::fleet::{FleetRecord, FleetTaken, LIFT, MOST_RECORDS},
+    fleet::Member,
+};
+
+/// Records that are known at a time, of all members: 60 MB at most. The daemon takes 10 000 of one member.
+const MOST: usize = 250_000;
+
+/// Who says something about which network; `None`: operators lift it.
+pub(super) type Key = (Option<Member>, IpNetwork);
+
+#[derive(Debug)]
+struct Entry {
+    id: u64,
+    /// By the boot clock; `None`: lifted.
+    end_ms: Option<u64>,
+    reason: String,
+    /// Place in the stream; 0 for what was heard before it was stored.
+    sequence: u64,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    entries: HashMap<Key, Entry>,
+    queue: VecDeque<Key>,
+    queued: HashSet<Key>,
+    /// Members of which nothing is handed over until then.
+    paused: HashMap<Member, u64>,
+    /// Records that found no room.
+    pub(super) overfull: u64,
+}
+
+impl Known {
+    /// Takes in a message; `late_ms`: so long ago it was sent.
+    pub(super) fn hear(
+        &mut self,
+        about: About,
+        record: Record,
+        sequence: u64,
+        now_ms: u64,
+        late_ms: u64,
+    ) {
+        let end_ms = (record.left > 0)
+            .then(|| (now_ms + u64::from(record.left) * 1000).saturating_sub(late_ms));
+        let key = match about {
+            About::Ban(member, network) => (Some(member), network),
+            About::Lift(network) => {
+                // What was said before it does not count any more.
+                self.entries.retain(|(member, other), entry| {
+                    member.is_none() || *other != network || entry.sequence > sequence
+                });
+                (None, network)
+            }
+        };
+        if let Some(known) = self.entries.get_mut(&key) {
+            if sequence != 0 && sequence < known.sequence {
+                return;
+            }
+            let says_the_same = known.id == record.id && known.end_ms.is_some() == end_ms.is_some();
+            let is_later = end_ms > known.end_ms.map(|end| end + 2_000);
+            known.sequence = known.sequence.max(sequence);
+            if says_the_same && !is_later {
+                return;
+            }
+        } else {
+            let is_lifted_before = key.0.is_some()
+                && self
+                    .entries
+                    .get(&(None, key.1))
+                    .is_some_and(|lift| sequence != 0 && lift.sequence > sequence);
+            if is_lifted_before {
+                return;
+            }
+            if self.entries.len() >= MOST {
+                self.sweep(now_ms);
+            }
+            if self.entries.len() >= MOST {
+                self.overfull += 1;
+                return;
+            }
+        }
+        let entry = Entry {
+            id: record.id,
+            end_ms,
+            reason: record.reason,
+            sequence,
+        };
+        self.entries.insert(key.clone(), entry);
+        self.enqueue(key);
+    }
+
+    /// The daemon knows nothing: all of it is to be handed over again, in the order in which it was stored.
+    pub(super) fn again(&mut self, now_ms: u64) {
+        self.sweep(now_ms);
+        let mut all: Vec<(u64, Key)> = self
+            .entries
+            .iter()
+            .map(|(key, entry)| (entry.sequence, key.clone()))
+            .collect();
+        all.sort_by_key(|(sequence, _)| *sequence);
+        self.queue.clear();
+        self.queued.clear();
+        self.paused.clear();
+        for (_, key) in all {
+            self.enqueue(key);
+        }
+    }
+
+    fn enqueue(&mut self, key: Key) {
+        if self.queued.insert(key.clone()) {
+            self.queue.push_back(key);
+        }
+    }
+
+    /// The next records, of members that are not paused.
+    pub(super) fn batch(&mut self, now_ms: u64) -> Vec<(Key, FleetRecord)> {
+        let mut batch = Vec::new();
+        self.paused.retain(|_, until| *until > now_ms);
+        for _ in 0..self.queue.len() {
+            if batch.len() == MOST_RECORDS {
+                break;
+            }
+            let Some(key) = self.queue.pop_front() else {
+                break;
+            };
+            let is_paused = key
+                .0
+                .as_ref()
+                .is_some_and(|member| self.paused.contains_key(member));
+            if is_paused {
+                self.queue.push_back(key);
+                continue;
+            }
+            self.queued.remove(&key);
+            let Some(entry) = self.entries.get(&key) else {
+                continue;
+            };
+            let left = match entry.end_ms {
+                None => 0,
+                // It is over: nothing to hand over, and not to be taken for lifted.
+                Some(end) if end <= now_ms => continue,
+                Some(end) => u32::try_from((end - now_ms).div_ceil(1000)).unwrap_or(u32::MAX),
+            };
+            let record = FleetRecord {
+                by: key.0.as_ref().map_or(LIFT.to_owned(), Member::to_string),
+                prefix: key.1.to_string(),
+                id: entry.id,
+                left,
+                reason: entry.reason.clone(),
+            };
+            batch.push((key, record));
+        }
+        batch
+    }
+
+    /// What became of a batch; nothing was taken when there is no answer.
+    pub(super) fn settle(&mut self, batch: Vec<Key>, taken: Option<&FleetTaken>, now_ms: u64) {
+        let Some(taken) = taken else {
+            batch.into_iter().for_each(|key| self.enqueue(key));
+            return;
+        };
+        for later in &taken.later {
+            if let Some(key) = batch.get(later.index as usize) {
+                if let Some(member) = &key.0 {
+                    let until = now_ms + u64::from(later.seconds) * 1000;
+                    self.paused.insert(member.clone(), until);
+                }
+                self.enqueue(key.clone());
+            }
+        }
+    }
+
+    /// Is anything to be handed over?
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn sweep(&mut self, now_ms: u64) {
+        self.entries
+            .retain(|_, entry| entry.end_ms.is_none_or(|end| end > now_ms));
+        if self.entries.len() >= MOST {
+            // What was lifted, and handed over, is only kept for whoever starts anew.
+            let queued = &self.queued;
+            self.entries
+                .retain(|key, entry| entry.end_ms.is_some() || queued.contains(key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::fleet::Later;
+
+    fn network(text: &str) -> IpNetwork {
+        text.parse().expect("a network")
+    }
+
+    fn member(name: &str) -> Member {
+        name.parse().expect("a member")
+    }
+
+    fn ban(by: &str, text: &str) -> About {
+        About::Ban(member(by), network(text))
+    }
+
+    fn record(id: u64, left: u32) -> Record {
+        let text = format!("{{\"v\":1,\"id\":{id},\"left\":{left}}}");
+        Record::read(text.as_bytes()).expect("a record")
+    }
+
+    fn handed(known: &mut Known, now_ms: u64) -> Vec<(String, String, u32)> {
+        let batch = known.batch(now_ms);
+        let shown = batch
+            .iter()
+            .map(|(_, record)| (record.by.clone(), record.prefix.clone(), record.left));
+        let shown = shown.collect();
+        let keys = batch.into_iter().map(|(key, _)| key).collect();
+        known.settle(keys, Some(&FleetTaken::default()), now_ms);
+        shown
+    }
+
+    fn of(by: &str, text: &str, left: u32) -> (String, String, u32) {
+        (by.to_owned(), text.to_owned(), left)
+    }
+
+    #[test]
+    fn what_was_sent_late_has_less_left_and_what_is_over_is_not_handed_over() {
+        let mut known = Known::default();
+        known.hear(ban("web/a", "11.0.0.1/32"), record(1, 60), 1, 5_000, 20_000);
+        known.hear(ban("web/a", "11.0.0.2/32"), record(1, 60), 2, 5_000, 90_000);
+        assert_eq!(handed(&mut known, 5_000), [of("web/a", "11.0.0.1/32", 40)]);
+        assert!(handed(&mut known, 5_000).is_empty());
+        known.again(6_000);
+        assert_eq!(handed(&mut known, 6_000), [of("web/a", "11.0.0.1/32", 39)]);
+    }
+
+    #[test]
+    fn the_same_said_twice_is_handed_over_once_and_a_change_again() {
+        let mut known = Known::default();
+        let say = |known: &mut Known, id, left, sequence| {
+            known.hear(
+                ban("web/a", "11.0.0.1/32"),
+                record(id, left),
+                sequence,
+                0,
+                0,
+            );
+            handed(known, 0).len()
+        };
+        assert_eq!(say(&mut known, 1, 60, 0), 1, "heard before it was stored");
+        assert_eq!(say(&mut known, 1, 60, 4), 0);
+        assert_eq!(say(&mut known, 2, 60, 5), 1);
+        assert_eq!(say(&mut known, 1, 600, 3), 0, "older");
+        assert_eq!(say(&mut known, 2, 0, 6), 1, "lifted");
+        assert_eq!(say(&mut known, 2, 60, 7), 1, "banned again");
+    }
+
+    #[test]
+    fn a_lift_ends_what_was_said_before_it_in_whatever_order_it_is_read() {
+        let mut known = Known::default();
+        known.hear(ban("web/a", "11.0.0.1/32"), record(1, 60), 1, 0, 0);
+        known.hear(About::Lift(network("11.0.0.1/32")), record(9, 0), 5, 0, 0);
+        known.hear(ban("web/b", "11.0.0.1/32"), record(1, 60), 3, 0, 0);
+        known.hear(ban("web/c", "11.0.0.1/32"), record(1, 60), 7, 0, 0);
+        let all = handed(&mut known, 0);
+        assert_eq!(
+            all,
+            [of("lift", "11.0.0.1/32", 0), of("web/c", "11.0.0.1/32", 60)]
+        );
+    }
+
+    #[test]
+    fn who_comes_too_fast_waits_and_others_do_not() {
+        let mut known = Known::default();
+        known.hear(ban("web/a", "11.0.0.1/32"), record(1, 60), 1, 0, 0);
+        known.hear(ban("web/b", "11.0.0.1/32"), record(1, 60), 2, 0, 0);
+        let batch: Vec<Key> = known.batch(0).into_iter().map(|(key, _)| key).collect();
+        let taken = FleetTaken {
+            later: vec![Later {
+                index: 0,
+                seconds: 2,
+            }],
+            ..FleetTaken::default()
+        };
+        known.settle(batch, Some(&taken), 0);
+        assert!(known.batch(1_000).is_empty());
+        known.hear(ban("web/b", "11.0.0.2/32"), record(1, 60), 3, 0, 0);
+        assert_eq!(handed(&mut known, 1_000), [of("web/b", "11.0.0.2/32", 59)]);
+        let batch: Vec<Key> = known.batch(2_000).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(batch.len(), 1);
+        // The daemon did not answer.
+        known.settle(batch, None, 2_000);
+        assert_eq!(handed(&mut known, 2_000), [of("web/a", "11.0.0.1/32", 58)]);
+        assert_eq!(known.waiting(), 0);
+    }
+}

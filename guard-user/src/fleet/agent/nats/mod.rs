@@ -1,0 +1,467 @@
+//! NATS: this host's bans to the others, and theirs to this host's daemon. The stream is for hosts that come later or were
+//! cut off; what is new is heard as it is stored, without a consumer per host.
+
+mod known;
+mod own;
+mod record;
+pub(super) mod stream;
+pub(super) mod subject;
+
+use std::{cell::RefCell, fs, path::Path, rc::Rc, time::Duration};
+
+use async_nats::{Client, ConnectOptions, Message, ServerAddr, Subscriber};
+use bytes::Bytes;
+use futures_util::{
+    FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered,
+};
+use ipnetwork::IpNetwork;
+use tokio::{
+    select,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+
+use super::{
+    daemon::{DaemonLink, OwnFeed},
+    now_ms,
+};
+use crate::{
+    control::fleet::{FleetTaken, NatsReport},
+    failure::{Exit, Failure, from_io},
+    fleet::{Member, settings::NatsSettings},
+    text::value::printable,
+};
+use known::Known;
+pub(super) use own::store;
+use own::{OwnBans, Published, publish};
+use record::Record;
+use stream::{HOSTS, Info, STREAM, StreamFault, check, info, read_from};
+use subject::{AT_ONCE, REPUBLISHED};
+
+/// Own bans that are on their way at a time.
+const WINDOW: usize = 100;
+/// Between two questions whether the server has more than was heard.
+const PROBE: Duration = Duration::from_secs(2);
+/// Without an answer for so long, what is known is stale.
+const STALE: Duration = Duration::from_secs(6);
+/// Between two signs of life, and how long one counts.
+const ALIVE: Duration = Duration::from_secs(20);
+const ALIVE_FOR_S: u32 = 60;
+/// Between two attempts to connect, and to hand records over after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+/// The oldest server that ends records by itself.
+const OLDEST: (i64, i64, i64) = (2, 11, 0);
+/// Messages that may wait for being read.
+const WAITING: usize = 65_536;
+
+/// How it is, for whoever reports it.
+pub(super) type SharedReport = Rc<RefCell<NatsReport>>;
+
+/// Shares bans, until it is dropped.
+pub(super) async fn run(settings: NatsSettings, daemon: DaemonLink, report: SharedReport) {
+    let member = match settings.member() {
+        Ok(member) => member,
+        Err(bad) => return say(&report, &bad.to_string()),
+    };
+    report.borrow_mut().member = member.to_string();
+    let mut session = Session {
+        own_feed: OwnFeed::new(daemon.clone()),
+        daemon,
+        report,
+        member,
+        known: Known::default(),
+        own: OwnBans::default(),
+        stored: Vec::new(),
+        last: 0,
+        head: 0,
+        unreadable: 0,
+        run: 0,
+        current: None,
+    };
+    loop {
+        let fault = match connect(&settings).await {
+            Ok(client) => match session.share(&client).await {
+                Ok(never) => match never {},
+                Err(fault) => {
+                    client.drain().await.ok();
+                    fault.0
+                }
+            },
+            Err(failure) => failure.in_brackets(),
+        };
+        session.stale(&fault);
+        sleep(RETRY).await;
+    }
+}
+
+/// Connects with what `fleet.toml` says.
+///
+/// # Errors
+/// What keeps it from that, in words.
+pub(super) async fn connect(settings: &NatsSettings) -> Result<Client, Failure> {
+    let inbox = format!("_INBOX_{}_{}", settings.group, settings.host);
+    connect_as(
+        &settings.servers,
+        &settings.key,
+        settings.ca.as_deref(),
+        &inbox,
+    )
+    .await
+}
+
+/// The same in any name.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn connect_as(
+    servers: &[String],
+    key: &Path,
+    ca: Option<&Path>,
+    inbox: &str,
+) -> Result<Client, Failure> {
+    let mut addresses = Vec::new();
+    let mut needs_tls = false;
+    for server in servers {
+        let address: ServerAddr = server
+            .parse()
+            .map_err(|error| Failure::new(Exit::Usage, format!("{server}: {error}")))?;
+        needs_tls |= address.tls_required();
+        if !is_here(address.host()) {
+            // A key is proven without being shown, but bans would be anybody's to change.
+            needs_tls = true;
+        }
+        addresses.push(address);
+    }
+    let secret = fs::read_to_string(key).map_err(|error| from_io(key.display(), &error))?;
+    let mut options = ConnectOptions::new()
+        .name("guard-fleet")
+        .custom_inbox_prefix(inbox)
+        .ping_interval(PROBE)
+        .connection_timeout(Duration::from_secs(5))
+        .subscription_capacity(WAITING)
+        .require_tls(needs_tls)
+        .ignore_discovered_servers();
+    options = if secret.contains("-----BEGIN") {
+        options
+            .credentials(&secret)
+            .map_err(|error| from_io(key.display(), &error))?
+    } else {
+        options.nkey(secret.trim().to_owned())
+    };
+    if let Some(ca) = ca {
+        options = options.add_root_certificates(ca.to_owned());
+    }
+    options.connect(addresses).await.map_err(|error| {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        Failure::new(Exit::NoAnswer, text)
+    })
+}
+
+/// Is the server on this host, where nobody else hears what is said?
+fn is_here(host: &str) -> bool {
+    let host = host.trim_matches(|letter| letter == '[' || letter == ']');
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+fn say(report: &SharedReport, what: &str) {
+    let mut report = report.borrow_mut();
+    report.is_current = false;
+    report.state = printable(what, 200);
+}
+
+/// Nothing of this kind comes.
+enum Never {}
+
+/// What was begun and has ended.
+enum Done {
+    Published(Published),
+    Handed(Vec<known::Key>, Result<FleetTaken, Failure>),
+    Probed(Result<(Info, u64), StreamFault>),
+    Alive,
+}
+
+type Work = FuturesUnordered<LocalBoxFuture<'static, Done>>;
+
+struct Session {
+    daemon: DaemonLink,
+    own_feed: OwnFeed,
+    report: SharedReport,
+    member: Member,
+    known: Known,
+    own: OwnBans,
+    /// What the stream has of this host: network, number and end.
+    stored: Vec<(IpNetwork, u64, u64)>,
+    /// The last message of the stream that was heard, and the last that there is.
+    last: u64,
+    head: u64,
+    unreadable: u64,
+    /// The run of the daemon that was handed what is known.
+    run: u64,
+    /// When the server answered last, and everything was known.
+    current: Option<Instant>,
+}
+
+impl Session {
+    /// Ends when the connection has to be made anew.
+    async fn share(&mut self, client: &Client) -> Result<Never, StreamFault> {
+        let (major, minor, patch) = OLDEST;
+        if !client.is_server_compatible(major, minor, patch) {
+            let version = client.server_info().version;
+            return Err(StreamFault(format!(
+                "the server is nats-server {version}; {major}.{minor} or newer is needed, for older ones end no records"
+            )));
+        }
+        // What is stored while the stream is read is heard, and then read again at most.
+        let mut events = subscribe(client, REPUBLISHED).await?;
+        let mut at_once = subscribe(client, AT_ONCE).await?;
+        client
+            .flush()
+            .await
+            .map_err(|error| StreamFault(error.to_string()))?;
+        self.last = 0;
+        self.catch_up(client).await?;
+        // Until this host's own bans are known, nothing of it is published or lifted.
+        let mut is_reconciled = self.own_feed.has_begun();
+        if is_reconciled {
+            self.own.reconcile(&self.stored, now_ms());
+        }
+        let mut work = Work::new();
+        let mut probe = interval(PROBE);
+        let mut alive = interval(ALIVE);
+        for every in [&mut probe, &mut alive] {
+            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        let (mut probing, mut handing) = (false, false);
+        let mut on_their_way = 0;
+        let mut hand_over_at = Instant::now();
+        loop {
+            if self.run != self.daemon.run() && self.daemon.run() != 0 {
+                self.run = self.daemon.run();
+                self.known.again(now_ms());
+            }
+            let is_time = Instant::now() >= hand_over_at;
+            if !handing && is_time && self.known.waiting() > 0 {
+                let batch = self.known.batch(now_ms());
+                if batch.is_empty() {
+                    hand_over_at = Instant::now() + Duration::from_millis(100);
+                } else {
+                    handing = true;
+                    let (keys, records): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+                    let daemon = self.daemon.clone();
+                    let done = async move { Done::Handed(keys, daemon.send(records).await) };
+                    work.push(done.boxed_local());
+                }
+            }
+            while is_reconciled && on_their_way < WINDOW {
+                let Some((network, record, kept_s)) = self.own.next(now_ms()) else {
+                    break;
+                };
+                on_their_way += 1;
+                let (client, member) = (client.clone(), self.member.clone());
+                let done = publish(client, member, network, record, kept_s);
+                work.push(done.map(Done::Published).boxed_local());
+            }
+            self.note(client);
+            select! {
+                news = self.own_feed.next() => {
+                    let is_whole = news.is_whole;
+                    self.own.take(news, now_ms());
+                    if is_whole && !is_reconciled {
+                        self.own.reconcile(&self.stored, now_ms());
+                        is_reconciled = true;
+                    }
+                }
+                event = events.next() => {
+                    let Some(event) = event else {
+                        return Err(StreamFault("the connection has ended".to_owned()));
+                    };
+                    if !self.hear_event(&event) {
+                        self.catch_up(client).await?;
+                    }
+                }
+                event = at_once.next() => {
+                    if let Some(event) = event {
+                        self.hear_at_once(&event);
+                    }
+                }
+                Some(done) = work.next() => match done {
+                    Done::Published(published) => {
+                        on_their_way -= 1;
+                        self.own.settle(&published, now_ms());
+                        if let Some(why) = published.refused {
+                            return Err(StreamFault(format!("the server refuses our bans: {why}")));
+                        }
+                    }
+                    Done::Handed(keys, taken) => {
+                        handing = false;
+                        self.known.settle(keys, taken.as_ref().ok(), now_ms());
+                        if taken.is_err() {
+                            hand_over_at = Instant::now() + RETRY;
+                        }
+                    }
+                    Done::Probed(probed) => {
+                        probing = false;
+                        match probed {
+                            Ok((found, members)) => {
+                                check(&found.config)?;
+                                self.report.borrow_mut().members = members;
+                                // What was stored just now may still be on its way to us.
+                                if self.last < self.head {
+                                    self.catch_up(client).await?;
+                                }
+                                self.head = found.state.last_seq;
+                                self.current = Some(Instant::now());
+                            }
+                            Err(fault) => self.report.borrow_mut().state = printable(&fault.0, 200),
+                        }
+                    }
+                    Done::Alive => {}
+                },
+                _ = probe.tick() => {
+                    if !probing {
+                        probing = true;
+                        let client = client.clone();
+                        let done = async move {
+                            let members = match info(&client, HOSTS).await {
+                                Ok(hosts) => hosts.state.num_subjects,
+                                Err(_) => 0,
+                            };
+                            let found = info(&client, STREAM).await;
+                            Done::Probed(found.map(|found| (found, members)))
+                        };
+                        work.push(done.boxed_local());
+                    }
+                }
+                _ = alive.tick() => {
+                    let subject = format!("$KV.hosts.{}.{}", self.member.group(), self.member.host());
+                    let client = client.clone();
+                    let done = async move {
+                        let version = Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes());
+                        store(&client, subject, &version, ALIVE_FOR_S, PROBE).await;
+                        Done::Alive
+                    };
+                    work.push(done.boxed_local());
+                }
+                () = tokio::time::sleep_until(hand_over_at), if !is_time => {}
+            }
+        }
+    }
+
+    /// Reads what the stream has and was not heard.
+    async fn catch_up(&mut self, client: &Client) -> Result<(), StreamFault> {
+        let found = info(client, STREAM).await?;
+        check(&found.config)?;
+        let now = now_ms();
+        let first = self.last + 1;
+        let (known, unreadable, own) = (&mut self.known, &mut self.unreadable, &self.member);
+        let mut last = self.last;
+        if last == 0 {
+            self.stored.clear();
+        }
+        let own_stored = &mut self.stored;
+        read_from(client, first, |stored| {
+            last = last.max(stored.sequence);
+            let late = found.since(stored.at);
+            let about = subject::read(&stored.subject);
+            match about.zip(Record::read(&stored.payload)) {
+                Some((subject::About::Ban(member, network), record)) if member == *own => {
+                    let left_ms = (u64::from(record.left) * 1000).saturating_sub(late);
+                    if left_ms > 0 {
+                        own_stored.push((network, record.id, now + left_ms));
+                    }
+                }
+                Some((about, record)) => known.hear(about, record, stored.sequence, now, late),
+                None => *unreadable += 1,
+            }
+        })
+        .await?;
+        self.last = last.max(found.state.last_seq);
+        self.head = self.last;
+        self.current = Some(Instant::now());
+        Ok(())
+    }
+
+    /// A message that was stored just now; `false` when some before it were not heard.
+    fn hear_event(&mut self, event: &Message) -> bool {
+        let headers = event.headers.as_ref();
+        let Some(sequence) = headers.and_then(|all| stream::number(all, "Nats-Sequence")) else {
+            self.unreadable += 1;
+            return true;
+        };
+        if sequence > self.last + 1 {
+            return false;
+        }
+        self.last = self.last.max(sequence);
+        self.head = self.head.max(sequence);
+        self.hear(event, REPUBLISHED, sequence);
+        true
+    }
+
+    /// A ban that the stream could not take at once. Only bans come so.
+    fn hear_at_once(&mut self, event: &Message) {
+        self.hear(event, AT_ONCE, 0);
+    }
+
+    fn hear(&mut self, event: &Message, beginning: &str, sequence: u64) {
+        let about = event
+            .subject
+            .strip_prefix(beginning)
+            .and_then(subject::read);
+        let Some((about, record)) = about.zip(Record::read(&event.payload)) else {
+            self.unreadable += 1;
+            return;
+        };
+        // This host's own word comes back to it.
+        if matches!(&about, subject::About::Ban(member, _) if *member == self.member) {
+            return;
+        }
+        if sequence == 0 && matches!(&about, subject::About::Lift(_)) {
+            return;
+        }
+        self.known.hear(about, record, sequence, now_ms(), 0);
+    }
+
+    /// What there is to report.
+    fn note(&self, client: &Client) {
+        let is_current = self
+            .current
+            .is_some_and(|current| current.elapsed() < STALE);
+        let (published, unacknowledged) = self.own.counts(now_ms());
+        let mut report = self.report.borrow_mut();
+        report.is_current = is_current;
+        report.stale_s = self
+            .current
+            .map_or(0, |current| current.elapsed().as_secs());
+        if is_current {
+            let server = client.server_info();
+            let name = format!("{} {}", server.server_name, server.version);
+            report.state = printable(&name, 200);
+        }
+        report.behind = self.head.saturating_sub(self.last);
+        report.published = published;
+        report.unacknowledged = unacknowledged;
+        report.withheld = self.own.withheld;
+        report.unreadable = self.unreadable + self.known.overfull;
+    }
+
+    fn stale(&mut self, why: &str) {
+        say(&self.report, why);
+        self.report.borrow_mut().stale_s = self
+            .current
+            .map_or(0, |current| current.elapsed().as_secs());
+    }
+}
+
+async fn subscribe(client: &Client, beginning: &str) -> Result<Subscriber, StreamFault> {
+    client
+        .subscribe(format!("{beginning}>"))
+        .await
+        .map_err(|error| StreamFault(error.to_string()))
+}
