@@ -152,15 +152,9 @@ async fn pull_once(client: &Client, shared: &Shared, pull: Pull) -> Result<(), T
             body: None,
         })
         .await?;
-    let own = client.settings().machine.as_deref().map(own_origin);
-    let lists = decisions::read(answer.body, own).await?;
+    let lists = decisions::read(answer.body, client.settings().machine.clone()).await?;
     shared.known().take_in(pull, lists, answer.at);
     Ok(())
-}
-
-/// The origin of what this host has pushed: by it, its decisions are known again when they come back.
-pub(super) fn own_origin(machine: &str) -> String {
-    format!("guard/{machine}")
 }
 
 /// Hands over, until it is dropped.

@@ -26,6 +26,10 @@ pub(super) const MOST: usize = 250_000;
 /// Pieces of a body between the connection and the reader.
 const PIECES: usize = 4;
 
+/// What the scenario of a pushed decision is made of.
+const OWN: &str = "guard/";
+const ON: &str = " on ";
+
 /// A decision that guard can enforce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Decision {
@@ -56,7 +60,21 @@ pub(super) struct Lists {
     pub(super) beyond: u64,
 }
 
-/// Reads the answer to a pull. `own` is the origin of this host's own decisions.
+/// The scenario of what a machine pushes: by it, its decisions are known again when they come back. Their origin must be
+/// CrowdSec's own, or `cscli alerts list` does not show them.
+pub(super) fn own_scenario(jail: &str, machine: &str) -> String {
+    format!("{OWN}{jail}{ON}{machine}")
+}
+
+fn is_own(scenario: &str, machine: &str) -> bool {
+    let jail_and_machine = scenario.strip_prefix(OWN);
+    // Neither name has a space.
+    jail_and_machine
+        .and_then(|rest| rest.split_once(ON))
+        .is_some_and(|(_, name)| name == machine)
+}
+
+/// Reads the answer to a pull. `own` is this host's name as a machine.
 pub(super) async fn read(mut body: Body, own: Option<String>) -> Result<Lists, Trouble> {
     let (sender, receiver) = mpsc::channel(PIECES);
     let pieces = Pieces {
@@ -218,13 +236,13 @@ impl Wire {
             return Listed::Other("no address".to_owned());
         };
         let origin = self.origin.unwrap_or_default();
-        if own.is_some_and(|own| own == origin) {
+        let scenario = self.scenario.unwrap_or_default();
+        if own.is_some_and(|machine| is_own(&scenario, machine)) {
             return Listed::Own(prefix);
         }
         let Some(left) = self.duration.as_deref().and_then(go_duration::seconds) else {
             return Listed::Other("no duration".to_owned());
         };
-        let scenario = self.scenario.unwrap_or_default();
         Listed::Ban(Decision {
             prefix,
             id: self.id.unwrap_or(0),
@@ -239,7 +257,7 @@ mod tests {
     use super::*;
 
     fn lists(text: &str) -> Result<Lists, serde_json::Error> {
-        parse(text.as_bytes(), Some("guard/web-1"))
+        parse(text.as_bytes(), Some("web-1"))
     }
 
     #[test]
@@ -278,17 +296,17 @@ mod tests {
 
     #[test]
     fn decisions_are_told_apart_by_scope_type_value_and_origin() {
-        let wire = |scope: &str, kind: &str, value: &str, origin: &str, duration: &str| {
+        let wire = |scope: &str, kind: &str, value: &str, scenario: &str, duration: &str| {
             let wire = Wire {
                 id: Some(7),
                 duration: Some(duration.to_owned()),
-                origin: Some(origin.to_owned()),
-                scenario: Some("ssh-bf".to_owned()),
+                origin: Some("CAPI".to_owned()),
+                scenario: Some(scenario.to_owned()),
                 scope: Some(scope.to_owned()),
                 kind: Some(kind.to_owned()),
                 value: Some(value.to_owned()),
             };
-            wire.listed(Some("guard/web-1"))
+            wire.listed(Some("web-1"))
         };
         let prefix: IpNetwork = "2001:db8::/48".parse().expect("a prefix");
         let ban = Listed::Ban(Decision {
@@ -297,9 +315,9 @@ mod tests {
             left: 14_400,
             reason: "ssh-bf (CAPI)".to_owned(),
         });
-        assert_eq!(wire("Range", "ban", "2001:db8::1/48", "CAPI", "4h"), ban);
+        assert_eq!(wire("Range", "ban", "2001:db8::1/48", "ssh-bf", "4h"), ban);
         assert_eq!(
-            wire("range", "Ban", "2001:db8::/48", "guard/web-1", "4h"),
+            wire("range", "Ban", "2001:db8::/48", "guard/sshd on web-1", "4h"),
             Listed::Own(prefix)
         );
         for (scope, kind, value, duration, other) in [
@@ -312,7 +330,7 @@ mod tests {
             ("Ip", "ban", "203.0.113.7/33", "4h", "no address"),
             ("Ip", "ban", "203.0.113.7", "soon", "no duration"),
         ] {
-            let listed = wire(scope, kind, value, "CAPI", duration);
+            let listed = wire(scope, kind, value, "guard/sshd on web-2", duration);
             assert_eq!(
                 listed,
                 Listed::Other(other.to_owned()),

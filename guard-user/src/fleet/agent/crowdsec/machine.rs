@@ -16,8 +16,9 @@ use tokio::time::sleep;
 
 use super::{
     JailBans,
-    bouncer::{Rhythm, Shared, own_origin},
+    bouncer::{Rhythm, Shared},
     client::{Answer, Asking, Client, Identity},
+    decisions::own_scenario,
     secret,
     status::CrowdsecStatus,
     trouble::{Trouble, short},
@@ -269,7 +270,7 @@ fn alert(ban: &Waiting, machine: &str, clock: Timestamp, now: Instant) -> Value 
     } else {
         ("Range", "range", ban.prefix.to_string())
     };
-    let scenario = format!("guard/{}", ban.jail);
+    let scenario = own_scenario(&ban.jail, machine);
     let seconds = ban.end.saturating_duration_since(now).as_secs().max(1);
     let at = clock.to_string();
     json!({
@@ -287,7 +288,7 @@ fn alert(ban: &Waiting, machine: &str, clock: Timestamp, now: Instant) -> Value 
         "events": [],
         "source": {"scope": scope, "value": value, field: value},
         "decisions": [{
-            "origin": own_origin(machine),
+            "origin": "crowdsec",
             "type": "ban",
             "scope": scope,
             "value": value,
@@ -339,7 +340,7 @@ mod tests {
         assert_eq!(alert["source"]["range"], "2001:db8::/64");
         assert_eq!(alert["stop_at"], "2026-01-02T03:04:05Z");
         assert_eq!(alert["decisions"][0]["duration"], "604800s");
-        assert_eq!(alert["decisions"][0]["origin"], "guard/web-1");
+        assert_eq!(alert["decisions"][0]["scenario"], "guard/nginx on web-1");
         assert!(!alert.to_string().contains('\u{1b}'));
     }
 

@@ -425,7 +425,7 @@ async fn bans_of_jails_become_alerts_and_are_no_bans_when_they_come_back() {
             return Reply::Json(200, String::new());
         }
         let mut own = decision(1, "203.0.113.7", "4h");
-        own["origin"] = json!("guard/web-1");
+        own["scenario"] = json!("guard/sshd on web-1");
         lists(json!([own]), json!(null))
     })
     .await;
