@@ -22,7 +22,7 @@ use guard_user::{
     failure::Failure,
     fleet::{
         agent::crowdsec::{self, CrowdsecStatus, Handover, JailBans},
-        settings::CrowdsecSettings,
+        settings::{CrowdsecSettings, FleetSettings},
     },
 };
 use lapi::{KEY, Lapi, PASSWORD};
@@ -340,6 +340,57 @@ async fn a_socket_of_this_host_does_as_well() {
     );
     crowdsec::try_once(&settings).await.unwrap();
     relaying.abort();
+}
+
+#[test]
+fn joining_asks_first_and_leaving_takes_the_file_away() {
+    let Some(lapi) = Lapi::start("") else {
+        return;
+    };
+    let key = lapi.secret("key", "wrong");
+    if let Some(user) = nix::unistd::User::from_name("guard-fleet").unwrap() {
+        nix::unistd::chown(&key, Some(user.uid), Some(user.gid)).unwrap();
+    }
+    let file = lapi.path("etc/fleet.toml");
+    let guardctl = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_guardctl"));
+        for (name, folder) in [
+            ("GUARD_ETC", "etc"),
+            ("GUARD_STATE", "state"),
+            ("GUARD_RUN", "run"),
+        ] {
+            command.env(name, lapi.path(folder));
+        }
+        let output = command.arg("crowdsec").args(args).output().unwrap();
+        println!("{args:?}: {output:?}");
+        output.status.code()
+    };
+    let (url, key_file) = (lapi.url(), key.display().to_string());
+    let join = ["join", &url, "--key", &key_file];
+    // The key, the address, nothing there, the words.
+    assert_eq!(guardctl(&join), Some(4));
+    assert_eq!(
+        guardctl(&["join", "http://203.0.113.9", "--key", &key_file]),
+        Some(2)
+    );
+    assert_eq!(
+        guardctl(&["join", "http://127.0.0.1:1", "--key", &key_file]),
+        Some(12)
+    );
+    assert_eq!(guardctl(&["join", &url]), Some(2));
+    assert_eq!(guardctl(&["join", &url, "--key", "/nowhere"]), Some(1));
+    assert_eq!(guardctl(&["leave"]), Some(6));
+    assert!(!file.exists());
+
+    fs::write(&key, KEY).unwrap();
+    assert_eq!(guardctl(&join), Some(0));
+    let settings = FleetSettings::read(&file).unwrap();
+    assert_eq!(settings.crowdsec.unwrap().key, Some(key));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o640);
+    assert_eq!(guardctl(&join), Some(7));
+    assert_eq!(guardctl(&["leave"]), Some(0));
+    assert!(!file.exists());
 }
 
 fn write(path: &Path, text: &str) {

@@ -116,13 +116,16 @@ async fn run_with<H: Handover, J: JailBans>(
 pub async fn try_once(settings: &CrowdsecSettings) -> Result<(), Failure> {
     let client = Client::new(settings, Patience::default())?;
     let failed = |trouble: trouble::Trouble| {
-        let exit = if trouble.is_about_us() {
-            Exit::NotPermitted
+        let (exit, help) = if trouble.is_about_us() {
+            let known = "`cscli bouncers list` and `cscli machines list`, on the host of the LAPI, say whom it knows";
+            (Exit::NotPermitted, known)
         } else {
-            Exit::NoAnswer
+            (
+                Exit::NoAnswer,
+                "does crowdsec run there, and is it the address of its LAPI (listen_uri)?",
+            )
         };
-        Failure::new(exit, format!("{}: {trouble}", settings.url))
-            .help("`cscli bouncers list` and `cscli machines list`, on the host of the LAPI, say whom it knows")
+        Failure::new(exit, format!("{}: {trouble}", settings.url)).help(help)
     };
     // Unlike a pull, this takes no delta away from a bouncer with the same key.
     let asking = Asking {
