@@ -49,6 +49,7 @@ pub(crate) const TESTS: &[&str] = &[
     "python3-websockets",
     "prometheus",
     "chromium",
+    "crowdsec",
 ];
 
 /// What `cargo xtask vm` calls, and what it copies into the guest.
@@ -93,7 +94,12 @@ const SERVICES: &[(&str, &str)] = &[
     ("rsyslog", "rsyslog"),
     ("ngtcp2-server", "ngtcp2d"),
     ("prometheus", "prometheus"),
+    ("crowdsec", "crowdsec"),
 ];
+
+/// Where CrowdSec's package looks whether this machine is known to CrowdSec's own servers. If there is nothing, its
+/// installation registers the machine there, which a test has no need of.
+const CROWDSEC_REGISTRATION: &str = "/etc/crowdsec/online_api_credentials.yaml";
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -130,6 +136,9 @@ pub(crate) fn ensure(wanted: &[&str], why: &str) -> Result<()> {
         return Ok(());
     }
     let quiescence = NoServices::begin()?;
+    if missing.contains(&"crowdsec") {
+        keep_crowdsec_to_itself()?;
+    }
     if !can_install(&missing) {
         sh::quiet(apt(["update"].iter().copied()).env("LC_ALL", "C"))
             .context("cannot refresh the package lists")?;
@@ -171,6 +180,18 @@ pub(crate) fn apt<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("LC_ALL", "C");
     command
+}
+
+/// A comment in the place of credentials: the package then registers nowhere.
+fn keep_crowdsec_to_itself() -> Result<()> {
+    let path = Path::new(CROWDSEC_REGISTRATION);
+    if path.exists() {
+        return Ok(());
+    }
+    let folder = path.parent().context("a file in a folder")?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    fs::write(path, "# cargo xtask: this machine registers nowhere\n")
+        .with_context(|| format!("cannot write {CROWDSEC_REGISTRATION}"))
 }
 
 /// Whether the package lists on this machine already name all of them.

@@ -6,7 +6,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::{
-    ban, f2b, feeds, filter, fleet,
+    ban, crowdsec, f2b, feeds, filter, fleet,
     help::{CAPTURE, EXAMPLES, EXPLAIN, GRAMMAR, LIMIT, MONITOR, SETUP, VERIFY},
     import, jail, metrics,
     options::{Deadline, EndWords, Global, LabelWords},
@@ -357,6 +357,7 @@ pub(super) enum Command {
     },
     Web(web::WebArgs),
     Fleet(fleet::FleetArgs),
+    Crowdsec(crowdsec::CrowdsecArgs),
     /// Show what listens here, what containers publish, and who can reach it
     Audit,
     /// Look for what keeps guard from its work, and what to do about it; exits with the code of the first fault

@@ -10,6 +10,7 @@ mod complete;
 mod confirm;
 mod context;
 mod countdown;
+mod crowdsec;
 mod daemon;
 mod deadline;
 mod doctor;
@@ -275,6 +276,7 @@ fn dispatch(args: &Args, typed: String, output: &mut Output) -> Result<Exit, Fai
         Command::Trace { which, all } => trace::trace(context, which, *all),
         Command::Web(args) => web::web(context, args),
         Command::Fleet(args) => fleet::fleet(context, args),
+        Command::Crowdsec(args) => crowdsec::crowdsec(context, args),
         Command::Audit => audit::audit(context),
         Command::Doctor => doctor::doctor(context),
         Command::Verify {

@@ -3,8 +3,10 @@
 
 #[cfg(feature = "fleet")]
 pub mod agent;
+pub mod lapi_url;
 pub mod member;
 pub mod settings;
 
+pub use lapi_url::LapiUrl;
 pub use member::Member;
 pub use settings::{FleetSettings, Trust};

@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::member::{self, MOST_GROUP, Member};
+use super::{
+    lapi_url::LapiUrl,
+    member::{self, MOST_GROUP, Member},
+};
 use crate::{
     failure::{Exit, Failure, from_io},
     text::value::{BadValue, quoted},
@@ -210,6 +213,48 @@ impl FleetSettings {
                     )),
                 );
             }
+        }
+        match &self.crowdsec {
+            Some(crowdsec) => crowdsec.check(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl CrowdsecSettings {
+    /// Do the values fit each other?
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self) -> Result<(), BadValue> {
+        let url: LapiUrl = self.url.parse()?;
+        let lacks = |what: &str, way_out: &str| Err(BadValue::new(what.to_owned()).help(way_out));
+        if self.certificate.is_some() != self.certificate_key.is_some() {
+            return lacks(
+                "certificate: it and certificate_key belong together",
+                "name both files, or neither",
+            );
+        }
+        if self.key.is_some() == self.certificate.is_some() {
+            return lacks(
+                "key: a bouncer has either a key or a certificate",
+                "`cscli bouncers add guard` prints a key: write it into a file and name that",
+            );
+        }
+        if self.certificate.is_some() && !matches!(url, LapiUrl::Https(_)) {
+            return lacks(
+                "certificate: works with https:// only",
+                "name a key instead",
+            );
+        }
+        if self.machine.is_some() != self.password.is_some() {
+            return lacks(
+                "machine: it and password belong together",
+                "`cscli machines add NAME` makes both: name the machine, and the file of its password",
+            );
+        }
+        if let Some(machine) = &self.machine {
+            member::name(machine, "machine", member::MOST_HOST)?;
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ struct Chapter {
 }
 
 const MOVING_IN: &str = "the test `moving_in`";
+const CROWDSEC: &str = "the test `crowdsec`";
 const PACKAGES: &str = "the scenes of the virtual server";
 const SHELL_OF_OTHERS: &str = "no command of guard";
 
@@ -140,6 +141,16 @@ const CHAPTERS: &[Chapter] = &[
         path: "docs/guide/jails.md",
         prepare: jails,
         exceptions: &[],
+    },
+    Chapter {
+        path: "docs/guide/crowdsec.md",
+        prepare: nothing,
+        exceptions: &[
+            ("install ", Elsewhere(CROWDSEC)),
+            ("editor ", Elsewhere(CROWDSEC)),
+            ("systemctl ", Elsewhere(PACKAGES)),
+            ("guardctl crowdsec ", Elsewhere(CROWDSEC)),
+        ],
     },
     Chapter {
         path: "docs/guide/from-fail2ban.md",

@@ -74,10 +74,11 @@ impl DaemonLink {
 
     /// Hands records over, once.
     pub(super) async fn send(&self, records: Vec<FleetRecord>) -> Result<FleetTaken, Failure> {
-        match self.ask(Request::FleetRecords { records }).await? {
-            Response::FleetTaken(taken) => Ok(taken),
-            other => Err(unexpected(other)),
-        }
+        let answer = self.ask(Request::FleetRecords { records }).await?;
+        let Response::FleetTaken(taken) = answer else {
+            return Err(unexpected(answer));
+        };
+        Ok(taken)
     }
 
     /// Says how it is, and learns which run of the daemon it is.
@@ -85,17 +86,19 @@ impl DaemonLink {
         if let Response::Pong { pid } = self.ask(Request::Ping).await? {
             self.run.set(u64::from(pid));
         }
-        match self.ask(Request::FleetReport { report }).await? {
-            Response::Done => Ok(()),
-            other => Err(unexpected(other)),
-        }
+        let answer = self.ask(Request::FleetReport { report }).await?;
+        let Response::Done = answer else {
+            return Err(unexpected(answer));
+        };
+        Ok(())
     }
 
     async fn own(&self, since: Option<OwnMark>, from: Option<String>) -> Result<OwnBans, Failure> {
-        match self.ask(Request::FleetOwn { since, from }).await? {
-            Response::FleetOwn(own) => Ok(own),
-            other => Err(unexpected(other)),
-        }
+        let answer = self.ask(Request::FleetOwn { since, from }).await?;
+        let Response::FleetOwn(own) = answer else {
+            return Err(unexpected(answer));
+        };
+        Ok(own)
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::{
 
 use super::{
     block_on, complain,
-    daemon::DaemonLink,
+    crowdsec::{self, CrowdsecStatus},
+    daemon::{DaemonLink, OwnFeed},
     nats::{self, SharedReport},
 };
 use crate::{
@@ -28,6 +29,7 @@ const REPORT: Duration = Duration::from_secs(2);
 struct Sharing {
     settings: FleetSettings,
     nats: Option<(JoinHandle<()>, SharedReport)>,
+    crowdsec: Option<(JoinHandle<()>, CrowdsecStatus)>,
 }
 
 impl Sharing {
@@ -40,7 +42,24 @@ impl Sharing {
                 report,
             )
         });
-        Self { settings, nats }
+        let crowdsec = settings.crowdsec.clone().map(|settings| {
+            let status = CrowdsecStatus::default();
+            let shown = status.clone();
+            let daemon = daemon.clone();
+            let task = spawn_local(async move {
+                let mut bans = OwnFeed::new(daemon.clone());
+                let ended = crowdsec::run(&settings, &daemon, &mut bans, &status).await;
+                if let Err(failure) = ended {
+                    complain(&failure);
+                }
+            });
+            (task, shown)
+        });
+        Self {
+            settings,
+            nats,
+            crowdsec,
+        }
     }
 
     fn report(&self) -> FleetReport {
@@ -50,12 +69,15 @@ impl Sharing {
                 .nats
                 .as_ref()
                 .map(|(_, report)| report.borrow().clone()),
-            crowdsec: None,
+            crowdsec: self.crowdsec.as_ref().map(|(_, status)| status.report()),
         }
     }
 
     fn end(self) {
         if let Some((task, _)) = self.nats {
+            task.abort();
+        }
+        if let Some((task, _)) = self.crowdsec {
             task.abort();
         }
     }

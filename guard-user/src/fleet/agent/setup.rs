@@ -13,7 +13,7 @@ use nkeys::KeyPair;
 
 use super::nats::{
     stream::{HOSTS, STREAM},
-    subject::{AT_ONCE, REPUBLISHED, STORED},
+    subject::{REPUBLISHED, STORED, UNSTORED},
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -125,7 +125,7 @@ fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
         words(&[
             format!("{inbox}.>"),
             format!("{REPUBLISHED}>"),
-            format!("{AT_ONCE}>"),
+            format!("{UNSTORED}>"),
         ])
     };
     let mut users = Vec::new();
@@ -133,7 +133,7 @@ fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
         let (group, host) = (member.group(), member.host());
         let publish = words(&[
             format!("{STORED}ban.{group}.{host}.*"),
-            format!("{AT_ONCE}ban.{group}.{host}.*"),
+            format!("{UNSTORED}ban.{group}.{host}.*"),
             format!("$KV.hosts.{group}.{host}"),
             format!("$JS.API.STREAM.INFO.{STREAM}"),
             format!("$JS.API.STREAM.INFO.{HOSTS}"),

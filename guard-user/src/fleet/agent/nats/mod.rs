@@ -35,7 +35,7 @@ pub(super) use own::store;
 use own::{OwnBans, Published, publish};
 use record::Record;
 use stream::{HOSTS, Info, STREAM, StreamFault, check, info, read_from};
-use subject::{AT_ONCE, REPUBLISHED};
+use subject::{REPUBLISHED, UNSTORED};
 
 /// Own bans that are on their way at a time.
 const WINDOW: usize = 100;
@@ -220,7 +220,7 @@ impl Session {
         }
         // What is stored while the stream is read is heard, and then read again at most.
         let mut events = subscribe(client, REPUBLISHED).await?;
-        let mut at_once = subscribe(client, AT_ONCE).await?;
+        let mut unstored = subscribe(client, UNSTORED).await?;
         client
             .flush()
             .await
@@ -286,9 +286,9 @@ impl Session {
                         self.catch_up(client).await?;
                     }
                 }
-                event = at_once.next() => {
+                event = unstored.next() => {
                     if let Some(event) = event {
-                        self.hear_at_once(&event);
+                        self.hear_unstored(&event);
                     }
                 }
                 Some(done) = work.next() => match done {
@@ -405,8 +405,8 @@ impl Session {
     }
 
     /// A ban that the stream could not take at once. Only bans come so.
-    fn hear_at_once(&mut self, event: &Message) {
-        self.hear(event, AT_ONCE, 0);
+    fn hear_unstored(&mut self, event: &Message) {
+        self.hear(event, UNSTORED, 0);
     }
 
     fn hear(&mut self, event: &Message, beginning: &str, sequence: u64) {

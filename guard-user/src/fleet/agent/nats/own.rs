@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{
     record::Record,
-    subject::{self, AT_ONCE, STORED},
+    stream::StreamFault,
+    subject::{self, STORED, UNSTORED},
 };
 use crate::{
     control::fleet::{MOST_SECONDS, OwnBan},
@@ -57,7 +58,7 @@ pub(super) struct Published {
     network: IpNetwork,
     id: u64,
     is_lift: bool,
-    pub(super) refused: Option<String>,
+    pub(super) refused: Option<StreamFault>,
 }
 
 impl OwnBans {
@@ -255,7 +256,7 @@ pub(super) async fn publish(
             }
             None => {
                 // Nobody leads the stream: the others hear it all the same.
-                let now = format!("{AT_ONCE}{subject}");
+                let now = format!("{UNSTORED}{subject}");
                 client.publish(now, payload.clone()).await.ok();
                 patience = SLOW;
             }
@@ -270,7 +271,7 @@ pub(in crate::fleet::agent) async fn store(
     payload: &Bytes,
     kept_s: u32,
     patience: Duration,
-) -> Option<Result<(), String>> {
+) -> Option<Result<(), StreamFault>> {
     let mut headers = HeaderMap::new();
     headers.insert("Nats-TTL", format!("{kept_s}s").as_str());
     let request = Request::new()
@@ -289,10 +290,10 @@ pub(in crate::fleet::agent) async fn store(
     match value.get("error") {
         None if value.get("seq").is_some() => Some(Ok(())),
         None => None,
-        Some(error) => Some(Err(error["description"]
-            .as_str()
-            .unwrap_or("refused")
-            .to_owned())),
+        Some(error) => {
+            let why = error["description"].as_str().unwrap_or("refused");
+            Some(Err(StreamFault(why.to_owned())))
+        }
     }
 }
 
@@ -409,7 +410,7 @@ mod tests {
         };
         bans.settle(&late, 0);
         let refused = Published {
-            refused: Some("full".to_owned()),
+            refused: Some(StreamFault("full".to_owned())),
             is_lift: true,
             ..late
         };

@@ -18,7 +18,7 @@ pub(in crate::fleet::agent) enum About {
 /// `$KV.guard.` and `fleet.ev.` lead to the same.
 pub(in crate::fleet::agent) const STORED: &str = "$KV.guard.";
 pub(in crate::fleet::agent) const REPUBLISHED: &str = "fleet.ev.";
-pub(in crate::fleet::agent) const AT_ONCE: &str = "fleet.now.";
+pub(in crate::fleet::agent) const UNSTORED: &str = "fleet.now.";
 
 /// Where a ban of this member is stored, after one of the beginnings above.
 pub(in crate::fleet::agent) fn of_ban(member: &Member, network: IpNetwork) -> String {
