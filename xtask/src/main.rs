@@ -98,7 +98,9 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Setup { route, tests } => {
             let wanted: &[&str] = if tests { packages::TESTS } else { &[] };
-            packages::ensure(wanted, "the full test run").and_then(|()| setup::run(route))
+            packages::ensure(wanted, "the full test run")
+                .and_then(|()| if tests { setup::nats::ensure() } else { Ok(()) })
+                .and_then(|()| setup::run(route))
         }
         Command::Build { target } => build::run_for(target).map(drop),
         Command::Dist(args) => dist::run(&args),

@@ -46,6 +46,7 @@ pub(crate) const TESTS: &[&str] = &[
     "wireguard-go",
     "wireguard-tools",
     "python3",
+    "python3-pip",
     "python3-websockets",
     "prometheus",
     "chromium",

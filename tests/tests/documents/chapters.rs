@@ -28,6 +28,7 @@ struct Chapter {
 
 const MOVING_IN: &str = "the test `moving_in`";
 const CROWDSEC: &str = "the test `crowdsec`";
+const FLEET: &str = "the tests `fleet` and `received`";
 const PACKAGES: &str = "the scenes of the virtual server";
 const SHELL_OF_OTHERS: &str = "no command of guard";
 
@@ -150,6 +151,18 @@ const CHAPTERS: &[Chapter] = &[
             ("editor ", Elsewhere(CROWDSEC)),
             ("systemctl ", Elsewhere(PACKAGES)),
             ("guardctl crowdsec ", Elsewhere(CROWDSEC)),
+        ],
+    },
+    Chapter {
+        path: "docs/guide/fleet.md",
+        prepare: nothing,
+        exceptions: &[
+            ("guard-fleet ", Elsewhere(FLEET)),
+            ("nats-server ", Elsewhere(FLEET)),
+            ("chown ", Elsewhere(FLEET)),
+            ("chmod ", Elsewhere(FLEET)),
+            ("systemctl ", Elsewhere(PACKAGES)),
+            ("guardctl fleet ", Elsewhere(FLEET)),
         ],
     },
     Chapter {

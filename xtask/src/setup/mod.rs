@@ -3,6 +3,7 @@
 
 mod debian;
 mod linker;
+pub(crate) mod nats;
 mod probe;
 mod recipe;
 mod rustup;
