@@ -162,7 +162,10 @@ const CHAPTERS: &[Chapter] = &[
             ("chown ", Elsewhere(FLEET)),
             ("chmod ", Elsewhere(FLEET)),
             ("systemctl ", Elsewhere(PACKAGES)),
-            ("guardctl fleet ", Elsewhere(FLEET)),
+            ("guardctl fleet join", Elsewhere(FLEET)),
+            ("guardctl fleet trust", Elsewhere(FLEET)),
+            ("guardctl fleet quarantine", Elsewhere(FLEET)),
+            ("guardctl fleet leave", Elsewhere(FLEET)),
         ],
     },
     Chapter {
