@@ -1,6 +1,6 @@
 //! The units of systemd: written, removed, enabled, and what systemd's own tools think of them.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command, time::Duration};
 
 use guard_tests::{
     lab::{Answer, GuardDaemon, finish, guardctl_path, own_mounts, until},
@@ -179,7 +179,11 @@ fn systemd_takes_the_units_and_finds_little_to_blame() {
         assert_eq!(complaints, Vec::<&str>::new(), "{ran}");
     }
     // A socket has no sandbox.
-    for path in &paths[..3] {
+    let fleet = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../packaging/systemd/guard-fleet.service"
+    );
+    for path in paths[..3].iter().chain([&PathBuf::from(fleet)]) {
         let mut security = Command::new("systemd-analyze");
         security
             .args(["security", "--offline=true", "--no-pager"])
