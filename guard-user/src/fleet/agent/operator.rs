@@ -1,7 +1,11 @@
 //! What operators of a fleet do: make its streams, and lift a ban on every host.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use async_nats::Client;
 use bytes::Bytes;
 use clap::Args;
 use ipnetwork::IpNetwork;
@@ -47,19 +51,19 @@ pub(super) struct LiftArgs {
     network: String,
 }
 
+impl ServerArgs {
+    async fn connect(&self, key: &Path, inbox: &str) -> Result<Client, Failure> {
+        connect_as(&self.server, key, self.ca.as_deref(), inbox).await
+    }
+}
+
 fn unanswered(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::NoAnswer, error.to_string())
 }
 
 pub(super) fn prepare(args: &PrepareArgs) -> Result<(), Failure> {
     block_on(async {
-        let client = connect_as(
-            &args.server.server,
-            &args.key,
-            args.server.ca.as_deref(),
-            "_INBOX_admin",
-        )
-        .await?;
+        let client = args.server.connect(&args.key, "_INBOX_admin").await?;
         for name in [STREAM, HOSTS] {
             let info = call(&client, format!("$JS.API.STREAM.INFO.{name}"), Vec::new()).await;
             match info {
@@ -100,13 +104,7 @@ pub(super) fn lift(args: &LiftArgs) -> Result<(), Failure> {
         return Err(wrong(format!("{network} has host bits set")));
     }
     block_on(async {
-        let client = connect_as(
-            &args.server.server,
-            &args.key,
-            args.server.ca.as_deref(),
-            "_INBOX_operator",
-        )
-        .await?;
+        let client = args.server.connect(&args.key, "_INBOX_operator").await?;
         // A number of its own: the same network may be lifted again.
         let id = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)

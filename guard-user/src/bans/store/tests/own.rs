@@ -1,6 +1,13 @@
 use super::*;
 use crate::bans::store::OwnPage;
 
+/// An empty store, and its folder.
+fn opened(name: &str) -> (Folder, Store) {
+    let folder = Folder::new(name);
+    let opened = Store::open(&folder.file(), &folder.copy(), &at(0)).expect("opened");
+    (folder, opened.store)
+}
+
 /// Bans in somebody's name, and notes what is this host's own, as a session does.
 fn ban(store: &Store, now: &Now, origin: &BanOrigin, text: &str, term: BanTerm) {
     store
@@ -40,11 +47,8 @@ fn jail() -> BanOrigin {
 
 #[test]
 fn only_own_bans_are_handed_on_each_prefix_once_with_the_longest_end() {
-    let folder = Folder::new("own-whole");
+    let (_folder, store) = opened("own-whole");
     let now = at(0);
-    let store = Store::open(&folder.file(), &folder.copy(), &now)
-        .expect("opened")
-        .store;
     ban(&store, &now, &jail(), "11.0.0.1/32", seconds(60));
     ban(
         &store,
@@ -83,11 +87,8 @@ fn only_own_bans_are_handed_on_each_prefix_once_with_the_longest_end() {
 
 #[test]
 fn whoever_knows_a_state_is_handed_what_changed_since() {
-    let folder = Folder::new("own-since");
+    let (_folder, store) = opened("own-since");
     let now = at(0);
-    let store = Store::open(&folder.file(), &folder.copy(), &now)
-        .expect("opened")
-        .store;
     ban(&store, &now, &jail(), "11.0.0.1/32", seconds(60));
     let known = store.own(&now, None, None, 100).expect("read");
     let since = |page: &OwnPage, most| {
@@ -125,11 +126,8 @@ fn whoever_knows_a_state_is_handed_what_changed_since() {
 
 #[test]
 fn a_state_of_another_store_or_of_long_ago_is_answered_with_everything() {
-    let folder = Folder::new("own-epoch");
+    let (_folder, store) = opened("own-epoch");
     let now = at(0);
-    let store = Store::open(&folder.file(), &folder.copy(), &now)
-        .expect("opened")
-        .store;
     ban(&store, &now, &jail(), "11.0.0.1/32", seconds(60));
     let known = store.own(&now, None, None, 100).expect("read");
     for (epoch, revision) in [("another", known.revision), (known.epoch.as_str(), 99)] {
@@ -164,11 +162,8 @@ fn a_state_of_another_store_or_of_long_ago_is_answered_with_everything() {
 
 #[test]
 fn what_an_operator_lifts_stays_lifted_until_its_member_bans_again() {
-    let folder = Folder::new("waivers");
+    let (_folder, store) = opened("waivers");
     let now = at(0);
-    let store = Store::open(&folder.file(), &folder.copy(), &now)
-        .expect("opened")
-        .store;
     let source = prefix("11.0.0.1/32");
     let waived = |known, id| {
         store

@@ -227,6 +227,8 @@ impl Session {
             .map_err(|error| StreamFault(error.to_string()))?;
         self.last = 0;
         self.catch_up(client).await?;
+        // What was being handed over when the connection before ended may be lost: all of it again.
+        self.run = 0;
         // Until this host's own bans are known, nothing of it is published or lifted.
         let mut is_reconciled = self.own_feed.has_begun();
         if is_reconciled {

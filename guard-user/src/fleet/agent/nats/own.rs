@@ -1,7 +1,10 @@
 //! What this host bans itself, on its way to the others: told to the server until it acknowledges, and never anything that
 //! was heard of others.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use async_nats::{Client, HeaderMap, client::Request};
 use bytes::Bytes;
@@ -66,13 +69,14 @@ impl OwnBans {
     pub(super) fn take(&mut self, news: OwnNews, now_ms: u64) {
         if news.is_whole {
             self.withheld = 0;
-            let named: Vec<IpNetwork> = news.bans.iter().filter_map(network).collect();
+            let named: BTreeSet<IpNetwork> = news.bans.iter().filter_map(network).collect();
             for (network, state) in &mut self.bans {
                 if !named.contains(network) && !state.is_lifted {
                     state.lift();
                 }
             }
         }
+        self.sweep(now_ms);
         for ban in &news.bans {
             self.take_one(ban, now_ms);
         }
@@ -93,7 +97,6 @@ impl OwnBans {
         } else {
             WIDEST_V6
         };
-        self.sweep(now_ms);
         let is_new = !self.bans.contains_key(&network);
         if network.prefix() < widest || is_new && self.bans.len() >= MOST {
             self.withheld += 1;
@@ -118,12 +121,16 @@ impl OwnBans {
         self.bans.insert(network, state);
     }
 
-    /// Compares with what the stream has: what it lacks is published again, and what it has too much is lifted.
+    /// Compares with what the stream has, over a new connection: what it lacks is published again, and what it has too
+    /// much is lifted. What was on its way over the connection before may be lost.
     pub(super) fn reconcile(&mut self, stored: &[(IpNetwork, u64, u64)], now_ms: u64) {
+        let has: BTreeSet<(IpNetwork, u64)> = stored
+            .iter()
+            .map(|(network, id, _)| (*network, *id))
+            .collect();
         for (network, state) in &mut self.bans {
-            let is_stored = stored
-                .iter()
-                .any(|(other, id, _)| other == network && *id == state.id);
+            state.is_on_its_way = false;
+            let is_stored = has.contains(&(*network, state.id));
             if !state.is_lifted {
                 state.stored_ms = is_stored.then(|| state.stored_ms.unwrap_or(now_ms));
             }
@@ -416,5 +423,15 @@ mod tests {
         };
         bans.settle(&refused, 0);
         assert_eq!(sent(&mut bans, 0), [of("11.0.0.1/32", 0)]);
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_the_connection_ended_is_published_over_the_next() {
+        let mut bans = OwnBans::default();
+        bans.take(news(true, vec![own("11.0.0.1", 1, Some(60))]), 0);
+        assert!(bans.next(0).is_some());
+        assert!(bans.next(0).is_none());
+        bans.reconcile(&[], 1_000);
+        assert_eq!(sent(&mut bans, 1_000), [of("11.0.0.1/32", 59)]);
     }
 }
