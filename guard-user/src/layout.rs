@@ -270,6 +270,12 @@ impl Layout {
         self.state.join("fleet-quarantine.json")
     }
 
+    /// The policy of the fleet that was taken last.
+    #[must_use]
+    pub fn fleet_policy(&self) -> PathBuf {
+        self.state.join("fleet-policy.json")
+    }
+
     /// Written when a jail or an operator bans or lifts: guard-fleet looks at it.
     #[must_use]
     pub fn own_bans(&self) -> PathBuf {

@@ -1,8 +1,10 @@
 //! `fleet`: sharing bans with other hosts over NATS. What talks to the network is guard-fleet, a process of its own.
 
+mod policy;
+mod status;
+
 use std::{
     fs,
-    io::{self, Write},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::Command,
@@ -14,14 +16,9 @@ use serde_json::json;
 use super::{ban, context::Context};
 use crate::{
     bans::store::BanOrigin,
-    control::{
-        Request, Response, client,
-        fleet::{CrowdsecReport, FleetView, MemberView, NatsReport},
-        unexpected,
-    },
+    control::{Request, Response, client, unexpected},
     failure::{Exit, Failure, from_io},
-    fleet::{FleetSettings, Trust, settings::NatsSettings},
-    text::duration,
+    fleet::{Trust, settings::NatsSettings},
 };
 
 /// Below `fleet --help`.
@@ -52,6 +49,21 @@ enum Fleet {
         /// full, quorum N or watch
         #[arg(required = true, num_args = 1..=2, value_name = "TRUST")]
         trust: Vec<String>,
+    },
+    /// Say who may publish the policy of this host, which then replaces guard.toml [default: nobody may]
+    #[command(subcommand)]
+    Policy(policy::PolicyAction),
+    /// Check a policy, sign it for a group, and release it in waves (`guard-fleet publish --help`)
+    #[command(disable_help_flag = true)]
+    Publish {
+        /// The policy, and what guard-fleet takes
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "FILE OPTIONS"
+        )]
+        words: Vec<String>,
     },
     /// List what other hosts banned here
     Bans,
@@ -90,12 +102,14 @@ struct JoinArgs {
 
 pub(super) fn fleet(context: &mut Context<'_>, args: &FleetArgs) -> Result<Exit, Failure> {
     match &args.action {
-        None | Some(Fleet::Status) => status(context),
+        None | Some(Fleet::Status) => status::status(context),
         Some(Fleet::Join(args)) => join(context, args),
         Some(Fleet::Leave) => leave(context),
         Some(Fleet::Trust { group, trust }) => change_trust(context, group, &trust.join(" ")),
         Some(Fleet::Bans) => ban::list_of(context, |origin| matches!(origin, BanOrigin::Fleet(_))),
         Some(Fleet::Quarantine { member, end }) => quarantine(context, member, *end),
+        Some(Fleet::Policy(action)) => policy::change(context, action),
+        Some(Fleet::Publish { words }) => policy::publish(context, words),
         Some(Fleet::Other(words)) => Err(hand_on(words)),
     }
 }
@@ -132,6 +146,7 @@ fn join(context: &mut Context<'_>, args: &JoinArgs) -> Result<Exit, Failure> {
             key,
             ca,
             // Its own group; of others it is said.
+            policy_key: None,
             trust: [(args.group.clone(), Trust::Full)].into(),
         });
         Ok(())
@@ -247,163 +262,6 @@ fn quarantine(context: &mut Context<'_>, member: &str, is_over: bool) -> Result<
         || json!({"member": member, "quarantined": !is_over}),
     );
     Ok(Exit::Ok)
-}
-
-fn status(context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let settings = context.controller.joined()?;
-    if !settings.is_joined() {
-        context.output.show(
-            |out| writeln!(out, "this host has joined no fleet"),
-            || json!({"joined": false}),
-        );
-        return Ok(Exit::Ok);
-    }
-    let response = ask(context, Request::Fleet)?;
-    let Response::Fleet(view) = response else {
-        return Err(unexpected(response));
-    };
-    let is_current = is_current(&settings, &view);
-    context.output.show(
-        |out| text(out, &settings, &view),
-        || json!({"joined": true, "current": is_current, "fleet": view}),
-    );
-    Ok(match is_current {
-        true => Exit::Ok,
-        false => Exit::Partial,
-    })
-}
-
-/// Seconds of silence after which nothing that guard-fleet said counts.
-const SILENCE_S: u64 = 10;
-
-fn is_current(settings: &FleetSettings, view: &FleetView) -> bool {
-    let Some(report) = view
-        .report
-        .as_ref()
-        .filter(|_| view.report_age_s < SILENCE_S)
-    else {
-        return false;
-    };
-    let nats = report.nats.as_ref().is_some_and(|nats| nats.is_current);
-    let crowdsec = report.crowdsec.as_ref();
-    let crowdsec = crowdsec.is_some_and(|crowdsec| crowdsec.is_current);
-    (nats || settings.nats.is_none()) && (crowdsec || settings.crowdsec.is_none())
-}
-
-fn text(out: &mut dyn Write, settings: &FleetSettings, view: &FleetView) -> io::Result<()> {
-    let fresh = view.report_age_s < SILENCE_S;
-    match &view.report {
-        None => writeln!(
-            out,
-            "guard-fleet: does not run (`systemctl enable --now guard-fleet`)"
-        )?,
-        Some(report) if !fresh => writeln!(
-            out,
-            "guard-fleet: silent for {} (process {})",
-            duration::rounded(view.report_age_s),
-            report.pid
-        )?,
-        Some(report) => writeln!(out, "guard-fleet: process {}", report.pid)?,
-    }
-    let report = view.report.as_ref().filter(|_| fresh);
-    if let Some(nats) = &settings.nats {
-        nats_text(out, nats, report.and_then(|report| report.nats.as_ref()))?;
-    }
-    if let Some(crowdsec) = &settings.crowdsec {
-        let report = report.and_then(|report| report.crowdsec.as_ref());
-        crowdsec_text(out, &crowdsec.url, report)?;
-    }
-    if !view.members.is_empty() {
-        writeln!(
-            out,
-            "\n{:<32} {:<10} {:>9} {:>7} {:>8}  STATE",
-            "MEMBER", "TRUST", "IN FORCE", "NOTED", "REFUSED"
-        )?;
-    }
-    for member in &view.members {
-        member_text(out, member)?;
-    }
-    if view.more_members > 0 {
-        writeln!(out, "and {} more", view.more_members)?;
-    }
-    Ok(())
-}
-
-fn state(is_current: bool, stale_s: u64, state: &str) -> String {
-    if is_current {
-        format!("connected ({state})")
-    } else {
-        format!("STALE for {}: {state}", duration::rounded(stale_s))
-    }
-}
-
-fn nats_text(
-    out: &mut dyn Write,
-    settings: &NatsSettings,
-    report: Option<&NatsReport>,
-) -> io::Result<()> {
-    let name = format!("{}/{}", settings.group, settings.host);
-    let Some(report) = report else {
-        return writeln!(out, "NATS: {name}: STALE");
-    };
-    writeln!(
-        out,
-        "NATS: {name}: {}",
-        state(report.is_current, report.stale_s, &report.state)
-    )?;
-    writeln!(
-        out,
-        "  {} members, {} of our bans published, {} not acknowledged, {} withheld; {} behind, {} unreadable",
-        report.members,
-        report.published,
-        report.unacknowledged,
-        report.withheld,
-        report.behind,
-        report.unreadable
-    )
-}
-
-fn crowdsec_text(
-    out: &mut dyn Write,
-    url: &str,
-    report: Option<&CrowdsecReport>,
-) -> io::Result<()> {
-    let Some(report) = report else {
-        return writeln!(out, "CrowdSec: {url}: STALE");
-    };
-    writeln!(
-        out,
-        "CrowdSec: {url}: {}",
-        state(report.is_current, report.stale_s, &report.state)
-    )?;
-    write!(
-        out,
-        "  {} decisions, {} alerts pushed",
-        report.decisions, report.pushed
-    )?;
-    for (scope, count) in &report.skipped {
-        write!(out, ", {count} of scope {scope} not enforced")?;
-    }
-    writeln!(out)
-}
-
-fn member_text(out: &mut dyn Write, member: &MemberView) -> io::Result<()> {
-    let refused: u64 = member.refused.iter().map(|(_, count)| count).sum();
-    let state = match &member.quarantined {
-        Some(why) => format!("QUARANTINED: {why}"),
-        None => {
-            let reasons = member.refused.iter();
-            let reasons: Vec<String> = reasons
-                .map(|(why, count)| format!("{count} {why}"))
-                .collect();
-            reasons.join(", ")
-        }
-    };
-    let line = format!(
-        "{:<32} {:<10} {:>9} {:>7} {refused:>8}  {state}",
-        member.member, member.trust, member.in_force, member.noted
-    );
-    writeln!(out, "{}", line.trim_end())
 }
 
 /// What needs the network is guard-fleet's, which stands beside this program.

@@ -84,6 +84,7 @@ fn daemon(context: &Context<'_>) -> Option<DaemonFacts> {
         since: report.since,
         jails,
         events_lost: report.events_lost,
+        fleet: report.fleet,
     })
 }
 

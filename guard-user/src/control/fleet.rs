@@ -90,6 +90,43 @@ pub struct OwnBan {
     pub reason: String,
 }
 
+/// What became of the policy that was signed for this host's group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyState {
+    /// Which; 0: none.
+    pub generation: u64,
+    /// How it is with it.
+    pub step: PolicyStep,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// How far a policy has come on this host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyStep {
+    /// It is not this host's turn, or it cannot be taken now.
+    #[default]
+    Waiting,
+    /// It is in force, until this host proves that it can be reached.
+    Pending,
+    /// It is in force.
+    Confirmed,
+    /// It is not: the policy from before is.
+    Failed,
+}
+
+impl std::fmt::Display for PolicyStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Failed => "FAILED",
+        })
+    }
+}
+
 /// How it is with guard-fleet, as it says itself; once in two seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetReport {
@@ -152,10 +189,21 @@ pub struct FleetView {
     pub report: Option<FleetReport>,
     /// Seconds since it said so.
     pub report_age_s: u64,
+    /// The policy that was signed for this host's group; `None` when it takes none.
+    pub policy: Option<PolicyState>,
     /// Members whose records were seen, the busiest first.
     pub members: Vec<MemberView>,
     /// Members that are not listed.
     pub more_members: u64,
+}
+
+/// The same in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetSummary {
+    /// What is joined, `nats` or `crowdsec`, and whether this host hears of it.
+    pub engines: Vec<(String, bool)>,
+    /// Members of which nothing is taken.
+    pub quarantined: u64,
 }
 
 /// A member, as the daemon sees it.

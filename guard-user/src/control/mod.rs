@@ -15,7 +15,9 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure};
-use fleet::{FleetRecord, FleetReport, FleetTaken, FleetView, OwnBans, OwnMark};
+use fleet::{
+    FleetRecord, FleetReport, FleetSummary, FleetTaken, FleetView, OwnBans, OwnMark, PolicyState,
+};
 pub use jails::{JailCounts, JailReport, JailsReport, SourceReport};
 
 /// Longest frame, without its four bytes of length.
@@ -60,6 +62,16 @@ pub enum Request {
         /// At most [`fleet::MOST_RECORDS`].
         records: Vec<FleetRecord>,
     },
+    /// A policy that somebody signed for this host's group. Of guard-fleet.
+    FleetPolicy {
+        /// As [`crate::fleet::bundle`] seals it.
+        bundle: String,
+    },
+    /// This host has reached its server over a new connection since that policy is in force. Of guard-fleet.
+    FleetPolicyProven {
+        /// Which.
+        generation: u64,
+    },
     /// How it is with guard-fleet. Of guard-fleet.
     FleetReport {
         /// What it says.
@@ -90,6 +102,8 @@ impl Request {
             | Self::FleetOwn { .. }
             | Self::FleetRecords { .. }
             | Self::FleetReport { .. }
+            | Self::FleetPolicy { .. }
+            | Self::FleetPolicyProven { .. }
             | Self::FleetQuarantine { .. }
             | Self::Stop => false,
         }
@@ -99,7 +113,11 @@ impl Request {
     #[must_use]
     pub fn is_of_fleet(&self) -> bool {
         match self {
-            Self::FleetOwn { .. } | Self::FleetRecords { .. } | Self::FleetReport { .. } => true,
+            Self::FleetOwn { .. }
+            | Self::FleetRecords { .. }
+            | Self::FleetReport { .. }
+            | Self::FleetPolicy { .. }
+            | Self::FleetPolicyProven { .. } => true,
             Self::Ping
             | Self::Status
             | Self::Jails
@@ -137,6 +155,8 @@ pub enum Response {
     FleetOwn(OwnBans),
     /// What became of records.
     FleetTaken(FleetTaken),
+    /// What became of a policy that somebody signed.
+    FleetPolicy(PolicyState),
     /// How it is with the fleet.
     Fleet(FleetView),
     /// It is done.
@@ -179,6 +199,9 @@ pub struct Report {
     /// Reports of dropped packets that came faster than the log of them could read.
     #[serde(default)]
     pub events_lost: u64,
+    /// How it is with what other hosts ban.
+    #[serde(default)]
+    pub fleet: FleetSummary,
 }
 
 /// An interface that should be protected.
@@ -247,6 +270,7 @@ pub(crate) fn unexpected(response: Response) -> Failure {
         | Response::Counted { .. }
         | Response::FleetOwn(_)
         | Response::FleetTaken(_)
+        | Response::FleetPolicy(_)
         | Response::Fleet(_)
         | Response::Done => Failure::new(
             Exit::NoAnswer,

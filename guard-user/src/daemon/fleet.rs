@@ -18,8 +18,8 @@ use crate::{
     control::{
         Level, Request, Response,
         fleet::{
-            CROWDSEC, FleetRecord, FleetReport, FleetView, MOST_REASON, MOST_RECORDS, MemberView,
-            OwnBan, OwnBans, OwnMark,
+            CROWDSEC, FleetRecord, FleetReport, FleetSummary, FleetView, MOST_REASON, MOST_RECORDS,
+            MemberView, OwnBan, OwnBans, OwnMark, PolicyState,
         },
     },
     controller::{Controller, FleetLedger},
@@ -38,13 +38,15 @@ const SILENCE_S: u64 = 10;
 pub(super) struct FleetHandler(Arc<Mutex<FleetState>>);
 
 #[derive(Debug)]
-struct FleetState {
-    controller: Controller,
+pub(super) struct FleetState {
+    pub(super) controller: Controller,
     state: Arc<Mutex<DaemonState>>,
     /// With what the file was when they were read.
     settings: Option<(FleetSettings, FileMark)>,
     ledger: Option<FleetLedger>,
     report: Option<(FleetReport, Instant)>,
+    /// What was said last of the policy of the fleet.
+    pub(super) policy: Option<PolicyState>,
 }
 
 /// What tells one state of a file from another.
@@ -58,6 +60,7 @@ impl FleetHandler {
             settings: None,
             ledger: None,
             report: None,
+            policy: None,
         })))
     }
 
@@ -91,6 +94,8 @@ impl FleetState {
                 self.report = Some((checked(report), Instant::now()));
                 Ok(Response::Done)
             }
+            Request::FleetPolicy { bundle } => self.take_policy(&bundle),
+            Request::FleetPolicyProven { generation } => self.prove_policy(generation),
             Request::Fleet => Ok(Response::Fleet(self.view()?)),
             Request::FleetQuarantine { member, is_over } => {
                 let controller = self.controller.clone();
@@ -156,7 +161,7 @@ impl FleetState {
         Ok(settings)
     }
 
-    fn joined(&mut self) -> Result<FleetSettings, Failure> {
+    pub(super) fn joined(&mut self) -> Result<FleetSettings, Failure> {
         let settings = self.settings()?;
         if settings.is_joined() {
             return Ok(settings);
@@ -180,6 +185,10 @@ impl FleetState {
                 .report
                 .as_ref()
                 .map_or(0, |(_, at)| at.elapsed().as_secs()),
+            policy: match &settings.nats {
+                Some(nats) => self.controller.fleet_policy(nats)?,
+                None => None,
+            },
             members: members
                 .into_iter()
                 .map(|member| view_of(member, &settings))
@@ -195,7 +204,47 @@ impl FleetState {
             Ok(_) => self.silence(),
         };
         let problem = problem.map(|what| (Level::Warning, what));
-        locked(&self.state).events.standing("fleet", problem);
+        let summary = self.summary();
+        let mut state = locked(&self.state);
+        state.events.standing("fleet", problem);
+        state.report.fleet = summary;
+    }
+
+    /// How it is, in figures.
+    fn summary(&mut self) -> FleetSummary {
+        let settings = self.settings().unwrap_or_default();
+        let report = self
+            .report
+            .as_ref()
+            .filter(|(_, at)| at.elapsed().as_secs() < SILENCE_S)
+            .map(|(report, _)| report);
+        let nats = report.and_then(|report| report.nats.as_ref());
+        let crowdsec = report.and_then(|report| report.crowdsec.as_ref());
+        let engines = [
+            (
+                "nats",
+                settings.nats.is_some(),
+                nats.is_some_and(|nats| nats.is_current),
+            ),
+            (
+                "crowdsec",
+                settings.crowdsec.is_some(),
+                crowdsec.is_some_and(|crowdsec| crowdsec.is_current),
+            ),
+        ];
+        let members = self.ledger.as_ref().map(FleetLedger::members);
+        FleetSummary {
+            engines: engines
+                .into_iter()
+                .filter(|(_, is_joined, _)| *is_joined)
+                .map(|(name, _, is_current)| (name.to_owned(), is_current))
+                .collect(),
+            quarantined: members
+                .iter()
+                .flatten()
+                .filter(|member| member.quarantined.is_some())
+                .count() as u64,
+        }
     }
 
     /// What keeps this host from hearing of others' bans, if anything does.
@@ -226,7 +275,7 @@ impl FleetState {
         (!stale.is_empty()).then(|| format!("{}; {STAYS}", stale.join("; ")))
     }
 
-    fn log(&self, level: Level, message: String) {
+    pub(super) fn log(&self, level: Level, message: String) {
         locked(&self.state).events.log(level, message);
     }
 }

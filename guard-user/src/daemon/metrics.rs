@@ -271,6 +271,7 @@ impl MetricSource {
                 since: state.report.since,
                 jails: state.jails.clone(),
                 events_lost: state.report.events_lost,
+                fleet: state.report.fleet.clone(),
             }
         };
         let reader = Arc::clone(&self.reader);

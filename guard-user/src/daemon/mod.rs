@@ -11,6 +11,7 @@ mod ends;
 mod event_log;
 mod filtering;
 mod fleet;
+mod fleet_policy;
 mod host_names;
 mod interfaces;
 mod jails_report;
@@ -296,6 +297,8 @@ impl RequestHandler for ControlHandler {
             Request::FleetOwn { .. }
             | Request::FleetRecords { .. }
             | Request::FleetReport { .. }
+            | Request::FleetPolicy { .. }
+            | Request::FleetPolicyProven { .. }
             | Request::Fleet
             | Request::FleetQuarantine { .. } => {
                 let fleet = self.fleet.clone();

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "fleet")]
 pub mod agent;
+pub mod bundle;
 pub mod lapi_url;
 pub mod member;
 pub mod settings;

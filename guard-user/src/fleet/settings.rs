@@ -11,6 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bundle,
     lapi_url::LapiUrl,
     member::{self, MOST_GROUP, Member},
 };
@@ -53,6 +54,9 @@ pub struct NatsSettings {
     /// File of the authority that vouches for the servers; the system's if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// Public key of who may say what this host's policy is; nobody, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_key: Option<String>,
     /// Whom to believe, by group: `full`, `quorum N` or `watch`. Groups that are not named are watched.
     #[serde(default)]
     pub trust: BTreeMap<String, Trust>,
@@ -205,6 +209,9 @@ impl FleetSettings {
             nats.member()?;
             for group in nats.trust.keys() {
                 member::name(group, "group", MOST_GROUP)?;
+            }
+            if let Some(key) = &nats.policy_key {
+                bundle::signer(key)?;
             }
             if nats.servers.is_empty() || nats.servers.len() > MOST_SERVERS {
                 return Err(

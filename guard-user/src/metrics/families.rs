@@ -10,6 +10,7 @@ use prometheus_client::{
 };
 
 use super::{DaemonFacts, MetricFacts};
+use crate::{bans::store::BanOrigin, controller::OriginCount};
 
 /// Origins of bans with series of their own: names of jails can be given to `ban --jail`.
 const MOST_ORIGINS: usize = 64;
@@ -197,6 +198,21 @@ const FAMILIES: &[Family] = &[
         |facts| daemon(facts, |daemon| daemon.events_lost),
     ),
     gauge(
+        "guard_fleet_current",
+        "1 if this host hears whom others ban, 0 if that is stale.",
+        |facts| {
+            let engines = facts.daemon.iter().flat_map(|daemon| &daemon.fleet.engines);
+            engines
+                .map(|(name, is_current)| (vec![("engine", name.clone())], f64::from(*is_current)))
+                .collect()
+        },
+    ),
+    gauge(
+        "guard_fleet_quarantined_members",
+        "Members of the fleet of which nothing is taken.",
+        |facts| daemon(facts, |daemon| daemon.fleet.quarantined),
+    ),
+    gauge(
         "guard_jail_broken",
         "1 if the jail does not work.",
         |facts| jails(facts, |jail| u64::from(jail.broken.is_some())),
@@ -349,14 +365,23 @@ fn origins(facts: &MetricFacts) -> Vec<(Labels, f64)> {
         return Vec::new();
     };
     let labels = |name: String| vec![("origin", name)];
-    let mut samples: Vec<(Labels, f64)> = bans
+    // The hosts of a fleet are one series: there may be ten thousand.
+    let is_of_fleet = |count: &&OriginCount| matches!(count.origin, BanOrigin::Fleet(_));
+    let fleet: u64 = bans
         .origins
         .iter()
+        .filter(is_of_fleet)
+        .map(|count| count.in_force)
+        .sum();
+    let own = || bans.origins.iter().filter(|count| !is_of_fleet(count));
+    let mut samples: Vec<(Labels, f64)> = own()
         .take(MOST_ORIGINS)
         .map(|count| (labels(count.origin.name()), count.in_force as f64))
         .collect();
-    let others = bans.origins.iter().skip(MOST_ORIGINS);
-    let others: u64 = others.map(|count| count.in_force).sum();
+    if bans.origins.iter().any(|count| is_of_fleet(&count)) {
+        samples.push((labels("fleet".to_owned()), fleet as f64));
+    }
+    let others: u64 = own().skip(MOST_ORIGINS).map(|count| count.in_force).sum();
     if others > 0 || bans.origins.is_empty() {
         samples.push((labels("other".to_owned()), others as f64));
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     bans::{settings::Capacity, store::BanCounts},
-    control::JailsReport,
+    control::{JailsReport, fleet::FleetSummary},
     controller::{Controller, Notes, OriginCount, PortSample, ProgramFault, Traffic},
     failure::Failure,
 };
@@ -57,6 +57,8 @@ pub struct DaemonFacts {
     pub jails: JailsReport,
     /// Reports of dropped packets that its log has lost.
     pub events_lost: u64,
+    /// What other hosts ban.
+    pub fleet: FleetSummary,
 }
 
 /// Reads the facts, again and again.

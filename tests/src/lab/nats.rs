@@ -8,10 +8,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Background, Folder, Ran, finish, guardctl_path, until};
+use super::{Background, Folder, Instance, Ran, finish, guardctl_path, until};
 
 /// For a command that asks the server.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// For a policy that is released in waves.
+const RELEASE: Duration = Duration::from_secs(90);
 /// What `cargo xtask setup --tests` gets.
 const PROGRAM: &str = "nats-server-2.15.1";
 
@@ -123,6 +125,32 @@ impl NatsServer {
     /// `guard-fleet lift` with somebody's key.
     pub fn lift(&self, name: &str, network: &str) -> Ran {
         self.as_somebody(name, &["lift", network])
+    }
+
+    /// `guardctl fleet publish` of a host: this policy to a group, by the keys of the fleet.
+    pub fn publish(&self, from: &Instance, policy: &str, group: &str, options: &[&str]) -> Ran {
+        let file = self.folder.join("policy.toml");
+        fs::write(&file, policy).expect("written");
+        let (key, sign) = (self.key("publisher"), self.key("policy"));
+        let path = |path: &std::path::Path| path.display().to_string();
+        let (file, key, sign) = (path(&file), path(&key), path(&sign));
+        let words = [
+            &[
+                "fleet", "publish", &file, "--server", &self.url, "--group", group,
+            ][..],
+            &["--key", &key, "--sign", &sign],
+            options,
+        ]
+        .concat();
+        let mut command = Command::new(guardctl_path());
+        command.envs(from.environment()).args(words);
+        finish(&mut command, RELEASE)
+    }
+
+    /// The public key of who signs policies.
+    pub fn signer(&self) -> String {
+        let text = fs::read_to_string(self.folder.join("keys/policy.pub")).expect("a key");
+        text.trim().to_owned()
     }
 
     fn as_somebody(&self, name: &str, words: &[&str]) -> Ran {

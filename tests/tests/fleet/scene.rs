@@ -8,7 +8,8 @@ use guard_tests::lab::{
 };
 
 const PORT: u16 = 7000;
-const POLICY: &str = "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 7000\n";
+pub(crate) const POLICY: &str =
+    "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 7000\n";
 
 pub(crate) struct FleetHost {
     fleet: Option<Background>,

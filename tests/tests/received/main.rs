@@ -1,6 +1,7 @@
 //! A34, on this host: what others ban is dropped here, as far as this host's operator wants it, whoever hands it over.
 
 mod own;
+mod policy;
 mod scene;
 
 use guard_user::control::{

@@ -45,6 +45,17 @@ impl Scene {
 
     /// `top` at a terminal of this size.
     pub(crate) fn top(&self, words: &[&str], columns: u16, rows: u16) -> Terminal {
+        self.top_with(words, columns, rows, &[])
+    }
+
+    /// The same with words of the environment.
+    pub(crate) fn top_with(
+        &self,
+        words: &[&str],
+        columns: u16,
+        rows: u16,
+        environment: &[(&str, &str)],
+    ) -> Terminal {
         let words: Vec<&str> = ["top"].into_iter().chain(words.iter().copied()).collect();
         let mut command = self
             .guard
@@ -53,7 +64,8 @@ impl Scene {
             .env("TERM", "xterm-256color")
             .env("LANG", "C.UTF-8")
             .env_remove("LC_ALL")
-            .env_remove("NO_COLOR");
+            .env_remove("NO_COLOR")
+            .envs(environment.iter().copied());
         let mut terminal = Terminal::start(&mut command);
         terminal.resize(columns, rows);
         terminal

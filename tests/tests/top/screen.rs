@@ -152,6 +152,35 @@ fn sources_of_ipv6_are_shown_by_their_network_and_what_is_protected_is_not_banne
 }
 
 #[test]
+fn without_colour_nothing_has_one() {
+    let Some(scene) = Scene::new() else { return };
+    let (flood, _) = scene.knock(RATE);
+    for (value, is_coloured) in [("", true), ("1", false)] {
+        let mut top = scene.top_with(&[], SIZE.0, SIZE.1, &[("NO_COLOR", value)]);
+        until_shown(&mut top, SIZE, "the port", |line| {
+            line.starts_with("22/tcp")
+        });
+        let mut parser = vt100::Parser::new(SIZE.1, SIZE.0, 0);
+        parser.process(top.bytes());
+        let cells = (0..SIZE.1).flat_map(|row| (0..SIZE.0).map(move |column| (row, column)));
+        let coloured = cells
+            .filter_map(|(row, column)| parser.screen().cell(row, column))
+            .filter(|cell| {
+                [cell.fgcolor(), cell.bgcolor()] != [vt100::Color::Default, vt100::Color::Default]
+            })
+            .count();
+        assert_eq!(
+            coloured > 0,
+            is_coloured,
+            "{coloured} cells of NO_COLOR={value:?}"
+        );
+        top.type_in("q");
+        assert_eq!(top.ends(), 0);
+    }
+    drop(flood);
+}
+
+#[test]
 fn a_screen_of_twenty_columns_a_smaller_one_and_a_closed_one() {
     let Some(scene) = Scene::new() else { return };
     let (flood, _) = scene.knock(RATE);

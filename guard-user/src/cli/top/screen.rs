@@ -174,3 +174,19 @@ pub(super) fn glyphs() -> Glyphs {
         Glyphs::Ascii
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_one_that_becomes_an_error_does_not() {
+        give_back_on_panic();
+        IS_OURS.store(true, Ordering::SeqCst);
+        let caught: Result<(), redb::Error> = crate::database::guarded(|| panic!("caught"));
+        assert!(caught.is_err());
+        assert!(IS_OURS.load(Ordering::SeqCst));
+        std::panic::catch_unwind(|| panic!("on purpose")).expect_err("it panics");
+        assert!(!IS_OURS.load(Ordering::SeqCst));
+    }
+}

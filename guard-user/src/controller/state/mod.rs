@@ -6,6 +6,7 @@ pub(in crate::controller) mod applied;
 pub(in crate::controller) mod devices;
 pub(in crate::controller) mod ends;
 pub(in crate::controller) mod fallback;
+pub(in crate::controller) mod fleet_policy;
 pub(in crate::controller) mod history;
 pub(in crate::controller) mod host_names;
 pub(in crate::controller) mod journal;

@@ -21,6 +21,20 @@ impl Controller {
     /// Exit 5 when the file is no policy, or when guard.d has files: the policy would be more than
     /// the one file; 7 when an operator could not log in again, 14 while a change is pending.
     pub fn apply_file(&self, file: &Path, consent: Consent) -> Result<Changed, Failure> {
+        let text = || {
+            let text = fs::read(file).map_err(|error| unreadable(file, &error))?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        };
+        self.apply_text(file, text, consent)
+    }
+
+    /// The same of a text; `file` is what it is called.
+    pub(in crate::controller) fn apply_text(
+        &self,
+        file: &Path,
+        text: impl FnOnce() -> Result<String, Failure>,
+        consent: Consent,
+    ) -> Result<Changed, Failure> {
         let _lock = self.begin(consent)?;
         if let Some(first) = self.drop_ins().first() {
             return Err(Failure::new(
@@ -40,8 +54,8 @@ impl Controller {
         {
             self.refuse_unapplied_files(&running)?;
         }
-        let text = fs::read(file).map_err(|error| unreadable(file, &error))?;
-        let loaded = self.load_as_main(file, &String::from_utf8_lossy(&text))?;
+        let text = text()?;
+        let loaded = self.load_as_main(file, &text)?;
         let text = loaded.documents[0].text.clone();
         let checked = self.check_policy(&loaded, consent)?;
         let before = match pins::open(&self.layout)? {

@@ -118,6 +118,15 @@ impl Controller {
     /// # Errors
     /// Exit 6 when nothing is pending, 1 when it is too late or a policy file was written meanwhile.
     pub fn confirm(&self, consent: Consent) -> Result<Confirmed, Failure> {
+        self.confirm_command(None, consent)
+    }
+
+    /// The same, if it is this command's change that waits.
+    pub(in crate::controller) fn confirm_command(
+        &self,
+        command: Option<&str>,
+        consent: Consent,
+    ) -> Result<Confirmed, Failure> {
         let lock = Lock::unless_dry_run(&self.layout, consent)?;
         let recovered = match &lock {
             Some(_) => self.recover()?,
@@ -133,6 +142,7 @@ impl Controller {
         let journal = ChangeJournal::read(&self.layout)
             .filter(|journal| journal.generation() == pending.generation)
             .filter(|journal| journal.stage == Stage::AwaitingConfirmation)
+            .filter(|journal| command.is_none_or(|command| journal.command == command))
             .ok_or_else(|| {
                 Failure::new(
                     Exit::Failed,

@@ -9,6 +9,7 @@ pub(in crate::controller) mod databases;
 pub(in crate::controller) mod edit;
 pub(in crate::controller) mod edit_file;
 pub(in crate::controller) mod ended;
+pub(in crate::controller) mod fleet_policy;
 pub(in crate::controller) mod host_names;
 pub(in crate::controller) mod later_risk;
 pub(in crate::controller) mod lockout;

@@ -68,7 +68,12 @@ impl PolicySlots {
     /// The policy in force as a whole.
     #[must_use]
     pub fn active_image(&self) -> Vec<u64> {
-        let state = self.in_force();
+        self.image_in(self.in_force())
+    }
+
+    /// The policy in a slot as a whole.
+    #[must_use]
+    pub fn image_in(&self, state: SlotState) -> Vec<u64> {
         let (length, _) = sizes(self.word(state, HEADER_LENGTH));
         (0..length.min(self.capacity() as u32))
             .map(|index| self.word(state, index))

@@ -8,7 +8,7 @@ use super::now_ms;
 use crate::{
     control::{
         Request, Response, client,
-        fleet::{FleetRecord, FleetReport, FleetTaken, OwnBan, OwnBans, OwnMark},
+        fleet::{FleetRecord, FleetReport, FleetTaken, OwnBan, OwnBans, OwnMark, PolicyState},
         unexpected,
     },
     failure::Failure,
@@ -79,6 +79,26 @@ impl DaemonLink {
             return Err(unexpected(answer));
         };
         Ok(taken)
+    }
+
+    /// Hands a policy over that somebody signed.
+    pub(super) async fn policy(&self, sealed: String) -> Result<PolicyState, Failure> {
+        self.ask_policy(Request::FleetPolicy { bundle: sealed })
+            .await
+    }
+
+    /// Says that this host reaches its server under that policy.
+    pub(super) async fn proven(&self, generation: u64) -> Result<PolicyState, Failure> {
+        self.ask_policy(Request::FleetPolicyProven { generation })
+            .await
+    }
+
+    async fn ask_policy(&self, request: Request) -> Result<PolicyState, Failure> {
+        let answer = self.ask(request).await?;
+        let Response::FleetPolicy(state) = answer else {
+            return Err(unexpected(answer));
+        };
+        Ok(state)
     }
 
     /// Says how it is, and learns which run of the daemon it is.

@@ -3,11 +3,14 @@
 
 pub mod crowdsec;
 mod daemon;
+mod list;
 mod nats;
 mod operator;
+mod publish;
 mod relay;
 mod serve;
 mod setup;
+mod waves;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -33,6 +36,10 @@ enum Command {
     Prepare(operator::PrepareArgs),
     /// Lift a ban on every host, whoever made it
     Lift(operator::LiftArgs),
+    /// List the hosts that are there
+    Hosts(list::HostsArgs),
+    /// Sign a policy for a group and release it in waves
+    Publish(publish::PublishArgs),
 }
 
 /// How an operator of the fleet reaches the servers.
@@ -61,6 +68,8 @@ pub fn run() -> ExitCode {
         Command::Setup(args) => setup::setup(args),
         Command::Prepare(args) => operator::prepare(args),
         Command::Lift(args) => operator::lift(args),
+        Command::Hosts(args) => list::hosts(&layout, args),
+        Command::Publish(args) => publish::publish(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,7 +15,7 @@ use super::{
     ServerArgs, block_on,
     nats::{
         connect_as, store,
-        stream::{HOSTS, STREAM, call, check, settings},
+        stream::{HOSTS, POLICIES, STREAM, call, check, settings},
         subject::{STORED, of_lift},
     },
 };
@@ -52,7 +52,7 @@ pub(super) struct LiftArgs {
 }
 
 impl ServerArgs {
-    async fn connect(&self, key: &Path, inbox: &str) -> Result<Client, Failure> {
+    pub(super) async fn connect(&self, key: &Path, inbox: &str) -> Result<Client, Failure> {
         connect_as(&self.server, key, self.ca.as_deref(), inbox).await
     }
 }
@@ -64,7 +64,7 @@ fn unanswered(error: impl std::fmt::Display) -> Failure {
 pub(super) fn prepare(args: &PrepareArgs) -> Result<(), Failure> {
     block_on(async {
         let client = args.server.connect(&args.key, "_INBOX_admin").await?;
-        for name in [STREAM, HOSTS] {
+        for name in [STREAM, HOSTS, POLICIES] {
             let info = call(&client, format!("$JS.API.STREAM.INFO.{name}"), Vec::new()).await;
             match info {
                 Ok(found) => {

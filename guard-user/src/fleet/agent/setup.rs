@@ -12,8 +12,8 @@ use clap::Args;
 use nkeys::KeyPair;
 
 use super::nats::{
-    stream::{HOSTS, STREAM},
-    subject::{REPUBLISHED, STORED, UNSTORED},
+    stream::{HOSTS, POLICIES, STREAM},
+    subject::{HEARD_POLICY, REPUBLISHED, STORED, STORED_POLICY, UNSTORED},
 };
 use crate::{
     failure::{Exit, Failure, from_io},
@@ -139,10 +139,15 @@ fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
             format!("$JS.API.STREAM.INFO.{HOSTS}"),
             format!("$JS.API.DIRECT.GET.{STREAM}"),
             format!("$JS.API.DIRECT.GET.{STREAM}.>"),
+            format!("$JS.API.DIRECT.GET.{HOSTS}"),
+            format!("$JS.API.STREAM.INFO.{POLICIES}"),
+            format!("$JS.API.DIRECT.GET.{POLICIES}.{STORED_POLICY}{group}"),
         ]);
         let inbox = format!("_INBOX_{group}_{host}");
         let name = format!("{group}-{host}");
-        users.push(User::new(&name, folder, publish, reads(&inbox))?);
+        let mut subscribe = reads(&inbox);
+        subscribe.push(format!("{HEARD_POLICY}{group}"));
+        users.push(User::new(&name, folder, publish, subscribe)?);
     }
     let lift = words(&[format!("{STORED}lift.*")]);
     users.push(User::new(
@@ -151,8 +156,31 @@ fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
         lift,
         words(&["_INBOX_operator.>".to_owned()]),
     )?);
+    let publisher = words(&[
+        format!("{STORED_POLICY}*"),
+        format!("$JS.API.STREAM.INFO.{HOSTS}"),
+        format!("$JS.API.STREAM.INFO.{POLICIES}"),
+        format!("$JS.API.DIRECT.GET.{HOSTS}"),
+        format!("$JS.API.DIRECT.GET.{POLICIES}.>"),
+    ]);
+    users.push(User::new(
+        "publisher",
+        folder,
+        publisher,
+        words(&["_INBOX_publisher.>".to_owned()]),
+    )?);
+    // Signs, and connects to nothing: who connects signs what the server asks it to.
+    let signer = KeyPair::new_account();
+    let seed = signer
+        .seed()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no key: {error}")))?;
+    write(&folder.join("policy.nk"), &format!("{seed}\n"))?;
+    write(
+        &folder.join("policy.pub"),
+        &format!("{}\n", signer.public_key()),
+    )?;
     let mut prepare = Vec::new();
-    for stream in [STREAM, HOSTS] {
+    for stream in [STREAM, HOSTS, POLICIES] {
         for verb in ["INFO", "CREATE"] {
             prepare.push(format!("$JS.API.STREAM.{verb}.{stream}"));
         }
@@ -252,7 +280,8 @@ fn next_steps(args: &SetupArgs, count: usize, needs_tls: bool, members: &[Member
         )
         .unwrap_or_default();
     }
-    text += "  *.nk           keys: one for each host, operator.nk lifts bans everywhere, admin.nk makes the streams\n";
+    text += "  *.nk           keys: one for each host, operator.nk lifts bans everywhere, admin.nk makes the streams,\n";
+    text += "                 publisher.nk and policy.nk publish policies; hosts that accept them are given policy.pub\n";
     text += &format!(
         "next, once the servers run:\n  guard-fleet prepare --server {} --key {folder}/admin.nk{ca} --replicas {count}\n",
         servers.join(" --server ")

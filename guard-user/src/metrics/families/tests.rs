@@ -11,7 +11,7 @@ use crate::{
         settings::Capacity,
         store::{BanCounts, BanOrigin},
     },
-    control::{JailCounts, JailReport, JailsReport},
+    control::{JailCounts, JailReport, JailsReport, fleet::FleetSummary},
     controller::{Flows, InterfaceCounter, OriginCount, PortSample, ReasonCounter, Traffic},
     metrics::{BanFacts, DaemonFacts, Form, InterfaceFacts},
 };
@@ -79,6 +79,10 @@ fn facts() -> MetricFacts {
         daemon: Some(DaemonFacts {
             since: 1_700_000_001,
             events_lost: 3,
+            fleet: FleetSummary {
+                engines: vec![("nats".to_owned(), true), ("crowdsec".to_owned(), false)],
+                quarantined: 1,
+            },
             jails: JailsReport {
                 jails: vec![JailReport {
                     name: "sshd".to_owned(),
@@ -193,6 +197,20 @@ fn origins_of_bans_are_bounded() {
         samples.last(),
         Some(&(vec![("origin", "other".to_owned())], 10.0))
     );
+}
+
+#[test]
+fn ten_thousand_hosts_of_a_fleet_are_one_series_and_hide_no_jail() {
+    let mut facts = facts();
+    let bans = facts.bans.as_mut().expect("bans");
+    bans.origins.extend((0..10_000).map(|number| OriginCount {
+        origin: BanOrigin::Fleet(format!("web/web-{number}")),
+        in_force: 2,
+        first_end: BanTerm::Permanent,
+    }));
+    let of = |name: &str| vec![("origin", name.to_owned())];
+    let samples = [(of("jail sshd"), 2.0), (of("fleet"), 20_000.0)];
+    assert_eq!(origins(&facts), samples);
 }
 
 #[test]

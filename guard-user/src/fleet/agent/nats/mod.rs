@@ -1,16 +1,17 @@
 //! NATS: this host's bans to the others, and theirs to this host's daemon. The stream is for hosts that come later or were
 //! cut off; what is new is heard as it is stored, without a consumer per host.
 
+pub(super) mod hosts;
 mod known;
 mod own;
+pub(super) mod policy;
 mod record;
 pub(super) mod stream;
 pub(super) mod subject;
 
-use std::{cell::RefCell, fs, path::Path, rc::Rc, time::Duration};
+use std::{cell::RefCell, fs, path::Path, pin::pin, rc::Rc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Message, ServerAddr, Subscriber};
-use bytes::Bytes;
 use futures_util::{
     FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered,
 };
@@ -30,9 +31,11 @@ use crate::{
     fleet::{Member, settings::NatsSettings},
     text::value::printable,
 };
+use hosts::say_alive;
 use known::Known;
 pub(super) use own::store;
 use own::{OwnBans, Published, publish};
+use policy::SharedPolicy;
 use record::Record;
 use stream::{HOSTS, Info, STREAM, StreamFault, check, info, read_from};
 use subject::{REPUBLISHED, UNSTORED};
@@ -43,9 +46,8 @@ const WINDOW: usize = 100;
 const PROBE: Duration = Duration::from_secs(2);
 /// Without an answer for so long, what is known is stale.
 const STALE: Duration = Duration::from_secs(6);
-/// Between two signs of life, and how long one counts.
+/// Between two signs of life.
 const ALIVE: Duration = Duration::from_secs(20);
-const ALIVE_FOR_S: u32 = 60;
 /// Between two attempts to connect, and to hand records over after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 /// The oldest server that ends records by itself.
@@ -63,7 +65,10 @@ pub(super) async fn run(settings: NatsSettings, daemon: DaemonLink, report: Shar
         Err(bad) => return say(&report, &bad.to_string()),
     };
     report.borrow_mut().member = member.to_string();
+    let policy = SharedPolicy::default();
     let mut session = Session {
+        settings: settings.clone(),
+        policy,
         own_feed: OwnFeed::new(daemon.clone()),
         daemon,
         report,
@@ -190,6 +195,9 @@ enum Done {
 type Work = FuturesUnordered<LocalBoxFuture<'static, Done>>;
 
 struct Session {
+    settings: NatsSettings,
+    /// How it is with the policy of the group.
+    policy: SharedPolicy,
     daemon: DaemonLink,
     own_feed: OwnFeed,
     report: SharedReport,
@@ -234,6 +242,13 @@ impl Session {
         if is_reconciled {
             self.own.reconcile(&self.stored, now_ms());
         }
+        let policies = policy::follow(
+            client.clone(),
+            self.settings.clone(),
+            self.daemon.clone(),
+            Rc::clone(&self.policy),
+        );
+        let mut policies = pin!(policies);
         let mut work = Work::new();
         let mut probe = interval(PROBE);
         let mut alive = interval(ALIVE);
@@ -326,6 +341,7 @@ impl Session {
                     }
                     Done::Alive => {}
                 },
+                never = &mut policies => return Ok(never),
                 _ = probe.tick() => {
                     if !probing {
                         probing = true;
@@ -342,14 +358,9 @@ impl Session {
                     }
                 }
                 _ = alive.tick() => {
-                    let subject = format!("$KV.hosts.{}.{}", self.member.group(), self.member.host());
-                    let client = client.clone();
-                    let done = async move {
-                        let version = Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes());
-                        store(&client, subject, &version, ALIVE_FOR_S, PROBE).await;
-                        Done::Alive
-                    };
-                    work.push(done.boxed_local());
+                    let policy = self.policy.borrow().clone();
+                    let said = say_alive(client.clone(), self.member.clone(), policy);
+                    work.push(said.map(|()| Done::Alive).boxed_local());
                 }
                 () = tokio::time::sleep_until(hand_over_at), if !is_time => {}
             }

@@ -10,13 +10,16 @@ use tokio::time::timeout;
 
 use super::{
     record::MOST_BYTES,
-    subject::{REPUBLISHED, STORED},
+    subject::{HEARD_POLICY, REPUBLISHED, STORED, STORED_POLICY},
 };
+use crate::fleet::bundle::MOST_BUNDLE;
 
 /// Its name.
 pub(in crate::fleet::agent) const STREAM: &str = "KV_guard";
 /// Where signs of life are stored.
 pub(in crate::fleet::agent) const HOSTS: &str = "KV_hosts";
+/// Where policies are stored, one for each group.
+pub(in crate::fleet::agent) const POLICIES: &str = "KV_policy";
 /// For an answer of the server.
 pub(in crate::fleet::agent) const PATIENCE: Duration = Duration::from_secs(2);
 /// Messages of one answer.
@@ -43,11 +46,12 @@ pub(in crate::fleet::agent) struct State {
     pub(in crate::fleet::agent) num_subjects: u64,
 }
 
-/// The settings of both streams, as they are made and as they must be.
+/// The settings of the streams, as they are made and as they must be.
 pub(in crate::fleet::agent) fn settings(name: &str, replicas: u8) -> Value {
-    let (subjects, most) = match name {
-        STREAM => (vec![format!("{STORED}>")], 512 << 20),
-        _ => (vec!["$KV.hosts.>".to_owned()], 64 << 20),
+    let (subjects, most, longest) = match name {
+        STREAM => (vec![format!("{STORED}>")], 512 << 20, MOST_BYTES),
+        POLICIES => (vec![format!("{STORED_POLICY}*")], 64 << 20, MOST_BUNDLE),
+        _ => (vec!["$KV.hosts.>".to_owned()], 64 << 20, MOST_BYTES),
     };
     let mut settings = json!({
         "name": name,
@@ -57,7 +61,7 @@ pub(in crate::fleet::agent) fn settings(name: &str, replicas: u8) -> Value {
         "discard": "new",
         "num_replicas": replicas,
         "max_msgs_per_subject": 1,
-        "max_msg_size": MOST_BYTES,
+        "max_msg_size": longest,
         "max_bytes": most,
         "allow_rollup_hdrs": false,
         "deny_delete": true,
@@ -68,6 +72,9 @@ pub(in crate::fleet::agent) fn settings(name: &str, replicas: u8) -> Value {
     if name == STREAM {
         settings["republish"] =
             json!({"src": format!("{STORED}>"), "dest": format!("{REPUBLISHED}>")});
+    }
+    if name == POLICIES {
+        settings["republish"] = json!({"src": format!("{STORED_POLICY}*"), "dest": format!("{HEARD_POLICY}{{{{wildcard(1)}}}}")});
     }
     settings
 }
@@ -147,7 +154,7 @@ impl Info {
 /// A message as it is stored.
 #[derive(Debug)]
 pub(in crate::fleet::agent) struct Stored {
-    /// Behind `$KV.guard.`.
+    /// Behind `$KV.guard.`, or whatever it begins with.
     pub(in crate::fleet::agent) subject: String,
     pub(in crate::fleet::agent) sequence: u64,
     pub(in crate::fleet::agent) at: Option<jiff::Timestamp>,
@@ -158,6 +165,25 @@ pub(in crate::fleet::agent) struct Stored {
 pub(in crate::fleet::agent) async fn read_from(
     client: &Client,
     first: u64,
+    each: impl FnMut(Stored),
+) -> Result<(), StreamFault> {
+    read(client, (STREAM, STORED), first, each).await
+}
+
+/// Every message of a stream whose subjects begin so.
+pub(in crate::fleet::agent) async fn read_all(
+    client: &Client,
+    stream: &str,
+    beginning: &str,
+    each: impl FnMut(Stored),
+) -> Result<(), StreamFault> {
+    read(client, (stream, beginning), 1, each).await
+}
+
+async fn read(
+    client: &Client,
+    (stream, beginning): (&str, &str),
+    first: u64,
     mut each: impl FnMut(Stored),
 ) -> Result<(), StreamFault> {
     let mut next = first;
@@ -167,10 +193,10 @@ pub(in crate::fleet::agent) async fn read_from(
             .subscribe(inbox.clone())
             .await
             .map_err(|error| StreamFault(error.to_string()))?;
-        let ask = json!({"batch": BATCH, "seq": next, "next_by_subj": format!("{STORED}>")});
+        let ask = json!({"batch": BATCH, "seq": next, "next_by_subj": format!("{beginning}>")});
         client
             .publish_with_reply(
-                format!("$JS.API.DIRECT.GET.{STREAM}"),
+                format!("$JS.API.DIRECT.GET.{stream}"),
                 inbox,
                 Bytes::from(ask.to_string()),
             )
@@ -189,11 +215,11 @@ pub(in crate::fleet::agent) async fn read_from(
                     break number(&headers, "Nats-Num-Pending").unwrap_or(0);
                 }
                 Some(503) | Some(408) => {
-                    return Err(StreamFault(format!("stream {STREAM} cannot be read now")));
+                    return Err(StreamFault(format!("stream {stream} cannot be read now")));
                 }
                 Some(_) | None => {}
             }
-            let Some(stored) = stored(&message, &headers) else {
+            let Some(stored) = stored(&message, &headers, beginning) else {
                 continue;
             };
             next = stored.sequence + 1;
@@ -205,10 +231,10 @@ pub(in crate::fleet::agent) async fn read_from(
     }
 }
 
-fn stored(message: &Message, headers: &HeaderMap) -> Option<Stored> {
+fn stored(message: &Message, headers: &HeaderMap, beginning: &str) -> Option<Stored> {
     Some(Stored {
         subject: text(headers, "Nats-Subject")?
-            .strip_prefix(STORED)?
+            .strip_prefix(beginning)?
             .to_owned(),
         sequence: number(headers, "Nats-Sequence")?,
         at: text(headers, "Nats-Time-Stamp").and_then(|at| at.parse().ok()),

@@ -19,6 +19,9 @@ pub(in crate::fleet::agent) enum About {
 pub(in crate::fleet::agent) const STORED: &str = "$KV.guard.";
 pub(in crate::fleet::agent) const REPUBLISHED: &str = "fleet.ev.";
 pub(in crate::fleet::agent) const UNSTORED: &str = "fleet.now.";
+/// Where the policy of a group is stored, and heard.
+pub(in crate::fleet::agent) const STORED_POLICY: &str = "$KV.policy.";
+pub(in crate::fleet::agent) const HEARD_POLICY: &str = "fleet.policy.";
 
 /// Where a ban of this member is stored, after one of the beginnings above.
 pub(in crate::fleet::agent) fn of_ban(member: &Member, network: IpNetwork) -> String {
