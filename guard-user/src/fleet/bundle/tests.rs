@@ -88,7 +88,8 @@ fn a_key_that_users_connect_with_signs_no_policies() {
         KeyPair::new_user().public_key(),
         KeyPair::new_operator().public_key(),
         String::new(),
-        "A".repeat(56),
+        KeyPair::new_account().public_key().replace(['X', 'Y'], "Z") + "A",
+        "A".repeat(55),
         KeyPair::new_account().seed().expect("a seed"),
     ] {
         assert!(signer(&wrong).is_err(), "{wrong}");
