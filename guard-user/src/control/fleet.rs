@@ -159,6 +159,12 @@ pub struct NatsReport {
     pub withheld: u64,
     /// Records that could not be read.
     pub unreadable: u64,
+    /// Records that were not of the member in whose name they came.
+    #[serde(default)]
+    pub forged: u64,
+    /// Records of members that say more than is kept.
+    #[serde(default)]
+    pub overfull: u64,
     /// Members that sent a sign of life within the last minute.
     pub members: u64,
 }

@@ -130,7 +130,22 @@ fn nats_text(
         report.withheld,
         report.behind,
         report.unreadable
-    )
+    )?;
+    for (count, what) in [
+        (
+            report.forged,
+            "records were not of the member in whose name they came: somebody's key is misused",
+        ),
+        (
+            report.overfull,
+            "records of members that say more than is kept",
+        ),
+    ] {
+        if count > 0 {
+            writeln!(out, "  {count} {what}")?;
+        }
+    }
+    Ok(())
 }
 
 /// `3 confirmed`.

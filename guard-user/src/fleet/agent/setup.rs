@@ -142,6 +142,7 @@ fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
             format!("$JS.API.DIRECT.GET.{HOSTS}"),
             format!("$JS.API.STREAM.INFO.{POLICIES}"),
             format!("$JS.API.DIRECT.GET.{POLICIES}.{STORED_POLICY}{group}"),
+            format!("$JS.API.STREAM.MSG.GET.{STREAM}"),
         ]);
         let inbox = format!("_INBOX_{group}_{host}");
         let name = format!("{group}-{host}");

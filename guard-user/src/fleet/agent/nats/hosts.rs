@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     own::store,
-    stream::{HOSTS, StreamFault, info, read_all},
+    stored::read_all,
+    stream::{HOSTS, StreamFault, info},
 };
 use crate::{control::fleet::PolicyState, fleet::Member, text::value::printable};
 
@@ -71,7 +72,11 @@ pub(in crate::fleet::agent) async fn live_hosts(
 ) -> Result<Vec<LiveHost>, StreamFault> {
     let found = info(client, HOSTS).await?;
     let mut hosts = Vec::new();
-    read_all(client, HOSTS, BEGINNING, |stored| {
+    read_all(client, (HOSTS, BEGINNING), |stored| {
+        // Somebody else may have had the server write it.
+        if !stored.is_genuine {
+            return;
+        }
         let Some((of_group, host)) = stored.subject.split_once('.') else {
             return;
         };

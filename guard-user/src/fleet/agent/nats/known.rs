@@ -12,6 +12,10 @@ use crate::{
 
 /// Records that are known at a time, of all members: 60 MB at most. The daemon takes 10 000 of one member.
 const MOST: usize = 250_000;
+/// Of one member: somewhat more than the daemon takes, so that it is quarantined for it, and others have room.
+const MOST_OF_ONE: usize = 12_000;
+/// Between two looks for what is over, when there is no room.
+const SWEEP_MS: u64 = 1_000;
 
 /// Who says something about which network; `None`: operators lift it.
 pub(super) type Key = (Option<Member>, IpNetwork);
@@ -34,6 +38,9 @@ pub(super) struct Known {
     queued: HashSet<Key>,
     /// Members of which nothing is handed over until then.
     paused: HashMap<Member, u64>,
+    /// Entries of each member.
+    counts: HashMap<Member, usize>,
+    swept_ms: Option<u64>,
     /// Records that found no room.
     pub(super) overfull: u64,
 }
@@ -57,6 +64,7 @@ impl Known {
                 self.entries.retain(|(member, other), entry| {
                     member.is_none() || *other != network || entry.sequence > sequence
                 });
+                self.recount();
                 (None, network)
             }
         };
@@ -79,12 +87,12 @@ impl Known {
             if is_lifted_before {
                 return;
             }
-            if self.entries.len() >= MOST {
-                self.sweep(now_ms);
-            }
-            if self.entries.len() >= MOST {
+            if !self.has_room(key.0.as_ref(), now_ms) {
                 self.overfull += 1;
                 return;
+            }
+            if let Some(member) = &key.0 {
+                *self.counts.entry(member.clone()).or_default() += 1;
             }
         }
         let entry = Entry {
@@ -111,6 +119,39 @@ impl Known {
         self.paused.clear();
         for (_, key) in all {
             self.enqueue(key);
+        }
+    }
+
+    /// Is there room for one more of this member? Who floods must not make everything be looked at for each message.
+    fn has_room(&mut self, member: Option<&Member>, now_ms: u64) -> bool {
+        let has_room = |known: &Self| {
+            let count = member.and_then(|member| known.counts.get(member));
+            known.entries.len() < MOST && count.is_none_or(|count| *count < MOST_OF_ONE)
+        };
+        let is_due = self.swept_ms.is_none_or(|at| now_ms >= at + SWEEP_MS);
+        if !has_room(self) && is_due {
+            self.swept_ms = Some(now_ms);
+            self.sweep(now_ms);
+            // What was lifted, and handed over, is only kept for whoever starts anew.
+            let queued = &self.queued;
+            self.entries
+                .retain(|key, entry| entry.end_ms.is_some() || queued.contains(key));
+            self.recount();
+        }
+        has_room(self)
+    }
+
+    fn recount(&mut self) {
+        self.counts.clear();
+        for member in self
+            .entries
+            .keys()
+            .filter_map(|(member, _)| member.as_ref())
+        {
+            match self.counts.get_mut(member) {
+                Some(count) => *count += 1,
+                None => drop(self.counts.insert(member.clone(), 1)),
+            }
         }
     }
 
@@ -186,12 +227,7 @@ impl Known {
     fn sweep(&mut self, now_ms: u64) {
         self.entries
             .retain(|_, entry| entry.end_ms.is_none_or(|end| end > now_ms));
-        if self.entries.len() >= MOST {
-            // What was lifted, and handed over, is only kept for whoever starts anew.
-            let queued = &self.queued;
-            self.entries
-                .retain(|key, entry| entry.end_ms.is_some() || queued.contains(key));
-        }
+        self.recount();
     }
 }
 
@@ -276,6 +312,25 @@ mod tests {
             all,
             [of("lift", "11.0.0.1/32", 0), of("web/c", "11.0.0.1/32", 60)]
         );
+    }
+
+    #[test]
+    fn a_member_that_floods_leaves_room_for_others() {
+        let mut known = Known::default();
+        let flood = |known: &mut Known, from: usize, now_ms: u64| {
+            for n in from..from + MOST_OF_ONE + 5 {
+                let address = std::net::Ipv4Addr::from(0x0b00_0000 + n as u32);
+                let about = ban("web/a", &format!("{address}/32"));
+                known.hear(about, record(1, 60), 1 + n as u64, now_ms, 0);
+            }
+        };
+        flood(&mut known, 0, 0);
+        assert_eq!(known.overfull, 5);
+        known.hear(ban("web/b", "12.0.0.1/32"), record(1, 60), 90_000, 0, 0);
+        assert_eq!(known.waiting(), MOST_OF_ONE + 1);
+        // A minute later all of that is over.
+        flood(&mut known, 20_000, 61_000);
+        assert_eq!(known.overfull, 10);
     }
 
     #[test]

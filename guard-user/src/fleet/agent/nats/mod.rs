@@ -1,17 +1,19 @@
 //! NATS: this host's bans to the others, and theirs to this host's daemon. The stream is for hosts that come later or were
 //! cut off; what is new is heard as it is stored, without a consumer per host.
 
+mod hearing;
 pub(super) mod hosts;
 mod known;
 mod own;
 pub(super) mod policy;
 mod record;
+mod stored;
 pub(super) mod stream;
 pub(super) mod subject;
 
 use std::{cell::RefCell, fs, path::Path, pin::pin, rc::Rc, time::Duration};
 
-use async_nats::{Client, ConnectOptions, Message, ServerAddr, Subscriber};
+use async_nats::{Client, ConnectOptions, ServerAddr, Subscriber};
 use futures_util::{
     FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered,
 };
@@ -36,8 +38,7 @@ use known::Known;
 pub(super) use own::store;
 use own::{OwnBans, Published, publish};
 use policy::SharedPolicy;
-use record::Record;
-use stream::{HOSTS, Info, STREAM, StreamFault, check, info, read_from};
+use stream::{HOSTS, Info, STREAM, StreamFault, check, info};
 use subject::{REPUBLISHED, UNSTORED};
 
 /// Own bans that are on their way at a time.
@@ -50,6 +51,8 @@ const STALE: Duration = Duration::from_secs(6);
 const ALIVE: Duration = Duration::from_secs(20);
 /// Between two attempts to connect, and to hand records over after a failure.
 const RETRY: Duration = Duration::from_secs(1);
+/// After the server has refused a ban; it may be full.
+const REFUSED: Duration = Duration::from_secs(5);
 /// The oldest server that ends records by itself.
 const OLDEST: (i64, i64, i64) = (2, 11, 0);
 /// Messages that may wait for being read.
@@ -79,6 +82,8 @@ pub(super) async fn run(settings: NatsSettings, daemon: DaemonLink, report: Shar
         last: 0,
         head: 0,
         unreadable: 0,
+        forged: 0,
+        refused: None,
         run: 0,
         current: None,
     };
@@ -210,6 +215,10 @@ struct Session {
     last: u64,
     head: u64,
     unreadable: u64,
+    /// Messages that were not of the member whose subject they had.
+    forged: u64,
+    /// Why the server does not store this host's bans, and when it said so.
+    refused: Option<(String, Instant)>,
     /// The run of the daemon that was handed what is known.
     run: u64,
     /// When the server answered last, and everything was known.
@@ -276,7 +285,11 @@ impl Session {
                     work.push(done.boxed_local());
                 }
             }
-            while is_reconciled && on_their_way < WINDOW {
+            let is_refused = self
+                .refused
+                .as_ref()
+                .is_some_and(|(_, at)| at.elapsed() < REFUSED);
+            while is_reconciled && !is_refused && on_their_way < WINDOW {
                 let Some((network, record, kept_s)) = self.own.next(now_ms()) else {
                     break;
                 };
@@ -312,9 +325,8 @@ impl Session {
                     Done::Published(published) => {
                         on_their_way -= 1;
                         self.own.settle(&published, now_ms());
-                        if let Some(why) = published.refused {
-                            return Err(StreamFault(format!("the server refuses our bans: {why}")));
-                        }
+                        // Others have heard it all the same.
+                        self.refused = published.refused.map(|why| (why.0, Instant::now()));
                     }
                     Done::Handed(keys, taken) => {
                         handing = false;
@@ -367,101 +379,35 @@ impl Session {
         }
     }
 
-    /// Reads what the stream has and was not heard.
-    async fn catch_up(&mut self, client: &Client) -> Result<(), StreamFault> {
-        let found = info(client, STREAM).await?;
-        check(&found.config)?;
-        let now = now_ms();
-        let first = self.last + 1;
-        let (known, unreadable, own) = (&mut self.known, &mut self.unreadable, &self.member);
-        let mut last = self.last;
-        if last == 0 {
-            self.stored.clear();
-        }
-        let own_stored = &mut self.stored;
-        read_from(client, first, |stored| {
-            last = last.max(stored.sequence);
-            let late = found.since(stored.at);
-            let about = subject::read(&stored.subject);
-            match about.zip(Record::read(&stored.payload)) {
-                Some((subject::About::Ban(member, network), record)) if member == *own => {
-                    let left_ms = (u64::from(record.left) * 1000).saturating_sub(late);
-                    if left_ms > 0 {
-                        own_stored.push((network, record.id, now + left_ms));
-                    }
-                }
-                Some((about, record)) => known.hear(about, record, stored.sequence, now, late),
-                None => *unreadable += 1,
-            }
-        })
-        .await?;
-        self.last = last.max(found.state.last_seq);
-        self.head = self.last;
-        self.current = Some(Instant::now());
-        Ok(())
-    }
-
-    /// A message that was stored just now; `false` when some before it were not heard.
-    fn hear_event(&mut self, event: &Message) -> bool {
-        let headers = event.headers.as_ref();
-        let Some(sequence) = headers.and_then(|all| stream::number(all, "Nats-Sequence")) else {
-            self.unreadable += 1;
-            return true;
-        };
-        if sequence > self.last + 1 {
-            return false;
-        }
-        self.last = self.last.max(sequence);
-        self.head = self.head.max(sequence);
-        self.hear(event, REPUBLISHED, sequence);
-        true
-    }
-
-    /// A ban that the stream could not take at once. Only bans come so.
-    fn hear_unstored(&mut self, event: &Message) {
-        self.hear(event, UNSTORED, 0);
-    }
-
-    fn hear(&mut self, event: &Message, beginning: &str, sequence: u64) {
-        let about = event
-            .subject
-            .strip_prefix(beginning)
-            .and_then(subject::read);
-        let Some((about, record)) = about.zip(Record::read(&event.payload)) else {
-            self.unreadable += 1;
-            return;
-        };
-        // This host's own word comes back to it.
-        if matches!(&about, subject::About::Ban(member, _) if *member == self.member) {
-            return;
-        }
-        if sequence == 0 && matches!(&about, subject::About::Lift(_)) {
-            return;
-        }
-        self.known.hear(about, record, sequence, now_ms(), 0);
-    }
-
     /// What there is to report.
     fn note(&self, client: &Client) {
         let is_current = self
             .current
             .is_some_and(|current| current.elapsed() < STALE);
         let (published, unacknowledged) = self.own.counts(now_ms());
+        let refused = self.refused.as_ref().filter(|_| unacknowledged > 0);
         let mut report = self.report.borrow_mut();
-        report.is_current = is_current;
+        report.is_current = is_current && refused.is_none();
         report.stale_s = self
             .current
             .map_or(0, |current| current.elapsed().as_secs());
         if is_current {
             let server = client.server_info();
             let name = format!("{} {}", server.server_name, server.version);
-            report.state = printable(&name, 200);
+            report.state = match refused {
+                None => printable(&name, 200),
+                Some((why, _)) => {
+                    printable(&format!("the server does not store our bans: {why}"), 200)
+                }
+            };
         }
         report.behind = self.head.saturating_sub(self.last);
         report.published = published;
         report.unacknowledged = unacknowledged;
         report.withheld = self.own.withheld;
-        report.unreadable = self.unreadable + self.known.overfull;
+        report.unreadable = self.unreadable;
+        report.forged = self.forged;
+        report.overfull = self.known.overfull;
     }
 
     fn stale(&mut self, why: &str) {

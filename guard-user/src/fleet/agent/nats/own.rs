@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, HeaderMap, client::Request};
+use async_nats::{Client, client::Request};
 use bytes::Bytes;
 use ipnetwork::IpNetwork;
 use serde_json::Value;
 
 use super::{
     record::Record,
+    stored::end_header,
     stream::StreamFault,
     subject::{self, STORED, UNSTORED},
 };
@@ -198,6 +199,19 @@ impl OwnBans {
         }
     }
 
+    /// What the stream has of this network. Others cannot speak in this host's name, but some ways lead to its place in
+    /// the stream: what was written over is published again.
+    pub(super) fn is_stored_as(&mut self, network: IpNetwork, record: Option<&Record>) {
+        let Some(state) = self.bans.get_mut(&network) else {
+            return;
+        };
+        let is_ours = record
+            .is_some_and(|record| record.id == state.id && (record.left == 0) == state.is_lifted);
+        if !is_ours {
+            state.stored_ms = None;
+        }
+    }
+
     fn sweep(&mut self, now_ms: u64) {
         self.bans
             .retain(|_, state| state.is_lifted || state.end_ms.is_none_or(|end| end > now_ms));
@@ -258,17 +272,25 @@ pub(super) async fn publish(
         {
             Some(Ok(())) => return published,
             Some(Err(why)) => {
+                say_unstored(&client, &subject, &payload, kept_s).await;
                 published.refused = Some(why);
                 return published;
             }
             None => {
-                // Nobody leads the stream: the others hear it all the same.
-                let now = format!("{UNSTORED}{subject}");
-                client.publish(now, payload.clone()).await.ok();
+                say_unstored(&client, &subject, &payload, kept_s).await;
                 patience = SLOW;
             }
         }
     }
+}
+
+/// Nobody leads the stream, or it is full: the others hear it all the same.
+async fn say_unstored(client: &Client, subject: &str, payload: &Bytes, kept_s: u32) {
+    let now = format!("{UNSTORED}{subject}");
+    client
+        .publish_with_headers(now, end_header(kept_s), payload.clone())
+        .await
+        .ok();
 }
 
 /// Stores a message for so many seconds; `None` without an answer.
@@ -279,11 +301,9 @@ pub(in crate::fleet::agent) async fn store(
     kept_s: u32,
     patience: Duration,
 ) -> Option<Result<(), StreamFault>> {
-    let mut headers = HeaderMap::new();
-    headers.insert("Nats-TTL", format!("{kept_s}s").as_str());
     let request = Request::new()
         .payload(payload.clone())
-        .headers(headers)
+        .headers(end_header(kept_s))
         .timeout(Some(patience));
     let answer = match client.send_request(subject, request).await {
         Ok(answer) => answer,
@@ -423,6 +443,21 @@ mod tests {
         };
         bans.settle(&refused, 0);
         assert_eq!(sent(&mut bans, 0), [of("11.0.0.1/32", 0)]);
+    }
+
+    #[test]
+    fn what_somebody_wrote_over_is_published_again() {
+        let mut bans = OwnBans::default();
+        bans.take(news(true, vec![own("11.0.0.1", 1, Some(60))]), 0);
+        let network: IpNetwork = "11.0.0.1/32".parse().expect("a network");
+        let (_, ours, _) = bans.next(0).expect("one");
+        bans.reconcile(&[(network, 1, 60_000)], 0);
+        bans.is_stored_as(network, Some(&ours));
+        assert!(sent(&mut bans, 0).is_empty());
+        bans.is_stored_as(network, None);
+        assert_eq!(sent(&mut bans, 0), [of("11.0.0.1/32", 60)]);
+        bans.is_stored_as(network, Some(&Record::lifted(1)));
+        assert_eq!(sent(&mut bans, 0), [of("11.0.0.1/32", 60)]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     Never, connect,
     hosts::say_alive,
-    stream::{PATIENCE, POLICIES, StreamFault, info, number},
+    stream::{PATIENCE, POLICIES, StreamFault, info},
     subject::{HEARD_POLICY, STORED_POLICY},
 };
 use crate::{
@@ -192,7 +192,10 @@ pub(in crate::fleet::agent) async fn last(
         }
     }
     let headers = answer.headers.unwrap_or_default();
-    let sequence = number(&headers, "Nats-Sequence")
+    // The server's own comes last.
+    let sequence = headers
+        .get_last("Nats-Sequence")
+        .and_then(|value| value.as_str().parse().ok())
         .ok_or_else(|| StreamFault(format!("stream {POLICIES}: a message without a number")))?;
     Ok(Some((sequence, answer.payload)))
 }

@@ -1,12 +1,11 @@
-//! The stream in which bans are stored: what it must be like, and how it is read from some place on.
+//! The stream in which bans are stored: what it must be like.
 
-use async_nats::{Client, HeaderMap, Message, client::Request};
+use std::time::Duration;
+
+use async_nats::{Client, client::Request};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio::time::timeout;
 
 use super::{
     record::MOST_BYTES,
@@ -22,8 +21,6 @@ pub(in crate::fleet::agent) const HOSTS: &str = "KV_hosts";
 pub(in crate::fleet::agent) const POLICIES: &str = "KV_policy";
 /// For an answer of the server.
 pub(in crate::fleet::agent) const PATIENCE: Duration = Duration::from_secs(2);
-/// Messages of one answer.
-const BATCH: u64 = 1_000;
 
 /// What is wrong, in words for an operator.
 #[derive(Debug, thiserror::Error)]
@@ -79,35 +76,72 @@ pub(in crate::fleet::agent) fn settings(name: &str, replicas: u8) -> Value {
     settings
 }
 
+/// Settings that must be as they are made, and what were wrong else. What the server does not name is off.
+const MUST_BE: [(&str, &str); 10] = [
+    ("allow_msg_ttl", "records would never end"),
+    ("allow_rollup_hdrs", "a member could wipe what others said"),
+    ("deny_delete", "records of others could be deleted"),
+    ("deny_purge", "all records could be deleted"),
+    ("allow_direct", "it could not be read by many"),
+    ("max_msgs_per_subject", "one ban would be stored many times"),
+    ("subjects", "it has other records"),
+    ("republish", "nobody would hear of new bans"),
+    (
+        "discard",
+        "a member that fills it could push out what others said",
+    ),
+    ("retention", "records would go before they end"),
+];
+/// Settings that must be off: nothing, `false` or 0.
+const MUST_BE_OFF: [(&str, &str); 6] = [
+    (
+        "allow_msg_schedules",
+        "a member could have the server speak in the name of others",
+    ),
+    ("max_age", "records would end too early"),
+    ("mirror", "it would have records of another stream"),
+    ("sources", "it would have records of other streams"),
+    ("subject_transform", "records would change their names"),
+    ("sealed", "nothing could be stored"),
+];
+
 /// Is the stream one in which nobody can change what others said, and in which records end by themselves?
 pub(in crate::fleet::agent) fn check(config: &Value) -> Result<(), StreamFault> {
     let wanted = settings(STREAM, 1);
-    let keys = [
-        ("allow_msg_ttl", "records would never end"),
-        ("allow_rollup_hdrs", "a member could wipe what others said"),
-        ("deny_delete", "records of others could be deleted"),
-        ("deny_purge", "all records could be deleted"),
-        ("allow_direct", "it could not be read by many"),
-        ("max_msgs_per_subject", "one ban would be stored many times"),
-        ("subjects", "it has other records"),
-        ("republish", "nobody would hear of new bans"),
-    ];
-    for (key, why) in keys {
-        let found = config.get(key).cloned().unwrap_or(Value::Bool(false));
+    let fault = |key: &str, wanted: &Value, why: &str| {
+        Err(StreamFault(format!(
+            "stream {STREAM}: {key} is not {wanted}: {why}; `guard-fleet prepare` says how to put it right"
+        )))
+    };
+    let off = Value::Bool(false);
+    for (key, why) in MUST_BE {
+        let found = config.get(key).unwrap_or(&off);
         let is_right = match key {
             "republish" => {
-                found["src"] == wanted[key]["src"] && found["dest"] == wanted[key]["dest"]
+                let is_same = |part: &str| found[part] == wanted[key][part];
+                is_same("src") && is_same("dest") && is_off(&found["headers_only"])
             }
-            _ => found == wanted[key],
+            _ => *found == wanted[key],
         };
         if !is_right {
-            return Err(StreamFault(format!(
-                "stream {STREAM}: {key} is not {}: {why}; `guard-fleet prepare` says how to put it right",
-                wanted[key]
-            )));
+            return fault(key, &wanted[key], why);
+        }
+    }
+    for (key, why) in MUST_BE_OFF {
+        if !is_off(&config[key]) {
+            return fault(key, &off, why);
         }
     }
     Ok(())
+}
+
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(true) | Value::String(_) | Value::Object(_) => false,
+    }
 }
 
 /// An answer of the server's API, or what it complains of.
@@ -151,105 +185,6 @@ impl Info {
     }
 }
 
-/// A message as it is stored.
-#[derive(Debug)]
-pub(in crate::fleet::agent) struct Stored {
-    /// Behind `$KV.guard.`, or whatever it begins with.
-    pub(in crate::fleet::agent) subject: String,
-    pub(in crate::fleet::agent) sequence: u64,
-    pub(in crate::fleet::agent) at: Option<jiff::Timestamp>,
-    pub(in crate::fleet::agent) payload: Bytes,
-}
-
-/// Every message from this place on, and the place behind the last.
-pub(in crate::fleet::agent) async fn read_from(
-    client: &Client,
-    first: u64,
-    each: impl FnMut(Stored),
-) -> Result<(), StreamFault> {
-    read(client, (STREAM, STORED), first, each).await
-}
-
-/// Every message of a stream whose subjects begin so.
-pub(in crate::fleet::agent) async fn read_all(
-    client: &Client,
-    stream: &str,
-    beginning: &str,
-    each: impl FnMut(Stored),
-) -> Result<(), StreamFault> {
-    read(client, (stream, beginning), 1, each).await
-}
-
-async fn read(
-    client: &Client,
-    (stream, beginning): (&str, &str),
-    first: u64,
-    mut each: impl FnMut(Stored),
-) -> Result<(), StreamFault> {
-    let mut next = first;
-    loop {
-        let inbox = client.new_inbox();
-        let mut answers = client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| StreamFault(error.to_string()))?;
-        let ask = json!({"batch": BATCH, "seq": next, "next_by_subj": format!("{beginning}>")});
-        client
-            .publish_with_reply(
-                format!("$JS.API.DIRECT.GET.{stream}"),
-                inbox,
-                Bytes::from(ask.to_string()),
-            )
-            .await
-            .map_err(|error| StreamFault(error.to_string()))?;
-        let pending = loop {
-            let message = timeout(PATIENCE, answers.next()).await;
-            let Ok(Some(message)) = message else {
-                return Err(StreamFault("the server stops in the middle".to_owned()));
-            };
-            let headers = message.headers.clone().unwrap_or_default();
-            match message.status.map(|status| status.as_u16()) {
-                // Nothing there, or nothing more.
-                Some(404) => return Ok(()),
-                Some(204) => {
-                    break number(&headers, "Nats-Num-Pending").unwrap_or(0);
-                }
-                Some(503) | Some(408) => {
-                    return Err(StreamFault(format!("stream {stream} cannot be read now")));
-                }
-                Some(_) | None => {}
-            }
-            let Some(stored) = stored(&message, &headers, beginning) else {
-                continue;
-            };
-            next = stored.sequence + 1;
-            each(stored);
-        };
-        if pending == 0 {
-            return Ok(());
-        }
-    }
-}
-
-fn stored(message: &Message, headers: &HeaderMap, beginning: &str) -> Option<Stored> {
-    Some(Stored {
-        subject: text(headers, "Nats-Subject")?
-            .strip_prefix(beginning)?
-            .to_owned(),
-        sequence: number(headers, "Nats-Sequence")?,
-        at: text(headers, "Nats-Time-Stamp").and_then(|at| at.parse().ok()),
-        payload: message.payload.clone(),
-    })
-}
-
-pub(in crate::fleet::agent) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).map(|value| value.as_str())
-}
-
-pub(in crate::fleet::agent) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    text(headers, name)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +200,18 @@ mod tests {
             ("max_msgs_per_subject", json!(5), "many times"),
             ("republish", Value::Null, "hear of new"),
             ("subjects", json!(["$KV.other.>"]), "other records"),
+            ("discard", json!("old"), "push out"),
+            ("retention", json!("workqueue"), "before they end"),
+            ("allow_msg_schedules", json!(true), "name of others"),
+            ("max_age", json!(3_600_000_000_000_u64), "too early"),
+            ("mirror", json!({"name": "KV_other"}), "another stream"),
+            ("sources", json!([{"name": "KV_other"}]), "other streams"),
+            (
+                "subject_transform",
+                json!({"src": ">", "dest": "x.>"}),
+                "change their names",
+            ),
+            ("sealed", json!(true), "could be stored"),
         ] {
             let mut wrong = right.clone();
             wrong[key] = value;
@@ -272,7 +219,27 @@ mod tests {
             assert!(fault.contains(why), "{key}: {fault}");
             // What is not named is off.
             wrong.as_object_mut().expect("an object").remove(key);
-            assert_eq!(check(&wrong).is_ok(), key == "allow_rollup_hdrs", "{key}");
+            let may_be_off = key == "allow_rollup_hdrs"
+                || MUST_BE_OFF
+                    .iter()
+                    .any(|(must_be_off, _)| *must_be_off == key);
+            assert_eq!(check(&wrong).is_ok(), may_be_off, "{key}");
         }
+        let mut wrong = right.clone();
+        wrong["republish"]["headers_only"] = json!(true);
+        assert!(check(&wrong).is_err());
+    }
+
+    #[test]
+    fn a_stream_as_a_real_server_shows_it_is_taken() {
+        // nats-server 2.15.1, of the stream that `guard-fleet prepare` makes.
+        let shown = r#"{"name":"KV_guard","subjects":["$KV.guard.\u003e"],"retention":"limits","max_consumers":-1,
+            "max_msgs":-1,"max_bytes":1048576,"max_age":0,"max_msgs_per_subject":1,"max_msg_size":1024,"discard":"new",
+            "storage":"file","num_replicas":1,"duplicate_window":120000000000,"compression":"none",
+            "republish":{"src":"$KV.guard.\u003e","dest":"fleet.ev.\u003e"},"allow_direct":true,"mirror_direct":false,
+            "sealed":false,"deny_delete":true,"deny_purge":true,"allow_rollup_hdrs":false,"consumer_limits":{},
+            "allow_msg_ttl":true,"metadata":{"_nats.level":"5","_nats.req.level":"1","_nats.ver":"2.15.1"}}"#;
+        let shown: Value = serde_json::from_str(shown).expect("JSON");
+        assert!(check(&shown).is_ok());
     }
 }
