@@ -45,6 +45,8 @@ const DAEMON_TARGETS: &[&str] = &[
     "bans",
     "daemon",
     "docker",
+    "fleet_attacks",
+    "fleet_crowdsec",
     "jails",
     "metrics",
     "persistence",

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Background, Folder, Instance, Ran, finish, guardctl_path, until};
+use serde_json::Value;
+
+use super::{Background, Folder, Instance, NatsClient, Ran, finish, guardctl_path, until};
 
 /// For a command that asks the server.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -151,6 +153,25 @@ impl NatsServer {
     pub fn signer(&self) -> String {
         let text = fs::read_to_string(self.folder.join("keys/policy.pub")).expect("a key");
         text.trim().to_owned()
+    }
+
+    /// A connection with the key of a host (`GROUP-NAME`), of the operator or of the admin.
+    #[must_use]
+    pub fn client(&self, name: &str) -> NatsClient {
+        let inbox = format!("_INBOX_{}", name.replace('-', "_"));
+        NatsClient::connect(self.port, &self.key(name), &inbox)
+    }
+
+    /// What the server says of the stream of bans.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    #[must_use]
+    pub fn stream(&self) -> Value {
+        let answer = self
+            .client("admin")
+            .ask("$JS.API.STREAM.INFO.KV_guard", b"", b"");
+        answer.expect("an answer").json()
     }
 
     fn as_somebody(&self, name: &str, words: &[&str]) -> Ran {

@@ -2,15 +2,13 @@
 //! guard-fleet, real daemons, real packets.
 
 mod policy;
-mod scene;
 
 use std::time::Instant;
 
 use guard_tests::{
-    lab::{GuardDaemon, NatsServer, until},
+    lab::{FleetHost, GuardDaemon, NatsServer, until},
     require,
 };
-use scene::FleetHost;
 
 #[test]
 fn an_attacker_banned_on_one_host_is_dropped_on_the_other_and_let_go_with_it() {

@@ -8,7 +8,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{FleetHost, POLICY};
+
 
 const NEW: u16 = 7001;
 

@@ -181,7 +181,12 @@ fn crowdsec_text(
         report.decisions, report.pushed
     )?;
     for (scope, count) in &report.skipped {
-        write!(out, ", {count} of scope {scope} not enforced")?;
+        match scope.as_str() {
+            "malformed" | "no address" | "no duration" => {
+                write!(out, ", {count} not enforced: {scope}")?;
+            }
+            _ => write!(out, ", {count} of scope {scope} not enforced")?,
+        }
     }
     writeln!(out)
 }

@@ -26,6 +26,11 @@ pub(super) const MOST: usize = 250_000;
 /// Pieces of a body between the connection and the reader.
 const PIECES: usize = 4;
 
+/// What is read of a decision.
+const FIELDS: [&str; 7] = [
+    "id", "duration", "origin", "scenario", "scope", "type", "value",
+];
+
 /// What the scenario of a pushed decision is made of.
 const OWN: &str = "guard/";
 const ON: &str = " on ";
@@ -210,20 +215,65 @@ impl<'de> Visitor<'de> for ListSeed<'_> {
 }
 
 /// A decision as the LAPI writes it.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Wire {
     id: Option<u64>,
     duration: Option<String>,
     origin: Option<String>,
     scenario: Option<String>,
     scope: Option<String>,
-    #[serde(rename = "type")]
     kind: Option<String>,
     value: Option<String>,
+    /// It is no object, or something in it is of another kind: others in its list are none the worse for it.
+    is_malformed: bool,
+}
+
+impl<'de> Deserialize<'de> for Wire {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Loose::Object(wire) = Loose::deserialize(deserializer)? else {
+            return Ok(Self::malformed());
+        };
+        Ok(*wire)
+    }
 }
 
 impl Wire {
+    fn malformed() -> Self {
+        Self {
+            is_malformed: true,
+            ..Self::default()
+        }
+    }
+
+    fn take(&mut self, key: &str, value: Loose) {
+        let text = match key {
+            "id" => {
+                match value {
+                    Loose::Number(id) => self.id = Some(id),
+                    Loose::Nothing => {}
+                    Loose::Text(_) | Loose::Object(_) | Loose::Other => self.is_malformed = true,
+                }
+                return;
+            }
+            "duration" => &mut self.duration,
+            "origin" => &mut self.origin,
+            "scenario" => &mut self.scenario,
+            "scope" => &mut self.scope,
+            "type" => &mut self.kind,
+            "value" => &mut self.value,
+            _ => return,
+        };
+        match value {
+            Loose::Text(found) => *text = Some(found),
+            Loose::Nothing => {}
+            Loose::Number(_) | Loose::Object(_) | Loose::Other => self.is_malformed = true,
+        }
+    }
+
     fn listed(self, own: Option<&str>) -> Listed {
+        if self.is_malformed {
+            return Listed::Other("malformed".to_owned());
+        }
         let scope = self.scope.unwrap_or_default();
         if !["ip", "range"].contains(&scope.to_ascii_lowercase().as_str()) {
             return Listed::Other(short(&scope.to_lowercase(), 32));
@@ -249,6 +299,77 @@ impl Wire {
             left,
             reason: short(&format!("{scenario} ({origin})"), MOST_REASON),
         })
+    }
+}
+
+/// A value of any kind: whatever it is, what comes after it can be read.
+enum Loose {
+    Text(String),
+    Number(u64),
+    Nothing,
+    /// As far as it is a decision.
+    Object(Box<Wire>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Loose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LooseVisitor)
+    }
+}
+
+struct LooseVisitor;
+
+impl<'de> Visitor<'de> for LooseVisitor {
+    type Value = Loose;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Loose, E> {
+        Ok(Loose::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Loose, E> {
+        Ok(Loose::Text(text))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Loose, E> {
+        Ok(Loose::Number(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Loose, E> {
+        Ok(Loose::Nothing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Loose, A::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Loose::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
+        let mut wire = Wire::default();
+        while let Some(key) = map.next_key::<String>()? {
+            if FIELDS.contains(&key.as_str()) {
+                wire.take(&key, map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Loose::Object(Box::new(wire)))
     }
 }
 
@@ -284,14 +405,44 @@ mod tests {
             r#"{"new":[],"deleted":[]"#,
             r#"{"new":[],"deleted":[]}}"#,
             r#"{"new":[{"id":1,"value":"203.0.113.7"#,
-            r#"{"new":[{"id":-1}],"deleted":[]}"#,
-            r#"{"new":[{"value":["203.0.113.7"]}],"deleted":[]}"#,
             "<html>",
         ] {
             assert!(lists(text).is_err(), "{text}");
         }
         let deep = format!(r#"{{"x":{}"#, "[".repeat(1000));
         assert!(lists(&deep).is_err());
+    }
+
+    #[test]
+    fn a_malformed_decision_is_counted_and_those_beside_it_are_read() {
+        let good = r#"{"id":7,"duration":"4h","origin":"CAPI","scenario":"ssh-bf","scope":"Ip","type":"ban",
+            "value":"203.0.113.7","simulated":false,"more":{"a":[1,{}]}}"#;
+        for bad in [
+            "5",
+            "null",
+            "true",
+            "-1.5",
+            "\"text\"",
+            "[]",
+            "[[{\"a\":[]}]]",
+            r#"{"id":-1,"scope":"Ip","type":"ban","value":"203.0.113.8","duration":"4h"}"#,
+            r#"{"id":1e3,"scope":"Ip","type":"ban","value":"203.0.113.8","duration":"4h"}"#,
+            r#"{"scope":"Ip","type":"ban","value":["203.0.113.8"],"duration":"4h"}"#,
+            r#"{"scope":"Ip","type":"ban","value":"203.0.113.8","duration":14400}"#,
+            r#"{"scope":{"a":{"b":null}},"type":"ban","value":"203.0.113.8","duration":"4h"}"#,
+            r#"{"scope":"Ip","type":true,"value":"203.0.113.8","duration":"4h"}"#,
+        ] {
+            let text = format!(r#"{{"new":[{good},{bad},{good}],"deleted":[{bad},{good}]}}"#);
+            let lists = lists(&text).expect(bad);
+            let malformed = Listed::Other("malformed".to_owned());
+            assert_eq!(lists.new[1], malformed, "{bad}");
+            assert_eq!(lists.deleted[0], malformed, "{bad}");
+            assert!(matches!(lists.new[0], Listed::Ban(_)));
+            assert_eq!(
+                (&lists.new[2], &lists.deleted[1]),
+                (&lists.new[0], &lists.new[0])
+            );
+        }
     }
 
     #[test]
@@ -305,6 +456,7 @@ mod tests {
                 scope: Some(scope.to_owned()),
                 kind: Some(kind.to_owned()),
                 value: Some(value.to_owned()),
+                is_malformed: false,
             };
             wire.listed(Some("web-1"))
         };

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use guard_tests::lab::{
+use super::{
     Answer, Background, GuardDaemon, Instance, NatsServer, Ran, Topology, UdpEcho, guard_fleet,
 };
 
@@ -11,28 +11,31 @@ const PORT: u16 = 7000;
 pub(crate) const POLICY: &str =
     "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 7000\n";
 
-pub(crate) struct FleetHost {
+/// A host that has joined.
+#[derive(Debug)]
+pub struct FleetHost {
     fleet: Option<Background>,
-    pub(crate) daemon: GuardDaemon,
-    pub(crate) guard: Instance,
+    /// Its daemon.
+    pub daemon: GuardDaemon,
+    /// Its guard.
+    pub guard: Instance,
     _echo: UdpEcho,
-    pub(crate) lab: Topology,
+    /// It, and who talks to it.
+    pub lab: Topology,
 }
 
 impl FleetHost {
     /// A host that has joined.
-    pub(crate) fn join(nats: &NatsServer, group: &str, name: &str) -> Self {
+    ///
+    /// # Panics
+    /// When something of it does not start, or the server does not answer it.
+    #[must_use]
+    pub fn join(nats: &NatsServer, group: &str, name: &str) -> Self {
         let lab = Topology::new();
         let guard = Instance::new(&lab.srv);
         guard.write_policy(POLICY);
         drop(guard.guardctl(&["enable"]).ok());
         let daemon = GuardDaemon::start(&guard);
-        let key = nats.key(&format!("{group}-{name}"));
-        let key = key.to_str().expect("a path");
-        let words = [
-            "fleet", "join", &nats.url, "--key", key, "--group", group, "--host", name,
-        ];
-        drop(guard.guardctl(&words).ok());
         let mut host = Self {
             fleet: None,
             daemon,
@@ -40,12 +43,47 @@ impl FleetHost {
             _echo: UdpEcho::start(&lab.srv, PORT),
             lab,
         };
+        host.join_again(nats, group, name);
         host.start_fleet();
         host.until_status(0);
         host
     }
 
-    pub(crate) fn start_fleet(&mut self) {
+    /// After it left.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn join_again(&self, nats: &NatsServer, group: &str, name: &str) {
+        let key = nats.key(&format!("{group}-{name}"));
+        let key = key.to_str().expect("a path");
+        let words = [
+            "fleet", "join", &nats.url, "--key", key, "--group", group, "--host", name,
+        ];
+        drop(self.guard.guardctl(&words).ok());
+    }
+
+    /// Sends guard-fleet a signal.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal_fleet(&self, signal: libc::c_int) {
+        let fleet = self.fleet.as_ref().expect("guard-fleet");
+        let id = i32::try_from(fleet.id()).expect("a process number");
+        // SAFETY: the call takes integers and touches no memory.
+        let result = unsafe { libc::kill(id, signal) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    /// guard-fleet has not ended.
+    ///
+    /// # Panics
+    /// When it has.
+    pub fn assert_fleet_alive(&mut self) {
+        self.fleet.as_mut().expect("guard-fleet").assert_alive();
+    }
+
+    /// Starts guard-fleet.
+    pub fn start_fleet(&mut self) {
         let mut command = guard_fleet();
         command.arg("run").envs(self.guard.environment());
         let log = self.guard.folder().join("fleet.log");
@@ -53,12 +91,15 @@ impl FleetHost {
     }
 
     /// As SIGKILL ends it.
-    pub(crate) fn kill_fleet(&mut self) {
+    pub fn kill_fleet(&mut self) {
         self.fleet = None;
     }
 
     /// guardctl with both addresses of the attacker.
-    pub(crate) fn with_attacker(&self, words: &[&str]) {
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn with_attacker(&self, words: &[&str]) {
         let (v4, v6) = (
             self.lab.attacker.v4.to_string(),
             self.lab.attacker.v6.to_string(),
@@ -69,8 +110,11 @@ impl FleetHost {
     }
 
     /// Waits until `fleet status` ends with this code.
+    ///
+    /// # Panics
+    /// When it does not within twenty seconds.
     #[track_caller]
-    pub(crate) fn until_status(&self, code: i32) -> Ran {
+    pub fn until_status(&self, code: i32) -> Ran {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let ran = self.guard.guardctl(&["fleet", "status"]);
@@ -90,8 +134,11 @@ impl FleetHost {
     }
 
     /// Waits until the kernel drops the attacker, or lets him in.
+    ///
+    /// # Panics
+    /// When it does not within twenty seconds.
     #[track_caller]
-    pub(crate) fn until_dropped(&self, is_dropped: bool) {
+    pub fn until_dropped(&self, is_dropped: bool) {
         let begin = Instant::now();
         while self.is_dropped() != is_dropped {
             let waited = begin.elapsed();
@@ -103,8 +150,12 @@ impl FleetHost {
         }
     }
 
+    /// The kernel drops the attacker.
+    ///
+    /// # Panics
+    /// When it lets him in.
     #[track_caller]
-    pub(crate) fn assert_dropped(&self) {
+    pub fn assert_dropped(&self) {
         assert!(self.is_dropped(), "{:?}", self.guard.banned());
     }
 }
