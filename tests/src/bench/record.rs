@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     beside::Compared,
     end_to_end::{Mitigation, Service},
+    fleet::Fleet,
     logs::Logs,
     matrix::{Row, honest, honest_table, table},
     measure::Measurement,
@@ -43,6 +44,8 @@ pub struct Results {
     pub watched: Vec<Watched>,
     /// Lines of logs, and bans that follow from them.
     pub logs: Option<Logs>,
+    /// Bans between hosts.
+    pub fleet: Option<Fleet>,
     /// Peers that were left out because a program is not installed.
     pub missing: Vec<&'static str>,
 }
@@ -79,6 +82,7 @@ impl Results {
             "honest_clients": self.honest.iter().map(honest_table::of_row).collect::<Vec<_>>(),
             "watched": self.watched.iter().map(Watched::json).collect::<Vec<_>>(),
             "logs": self.logs.as_ref().map_or_else(|| json!({}), Logs::json),
+            "fleet": self.fleet.as_ref().map_or_else(|| json!({}), Fleet::json),
             "missing": self.missing,
         });
         // JSON has no word for what is not finite: it becomes null.

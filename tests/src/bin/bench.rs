@@ -14,6 +14,7 @@ use guard_tests::{
         cpus,
         end_to_end::{self, Cell, Plan},
         filters::Filter,
+        fleet,
         flood::Kind,
         logs,
         matrix::{self, Extent},
@@ -84,6 +85,8 @@ enum Part {
     Watch,
     /// Log lines per second beside fail2ban, and the time from a line to the first packet that is dropped
     Logs,
+    /// Bans between hosts: 200 simulated ones and two real ones at three real servers, one of which is killed
+    Fleet,
 }
 
 fn subjects() -> Vec<&'static str> {
@@ -171,6 +174,15 @@ fn main() -> Result<()> {
         let found = logs::measure(&logs::Plan::new(args.smoke), &args.out)?;
         println!("{}\n{}\n", found.table(), logs::EXPLANATION);
         results.logs = Some(found);
+    }
+    if args.wants(Part::Fleet) {
+        match fleet::measure(&fleet::Plan::new(args.smoke))? {
+            Some(found) => {
+                println!("\n{}{}\n", found.aims(), fleet::EXPLANATION);
+                results.fleet = Some(found);
+            }
+            None => results.missing.push("nats-server"),
+        }
     }
     let (json, svg) = (args.out.join("bench.json"), args.out.join("bench.svg"));
     std::fs::write(&json, results.json()?.to_string())?;

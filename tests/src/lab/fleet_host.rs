@@ -1,17 +1,21 @@
-//! Hosts of a fleet: each with guard, its daemon, guard-fleet and an attacker of its own, who has the same addresses
-//! before every host.
+//! A host of a fleet: guard, its daemon, guard-fleet and an attacker of its own, who has the same addresses before every
+//! host.
 
-use std::time::{Duration, Instant};
-
-use super::{
-    Answer, Background, GuardDaemon, Instance, NatsServer, Ran, Topology, UdpEcho, guard_fleet,
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
 };
 
-const PORT: u16 = 7000;
-pub(crate) const POLICY: &str =
-    "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 7000\n";
+use guard_user::{
+    control::{Request, Response, client, fleet::FleetView},
+    layout::Layout,
+};
 
-/// A host that has joined.
+use super::{
+    Answer, Background, FleetServers, GuardDaemon, Instance, Ran, Topology, UdpEcho, guard_fleet,
+};
+
+/// The host.
 #[derive(Debug)]
 pub struct FleetHost {
     fleet: Option<Background>,
@@ -20,32 +24,48 @@ pub struct FleetHost {
     /// Its guard.
     pub guard: Instance,
     _echo: UdpEcho,
-    /// It, and who talks to it.
+    /// The host, an attacker, and the router between them.
     pub lab: Topology,
 }
 
 impl FleetHost {
-    /// A host that has joined.
+    /// Open to everybody: whoever sends a datagram gets it back.
+    pub const PORT: u16 = 7000;
+    /// What its guard.toml says at first.
+    pub const POLICY: &str =
+        "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 7000\n";
+
+    /// A host that has joined, and hears the others.
     ///
     /// # Panics
-    /// When something of it does not start, or the server does not answer it.
+    /// When it does not.
     #[must_use]
-    pub fn join(nats: &NatsServer, group: &str, name: &str) -> Self {
+    pub fn join(servers: &impl FleetServers, group: &str, name: &str) -> Self {
+        let mut host = Self::joined(servers, group, name);
+        host.start_fleet();
+        drop(host.until_status(0));
+        host
+    }
+
+    /// A host that has joined, without guard-fleet.
+    ///
+    /// # Panics
+    /// When it cannot join.
+    #[must_use]
+    pub fn joined(servers: &impl FleetServers, group: &str, name: &str) -> Self {
         let lab = Topology::new();
         let guard = Instance::new(&lab.srv);
-        guard.write_policy(POLICY);
+        guard.write_policy(Self::POLICY);
         drop(guard.guardctl(&["enable"]).ok());
         let daemon = GuardDaemon::start(&guard);
-        let mut host = Self {
+        let host = Self {
             fleet: None,
             daemon,
             guard,
-            _echo: UdpEcho::start(&lab.srv, PORT),
+            _echo: UdpEcho::start(&lab.srv, Self::PORT),
             lab,
         };
-        host.join_again(nats, group, name);
-        host.start_fleet();
-        host.until_status(0);
+        host.join_again(servers, group, name);
         host
     }
 
@@ -53,12 +73,16 @@ impl FleetHost {
     ///
     /// # Panics
     /// When it cannot.
-    pub fn join_again(&self, nats: &NatsServer, group: &str, name: &str) {
-        let key = nats.key(&format!("{group}-{name}"));
-        let key = key.to_str().expect("a path");
-        let words = [
-            "fleet", "join", &nats.url, "--key", key, "--group", group, "--host", name,
-        ];
+    pub fn join_again(&self, servers: &impl FleetServers, group: &str, name: &str) {
+        let path = |path: PathBuf| path.to_str().expect("a path").to_owned();
+        let key = path(servers.key(&format!("{group}-{name}")));
+        let (urls, ca) = (servers.urls(), servers.ca().map(path));
+        let mut words = vec!["fleet", "join"];
+        words.extend(urls.iter().map(String::as_str));
+        words.extend(["--key", &key, "--group", group, "--host", name]);
+        if let Some(ca) = &ca {
+            words.extend(["--ca", ca]);
+        }
         drop(self.guard.guardctl(&words).ok());
     }
 
@@ -95,6 +119,32 @@ impl FleetHost {
         self.fleet = None;
     }
 
+    /// The process of guard-fleet, if it runs.
+    #[must_use]
+    pub fn fleet_process(&self) -> Option<u32> {
+        self.fleet.as_ref().map(Background::id)
+    }
+
+    /// What its daemon knows of the fleet.
+    ///
+    /// # Panics
+    /// When the daemon does not answer.
+    #[must_use]
+    pub fn view(&self) -> FleetView {
+        let layout = Layout {
+            etc: self.guard.etc(),
+            state: self.guard.state(),
+            run: self.guard.run(),
+            bpffs: self.guard.bpffs(),
+            ..Layout::from_environment()
+        };
+        let answer = client::ask(&layout, Request::Fleet).expect("an answer");
+        let Response::Fleet(view) = answer else {
+            panic!("{answer:?}");
+        };
+        view
+    }
+
     /// guardctl with both addresses of the attacker.
     ///
     /// # Panics
@@ -112,7 +162,7 @@ impl FleetHost {
     /// Waits until `fleet status` ends with this code.
     ///
     /// # Panics
-    /// When it does not within twenty seconds.
+    /// When it does not.
     #[track_caller]
     pub fn until_status(&self, code: i32) -> Ran {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -130,13 +180,13 @@ impl FleetHost {
         let attacker = &self.lab.attacker;
         [self.lab.srv.v4, self.lab.srv.v6]
             .iter()
-            .all(|to| attacker.ask_udp(*to, PORT) == Answer::Silence)
+            .all(|to| attacker.ask_udp(*to, Self::PORT) == Answer::Silence)
     }
 
     /// Waits until the kernel drops the attacker, or lets him in.
     ///
     /// # Panics
-    /// When it does not within twenty seconds.
+    /// When it does not.
     #[track_caller]
     pub fn until_dropped(&self, is_dropped: bool) {
         let begin = Instant::now();
@@ -150,10 +200,8 @@ impl FleetHost {
         }
     }
 
-    /// The kernel drops the attacker.
-    ///
     /// # Panics
-    /// When it lets him in.
+    /// When the kernel does not drop the attacker.
     #[track_caller]
     pub fn assert_dropped(&self) {
         assert!(self.is_dropped(), "{:?}", self.guard.banned());

@@ -36,6 +36,48 @@ pub fn guard_fleet() -> Command {
     Command::new(guardctl_path().with_file_name("guard-fleet"))
 }
 
+/// Where nats-server is; `None` where it is not, which is said.
+pub(super) fn nats_program() -> Option<PathBuf> {
+    let tools = std::env::var_os("GUARD_TOOLS_DIR").map_or_else(
+        || {
+            PathBuf::from(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../target/guard-tools"
+            ))
+        },
+        PathBuf::from,
+    );
+    let program = tools.join("bin").join(PROGRAM);
+    let is_there = crate::require::need(program.is_file(), || {
+        format!("needs {}: cargo xtask setup --tests", program.display())
+    });
+    is_there.then_some(program)
+}
+
+/// Servers that a host can join.
+pub trait FleetServers {
+    /// What its hosts connect to.
+    fn urls(&self) -> Vec<String>;
+    /// The authority that vouches for them, if they have TLS.
+    fn ca(&self) -> Option<PathBuf>;
+    /// The key of a host (`GROUP-NAME`), of the operator or of the admin.
+    fn key(&self, name: &str) -> PathBuf;
+}
+
+impl FleetServers for NatsServer {
+    fn urls(&self) -> Vec<String> {
+        vec![self.url.clone()]
+    }
+
+    fn ca(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn key(&self, name: &str) -> PathBuf {
+        self.folder.join(&format!("keys/{name}.nk"))
+    }
+}
+
 impl NatsServer {
     /// With a fleet of these hosts, `GROUP/NAME`; `None` where there is no server, which is said.
     ///
@@ -43,22 +85,7 @@ impl NatsServer {
     /// When it does not start, and with `GUARD_TESTS_STRICT=1` when it is not there.
     #[must_use]
     pub fn start(hosts: &[&str]) -> Option<Self> {
-        let tools = std::env::var_os("GUARD_TOOLS_DIR").map_or_else(
-            || {
-                PathBuf::from(concat!(
-                    env!("CARGO_MANIFEST_DIR"),
-                    "/../target/guard-tools"
-                ))
-            },
-            PathBuf::from,
-        );
-        let program = tools.join("bin").join(PROGRAM);
-        let is_there = crate::require::need(program.is_file(), || {
-            format!("needs {}: cargo xtask setup --tests", program.display())
-        });
-        if !is_there {
-            return None;
-        }
+        let program = nats_program()?;
         let folder = Folder::new();
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();
@@ -111,12 +138,6 @@ impl NatsServer {
     /// When the disk says so.
     pub fn wipe(&self) {
         fs::remove_dir_all(self.folder.join("data")).expect("removed");
-    }
-
-    /// The key of a host (`GROUP-NAME`), of the operator or of the admin.
-    #[must_use]
-    pub fn key(&self, name: &str) -> PathBuf {
-        self.folder.join(&format!("keys/{name}.nk"))
     }
 
     /// `guard-fleet prepare` with somebody's key.

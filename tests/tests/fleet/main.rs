@@ -1,6 +1,7 @@
 //! A34: banned on one host, dropped in XDP on the others, whatever happens to the server between them. Real NATS, real
 //! guard-fleet, real daemons, real packets.
 
+mod cluster;
 mod policy;
 
 use std::time::Instant;

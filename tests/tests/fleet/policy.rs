@@ -4,23 +4,22 @@
 use std::{fs, time::Duration};
 
 use guard_tests::{
-    lab::{Answer, NatsServer, finish, guard_fleet, until, within},
+    lab::{Answer, FleetHost, NatsServer, finish, guard_fleet, until, within},
     require,
 };
 
-
-
 const NEW: u16 = 7001;
 
-impl FleetHost {
-    fn is_open(&self, port: u16) -> bool {
-        // Nothing listens there: the host refuses at an open port, and a closed one is silent.
-        self.lab.attacker.ask_tcp(self.lab.srv.v4, port) == Answer::Refused
-    }
+fn is_open(host: &FleetHost, port: u16) -> bool {
+    // Nothing listens there: the host refuses at an open port, and a closed one is silent.
+    host.lab.attacker.ask_tcp(host.lab.srv.v4, port) == Answer::Refused
 }
 
 fn letting_in(port: u16) -> String {
-    format!("{POLICY}\n[[rule]]\naction = \"allow\"\nport = {port}\n")
+    format!(
+        "{}\n[[rule]]\naction = \"allow\"\nport = {port}\n",
+        FleetHost::POLICY
+    )
 }
 
 #[test]
@@ -64,12 +63,12 @@ fn a_policy_comes_in_waves_and_goes_no_further_than_the_first_host_that_fails() 
     let ran = ran.says("wave 1 of 2").says("wave 2 of 2");
     drop(ran.says("policy 1 is in force on 2 hosts"));
     for host in &hosts {
-        assert!(host.is_open(NEW));
+        assert!(is_open(host, NEW));
         let status = host.guard.guardctl(&["fleet", "status"]).ok();
         drop(status.says("policy: 1 confirmed"));
     }
     assert_eq!(listed().matches("1 confirmed").count(), 2, "{}", listed());
-    assert!(!other.is_open(NEW), "the policy of another group");
+    assert!(!is_open(&other, NEW), "the policy of another group");
 
     // A host whose files somebody has edited by hand does not lose that, and stops the release.
     let main = hosts[0].guard.etc().join("guard.toml");
@@ -84,7 +83,7 @@ fn a_policy_comes_in_waves_and_goes_no_further_than_the_first_host_that_fails() 
         ran.says("released to 1 of 2 hosts")
             .says("were changed since they were applied"),
     );
-    let open = hosts.iter().filter(|host| host.is_open(7002)).count();
+    let open = hosts.iter().filter(|host| is_open(host, 7002)).count();
     assert_eq!(open, 0);
     for host in &hosts {
         drop(host.guard.guardctl(&["reload", "--no-confirm"]).ok());
@@ -104,7 +103,9 @@ fn a_policy_comes_in_waves_and_goes_no_further_than_the_first_host_that_fails() 
             .guardctl(&["fleet", "policy", "accept", &signer])
             .ok(),
     );
-    let opened = within(Duration::from_secs(30), || late.is_open(7004).then_some(()));
+    let opened = within(Duration::from_secs(30), || {
+        is_open(&late, 7004).then_some(())
+    });
     assert!(
         opened.is_some(),
         "{}",

@@ -9,7 +9,7 @@ use std::{
 };
 
 use guard_tests::{
-    lab::{FleetHost, NatsServer},
+    lab::{FleetHost, FleetServers as _, NatsServer},
     require,
 };
 

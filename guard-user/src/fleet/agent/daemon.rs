@@ -24,9 +24,19 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The daemon's socket.
 #[derive(Clone, Debug)]
 pub(super) struct DaemonLink {
-    layout: Layout,
+    daemon: Daemon,
     /// The daemon's process when it answered last.
     run: std::rc::Rc<Cell<u64>>,
+}
+
+/// Who answers.
+#[derive(Clone, Debug)]
+enum Daemon {
+    /// The daemon of this host.
+    Socket(Layout),
+    /// One that the benchmark plays.
+    #[cfg(feature = "testing")]
+    Simulated(std::sync::Arc<super::simulated_daemon::SimulatedDaemon>),
 }
 
 /// Follows the bans that this host makes itself.
@@ -51,8 +61,19 @@ pub(super) struct OwnNews {
 impl DaemonLink {
     pub(super) fn new(layout: Layout) -> Self {
         Self {
-            layout,
+            daemon: Daemon::Socket(layout),
             run: std::rc::Rc::default(),
+        }
+    }
+
+    /// One that the benchmark plays; its first run never ends.
+    #[cfg(feature = "testing")]
+    pub(super) fn simulated(
+        daemon: std::sync::Arc<super::simulated_daemon::SimulatedDaemon>,
+    ) -> Self {
+        Self {
+            daemon: Daemon::Simulated(daemon),
+            run: std::rc::Rc::new(Cell::new(1)),
         }
     }
 
@@ -62,7 +83,11 @@ impl DaemonLink {
     }
 
     async fn ask(&self, request: Request) -> Result<Response, Failure> {
-        let layout = self.layout.clone();
+        let layout = match &self.daemon {
+            Daemon::Socket(layout) => layout.clone(),
+            #[cfg(feature = "testing")]
+            Daemon::Simulated(daemon) => return Ok(daemon.answer(request)),
+        };
         let asked = tokio::task::spawn_blocking(move || client::ask(&layout, request)).await;
         asked.unwrap_or_else(|error| {
             Err(Failure::new(
@@ -70,6 +95,15 @@ impl DaemonLink {
                 format!("asking the daemon has failed: {error}"),
             ))
         })
+    }
+
+    /// What changes with this host's own bans.
+    fn note(&self) -> Option<String> {
+        match &self.daemon {
+            Daemon::Socket(layout) => fs::read_to_string(layout.own_bans()).ok(),
+            #[cfg(feature = "testing")]
+            Daemon::Simulated(daemon) => Some(daemon.note()),
+        }
     }
 
     /// Hands records over, once.
@@ -140,7 +174,7 @@ impl OwnFeed {
     /// Waits for news: all bans at first. Dropped while it waits, it has lost none.
     pub(super) async fn next(&mut self) -> OwnNews {
         loop {
-            let note = fs::read_to_string(self.daemon.layout.own_bans()).ok();
+            let note = self.daemon.note();
             let is_due = now_ms().saturating_sub(self.asked_ms) >= ASK_MS;
             if self.mark.is_some() && note == self.seen && !is_due {
                 sleep(LOOK).await;

@@ -10,6 +10,10 @@ mod publish;
 mod relay;
 mod serve;
 mod setup;
+#[cfg(feature = "testing")]
+mod simulated_daemon;
+#[cfg(feature = "testing")]
+pub mod simulation;
 mod waves;
 
 use std::{path::PathBuf, process::ExitCode};

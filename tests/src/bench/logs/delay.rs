@@ -3,30 +3,20 @@
 use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
-    thread,
-    time::{Duration, Instant},
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use crate::{
+    bench::{memory::kb, until_dropped::until_dropped},
     lab::{GuardDaemon, Instance, Topology, UdpEcho},
     sshd_log,
 };
 
 const PORT: u16 = 7000;
-/// Between two datagrams.
-const PACE: Duration = Duration::from_micros(200);
-/// Between two looks for an answer.
-const LOOK: Duration = Duration::from_micros(20);
-/// Datagrams that must be answered before the log says anything.
-const BEFORE: usize = 20;
-/// So long without an answer, and it is banned.
-const SILENCE: Duration = Duration::from_millis(40);
-/// Nobody takes longer.
-const MOST: Duration = Duration::from_secs(10);
 const POLICY: &str = "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 7000\n";
 
 /// How long it took for each source, in order of length, and the daemon's memory.
@@ -112,47 +102,8 @@ fn import(guard: &Instance, bans: u32) -> Result<()> {
     Ok(())
 }
 
-/// One source: it asks all the time, its failures are written, its answers stop.
+/// One source: its failures are written, its answers stop.
 fn one(source: Ipv4Addr, to: SocketAddr, log: &mut File) -> Result<Duration> {
-    let socket = UdpSocket::bind((source, 0))?;
-    socket.connect(to)?;
-    // A time-out would be as long as a tick.
-    socket.set_nonblocking(true)?;
     let lines = sshd_log::failures(&source.to_string(), 5);
-    let mut sent: Vec<Instant> = Vec::new();
-    let mut written = None;
-    let mut last_answer = 0_usize;
-    let begun = Instant::now();
-    loop {
-        let number = u32::try_from(sent.len())?;
-        sent.push(Instant::now());
-        socket.send(&number.to_be_bytes())?;
-        let next = sent[sent.len() - 1] + PACE;
-        while Instant::now() < next {
-            let mut answer = [0; 4];
-            match socket.recv(&mut answer) {
-                Ok(_) => last_answer = last_answer.max(u32::from_be_bytes(answer) as usize),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if written.is_none() && last_answer >= BEFORE {
-            written = Some(Instant::now());
-            log.write_all(lines.as_bytes())?;
-        }
-        if let Some(written) = written
-            && let Some(first_lost) = sent.get(last_answer + 1)
-            && first_lost.elapsed() > SILENCE
-        {
-            return Ok(first_lost.saturating_duration_since(written));
-        }
-        ensure!(begun.elapsed() < MOST, "not banned within {MOST:?}");
-    }
-}
-
-fn kb(id: u32, name: &str) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let word = line.and_then(|line| line.split_whitespace().next());
-    Ok(word.context("no memory is told")?.parse()?)
+    until_dropped(source, to, || Ok(log.write_all(lines.as_bytes())?))
 }
