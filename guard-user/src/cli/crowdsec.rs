@@ -1,19 +1,13 @@
 //! `crowdsec`: enforcing what a CrowdSec decides. What talks to its LAPI is guard-fleet, a process of its own; joining asks
 //! the LAPI once, with what was given.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use clap::{Args as Group, Subcommand};
-use nix::unistd::User;
 use serde_json::json;
 
-use super::context::Context;
+use super::{context::Context, readable::refuse_unreadable};
 use crate::{
-    control::fleet::USER,
     failure::{Exit, Failure, from_io},
     fleet::settings::CrowdsecSettings,
     text::value::BadValue,
@@ -101,7 +95,7 @@ fn join(context: &mut Context<'_>, args: &JoinArgs) -> Result<Exit, Failure> {
         &settings.password,
     ];
     for path in files.into_iter().flatten() {
-        refuse_unreadable(path)?;
+        refuse_unreadable(context.controller.layout(), path)?;
     }
     try_once(&settings)?;
     let url = settings.url.clone();
@@ -154,30 +148,6 @@ fn refuse_a_second(joined: Option<&CrowdsecSettings>) -> Result<(), Failure> {
         )
         .help("`guardctl crowdsec leave` first")),
     }
-}
-
-/// guardctl reads as root what guard-fleet will have to read as itself.
-fn refuse_unreadable(path: &Path) -> Result<(), Failure> {
-    let file = fs::metadata(path).map_err(|error| from_io(path.display(), &error))?;
-    // Without the package there is no such user, and whoever runs guard-fleet reads with his own rights.
-    let Ok(Some(user)) = User::from_name(USER) else {
-        return Ok(());
-    };
-    let mode = file.permissions().mode();
-    let can_read = (file.uid() == user.uid.as_raw() && mode & 0o400 != 0)
-        || (file.gid() == user.gid.as_raw() && mode & 0o040 != 0)
-        || mode & 0o004 != 0;
-    if can_read {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Exit::Refused,
-        format!("{}: guard-fleet cannot read it", path.display()),
-    )
-    .help(format!(
-        "chown root:{USER} {0}; chmod 640 {0}",
-        path.display()
-    )))
 }
 
 fn usage(bad: BadValue) -> Failure {

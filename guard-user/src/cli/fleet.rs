@@ -13,7 +13,7 @@ use std::{
 use clap::{Args as Group, Subcommand};
 use serde_json::json;
 
-use super::{ban, context::Context};
+use super::{ban, context::Context, readable::refuse_unreadable};
 use crate::{
     bans::store::BanOrigin,
     control::{Request, Response, client, unexpected},
@@ -128,6 +128,9 @@ fn join(context: &mut Context<'_>, args: &JoinArgs) -> Result<Exit, Failure> {
         |path: &Path| fs::canonicalize(path).map_err(|error| from_io(path.display(), &error));
     let key = full(&args.key)?;
     let ca = args.ca.as_deref().map(full).transpose()?;
+    for path in [Some(&key), ca.as_ref()].into_iter().flatten() {
+        refuse_unreadable(context.controller.layout(), path)?;
+    }
     let settings = context.controller.change_joined(|settings| {
         if let Some(nats) = &settings.nats {
             let failure = Failure::new(

@@ -35,6 +35,7 @@ mod metrics;
 mod monitor;
 mod options;
 mod prompt;
+mod readable;
 mod refused;
 mod service;
 mod setup;

@@ -3,10 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MOST_BYTES;
+
 /// The user that guard-fleet runs as. Root may ask the same.
 pub const USER: &str = "guard-fleet";
-/// Most records in one request or answer: at their longest, so many fit a frame.
-pub const MOST_RECORDS: usize = 150;
+/// Most records in one request, if they are short: [`FleetRecord::bytes`] of all must not be more than [`MOST_ROOM`].
+pub const MOST_RECORDS: usize = 600;
+/// What records have of a frame.
+pub const MOST_ROOM: usize = MOST_BYTES - 1024;
+/// Most bans in one answer: at their longest, so many fit a frame.
+pub const MOST_BANS: usize = 150;
 /// Longest reason, in bytes of printable ASCII.
 pub const MOST_REASON: usize = 64;
 /// Longest time that a record may ask for, in seconds: seven days. What is permanent is said again.
@@ -30,6 +36,18 @@ pub struct FleetRecord {
     pub left: u32,
     /// Why.
     pub reason: String,
+}
+
+impl FleetRecord {
+    /// At least as many bytes as it takes in a request. Its reason must be printable ASCII.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // Names and punctuation, and both numbers at their longest.
+        const AROUND: usize = 96;
+        let is_escaped = |byte: &u8| matches!(byte, b'"' | b'\\');
+        let escaped = self.reason.bytes().filter(|byte| is_escaped(byte)).count();
+        AROUND + self.by.len() + self.prefix.len() + self.reason.len() + escaped
+    }
 }
 
 /// What became of records.
@@ -231,7 +249,7 @@ pub struct MemberView {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::MOST_BYTES, *};
+    use super::*;
 
     #[test]
     fn the_longest_records_fit_a_frame() {
@@ -244,10 +262,30 @@ mod tests {
             // The worst that printable ASCII becomes in JSON.
             reason: "\\".repeat(MOST_REASON),
         };
-        let request = super::super::Request::FleetRecords {
-            records: vec![record; MOST_RECORDS],
+        let short = FleetRecord {
+            by: CROWDSEC.to_owned(),
+            prefix: "203.0.113.7".to_owned(),
+            reason: String::new(),
+            ..record.clone()
         };
-        let text = serde_json::to_vec(&request).expect("JSON");
+        for record in [record, short] {
+            let most = (MOST_ROOM / record.bytes()).min(MOST_RECORDS);
+            assert!(most >= 150, "{most}");
+            let request = super::super::Request::FleetRecords {
+                records: vec![record; most],
+            };
+            let text = serde_json::to_vec(&request).expect("JSON");
+            assert!(text.len() <= MOST_BYTES, "{}", text.len());
+        }
+        let later = Later {
+            index: u32::MAX,
+            seconds: u32::MAX,
+        };
+        let answer = super::super::Response::FleetTaken(FleetTaken {
+            later: vec![later; MOST_RECORDS],
+            ..FleetTaken::default()
+        });
+        let text = serde_json::to_vec(&answer).expect("JSON");
         assert!(text.len() <= MOST_BYTES, "{}", text.len());
         let own = OwnBan {
             prefix,
@@ -261,7 +299,7 @@ mod tests {
                 revision: u64::MAX,
             },
             is_whole: true,
-            bans: vec![own; MOST_RECORDS],
+            bans: vec![own; MOST_BANS],
             next: Some("n".repeat(64)),
         });
         let text = serde_json::to_vec(&answer).expect("JSON");

@@ -18,7 +18,7 @@ use crate::{
     control::{
         Level, Request, Response,
         fleet::{
-            CROWDSEC, FleetRecord, FleetReport, FleetSummary, FleetView, MOST_REASON, MOST_RECORDS,
+            CROWDSEC, FleetRecord, FleetReport, FleetSummary, FleetView, MOST_BANS, MOST_REASON,
             MemberView, OwnBan, OwnBans, OwnMark, PolicyState,
         },
     },
@@ -135,7 +135,7 @@ impl FleetState {
     fn own(&mut self, since: Option<&OwnMark>, from: Option<&str>) -> Result<OwnBans, Failure> {
         let since = since.map(|mark| (mark.epoch.as_str(), mark.revision));
         let from = from.map(read_cursor).transpose()?;
-        let (page, now) = self.controller.own_bans(since, from, MOST_RECORDS)?;
+        let (page, now) = self.controller.own_bans(since, from, MOST_BANS)?;
         Ok(own_bans(page, &now))
     }
 

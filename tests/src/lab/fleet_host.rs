@@ -12,7 +12,8 @@ use guard_user::{
 };
 
 use super::{
-    Answer, Background, FleetServers, GuardDaemon, Instance, Ran, Topology, UdpEcho, guard_fleet,
+    Answer, Background, FleetServers, GuardDaemon, Instance, Ran, Topology, UdpEcho, WallClock,
+    finish, guard_fleet,
 };
 
 /// The host.
@@ -21,6 +22,7 @@ pub struct FleetHost {
     fleet: Option<Background>,
     /// Its daemon.
     pub daemon: GuardDaemon,
+    clock: Option<WallClock>,
     /// Its guard.
     pub guard: Instance,
     _echo: UdpEcho,
@@ -47,26 +49,56 @@ impl FleetHost {
         host
     }
 
+    /// The same with a time of day that is wrong by so many seconds; `None` skips the test.
+    ///
+    /// # Panics
+    /// As [`FleetHost::join`].
+    #[must_use]
+    pub fn join_at(
+        servers: &impl FleetServers,
+        (group, name): (&str, &str),
+        wrong_s: i64,
+    ) -> Option<Self> {
+        let mut host = Self::prepared(Some(wrong_s))?;
+        host.join_again(servers, group, name);
+        host.start_fleet();
+        drop(host.until_status(0));
+        Some(host)
+    }
+
     /// A host that has joined, without guard-fleet.
     ///
     /// # Panics
     /// When it cannot join.
     #[must_use]
     pub fn joined(servers: &impl FleetServers, group: &str, name: &str) -> Self {
+        let host = Self::prepared(None).expect("no clock to set");
+        host.join_again(servers, group, name);
+        host
+    }
+
+    fn prepared(wrong_s: Option<i64>) -> Option<Self> {
         let lab = Topology::new();
         let guard = Instance::new(&lab.srv);
         guard.write_policy(Self::POLICY);
         drop(guard.guardctl(&["enable"]).ok());
-        let daemon = GuardDaemon::start(&guard);
-        let host = Self {
+        let clock = match wrong_s {
+            None => None,
+            Some(seconds) => {
+                let clock = WallClock::new(guard.folder())?;
+                clock.set(seconds);
+                Some(clock)
+            }
+        };
+        let daemon = start_daemon(&guard, clock.as_ref());
+        Some(Self {
             fleet: None,
             daemon,
+            clock,
             guard,
             _echo: UdpEcho::start(&lab.srv, Self::PORT),
             lab,
-        };
-        host.join_again(servers, group, name);
-        host
+        })
     }
 
     /// After it left.
@@ -110,8 +142,33 @@ impl FleetHost {
     pub fn start_fleet(&mut self) {
         let mut command = guard_fleet();
         command.arg("run").envs(self.guard.environment());
+        if let Some(clock) = &self.clock {
+            clock.shown_to(&mut command);
+        }
         let log = self.guard.folder().join("fleet.log");
         self.fleet = Some(Background::start(&mut command, log));
+    }
+
+    /// guardctl, by this host's clock.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn guardctl(&self, words: &[&str]) -> Ran {
+        let mut command = self.guard.command(words);
+        if let Some(clock) = &self.clock {
+            clock.shown_to(&mut command);
+        }
+        finish(&mut command, Duration::from_secs(60))
+    }
+
+    /// Ends the daemon, and starts another.
+    ///
+    /// # Panics
+    /// When one of both fails.
+    pub fn restart_daemon(&mut self) {
+        drop(self.guardctl(&["daemon", "--stop"]).ok());
+        self.daemon.wait();
+        self.daemon = start_daemon(&self.guard, self.clock.as_ref());
     }
 
     /// As SIGKILL ends it.
@@ -156,7 +213,7 @@ impl FleetHost {
         );
         let (first, rest) = words.split_first().expect("a command");
         let words = [&[*first, &v4, &v6], rest].concat();
-        drop(self.guard.guardctl(&words).ok());
+        drop(self.guardctl(&words).ok());
     }
 
     /// Waits until `fleet status` ends with this code.
@@ -205,5 +262,13 @@ impl FleetHost {
     #[track_caller]
     pub fn assert_dropped(&self) {
         assert!(self.is_dropped(), "{:?}", self.guard.banned());
+    }
+}
+
+fn start_daemon(guard: &Instance, clock: Option<&WallClock>) -> GuardDaemon {
+    let mut command = guard.command(&["daemon"]);
+    match clock {
+        Some(clock) => GuardDaemon::start_as(guard, clock.shown_to(&mut command)),
+        None => GuardDaemon::start(guard),
     }
 }

@@ -1,6 +1,7 @@
 //! A34: whoever got hold of one host of a fleet, or of its server, shuts nobody out elsewhere, lets nobody in, and keeps
 //! nobody from hearing of attackers. Real NATS, real guard-fleet, real daemons.
 
+mod clocks;
 mod names;
 mod servers;
 mod streams;

@@ -7,11 +7,14 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::{
     BANS, BanCounts, META, ORIGINS,
     record::{self, BanEnd, BanOrigin, Now},
+    waivers::waived_origins,
 };
 use crate::bans::{prefix::Prefix, term::BanTerm};
 
 /// Seconds between two sweeps.
 const SWEEP_EVERY: u64 = 60;
+/// From so many origins on, a new one makes the store look which are still needed.
+const MANY_ORIGINS: usize = 512;
 
 /// What became of a ban.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +96,27 @@ impl<'t> Change<'t> {
             return Ok(*number);
         }
         let number = known.last_key_value().map_or(0, |(last, _)| last + 1);
+        if known.len() >= MANY_ORIGINS {
+            self.forget_origins(&known)?;
+        }
         self.origins.insert(number, name.as_str())?;
         Ok(number)
+    }
+
+    /// Members of a fleet come and go; those of whom nothing is kept leave the store, too.
+    fn forget_origins(&mut self, known: &BTreeMap<u32, String>) -> Result<(), redb::Error> {
+        let mut used = waived_origins(self.transaction)?;
+        for entry in self.bans.iter()? {
+            let (key, _) = entry?;
+            used.extend(record::parse_key(key.value()).map(|(_, number)| number));
+        }
+        for (number, name) in known {
+            let is_member = matches!(BanOrigin::from_name(name), BanOrigin::Fleet(_));
+            if is_member && !used.contains(number) {
+                self.origins.remove(number)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a ban of the origin with this number. The longer of two holds.

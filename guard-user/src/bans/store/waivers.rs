@@ -1,9 +1,14 @@
 //! What an operator lifted here although others still ban it: their word does not count until it is another.
 
-use redb::{ReadableTable as _, TableDefinition};
+use std::collections::BTreeSet;
 
-use super::{change::Change, record};
-use crate::bans::prefix::Prefix;
+use redb::{
+    ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
+    TableError, WriteTransaction,
+};
+
+use super::{Store, change::Change, record};
+use crate::{bans::prefix::Prefix, database, failure::Failure};
 
 /// Prefix and number of the origin, to the number of the ban that is waived and when that was.
 const WAIVERS: TableDefinition<'_, &[u8], (u64, u64)> = TableDefinition::new("waivers");
@@ -13,6 +18,34 @@ const UNKNOWN: u64 = 0;
 const OF_ALL: u32 = u32::MAX;
 /// After so many seconds no record of then is handed over any more.
 const KEPT_S: u64 = 8 * 24 * 3600;
+
+impl Store {
+    /// Is anybody's word waived? Without writing anything, for it is asked for each batch of what others ban.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn has_waivers(&self) -> Result<bool, Failure> {
+        let read = || -> Result<bool, redb::Error> {
+            match self.database.begin_read()?.open_table(WAIVERS) {
+                Ok(waivers) => Ok(!waivers.is_empty()?),
+                Err(TableError::TableDoesNotExist(_)) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        };
+        database::guarded(read).map_err(|error| self.failed(&error))
+    }
+}
+
+/// Numbers of the origins whose word is waived somewhere.
+pub(super) fn waived_origins(transaction: &WriteTransaction) -> Result<BTreeSet<u32>, redb::Error> {
+    let waivers = transaction.open_table(WAIVERS)?;
+    let mut numbers = BTreeSet::new();
+    for entry in waivers.iter()? {
+        let (key, _) = entry?;
+        numbers.extend(record::parse_key(key.value()).map(|(_, number)| number));
+    }
+    Ok(numbers)
+}
 
 impl Change<'_> {
     /// The word of this origin about this prefix does not count any more.

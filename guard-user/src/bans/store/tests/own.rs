@@ -194,3 +194,37 @@ fn what_an_operator_lifts_stays_lifted_until_its_member_bans_again() {
     };
     assert!(is_new(1) && !is_new(1) && is_new(2));
 }
+
+#[test]
+fn members_of_whom_nothing_is_kept_leave_the_store() {
+    let (_folder, store) = opened("own-members");
+    let now = at(0);
+    let member = |n: u32| BanOrigin::Fleet(format!("web/h{n}"));
+    ban(&store, &now, &jail(), "11.0.0.9/32", seconds(600));
+    ban(&store, &now, &member(0), "11.0.0.1/32", seconds(600));
+    let waived = |change: &mut Change<'_>| change.origin(&member(1));
+    let number = store
+        .change(&now, |change| {
+            let number = waived(change)?;
+            change.waive(prefix("11.0.0.2/32"), number)?;
+            Ok(number)
+        })
+        .expect("waived");
+    for n in 2..2_000 {
+        store
+            .change(&now, |change| Ok(change.origin(&member(n))?))
+            .expect("a number");
+    }
+    let read = store.database.begin_read().expect("a look");
+    let origins = read_origins(&read.open_table(ORIGINS).expect("a table")).expect("origins");
+    drop(read);
+    assert!(origins.len() <= 600, "{}", origins.len());
+    let names: Vec<&str> = origins.values().map(String::as_str).collect();
+    assert!(names.contains(&"fleet web/h0") && names.contains(&"jail sshd"));
+    // Whose word is waived keeps its number.
+    let kept = store
+        .change(&now, |change| Ok(change.origin(&member(1))?))
+        .expect("a number");
+    assert_eq!(kept, number);
+    assert!(names.contains(&"fleet web/h1999"));
+}

@@ -13,7 +13,7 @@ use ipnetwork::IpNetwork;
 
 use super::decisions::{Decision, Listed, Lists, MOST};
 use crate::{
-    control::fleet::{CROWDSEC, FleetRecord, MOST_SECONDS},
+    control::fleet::{CROWDSEC, FleetRecord, MOST_ROOM, MOST_SECONDS},
     text::address::show,
 };
 
@@ -21,6 +21,8 @@ use crate::{
 const LONGEST: Duration = Duration::from_secs(MOST_SECONDS as u64);
 /// The same decision comes with the same end, less the time that the list took to arrive.
 const SAME_END: Duration = Duration::from_secs(120);
+/// Bytes of a request that the longest record takes, and some.
+const LONGEST_RECORD: usize = 320;
 /// Most scopes and types that are counted by name.
 const MOST_NAMES: usize = 16;
 
@@ -192,7 +194,7 @@ impl Known {
         }
     }
 
-    /// Up to `most` records that the daemon has to hear. They count as said until [`Self::give_back`].
+    /// Up to `most` records that the daemon has to hear, as many as fit a request. They count as said until [`Self::give_back`].
     pub(super) fn next_records(&mut self, most: usize, now: Instant) -> Vec<FleetRecord> {
         let record = |prefix: &IpNetwork, id: u64, left: u32, reason: &str| FleetRecord {
             by: CROWDSEC.to_owned(),
@@ -201,14 +203,18 @@ impl Known {
             left,
             reason: reason.to_owned(),
         };
-        let lifted: Vec<IpNetwork> = self.lifted.keys().take(most).copied().collect();
-        let mut records = Vec::new();
+        let most_lifted = most.min(MOST_ROOM / LONGEST_RECORD);
+        let lifted: Vec<IpNetwork> = self.lifted.keys().take(most_lifted).copied().collect();
+        let mut records: Vec<FleetRecord> = Vec::new();
         for prefix in lifted {
             if let Some(id) = self.lifted.remove(&prefix) {
                 records.push(record(&prefix, id, 0, "lifted"));
             }
         }
+        let bytes: usize = records.iter().map(FleetRecord::bytes).sum();
+        let mut room = MOST_ROOM.saturating_sub(bytes);
         while records.len() < most
+            && room >= LONGEST_RECORD
             && let Some(prefix) = self.due.pop_front()
         {
             let Some(kept) = self.decisions.get_mut(&prefix).filter(|kept| kept.is_due) else {
@@ -221,7 +227,9 @@ impl Known {
                 continue;
             }
             kept.said = Some(now + left);
-            records.push(record(&prefix, kept.id, seconds, &kept.reason));
+            let record = record(&prefix, kept.id, seconds, &kept.reason);
+            room = room.saturating_sub(record.bytes());
+            records.push(record);
         }
         records
     }

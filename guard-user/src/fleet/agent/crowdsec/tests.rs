@@ -25,6 +25,8 @@ struct Daemon {
 impl Handover for Daemon {
     async fn hand_over(&self, records: Vec<FleetRecord>) -> Result<(), Failure> {
         assert!(records.len() <= crate::control::fleet::MOST_RECORDS);
+        let bytes: usize = records.iter().map(FleetRecord::bytes).sum();
+        assert!(bytes <= crate::control::fleet::MOST_ROOM, "{bytes}");
         let mut refusals = self.refusals.lock().expect("refusals");
         if *refusals > 0 {
             *refusals -= 1;

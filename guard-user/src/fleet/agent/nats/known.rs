@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 
 use super::{record::Record, subject::About};
 use crate::{
-    control::fleet::{FleetRecord, FleetTaken, LIFT, MOST_RECORDS},
+    control::fleet::{FleetRecord, FleetTaken, LIFT, MOST_RECORDS, MOST_ROOM},
     fleet::Member,
 };
 
@@ -164,6 +164,7 @@ impl Known {
     /// The next records, of members that are not paused.
     pub(super) fn batch(&mut self, now_ms: u64) -> Vec<(Key, FleetRecord)> {
         let mut batch = Vec::new();
+        let mut room = MOST_ROOM;
         self.paused.retain(|_, until| *until > now_ms);
         for _ in 0..self.queue.len() {
             if batch.len() == MOST_RECORDS {
@@ -197,6 +198,12 @@ impl Known {
                 left,
                 reason: entry.reason.clone(),
             };
+            let Some(rest) = room.checked_sub(record.bytes()) else {
+                self.queued.insert(key.clone());
+                self.queue.push_front(key);
+                break;
+            };
+            room = rest;
             batch.push((key, record));
         }
         batch
@@ -331,6 +338,35 @@ mod tests {
         // A minute later all of that is over.
         flood(&mut known, 20_000, 61_000);
         assert_eq!(known.overfull, 10);
+    }
+
+    #[test]
+    fn a_batch_fits_a_request_and_what_a_lost_connection_had_is_handed_over_again() {
+        let mut known = Known::default();
+        for n in 0..1_000 {
+            let address = std::net::Ipv4Addr::from(0x0b00_0000 + n);
+            let text = format!(
+                "{{\"v\":1,\"id\":1,\"left\":60,\"reason\":\"{}\"}}",
+                "\\\\".repeat(64)
+            );
+            let record = Record::read(text.as_bytes()).expect("a record");
+            known.hear(ban("web/a", &format!("{address}/32")), record, 1, 0, 0);
+        }
+        // Handed over over a connection that ended before there was an answer.
+        let lost = known.batch(0);
+        assert!((150..MOST_RECORDS).contains(&lost.len()), "{}", lost.len());
+        let bytes: usize = lost.iter().map(|(_, record)| record.bytes()).sum();
+        assert!(bytes <= MOST_ROOM);
+        known.again(0);
+        let mut seen = HashSet::new();
+        loop {
+            let batch = known.batch(0);
+            if batch.is_empty() {
+                break;
+            }
+            seen.extend(batch.iter().map(|(_, record)| record.prefix.clone()));
+        }
+        assert_eq!(seen.len(), 1_000);
     }
 
     #[test]

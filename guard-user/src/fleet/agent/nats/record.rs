@@ -90,7 +90,16 @@ mod tests {
             "{\"v\":1,\"id\":-1,\"left\":1}",
             "{\"v\":1,\"id\":1,\"left\":99999999999}",
             "{\"v\":1,\"id\":1,\"left\":1",
+            "{\"v\":1,\"id\":1,\"left\":-1}",
+            "{\"v\":1,\"id\":1,\"left\":1e3}",
+            "{\"v\":1,\"id\":99999999999999999999,\"left\":1}",
+            "{\"v\":1,\"id\":1,\"left\":60,\"left\":61}",
+            "{\"v\":1,\"id\":1,\"left\":60,\"reason\":[]}",
+            "{\"v\":1,\"id\":1,\"left\":60} more",
+            "{\"stream\":\"KV_guard\",\"seq\":4}",
             &long,
+            &"[".repeat(MOST_BYTES),
+            &"[".repeat(MOST_BYTES + 1),
         ] {
             assert_eq!(Record::read(bad.as_bytes()), None, "{bad}");
         }

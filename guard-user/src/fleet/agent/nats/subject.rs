@@ -106,6 +106,14 @@ mod tests {
             "ban.web.a.4-cb007107-32.more",
             "lift",
             "lift.4-cb007107-32-1",
+            "lift.4-00000000-+0",
+            "lift.4-cb007107- 32",
+            "lift.4-+b007107-32",
+            "lift.6-20010db800000000000000000000000-64",
+            "lift.6-20010db8000000000000000000000001-64",
+            "ban.web.a.6-\u{1b}[2J-64",
+            "ban.web..4-cb007107-32",
+            "BAN.web.a.4-cb007107-32",
         ] {
             let found = read(subject);
             assert!(found.is_none(), "{subject}: {found:?}");
