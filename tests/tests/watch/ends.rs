@@ -73,6 +73,9 @@ fn watching_goes_on_over_a_new_program_and_over_off_and_on() {
     let Some(scene) = Scene::new() else { return };
     let (srv, attacker) = (&scene.lab.srv, &scene.lab.attacker);
     let mut watcher = scene.watch("monitor", &["monitor", "--json"]);
+    let file = scene.guard.folder().join("off.pcapng");
+    let file = file.to_str().expect("a path");
+    let mut capture = scene.watch("capture", &["capture", "-w", file]);
     let mut seen = 0;
     let mut sees = |what: &str| {
         let found = within(Duration::from_secs(10), || {
@@ -92,10 +95,17 @@ fn watching_goes_on_over_a_new_program_and_over_off_and_on() {
     line(&watcher, "that guard is off", |line| {
         line["active"] == false
     });
+    until("the capture to say so", || {
+        capture.said().contains("guard is off: nothing to capture")
+    });
     drop(scene.guard.guardctl(&["enable", "--force"]).ok());
     line(&watcher, "that guard is on", |line| line["active"] == true);
     sees("behind off and on");
+    until("the capture to go on", || {
+        capture.said().contains("guard is on again")
+    });
     interrupt(&mut watcher);
+    interrupt(&mut capture);
 }
 
 #[test]
