@@ -46,6 +46,8 @@ struct OwnState {
     /// When the server acknowledged it.
     stored_ms: Option<u64>,
     is_on_its_way: bool,
+    /// Was another record the last that was heard to be stored in its place?
+    is_written_over: bool,
 }
 
 /// All of it.
@@ -118,6 +120,7 @@ impl OwnBans {
             is_lifted: false,
             stored_ms: None,
             is_on_its_way: false,
+            is_written_over: false,
         };
         self.bans.insert(network, state);
     }
@@ -144,6 +147,7 @@ impl OwnBans {
                 is_lifted: true,
                 stored_ms: None,
                 is_on_its_way: false,
+                is_written_over: false,
             });
         }
     }
@@ -189,7 +193,8 @@ impl OwnBans {
             return;
         }
         state.is_on_its_way = false;
-        if published.refused.is_some() {
+        // What was stored may have been written over before its acknowledgement was read.
+        if published.refused.is_some() || state.is_written_over {
             return;
         }
         if state.is_lifted {
@@ -207,6 +212,7 @@ impl OwnBans {
         };
         let is_ours = record
             .is_some_and(|record| record.id == state.id && (record.left == 0) == state.is_lifted);
+        state.is_written_over = !is_ours;
         if !is_ours {
             state.stored_ms = None;
         }
@@ -458,6 +464,27 @@ mod tests {
         assert_eq!(sent(&mut bans, 0), [of("11.0.0.1/32", 60)]);
         bans.is_stored_as(network, Some(&Record::lifted(1)));
         assert_eq!(sent(&mut bans, 0), [of("11.0.0.1/32", 60)]);
+    }
+
+    #[test]
+    fn what_was_written_over_before_its_acknowledgement_came_is_published_again() {
+        let mut bans = OwnBans::default();
+        bans.take(news(true, vec![own("11.0.0.1", 1, Some(60))]), 0);
+        let (network, ours, _) = bans.next(0).expect("one");
+        bans.is_stored_as(network, Some(&ours));
+        bans.is_stored_as(network, Some(&Record::lifted(9)));
+        let published = Published {
+            network,
+            id: ours.id,
+            is_lift: false,
+            refused: None,
+        };
+        bans.settle(&published, 0);
+        assert!(bans.next(0).is_some());
+        // Now it stands there.
+        bans.is_stored_as(network, Some(&ours));
+        bans.settle(&published, 0);
+        assert!(bans.next(0).is_none());
     }
 
     #[test]
