@@ -4,6 +4,7 @@ mod change;
 mod own;
 mod peek;
 mod record;
+mod waiver_table;
 mod waivers;
 
 use std::path::{Path, PathBuf};

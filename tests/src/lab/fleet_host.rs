@@ -35,7 +35,7 @@ impl FleetHost {
     pub const PORT: u16 = 7000;
     /// What its guard.toml says at first.
     pub const POLICY: &str =
-        "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 7000\n";
+        "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = [22, 7000]\n";
 
     /// A host that has joined, and hears the others.
     ///

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use guard_tests::{
-    lab::{Answer, FleetHost, NatsServer, until},
+    lab::{Answer, FleetHost, NatsServer, Sshd, until},
     require,
 };
 
@@ -45,7 +45,7 @@ fn a_host_that_was_taken_over_is_capped_and_quarantined_and_others_are_heard_mea
 
 #[test]
 fn a_host_that_bans_what_must_not_be_banned_bans_nobody_and_is_quarantined() {
-    if !require::root() {
+    if !require::root() || !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
         return;
     }
     let Some(nats) = NatsServer::start(&["web/a", "web/b", "web/e"]) else {
@@ -54,8 +54,15 @@ fn a_host_that_bans_what_must_not_be_banned_bans_nobody_and_is_quarantined() {
     let b = FleetHost::join(&nats, "web", "b");
     let (mut a, mut evil) = (nats.client("web-a"), nats.client("web-e"));
     let place = |key: String| format!("$KV.guard.ban.web.e.{key}");
-    // Whom this host needs, and subjects that are none.
+    // Whoever is logged in, whom this host needs, and subjects that are none.
+    let sshd = Sshd::start(&b.lab.srv);
+    let friend = &b.lab.friend;
+    let mut sessions = [b.lab.srv.v4, b.lab.srv.v6].map(|to| sshd.session(friend, to));
     let mut protected = vec![
+        key(friend.v4, 32),
+        key("198.51.100.0".parse().expect("its network"), 24),
+        key(friend.v6, 128),
+        key("2001:db8:100::".parse().expect("its network"), 64),
         key(b.lab.srv.v4, 32),
         key(b.lab.srv.v6, 128),
         key("192.0.2.254".parse().expect("the gateway"), 32),
@@ -116,6 +123,9 @@ fn a_host_that_bans_what_must_not_be_banned_bans_nobody_and_is_quarantined() {
     );
     for to in [b.lab.srv.v4, b.lab.srv.v6] {
         assert_eq!(b.lab.friend.ask_udp(to, 7000), Answer::Echo);
+    }
+    for session in &mut sessions {
+        assert!(session.answers());
     }
     let attacker = b.lab.attacker.v4;
     ban(&mut a, "web.a", attacker, 600);

@@ -7,14 +7,15 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::{
     BANS, BanCounts, META, ORIGINS,
     record::{self, BanEnd, BanOrigin, Now},
-    waivers::waived_origins,
+    waiver_table::waived_origins,
 };
 use crate::bans::{prefix::Prefix, term::BanTerm};
 
 /// Seconds between two sweeps.
 const SWEEP_EVERY: u64 = 60;
-/// From so many origins on, a new one makes the store look which are still needed.
+/// From so many origins on, the store looks which are still needed, after so many new ones: it reads all bans for that.
 const MANY_ORIGINS: usize = 512;
+const NEW_ORIGINS: usize = 128;
 
 /// What became of a ban.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl<'t> Change<'t> {
             return Ok(*number);
         }
         let number = known.last_key_value().map_or(0, |(last, _)| last + 1);
-        if known.len() >= MANY_ORIGINS {
+        if known.len() >= MANY_ORIGINS && known.len().is_multiple_of(NEW_ORIGINS) {
             self.forget_origins(&known)?;
         }
         self.origins.insert(number, name.as_str())?;

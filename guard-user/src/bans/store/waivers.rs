@@ -1,17 +1,10 @@
 //! What an operator lifted here although others still ban it: their word does not count until it is another.
 
-use std::collections::BTreeSet;
+use redb::{ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableError};
 
-use redb::{
-    ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
-    TableError, WriteTransaction,
-};
-
-use super::{Store, change::Change, record};
+use super::{Store, change::Change, record, waiver_table::WAIVERS};
 use crate::{bans::prefix::Prefix, database, failure::Failure};
 
-/// Prefix and number of the origin, to the number of the ban that is waived and when that was.
-const WAIVERS: TableDefinition<'_, &[u8], (u64, u64)> = TableDefinition::new("waivers");
 /// In the place of the number of a ban while it is not known: the next that is heard of is it.
 const UNKNOWN: u64 = 0;
 /// In the place of an origin: what was lifted whoever banned it.
@@ -34,17 +27,6 @@ impl Store {
         };
         database::guarded(read).map_err(|error| self.failed(&error))
     }
-}
-
-/// Numbers of the origins whose word is waived somewhere.
-pub(super) fn waived_origins(transaction: &WriteTransaction) -> Result<BTreeSet<u32>, redb::Error> {
-    let waivers = transaction.open_table(WAIVERS)?;
-    let mut numbers = BTreeSet::new();
-    for entry in waivers.iter()? {
-        let (key, _) = entry?;
-        numbers.extend(record::parse_key(key.value()).map(|(_, number)| number));
-    }
-    Ok(numbers)
 }
 
 impl Change<'_> {
