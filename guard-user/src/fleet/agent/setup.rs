@@ -87,6 +87,17 @@ pub(super) fn setup(args: &SetupArgs) -> Result<(), Failure> {
         if members.contains(&member) {
             return Err(Failure::new(Exit::Usage, format!("--host: {member} twice")));
         }
+        if let Some(other) = members
+            .iter()
+            .find(|other| file_name(other) == file_name(&member))
+        {
+            let name = file_name(&member);
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("--host: the keys of {other} and of {member} would both be {name}.nk"),
+            )
+            .help("give one of both another name"));
+        }
         members.push(member);
     }
     for address in &args.at {
@@ -118,6 +129,11 @@ pub(super) fn setup(args: &SetupArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Of its key, without the ending.
+fn file_name(member: &Member) -> String {
+    format!("{}-{}", member.group(), member.host())
+}
+
 /// Each host may say what it bans, in its own name; nobody may change what another said.
 fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
     let words = |words: &[String]| words.to_vec();
@@ -145,7 +161,7 @@ fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
             format!("$JS.API.STREAM.MSG.GET.{STREAM}"),
         ]);
         let inbox = format!("_INBOX_{group}_{host}");
-        let name = format!("{group}-{host}");
+        let name = file_name(member);
         let mut subscribe = reads(&inbox);
         subscribe.push(format!("{HEARD_POLICY}{group}"));
         users.push(User::new(&name, folder, publish, subscribe)?);
@@ -311,4 +327,30 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(|error| from_io(path.display(), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_hosts_whose_keys_would_be_one_file_are_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (hosts, why) in [
+            (["a/b-c", "a-b/c"], "both be a-b-c.nk"),
+            (["a/b", "a/b"], "a/b twice"),
+        ] {
+            let args = SetupArgs {
+                servers: "1".to_owned(),
+                at: vec!["127.0.0.1".to_owned()],
+                hosts: hosts.map(str::to_owned).to_vec(),
+                folder: folder.path().join("fleet"),
+                port: 4222,
+            };
+            let failure = setup(&args).expect_err(why);
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.contains(why), "{failure:?}");
+            assert!(!args.folder.exists());
+        }
+    }
 }
