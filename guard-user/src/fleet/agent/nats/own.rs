@@ -46,7 +46,7 @@ struct OwnState {
     /// When the server acknowledged it.
     stored_ms: Option<u64>,
     is_on_its_way: bool,
-    /// Was another record the last that was heard to be stored in its place?
+    /// While it was: was another record the last that was heard to be stored in its place?
     is_written_over: bool,
 }
 
@@ -194,7 +194,7 @@ impl OwnBans {
         }
         state.is_on_its_way = false;
         // What was stored may have been written over before its acknowledgement was read.
-        if published.refused.is_some() || state.is_written_over {
+        if std::mem::take(&mut state.is_written_over) || published.refused.is_some() {
             return;
         }
         if state.is_lifted {
@@ -212,7 +212,7 @@ impl OwnBans {
         };
         let is_ours = record
             .is_some_and(|record| record.id == state.id && (record.left == 0) == state.is_lifted);
-        state.is_written_over = !is_ours;
+        state.is_written_over = !is_ours && state.is_on_its_way;
         if !is_ours {
             state.stored_ms = None;
         }
