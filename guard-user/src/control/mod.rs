@@ -59,7 +59,7 @@ pub enum Request {
     },
     /// What other members banned and lifted. Of guard-fleet.
     FleetRecords {
-        /// At most [`fleet::MOST_RECORDS`].
+        /// At most [`fleet::MOST_RECEIVED`].
         records: Vec<FleetRecord>,
     },
     /// A policy that somebody signed for this host's group. Of guard-fleet.

@@ -59,6 +59,12 @@ struct Args {
     /// One short round of everything, to see that it works; the numbers mean nothing.
     #[arg(long)]
     smoke: bool,
+    /// Simulated hosts of part fleet.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=5000))]
+    hosts: Option<u32>,
+    /// Bans per second of part fleet, of all hosts together.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    bans: Option<u32>,
     /// Of the search for the worst packet.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -176,7 +182,10 @@ fn main() -> Result<()> {
         results.logs = Some(found);
     }
     if args.wants(Part::Fleet) {
-        match fleet::measure(&fleet::Plan::new(args.smoke))? {
+        let mut plan = fleet::Plan::new(args.smoke);
+        plan.hosts = args.hosts.map_or(plan.hosts, |hosts| hosts as usize);
+        plan.per_second = args.bans.unwrap_or(plan.per_second);
+        match fleet::measure(&plan)? {
             Some(found) => {
                 println!("\n{}{}\n", found.aims(), fleet::EXPLANATION);
                 results.fleet = Some(found);

@@ -1,17 +1,30 @@
 //! Three servers, by TLS: the one that leads is killed, a host is cut off, and somebody else's servers are refused.
 
-use std::time::{Duration, Instant};
-
-use guard_tests::{
-    lab::{Certificates, FleetHost, FleetServers as _, NatsCluster, finish, guard_fleet, until},
-    require,
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
-fn cluster() -> Option<NatsCluster> {
+use guard_tests::{
+    lab::{
+        Certificates, FleetHost, FleetServers as _, NatsCluster, finish, guard_fleet, until, within,
+    },
+    require,
+};
+use guard_user::fleet::agent::simulation::Simulation;
+
+fn cluster_of(hosts: &[&str]) -> Option<NatsCluster> {
     if !require::root() {
         return None;
     }
-    NatsCluster::start(&["web/a", "web/b"].map(ToOwned::to_owned))
+    let hosts: Vec<String> = hosts.iter().map(|host| format!("web/{host}")).collect();
+    NatsCluster::start(&hosts)
+}
+
+fn cluster() -> Option<NatsCluster> {
+    cluster_of(&["a", "b"])
 }
 
 #[test]
@@ -42,7 +55,7 @@ fn a_ban_reaches_the_other_host_while_nobody_leads_the_stream_and_is_stored_late
     let deadline = Instant::now() + Duration::from_secs(30);
     while unstored(&a) {
         assert!(Instant::now() < deadline, "{:?}", a.view());
-        std::thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
     }
     assert!(cluster.leader().is_some_and(|next| next != leads));
     a.until_status(0);
@@ -104,4 +117,47 @@ fn servers_that_another_authority_vouches_for_are_refused() {
             .says("certificate"),
     );
     assert_ne!(prepare(&another.path("nothing.pem")).code, Some(0));
+}
+
+#[test]
+fn a_ban_is_heard_at_once_while_others_ban_all_the_time() {
+    let names = ["h-0", "h-1", "h-2", "h-3"];
+    let Some(cluster) = cluster_of(&[&["a"], &names[..]].concat()) else {
+        return;
+    };
+    let a = FleetHost::join(&cluster, "web", "a");
+    let settings = names.map(|name| cluster.settings("web", name));
+    let simulation = Simulation::start(settings.to_vec());
+    let hosts = simulation.hosts();
+    until("the simulated hosts to hear each other", || {
+        hosts.iter().all(|host| host.report().is_current)
+    });
+    let IpAddr::V4(attacker) = a.lab.attacker.v4 else {
+        panic!("an IPv4 address");
+    };
+    let is_heard = AtomicBool::new(false);
+    let took = thread::scope(|scope| {
+        // One each 4 ms: more often than the daemon can be asked.
+        scope.spawn(|| {
+            for number in 0..2500 {
+                if is_heard.load(Ordering::Relaxed) {
+                    break;
+                }
+                let source = Ipv4Addr::from(0x2d00_0000 + number);
+                hosts[number as usize % hosts.len()].daemon.ban(source, 60);
+                thread::sleep(Duration::from_millis(4));
+            }
+        });
+        thread::sleep(Duration::from_millis(500));
+        let begin = Instant::now();
+        a.with_attacker(&["ban", "--for", "1h"]);
+        let heard = within(Duration::from_secs(8), || hosts[0].daemon.heard(attacker));
+        is_heard.store(true, Ordering::Relaxed);
+        heard.map(|at| at.saturating_duration_since(begin))
+    });
+    println!("banned on a, heard by another host after {took:?}, beside 250 bans a second");
+    assert!(
+        took.is_some_and(|took| took < Duration::from_secs(2)),
+        "{took:?}"
+    );
 }

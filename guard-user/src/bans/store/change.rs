@@ -37,6 +37,8 @@ pub struct Change<'t> {
     counts: BanCounts,
     /// Lengths that occur, or did.
     lengths: BTreeSet<u8>,
+    /// Numbers of origins by their names, once one was asked for: a fleet has as many as members.
+    numbers: Option<BTreeMap<String, u32>>,
     now: Now,
 }
 
@@ -52,6 +54,7 @@ impl<'t> Change<'t> {
             meta,
             counts,
             lengths: lengths.into_iter().map(|length| length as u8).collect(),
+            numbers: None,
             now: now.clone(),
         })
     }
@@ -92,31 +95,42 @@ impl<'t> Change<'t> {
     /// When the disk fails.
     pub fn origin(&mut self, origin: &BanOrigin) -> Result<u32, redb::Error> {
         let name = origin.name();
-        let known = read_origins(&self.origins)?;
-        if let Some((number, _)) = known.iter().find(|(_, known)| **known == name) {
+        let numbers = match &mut self.numbers {
+            Some(numbers) => numbers,
+            none @ None => {
+                let known = read_origins(&self.origins)?.into_iter();
+                none.insert(known.map(|(number, name)| (name, number)).collect())
+            }
+        };
+        if let Some(number) = numbers.get(&name) {
             return Ok(*number);
         }
-        let number = known.last_key_value().map_or(0, |(last, _)| last + 1);
-        if known.len() >= MANY_ORIGINS && known.len().is_multiple_of(NEW_ORIGINS) {
-            self.forget_origins(&known)?;
-        }
+        let number = numbers.values().max().map_or(0, |last| last + 1);
+        let is_due = numbers.len() >= MANY_ORIGINS && numbers.len().is_multiple_of(NEW_ORIGINS);
         self.origins.insert(number, name.as_str())?;
+        numbers.insert(name, number);
+        if is_due {
+            self.forget_origins(number)?;
+        }
         Ok(number)
     }
 
-    /// Members of a fleet come and go; those of whom nothing is kept leave the store, too.
-    fn forget_origins(&mut self, known: &BTreeMap<u32, String>) -> Result<(), redb::Error> {
+    /// Members of a fleet come and go; those of whom nothing is kept leave the store, too. `new` is about to be needed.
+    fn forget_origins(&mut self, new: u32) -> Result<(), redb::Error> {
         let mut used = waived_origins(self.transaction)?;
+        used.insert(new);
         for entry in self.bans.iter()? {
             let (key, _) = entry?;
             used.extend(record::parse_key(key.value()).map(|(_, number)| number));
         }
-        for (number, name) in known {
-            let is_member = matches!(BanOrigin::from_name(name), BanOrigin::Fleet(_));
-            if is_member && !used.contains(number) {
+        for (number, name) in read_origins(&self.origins)? {
+            let is_member = matches!(BanOrigin::from_name(&name), BanOrigin::Fleet(_));
+            if is_member && !used.contains(&number) {
                 self.origins.remove(number)?;
             }
         }
+        // Read again when it is needed.
+        self.numbers = None;
         Ok(())
     }
 

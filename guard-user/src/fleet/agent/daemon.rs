@@ -166,11 +166,6 @@ impl OwnFeed {
         }
     }
 
-    /// Have all bans been read once? From then on there are only changes.
-    pub(super) fn has_begun(&self) -> bool {
-        self.mark.is_some()
-    }
-
     /// Waits for news: all bans at first. Dropped while it waits, it has lost none.
     pub(super) async fn next(&mut self) -> OwnNews {
         loop {

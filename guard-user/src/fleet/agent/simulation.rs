@@ -1,5 +1,5 @@
 //! Hosts of a fleet for the benchmark: each is the session of guard-fleet as it is, with a daemon that the benchmark
-//! plays. All of them share a thread, so what they need is what as many hosts need, and less.
+//! plays. All of them share two threads, so what they need is what as many hosts need, and less.
 
 use std::{
     cell::RefCell,
@@ -37,6 +37,8 @@ use crate::{
     fleet::{Member, settings::NatsSettings},
 };
 
+/// A fast machine has more to do than one thread can.
+const THREADS: usize = 2;
 /// Between two looks at how the hosts are.
 const LOOK: Duration = Duration::from_millis(50);
 /// Between the first connections of two hosts, so that they do not all shake hands at once.
@@ -65,8 +67,14 @@ impl SimulatedHost {
 #[derive(Debug)]
 pub struct Simulation {
     hosts: Vec<SimulatedHost>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<Result<(), Failure>>>,
+    threads: Vec<HostThread>,
+}
+
+/// Some of the hosts run on it.
+#[derive(Debug)]
+struct HostThread {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), Failure>>,
 }
 
 impl Simulation {
@@ -80,38 +88,13 @@ impl Simulation {
                 report: Arc::default(),
             })
             .collect();
-        let (stop, stopped) = oneshot::channel();
         let running: Vec<_> = settings.into_iter().zip(hosts.clone()).collect();
-        let thread = thread::spawn(move || {
-            block_on(LocalSet::new().run_until(async move {
-                let mut reports = Vec::new();
-                for (settings, host) in running {
-                    let report: SharedReport = Rc::new(RefCell::default());
-                    let link = DaemonLink::simulated(Arc::clone(&host.daemon));
-                    spawn_local(nats::run(settings, link, Rc::clone(&report)));
-                    reports.push((report, host.report));
-                    sleep(APART).await;
-                }
-                let copy = async {
-                    loop {
-                        for (from, to) in &reports {
-                            *locked(to) = from.borrow().clone();
-                        }
-                        sleep(LOOK).await;
-                    }
-                };
-                tokio::select! {
-                    () = copy => {}
-                    _ = stopped => {}
-                }
-                Ok(())
-            }))
-        });
-        Self {
-            hosts,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        let each = running.len().div_ceil(THREADS).max(1);
+        let threads = running
+            .chunks(each)
+            .map(|some| HostThread::start(some.to_vec()));
+        let threads = threads.collect();
+        Self { hosts, threads }
     }
 
     /// All of them.
@@ -121,15 +104,45 @@ impl Simulation {
     }
 }
 
+impl HostThread {
+    fn start(hosts: Vec<(NatsSettings, SimulatedHost)>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            block_on(LocalSet::new().run_until(async move {
+                tokio::select! {
+                    () = run(hosts) => {}
+                    _ = stopped => {}
+                }
+                Ok(())
+            }))
+        });
+        Self { stop, thread }
+    }
+}
+
+async fn run(hosts: Vec<(NatsSettings, SimulatedHost)>) {
+    let mut reports = Vec::new();
+    for (settings, host) in hosts {
+        let report: SharedReport = Rc::new(RefCell::default());
+        let link = DaemonLink::simulated(Arc::clone(&host.daemon));
+        spawn_local(nats::run(settings, link, Rc::clone(&report)));
+        reports.push((report, host.report));
+        sleep(APART).await;
+    }
+    loop {
+        for (from, to) in &reports {
+            *locked(to) = from.borrow().clone();
+        }
+        sleep(LOOK).await;
+    }
+}
+
 impl Drop for Simulation {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // It has ended already when nobody listens.
-            stop.send(()).unwrap_or_default();
-        }
-        if let Some(thread) = self.thread.take() {
-            // What it panicked with was printed.
-            thread.join().ok();
+        for thread in self.threads.drain(..) {
+            // It has ended already when nobody listens; what it panicked with was printed.
+            thread.stop.send(()).unwrap_or_default();
+            thread.thread.join().ok();
         }
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{Fleet, Plan, Servers, Spread};
 
 /// What the numbers are.
-pub const EXPLANATION: &str = "Three nats-server with TLS, and all hosts, on this machine. Simulated hosts are sessions of guard-fleet as it is, in one\n\
-     thread; \"heard\": from a ban on one until every other handed it to its daemon. \"dropped\": from before `guardctl ban` on a real\n\
+pub const EXPLANATION: &str = "Three nats-server with TLS, and all hosts, on this machine. Simulated hosts are sessions of guard-fleet as it is, in two\n\
+     threads; \"heard\": from a ban on one until every other handed it to its daemon. \"dropped\": from before `guardctl ban` on a real\n\
      host to the first datagram that another real host dropped in XDP. \"stale\" and \"equal\": as `guardctl fleet status` and\n\
      `guardctl bans` of a real host say, whose cable carries nothing meanwhile.";
 

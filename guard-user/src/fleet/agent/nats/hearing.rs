@@ -6,75 +6,76 @@ use ipnetwork::IpNetwork;
 use tokio::time::Instant;
 
 use super::{
-    Session, now_ms,
+    Session,
+    missed::Missed,
+    now_ms,
     record::Record,
     stored::{Stored, is_unstored, read_from, stored},
-    stream::{STREAM, StreamFault, check, info},
+    stream::{STREAM, ServerClock, StreamFault, check, info},
     subject::{self, REPUBLISHED, UNSTORED},
 };
 
 impl Session {
-    /// Reads what the stream has and was not heard.
-    pub(super) async fn catch_up(&mut self, client: &Client) -> Result<(), StreamFault> {
+    /// Reads all that the stream has.
+    pub(super) async fn read_all(&mut self, client: &Client) -> Result<(), StreamFault> {
         let found = info(client, STREAM).await?;
         check(&found.config)?;
-        let now = now_ms();
-        let first = self.last + 1;
-        let (known, own) = (&mut self.known, &self.member);
-        let (unreadable, forged) = (&mut self.unreadable, &mut self.forged);
-        let own_bans = &mut self.own;
-        let mut last = self.last;
-        if last == 0 {
-            self.stored.clear();
-        }
-        let own_stored = &mut self.stored;
-        read_from(client, first, found.state.last_seq, |stored| {
-            last = last.max(stored.sequence);
-            let late = found.since(stored.at);
-            let Some(about) = subject::read(&stored.subject) else {
-                *unreadable += 1;
-                return;
-            };
-            let record = Record::read(&stored.payload).filter(|_| stored.is_genuine);
-            match (about, record) {
-                (subject::About::Ban(member, network), record) if member == *own => {
-                    own_bans.is_stored_as(network, record.as_ref());
-                    let left_ms = record
-                        .as_ref()
-                        .map_or(0, |record| u64::from(record.left) * 1000);
-                    if let Some(record) = record.filter(|_| left_ms > late) {
-                        own_stored.push((network, record.id, now + left_ms - late));
-                    }
-                }
-                (about, Some(record)) => known.hear(about, record, stored.sequence, now, late),
-                (_, None) if stored.is_genuine => *unreadable += 1,
-                (_, None) => *forged += 1,
-            }
+        let clock = found.clock();
+        self.missed = Missed::new();
+        self.last = 0;
+        self.stored.clear();
+        read_from(client, 1, found.state.last_seq, async |stored| {
+            self.last = self.last.max(stored.sequence);
+            self.hear_stored(&stored, ServerClock::since(clock, stored.at));
         })
         .await?;
-        self.last = last.max(found.state.last_seq);
+        self.last = self.last.max(found.state.last_seq);
         self.head = self.last;
+        self.clock = clock;
         self.current = Some(Instant::now());
         Ok(())
     }
 
-    /// A message that was stored just now; `false` when some before it were not heard.
-    pub(super) fn hear_event(&mut self, event: &Message) -> bool {
+    /// A message that was read, so many milliseconds after it was stored.
+    pub(super) fn hear_stored(&mut self, stored: &Stored, late_ms: u64) {
+        let Some(about) = subject::read(&stored.subject) else {
+            self.unreadable += 1;
+            return;
+        };
+        let record = self.genuine(stored);
+        if let Some(network) = self.is_own(&about) {
+            self.own.is_stored_as(network, record.as_ref());
+            let left_ms = record
+                .as_ref()
+                .map_or(0, |record| u64::from(record.left) * 1000);
+            if let Some(record) = record.filter(|_| left_ms > late_ms) {
+                let end_ms = now_ms() + left_ms - late_ms;
+                self.stored.push((network, record.id, end_ms));
+            }
+            return;
+        }
+        if let Some(record) = record {
+            self.known
+                .hear(about, record, stored.sequence, now_ms(), late_ms);
+        }
+    }
+
+    /// A message that was stored just now; some before it may not have been heard.
+    pub(super) fn hear_event(&mut self, event: &Message) {
         let Some(stored) = stored(event) else {
             self.forged += 1;
-            return true;
+            return;
         };
         if event.subject.strip_prefix(REPUBLISHED) != Some(stored.subject.as_str()) {
             self.forged += 1;
-            return true;
+            return;
         }
         if stored.sequence > self.last + 1 {
-            return false;
+            self.missed.note(self.last + 1);
         }
         self.last = self.last.max(stored.sequence);
         self.head = self.head.max(stored.sequence);
         self.hear(&stored);
-        true
     }
 
     /// A ban that the stream could not take at once. Only bans come so.
@@ -102,12 +103,7 @@ impl Session {
             self.unreadable += 1;
             return;
         };
-        let record = Record::read(&stored.payload).filter(|_| stored.is_genuine);
-        if !stored.is_genuine {
-            self.forged += 1;
-        } else if record.is_none() {
-            self.unreadable += 1;
-        }
+        let record = self.genuine(stored);
         // This host's own word comes back to it, unless somebody wrote over it.
         if let Some(network) = self.is_own(&about) {
             self.own.is_stored_as(network, record.as_ref());
@@ -116,6 +112,19 @@ impl Session {
         if let Some(record) = record {
             self.known.hear(about, record, stored.sequence, now_ms(), 0);
         }
+    }
+
+    /// The record, if it is of the member in whose name it stands.
+    fn genuine(&mut self, stored: &Stored) -> Option<Record> {
+        if !stored.is_genuine {
+            self.forged += 1;
+            return None;
+        }
+        let record = Record::read(&stored.payload);
+        if record.is_none() {
+            self.unreadable += 1;
+        }
+        record
     }
 
     fn is_own(&self, about: &subject::About) -> Option<IpNetwork> {

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    own::store,
+    publish::store,
     stored::read_all,
-    stream::{HOSTS, StreamFault, info},
+    stream::{HOSTS, ServerClock, StreamFault, info},
 };
 use crate::{control::fleet::PolicyState, fleet::Member, text::value::printable};
 
@@ -71,8 +71,9 @@ pub(in crate::fleet::agent) async fn live_hosts(
     group: Option<&str>,
 ) -> Result<Vec<LiveHost>, StreamFault> {
     let found = info(client, HOSTS).await?;
+    let clock = found.clock();
     let mut hosts = Vec::new();
-    read_all(client, (HOSTS, BEGINNING), |stored| {
+    read_all(client, (HOSTS, BEGINNING), async |stored| {
         // Somebody else may have had the server write it.
         if !stored.is_genuine {
             return;
@@ -92,7 +93,7 @@ pub(in crate::fleet::agent) async fn live_hosts(
         hosts.push(LiveHost {
             member,
             said,
-            seconds_ago: found.since(stored.at) / 1000,
+            seconds_ago: ServerClock::since(clock, stored.at) / 1000,
         });
     })
     .await?;

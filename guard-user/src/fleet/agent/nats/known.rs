@@ -1,6 +1,9 @@
 //! What others have said and is not over, and what of it the daemon has still to be handed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    rc::Rc,
+};
 
 use ipnetwork::IpNetwork;
 
@@ -10,7 +13,8 @@ use crate::{
     fleet::Member,
 };
 
-/// Records that are known at a time, of all members: 60 MB at most. The daemon takes 10 000 of one member.
+/// Records that are known at a time, of all members: 100 MB at most, with the longest reasons. The daemon takes 10 000 of
+/// one member.
 const MOST: usize = 250_000;
 /// Of one member: somewhat more than the daemon takes, so that it is quarantined for it, and others have room.
 const MOST_OF_ONE: usize = 12_000;
@@ -18,28 +22,32 @@ const MOST_OF_ONE: usize = 12_000;
 const SWEEP_MS: u64 = 1_000;
 
 /// Who says something about which network; `None`: operators lift it.
-pub(super) type Key = (Option<Member>, IpNetwork);
+pub(super) type Key = (Option<Rc<Member>>, IpNetwork);
 
 #[derive(Debug)]
 struct Entry {
     id: u64,
     /// By the boot clock; `None`: lifted.
     end_ms: Option<u64>,
-    reason: String,
+    reason: Box<str>,
     /// Place in the stream; 0 for what was heard before it was stored.
     sequence: u64,
+    /// Is it to be handed over?
+    is_queued: bool,
 }
 
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     entries: HashMap<Key, Entry>,
+    /// Those that are to be handed over, and some that were swept since.
     queue: VecDeque<Key>,
-    queued: HashSet<Key>,
+    /// Each name once, however many bans are of it.
+    members: HashSet<Rc<Member>>,
     /// Members of which nothing is handed over until then.
-    paused: HashMap<Member, u64>,
+    paused: HashMap<Rc<Member>, u64>,
     /// Entries of each member.
-    counts: HashMap<Member, usize>,
+    counts: HashMap<Rc<Member>, usize>,
     swept_ms: Option<u64>,
     /// Records that found no room.
     pub(super) overfull: u64,
@@ -58,7 +66,7 @@ impl Known {
         let end_ms = (record.left > 0)
             .then(|| (now_ms + u64::from(record.left) * 1000).saturating_sub(late_ms));
         let key = match about {
-            About::Ban(member, network) => (Some(member), network),
+            About::Ban(member, network) => (Some(self.named(member)), network),
             About::Lift(network) => {
                 // What was said before it does not count any more.
                 self.entries.retain(|(member, other), entry| {
@@ -92,14 +100,16 @@ impl Known {
                 return;
             }
             if let Some(member) = &key.0 {
-                *self.counts.entry(member.clone()).or_default() += 1;
+                *self.counts.entry(Rc::clone(member)).or_default() += 1;
             }
         }
+        let is_queued = self.entries.get(&key).is_some_and(|known| known.is_queued);
         let entry = Entry {
             id: record.id,
             end_ms,
-            reason: record.reason,
+            reason: record.reason.into_boxed_str(),
             sequence,
+            is_queued,
         };
         self.entries.insert(key.clone(), entry);
         self.enqueue(key);
@@ -115,7 +125,9 @@ impl Known {
             .collect();
         all.sort_by_key(|(sequence, _)| *sequence);
         self.queue.clear();
-        self.queued.clear();
+        for entry in self.entries.values_mut() {
+            entry.is_queued = false;
+        }
         self.paused.clear();
         for (_, key) in all {
             self.enqueue(key);
@@ -123,7 +135,7 @@ impl Known {
     }
 
     /// Is there room for one more of this member? Who floods must not make everything be looked at for each message.
-    fn has_room(&mut self, member: Option<&Member>, now_ms: u64) -> bool {
+    fn has_room(&mut self, member: Option<&Rc<Member>>, now_ms: u64) -> bool {
         let has_room = |known: &Self| {
             let count = member.and_then(|member| known.counts.get(member));
             known.entries.len() < MOST && count.is_none_or(|count| *count < MOST_OF_ONE)
@@ -133,9 +145,8 @@ impl Known {
             self.swept_ms = Some(now_ms);
             self.sweep(now_ms);
             // What was lifted, and handed over, is only kept for whoever starts anew.
-            let queued = &self.queued;
             self.entries
-                .retain(|key, entry| entry.end_ms.is_some() || queued.contains(key));
+                .retain(|_, entry| entry.end_ms.is_some() || entry.is_queued);
             self.recount();
         }
         has_room(self)
@@ -150,15 +161,27 @@ impl Known {
         {
             match self.counts.get_mut(member) {
                 Some(count) => *count += 1,
-                None => drop(self.counts.insert(member.clone(), 1)),
+                None => drop(self.counts.insert(Rc::clone(member), 1)),
             }
         }
     }
 
     fn enqueue(&mut self, key: Key) {
-        if self.queued.insert(key.clone()) {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && !entry.is_queued
+        {
+            entry.is_queued = true;
             self.queue.push_back(key);
         }
+    }
+
+    fn named(&mut self, member: Member) -> Rc<Member> {
+        if let Some(known) = self.members.get(&member) {
+            return Rc::clone(known);
+        }
+        let member = Rc::new(member);
+        self.members.insert(Rc::clone(&member));
+        member
     }
 
     /// The next records, of members that are not paused.
@@ -181,10 +204,11 @@ impl Known {
                 self.queue.push_back(key);
                 continue;
             }
-            self.queued.remove(&key);
-            let Some(entry) = self.entries.get(&key) else {
+            // One that was swept, and heard again, stands there twice.
+            let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.is_queued) else {
                 continue;
             };
+            entry.is_queued = false;
             let left = match entry.end_ms {
                 None => 0,
                 // It is over: nothing to hand over, and not to be taken for lifted.
@@ -192,14 +216,17 @@ impl Known {
                 Some(end) => u32::try_from((end - now_ms).div_ceil(1000)).unwrap_or(u32::MAX),
             };
             let record = FleetRecord {
-                by: key.0.as_ref().map_or(LIFT.to_owned(), Member::to_string),
+                by: key
+                    .0
+                    .as_ref()
+                    .map_or(LIFT.to_owned(), |member| member.to_string()),
                 prefix: key.1.to_string(),
                 id: entry.id,
                 left,
-                reason: entry.reason.clone(),
+                reason: entry.reason.to_string(),
             };
             let Some(rest) = room.checked_sub(record.bytes()) else {
-                self.queued.insert(key.clone());
+                entry.is_queued = true;
                 self.queue.push_front(key);
                 break;
             };
@@ -234,7 +261,11 @@ impl Known {
     fn sweep(&mut self, now_ms: u64) {
         self.entries
             .retain(|_, entry| entry.end_ms.is_none_or(|end| end > now_ms));
+        let entries = &self.entries;
+        self.queue.retain(|key| entries.contains_key(key));
         self.recount();
+        // Names that only this set knows.
+        self.members.retain(|member| Rc::strong_count(member) > 1);
     }
 }
 

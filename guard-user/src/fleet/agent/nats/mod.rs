@@ -1,44 +1,51 @@
 //! NATS: this host's bans to the others, and theirs to this host's daemon. The stream is for hosts that come later or were
 //! cut off; what is new is heard as it is stored, without a consumer per host.
 
+mod connection;
 mod hearing;
 pub(super) mod hosts;
 mod known;
+mod missed;
 mod own;
 pub(super) mod policy;
+mod publish;
 mod record;
 mod stored;
 pub(super) mod stream;
 pub(super) mod subject;
 
-use std::{cell::RefCell, fs, path::Path, pin::pin, rc::Rc, time::Duration};
+use std::{cell::RefCell, pin::pin, rc::Rc, sync::atomic::Ordering, time::Duration};
 
-use async_nats::{Client, ConnectOptions, ServerAddr, Subscriber};
+use async_nats::{Client, Message, Subscriber};
 use futures_util::{
     FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered,
 };
 use ipnetwork::IpNetwork;
 use tokio::{
     select,
+    sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use super::{
-    daemon::{DaemonLink, OwnFeed},
+    daemon::{DaemonLink, OwnFeed, OwnNews},
     now_ms,
 };
 use crate::{
     control::fleet::{FleetTaken, NatsReport},
-    failure::{Exit, Failure, from_io},
+    failure::Failure,
     fleet::{Member, settings::NatsSettings},
     text::value::printable,
 };
+pub(super) use connection::{connect, connect_as};
 use hosts::say_alive;
 use known::Known;
-pub(super) use own::store;
-use own::{OwnBans, Published, publish};
+use missed::Missed;
+use own::{OwnBans, Published};
 use policy::SharedPolicy;
-use stream::{HOSTS, Info, STREAM, StreamFault, check, info};
+use publish::publish;
+pub(super) use publish::store;
+use stream::{HOSTS, Info, STREAM, ServerClock, StreamFault, check, info};
 use subject::{REPUBLISHED, UNSTORED};
 
 /// Own bans that are on their way at a time.
@@ -55,8 +62,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const REFUSED: Duration = Duration::from_secs(5);
 /// The oldest server that ends records by itself.
 const OLDEST: (i64, i64, i64) = (2, 11, 0);
-/// Messages that may wait for being read.
-const WAITING: usize = 65_536;
+/// Messages that are taken in at once: what follows from them is done for all of them.
+const MOST_AT_ONCE: usize = 256;
+/// Between two looks at what there is to report.
+const NOTE: Duration = Duration::from_millis(250);
 
 /// How it is, for whoever reports it.
 pub(super) type SharedReport = Rc<RefCell<NatsReport>>;
@@ -68,116 +77,51 @@ pub(super) async fn run(settings: NatsSettings, daemon: DaemonLink, report: Shar
         Err(bad) => return say(&report, &bad.to_string()),
     };
     report.borrow_mut().member = member.to_string();
-    let policy = SharedPolicy::default();
+    // Beside the session: what is asked of the daemon must not begin anew with each message of others.
+    let (news, own_news) = mpsc::channel(1);
+    let mut feed = OwnFeed::new(daemon.clone());
+    let feed = async move { while news.send(feed.next().await).await.is_ok() {} };
     let mut session = Session {
         settings: settings.clone(),
-        policy,
-        own_feed: OwnFeed::new(daemon.clone()),
+        policy: SharedPolicy::default(),
+        own_news,
+        has_begun: false,
         daemon,
         report,
         member,
         known: Known::default(),
         own: OwnBans::default(),
         stored: Vec::new(),
+        missed: Missed::new(),
         last: 0,
         head: 0,
+        clock: None,
         unreadable: 0,
         forged: 0,
         refused: None,
         run: 0,
         current: None,
     };
-    loop {
-        let fault = match connect(&settings).await {
-            Ok(client) => match session.share(&client).await {
-                Ok(never) => match never {},
-                Err(fault) => {
-                    client.drain().await.ok();
-                    fault.0
-                }
-            },
-            Err(failure) => failure.in_brackets(),
-        };
-        session.stale(&fault);
-        sleep(RETRY).await;
-    }
-}
-
-/// Connects with what `fleet.toml` says.
-///
-/// # Errors
-/// What keeps it from that, in words.
-pub(super) async fn connect(settings: &NatsSettings) -> Result<Client, Failure> {
-    let inbox = format!("_INBOX_{}_{}", settings.group, settings.host);
-    connect_as(
-        &settings.servers,
-        &settings.key,
-        settings.ca.as_deref(),
-        &inbox,
-    )
-    .await
-}
-
-/// The same in any name.
-///
-/// # Errors
-/// As [`connect`].
-pub(super) async fn connect_as(
-    servers: &[String],
-    key: &Path,
-    ca: Option<&Path>,
-    inbox: &str,
-) -> Result<Client, Failure> {
-    let mut addresses = Vec::new();
-    let mut needs_tls = false;
-    for server in servers {
-        let address: ServerAddr = server
-            .parse()
-            .map_err(|error| Failure::new(Exit::Usage, format!("{server}: {error}")))?;
-        needs_tls |= address.tls_required();
-        if !is_here(address.host()) {
-            // A key is proven without being shown, but bans would be anybody's to change.
-            needs_tls = true;
+    let sessions = async {
+        loop {
+            let fault = match connect(&settings).await {
+                Ok(client) => match session.share(&client).await {
+                    Ok(never) => match never {},
+                    Err(fault) => {
+                        client.drain().await.ok();
+                        fault.0
+                    }
+                },
+                Err(failure) => failure.in_brackets(),
+            };
+            session.stale(&fault);
+            sleep(RETRY).await;
         }
-        addresses.push(address);
-    }
-    let secret = fs::read_to_string(key).map_err(|error| from_io(key.display(), &error))?;
-    let mut options = ConnectOptions::new()
-        .name("guard-fleet")
-        .custom_inbox_prefix(inbox)
-        .ping_interval(PROBE)
-        .connection_timeout(Duration::from_secs(5))
-        .subscription_capacity(WAITING)
-        .require_tls(needs_tls)
-        .ignore_discovered_servers();
-    options = if secret.contains("-----BEGIN") {
-        options
-            .credentials(&secret)
-            .map_err(|error| from_io(key.display(), &error))?
-    } else {
-        options.nkey(secret.trim().to_owned())
     };
-    if let Some(ca) = ca {
-        options = options.add_root_certificates(ca.to_owned());
+    select! {
+        () = feed => {}
+        never = sessions => match never {},
     }
-    options.connect(addresses).await.map_err(|error| {
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        Failure::new(Exit::NoAnswer, text)
-    })
-}
-
-/// Is the server on this host, where nobody else hears what is said?
-fn is_here(host: &str) -> bool {
-    let host = host.trim_matches(|letter| letter == '[' || letter == ']');
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 fn say(report: &SharedReport, what: &str) {
@@ -194,6 +138,7 @@ enum Done {
     Published(Published),
     Handed(Vec<known::Key>, Result<FleetTaken, Failure>),
     Probed(Result<(Info, u64), StreamFault>),
+    Read(Result<(), StreamFault>),
     Alive,
 }
 
@@ -204,16 +149,20 @@ struct Session {
     /// How it is with the policy of the group.
     policy: SharedPolicy,
     daemon: DaemonLink,
-    own_feed: OwnFeed,
+    own_news: mpsc::Receiver<OwnNews>,
+    /// Have all own bans been read once? From then on there are only changes.
+    has_begun: bool,
     report: SharedReport,
     member: Member,
     known: Known,
     own: OwnBans,
     /// What the stream has of this host: network, number and end.
     stored: Vec<(IpNetwork, u64, u64)>,
-    /// The last message of the stream that was heard, and the last that there is.
+    /// What was not heard of the stream, before the last that was; and the last that there is.
+    missed: Missed,
     last: u64,
     head: u64,
+    clock: Option<ServerClock>,
     unreadable: u64,
     /// Messages that were not of the member whose subject they had.
     forged: u64,
@@ -242,12 +191,12 @@ impl Session {
             .flush()
             .await
             .map_err(|error| StreamFault(error.to_string()))?;
-        self.last = 0;
-        self.catch_up(client).await?;
+        let mut connected = client.statistics().connects.load(Ordering::Relaxed);
+        self.read_all(client).await?;
         // What was being handed over when the connection before ended may be lost: all of it again.
         self.run = 0;
         // Until this host's own bans are known, nothing of it is published or lifted.
-        let mut is_reconciled = self.own_feed.has_begun();
+        let mut is_reconciled = self.has_begun;
         if is_reconciled {
             self.own.reconcile(&self.stored, now_ms());
         }
@@ -261,10 +210,11 @@ impl Session {
         let mut work = Work::new();
         let mut probe = interval(PROBE);
         let mut alive = interval(ALIVE);
-        for every in [&mut probe, &mut alive] {
+        let mut noted = interval(NOTE);
+        for every in [&mut probe, &mut alive, &mut noted] {
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
-        let (mut probing, mut handing) = (false, false);
+        let (mut probing, mut handing) = (None, false);
         let mut on_their_way = 0;
         let mut hand_over_at = Instant::now();
         loop {
@@ -298,12 +248,23 @@ impl Session {
                 let done = publish(client, member, network, record, kept_s);
                 work.push(done.map(Done::Published).boxed_local());
             }
-            self.note(client);
+            if let Some(reading) = self.missed.begin(client, self.clock) {
+                work.push(reading.map(Done::Read).boxed_local());
+            }
             select! {
-                news = self.own_feed.next() => {
-                    let is_whole = news.is_whole;
+                _ = noted.tick() => {
+                    let now_connected = client.statistics().connects.load(Ordering::Relaxed);
+                    if now_connected != connected {
+                        // Another server meanwhile: what the one before was about to say is lost.
+                        connected = now_connected;
+                        self.missed.note(self.last + 1);
+                    }
+                    self.note(client);
+                }
+                Some(news) = self.own_news.recv() => {
+                    self.has_begun |= news.is_whole;
                     self.own.take(news, now_ms());
-                    if is_whole && !is_reconciled {
+                    if self.has_begun && !is_reconciled {
                         self.own.reconcile(&self.stored, now_ms());
                         is_reconciled = true;
                     }
@@ -312,12 +273,14 @@ impl Session {
                     let Some(event) = event else {
                         return Err(StreamFault("the connection has ended".to_owned()));
                     };
-                    if !self.hear_event(&event) {
-                        self.catch_up(client).await?;
+                    self.hear_event(&event);
+                    for event in waiting(&mut events) {
+                        self.hear_event(&event);
                     }
                 }
+                Some((stored, late)) = self.missed.next() => self.hear_stored(&stored, late),
                 event = unstored.next() => {
-                    if let Some(event) = event {
+                    for event in event.into_iter().chain(waiting(&mut unstored)) {
                         self.hear_unstored(&event);
                     }
                 }
@@ -336,27 +299,39 @@ impl Session {
                         }
                     }
                     Done::Probed(probed) => {
-                        probing = false;
+                        let asked_at = probing.take().unwrap_or(0);
                         match probed {
                             Ok((found, members)) => {
                                 check(&found.config)?;
+                                if found.state.last_seq < asked_at {
+                                    return Err(StreamFault("the stream has begun anew".to_owned()));
+                                }
                                 self.report.borrow_mut().members = members;
+                                self.clock = found.clock();
                                 // What was stored just now may still be on its way to us.
                                 if self.last < self.head {
-                                    self.catch_up(client).await?;
+                                    self.missed.note(self.last + 1);
+                                    self.last = self.head;
                                 }
-                                self.head = found.state.last_seq;
-                                self.current = Some(Instant::now());
+                                self.head = self.head.max(found.state.last_seq);
+                                if self.missed.first().is_none() {
+                                    self.current = Some(Instant::now());
+                                }
                             }
                             Err(fault) => self.report.borrow_mut().state = printable(&fault.0, 200),
                         }
                     }
+                    Done::Read(read) => {
+                        self.missed.ended(read.is_ok());
+                        if let Err(fault) = read {
+                            self.report.borrow_mut().state = printable(&fault.0, 200);
+                        }
+                    }
                     Done::Alive => {}
                 },
-                never = &mut policies => return Ok(never),
                 _ = probe.tick() => {
-                    if !probing {
-                        probing = true;
+                    if probing.is_none() {
+                        probing = Some(self.last);
                         let client = client.clone();
                         let done = async move {
                             let members = match info(&client, HOSTS).await {
@@ -374,6 +349,7 @@ impl Session {
                     let said = say_alive(client.clone(), self.member.clone(), policy);
                     work.push(said.map(|()| Done::Alive).boxed_local());
                 }
+                never = &mut policies => return Ok(never),
                 () = tokio::time::sleep_until(hand_over_at), if !is_time => {}
             }
         }
@@ -401,7 +377,11 @@ impl Session {
                 }
             };
         }
-        report.behind = self.head.saturating_sub(self.last);
+        let heard = self
+            .missed
+            .first()
+            .map_or(self.last, |first| first.saturating_sub(1));
+        report.behind = self.head.saturating_sub(heard);
         report.published = published;
         report.unacknowledged = unacknowledged;
         report.withheld = self.own.withheld;
@@ -416,6 +396,11 @@ impl Session {
             .current
             .map_or(0, |current| current.elapsed().as_secs());
     }
+}
+
+/// Messages that are here already, as many as are taken in at once.
+fn waiting(messages: &mut Subscriber) -> impl Iterator<Item = Message> {
+    (0..MOST_AT_ONCE).map_while(|_| messages.next().now_or_never().flatten())
 }
 
 async fn subscribe(client: &Client, beginning: &str) -> Result<Subscriber, StreamFault> {

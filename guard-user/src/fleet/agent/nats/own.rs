@@ -1,25 +1,14 @@
 //! What this host bans itself, on its way to the others: told to the server until it acknowledges, and never anything that
 //! was heard of others.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use async_nats::{Client, client::Request};
-use bytes::Bytes;
 use ipnetwork::IpNetwork;
-use serde_json::Value;
 
-use super::{
-    record::Record,
-    stored::end_header,
-    stream::StreamFault,
-    subject::{self, STORED, UNSTORED},
-};
+use super::{record::Record, stream::StreamFault};
 use crate::{
     control::fleet::{MOST_SECONDS, OwnBan},
-    fleet::{Member, agent::daemon::OwnNews},
+    fleet::agent::daemon::OwnNews,
 };
 
 /// Widest networks that others take.
@@ -27,10 +16,6 @@ const WIDEST_V4: u8 = 24;
 const WIDEST_V6: u8 = 48;
 /// Bans that others take of one member at a time.
 const MOST: usize = 10_000;
-/// Without an acknowledgement after so long, the others are told directly, too.
-const FAST: Duration = Duration::from_millis(250);
-/// Between later attempts.
-const SLOW: Duration = Duration::from_secs(1);
 /// What is permanent is said again when half of the longest time is over.
 const REFRESH_MS: u64 = MOST_SECONDS as u64 * 1000 / 2;
 /// That somebody was let go is kept so long, for hosts that are cut off meanwhile.
@@ -61,9 +46,9 @@ pub(super) struct OwnBans {
 /// What became of a message.
 #[derive(Debug)]
 pub(super) struct Published {
-    network: IpNetwork,
-    id: u64,
-    is_lift: bool,
+    pub(super) network: IpNetwork,
+    pub(super) id: u64,
+    pub(super) is_lift: bool,
     pub(super) refused: Option<StreamFault>,
 }
 
@@ -247,87 +232,6 @@ impl OwnState {
 fn network(ban: &OwnBan) -> Option<IpNetwork> {
     let network: IpNetwork = ban.prefix.parse().ok()?;
     IpNetwork::new(network.network(), network.prefix()).ok()
-}
-
-/// Publishes until the server acknowledges or refuses.
-pub(super) async fn publish(
-    client: Client,
-    member: Member,
-    network: IpNetwork,
-    record: Record,
-    kept_s: u32,
-) -> Published {
-    let subject = subject::of_ban(&member, network);
-    let payload = Bytes::from(record.bytes());
-    let mut published = Published {
-        network,
-        id: record.id,
-        is_lift: record.left == 0,
-        refused: None,
-    };
-    let mut patience = FAST;
-    loop {
-        match store(
-            &client,
-            format!("{STORED}{subject}"),
-            &payload,
-            kept_s,
-            patience,
-        )
-        .await
-        {
-            Some(Ok(())) => return published,
-            Some(Err(why)) => {
-                say_unstored(&client, &subject, &payload, kept_s).await;
-                published.refused = Some(why);
-                return published;
-            }
-            None => {
-                say_unstored(&client, &subject, &payload, kept_s).await;
-                patience = SLOW;
-            }
-        }
-    }
-}
-
-/// Nobody leads the stream, or it is full: the others hear it all the same.
-async fn say_unstored(client: &Client, subject: &str, payload: &Bytes, kept_s: u32) {
-    let now = format!("{UNSTORED}{subject}");
-    client
-        .publish_with_headers(now, end_header(kept_s), payload.clone())
-        .await
-        .ok();
-}
-
-/// Stores a message for so many seconds; `None` without an answer.
-pub(in crate::fleet::agent) async fn store(
-    client: &Client,
-    subject: String,
-    payload: &Bytes,
-    kept_s: u32,
-    patience: Duration,
-) -> Option<Result<(), StreamFault>> {
-    let request = Request::new()
-        .payload(payload.clone())
-        .headers(end_header(kept_s))
-        .timeout(Some(patience));
-    let answer = match client.send_request(subject, request).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            // It may have failed at once, for nobody listens.
-            tokio::time::sleep(patience.min(FAST)).await;
-            return None;
-        }
-    };
-    let value: Value = serde_json::from_slice(&answer.payload).ok()?;
-    match value.get("error") {
-        None if value.get("seq").is_some() => Some(Ok(())),
-        None => None,
-        Some(error) => {
-            let why = error["description"].as_str().unwrap_or("refused");
-            Some(Err(StreamFault(why.to_owned())))
-        }
-    }
 }
 
 #[cfg(test)]

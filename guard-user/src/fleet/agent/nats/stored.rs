@@ -24,8 +24,8 @@ const OF_SEQUENCE: &str = "Nats-Sequence";
 const OF_TIME: &str = "Nats-Time-Stamp";
 /// What an honest sender writes, and nothing else.
 const OF_END: &str = "Nats-TTL";
-/// Messages of one answer.
-const BATCH: u64 = 1_000;
+/// Messages of one answer, 5 MB at most: with each, the server counts all that follow.
+const BATCH: u64 = 10_000;
 /// Messages that are read one by one after an answer that nobody can read; twice as many the next time.
 const ONE_BY_ONE: u64 = 64;
 /// Attempts to read one message.
@@ -101,7 +101,7 @@ pub(super) async fn read_from(
     client: &Client,
     first: u64,
     last: u64,
-    mut each: impl FnMut(Stored),
+    mut each: impl AsyncFnMut(Stored),
 ) -> Result<(), StreamFault> {
     let mut next = first;
     let mut most = ONE_BY_ONE;
@@ -129,7 +129,7 @@ enum Batch {
 pub(super) async fn read_all(
     client: &Client,
     which: (&str, &str),
-    mut each: impl FnMut(Stored),
+    mut each: impl AsyncFnMut(Stored),
 ) -> Result<(), StreamFault> {
     let mut next = 1;
     loop {
@@ -148,7 +148,7 @@ async fn read_batch(
     client: &Client,
     (stream, beginning): (&str, &str),
     first: u64,
-    each: &mut impl FnMut(Stored),
+    each: &mut impl AsyncFnMut(Stored),
 ) -> Result<Batch, StreamFault> {
     let mut next = first;
     let inbox = client.new_inbox();
@@ -173,7 +173,7 @@ async fn read_batch(
         };
         if let Some(stored) = stored_in((stream, beginning), &message) {
             next = stored.sequence + 1;
-            each(stored);
+            each(stored).await;
             continue;
         }
         match message.status.map(|status| status.as_u16()) {
@@ -223,7 +223,7 @@ async fn read_one_by_one(
     client: &Client,
     first: u64,
     most: u64,
-    each: &mut impl FnMut(Stored),
+    each: &mut impl AsyncFnMut(Stored),
 ) -> Result<u64, StreamFault> {
     let mut next = first;
     for _ in 0..most {
@@ -232,7 +232,7 @@ async fn read_one_by_one(
             (Some(shown), _) => {
                 next = shown.seq + 1;
                 if let Some(stored) = shown.stored() {
-                    each(stored);
+                    each(stored).await;
                 }
             }
             // Nothing more.

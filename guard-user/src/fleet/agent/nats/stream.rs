@@ -6,6 +6,7 @@ use async_nats::{Client, client::Request};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     record::MOST_BYTES,
@@ -174,20 +175,60 @@ pub(in crate::fleet::agent) async fn info(
         .map_err(|error| StreamFault(format!("stream {name}: an answer of another kind: {error}")))
 }
 
+/// The server's clock: what it said, and when.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fleet::agent) struct ServerClock {
+    said: jiff::Timestamp,
+    at: Instant,
+}
+
 impl Info {
-    /// Milliseconds from then to now, by the server's clock; 0 for times that make no sense.
-    pub(in crate::fleet::agent) fn since(&self, then: Option<jiff::Timestamp>) -> u64 {
-        let now: Option<jiff::Timestamp> = self.ts.parse().ok();
-        let Some((now, then)) = now.zip(then) else {
+    /// `None` for a time that makes no sense.
+    pub(in crate::fleet::agent) fn clock(&self) -> Option<ServerClock> {
+        let said = self.ts.parse().ok()?;
+        let at = Instant::now();
+        Some(ServerClock { said, at })
+    }
+}
+
+impl ServerClock {
+    /// Milliseconds from then to now; 0 for times that make no sense.
+    pub(in crate::fleet::agent) fn since(
+        clock: Option<Self>,
+        then: Option<jiff::Timestamp>,
+    ) -> u64 {
+        let Some((clock, then)) = clock.zip(then) else {
             return 0;
         };
-        u64::try_from(now.duration_since(then).as_millis()).unwrap_or(0)
+        let before = clock.said.duration_since(then).as_millis();
+        u64::try_from(before + clock.at.elapsed().as_millis() as i128).unwrap_or(0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_ago_a_message_was_stored_is_said_by_the_servers_clock_alone() {
+        let info = |ts: &str| Info {
+            config: Value::Null,
+            state: State {
+                last_seq: 1,
+                num_subjects: 1,
+            },
+            ts: ts.to_owned(),
+        };
+        let then = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        let clock = info("2031-01-01T00:00:10.5Z").clock();
+        let late = ServerClock::since(clock, then("2031-01-01T00:00:00Z"));
+        assert!((10_500..11_500).contains(&late), "{late}");
+        // Of the future, or no time at all.
+        assert_eq!(ServerClock::since(clock, then("2031-01-01T01:00:00Z")), 0);
+        assert_eq!(ServerClock::since(clock, None), 0);
+        assert!(info("yesterday").clock().is_none());
+        assert_eq!(ServerClock::since(None, then("2031-01-01T00:00:00Z")), 0);
+    }
 
     #[test]
     fn a_stream_that_a_member_could_misuse_is_refused_with_the_reason() {
