@@ -45,7 +45,6 @@ impl FrameReader {
     ///
     /// # Safety
     /// `to` must have room for `most` bytes.
-    #[allow(dead_code, reason = "guard-report alone copies frames")]
     #[inline(always)]
     pub(crate) unsafe fn copy(&self, to: *mut u8, most: usize) -> usize {
         const WORD: usize = size_of::<u64>();

@@ -7,6 +7,8 @@ use guard_tests::{
     lab::{Answer, FleetHost, NatsServer, finish, guard_fleet, until, within},
     require,
 };
+use guard_user::fleet::bundle::{Bundle, MOST_BUNDLE};
+use nkeys::KeyPair;
 
 const NEW: u16 = 7001;
 
@@ -20,6 +22,32 @@ fn letting_in(port: u16) -> String {
         "{}\n[[rule]]\naction = \"allow\"\nport = {port}\n",
         FleetHost::POLICY
     )
+}
+
+/// The longest policy that is signed, which lets this port in.
+fn longest(port: u16) -> String {
+    let key = KeyPair::new_account();
+    let padded = |bytes: usize| format!("{}\n# {}\n", letting_in(port), "x".repeat(bytes));
+    let fits = |bytes: usize| {
+        let bundle = Bundle {
+            group: "web".to_owned(),
+            generation: 9,
+            released: u64::MAX,
+            confirm_s: 10,
+            policy: padded(bytes),
+        };
+        bundle.seal(&key).is_ok()
+    };
+    let (mut short, mut long) = (0, MOST_BUNDLE);
+    while short + 1 < long {
+        let middle = usize::midpoint(short, long);
+        if fits(middle) {
+            short = middle;
+        } else {
+            long = middle;
+        }
+    }
+    padded(short)
 }
 
 #[test]
@@ -89,10 +117,11 @@ fn a_policy_comes_in_waves_and_goes_no_further_than_the_first_host_that_fails() 
         drop(host.guard.guardctl(&["reload", "--no-confirm"]).ok());
     }
 
-    // Whoever comes later gets the policy of his group once it is released to all.
+    // Whoever comes later gets the policy of his group once it is released to all, also one that is as long as it may be.
+    let large = longest(7004);
     let ran = nats.publish(
         &hosts[0].guard,
-        &letting_in(7004),
+        &large,
         "web",
         &["--first", "100%", "--within", "10"],
     );

@@ -20,7 +20,12 @@ use super::{
 use crate::{
     control::fleet::{PolicyState, PolicyStep},
     failure::{Exit, Failure},
-    fleet::{Member, agent::daemon::DaemonLink, bundle::MOST_BUNDLE, settings::NatsSettings},
+    fleet::{
+        Member,
+        agent::daemon::DaemonLink,
+        bundle::{self, Bundle, MOST_BUNDLE},
+        settings::NatsSettings,
+    },
     text::value::printable,
 };
 
@@ -109,10 +114,21 @@ impl Follower {
         let Ok(text) = std::str::from_utf8(payload) else {
             return;
         };
-        if text.len() <= MOST_BUNDLE && self.sealed.as_deref() != Some(text) {
-            self.sealed = Some(text.to_owned());
-            self.due = Some(Instant::now());
+        if text.len() > MOST_BUNDLE || self.sealed.as_deref() == Some(text) {
+            return;
         }
+        // The daemon decides. But who can have the server send something here must not push out what is pending; with
+        // nothing to push out, the daemon says what is wrong with it.
+        if self.sealed.is_some() && !self.is_signed(text) {
+            return;
+        }
+        self.sealed = Some(text.to_owned());
+        self.due = Some(Instant::now());
+    }
+
+    fn is_signed(&self, text: &str) -> bool {
+        let signer = self.settings.policy_key.as_deref().unwrap_or_default();
+        bundle::signer(signer).is_ok_and(|signer| Bundle::open(text, &signer).is_ok())
     }
 
     async fn hand_over(&mut self) {

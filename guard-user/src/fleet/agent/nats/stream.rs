@@ -23,6 +23,9 @@ pub(in crate::fleet::agent) const POLICIES: &str = "KV_policy";
 /// For an answer of the server.
 pub(in crate::fleet::agent) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Room for the headers of a message that is as long as it may be: the server counts both.
+const HEADERS: usize = 1024;
+
 /// What is wrong, in words for an operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -48,7 +51,11 @@ pub(in crate::fleet::agent) struct State {
 pub(in crate::fleet::agent) fn settings(name: &str, replicas: u8) -> Value {
     let (subjects, most, longest) = match name {
         STREAM => (vec![format!("{STORED}>")], 512 << 20, MOST_BYTES),
-        POLICIES => (vec![format!("{STORED_POLICY}*")], 64 << 20, MOST_BUNDLE),
+        POLICIES => (
+            vec![format!("{STORED_POLICY}*")],
+            64 << 20,
+            MOST_BUNDLE + HEADERS,
+        ),
         _ => (vec!["$KV.hosts.>".to_owned()], 64 << 20, MOST_BYTES),
     };
     let mut settings = json!({
