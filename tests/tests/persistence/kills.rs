@@ -71,7 +71,7 @@ fn growing_commands_killed_at_any_moment_leave_it_filtering() {
     let larger = policy(4000).replacen("[limits]", "[limits]\nflow-table = 1000000", 1);
     drop(scene.guard.guardctl(&["enable"]).ok());
     scene.guard.write_policy(&larger);
-    let whole = scene.guard.guardctl(&["reload"]).ok().took;
+    let mut whole = scene.guard.guardctl(&["reload"]).ok().took;
 
     for round in 0..KILLS {
         drop(scene.guard.guardctl(&["disable"]).ok());
@@ -79,7 +79,13 @@ fn growing_commands_killed_at_any_moment_leave_it_filtering() {
         drop(scene.guard.guardctl(&["enable"]).ok());
         while_filtered(&scene.lab, || {
             scene.guard.write_policy(&larger);
-            killed += u32::from(scene.kill(&["reload"], whole * round / KILLS));
+            let after = whole * round / KILLS;
+            if scene.kill(&["reload"], after) {
+                killed += 1;
+            } else {
+                // The first one was slow, beside other tests: this one took less.
+                whole = after;
+            }
             drop(scene.guard.guardctl(&["status"]).ok());
             drop(scene.guard.guardctl(&["reload"]).ok());
         });
