@@ -83,6 +83,18 @@ fn bench_guard(ctx: XdpContext) -> u32 {
     ingress::evaluate(&ctx)
 }
 
+/// guard's program for frames of other forms.
+#[xdp]
+fn bench_others(ctx: XdpContext) -> u32 {
+    ingress::evaluate_others(&ctx)
+}
+
+/// guard on what that one hands back.
+#[xdp]
+fn bench_back(ctx: XdpContext) -> u32 {
+    ingress::evaluate(&ctx)
+}
+
 /// What a read of memory costs here that no cache holds: one word of the table of banned addresses, by
 /// the drawn source. The next draw waits for it, so nothing hides the time.
 #[xdp]

@@ -5,7 +5,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use guard_common::{
-    abi::{explain, reason::Reason},
+    abi::{explain, form, reason::Reason},
     policy::{
         self, Arrival, Decision, FastPath, LookupArgs, OtherArgs, OtherPath, fast_path,
         fast_path_flows, fast_path_lookups, fast_path_open, fast_path_others,
@@ -20,8 +20,7 @@ use crate::{
     tables::BpfTables,
 };
 
-/// What the kernel shall do with the frame. Every frame leaves through this one function and is
-/// counted here once.
+/// What the kernel shall do with the frame.
 #[inline(always)]
 pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     let cpu = count::cpu();
@@ -40,12 +39,63 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
             args.request,
             args.policy,
         )),
-        FastPath::OtherHeaders => Record::from_bits(guard_fast_others(ctx.ctx, cpu)),
+        FastPath::OtherHeaders => {
+            to_others(ctx);
+            Record::NONE
+        }
         FastPath::FullPath => Record::NONE,
     };
     if record.is_none() {
         record = Record::from_bits(full_path(ctx, cpu));
     }
+    leave(ctx, cpu, record)
+}
+
+/// The same of a frame that is none of untagged IPv4, in a program of its own: its addresses take more of the stack
+/// than the other one has left, and a jump costs less than a call.
+#[inline(always)]
+pub(crate) fn evaluate_others(ctx: &XdpContext) -> u32 {
+    let cpu = count::cpu();
+    let reader = FrameReader::arriving(ctx);
+    let record = match fast_path_others(&reader, &BpfTables::without_packet()) {
+        OtherPath::Decided(record) => record,
+        OtherPath::NeedsFlows(args) => by_flows(ctx, cpu, args),
+        OtherPath::FullPath => Record::NONE,
+    };
+    if record.is_none() {
+        maps::come_back();
+        // SAFETY: nothing here must be dropped.
+        unsafe { maps::FORM_PROGRAMS.tail_call(ctx, form::BACK) };
+        // Nobody jumps here while that place is empty, and if somebody did, nothing would pass.
+        return xdp_action::XDP_ABORTED;
+    }
+    leave(ctx, cpu, record)
+}
+
+/// What a packet of theirs is part of.
+#[inline(always)]
+fn by_flows(ctx: &XdpContext, cpu: u32, args: OtherArgs) -> Record {
+    let (reader, tables) = (FrameReader::arriving(ctx), BpfTables::arriving(ctx, cpu));
+    let decision =
+        maps::scratch(cpu).and_then(|scratch| fast_path_flows(&reader, &tables, scratch, args));
+    match decision {
+        Some(decision) => Record::of(&decision),
+        None => Record::NONE,
+    }
+}
+
+/// Hands the frame to that program. Comes back where there is none, or where it takes the full path after all.
+#[inline(always)]
+fn to_others(ctx: &XdpContext) {
+    if maps::jumps() != 0 && !maps::came_back() {
+        // SAFETY: nothing here must be dropped.
+        unsafe { maps::FORM_PROGRAMS.tail_call(ctx, form::OTHERS) };
+    }
+}
+
+/// Every frame leaves through this one function and is counted here once.
+#[inline(always)]
+fn leave(ctx: &XdpContext, cpu: u32, mut record: Record) -> u32 {
     if !record.admission().is_none() {
         record = admission::admit(ctx, cpu, record);
     }
@@ -102,46 +152,6 @@ extern "C" fn guard_fast_open(
         policy,
     };
     match fast_path_open(&reader, &tables, args) {
-        Some(decision) => Record::of(&decision).bits(),
-        None => Record::NONE.bits(),
-    }
-}
-
-/// The fast path of IPv6 and of frames with a tag: in a function of its own, because its addresses take more of
-/// the stack than the entry point has.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_fast_others(ctx: *mut xdp_md, cpu: u32) -> u64 {
-    let reader = FrameReader::arriving(&XdpContext::new(ctx));
-    match fast_path_others(&reader, &BpfTables::without_packet()) {
-        OtherPath::Decided(record) => Record::bits(record),
-        OtherPath::NeedsFlows(args) => {
-            guard_fast_flows(ctx, cpu, args.request, args.policy, args.form)
-        }
-        OtherPath::FullPath => Record::NONE.bits(),
-    }
-}
-
-/// What a packet of theirs is part of.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_fast_flows(
-    ctx: *mut xdp_md,
-    cpu: u32,
-    request: u32,
-    policy: u32,
-    form: u32,
-) -> u64 {
-    let ctx = XdpContext::new(ctx);
-    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
-    let args = OtherArgs {
-        request,
-        policy,
-        form,
-    };
-    let decision =
-        maps::scratch(cpu).and_then(|scratch| fast_path_flows(&reader, &tables, scratch, args));
-    match decision {
         Some(decision) => Record::of(&decision).bits(),
         None => Record::NONE.bits(),
     }

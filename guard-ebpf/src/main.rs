@@ -37,6 +37,12 @@ fn guard_cookie(ctx: XdpContext) -> u32 {
     answer::answer(&ctx)
 }
 
+/// Takes over from `guard_ingress`, by a tail call, what is none of untagged IPv4.
+#[xdp]
+fn guard_others(ctx: XdpContext) -> u32 {
+    ingress::evaluate_others(&ctx)
+}
+
 /// Sees every frame that the interface sends.
 #[classifier]
 fn guard_egress(ctx: TcContext) -> i32 {

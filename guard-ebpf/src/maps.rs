@@ -10,6 +10,7 @@ use guard_common::{
         ban, ceiling_map,
         counters::{Counter, SHARD_ROWS},
         flow::{BUCKETS, BucketWords, KEYS, PORT_ROWS, PORTS_PER_ROW},
+        form,
         fragment::CELLS,
         hit::Hit,
         image::FIXED_WORDS,
@@ -55,6 +56,14 @@ pub(crate) static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 /// What one program hands over to the other, which takes it up at once.
 #[map(name = "handover")]
 static HANDOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Between which frames of other forms go to and fro.
+#[map(name = "form_programs")]
+pub(crate) static FORM_PROGRAMS: ProgramArray = ProgramArray::with_max_entries(form::PROGRAMS, 0);
+
+/// 1 while a frame comes back from the program of other forms, by CPU.
+#[map(name = "form_back")]
+static FORM_BACK: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// Who is told of packets: [`watch`].
 #[map(name = "watch_programs")]
@@ -156,6 +165,10 @@ static JIFFY_US: u64 = 4000;
 #[unsafe(no_mangle)]
 static ANSWERS: u32 = 0;
 
+/// 1: frames of other forms may have a program of their own.
+#[unsafe(no_mangle)]
+static JUMPS: u32 = 0;
+
 /// 1: there may be programs that report.
 #[unsafe(no_mangle)]
 static WATCHABLE: u32 = 0;
@@ -197,6 +210,7 @@ constant!(fixed_clock = FIXED_CLOCK: u32);
 constant!(jiffy_us = JIFFY_US: u64);
 constant!(answers = ANSWERS: u32);
 constant!(asks_mtu = ASKS_MTU: u32);
+constant!(jumps = JUMPS: u32);
 constant!(watchable = WATCHABLE: u32);
 constant!(explain = EXPLAIN: u32);
 constant!(explain_ifindex = EXPLAIN_IFINDEX: u32);
@@ -256,6 +270,30 @@ pub(crate) fn handed_over() -> u64 {
         Some(place) => unsafe { place.read() },
         None => 0,
     }
+}
+
+/// Notes that a frame comes back: [`came_back`].
+#[inline(always)]
+pub(crate) fn come_back() {
+    if let Some(place) = FORM_BACK.get_ptr_mut(0) {
+        // SAFETY: a live element of this CPU, on which nothing else runs meanwhile.
+        unsafe { place.write(1) };
+    }
+}
+
+/// Has this frame been with the program of other forms? Says so once.
+#[inline(always)]
+pub(crate) fn came_back() -> bool {
+    let Some(place) = FORM_BACK.get_ptr_mut(0) else {
+        return true;
+    };
+    // SAFETY: as above.
+    let came_back = unsafe { place.read() } != 0;
+    if came_back {
+        // SAFETY: as above.
+        unsafe { place.write(0) };
+    }
+    came_back
 }
 
 /// What this CPU notes of a frame that arrives. The CPU's number is asked once per frame and handed on.

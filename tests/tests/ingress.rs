@@ -6,13 +6,13 @@ use std::net::Ipv4Addr;
 use guard_common::{
     abi::{
         ban::BanMap,
-        names,
+        form, names,
         reason::{Action, Reason},
         service::ServiceKind,
         switch::{SlotState, SwitchWord},
     },
     packet::TcpFlags,
-    testing::{packet, packet_v6, random::Random},
+    testing::{PacketBuilder, packet, packet_v6, random::Random},
 };
 use guard_tests::{
     harness::{Harness, boot_time_ns},
@@ -74,6 +74,53 @@ fn a_port_with_a_rule_passes_and_its_neighbours_do_not() {
             let udp = base.clone().udp(22).build();
             guard.expect("the other transport", &udp, Reason::DefaultDrop);
         }
+    }
+}
+
+#[test]
+fn frames_of_other_forms_have_a_program_of_their_own_and_the_same_verdict_without_it() {
+    if !require::root() {
+        return;
+    }
+    const TAG: u16 = 0x8100;
+    let mut guard = Harness::new(&policy([allow().tcp(22)]));
+    let syn = |base: PacketBuilder, port| base.tcp(port, TcpFlags::SYN).build();
+    // Near this host's own addresses, whom a rule may name, a source takes the full path.
+    let v6 = || packet_v6().from("2a00:db8::7");
+    let others = || [v6(), packet().vlan(TAG), v6().vlan(TAG)];
+    // That program has no word on two tags, and sends them back.
+    let back = || [packet(), v6()].map(|base| base.vlan(TAG).vlan(TAG));
+    let expect_open = |guard: &mut Harness, base| {
+        guard.expect("open", &syn(base, 22), Reason::RuleAllow);
+    };
+    let expect_closed = |guard: &mut Harness, base| {
+        guard.expect("closed", &syn(base, 23), Reason::DefaultDrop);
+    };
+    let clear = |guard: &mut Harness, place| {
+        let mut places = guard.object().forms().expect("the places");
+        places.clear_index(&place).expect("a place");
+    };
+    for base in others().into_iter().chain(back()) {
+        expect_open(&mut guard, base.clone());
+        expect_closed(&mut guard, base);
+    }
+
+    // Where nobody can come back to, what was sent back is dropped, and the rest decided as before.
+    clear(&mut guard, form::BACK);
+    for base in others() {
+        expect_open(&mut guard, base.clone());
+        expect_closed(&mut guard, base);
+    }
+    let [base, _] = back();
+    guard.verdict(&syn(base, 22), None).unwrap_err();
+    assert_eq!(guard.drain_reasons(), []);
+    expect_open(&mut guard, packet());
+
+    // Without that program everything takes the full path.
+    clear(&mut guard, form::OTHERS);
+    for base in others().into_iter().chain(back()) {
+        expect_open(&mut guard, base.clone());
+        expect_closed(&mut guard, base);
     }
 }
 

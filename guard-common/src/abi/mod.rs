@@ -12,6 +12,7 @@ pub mod clock;
 pub mod counters;
 pub mod explain;
 pub mod flow;
+pub mod form;
 pub mod fragment;
 pub mod handshake;
 pub mod hit;

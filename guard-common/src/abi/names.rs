@@ -4,6 +4,8 @@
 pub const INGRESS: &str = "guard_ingress";
 /// The XDP program that answers SYNs with cookies, reached from the other one.
 pub const ANSWER: &str = "guard_cookie";
+/// The XDP program of frames that are none of untagged IPv4, reached from the other one.
+pub const OTHERS: &str = "guard_others";
 /// The tc program on the way out.
 pub const EGRESS: &str = "guard_egress";
 /// The tc program that drops whatever comes in while the XDP program changes its mode.
@@ -34,6 +36,10 @@ pub const PROGRAMS: &str = "programs";
 /// What the XDP program tells the one that it jumps to, per CPU. Pinned, because while one instance takes
 /// the place of another, the old one jumps to the program of the new one.
 pub const HANDOVER: &str = "handover";
+/// The programs that frames of other forms are handed to and fro between: [`OTHERS`] and [`INGRESS`], at the places that
+/// [`super::form`] names. Of one instance alone; pinned beside each link of it, because it is empty as soon as nobody but
+/// programs holds it.
+pub const FORM_PROGRAMS: &str = "form_programs";
 /// Words of [`super::watch`]: a section of data, which costs a packet less than an array would.
 pub const WATCH: &str = ".data.watch";
 /// Its pin, and its name in the objects that report: bpffs reserves names with a dot.
@@ -118,6 +124,8 @@ pub const TICK_SHIFT: &str = "TICK_SHIFT";
 pub const JIFFY_US: &str = "JIFFY_US";
 /// Constant of the object: 1 = [`PROGRAMS`] may hold a program.
 pub const ANSWERS: &str = "ANSWERS";
+/// Constant of the object: 1 = [`FORM_PROGRAMS`] may hold programs.
+pub const JUMPS: &str = "JUMPS";
 /// Constant of the object: 1 = [`WATCH_PROGRAMS`] may hold programs.
 pub const WATCHABLE: &str = "WATCHABLE";
 /// Constant of an object that reports: its place among the watchers.

@@ -121,7 +121,7 @@ impl LookupArgs {
     }
 }
 
-/// Looks at a frame of untagged IPv4.
+/// Looks at a frame whose EtherType is that of IPv4.
 #[inline(always)]
 pub(super) fn fast_path<R, T, O>(reader: &R, tables: &T, state: SlotState) -> FastPath<O>
 where
@@ -129,9 +129,6 @@ where
     T: Searches,
     O: FromReason,
 {
-    if !plain::is_v4(reader) {
-        return FastPath::OtherHeaders;
-    }
     match plain::read_v4::<R, Untagged>(reader) {
         Some(packet) => decide(tables, state, packet),
         None => FastPath::FullPath,

@@ -5,7 +5,7 @@ use super::{
     Admission, Decision, FastPath, Found, FromReason, Scratch, Searches, Slot, datagram, discovery,
     fast_path::{self, LookupArgs},
     fast_path_lookups::by_voucher,
-    flow,
+    find_flow, flow,
     plain::{self, Form, Tagged},
     session, slot,
 };
@@ -140,7 +140,8 @@ where
     let found = if marks & flow_mark(tuple.protocol) == 0 {
         Found::Nothing
     } else {
-        tables.find_flow(tag, Event::Arrives)
+        // Here, and not behind a call.
+        find_flow(tables, tag, Event::Arrives)
     };
     if args.is_open() {
         let voucher = session::voucher_of(tables, tag, found);

@@ -207,6 +207,10 @@ where
     T: Searches,
     O: FromReason,
 {
+    // First, because frames of another form look at the policy where their own fast path is.
+    if !plain::is_v4(reader) {
+        return FastPath::OtherHeaders;
+    }
     let state = slot::in_force(tables);
     // Else the compiler keeps the word that it is made of.
     let state = SlotState::from_bits(T::hide(u64::from(state.bits())) as u32);

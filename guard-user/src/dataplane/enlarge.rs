@@ -65,10 +65,9 @@ pub(super) fn enlarge(
             egress::attach(egress, known, &layout.links())?;
         }
     }
-    let program = object.ingress().map_err(load_failure)?;
     for link in pins::links(layout)? {
         if network.by_index(link.ifindex).is_some() {
-            replace(program, link)?;
+            replace(&mut object, link, layout)?;
         }
     }
     for name in fresh {

@@ -13,11 +13,9 @@ use super::{
         closed, egress, reattach,
     },
     object::load_error::load_failure,
-    pins::{
-        self,
-        files::{is_interrupted, pin_of_link, remove_if_there},
-    },
+    pins::{self, files::is_interrupted},
     preflight,
+    removal::{forget, forget_index},
     spare::{Spare, map_numbers},
     tables::exempt::SessionWatch,
 };
@@ -58,8 +56,7 @@ pub fn tables_in_place(layout: &Layout) -> Result<Option<Vec<u64>>, Failure> {
 /// # Errors
 /// When a pin cannot be removed.
 pub fn let_go(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
-    remove_if_there(&pin_of_link(layout, ifindex))?;
-    remove_if_there(&layout.links().join(egress::link_name(ifindex)))
+    forget_index(layout, ifindex)
 }
 
 /// Indices of the interfaces that run the program of one of our links.
@@ -115,8 +112,7 @@ pub fn heal(
         if runs_on(&pin, network) {
             alive.insert(pin.ifindex);
         } else {
-            remove_if_there(&pin_of_link(layout, pin.ifindex))?;
-            remove_if_there(&layout.links().join(egress::link_name(pin.ifindex)))?;
+            forget(layout, pin)?;
         }
     }
     let mut healed = Healed::default();
@@ -172,8 +168,7 @@ fn close(
 ) -> Result<Attached, Failure> {
     may_carry(target.interface)?;
     let object = &mut Spare::ready(layout, spare)?.object;
-    let program = object.ingress().map_err(load_failure)?;
-    attach(program, target, &layout.links())
+    attach(object, target, layout)
 }
 
 fn may_carry(interface: &Interface) -> Result<(), Failure> {

@@ -255,10 +255,9 @@ fn install_first(
     if !targets.is_empty() && has_unconnected_udp() {
         thread::sleep(LEARNING);
     }
-    let program = object.ingress().map_err(load_failure)?;
     let attached = targets
         .iter()
-        .map(|target| attach(program, target, &layout.links()))
+        .map(|target| attach(&mut object, target, layout))
         .collect::<Result<Vec<_>, _>>()?;
     adopt(&flows, &meters, now, network, &guarded, image, None)?;
     // Only `status` and the next boot want to know it.

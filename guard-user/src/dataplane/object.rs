@@ -2,13 +2,14 @@
 
 pub(in crate::dataplane) mod answer;
 pub mod load_error;
+mod others;
 pub mod parameters;
 
 use std::path::Path;
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Map, MapData},
+    maps::{Map, MapData, ProgramArray},
     programs::{SchedClassifier, Xdp},
 };
 use guard_common::abi::{
@@ -22,7 +23,7 @@ use guard_common::abi::{
 };
 
 use self::{
-    load_error::{CannotAnswer, LoadError},
+    load_error::{CannotJump, LoadError, load_failure},
     parameters::{Parameters, Purpose, possible_cpus},
 };
 use super::{
@@ -51,7 +52,8 @@ const MAX_CPUS: u32 = 8192;
 pub struct Object {
     ebpf: Ebpf,
     parameters: Parameters,
-    answering: Result<(), CannotAnswer>,
+    answering: Result<(), CannotJump>,
+    others: Result<(), CannotJump>,
 }
 
 impl Object {
@@ -80,14 +82,15 @@ impl Object {
         let jiffy_us = clock::jiffy_us();
         let answers = u32::from(parameters.purpose == Purpose::Filter && answer::can_jump());
         let asks_mtu = u32::from(answer::can_ask_mtu());
-        // The same jump leads to those who watch.
-        let watchable = answers;
+        // The same jump leads to frames of other forms, and to those who watch.
+        let (jumps, watchable) = (answers, answers);
         let scratches = possible_cpus().min(MAX_CPUS);
         loader
             .override_global(names::FIXED_CLOCK, &fixed_clock, true)
             .override_global(names::JIFFY_US, &jiffy_us, true)
             .override_global(names::ANSWERS, &answers, true)
             .override_global(names::ASKS_MTU, &asks_mtu, true)
+            .override_global(names::JUMPS, &jumps, true)
             .override_global(names::WATCHABLE, &watchable, true)
             .override_global(names::BAN_MASK, &ban_mask, true)
             .override_global(names::BAN_ADDRESS_MASK, &address_mask, true)
@@ -125,15 +128,19 @@ impl Object {
         let mut object = Self {
             ebpf,
             parameters,
-            answering: Err(CannotAnswer::NoJumps),
+            answering: Err(CannotJump::NoJumps),
+            others: Err(CannotJump::NoJumps),
         };
         object.ingress()?.load()?;
         if parameters.purpose == Purpose::Filter {
             object.egress()?.load()?;
             object.clock()?.load()?;
         }
+        if jumps != 0 {
+            object.others = others::load(&mut object.ebpf).map_err(CannotJump::Refused);
+        }
         if answers != 0 {
-            object.answering = answer::load(&mut object.ebpf).map_err(CannotAnswer::Refused);
+            object.answering = answer::load(&mut object.ebpf).map_err(CannotJump::Refused);
         }
         Ok(object)
     }
@@ -180,7 +187,7 @@ impl Object {
     ///
     /// # Errors
     /// What the kernel says against it.
-    pub fn answering(&self) -> Result<(), &CannotAnswer> {
+    pub fn answering(&self) -> Result<(), &CannotJump> {
         self.answering.as_ref().copied()
     }
 
@@ -203,13 +210,45 @@ impl Object {
             else {
                 continue;
             };
-            let path = folder.join(pin);
-            map.pin(&path).map_err(|error| {
-                let what = format!("{}: cannot pin the map: {error}", path.display());
-                Failure::new(Exit::NoBpffs, what)
-            })?;
+            pin_map(map, &folder.join(pin))?;
         }
         Ok(())
+    }
+
+    /// Pins the programs that frames of other forms are handed to: without a pin they are gone when this process is.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub(in crate::dataplane) fn pin_forms(&self, path: &Path) -> Result<(), Failure> {
+        match self.ebpf.map(names::FORM_PROGRAMS) {
+            Some(Map::ProgramArray(map)) => pin_map(map, path),
+            Some(_) | None => Err(load_failure(LoadError::Map(names::FORM_PROGRAMS))),
+        }
+    }
+
+    /// The programs that frames of other forms than untagged IPv4 go to and fro between, at the places of
+    /// [`guard_common::abi::form`].
+    ///
+    /// # Errors
+    /// As [`Object::ingress`].
+    pub fn forms(&mut self) -> Result<ProgramArray<&mut MapData>, LoadError> {
+        others::places(&mut self.ebpf)
+    }
+
+    /// Have frames of other forms than untagged IPv4 a program of their own? If not, why.
+    ///
+    /// # Errors
+    /// What the kernel says against it.
+    pub fn others(&self) -> Result<(), &CannotJump> {
+        self.others.as_ref().copied()
+    }
+
+    /// The program of frames of other forms.
+    ///
+    /// # Errors
+    /// As [`Object::ingress`].
+    pub fn others_program(&mut self) -> Result<&mut Xdp, LoadError> {
+        others::program(&mut self.ebpf, names::OTHERS)
     }
 
     /// The program that a test run asks for the time in ticks.
@@ -347,4 +386,11 @@ impl Object {
         Mapping::new(self.map(name)?.fd(), words as usize)
             .map_err(|error| LoadError::Mapping(name, error))
     }
+}
+
+fn pin_map(map: &MapData, path: &Path) -> Result<(), Failure> {
+    map.pin(path).map_err(|error| {
+        let what = format!("{}: cannot pin the map: {error}", path.display());
+        Failure::new(Exit::NoBpffs, what)
+    })
 }

@@ -6,7 +6,7 @@ use super::{
     interface::{attachments::Attachments, closed, detach::detach, egress},
     pins::{
         self, LinkPin,
-        files::{pin_of_link, remove_if_there},
+        files::{pin_of_forms, pin_of_link, remove_if_there},
     },
 };
 use crate::{
@@ -91,8 +91,14 @@ fn take_off_all(layout: &Layout) -> Result<TakenOff, Failure> {
 pub(super) fn forget(layout: &Layout, link: LinkPin) -> Result<(), Failure> {
     let ifindex = link.ifindex;
     drop(link);
+    forget_index(layout, ifindex)
+}
+
+/// The same of one that is known by its number alone.
+pub(super) fn forget_index(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
     remove_if_there(&pin_of_link(layout, ifindex))?;
-    remove_if_there(&layout.links().join(egress::link_name(ifindex)))
+    remove_if_there(&layout.links().join(egress::link_name(ifindex)))?;
+    remove_if_there(&pin_of_forms(layout, ifindex))
 }
 
 pub(super) fn take_off(
@@ -107,5 +113,5 @@ pub(super) fn take_off(
     detach(&pin_of_link(layout, ifindex), interface, taken_at)?;
     remove_if_there(&layout.links().join(egress::link_name(ifindex)))?;
     egress::detach_filter(ifindex);
-    Ok(())
+    remove_if_there(&pin_of_forms(layout, ifindex))
 }

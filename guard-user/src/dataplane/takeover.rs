@@ -11,7 +11,7 @@ use super::{
         attempt::{AttachTarget, Attempt},
         reattach,
     },
-    object::{Object, load_error::load_failure},
+    object::Object,
     pins::{
         self,
         files::{pin_of_link, remove_if_there},
@@ -72,8 +72,7 @@ pub(super) fn take_over(
             // A command was killed while it took the program off: only the pin is left.
             drop(link);
             remove_if_there(&pin_of_link(layout, interface.index))?;
-            let program = object.ingress().map_err(load_failure)?;
-            let attached = attach(program, &target, &layout.links())?;
+            let attached = attach(object, &target, layout)?;
             covered.insert(interface.index);
             changes.push(Change::Attached(attached));
             continue;
@@ -84,14 +83,13 @@ pub(super) fn take_over(
             let attached = reattach::reattach(layout, object, &target, &known)?;
             changes.push(Change::Attached(attached));
         } else {
-            replace(object.ingress().map_err(load_failure)?, link)?;
+            replace(object, link, layout)?;
             changes.push(Change::Replaced(interface.name.clone()));
         }
     }
     for target in targets.unwrap_or_default() {
         if !covered.contains(&target.interface.index) {
-            let program = object.ingress().map_err(load_failure)?;
-            changes.push(Change::Attached(attach(program, target, &layout.links())?));
+            changes.push(Change::Attached(attach(object, target, layout)?));
         }
     }
     let attached: Vec<Attached> = changes

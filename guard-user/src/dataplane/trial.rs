@@ -22,6 +22,8 @@ const DROP: u32 = 1;
 pub struct Trial {
     /// Why it has no way to answer SYNs with cookies; `None` = it has.
     pub no_cookies: Option<String>,
+    /// Why frames of IPv6, and those with tags, have no program of their own; `None` = they have.
+    pub no_others: Option<String>,
 }
 
 /// Loads the programs and lets one of them decide.
@@ -42,6 +44,7 @@ pub fn load() -> Result<Trial, Failure> {
     };
     let mut object = Object::load(parameters, None).map_err(load_failure)?;
     let no_cookies = object.answering().err().map(ToString::to_string);
+    let no_others = object.others().err().map(ToString::to_string);
     let run = object
         .ingress()
         .map_err(load_failure)?
@@ -61,5 +64,8 @@ pub fn load() -> Result<Trial, Failure> {
             ),
         ));
     }
-    Ok(Trial { no_cookies })
+    Ok(Trial {
+        no_cookies,
+        no_others,
+    })
 }

@@ -8,7 +8,7 @@ use aya::{
 };
 use guard_common::abi::{
     counters::SHARD_ROWS,
-    flow,
+    flow, form,
     image::HEADER_FLAGS,
     names,
     switch::{SLOTS, SlotState, SwitchWord},
@@ -37,6 +37,8 @@ pub(super) enum Gate {
 pub(super) const BARE: &str = "bench_drop";
 const GENERATOR: &str = "bench_generate";
 pub(super) const GUARD: &str = "bench_guard";
+const OTHERS: &str = "bench_others";
+const BACK: &str = "bench_back";
 const PEER: &str = "bench_peer";
 const READ: &str = "bench_read";
 const FLOOR: &str = "bench_floor";
@@ -132,12 +134,13 @@ impl Case {
         let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))? as u32;
         let flow_keys = flow::keys(SEED);
         let paired = u32::from(self.draw.is_paired);
-        let watchable = u32::from(gate == Gate::Built);
+        let (jumps, watchable) = (1u32, u32::from(gate == Gate::Built));
         let mut loader = EbpfLoader::new();
         loader
             .override_global(names::SLOT_WORDS, &slot_words, true)
             .override_global(names::SHARDS, &shards, true)
             .override_global(names::OWN_SHARD, &own_shard, true)
+            .override_global(names::JUMPS, &jumps, true)
             .override_global(names::WATCHABLE, &watchable, true)
             .override_global(names::SEED, &SEED, true)
             .override_global(names::FLOW_KEYS, &flow_keys, true)
@@ -163,8 +166,15 @@ impl Case {
         let map = object.map_mut(names::SWITCH).context("no switch map")?;
         let mut switch: Array<_, u64> = map.try_into()?;
         switch.set(0, SwitchWord::settled(active, active).bits(), 0)?;
-        for name in [BARE, GENERATOR, GUARD] {
+        for name in [BARE, GENERATOR, GUARD, BACK, OTHERS] {
             program(&mut object, name)?.load()?;
+        }
+        for (place, name) in [(form::BACK, BACK), (form::OTHERS, OTHERS)] {
+            let fd = program(&mut object, name)?.fd()?.try_clone()?;
+            let map = object
+                .map_mut(names::FORM_PROGRAMS)
+                .context("no programs of other forms")?;
+            ProgramArray::try_from(map)?.set(place, &fd, 0)?;
         }
         for name in [EMPTY, EGRESS] {
             classifier(&mut object, name)?.load()?;

@@ -2,6 +2,7 @@
 //! commands that control it.
 
 mod exchange;
+mod forms;
 mod kills;
 mod scene;
 

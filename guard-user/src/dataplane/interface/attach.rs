@@ -1,7 +1,7 @@
 //! Putting the program on an interface: native where the driver can, else generic, by a link that
 //! outlives this process.
 
-use std::path::Path;
+use std::fs;
 
 use aya::programs::{
     Xdp, XdpMode as Mode,
@@ -16,9 +16,16 @@ use super::{
     why::{LARGEST_SAFE_MTU, WhyGeneric},
 };
 use crate::{
-    dataplane::pins::{LinkPin, files::link_name},
-    failure::{Exit, Failure},
+    dataplane::{
+        object::{Object, load_error::load_failure},
+        pins::{
+            LinkPin,
+            files::{next_name, pin_of_forms, pin_of_link, remove_if_there},
+        },
+    },
+    failure::{Exit, Failure, from_io},
     host::{Interface, XdpMode},
+    layout::Layout,
 };
 
 /// Attaches the loaded program to an interface that carries none, and pins the link.
@@ -26,11 +33,15 @@ use crate::{
 /// # Errors
 /// Exit 9 when the kernel refuses, or has no links for XDP, exit 10 when somebody else was quicker.
 pub fn attach(
-    program: &mut Xdp,
+    object: &mut Object,
     target: &AttachTarget<'_>,
-    links: &Path,
+    layout: &Layout,
 ) -> Result<Attached, Failure> {
     let interface = target.interface;
+    let forms = pin_of_forms(layout, interface.index);
+    remove_if_there(&forms)?;
+    object.pin_forms(&forms)?;
+    let program = object.ingress().map_err(load_failure)?;
     let (link, why_generic) = match &target.attempt {
         Attempt::Best => best(program, interface)?,
         Attempt::Native => {
@@ -46,7 +57,7 @@ pub fn attach(
             (link?, Some(why.clone()))
         }
     };
-    let pin = links.join(link_name(interface.index));
+    let pin = pin_of_link(layout, interface.index);
     link.pin(&pin).map_err(|error| {
         Failure::new(
             Exit::NoBpffs,
@@ -82,8 +93,14 @@ fn best(program: &mut Xdp, interface: &Interface) -> Result<(FdLink, Option<WhyG
 ///
 /// # Errors
 /// When the kernel refuses the exchange; the old program then stays.
-pub fn replace(program: &mut Xdp, pin: LinkPin) -> Result<(), Failure> {
+pub fn replace(object: &mut Object, pin: LinkPin, layout: &Layout) -> Result<(), Failure> {
     let ifindex = pin.ifindex;
+    // Both programs find theirs until the old one is gone. Without, they take the full path, which says the same.
+    let forms = pin_of_forms(layout, ifindex);
+    let next = layout.maps().join(next_name(&format!("forms-{ifindex}")));
+    remove_if_there(&next)?;
+    object.pin_forms(&next)?;
+    let program = object.ingress().map_err(load_failure)?;
     let failed = |error: String| {
         Failure::new(
             Exit::Failed,
@@ -99,7 +116,7 @@ pub fn replace(program: &mut Xdp, pin: LinkPin) -> Result<(), Failure> {
         .take_link(id)
         .map_err(|error| failed(error.to_string()))?;
     drop(FdLink::try_from(link).map_err(|error| failed(error.to_string()))?);
-    Ok(())
+    fs::rename(&next, &forms).map_err(|error| from_io(forms.display(), &error))
 }
 
 /// A link in one mode, or why there is none.

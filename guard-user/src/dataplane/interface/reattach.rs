@@ -70,13 +70,12 @@ pub(in crate::dataplane) fn reattach(
     closed::close(object.closed().map_err(load_failure)?, interface, &links)?;
     let pin = pin_of_link(layout, interface.index);
     let attached = detach(&pin, interface, taken_at).and_then(|()| {
-        let program = object.ingress().map_err(load_failure)?;
-        attach(program, target, &links).or_else(|failure| {
+        attach(object, target, layout).or_else(|failure| {
             let target = AttachTarget {
                 interface,
                 attempt: Attempt::Best,
             };
-            attach(program, &target, &links)?;
+            attach(object, &target, layout)?;
             Err(failure)
         })
     });

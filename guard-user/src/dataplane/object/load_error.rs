@@ -23,13 +23,13 @@ pub enum LoadError {
     Mapping(&'static str, #[source] io::Error),
 }
 
-/// Why SYNs are not answered with cookies.
+/// Why a program that others jump to is not there.
 #[derive(Debug, thiserror::Error)]
-pub enum CannotAnswer {
-    /// Jumps between programs are how the answer is reached.
+pub enum CannotJump {
+    /// This kernel has no such jumps from programs that call functions of their own.
     #[error("a program cannot jump to another one")]
     NoJumps,
-    /// The program that answers is refused.
+    /// The program is refused.
     #[error(transparent)]
     Refused(LoadError),
 }

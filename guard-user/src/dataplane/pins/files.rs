@@ -35,6 +35,11 @@ pub(in crate::dataplane) fn next_name(name: &str) -> String {
     format!("{name}_next")
 }
 
+/// Pin of the programs that the program on an interface hands frames of other forms to.
+pub(in crate::dataplane) fn pin_of_forms(layout: &Layout, ifindex: u32) -> PathBuf {
+    layout.maps().join(format!("forms-{ifindex}"))
+}
+
 pub(in crate::dataplane) fn remove_if_there(path: &Path) -> Result<(), Failure> {
     state_file::remove(path).map_err(|error| from_io(path.display(), &error))
 }

@@ -67,6 +67,17 @@ fn tried(release: &str) -> Vec<Finding> {
             .remedy("a ceiling on new connections acts instead; Linux 6.0 or newer has cookies"),
         );
     }
+    if let Some(why) = trial.no_others {
+        found.push(
+            Finding::note(
+                "kernel",
+                format!("IPv6 and tagged frames have no fast path: {why}"),
+            )
+            .remedy(
+                "they are filtered all the same, at twice the cost; Linux 6.0 or newer has one",
+            ),
+        );
+    }
     found
 }
 
