@@ -24,6 +24,7 @@ use guard_user::{
 use serde_json::{Value, json};
 
 use super::{
+    cpus::thread_time,
     measure::{BARE, GUARD, Gate, XDP_DROP, XDP_PASS, run},
     rows::{self, Case},
     series::Series,
@@ -37,7 +38,7 @@ const TEND: Duration = Duration::from_millis(200);
 /// What the numbers are.
 pub const EXPLANATION: &str = "ns per packet, the lowest of all rounds. \"left out\": guard without the question whether somebody watches. \
      \"a sample\": at the budget of\n`guardctl monitor`, 8 events per CPU and 4 ms. \"every packet\": as `guardctl capture` \
-     has it, with 128 bytes of each; what the reader could\nnot read in time was lost, and counted.";
+     has it, with 256 bytes of each at most; what the reader could\nnot read in time was lost, and counted.";
 
 /// A row.
 #[derive(Clone, Debug)]
@@ -133,7 +134,7 @@ pub fn measure(case: &Case, rounds: usize, packets: u32) -> Result<Watched> {
         loss: Loss::default(),
     };
     let settings = |budget, ring| Settings {
-        snap: 128,
+        snap: 256,
         budget,
         services: Vec::new(),
         ring,
@@ -201,17 +202,6 @@ fn read_while(watcher: Watcher, work: impl FnOnce() -> Result<f64>) -> Result<(f
             .map_err(|_| anyhow!("the reader panicked"))??;
         Ok((took?, share, loss))
     })
-}
-
-/// CPU time of this thread.
-fn thread_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: a live structure of the kind that the call fills.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn in_words(failure: Failure) -> anyhow::Error {
