@@ -1,11 +1,11 @@
 //! What it costs every row of part a that guard asks whether somebody watches, while nobody does: a nanosecond or less.
 //!
-//! The kernel says how long a test run took in whole nanoseconds per packet, which is coarser than what is sought. So the
-//! CPU time of the thread around the whole run is divided by its packets: it has no room for other programs in it, and
-//! what the system call itself takes is spread over all packets. Programs run in turn, in short pieces, and every other
-//! turn in the opposite order; the least of a round's pieces counts. They have the same maps. Where a program's code lies
-//! moves a row by more than the question costs, so every other round loads the programs anew; and guard without the
-//! question is there twice: how far those two differ is what is no difference.
+//! The kernel says how long a test run took in whole nanoseconds per packet, which is coarser than what is sought. So
+//! the CPU time of the thread around the whole run is divided by its packets: it has no room for other programs in it,
+//! and what the system call itself takes is spread over all packets. Programs run in turn, in short pieces, and every
+//! other turn in the opposite order; the least of a round's pieces counts. They have the same maps. Where a program's
+//! code lies moves a row by more than the question costs, so every third round loads the programs anew; and guard
+//! without the question is there twice: how far those two differ is what is no difference.
 
 use std::time::Duration;
 
@@ -30,15 +30,15 @@ pub const AIM: f64 = 1.5;
 /// Pieces of each program in a round.
 const TURNS: u32 = 4;
 /// Rounds until the programs are loaded anew.
-const ROUNDS_PER_LOAD: usize = 2;
+const ROUNDS_PER_LOAD: usize = 3;
 /// What is measured: guard without the question, the same once more, guard.
 const KINDS: [Gate; 3] = [Gate::LeftOut, Gate::LeftOut, Gate::Built];
 
 /// What the numbers are.
-pub const EXPLANATION: &str = "CPU time of the thread around whole test runs, divided by their packets: fractions of a ns. \"left out\": guard without \
-     the question whether\nsomebody watches. Difference: round by round, the middle round, and in brackets the middle half of \
-     all rounds. \"itself\": left out, loaded a\nsecond time, over left out: what is no difference. At the end: what the \
-     kernel says, in whole ns.";
+pub const EXPLANATION: &str = "CPU time of the thread around whole test runs, divided by their packets: fractions of \
+     a ns.\n\"left out\": guard without the question whether somebody watches. Difference: round by round, the middle \
+     round,\nand in brackets the middle half of all rounds. \"itself\": left out, loaded a second time, over left out: \
+     what is no\ndifference. At the end: what the kernel says, in whole ns.";
 
 /// A row.
 #[derive(Clone, Debug)]
@@ -75,7 +75,8 @@ impl Unwatched {
         let [left_out, _, built] = &self.by_cpu_time;
         let [kernel_left_out, _, kernel_built] = &self.by_kernel;
         format!(
-            "{:>6} rules  {:<26} {:<38} left out {:>6.2} ns  unwatched {:>6.2} ns  {:<26} itself {:<26} ({:.0} / {:.0})",
+            "{:>6} rules  {:<26} {:<38} left out {:>6.2} ns  unwatched {:>6.2} ns  {:<26} itself {:<26} \
+             ({:.0} / {:.0})",
             self.rules,
             self.name,
             self.packets,
@@ -91,7 +92,13 @@ impl Unwatched {
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let ns = |[left_out, again, built]: &[Series; 3]| json!({"left_out": left_out.json(), "left_out_again": again.json(), "unwatched": built.json()});
+        let ns = |[left_out, again, built]: &[Series; 3]| {
+            json!({
+                "left_out": left_out.json(),
+                "left_out_again": again.json(),
+                "unwatched": built.json(),
+            })
+        };
         json!({
             "subject": self.subject,
             "row": self.name,
@@ -115,8 +122,9 @@ pub fn summary(rows: &[Unwatched]) -> String {
     let differences: Series = rows.iter().map(|row| row.difference().median()).collect();
     let of_itself: Series = rows.iter().map(|row| row.of_itself().median()).collect();
     format!(
-        "unwatched: {} of {} rows cost {AIM} % more at most; the middle row {:+.2} %, from {:+.1} to {:+.1} %. Loaded twice, \
-         guard without the question\n  differs from itself by no more on {} of {}; the middle row {:+.2} %, from {:+.1} to {:+.1} %",
+        "unwatched: {} of {} rows cost {AIM} % more at most; the middle row {:+.2} %, from {:+.1} to {:+.1} %.\n  \
+         Loaded twice, guard without the question differs from itself by no more on {} of {}; the middle row \
+         {:+.2} %, from {:+.1} to {:+.1} %",
         within(&Unwatched::difference),
         rows.len(),
         differences.median(),
