@@ -49,40 +49,42 @@ impl FrameReader {
     pub(crate) unsafe fn copy(&self, to: *mut u8, most: usize) -> usize {
         const WORD: usize = size_of::<u64>();
         let mut copied = 0;
-        while copied + WORD <= most {
+        while copied + 2 * WORD <= most {
             let from = self.start + copied;
-            if from + WORD > self.end {
-                break;
-            }
-            let word: u64;
-            // SAFETY: inside the frame (checked above). One instruction, where the compiler, which knows of no
-            // alignment, would make it eight.
-            unsafe {
-                core::arch::asm!(
-                    "{word} = *(u64 *)({from} + 0)",
-                    word = lateout(reg) word,
-                    from = in(reg) from,
-                    options(readonly, nostack),
-                );
-            }
-            // SAFETY: below `most`.
-            unsafe { to.add(copied).cast::<u64>().write_volatile(word) };
-            // The compiler must not derive from the frame's length how often this runs: the verifier wants to see
-            // the comparison.
-            copied = opaque((copied + WORD) as u64) as usize;
-        }
-        let whole = copied;
-        while copied < most && copied - whole < WORD - 1 {
-            let from = self.start + copied;
-            // Of `from < end` the verifier learns nothing where `from` is the start.
-            if opaque((from + 1) as u64) as usize > self.end {
+            if from + 2 * WORD > self.end {
                 break;
             }
             // SAFETY: inside the frame (checked above).
-            let byte = unsafe { (from as *const u8).read_volatile() };
+            let (first, second) = unsafe { (word_at(from), word_at(from + WORD)) };
             // SAFETY: below `most`.
-            unsafe { to.add(copied).write_volatile(byte) };
-            copied = opaque((copied + 1) as u64) as usize;
+            unsafe { to.add(copied).cast::<u64>().write_volatile(first) };
+            // SAFETY: as above.
+            unsafe { to.add(copied + WORD).cast::<u64>().write_volatile(second) };
+            // The compiler must not derive from the frame's length how often this runs: the verifier wants to see
+            // the comparison.
+            copied = opaque((copied + 2 * WORD) as u64) as usize;
+        }
+        if copied + WORD <= most {
+            let from = self.start + copied;
+            if from + WORD <= self.end {
+                // SAFETY: inside the frame (checked above).
+                let word = unsafe { word_at(from) };
+                // SAFETY: below `most`.
+                unsafe { to.add(copied).cast::<u64>().write_volatile(word) };
+                copied = opaque((copied + WORD) as u64) as usize;
+            }
+        }
+        // The rest is the end of a word that begins in what is copied already.
+        let last = opaque((self.len as u64).wrapping_sub(WORD as u64)) as usize;
+        if copied < self.len && most >= WORD && last <= most - WORD {
+            let from = self.start + last;
+            if from + WORD <= self.end {
+                // SAFETY: inside the frame (checked above).
+                let word = unsafe { word_at(from) };
+                // SAFETY: below `most`.
+                unsafe { to.add(last).cast::<u64>().write_volatile(word) };
+                return last + WORD;
+            }
         }
         copied
     }
@@ -160,6 +162,25 @@ impl PacketReader for FrameReader {
         // SAFETY: does nothing, but the compiler does not know.
         unsafe { core::arch::asm!("{0} = {0}", inout(reg) 0u64 => _, options(nostack)) };
     }
+}
+
+/// The eight bytes at an address. One instruction, where the compiler, which knows of no alignment, would make it eight.
+///
+/// # Safety
+/// They lie inside the frame, which was compared with its end.
+#[inline(always)]
+unsafe fn word_at(from: usize) -> u64 {
+    let word: u64;
+    // SAFETY: the caller's.
+    unsafe {
+        core::arch::asm!(
+            "{word} = *(u64 *)({from} + 0)",
+            word = lateout(reg) word,
+            from = in(reg) from,
+            options(readonly, nostack),
+        );
+    }
+    word
 }
 
 /// The same value, of which the compiler knows nothing.

@@ -44,6 +44,18 @@ pub fn time_of(task: i32) -> Duration {
     Duration::from_nanos(nanos.unwrap_or_default())
 }
 
+/// CPU time of this thread.
+#[must_use]
+pub fn thread_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a live structure of the kind that the call fills.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Precedence of the benchmark over other programs on the machine, while the value lives.
 #[derive(Debug)]
 pub struct Precedence(());

@@ -19,7 +19,7 @@ use guard_user::{
     ruleset::compile::{Host, Stamp, compile},
 };
 
-use super::{rows::Case, series::Series};
+use super::{rows::Case, series::Series, shared_maps::SharedMaps};
 
 /// Seed of every keyed hash in a run.
 pub const SEED: u64 = 1;
@@ -129,6 +129,35 @@ impl Case {
     }
 
     pub(super) fn load(&self, image: &[u64], gate: Gate) -> Result<Ebpf> {
+        let mut object = self.load_object(image, gate, None)?;
+        let map = object.map_mut(names::POLICY).context("no policy map")?;
+        let mut policy: Array<_, u64> = map.try_into()?;
+        for (index, word) in image.iter().enumerate() {
+            policy.set(index as u32, *word, 0)?;
+        }
+        let flags = image[HEADER_FLAGS as usize] as u32;
+        let active = SlotState::new(0, flags);
+        let map = object.map_mut(names::SWITCH).context("no switch map")?;
+        let mut switch: Array<_, u64> = map.try_into()?;
+        switch.set(0, SwitchWord::settled(active, active).bits(), 0)?;
+        for name in [BARE, GENERATOR] {
+            program(&mut object, name)?.load()?;
+        }
+        load_guard(&mut object)?;
+        for name in [EMPTY, EGRESS] {
+            classifier(&mut object, name)?.load()?;
+        }
+        (self.before.fill)(self, &mut object)?;
+        Ok(object)
+    }
+
+    /// Without its programs; on the maps of another one, if they are named.
+    pub(super) fn load_object(
+        &self,
+        image: &[u64],
+        gate: Gate,
+        maps: Option<&SharedMaps>,
+    ) -> Result<Ebpf> {
         let slot_words = image.len() as u32;
         let (shards, own_shard) = (2u32, 1u32);
         let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))? as u32;
@@ -155,32 +184,10 @@ impl Case {
             .map_max_entries(names::SCRATCH_OUT, cpus)
             .map_max_entries(names::COUNTERS, shards * SHARD_ROWS);
         (self.before.size)(&mut loader);
-        let mut object = loader.load(BENCH_OBJECT)?;
-        let map = object.map_mut(names::POLICY).context("no policy map")?;
-        let mut policy: Array<_, u64> = map.try_into()?;
-        for (index, word) in image.iter().enumerate() {
-            policy.set(index as u32, *word, 0)?;
+        for (name, path) in maps.into_iter().flat_map(SharedMaps::paths) {
+            loader.map_pin_path(name, path);
         }
-        let flags = image[HEADER_FLAGS as usize] as u32;
-        let active = SlotState::new(0, flags);
-        let map = object.map_mut(names::SWITCH).context("no switch map")?;
-        let mut switch: Array<_, u64> = map.try_into()?;
-        switch.set(0, SwitchWord::settled(active, active).bits(), 0)?;
-        for name in [BARE, GENERATOR, GUARD, BACK, OTHERS] {
-            program(&mut object, name)?.load()?;
-        }
-        for (place, name) in [(form::BACK, BACK), (form::OTHERS, OTHERS)] {
-            let fd = program(&mut object, name)?.fd()?.try_clone()?;
-            let map = object
-                .map_mut(names::FORM_PROGRAMS)
-                .context("no programs of other forms")?;
-            ProgramArray::try_from(map)?.set(place, &fd, 0)?;
-        }
-        for name in [EMPTY, EGRESS] {
-            classifier(&mut object, name)?.load()?;
-        }
-        (self.before.fill)(self, &mut object)?;
-        Ok(object)
+        Ok(loader.load(BENCH_OBJECT)?)
     }
 
     /// Runs the way out: an empty tc program and guard's, with a segment of a flow that is known.
@@ -263,6 +270,25 @@ impl Case {
     }
 }
 
+/// Loads guard's programs, or loads them anew, and puts those that frames of other forms go to where they jump to.
+pub(super) fn load_guard(object: &mut Ebpf) -> Result<()> {
+    for name in [GUARD, BACK, OTHERS] {
+        let program = program(object, name)?;
+        if program.fd().is_ok() {
+            program.unload()?;
+        }
+        program.load()?;
+    }
+    for (place, name) in [(form::BACK, BACK), (form::OTHERS, OTHERS)] {
+        let fd = program(object, name)?.fd()?.try_clone()?;
+        let map = object
+            .map_mut(names::FORM_PROGRAMS)
+            .context("no programs of other forms")?;
+        ProgramArray::try_from(map)?.set(place, &fd, 0)?;
+    }
+    Ok(())
+}
+
 fn classifier<'o>(object: &'o mut Ebpf, name: &str) -> Result<&'o mut SchedClassifier> {
     Ok(object
         .program_mut(name)
@@ -270,7 +296,7 @@ fn classifier<'o>(object: &'o mut Ebpf, name: &str) -> Result<&'o mut SchedClass
         .try_into()?)
 }
 
-fn program<'o>(object: &'o mut Ebpf, name: &str) -> Result<&'o mut Xdp> {
+pub(super) fn program<'o>(object: &'o mut Ebpf, name: &str) -> Result<&'o mut Xdp> {
     Ok(object
         .program_mut(name)
         .with_context(|| format!("no program {name}"))?

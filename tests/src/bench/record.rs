@@ -11,6 +11,7 @@ use super::{
     matrix::{Row, honest, honest_table, table},
     measure::Measurement,
     series::Series,
+    unwatched::Unwatched,
     watched::Watched,
     worst::Worst,
 };
@@ -40,6 +41,8 @@ pub struct Results {
     pub matrix: Vec<Row>,
     /// What honest clients noticed of them.
     pub honest: Vec<honest::Row>,
+    /// With and without the question whether somebody watches.
+    pub unwatched: Vec<Unwatched>,
     /// While nobody watches, and while somebody does.
     pub watched: Vec<Watched>,
     /// Lines of logs, and bans that follow from them.
@@ -80,6 +83,7 @@ impl Results {
             "services": self.services.iter().map(of_service).collect::<Vec<_>>(),
             "flood_matrix": self.matrix.iter().map(table::of_row).collect::<Vec<_>>(),
             "honest_clients": self.honest.iter().map(honest_table::of_row).collect::<Vec<_>>(),
+            "unwatched": self.unwatched.iter().map(Unwatched::json).collect::<Vec<_>>(),
             "watched": self.watched.iter().map(Watched::json).collect::<Vec<_>>(),
             "logs": self.logs.as_ref().map_or_else(|| json!({}), Logs::json),
             "fleet": self.fleet.as_ref().map_or_else(|| json!({}), Fleet::json),

@@ -44,6 +44,22 @@ impl Series {
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
+    /// Between which values the middle half of all rounds lies, not numbers without one.
+    #[must_use]
+    pub fn middle_half(&self) -> (f64, f64) {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+        let quarter = sorted.len() / 4;
+        (at(quarter), at((sorted.len() - quarter).saturating_sub(1)))
+    }
+
+    /// Every round by itself.
+    #[must_use]
+    pub fn map(&self, each: impl Fn(f64) -> f64) -> Self {
+        self.0.iter().copied().map(each).collect()
+    }
+
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -83,7 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn the_middle_half_leaves_out_a_quarter_at_each_end() {
+        let rounds: Series = (1..=8).rev().map(f64::from).collect();
+
+        assert_eq!(rounds.middle_half(), (3.0, 6.0));
+        assert_eq!(rounds.map(|value| -value).middle_half(), (-6.0, -3.0));
+    }
+
+    #[test]
     fn nothing_measured_is_no_number() {
         assert!(Series::default().median().is_nan());
+        assert!(Series::default().middle_half().1.is_nan());
     }
 }

@@ -20,7 +20,7 @@ use guard_tests::{
         matrix::{self, Extent},
         picture,
         record::Results,
-        report, rows, tables, watched,
+        report, rows, tables, unwatched, watched,
         worst::{self, scene::Size},
     },
     local_net::in_local_net,
@@ -230,6 +230,34 @@ fn while_watched(args: &Args, results: &mut Results) -> Result<()> {
             .collect()
     })?;
     println!("\n{}\n", watched::EXPLANATION);
+    while_unwatched(args, results)
+}
+
+/// Every row of part a; one of them in a smoke run.
+fn while_unwatched(args: &Args, results: &mut Results) -> Result<()> {
+    let (rounds, packets) = (args.rounds(15), args.packets());
+    let rows = rows::GROUPS
+        .iter()
+        .filter(|group| args.wants_rows(group.subject))
+        .flat_map(|group| (group.rows)().into_iter().map(|case| (group.subject, case)));
+    let most = if args.smoke { 1 } else { usize::MAX };
+    results.unwatched = on_own_thread(|| {
+        cpus::pin(cpus::receiver());
+        rows.take(most)
+            .map(|(subject, case)| {
+                let row = case
+                    .measure_unwatched(subject, rounds, packets)
+                    .with_context(|| format!("{} with {} rules", case.name, case.rules()))?;
+                println!("{}", row.line());
+                Ok(row)
+            })
+            .collect()
+    })?;
+    println!(
+        "{}\n\n{}\n",
+        unwatched::summary(&results.unwatched),
+        unwatched::EXPLANATION
+    );
     Ok(())
 }
 

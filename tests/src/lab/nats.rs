@@ -150,23 +150,36 @@ impl NatsServer {
         self.as_somebody(name, &["lift", network])
     }
 
+    /// What `guard-fleet hosts` shows the publisher.
+    pub fn hosts(&self) -> Ran {
+        self.as_somebody("publisher", &["hosts", "--json"])
+    }
+
     /// `guardctl fleet publish` of a host: this policy to a group, by the keys of the fleet.
     pub fn publish(&self, from: &Instance, policy: &str, group: &str, options: &[&str]) -> Ran {
+        let mut command = Command::new(guardctl_path());
+        command.envs(from.environment()).arg("fleet");
+        self.finish_publish(command, policy, group, options)
+    }
+
+    /// The same from where no guard is.
+    pub fn publish_from_elsewhere(&self, policy: &str, group: &str, options: &[&str]) -> Ran {
+        self.finish_publish(guard_fleet(), policy, group, options)
+    }
+
+    fn finish_publish(
+        &self,
+        mut command: Command,
+        policy: &str,
+        group: &str,
+        options: &[&str],
+    ) -> Ran {
         let file = self.folder.join("policy.toml");
         fs::write(&file, policy).expect("written");
-        let (key, sign) = (self.key("publisher"), self.key("policy"));
-        let path = |path: &std::path::Path| path.display().to_string();
-        let (file, key, sign) = (path(&file), path(&key), path(&sign));
-        let words = [
-            &[
-                "fleet", "publish", &file, "--server", &self.url, "--group", group,
-            ][..],
-            &["--key", &key, "--sign", &sign],
-            options,
-        ]
-        .concat();
-        let mut command = Command::new(guardctl_path());
-        command.envs(from.environment()).args(words);
+        command.arg("publish").arg(file);
+        command.args(["--server", &self.url, "--group", group]);
+        command.arg("--key").arg(self.key("publisher"));
+        command.arg("--sign").arg(self.key("policy")).args(options);
         finish(&mut command, RELEASE)
     }
 

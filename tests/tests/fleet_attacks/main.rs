@@ -3,7 +3,9 @@
 
 mod clocks;
 mod names;
+mod policies;
 mod servers;
+mod signs_of_life;
 mod streams;
 mod taken_over;
 mod words;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use guard_tests::{
-    lab::{FleetHost, NatsClient, NatsServer, until},
+    lab::{FleetHost, NatsServer, until},
     require,
 };
 
-use crate::words::{END, ban, headers, key, nobody, record};
+use crate::words::{END, ban, have_answered, headers, key, nobody, record};
 
 #[test]
 fn a_hosts_key_may_say_what_its_host_bans_and_nothing_else() {
@@ -101,19 +101,6 @@ fn a_hosts_key_may_say_what_its_host_bans_and_nothing_else() {
     );
     let of_b = b.ask("$JS.API.DIRECT.GET.KV_guard", b"", ask.as_bytes());
     assert!(of_b.expect("an answer").text().contains("jail sshd"));
-}
-
-/// Has the server send what stands at a place of one's own in the stream to wherever one wants.
-fn have_answered(evil: &mut NatsClient, own: &str, to: &str) {
-    for more in ["", ",\"no_hdr\":true"] {
-        let ask = format!("{{\"last_by_subj\":\"{own}\"{more}}}");
-        evil.publish("$JS.API.DIRECT.GET.KV_guard", to, b"", ask.as_bytes());
-    }
-    let ask = format!("{{\"seq\":1,\"next_by_subj\":\"{own}\",\"batch\":5}}");
-    evil.publish("$JS.API.DIRECT.GET.KV_guard", to, b"", ask.as_bytes());
-    let ask = format!("{{\"last_by_subj\":\"{own}\"}}");
-    evil.publish("$JS.API.STREAM.MSG.GET.KV_guard", to, b"", ask.as_bytes());
-    assert!(evil.complaints().is_empty());
 }
 
 #[test]

@@ -33,6 +33,19 @@ pub(crate) fn ban(client: &mut NatsClient, member: &str, address: IpAddr, left: 
     assert!(answer.get("error").is_none(), "{answer}");
 }
 
+/// Has the server send what stands at a place of one's own in the stream to wherever one wants.
+pub(crate) fn have_answered(evil: &mut NatsClient, own: &str, to: &str) {
+    for more in ["", ",\"no_hdr\":true"] {
+        let ask = format!("{{\"last_by_subj\":\"{own}\"{more}}}");
+        evil.publish("$JS.API.DIRECT.GET.KV_guard", to, b"", ask.as_bytes());
+    }
+    let ask = format!("{{\"seq\":1,\"next_by_subj\":\"{own}\",\"batch\":5}}");
+    evil.publish("$JS.API.DIRECT.GET.KV_guard", to, b"", ask.as_bytes());
+    let ask = format!("{{\"last_by_subj\":\"{own}\"}}");
+    evil.publish("$JS.API.STREAM.MSG.GET.KV_guard", to, b"", ask.as_bytes());
+    assert!(evil.complaints().is_empty());
+}
+
 /// An IPv4 address of nobody here.
 pub(crate) fn nobody(n: u32) -> IpAddr {
     std::net::Ipv4Addr::from(0x0b00_0000 + n).into()

@@ -134,6 +134,71 @@ fn what_passes_is_captured_when_it_is_asked_for() {
     );
 }
 
+/// What a datagram of so many bytes carries.
+fn pattern(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| (at * 7 + bytes) as u8).collect()
+}
+
+/// The bytes of each packet, as `tshark -x` prints them.
+fn dumped(lines: &[String]) -> Vec<Vec<u8>> {
+    let mut packets: Vec<Vec<u8>> = Vec::new();
+    for line in lines.iter().filter(|line| !line.is_empty()) {
+        let (at, rest) = line.split_at(4);
+        if at == "0000" {
+            packets.push(Vec::new());
+        }
+        let hex = rest.get(2..rest.len().min(49)).unwrap_or_default();
+        let bytes = hex.split_whitespace();
+        let packet = packets.last_mut().expect("it begins with 0000");
+        packet.extend(bytes.map(|byte| u8::from_str_radix(byte, 16).expect("a byte")));
+    }
+    packets
+}
+
+#[test]
+fn of_a_frame_of_any_length_the_first_bytes_are_captured_as_they_came() {
+    /// Of Ethernet, IPv4 and UDP.
+    const HEADERS: usize = 42;
+    let Some(scene) = Scene::new() else { return };
+    if !require::programs(&["tshark"]) {
+        return;
+    }
+    let snaps = [64, 104, 1536].map(|snap: usize| {
+        let file = scene.guard.folder().join(format!("{snap}.pcapng"));
+        let length = snap.to_string();
+        let words = ["capture", "-w", path(&file), "-s", &length];
+        let watcher = scene.watch(&format!("capture-{snap}"), &words);
+        (snap, watcher, file)
+    });
+    let lengths: Vec<usize> = (0..=130).chain([1440, 1471, 1472]).collect();
+    let to = std::net::SocketAddr::new(scene.lab.srv.v4, CLOSED);
+    scene.lab.attacker.run(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        for length in &lengths {
+            socket.send_to(&pattern(*length), to).expect("sent");
+        }
+    });
+    for (snap, mut watcher, file) in snaps {
+        interrupt(&mut watcher);
+        let said = watcher.said();
+        assert!(said.contains("none lost"), "{said}");
+        let udp = format!("udp.dstport == {CLOSED}");
+        let sizes = tshark(&file, &["-Y", &udp, "-T", "fields", "-e", "frame.len"]);
+        let wanted: Vec<String> = lengths
+            .iter()
+            .map(|bytes| (HEADERS + bytes).to_string())
+            .collect();
+        assert_eq!(sizes, wanted, "{snap}");
+        let packets = dumped(&tshark(&file, &["-Y", &udp, "-x"]));
+        assert_eq!(packets.len(), lengths.len());
+        for (bytes, packet) in lengths.iter().zip(packets) {
+            let captured = snap.min(HEADERS + bytes);
+            assert_eq!(packet.len(), captured, "{snap}: {bytes}");
+            assert_eq!(packet[HEADERS..], pattern(*bytes)[..captured - HEADERS]);
+        }
+    }
+}
+
 #[test]
 fn captured_and_lost_are_all_that_were_counted() {
     let Some(scene) = Scene::new() else { return };

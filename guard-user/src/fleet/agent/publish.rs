@@ -15,7 +15,7 @@ use super::{
     ServerArgs, block_on,
     nats::{
         hosts::{LiveHost, live_hosts},
-        policy::{last, replace},
+        policy::{replace, stored_policy},
         stream::StreamFault,
     },
     waves::{Share, waves},
@@ -123,7 +123,7 @@ pub(super) fn publish(args: &PublishArgs) -> Result<(), Failure> {
                 signer.public_key()
             )));
         }
-        let found = last(&client, &group).await.map_err(unanswered)?;
+        let found = stored_policy(&client, &group).await.map_err(unanswered)?;
         let (stored, generation) = newest(found, &signer, args.generation)?;
         let mut order: Vec<Member> = takers.into_iter().map(|host| host.member).collect();
         order.sort_by_key(|member| bundle::place(generation, member));

@@ -178,7 +178,7 @@ fn users(members: &[Member], folder: &Path) -> Result<Vec<User>, Failure> {
         format!("$JS.API.STREAM.INFO.{HOSTS}"),
         format!("$JS.API.STREAM.INFO.{POLICIES}"),
         format!("$JS.API.DIRECT.GET.{HOSTS}"),
-        format!("$JS.API.DIRECT.GET.{POLICIES}.>"),
+        format!("$JS.API.STREAM.MSG.GET.{POLICIES}"),
     ]);
     users.push(User::new(
         "publisher",

@@ -7,6 +7,7 @@ mod cards;
 mod daemon;
 mod docker;
 mod driver;
+mod drop_log;
 mod floods;
 mod kept;
 mod kernel;
@@ -216,6 +217,13 @@ pub(super) const SCENES: &[Scene] = &[
         hardware: VIRTIO,
         set: Set::Short,
         play: driver::disable_at_a_large_mtu,
+    },
+    Scene {
+        name: "drop-log",
+        about: "dropped packets stand in the journal with fields, and who tries port after port is banned",
+        hardware: VIRTIO,
+        set: Set::Short,
+        play: drop_log::drop_log,
     },
     Scene {
         name: "cookies",

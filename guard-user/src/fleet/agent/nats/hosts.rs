@@ -1,7 +1,7 @@
 //! Signs of life: who is there, which version, and how far its policy has come. What others say of themselves is shown,
 //! and decides nothing on this host.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_nats::Client;
 use bytes::Bytes;
@@ -72,7 +72,8 @@ pub(in crate::fleet::agent) async fn live_hosts(
 ) -> Result<Vec<LiveHost>, StreamFault> {
     let found = info(client, HOSTS).await?;
     let clock = found.clock();
-    let mut hosts = Vec::new();
+    // Some are read twice, if there are messages that nobody can read.
+    let mut hosts = BTreeMap::new();
     read_all(client, (HOSTS, BEGINNING), async |stored| {
         // Somebody else may have had the server write it.
         if !stored.is_genuine {
@@ -90,15 +91,16 @@ pub(in crate::fleet::agent) async fn live_hosts(
         let Some(said) = read(&stored.payload) else {
             return;
         };
-        hosts.push(LiveHost {
-            member,
+        let seconds_ago = ServerClock::since(clock, stored.at) / 1000;
+        let host = LiveHost {
+            member: member.clone(),
             said,
-            seconds_ago: ServerClock::since(clock, stored.at) / 1000,
-        });
+            seconds_ago,
+        };
+        hosts.insert(member, host);
     })
     .await?;
-    hosts.sort_by(|a, b| a.member.cmp(&b.member));
-    Ok(hosts)
+    Ok(hosts.into_values().collect())
 }
 
 fn read(payload: &[u8]) -> Option<SignOfLife> {

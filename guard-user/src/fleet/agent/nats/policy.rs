@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     Never, connect,
     hosts::say_alive,
+    stored::read_last,
     stream::{PATIENCE, POLICIES, StreamFault, info},
     subject::{HEARD_POLICY, STORED_POLICY},
 };
@@ -97,7 +98,7 @@ pub(super) async fn follow(
             },
             () = tokio::time::sleep_until(ask_at) => {
                 ask_at = Instant::now() + ASK;
-                if let Ok(Some((_, payload))) = last(&follower.client, follower.member.group()).await {
+                if let Ok(Some(payload)) = last(&follower.client, follower.member.group()).await {
                     follower.take(&payload);
                 }
             }
@@ -117,18 +118,16 @@ impl Follower {
         if text.len() > MOST_BUNDLE || self.sealed.as_deref() == Some(text) {
             return;
         }
-        // The daemon decides. But who can have the server send something here must not push out what is pending; with
-        // nothing to push out, the daemon says what is wrong with it.
-        if self.sealed.is_some() && !self.is_signed(text) {
+        // The daemon decides. But who can have the server send something here must not push out what is pending, also not
+        // with what was signed before it; with nothing to push out, the daemon says what is wrong with it.
+        let signer = self.settings.policy_key.as_deref().unwrap_or_default();
+        if let Some(sealed) = &self.sealed
+            && !comes_after(text, sealed, signer)
+        {
             return;
         }
         self.sealed = Some(text.to_owned());
         self.due = Some(Instant::now());
-    }
-
-    fn is_signed(&self, text: &str) -> bool {
-        let signer = self.settings.policy_key.as_deref().unwrap_or_default();
-        bundle::signer(signer).is_ok_and(|signer| Bundle::open(text, &signer).is_ok())
     }
 
     async fn hand_over(&mut self) {
@@ -185,14 +184,21 @@ impl Follower {
     }
 }
 
-/// The policy of a group as it is stored, with its place in the stream.
-///
-/// # Errors
-/// When the server does not say.
-pub(in crate::fleet::agent) async fn last(
-    client: &Client,
-    group: &str,
-) -> Result<Option<(u64, Bytes)>, StreamFault> {
+/// Was a policy signed, and later than another, or for more hosts?
+fn comes_after(text: &str, other: &str, signer: &str) -> bool {
+    let Ok(signer) = bundle::signer(signer) else {
+        return false;
+    };
+    let order = |text: &str| {
+        let bundle = Bundle::open(text, &signer).ok()?;
+        Some((bundle.generation, bundle.released))
+    };
+    // What nobody signed comes before everything.
+    order(text) > order(other)
+}
+
+/// The policy of a group as its hosts may read it.
+async fn last(client: &Client, group: &str) -> Result<Option<Bytes>, StreamFault> {
     let subject = format!("$JS.API.DIRECT.GET.{POLICIES}.{STORED_POLICY}{group}");
     let request = Request::new().timeout(Some(PATIENCE));
     let answer = client.send_request(subject, request).await;
@@ -207,13 +213,19 @@ pub(in crate::fleet::agent) async fn last(
             )));
         }
     }
-    let headers = answer.headers.unwrap_or_default();
-    // The server's own comes last.
-    let sequence = headers
-        .get_last("Nats-Sequence")
-        .and_then(|value| value.as_str().parse().ok())
-        .ok_or_else(|| StreamFault(format!("stream {POLICIES}: a message without a number")))?;
-    Ok(Some((sequence, answer.payload)))
+    Ok(Some(answer.payload))
+}
+
+/// The policy of a group as it is stored, with its place in the stream; as the publisher reads it, whom no header can
+/// keep from it.
+///
+/// # Errors
+/// When the server does not say.
+pub(in crate::fleet::agent) async fn stored_policy(
+    client: &Client,
+    group: &str,
+) -> Result<Option<(u64, Bytes)>, StreamFault> {
+    read_last(client, POLICIES, &format!("{STORED_POLICY}{group}")).await
 }
 
 /// Stores a policy in the place of the one that was read, and in no other's.
@@ -246,5 +258,44 @@ pub(in crate::fleet::agent) async fn replace(
             Err(StreamFault(format!("the server: {why}")))
         }
         (None, None) => Err(StreamFault("an answer without a number".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nkeys::KeyPair;
+
+    use super::*;
+
+    #[test]
+    fn what_is_pending_is_pushed_out_by_nothing_but_what_was_signed_after_it() {
+        let (key, other) = (KeyPair::new_account(), KeyPair::new_account());
+        let public = key.public_key();
+        let sealed = |generation, released, by: &KeyPair| {
+            let bundle = Bundle {
+                group: "web".to_owned(),
+                generation,
+                released,
+                confirm_s: 10,
+                policy: String::new(),
+            };
+            bundle.seal(by).expect("sealed")
+        };
+        let pending = sealed(2, 50, &key);
+        let comes = |text: &str, other: &str| comes_after(text, other, &public);
+        assert!(comes(&sealed(3, 0, &key), &pending));
+        assert!(comes(&sealed(2, 51, &key), &pending), "the next wave");
+        assert!(comes(&pending, "garbage"));
+        for before in [
+            sealed(1, u64::MAX, &key),
+            sealed(2, 49, &key),
+            pending.clone(),
+            sealed(3, 50, &other),
+            String::new(),
+            "{}".to_owned(),
+        ] {
+            assert!(!comes(&before, &pending), "{before}");
+        }
+        assert!(!comes("garbage", "{}"));
     }
 }

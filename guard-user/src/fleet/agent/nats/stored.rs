@@ -2,7 +2,7 @@
 //! chooses the headers of what it publishes, and can have the server send an answer to any subject, so a message counts
 //! only with exactly the headers that an honest member and the server write.
 
-use std::str;
+use std::{str, sync::atomic::Ordering, time::Duration};
 
 use async_nats::{Client, HeaderMap, Message, client::Request};
 use bytes::Bytes;
@@ -10,10 +10,13 @@ use data_encoding::BASE64;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::{
+    select,
+    time::{sleep, timeout},
+};
 
 use super::{
-    stream::{PATIENCE, STREAM, StreamFault},
+    stream::{PATIENCE, STREAM, StreamFault, call},
     subject::STORED,
 };
 
@@ -28,6 +31,10 @@ const OF_END: &str = "Nats-TTL";
 const BATCH: u64 = 10_000;
 /// Messages that are read one by one after an answer that nobody can read; twice as many the next time.
 const ONE_BY_ONE: u64 = 64;
+/// So many subjects with messages that nobody can read are passed over; each costs a connection.
+const MOST_UNREADABLE: u32 = 16;
+/// Between two looks whether the connection is another.
+const LOOK: Duration = Duration::from_millis(20);
 /// Attempts to read one message.
 const ATTEMPTS: u32 = 3;
 
@@ -125,7 +132,7 @@ enum Batch {
     Broken(u64),
 }
 
-/// Every message of a stream with subjects that begin so; none of it, if one cannot be read.
+/// The last message of every subject that begins so, without those that nobody can read; some of them twice then.
 pub(super) async fn read_all(
     client: &Client,
     which: (&str, &str),
@@ -136,12 +143,61 @@ pub(super) async fn read_all(
         match read_batch(client, which, next, &mut each).await? {
             Batch::Whole => return Ok(()),
             Batch::More(at) => next = at,
-            Batch::Broken(_) => {
-                let what = format!("stream {} has messages that nobody can read", which.0);
+            Batch::Broken(_) => return read_by_subject(client, which, &mut each).await,
+        }
+    }
+}
+
+/// Which connection it is, counted from the first on.
+fn connection(client: &Client) -> u64 {
+    client.statistics().connects.load(Ordering::Relaxed)
+}
+
+/// Waits until the connection is another: what was on its way to us is lost.
+async fn another_than(before: u64, client: &Client) {
+    while connection(client) == before {
+        sleep(LOOK).await;
+    }
+}
+
+/// Headers that are no headers hide what comes behind them: each subject by itself.
+async fn read_by_subject(
+    client: &Client,
+    (stream, beginning): (&str, &str),
+    each: &mut impl AsyncFnMut(Stored),
+) -> Result<(), StreamFault> {
+    let ask = json!({"subjects_filter": format!("{beginning}>")}).to_string();
+    let info = format!("$JS.API.STREAM.INFO.{stream}");
+    let value = call(client, info, ask.into_bytes()).await?;
+    let subjects = value["state"]["subjects"].as_object();
+    let mut unreadable = 0;
+    for subject in subjects.into_iter().flat_map(|all| all.keys()) {
+        let ask = json!({"last_by_subj": subject}).to_string();
+        let request = Request::new()
+            .payload(Bytes::from(ask))
+            .timeout(Some(PATIENCE));
+        let place = format!("$JS.API.DIRECT.GET.{stream}");
+        let before = connection(client);
+        let answer = select! {
+            biased;
+            answer = client.send_request(place, request) => answer.ok(),
+            () = another_than(before, client) => None,
+        };
+        match answer {
+            Some(message) => {
+                // Without one, it has ended meanwhile.
+                if let Some(stored) = stored_in((stream, beginning), &message) {
+                    each(stored).await;
+                }
+            }
+            None if unreadable < MOST_UNREADABLE => unreadable += 1,
+            None => {
+                let what = format!("stream {stream} has too many messages that nobody can read");
                 return Err(StreamFault(what));
             }
         }
     }
+    Ok(())
 }
 
 async fn read_batch(
@@ -151,6 +207,7 @@ async fn read_batch(
     each: &mut impl AsyncFnMut(Stored),
 ) -> Result<Batch, StreamFault> {
     let mut next = first;
+    let before = connection(client);
     let inbox = client.new_inbox();
     let fault = |error: &dyn std::fmt::Display| StreamFault(error.to_string());
     let mut answers = client
@@ -167,7 +224,11 @@ async fn read_batch(
         .await
         .map_err(|error| fault(&error))?;
     loop {
-        let message = timeout(PATIENCE, answers.next()).await;
+        let message = select! {
+            biased;
+            message = timeout(PATIENCE, answers.next()) => message,
+            () = another_than(before, client) => return Ok(Batch::Broken(next)),
+        };
         let Ok(Some(message)) = message else {
             return Ok(Batch::Broken(next));
         };
@@ -257,6 +318,38 @@ async fn read_one(client: &Client, next: u64) -> Result<ShownAnswer, StreamFault
         }
     }
     Err(StreamFault("the server stops in the middle".to_owned()))
+}
+
+/// The last message of a subject: its place in the stream, and what it says.
+pub(super) async fn read_last(
+    client: &Client,
+    stream: &str,
+    subject: &str,
+) -> Result<Option<(u64, Bytes)>, StreamFault> {
+    let ask = json!({"last_by_subj": subject}).to_string();
+    let request = Request::new()
+        .payload(Bytes::from(ask))
+        .timeout(Some(PATIENCE));
+    let fault = |error: &dyn std::fmt::Display| {
+        StreamFault(format!("stream {stream} cannot be read: {error}"))
+    };
+    let answer = client
+        .send_request(format!("$JS.API.STREAM.MSG.GET.{stream}"), request)
+        .await
+        .map_err(|error| fault(&error))?;
+    let answer: ShownAnswer =
+        serde_json::from_slice(&answer.payload).map_err(|error| fault(&error))?;
+    match (answer.message, answer.error) {
+        (Some(shown), _) => {
+            let data = BASE64
+                .decode(shown.data.as_bytes())
+                .map_err(|error| fault(&error))?;
+            Ok(Some((shown.seq, Bytes::from(data))))
+        }
+        (None, Some(error)) if error.code == 404 => Ok(None),
+        (None, Some(error)) => Err(fault(&error.code)),
+        (None, None) => Err(fault(&"an answer of another kind")),
+    }
 }
 
 impl Shown {
