@@ -226,6 +226,7 @@ fn policy_of(random: &mut Random, round: usize, rules: usize) -> Policy {
                 rate,
                 burst,
                 block,
+                on_excess: None,
             });
         }
     }

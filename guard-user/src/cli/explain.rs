@@ -46,6 +46,7 @@ fn unfiltered(packet: &str, interface: &str, output: &mut Output) {
                 "rule_words": null,
                 "rule_name": null,
                 "rule_end": null,
+                "on_excess": null,
                 "limit_left": null,
                 "way_in": null,
             })
@@ -74,6 +75,12 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 if let Some(end) = &answer.rule_end {
                     writeln!(out, "it acts {end}")?;
                 }
+            }
+            if let Some(what) = &answer.on_excess {
+                writeln!(
+                    out,
+                    "who goes on above its limit with a session: {what}, by the daemon"
+                )?;
             }
             if let Some(left) = answer.left {
                 writeln!(
@@ -111,6 +118,7 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                 "rule_words": answer.rule_words,
                 "rule_name": answer.rule_name,
                 "rule_end": answer.rule_end,
+                "on_excess": answer.on_excess,
                 "limit_left": answer.left.map(|left| json!({
                     "now": left.now, "at_most": left.at_most, "blocked_seconds": left.blocked
                 })),

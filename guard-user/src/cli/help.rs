@@ -47,11 +47,12 @@ Rules, as for `allow`, with
   packets N/TIME          the same of packets, also those of sessions, instead of new connections
   burst N                 how many at once, after a pause. Default: the N of the rate
   block TIME              with packets of a TCP port: who exceeds it is let in no more for 1s to 24h
+  on-excess 'ban TIME'    the same from 1000/s on: who sends twice as many is banned, by the daemon
 
 Limits apply to TCP and UDP ports. A source is an IPv4 address or an IPv6 /64 ([limits] ipv4-prefix and \
 ipv6-prefix in guard.toml). New TCP connections (SYNs) and new UDP conversations are counted (a source and \
 port that was silent for 30 s, 3 min if it was answered); open sessions are not touched, unless packets are \
-counted, and nothing is banned. Sources on the never list have no limit. [limits] ceiling is something else: it bounds the new \
+counted, and nobody is banned without on-excess. Sources on the never list have no limit. [limits] ceiling is something else: it bounds the new \
 connections of all sources together to a port that no program of this host listens on.
 
 Examples: limit ssh    limit 80/tcp rate 20/s burst 40    limit from 10.0.0.0/8 to any port 22";

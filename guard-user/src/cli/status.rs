@@ -90,7 +90,9 @@ fn status_json(status: &Status) -> serde_json::Value {
         })),
         "flow_table": status.flow_table.map(|table| json!({
             "flows": table.size.flows(),
-            "percent_full": table.percent,
+            "percent_full": table.percent.own.midpoint(table.percent.others),
+            "percent_full_own": table.percent.own,
+            "percent_full_others": table.percent.others,
         })),
         "never": status.never,
         "files": status.files,

@@ -2,9 +2,11 @@
 //! change of policy that waits for its confirmation is no obstacle, and neither is a broken file.
 
 mod copy;
+mod excess;
 mod feeds;
 mod find;
 mod fleet;
+mod found;
 mod frame;
 mod gradual;
 mod import;
@@ -35,13 +37,15 @@ use crate::{
     host::clock as host_clock,
 };
 
+pub use excess::{ExcessFrame, ExcessRule, ExcessRules, ExcessiveSource};
 pub use feeds::Reread;
 pub use fleet::{FleetLedger, Received};
+pub use found::{BanOutcome, FromStore};
 pub(super) use frame::{Frame, Logins};
 pub(super) use gradual::PackedPrefix;
 pub use import::{Imported, List};
 pub use jail_files::JailChanged;
-pub use jails::{FromStore, JailBan, JailFrame, JailOutcome};
+pub use jails::{JailBan, JailFrame};
 pub use origins::OriginCount;
 pub use peek::BanPeek;
 use session::Waive;

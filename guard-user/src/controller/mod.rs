@@ -37,8 +37,9 @@ pub use crate::dataplane::{
     watch::{Loss, Traced},
 };
 pub use bans::{
-    BanPeek, Banned, Banning, FleetLedger, FromStore, Imported, JailBan, JailChanged, JailFrame,
-    JailOutcome, Lifting, List, OriginCount, Received as ReceivedBans, Reread, Unban,
+    BanOutcome, BanPeek, Banned, Banning, ExcessFrame, ExcessRule, ExcessRules, ExcessiveSource,
+    FleetLedger, FromStore, Imported, JailBan, JailChanged, JailFrame, Lifting, List, OriginCount,
+    Received as ReceivedBans, Reread, Unban,
 };
 pub use boot::{
     appear::Appeared,

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     control::{JailsReport, Level, Report},
     controller::{
-        ActivePolicy, Consent, Controller, Healing, Loading, PolicyOrigin, Refresh, SessionWatch,
-        Spare, state::last_good,
+        ActivePolicy, Consent, Controller, ExcessRules, Healing, Loading, PolicyOrigin, Refresh,
+        SessionWatch, Spare, state::last_good,
     },
     failure::Failure,
     host::Network,
@@ -75,6 +75,8 @@ pub(super) struct DaemonState {
     pub(super) metrics: Option<Listen>,
     /// What is to be logged of dropped packets.
     pub(super) drop_log: Option<DropLog>,
+    /// Rules that ban whoever goes on above them.
+    pub(super) excess: Option<ExcessRules>,
 }
 
 /// The board is whole whatever a panicking holder did.
@@ -104,6 +106,8 @@ pub(super) struct Keeper {
     samples: SampleKeeper,
     /// Digest of the policy that says where metrics are served, and what is logged; `None` = guard was off.
     settings_of: Option<Option<u64>>,
+    /// The same, of the policy whose limits ban.
+    excess_of: Option<Option<u64>>,
     /// Interfaces without guard by which strangers can come.
     exposed: Vec<String>,
     next_exposed: Instant,
@@ -129,6 +133,7 @@ impl Keeper {
             filtering: FilteringWatch::default(),
             samples: SampleKeeper::default(),
             settings_of: None,
+            excess_of: None,
             exposed: Vec::new(),
             next_exposed: Instant::now(),
         }
@@ -142,6 +147,7 @@ impl Keeper {
             Ok(Some(in_force)) => {
                 self.absence = None;
                 self.follow_settings(Some(in_force.digest));
+                self.follow_excess(Some(in_force.digest));
                 let kept = self.keep(in_force, cause);
                 self.watch_filtering();
                 self.watch_exposures();
@@ -166,6 +172,7 @@ impl Keeper {
             }
             Ok(None) => {
                 self.follow_settings(None);
+                self.follow_excess(None);
                 self.off();
                 Ok(())
             }
@@ -191,6 +198,19 @@ impl Keeper {
             state.drop_log = loaded.policy.drop_log.filter(|_| digest.is_some());
             state.metrics = loaded.policy.metrics;
         }
+    }
+
+    /// Takes up which limits ban, when another policy is in force. Nobody is banned by one that is not known.
+    fn follow_excess(&mut self, digest: Option<u64>) {
+        if self.excess_of == Some(digest) {
+            return;
+        }
+        let rules = match digest {
+            Some(digest) => self.controller.excess_rules(digest),
+            None => Ok(None),
+        };
+        self.excess_of = rules.is_ok().then_some(digest);
+        self.state().excess = rules.ok().flatten();
     }
 
     /// The files anew, as `guardctl reload` does it.

@@ -9,6 +9,7 @@ mod drift;
 mod drop_log;
 mod ends;
 mod event_log;
+mod excess;
 mod filtering;
 mod fleet;
 mod fleet_policy;
@@ -53,6 +54,7 @@ use detection::Supervisor;
 use drop_log::DropLogger;
 use event_log::EventLog;
 pub(crate) use event_log::now;
+use excess::ExcessBans;
 use fleet::FleetHandler;
 use keeper::{DaemonState, Keeper, locked};
 use metrics::MetricsServer;
@@ -112,6 +114,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
         events: EventLog::new(),
         metrics: None,
         drop_log: None,
+        excess: None,
     }));
     let fleet = FleetHandler::new(controller.clone(), Arc::clone(&state));
     let (orders, mut ordered) = mpsc::channel(crate::control::MOST_CLIENTS);
@@ -125,6 +128,7 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     let mut detection = Supervisor::new(controller.clone(), Arc::clone(&state));
     let mut metrics = MetricsServer::new(controller.clone(), Arc::clone(&state));
     let mut drop_log = DropLogger::new(controller.clone(), Arc::clone(&state));
+    let mut excess = ExcessBans::new(controller.clone(), Arc::clone(&state));
     let mut work = Work::default();
     let mut wanted = Wanted::default();
 
@@ -148,8 +152,12 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
                 detection.look();
                 serve_metrics(&mut metrics, &state);
                 fleet.look();
-                let wanted = locked(&state).drop_log;
-                drop_log.follow(wanted);
+                let (log, bans) = {
+                    let state = locked(&state);
+                    (state.drop_log, state.excess.clone())
+                };
+                drop_log.follow(log);
+                excess.follow(bans);
             }
             () = &mut serving => {}
             order = ordered.recv() => match order {

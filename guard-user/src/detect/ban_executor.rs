@@ -9,7 +9,7 @@ use std::{
 use super::{Observer, Severity, memory::MemoryUpdate};
 use crate::{
     bans::{Prefix, store::Added},
-    controller::{Controller, FromStore, JailBan, JailFrame, JailOutcome},
+    controller::{BanOutcome, Controller, FromStore, JailBan, JailFrame},
     failure::Failure,
     jails::Past,
 };
@@ -97,9 +97,9 @@ impl BanExecutor {
         let mut announced = 0;
         for (JailBan { jail, ban }, outcome) in asked.iter().zip(outcomes) {
             let is_as_asked =
-                matches!(&outcome, JailOutcome::Banned(prefix, _) if *prefix == ban.prefix);
+                matches!(&outcome, BanOutcome::Banned(prefix, _) if *prefix == ban.prefix);
             match outcome {
-                JailOutcome::Banned(prefix, added) => {
+                BanOutcome::Banned(prefix, added) => {
                     update.past.push((ban.prefix, ban.record.clone()));
                     if !is_as_asked {
                         // Not all of the source is shut out, so the rest of it is counted on.
@@ -127,7 +127,7 @@ impl BanExecutor {
                         observer.log(Severity::Info, message);
                     }
                 }
-                JailOutcome::Refused(why) => {
+                BanOutcome::Refused(why) => {
                     past.undone(ban.prefix, jail, now_ms);
                     *executed.refused.entry(jail.clone()).or_default() += 1;
                     if self.refusals.len() >= MOST_REFUSALS {
@@ -165,7 +165,7 @@ impl BanExecutor {
         &mut self,
         proxies: &[Prefix],
         asked: &[JailBan],
-    ) -> Result<FromStore<Vec<JailOutcome>>, Failure> {
+    ) -> Result<FromStore<Vec<BanOutcome>>, Failure> {
         self.used = Some(Instant::now());
         let is_fresh = |(_, since): &(JailFrame, Instant)| since.elapsed() < FRAME;
         let frame = match self.frame.take().filter(is_fresh) {

@@ -2,6 +2,7 @@
 //! that other tools read. Needs no kernel.
 
 pub mod drop_log;
+pub mod excess;
 pub mod packet;
 pub mod pcapng;
 pub mod summary;

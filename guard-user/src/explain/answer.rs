@@ -40,6 +40,8 @@ pub struct Explanation {
     pub rule_end: Option<String>,
     /// What commands call it.
     pub rule_name: Option<String>,
+    /// What becomes of who goes on above its limit: `ban 60s`.
+    pub on_excess: Option<String>,
     /// What the limit of that rule leaves to the source now, if it has one.
     pub left: Option<Left>,
     /// Of a TCP segment that the rules let in: is it part of a session? Of a datagram: of a conversation?

@@ -275,7 +275,12 @@ fn verbose(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     }
     if let Some(table) = status.flow_table {
         let (flows, percent) = (table.size.flows(), table.percent);
-        writeln!(out, "Flow table: {flows} flows, {percent} % in use")?;
+        writeln!(
+            out,
+            "Flow table: {flows} flows, {} % in use ({} % of the places for sessions of others)",
+            percent.own.midpoint(percent.others),
+            percent.others
+        )?;
     }
     Ok(())
 }

@@ -5,10 +5,8 @@ use std::fmt;
 
 use guard_common::abi::meter::{LONGEST, Meter, Scale, UNIT_SHIFT};
 
-use crate::text::{
-    duration,
-    value::{BadValue, quoted},
-};
+use super::on_excess::{self, ExcessBan, whole_seconds, write_seconds};
+use crate::text::value::{BadValue, quoted};
 
 /// How many connections, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +38,16 @@ pub struct Limit {
     pub burst: u32,
     /// Whoever exceeds it with a session is let in no more for a while.
     pub block: Option<Block>,
+    /// Whoever goes on above it with a session is banned.
+    pub on_excess: Option<ExcessBan>,
+}
+
+/// What a rule says beside the rate of its limit, each as far as it was given.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extras {
+    pub(super) burst: Option<u32>,
+    pub(super) block: Option<Block>,
+    pub(super) on_excess: Option<ExcessBan>,
 }
 
 /// How long a source is let in no more that exceeded a limit: 1 s to a day, in seconds.
@@ -48,7 +56,7 @@ pub struct Block(u32);
 
 impl Block {
     /// Longest, in seconds.
-    pub const MOST: u32 = 24 * 3600;
+    pub const MOST: u32 = on_excess::LONGEST;
 
     /// So many seconds.
     #[must_use]
@@ -65,23 +73,13 @@ impl Block {
             BadValue::new(format!("block {} {why}", quoted(text)))
                 .help("write from 1s to 24h, e.g. 60s: a ban that lasts longer is a matter of `guardctl ban` or a jail")
         };
-        let time = duration::parse(text).ok_or_else(|| bad("is not a length of time"))?;
-        match u32::try_from(time.as_secs()) {
-            Ok(0) => Err(bad("is shorter than a second")),
-            Ok(_) if time.subsec_nanos() != 0 => Err(bad("is not in whole seconds")),
-            Ok(seconds) if seconds <= Self::MOST => Ok(Self(seconds)),
-            Ok(_) | Err(_) => Err(bad("is longer than a day")),
-        }
+        whole_seconds(text).map(Self).map_err(bad)
     }
 }
 
 impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            seconds if seconds % 3600 == 0 => write!(f, "{}h", seconds / 3600),
-            seconds if seconds % 60 == 0 && seconds != 60 => write!(f, "{}m", seconds / 60),
-            seconds => write!(f, "{seconds}s"),
-        }
+        write_seconds(self.0, f)
     }
 }
 
@@ -201,6 +199,7 @@ impl Limit {
             rate,
             burst: rate.count,
             block: None,
+            on_excess: None,
         }
     }
 
@@ -213,24 +212,21 @@ impl Limit {
         },
         burst: 20,
         block: None,
+        on_excess: None,
     };
 
-    /// A rate and a burst, each as far as it was given.
+    /// A rate and what else was given.
     ///
     /// # Errors
     /// When it would take longer than a day until a burst is paid for.
-    pub(super) fn of(
-        counts: Counts,
-        rate: Option<Rate>,
-        burst: Option<u32>,
-        block: Option<Block>,
-    ) -> Result<Self, BadValue> {
+    pub(super) fn of(counts: Counts, rate: Option<Rate>, extras: Extras) -> Result<Self, BadValue> {
         let rate = rate.unwrap_or(Rate::DEFAULT);
         let limit = Self {
             counts,
             rate,
-            burst: burst.unwrap_or(rate.count),
-            block,
+            burst: extras.burst.unwrap_or(rate.count),
+            block: extras.block,
+            on_excess: extras.on_excess,
         };
         let seconds = u64::from(limit.burst) * u64::from(rate.seconds) / u64::from(rate.count);
         if seconds > LONGEST_BURST {
@@ -260,6 +256,9 @@ impl Limit {
         }
         if let Some(block) = self.block {
             words.extend(["block".to_owned(), block.to_string()]);
+        }
+        if let Some(ban) = self.on_excess {
+            words.extend(["on-excess".to_owned(), ban.to_string()]);
         }
         words
     }
@@ -403,8 +402,12 @@ mod tests {
             let bad = burst(text).expect_err(text);
             assert!(bad.message.contains(why), "{text}: {}", bad.message);
         }
-        let slow = Limit::of(Counts::Connections, Rate::parse("1/h").ok(), Some(25), None)
-            .expect_err("25 hours");
+        let extras = Extras {
+            burst: Some(25),
+            ..Extras::default()
+        };
+        let slow =
+            Limit::of(Counts::Connections, Rate::parse("1/h").ok(), extras).expect_err("25 hours");
         assert!(slow.message.contains("25 hours"), "{}", slow.message);
     }
 

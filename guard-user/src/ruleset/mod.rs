@@ -14,6 +14,7 @@ pub mod listen;
 pub mod mmdb;
 pub mod model;
 pub mod names;
+pub mod on_excess;
 mod prefixes;
 pub mod probe;
 pub mod profiles;

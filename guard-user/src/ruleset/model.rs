@@ -11,8 +11,8 @@ use super::{
     strangers::Strangers, until::Until,
 };
 
-use super::limit::{Counts, Limit, SourcePrefixes};
-use super::{drop_log::DropLog, listen::Listen};
+use super::limit::{Counts, Limit, Rate, SourcePrefixes};
+use super::{drop_log::DropLog, listen::Listen, on_excess::LEAST_PER_SECOND};
 use crate::{
     bans::settings::{Feed, Settings},
     text::value::BadValue,
@@ -283,6 +283,32 @@ impl Traffic {
             "only who holds a TCP session may be blocked, for anybody can forge the source of anything else",
         )
         .help("count packets of a TCP port, e.g. `limit 443/tcp packets 5000/s block 60s`"))
+    }
+
+    /// Refuses to ban whoever exceeds a limit where a forged packet could exceed it.
+    pub(super) fn may_ban(&self, limit: Limit) -> Result<(), BadValue> {
+        if limit.on_excess.is_none() {
+            return Ok(());
+        }
+        let holds_sessions = matches!(self, Self::Ports(Transport::Tcp, _));
+        if !holds_sessions || limit.counts != Counts::Packets {
+            return Err(BadValue::new(
+                "only who holds a TCP session may be banned, for anybody can forge the source of anything else",
+            )
+            .help("count packets of a TCP port, e.g. `limit 443/tcp packets 5000/s on-excess \"ban 60s\"`"));
+        }
+        let Rate { count, seconds } = limit.rate;
+        if u64::from(count) < u64::from(seconds) * u64::from(LEAST_PER_SECOND) {
+            return Err(BadValue::new(format!(
+                "packets {} is slower than {LEAST_PER_SECOND}/s: forged segments that try every source port could have \
+                 somebody else banned",
+                limit.rate
+            ))
+            .help(format!(
+                "write {LEAST_PER_SECOND}/s or more, or `block` instead of on-excess"
+            )));
+        }
+        Ok(())
     }
 }
 

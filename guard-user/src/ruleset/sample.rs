@@ -45,6 +45,7 @@ pub fn limit(rate: &str, burst: u32) -> SampleDraft {
         rate,
         burst,
         block: None,
+        on_excess: None,
     }))
 }
 
@@ -60,6 +61,7 @@ pub fn limit_packets(rate: &str, burst: u32) -> SampleDraft {
         rate,
         burst,
         block: None,
+        on_excess: None,
     }))
 }
 
@@ -75,6 +77,7 @@ pub fn limit_packets_or_block(rate: &str, burst: u32, block: &str) -> SampleDraf
         rate,
         burst,
         block: Some(Block::parse(block).expect("a length of time")),
+        on_excess: None,
     }))
 }
 

@@ -136,6 +136,7 @@ impl<'w> Parser<'w> {
                 let (value, text) = self.value(at, LimitDraft::expected(&word))?;
                 self.draft.limit.set(&word, (at, value), text)
             }
+            "on-excess" => self.on_excess(at),
             "comment" => self.comment(at),
             "--name" => self.name(at),
             "--tag" => self.tag(at),

@@ -2,7 +2,7 @@
 //! or new to it, while datagrams from everywhere arrive at their ports.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -32,15 +32,26 @@ const PROGRAMS: [&str; 7] = [
     "wireguard-go",
 ];
 
-/// Those who are new: of each an address of the friend's, and one of the server's that is asked from there.
+/// Those who are new: of each an address of the friend's, and one of the server's that is asked from there, every
+/// other one over IPv6.
 const FIRST: u8 = 100;
 /// How many of them ask for names, for pages and for a game.
 const EACH: u8 = 8;
 /// And those who open a tunnel.
 const TUNNELS: u8 = 2;
 
-fn server_address(number: u8) -> Ipv4Addr {
-    Ipv4Addr::new(192, 0, 2, FIRST + number)
+fn server_address(number: u8) -> IpAddr {
+    let host = FIRST + number;
+    if number.is_multiple_of(2) {
+        Ipv4Addr::new(192, 0, 2, host).into()
+    } else {
+        Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, host.into()).into()
+    }
+}
+
+/// A socket of any address of this family.
+fn any(to: IpAddr) -> &'static str {
+    if to.is_ipv4() { "0.0.0.0" } else { "::" }
 }
 
 /// Frames of the flood in a second. In one of a million nobody is recognised who waits five seconds, as a tunnel does.
@@ -49,15 +60,29 @@ const RATE: Rate = Rate::PerSecond(150_000);
 /// Gives those who are new their addresses.
 fn introduce(lab: &Topology) {
     for number in 0..3 * EACH + TUNNELS {
-        let own = Ipv4Addr::new(198, 51, 100, FIRST + number);
+        let host = FIRST + number;
         let to = server_address(number);
+        let (own, bits, router, server, away) = if to.is_ipv4() {
+            let own = format!("198.51.100.{host}");
+            (own, "24", "192.0.3.254", "192.0.3.1", "198.51.100.254")
+        } else {
+            let own = format!("2001:db8:100::{host:x}");
+            (
+                own,
+                "64",
+                "2001:db8:3::fe",
+                "2001:db8:3::1",
+                "2001:db8:100::fe",
+            )
+        };
+        let nodad = if to.is_ipv4() { "" } else { " nodad" };
         lab.srv.ip_batch(&format!(
-            "addr add {to}/24 dev eth0\nroute add {own} via 192.0.3.254\n"
+            "addr add {to}/{bits} dev eth0{nodad}\nroute add {own} via {router}\n"
         ));
         lab.wan
-            .ip(&format!("route add {to} via 192.0.3.1 table 100"));
+            .ip(&format!("route add {to} via {server} table 100"));
         lab.friend.ip_batch(&format!(
-            "addr add {own}/24 dev eth0\nroute add {to} via 198.51.100.254 src {own}\n"
+            "addr add {own}/{bits} dev eth0{nodad}\nroute add {to} via {away} src {own}\n"
         ));
     }
 }
@@ -153,7 +178,7 @@ impl Tunnels {
             "peer",
             &self.keys[0].1,
             "endpoint",
-            &format!("{to}:{TUNNEL}"),
+            &SocketAddr::new(to, TUNNEL).to_string(),
             "allowed-ips",
             "10.99.0.1/32",
         ];
@@ -221,16 +246,18 @@ fn programs_over_udp_notice_no_flood() {
     }
     let enable = ["enable", "--iface", "eth0", "--iface", "eth1", "--force"];
     drop(guard.guardctl(&enable).ok());
-    let game = SocketAddr::new(lab.srv.v4, GAME);
+    let games = [lab.srv.v4, lab.srv.v6].map(|to| SocketAddr::new(to, GAME));
     let game_inside = SocketAddr::new("10.99.0.1".parse().expect("an address"), GAME);
     let _known = tunnels.open(&lab.friend, 1, lab.srv.v4);
     let known = "10.99.0.2";
     // Some seconds make a conversation.
     let begun = Instant::now();
     while begun.elapsed() < WARM_UP {
-        assert!(asks_name(lab, lab.srv.v4, 3) && http.asks(lab, lab.srv.v4));
+        for game in games {
+            assert!(asks_name(lab, game.ip(), 3) && http.asks(lab, game.ip()));
+            assert!(joins(&lab.friend, any(game.ip()), game, PATIENCE));
+        }
         assert!(joins(&lab.friend, known, game_inside, PATIENCE));
-        assert!(joins(&lab.friend, "0.0.0.0", game, PATIENCE));
         thread::sleep(Duration::from_millis(200));
     }
 
@@ -248,22 +275,24 @@ fn programs_over_udp_notice_no_flood() {
     let dropped = || guard.counted().reason("udp-ceiling");
     let acts = within(PATIENCE, || (dropped() > 100_000).then_some(()));
     assert!(acts.is_some(), "{:?}", guard.counted().table());
-    let stranger = |number: u8| IpAddr::from(server_address(number));
     thread::scope(|scope| {
         // Who is known loses one of a hundred at most.
-        let plain = scope.spawn(|| plays(&lab.friend, "0.0.0.0", game, QUESTIONS));
+        let plain = games
+            .map(|game| scope.spawn(move || plays(&lab.friend, any(game.ip()), game, QUESTIONS)));
         let inside = scope.spawn(|| plays(&lab.friend, known, game_inside, QUESTIONS));
-        let names = scope.spawn(|| (0..100).filter(|_| asks_name(lab, lab.srv.v4, 1)).count());
-        let pages = scope.spawn(|| (0..10).filter(|_| http.asks(lab, lab.srv.v4)).count());
+        let server = |number: usize| games[number % 2].ip();
+        let names =
+            scope.spawn(move || (0..100).filter(|it| asks_name(lab, server(*it), 1)).count());
+        let pages = scope.spawn(move || (0..10).filter(|it| http.asks(lab, server(*it))).count());
         // Who is new comes in with his third try.
         let mut new = Vec::new();
         for kind in 0..3 {
             let ask = move |number| match kind {
-                0 => asks_name(lab, stranger(number), 3),
-                1 => http.asks(lab, stranger(number)),
+                0 => asks_name(lab, server_address(number), 3),
+                1 => http.asks(lab, server_address(number)),
                 _ => {
-                    let to = SocketAddr::new(stranger(number), GAME);
-                    joins(&lab.friend, "0.0.0.0", to, Duration::from_secs(1))
+                    let to = SocketAddr::new(server_address(number), GAME);
+                    joins(&lab.friend, any(to.ip()), to, Duration::from_secs(1))
                 }
             };
             let ask = move || {
@@ -275,7 +304,7 @@ fn programs_over_udp_notice_no_flood() {
         }
         for number in 0..TUNNELS {
             new.push(scope.spawn(move || {
-                let to = stranger(3 * EACH + number);
+                let to = server_address(3 * EACH + number);
                 let _tunnel = tunnels.open(&lab.friend, 2 + usize::from(number), to);
                 // It tries every five seconds.
                 let own = format!("10.99.0.{}", 3 + number);
@@ -287,7 +316,8 @@ fn programs_over_udp_notice_no_flood() {
                 )]
             }));
         }
-        let known = [plain, inside].map(|it| it.join().expect("a client"));
+        let [v4, v6] = plain;
+        let known = [v4, v6, inside].map(|it| it.join().expect("a client"));
         let asked = [names, pages].map(|it| it.join().expect("a client"));
         let new: Vec<Vec<bool>> = new
             .into_iter()

@@ -2,6 +2,8 @@
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
+use guard_tests::lab::MemoryGroup;
+
 use crate::scene::{NONE, PATIENCE, Scene, Where, in_both_places, set_patience};
 use crate::streams::{asks, echo};
 
@@ -117,4 +119,48 @@ fn a_table_that_is_too_large_or_too_small_changes_nothing() {
     scene.guard.write_policy(&before);
     drop(scene.guard.guardctl(&["reload"]).ok());
     assert_eq!(flows(&scene), 524_288);
+}
+
+/// The kernel makes the table for who asks for it, and refuses it where he has no room for it.
+#[test]
+fn a_table_that_finds_no_memory_changes_nothing_and_says_what_to_make_smaller() {
+    const ROOM: u64 = 96 << 20;
+    let (Some(scene), Some(group)) = (Scene::new(Where::Here), MemoryGroup::of(ROOM)) else {
+        return;
+    };
+    scene.enable(NONE);
+    let serving = scene.serve(1, echo);
+    let mut stream = scene.connect(scene.addresses()[0]);
+    asks(&mut stream);
+    let asked = ask(&scene, 4000);
+    let before = scene.guard.policy();
+    let status = || scene.guard.guardctl(&["status", "--json"]).ok().json();
+    let generation = status()["generation"].clone();
+
+    let sized = "[limits]\nflow-table = 16777216";
+    scene
+        .guard
+        .write_policy(&before.replacen("[limits]", sized, 1));
+    let script = group.script();
+    let launcher = ["sh", "-c", &script, "sh"];
+    let ran = scene.guard.guardctl_behind(&launcher, &["reload"]).exit(1);
+    drop(ran.says("more memory than there is").says("flow-table"));
+
+    let now = status();
+    assert_eq!(now["flow_table"]["flows"], 524_288, "{now}");
+    assert_eq!(now["generation"], generation, "{now}");
+    assert_answered(&asked);
+    asks(&mut stream);
+    // The same policy in a smaller size finds room.
+    let sized = "[limits]\nflow-table = 65536";
+    scene
+        .guard
+        .write_policy(&before.replacen("[limits]", sized, 1));
+    drop(scene.guard.guardctl_behind(&launcher, &["reload"]).ok());
+    assert_eq!(status()["flow_table"]["flows"], 65_536);
+    assert_answered(&asked);
+    asks(&mut stream);
+    drop(stream);
+    drop(serving.join().expect("the server"));
+    scene.assert_unharmed();
 }

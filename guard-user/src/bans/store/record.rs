@@ -90,6 +90,8 @@ pub enum BanOrigin {
     Fleet(String),
     /// CrowdSec's LAPI.
     Crowdsec,
+    /// A limit with `on-excess`.
+    Limit,
 }
 
 impl BanOrigin {
@@ -102,6 +104,7 @@ impl BanOrigin {
             Self::Jail(name) => format!("jail {name}"),
             Self::Fleet(member) => format!("fleet {member}"),
             Self::Crowdsec => "crowdsec".to_owned(),
+            Self::Limit => "limit".to_owned(),
         }
     }
 
@@ -109,17 +112,18 @@ impl BanOrigin {
     #[must_use]
     pub fn is_liftable(&self) -> bool {
         match self {
-            Self::Operator | Self::Jail(_) | Self::Fleet(_) | Self::Crowdsec => true,
+            Self::Operator | Self::Jail(_) | Self::Fleet(_) | Self::Crowdsec | Self::Limit => true,
             Self::Feed(_) => false,
         }
     }
 
-    /// Did this host find out itself? Only that is shared with others.
+    /// Did this host find out itself, and does it mean something elsewhere? Only that is shared with others: how much
+    /// is too much is a matter of one host's line.
     #[must_use]
     pub fn is_own(&self) -> bool {
         match self {
             Self::Operator | Self::Jail(_) => true,
-            Self::Feed(_) | Self::Fleet(_) | Self::Crowdsec => false,
+            Self::Feed(_) | Self::Fleet(_) | Self::Crowdsec | Self::Limit => false,
         }
     }
 
@@ -128,7 +132,7 @@ impl BanOrigin {
     pub fn is_received(&self) -> bool {
         match self {
             Self::Fleet(_) | Self::Crowdsec => true,
-            Self::Operator | Self::Jail(_) | Self::Feed(_) => false,
+            Self::Operator | Self::Jail(_) | Self::Feed(_) | Self::Limit => false,
         }
     }
 
@@ -138,6 +142,7 @@ impl BanOrigin {
             Some(("jail", jail)) => Self::Jail(jail.to_owned()),
             Some(("fleet", member)) => Self::Fleet(member.to_owned()),
             None if name == "crowdsec" => Self::Crowdsec,
+            None if name == "limit" => Self::Limit,
             Some(_) | None => Self::Operator,
         }
     }

@@ -18,8 +18,21 @@ pub(super) enum RuleWords {
 }
 
 /// Words that lead to another one.
-const KEYWORDS: [&str; 10] = [
-    "from", "to", "port", "proto", "on", "in", "any", "comment", "rate", "ping",
+const KEYWORDS: [&str; 14] = [
+    "from",
+    "to",
+    "port",
+    "proto",
+    "on",
+    "in",
+    "any",
+    "comment",
+    "rate",
+    "packets",
+    "burst",
+    "block",
+    "on-excess",
+    "ping",
 ];
 const ACTIONS: [&str; 3] = ["allow", "deny", "limit"];
 const PROTOCOLS: [&str; 8] = ["tcp", "udp", "gre", "esp", "ah", "igmp", "sctp", "ipv6"];
@@ -51,6 +64,8 @@ fn behind(before: Option<&str>, current: &str) -> Vec<CompletionCandidate> {
     match before {
         Some("on") => values::interfaces(current),
         Some("proto") => words(current, &PROTOCOLS),
+        Some("on-excess") => words(current, &["ban"]),
+        Some("ban" | "block") => words(current, &["60s", "5m", "1h"]),
         Some("from" | "to") => {
             let mut all = values::sets(current);
             all.extend(words(current, &["any"]));
@@ -83,6 +98,9 @@ mod tests {
     fn what_is_offered_follows_the_word_before() {
         assert_eq!(offered_behind("proto", "g"), ["gre"]);
         assert_eq!(offered_behind("from", "an"), ["any"]);
+        assert_eq!(offered_behind("on-excess", "ba"), ["ban"]);
+        assert_eq!(offered_behind("ban", "6"), ["60s"]);
+        assert_eq!(offered_behind("5000/s", "on-"), ["on-excess"]);
         assert_eq!(offered_behind("allow", "Open"), ["OpenSSH"]);
         assert!(offered_behind("22", "fr").contains(&"from".to_owned()));
         assert!(offered_behind("on", "l").contains(&"lo".to_owned()));

@@ -72,7 +72,8 @@ impl Session {
                 BanOrigin::Operator
                 | BanOrigin::Jail(_)
                 | BanOrigin::Fleet(_)
-                | BanOrigin::Crowdsec => failure.help(format!(
+                | BanOrigin::Crowdsec
+                | BanOrigin::Limit => failure.help(format!(
                     "{} is, and contains it: `guardctl unban {}`",
                     record.prefix, record.prefix
                 )),

@@ -1,18 +1,14 @@
-//! Bans that jails ask for: checked like those of an operator, but one by one, since nobody is there
-//! who could be told to leave one out.
+//! Bans that jails ask for, and what is left of them.
 
-use std::{collections::BTreeMap, fs};
+use std::fs;
 
-use super::{Frame, Logins, Session};
+use super::{
+    Frame, Logins, Session,
+    found::{BanOutcome, FoundBan, FromStore},
+};
 use crate::{
-    bans::{
-        BanTarget, BanTerm, Breadth, Prefix, Store,
-        protected::Why,
-        store::{Added, BanOrigin},
-        target::Reading,
-    },
+    bans::{BanTarget, Prefix, Store, protected::Why, store::BanOrigin, target::Reading},
     controller::Controller,
-    database,
     failure::{Failure, from_io},
     jails::Ban,
 };
@@ -24,24 +20,6 @@ pub struct JailBan {
     pub jail: String,
     /// Who, and for how long.
     pub ban: Ban,
-}
-
-/// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JailOutcome {
-    /// This is banned now; not all that was asked for, where the rest is protected.
-    Banned(Prefix, Added),
-    /// It is protected, and why.
-    Refused(String),
-}
-
-/// What the store says or did, and what must be reported of the store itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FromStore<T> {
-    /// What was asked for.
-    pub found: T,
-    /// The store could not be read, and where it is now.
-    pub warning: Option<String>,
 }
 
 /// What must not be banned, as it was some time ago: it changes seldom and costs milliseconds to find out.
@@ -67,70 +45,23 @@ impl Controller {
     /// When the store cannot be written or a table is full: nothing is banned then.
     pub fn ban_for_jails(
         &self,
-        frame: &JailFrame,
-        asked: &[JailBan],
-    ) -> Result<FromStore<Vec<JailOutcome>>, Failure> {
-        match self.try_ban_for_jails(frame, asked) {
-            // Nobody is there to repeat it; the second time there is a new file.
-            Err(_) if database::is_suspected(&self.layout.bans()) => {
-                self.try_ban_for_jails(frame, asked)
-            }
-            other => other,
-        }
-    }
-
-    fn try_ban_for_jails(
-        &self,
         JailFrame(frame): &JailFrame,
         asked: &[JailBan],
-    ) -> Result<FromStore<Vec<JailOutcome>>, Failure> {
-        let mut outcomes = Vec::with_capacity(asked.len());
-        let mut by_jail: BTreeMap<&str, Vec<(usize, Prefix)>> = BTreeMap::new();
-        for (index, JailBan { jail, ban }) in asked.iter().enumerate() {
-            let target = BanTarget {
-                prefix: ban.prefix,
-                address: Some(ban.address),
-                reading: Reading::Literal,
-            };
-            let allowed = Breadth::Usual
-                .check(target.prefix)
-                .and_then(|()| frame.protected.check(&target));
-            outcomes.push(match allowed {
-                Ok(allowed) => {
-                    let prefixes = by_jail.entry(jail).or_default();
-                    prefixes.push((index, allowed.prefix));
-                    JailOutcome::Banned(allowed.prefix, Added::New)
-                }
-                Err(complaint) => JailOutcome::Refused(complaint.message),
-            });
-        }
-        if by_jail.is_empty() {
-            return Ok(FromStore {
-                found: outcomes,
-                warning: None,
-            });
-        }
-        let mut session = self.ban_session()?;
-        for (jail, prefixes) in by_jail {
-            let reasons: Vec<String> = prefixes
-                .iter()
-                .map(|(index, _)| format!("{} failures", asked[*index].ban.failures))
-                .collect();
-            let new: Vec<(Prefix, BanTerm, &str)> = prefixes
-                .iter()
-                .zip(&reasons)
-                .map(|((index, prefix), reason)| (*prefix, asked[*index].ban.term, reason.as_str()))
-                .collect();
-            let origin = BanOrigin::Jail(jail.to_owned());
-            let added = session.add(self, &origin, &new, frame.settings)?;
-            for ((index, prefix), added) in prefixes.into_iter().zip(added) {
-                outcomes[index] = JailOutcome::Banned(prefix, added);
-            }
-        }
-        Ok(FromStore {
-            found: outcomes,
-            warning: session.quarantined,
-        })
+    ) -> Result<FromStore<Vec<BanOutcome>>, Failure> {
+        let asked: Vec<FoundBan> = asked
+            .iter()
+            .map(|JailBan { jail, ban }| FoundBan {
+                origin: BanOrigin::Jail(jail.clone()),
+                target: BanTarget {
+                    prefix: ban.prefix,
+                    address: Some(ban.address),
+                    reading: Reading::Literal,
+                },
+                term: ban.term,
+                reason: format!("{} failures", ban.failures),
+            })
+            .collect();
+        self.ban_found(frame, &asked)
     }
 
     /// What jails have banned, of what still holds, with the name of the jail; and the note that a command

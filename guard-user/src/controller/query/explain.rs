@@ -273,6 +273,7 @@ impl ModelVerdict {
             rule,
             rule_end: view.as_ref().and_then(RuleView::end),
             rule_words: view.as_ref().map(|view| view.rule.clone()),
+            on_excess: view.as_ref().and_then(|view| view.on_excess.clone()),
             rule_name: view.and_then(|view| view.name),
             left: self.left,
             session: self.session,

@@ -191,6 +191,15 @@ impl Watch {
         self
     }
 
+    /// Asks for the rule of each conversation by itself: neighbours in a network may be under another one.
+    #[must_use]
+    pub fn by_exact_rules(mut self) -> Self {
+        if let Some(rules) = &mut self.rules {
+            rules.are_exact = true;
+        }
+        self
+    }
+
     /// Hands over what was seen since the last time, a batch at most: `false` if there is more.
     pub fn sightings(&mut self, mut each: impl FnMut(&Sighting<'_>)) -> bool {
         let (filter, rules, layout) = (&self.filter, &mut self.rules, &self.layout);
@@ -312,12 +321,17 @@ impl Watch {
 struct Rules {
     /// The policy in force has no more rules than packets can name.
     are_told_apart: bool,
+    /// What is asked is not the same for a whole network.
+    are_exact: bool,
     explainers: HashMap<u32, Option<Explainer>>,
     known: HashMap<Alike, Option<usize>>,
 }
 
 /// What is the same of packets that the same rule decides: interface, network, service and reason.
-type Alike = (u32, Option<IpNetwork>, Option<Service>, Reason);
+type Alike = (u32, Option<IpNetwork>, Option<Service>, Reason, Ends);
+
+/// The destination and the port of the source, for whoever asks exactly.
+type Ends = Option<(Option<IpAddr>, Option<u16>)>;
 
 impl Rules {
     fn of(
@@ -334,8 +348,20 @@ impl Rules {
         if self.are_told_apart && !counted.hit.is_none() {
             return Some(counted.hit.number() as usize);
         }
-        let network = packet.source.and_then(network_of);
-        let key = (event.ifindex, network, counted.service, counted.reason);
+        let source_port = packet.ports.map(|(source, _)| source);
+        let (network, ends) = if self.are_exact {
+            let ends = (packet.destination, source_port);
+            (packet.source.map(IpNetwork::from), Some(ends))
+        } else {
+            (packet.source.and_then(network_of), None)
+        };
+        let key = (
+            event.ifindex,
+            network,
+            counted.service,
+            counted.reason,
+            ends,
+        );
         if let Some(rule) = self.known.get(&key) {
             return *rule;
         }

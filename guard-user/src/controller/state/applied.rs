@@ -11,7 +11,7 @@ use crate::{
     ruleset::{
         describe,
         mmdb::DatabaseSet,
-        model::{DefaultAction, ModeChoice, Policy, Rule},
+        model::{DefaultAction, ModeChoice, Policy, Rule, RuleAction},
         until::{Moments, Until},
     },
     state_file,
@@ -64,6 +64,9 @@ pub struct RuleView {
     /// Words that it shares with others.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// What becomes of who goes on above its limit: `ban 60s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_excess: Option<String>,
     /// Does it act?
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -97,6 +100,10 @@ impl RuleView {
             comment: rule.comment.clone(),
             name: rule.labels.name.clone(),
             tags: rule.labels.tags.clone(),
+            on_excess: match rule.action {
+                RuleAction::Limit(limit) => limit.on_excess.map(|ban| ban.to_string()),
+                RuleAction::Allow | RuleAction::Deny => None,
+            },
             enabled: rule.is_enabled,
             hits: None,
         }
@@ -132,6 +139,8 @@ impl RuleView {
             remarks.push("disabled".to_owned());
         }
         remarks.extend(self.end());
+        let on_excess = self.on_excess.as_ref();
+        remarks.extend(on_excess.map(|what| format!("on-excess {what}")));
         remarks.extend(self.name.as_ref().map(|name| format!("name {name}")));
         remarks.extend(self.tags.iter().map(|tag| format!("tag {tag}")));
         remarks.join(", ")

@@ -113,6 +113,7 @@ mod tests {
                 comment: None,
                 name: None,
                 tags: Vec::new(),
+                on_excess: None,
                 enabled: true,
             })
             .collect()

@@ -40,6 +40,7 @@ fn server(folder: &Folder) -> MetricsServer {
         events: EventLog::new(),
         metrics: None,
         drop_log: None,
+        excess: None,
     };
     MetricsServer::new(controller, Arc::new(Mutex::new(state)))
 }

@@ -64,7 +64,9 @@ pub(in crate::dataplane) fn load_failure(error: LoadError) -> Failure {
             .help("run the command as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
     }
     if errno == Some(libc::ENOMEM) {
-        return Failure::new(Exit::Failed, text).help("the maps need more memory than there is");
+        return Failure::new(Exit::Failed, text).help(
+            "the maps need more memory than there is: `flow-table` in [limits] and the room in [bans] say how much",
+        );
     }
     Failure::new(Exit::Unsupported, text)
         .help("guard needs Linux 5.10 or newer with BPF and its JIT; `uname -r` shows the kernel")

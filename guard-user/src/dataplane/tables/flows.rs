@@ -1,7 +1,7 @@
 //! The flow table as user space sees it: counting what lives, and putting in sessions that began
 //! before guard.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use guard_common::{
     abi::flow::{self, BUCKET_WORDS, FlowState, KEYS, OWN_WAYS, Tag, Tuple, WAYS, port_place},
@@ -26,6 +26,15 @@ fn mark_place(port: u16) -> (usize, usize) {
     let (row, place) = port_place(port);
     let at = row as usize * (flow::PORTS_PER_ROW / 8) + place / 8;
     (at, place)
+}
+
+/// How many of a hundred places are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PercentFull {
+    /// Of those for what this host began.
+    pub own: usize,
+    /// Of those for sessions that others began.
+    pub others: usize,
 }
 
 impl FlowTable {
@@ -154,15 +163,23 @@ impl FlowTable {
 
     /// How many of a hundred places are taken at this tick, of every sixteenth bucket.
     #[must_use]
-    pub fn percent_full(&self, tick: u32) -> usize {
+    pub fn percent_full(&self, tick: u32) -> PercentFull {
         const EVERY: usize = 16;
-        let buckets = || {
-            (0..self.buckets)
-                .step_by(EVERY)
-                .map(|index| self.bucket_at(index))
-        };
-        let taken: usize = buckets().map(|bucket| living(&bucket, tick)).sum();
-        taken * 100 / (buckets().count() * WAYS)
+        let mut taken = PercentFull::default();
+        let mut places = 0;
+        for bucket in (0..self.buckets).step_by(EVERY) {
+            let bucket = self.bucket_at(bucket);
+            let are_taken = |ways: Range<usize>| {
+                ways.filter(|way| is_living(&bucket, *way, tick)).count() * 100
+            };
+            taken.own += are_taken(0..OWN_WAYS);
+            taken.others += are_taken(OWN_WAYS..WAYS);
+            places += OWN_WAYS;
+        }
+        PercentFull {
+            own: taken.own / places.max(1),
+            others: taken.others / places.max(1),
+        }
     }
 
     /// Remembers that a TCP port of this host has sessions.
@@ -238,3 +255,6 @@ impl Bucket for SharedBucket<'_> {
         self.flows.store(self.at + WAYS + way % WAYS, state);
     }
 }
+
+#[cfg(test)]
+mod tests;

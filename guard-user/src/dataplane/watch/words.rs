@@ -49,7 +49,7 @@ impl Seat {
         }
         let what = format!("{WATCHERS} programs watch already: there is no place for another");
         Err(Failure::new(Exit::Failed, what)
-            .help("end one of them: `guardctl monitor`, `capture`, `trace` and `top` watch, and the daemon with `[log] drops`"))
+            .help("end one of them: `guardctl monitor`, `capture`, `trace` and `top` watch, and the daemon with `[log] drops` or on-excess"))
     }
 }
 

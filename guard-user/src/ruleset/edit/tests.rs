@@ -51,6 +51,19 @@ fn a_rule_is_appended_after_the_last_one() {
 }
 
 #[test]
+fn what_a_limit_bans_for_is_written_and_read_back() {
+    let rule = "limit 8443/tcp packets 5000/s burst 9000 block 60s on-excess ban 1h";
+    let (_, text) = add_to(FILE, rule, InsertAt::End);
+
+    let limit = "packets = \"5000/s\"\nburst = 9000\nblock = \"60s\"\non-excess = \"ban 1h\"\n";
+    assert!(text.contains(limit), "{text}");
+    let folder = folder(&text);
+    let (_, loaded) = load(&folder);
+    let written = loaded.policy.rules.last().map(describe::command);
+    assert_eq!(written, Some(rule.replace("ban 1h", "'ban 1h'")));
+}
+
+#[test]
 fn a_rule_is_inserted_above_the_comment_of_the_next() {
     let edited = add_to(FILE, "deny from 203.0.113.7", InsertAt::Number(2));
 

@@ -55,6 +55,9 @@ fn fields(rule: &Rule) -> Vec<(&'static str, String)> {
         if let Some(block) = limit.block {
             fields.push(("block", basic_string(&block.to_string())));
         }
+        if let Some(ban) = limit.on_excess {
+            fields.push(("on-excess", basic_string(&ban.to_string())));
+        }
     }
     if let Traffic::Ports(_, ranges) = &rule.traffic
         && let Some(ports) = describe::ports(ranges)

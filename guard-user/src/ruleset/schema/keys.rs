@@ -32,7 +32,7 @@ const METRICS_KEYS: [&str; 1] = ["listen"];
 /// Keys of `[log]`.
 const LOG_KEYS: [&str; 2] = ["drops", "rate"];
 /// Keys of a rule.
-const RULE_KEYS: [&str; 17] = [
+const RULE_KEYS: [&str; 18] = [
     "action",
     "port",
     "sport",
@@ -45,6 +45,7 @@ const RULE_KEYS: [&str; 17] = [
     "packets",
     "burst",
     "block",
+    "on-excess",
     "until",
     "comment",
     "name",
@@ -165,12 +166,14 @@ pub(super) fn unknown_in_rule(key: &str) -> BadValue {
     }
     let near = near(key, &RULE_SYNONYMS, &RULE_KEYS);
     unknown(key, near)
-        .help("a rule has action, port, sport, proto, from, to, on, rate, packets, burst, block, until, comment, name, tags and enabled")
+        .help("a rule has action, port, sport, proto, from, to, on, rate, packets, burst, block, on-excess, until, comment, name, tags and enabled")
 }
 
 pub(super) fn only_with_limit() -> BadValue {
-    BadValue::new("rate, packets, burst and block belong to a rule with action \"limit\"")
-        .help("write action = \"limit\": it allows, and no more connections than that")
+    BadValue::new(
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
+    )
+    .help("write action = \"limit\": it allows, and no more connections than that")
 }
 
 pub(super) fn rate_and_packets() -> BadValue {

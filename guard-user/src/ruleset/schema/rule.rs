@@ -8,8 +8,9 @@ use super::{Located, Reader, RuleDraft, Value, keys};
 use crate::{
     ruleset::{
         labels,
-        limit::{self, Block, Counts, Limit, Rate},
+        limit::{self, Block, Counts, Extras, Limit, Rate},
         model::{PortRange, RuleAction, Traffic},
+        on_excess::ExcessBan,
         protocol::Protocol,
         traffic::{self, PortItem},
         until::Until,
@@ -19,6 +20,35 @@ use crate::{
         value::{self, BadValue, quoted},
     },
 };
+
+/// What a rule says beside the rate of its limit, each with its key.
+#[derive(Default)]
+struct LimitKeys {
+    burst: Option<(u32, Range<usize>)>,
+    block: Option<(Block, Range<usize>)>,
+    on_excess: Option<(ExcessBan, Range<usize>)>,
+}
+
+impl LimitKeys {
+    /// The first of them that was given.
+    fn first(self) -> Option<Range<usize>> {
+        let burst = self.burst.map(|(_, key)| key);
+        let block = self.block.map(|(_, key)| key);
+        burst.or(block).or(self.on_excess.map(|(_, key)| key))
+    }
+
+    /// What they say, and where `block` and `on-excess` stand.
+    fn split(self) -> (Extras, Option<Range<usize>>, Option<Range<usize>>) {
+        let (block, block_at) = self.block.unzip();
+        let (on_excess, ban_at) = self.on_excess.unzip();
+        let extras = Extras {
+            burst: self.burst.map(|(burst, _)| burst),
+            block,
+            on_excess,
+        };
+        (extras, block_at, ban_at)
+    }
+}
 
 /// Largest number of ports and ranges in one rule.
 const MAX_PORT_ITEMS: usize = 1024;
@@ -64,7 +94,7 @@ impl Reader<'_, '_> {
         let (mut source, mut destination) = (Vec::new(), Vec::new());
         let (mut interface, mut comment, mut until) = (None, None, None);
         let (mut name, mut tags, mut is_enabled) = (None, Vec::new(), true);
-        let (mut rate, mut packets, mut burst, mut block) = (None, None, None, None);
+        let (mut rate, mut packets, mut limit) = (None, None, LimitKeys::default());
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "action" => action = self.action(value),
@@ -83,8 +113,11 @@ impl Reader<'_, '_> {
                 "on" => interface = self.checked(value, "an interface name", value::interface_name),
                 "rate" => rate = self.rate(value).map(|rate| (rate, key.span())),
                 "packets" => packets = self.rate(value).map(|rate| (rate, key.span())),
-                "burst" => burst = self.burst(value).map(|burst| (burst, key.span())),
-                "block" => block = self.block(value).map(|block| (block, key.span())),
+                "burst" => limit.burst = self.burst(value).map(|burst| (burst, key.span())),
+                "block" => limit.block = self.block(value).map(|block| (block, key.span())),
+                "on-excess" => {
+                    limit.on_excess = self.on_excess(value).map(|ban| (ban, key.span()));
+                }
                 "until" => until = self.until(value),
                 "comment" => comment = self.checked(value, "a text in quotes", value::comment),
                 "name" => {
@@ -130,12 +163,11 @@ impl Reader<'_, '_> {
                 } else {
                     Counts::Connections
                 };
-                self.limit(traffic, at, (counts, rate.or(packets)), burst, block)?
+                self.limit(traffic, at, (counts, rate.or(packets)), limit)?
             }
             (action, _) => {
                 let extra = rate.or(packets).map(|(_, key)| key);
-                let extra = extra.or(burst.map(|(_, key)| key));
-                let extra = extra.or(block.map(|(_, key)| key));
+                let extra = extra.or(limit.first());
                 if let Some(key) = extra {
                     self.error(key, keys::only_with_limit());
                     return None;
@@ -184,19 +216,18 @@ impl Reader<'_, '_> {
         traffic: &Traffic,
         at: Range<usize>,
         (counts, rate): (Counts, Option<(Rate, Range<usize>)>),
-        burst: Option<(u32, Range<usize>)>,
-        block: Option<(Block, Range<usize>)>,
+        keys: LimitKeys,
     ) -> Option<RuleAction> {
         let checked = traffic.may_be_limited(counts);
         if let Err(bad) = checked {
             self.error(at, bad);
             return None;
         }
-        let place = burst.as_ref().map(|(_, key)| key.clone());
+        let place = keys.burst.as_ref().map(|(_, key)| key.clone());
         let place = place.or(rate.as_ref().map(|(_, key)| key.clone()));
-        let (rate, burst) = (rate.map(|(rate, _)| rate), burst.map(|(burst, _)| burst));
-        let block_at = block.as_ref().map(|(_, key)| key.clone());
-        let limit = match Limit::of(counts, rate, burst, block.map(|(block, _)| block)) {
+        let rate = rate.map(|(rate, _)| rate);
+        let (extras, block_at, ban_at) = keys.split();
+        let limit = match Limit::of(counts, rate, extras) {
             Ok(limit) => limit,
             Err(bad) => {
                 self.error(place.unwrap_or(at), bad);
@@ -205,6 +236,10 @@ impl Reader<'_, '_> {
         };
         if let Err(bad) = traffic.may_block(limit) {
             self.error(block_at.unwrap_or(at), bad);
+            return None;
+        }
+        if let Err(bad) = traffic.may_ban(limit) {
+            self.error(ban_at.unwrap_or(at), bad);
             return None;
         }
         Some(RuleAction::Limit(limit))
@@ -230,6 +265,13 @@ impl Reader<'_, '_> {
     fn block(&mut self, value: &Value<'_>) -> Option<Block> {
         let text = self.string(value, "a length of time such as \"60s\"")?;
         Block::parse(text)
+            .map_err(|bad| self.error(value.span(), bad))
+            .ok()
+    }
+
+    fn on_excess(&mut self, value: &Value<'_>) -> Option<ExcessBan> {
+        let text = self.string(value, "what to do such as \"ban 60s\"")?;
+        ExcessBan::parse(text)
             .map_err(|bad| self.error(value.span(), bad))
             .ok()
     }

@@ -1,9 +1,10 @@
-//! The words of a limit: `rate`, `packets`, `burst` and `block`.
+//! The words of a limit: `rate`, `packets`, `burst`, `block` and `on-excess`.
 
-use super::{Read, fail, refused};
+use super::{Parser, Read, fail, refused};
 use crate::ruleset::{
-    limit::{self, Block, Counts, Limit, Rate},
+    limit::{self, Block, Counts, Extras, Limit, Rate},
     model::Traffic,
+    on_excess::ExcessBan,
 };
 
 /// What was said so far, each with the place of its keyword.
@@ -13,6 +14,21 @@ pub(super) struct LimitDraft {
     counts: Counts,
     burst: Option<(usize, u32)>,
     block: Option<(usize, Block)>,
+    on_excess: Option<(usize, ExcessBan)>,
+}
+
+impl Parser<'_> {
+    /// `on-excess "ban 60s"`; without the quotes it is two words.
+    pub(super) fn on_excess(&mut self, at: usize) -> Read<()> {
+        let (value, text) = self.value(at, LimitDraft::expected("on-excess"))?;
+        let text = if text == "ban" {
+            let (_, time) = self.value(value, "a length of time, e.g. 60s")?;
+            format!("ban {time}")
+        } else {
+            text.to_owned()
+        };
+        self.draft.limit.set("on-excess", (at, value), &text)
+    }
 }
 
 impl LimitDraft {
@@ -22,6 +38,7 @@ impl LimitDraft {
             "rate" => "connections per time, e.g. 20/s",
             "packets" => "packets per time, e.g. 300/s",
             "burst" => "a number of connections, e.g. 10",
+            "on-excess" => "what to do, e.g. \"ban 60s\"",
             _ => "a length of time, e.g. 60s",
         }
     }
@@ -42,6 +59,10 @@ impl LimitDraft {
             "block" => {
                 let block = Block::parse(text).map_err(|bad| fail(value, bad))?;
                 self.block.replace((at, block)).is_none()
+            }
+            "on-excess" => {
+                let ban = ExcessBan::parse(text).map_err(|bad| fail(value, bad))?;
+                self.on_excess.replace((at, ban)).is_none()
             }
             _ => {
                 let rate = Rate::parse(text).map_err(|bad| fail(value, bad))?;
@@ -65,7 +86,9 @@ impl LimitDraft {
     pub(super) fn first(&self) -> Option<usize> {
         let rate = self.rate.map(|(at, _)| at);
         let burst = self.burst.map(|(at, _)| at);
-        rate.or(burst).or(self.block.map(|(at, _)| at))
+        let block = self.block.map(|(at, _)| at);
+        let on_excess = self.on_excess.map(|(at, _)| at);
+        rate.or(burst).or(block).or(on_excess)
     }
 
     /// The limit of rules about this traffic, which stands at a place; the line ends at another.
@@ -80,13 +103,18 @@ impl LimitDraft {
         let limit = Limit::of(
             self.counts,
             self.rate.map(|(_, rate)| rate),
-            self.burst.map(|(_, burst)| burst),
-            self.block.map(|(_, block)| block),
+            Extras {
+                burst: self.burst.map(|(_, burst)| burst),
+                block: self.block.map(|(_, block)| block),
+                on_excess: self.on_excess.map(|(_, ban)| ban),
+            },
         )
         .map_err(|bad| fail(at, bad))?;
         for traffic in traffic {
             let at = self.block.map_or(end, |(at, _)| at);
             traffic.may_block(limit).map_err(|bad| fail(at, bad))?;
+            let at = self.on_excess.map_or(end, |(at, _)| at);
+            traffic.may_ban(limit).map_err(|bad| fail(at, bad))?;
         }
         Ok(limit)
     }

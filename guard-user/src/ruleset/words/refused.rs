@@ -14,8 +14,19 @@ use crate::{
 };
 
 /// Words that may begin a clause.
-const KEYWORDS: [&str; 11] = [
-    "in", "on", "from", "to", "proto", "type", "rate", "packets", "burst", "block", "comment",
+const KEYWORDS: [&str; 12] = [
+    "in",
+    "on",
+    "from",
+    "to",
+    "proto",
+    "type",
+    "rate",
+    "packets",
+    "burst",
+    "block",
+    "on-excess",
+    "comment",
 ];
 
 /// A word where `allow`, `deny` or `limit` is expected.

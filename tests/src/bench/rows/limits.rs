@@ -24,6 +24,7 @@ pub fn rows() -> Vec<Case> {
     let limited = |rate, burst| {
         let action = RuleAction::Limit(Limit {
             block: None,
+            on_excess: None,
             rate,
             burst,
             ..Limit::default()

@@ -188,6 +188,14 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
         "limit icmp type 13 packets 2/s",
         "limit icmp type timestamp-request packets 2/s",
     ),
+    (
+        "limit 443/tcp packets 5000/s on-excess 'ban 60s'",
+        "limit 443/tcp packets 5000/s on-excess 'ban 60s'",
+    ),
+    (
+        "limit 443/tcp on-excess ban 120s packets 1000/s block 1m burst 7",
+        "limit 443/tcp packets 1000/s burst 7 block 60s on-excess 'ban 2m'",
+    ),
     ("allow ping from 1.1.1.1", "allow from 1.1.1.1 proto ping"),
     ("allow 1.1.1.1 ping", "allow from 1.1.1.1 proto ping"),
     ("allow in 22/tcp", "allow 22/tcp"),

@@ -111,6 +111,58 @@ pub(super) const REFUSED: &[(&str, usize, &str)] = &[
         4,
         "only who holds a TCP session may be blocked",
     ),
+    ("allow 443/tcp on-excess ban", 4, "a value is missing"),
+    ("allow 443/tcp on-excess ban 60s", 2, "belongs to `limit`"),
+    (
+        "limit 443/tcp packets 2000/s on-excess",
+        5,
+        "a value is missing after `on-excess`",
+    ),
+    (
+        "limit 443/tcp packets 2000/s on-excess 60s",
+        5,
+        "is nothing that guard can do",
+    ),
+    (
+        "limit 443/tcp packets 2000/s on-excess ban 0",
+        5,
+        "is shorter than a second",
+    ),
+    (
+        "limit 443/tcp packets 2000/s on-excess ban 2d",
+        5,
+        "is longer than a day",
+    ),
+    (
+        "limit 443/tcp packets 2000/s on-excess ban 9s on-excess ban 9s",
+        7,
+        "`on-excess` is given twice",
+    ),
+    (
+        "limit 443/tcp rate 2000/s on-excess ban 60s",
+        4,
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "limit 443 packets 2000/s on-excess ban 60s",
+        4,
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "limit 53/udp packets 2000/s on-excess ban 60s",
+        4,
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "limit ping packets 2000/s on-excess ban 60s",
+        4,
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "limit 443/tcp packets 999/s on-excess ban 60s",
+        4,
+        "is slower than 1000/s",
+    ),
     ("limit proto gre", 2, "other protocols have none"),
     ("limit 22 rate", 3, "a value is missing after `rate`"),
     ("limit 22 rate 0/s", 3, "rate \"0/s\" lets nobody in"),

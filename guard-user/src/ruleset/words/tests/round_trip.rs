@@ -11,6 +11,7 @@ use crate::{
         labels::Labels,
         limit::{Block, Counts, Limit, Rate},
         model::{PortRange, Prefixes, Rule, RuleAction, Traffic, Transport},
+        on_excess::ExcessBan,
         prefixes::PrefixList,
         until::Until,
     },
@@ -49,14 +50,24 @@ fn rules() -> impl Strategy<Value = Rule> {
         1..=50u32,
         counts,
         proptest::option::of(1..=3600u32),
+        proptest::option::of(1..=86_400u32),
     )
-        .prop_map(|(count, seconds, burst, counts, block)| {
-            let rate = Rate { count, seconds };
+        .prop_map(|(count, seconds, burst, counts, block, ban)| {
+            let rate = match ban {
+                // A slow one bans nobody.
+                Some(_) => Rate {
+                    count: count + 999,
+                    seconds: 1,
+                },
+                None => Rate { count, seconds },
+            };
             RuleAction::Limit(Limit {
                 counts,
                 rate,
                 burst,
                 block: block.map(|seconds| Block::parse(&seconds.to_string()).expect("a time")),
+                on_excess: ban
+                    .map(|seconds| ExcessBan::parse(&format!("ban {seconds}")).expect("a ban")),
             })
         });
     let action = prop_oneof![Just(RuleAction::Allow), Just(RuleAction::Deny), limit];
@@ -88,7 +99,8 @@ fn rules() -> impl Strategy<Value = Rule> {
                     action: match (action, &traffic) {
                         (RuleAction::Limit(limit), traffic)
                             if traffic.may_be_limited(limit.counts).is_err()
-                                || traffic.may_block(limit).is_err() =>
+                                || traffic.may_block(limit).is_err()
+                                || traffic.may_ban(limit).is_err() =>
                         {
                             RuleAction::Allow
                         }

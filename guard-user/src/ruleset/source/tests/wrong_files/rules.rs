@@ -140,7 +140,7 @@ pub(super) const RULES: &[Wrong] = &[
     (
         "[[rule]]\naction = \"allow\"\nport = 22\npackets = \"9/s\"\n",
         (4, 1),
-        "rate, packets, burst and block belong to a rule with action \"limit\"",
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"udp\"\npackets = \"9/s\"\nblock = \"60s\"\n",
@@ -155,17 +155,62 @@ pub(super) const RULES: &[Wrong] = &[
     (
         "[[rule]]\naction = \"allow\"\nport = 22\nblock = \"60s\"\n",
         (4, 1),
-        "rate, packets, burst and block belong to a rule with action \"limit\"",
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
+    ),
+    (
+        "[[rule]]\naction = \"allow\"\nport = 22\non-excess = \"ban 60s\"\n",
+        (4, 1),
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"udp\"\npackets = \"2000/s\"\non-excess = \"ban 60s\"\n",
+        (6, 1),
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\npackets = \"2000/s\"\non-excess = \"ban 60s\"\n",
+        (5, 1),
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"tcp\"\nrate = \"2000/s\"\non-excess = \"ban 60s\"\n",
+        (6, 1),
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nproto = \"ping\"\npackets = \"2000/s\"\non-excess = \"ban 60s\"\n",
+        (5, 1),
+        "only who holds a TCP session may be banned",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"tcp\"\npackets = \"999/s\"\non-excess = \"ban 60s\"\n",
+        (6, 1),
+        "is slower than 1000/s",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"tcp\"\npackets = \"2000/s\"\non-excess = \"drop\"\n",
+        (6, 13),
+        "is nothing that guard can do",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"tcp\"\npackets = \"2000/s\"\non-excess = \"ban 0s\"\n",
+        (6, 13),
+        "is shorter than a second",
+    ),
+    (
+        "[[rule]]\naction = \"limit\"\nport = 53\nproto = \"tcp\"\npackets = \"2000/s\"\non-excess = 60\n",
+        (6, 13),
+        "what to do such as",
     ),
     (
         "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
         (4, 1),
-        "rate, packets, burst and block belong to a rule with action \"limit\"",
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",
         (4, 1),
-        "rate, packets, burst and block belong to a rule with action \"limit\"",
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"limit\"\nport = 22\n[[rule]]\naction = \"limit\"\nport = 22\nrate = \"1/s\"\n",
