@@ -182,12 +182,12 @@ pub(super) const WRONG: &[(&str, &str, &str)] = &[
     (
         "[[rule]]\naction = \"allow\"\nport = 22\nrate = \"6/30s\"\n",
         "4:1",
-        "rate, packets, burst and block belong to a rule with action \"limit\"",
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
     ),
     (
         "[[rule]]\naction = \"deny\"\nport = 22\nburst = 6\n",
         "4:1",
-        "rate, packets, burst and block belong to a rule with action \"limit\"",
+        "rate, packets, burst, block and on-excess belong to a rule with action \"limit\"",
     ),
     (
         "[limits]\nceiling = \"\"\n",
