@@ -1,24 +1,17 @@
 //! Dropped packets into the log of the system, if the policy wants that: a thread that watches as `guardctl monitor`
 //! does, so that neither the data path nor the daemon waits for a log.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use guard_common::abi::reason::{Action, Reason};
 
 use super::{
+    follower::{Daemon, Stopped, Work},
     journal::LogSink,
-    keeper::{DaemonState, locked},
+    keeper::locked,
 };
 use crate::{
-    control::Level,
-    controller::{Controller, Extent, Watch, WatchFilter},
+    controller::{Extent, Watch, WatchFilter},
     events::drop_log::{Admittance, Dropped},
     failure::Failure,
     host::clock::boot_time_ns,
@@ -30,147 +23,23 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The filter wants to hear of the watcher in less than two seconds.
 const TEND: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);
-/// Between two attempts to watch.
-const RETRY: Duration = Duration::from_secs(5);
 /// Between two lines about how much was left out.
 const LEFT_OUT: Duration = Duration::from_secs(60);
 
-/// The log, and whether it is wanted.
-pub(super) struct DropLogger {
-    controller: Controller,
-    state: Arc<Mutex<DaemonState>>,
-    wanted: Option<DropLog>,
-    running: Option<Running>,
-}
-
-/// Dropped, it ends the thread, which looks some times a second. Nobody waits for that: it may be loading a program.
-struct Running {
-    _stop: mpsc::Sender<()>,
-}
-
-impl DropLogger {
-    pub(super) fn new(controller: Controller, state: Arc<Mutex<DaemonState>>) -> Self {
-        Self {
-            controller,
-            state,
-            wanted: None,
-            running: None,
-        }
-    }
-
-    /// Logs so much from now on, or nothing.
-    pub(super) fn follow(&mut self, wanted: Option<DropLog>) {
-        if self.wanted == wanted {
-            return;
-        }
-        self.wanted = wanted;
-        self.running = None;
-        locked(&self.state).events.standing("drop log", None);
-        let Some(log) = wanted else {
-            return;
-        };
-        let (stop, stopped) = mpsc::channel();
-        let thread = DropLogThread {
-            controller: self.controller.clone(),
-            state: Arc::clone(&self.state),
-            log,
-            stopped,
-        };
-        let spawned = thread::Builder::new()
-            .name("drop-log".to_owned())
-            .spawn(move || thread.run());
-        match spawned {
-            Ok(_) => self.running = Some(Running { _stop: stop }),
-            Err(error) => {
-                let why = format!("dropped packets are not logged: no thread: {error}");
-                let problem = Some((Level::Warning, why));
-                locked(&self.state).events.standing("drop log", problem);
-            }
-        }
-    }
-}
-
-struct DropLogThread {
-    controller: Controller,
-    state: Arc<Mutex<DaemonState>>,
-    log: DropLog,
-    stopped: mpsc::Receiver<()>,
-}
-
-/// Why the thread ends.
-struct Stopped;
-
-impl DropLogThread {
-    fn run(&self) {
-        let mut logged = DropLines::new(self.log);
-        loop {
-            let problem = match self.watch(&mut logged) {
-                Ok(Stopped) => return,
-                Err(failure) => failure,
-            };
-            let why = format!("dropped packets are not logged: {}", problem.in_brackets());
-            self.report(Some((Level::Warning, why)));
-            if self.wait(RETRY) {
-                return;
-            }
-        }
-    }
-
-    /// Logs until it is stopped, or cannot.
-    fn watch(&self, logged: &mut DropLines) -> Result<Stopped, Failure> {
-        let reasons = Reason::ALL.iter().copied();
-        let filter = WatchFilter {
-            reasons: reasons
-                .filter(|reason| matches!(reason.action(), Action::Drop))
-                .collect(),
-            ..WatchFilter::default()
-        };
-        let mut watch = self.controller.watch(filter, Extent::Sample)?;
-        logged.begin()?;
-        self.report(None);
-        let begin = Instant::now();
-        let (mut tended, mut second, mut lost_before) = (begin, begin, 0);
-        loop {
-            logged.look(&mut watch)?;
-            if tended.elapsed() >= TEND {
-                tended = Instant::now();
-                watch.tend()?;
-            }
-            if second.elapsed() >= SECOND {
-                second = Instant::now();
-                watch.look_around();
-                let lost = watch.loss().lost;
-                locked(&self.state).report.events_lost += lost.saturating_sub(lost_before);
-                lost_before = lost;
-            }
-            if self.wait(LOOK) {
-                return Ok(Stopped);
-            }
-        }
-    }
-
-    fn report(&self, problem: Option<(Level, String)>) {
-        locked(&self.state).events.standing("drop log", problem);
-    }
-
-    /// Waits. Is it over?
-    fn wait(&self, most: Duration) -> bool {
-        match self.stopped.recv_timeout(most) {
-            Err(RecvTimeoutError::Timeout) => false,
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
-        }
-    }
-}
-
-/// What becomes of sightings.
-struct DropLines {
+/// The lines that become of sightings.
+pub(super) struct DropLines {
     admittance: Admittance,
     sink: Option<LogSink>,
     since: Instant,
     left_out: u64,
 }
 
-impl DropLines {
+impl Work for DropLines {
+    type Wanted = DropLog;
+    const NAME: &'static str = "drop-log";
+    const SUBJECT: &'static str = "drop log";
+    const UNDONE: &'static str = "dropped packets are not logged";
+
     fn new(log: DropLog) -> Self {
         let rate = log.rate;
         Self {
@@ -181,6 +50,41 @@ impl DropLines {
         }
     }
 
+    /// Logs until it is stopped, or cannot.
+    fn run(&mut self, daemon: &Daemon) -> Result<Stopped, Failure> {
+        let reasons = Reason::ALL.iter().copied();
+        let filter = WatchFilter {
+            reasons: reasons
+                .filter(|reason| matches!(reason.action(), Action::Drop))
+                .collect(),
+            ..WatchFilter::default()
+        };
+        let mut watch = daemon.controller.watch(filter, Extent::Sample)?;
+        self.begin()?;
+        daemon.report(None);
+        let begin = Instant::now();
+        let (mut tended, mut second, mut lost_before) = (begin, begin, 0);
+        loop {
+            self.look(&mut watch)?;
+            if tended.elapsed() >= TEND {
+                tended = Instant::now();
+                watch.tend()?;
+            }
+            if second.elapsed() >= SECOND {
+                second = Instant::now();
+                watch.look_around();
+                let lost = watch.loss().lost;
+                locked(&daemon.state).report.events_lost += lost.saturating_sub(lost_before);
+                lost_before = lost;
+            }
+            if daemon.wait(LOOK) {
+                return Ok(Stopped);
+            }
+        }
+    }
+}
+
+impl DropLines {
     fn begin(&mut self) -> Result<(), Failure> {
         let sink = LogSink::of_this_process();
         self.sink = Some(sink.map_err(|error| crate::failure::from_io("the journal", &error))?);

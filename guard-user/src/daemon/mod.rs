@@ -13,6 +13,7 @@ mod excess;
 mod filtering;
 mod fleet;
 mod fleet_policy;
+mod follower;
 mod host_names;
 mod interfaces;
 mod jails_report;
@@ -51,11 +52,12 @@ use crate::{
 };
 use cause::Cause;
 use detection::Supervisor;
-use drop_log::DropLogger;
+use drop_log::DropLines;
 use event_log::EventLog;
 pub(crate) use event_log::now;
 use excess::ExcessBans;
 use fleet::FleetHandler;
+use follower::Follower;
 use keeper::{DaemonState, Keeper, locked};
 use metrics::MetricsServer;
 use single::Single;
@@ -127,8 +129,8 @@ async fn keep_watch(controller: &Controller) -> Result<(), Failure> {
     let mut keeper = Some(Keeper::new(controller.clone(), Arc::clone(&state)));
     let mut detection = Supervisor::new(controller.clone(), Arc::clone(&state));
     let mut metrics = MetricsServer::new(controller.clone(), Arc::clone(&state));
-    let mut drop_log = DropLogger::new(controller.clone(), Arc::clone(&state));
-    let mut excess = ExcessBans::new(controller.clone(), Arc::clone(&state));
+    let mut drop_log = Follower::<DropLines>::new(controller.clone(), Arc::clone(&state));
+    let mut excess = Follower::<ExcessBans>::new(controller.clone(), Arc::clone(&state));
     let mut work = Work::default();
     let mut wanted = Wanted::default();
 
