@@ -15,8 +15,8 @@ use guard_common::{
 };
 use guard_tests::{
     lab::{
-        Answer, Flood, GuardDaemon, Host, Instance, Rate, TcpEcho, Topology, UdpEcho, Wire, until,
-        within,
+        Answer, Background, Flood, GuardDaemon, Host, Instance, Rate, Sshd, TcpEcho, Topology,
+        UdpEcho, Wire, until, within,
     },
     require,
 };
@@ -25,7 +25,7 @@ use serde_json::Value;
 
 /// With a limit that bans.
 const PORT: u16 = 7000;
-/// Open to everybody.
+/// Open to everybody, and so is SSH.
 const OTHER: u16 = 7001;
 const LIMIT: &str = "packets = \"1000/s\"\n";
 const BANS: &str = "on-excess = \"ban 5s\"\n";
@@ -132,7 +132,7 @@ impl Scene {
 
 fn policy(first: &str, limit: &str) -> String {
     format!(
-        "interfaces = [\"eth0\"]\n{first}\n[[rule]]\naction = \"allow\"\nport = {OTHER}\n\n[[rule]]\naction = \
+        "interfaces = [\"eth0\"]\n{first}\n[[rule]]\naction = \"allow\"\nport = [22, {OTHER}]\n\n[[rule]]\naction = \
          \"limit\"\nport = {PORT}\nproto = \"tcp\"\n{limit}"
     )
 }
@@ -239,15 +239,18 @@ fn nobody_has_somebody_else_banned_by_forging_his_address() {
 }
 
 #[test]
-fn who_must_not_be_banned_is_not() {
+fn who_is_on_the_never_list_or_logged_in_is_not_banned() {
+    if !require::programs(&["sshd", "ssh", "ssh-keygen"]) {
+        return;
+    }
     let first = "never = [\"198.51.100.10\"]\n";
     let Some(mut scene) = Scene::without_daemon(first, &format!("{LIMIT}{BANS}")) else {
         return;
     };
-    let mut command = scene.guard.command(&["daemon"]);
-    // As if the daemon had been started by hand, over ssh.
-    command.env("SSH_CONNECTION", "203.0.113.66 50000 192.0.2.1 22");
-    scene.daemon = Some(GuardDaemon::start_as(&scene.guard, &mut command));
+    let srv = &scene.lab.srv;
+    let sshd = Sshd::start(srv);
+    let mut shell = sshd.session(&scene.lab.attacker, srv.v4);
+    scene.daemon = Some(GuardDaemon::start(&scene.guard));
     scene.until_watched();
     let srv = &scene.lab.srv;
     let friend = session(&scene.lab.friend, srv.v4);
@@ -260,13 +263,42 @@ fn who_must_not_be_banned_is_not() {
     thread::sleep(WHILE);
     let _ = flood.stop();
     scene.assert_nobody_is_banned();
-    // Each is said once.
-    assert_eq!(
-        scene.said().matches("not banned").count(),
-        1,
-        "{}",
-        scene.said()
-    );
+    assert!(shell.answers(), "the operator is shut out");
+    // It is said once, and of the never list nothing, which no limit holds.
+    let said = scene.said();
+    assert_eq!(said.matches("not banned").count(), 1, "{said}");
+    assert!(said.contains("where somebody is logged in from"), "{said}");
+}
+
+#[test]
+fn while_others_have_all_places_of_watchers_the_daemon_says_so_and_then_takes_one() {
+    let Some(mut scene) = Scene::without_daemon("", &format!("{LIMIT}{BANS}")) else {
+        return;
+    };
+    let monitors: Vec<Background> = (0..watch::WATCHERS)
+        .map(|place| {
+            let log = scene.guard.folder().join(format!("monitor-{place}"));
+            Background::start(&mut scene.guard.command(&["monitor", "--for", "5m"]), log)
+        })
+        .collect();
+    until("all places to be taken", || {
+        scene.watchers() == monitors.len()
+    });
+    scene.daemon = Some(GuardDaemon::start(&scene.guard));
+    let stream = session(&scene.lab.attacker, scene.lab.srv.v4);
+    let flood = scene.flood(vec![scene.frame(end_of(&stream), DATA)], 10_000);
+    let what = "who goes on above a limit with on-excess is not banned";
+    if let Some(daemon) = &scene.daemon {
+        daemon.says(what);
+    }
+    let status = scene.guard.guardctl(&["status"]);
+    assert!(status.stdout.contains(what), "{status:?}");
+    scene.assert_nobody_is_banned();
+    drop(monitors);
+    scene.until_banned("203.0.113.66");
+    let _ = flood.stop();
+    let status = scene.guard.guardctl(&["status"]).ok();
+    assert!(!status.stdout.contains(what), "{status:?}");
 }
 
 #[test]
