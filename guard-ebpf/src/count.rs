@@ -13,7 +13,7 @@ use guard_common::{
         service::Service,
         watch,
     },
-    policy::{Admission, Decision, FromReason, Headroom},
+    policy::{Admission, Decision, Headroom},
 };
 
 use crate::maps;
@@ -120,18 +120,10 @@ impl Record {
     }
 }
 
-impl FromReason for Record {
+impl From<Decision> for Record {
     #[inline(always)]
-    fn from_reason(
-        reason: Reason,
-        service: Service,
-        admission: Admission,
-        hit: Hit,
-        is_monitor: bool,
-    ) -> Self {
-        Self::of(&Decision::from_reason(
-            reason, service, admission, hit, is_monitor,
-        ))
+    fn from(decision: Decision) -> Self {
+        Self::of(&decision)
     }
 }
 

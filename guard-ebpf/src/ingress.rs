@@ -5,10 +5,10 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use guard_common::{
-    abi::{explain, form, reason::Reason},
+    abi::{explain, form, reason::Reason, switch::SlotState},
     policy::{
-        self, Arrival, Decision, FastPath, LookupArgs, OtherArgs, OtherPath, fast_path,
-        fast_path_flows, fast_path_lookups, fast_path_open, fast_path_others,
+        self, Arrival, Decision, FastPath, LookupArgs, ServiceEntry, ServiceRequest, fast_path,
+        fast_path_lookups, fast_path_others,
     },
 };
 
@@ -29,17 +29,17 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     }
     let mut record = match fast_path(&FrameReader::arriving(ctx), &BpfTables::arriving(ctx, cpu)) {
         FastPath::Decided(record) => record,
-        FastPath::NeedsLookups(args) | FastPath::MayBeReply(args) => Record::from_bits(
-            guard_fast_lookups(ctx.ctx, cpu, args.source, args.request, args.policy),
-        ),
-        FastPath::OpenPort(args) => Record::from_bits(guard_fast_open(
-            ctx.ctx,
-            cpu,
-            args.source,
-            args.request,
-            args.policy,
-        )),
-        FastPath::OtherHeaders => {
+        FastPath::NeedsLookups(args) => {
+            let (state, entry) = (args.state.bits(), args.entry.bits());
+            Record::from_bits(guard_fast_lookups(
+                ctx.ctx,
+                cpu,
+                args.request.0,
+                state,
+                entry,
+            ))
+        }
+        FastPath::OtherForm => {
             to_others(ctx);
             Record::NONE
         }
@@ -56,32 +56,15 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
 #[inline(always)]
 pub(crate) fn evaluate_others(ctx: &XdpContext) -> u32 {
     let cpu = count::cpu();
-    let reader = FrameReader::arriving(ctx);
-    let record = match fast_path_others(&reader, &BpfTables::without_packet()) {
-        OtherPath::Decided(record) => record,
-        OtherPath::NeedsFlows(args) => by_flows(ctx, cpu, args),
-        OtherPath::FullPath => Record::NONE,
-    };
-    if record.is_none() {
+    let (reader, tables) = (FrameReader::arriving(ctx), BpfTables::arriving(ctx, cpu));
+    let Some(record) = fast_path_others(&reader, &tables, || maps::scratch(cpu)) else {
         maps::come_back();
         // SAFETY: nothing here must be dropped.
         unsafe { maps::FORM_PROGRAMS.tail_call(ctx, form::BACK) };
         // Nobody jumps here while that place is empty, and if somebody did, nothing would pass.
         return xdp_action::XDP_ABORTED;
-    }
+    };
     leave(ctx, cpu, record)
-}
-
-/// What a packet of theirs is part of.
-#[inline(always)]
-fn by_flows(ctx: &XdpContext, cpu: u32, args: OtherArgs) -> Record {
-    let (reader, tables) = (FrameReader::arriving(ctx), BpfTables::arriving(ctx, cpu));
-    let decision =
-        maps::scratch(cpu).and_then(|scratch| fast_path_flows(&reader, &tables, scratch, args));
-    match decision {
-        Some(decision) => Record::of(&decision),
-        None => Record::NONE,
-    }
 }
 
 /// Hands the frame to that program. Comes back where there is none, or where it takes the full path after all.
@@ -117,41 +100,18 @@ fn leave(ctx: &XdpContext, cpu: u32, mut record: Record) -> u32 {
 extern "C" fn guard_fast_lookups(
     ctx: *mut xdp_md,
     cpu: u32,
-    source: u32,
     request: u32,
-    policy: u32,
+    state: u32,
+    entry: u32,
 ) -> u64 {
     let ctx = XdpContext::new(ctx);
     let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
     let args = LookupArgs {
-        source,
-        request,
-        policy,
+        request: ServiceRequest(request),
+        state: SlotState::from_bits(state),
+        entry: ServiceEntry::from_bits(entry),
     };
     match fast_path_lookups(&reader, &tables, || maps::scratch(cpu), args) {
-        Some(decision) => Record::of(&decision).bits(),
-        None => Record::NONE.bits(),
-    }
-}
-
-/// The fast path to open ports, of what opens no connection.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn guard_fast_open(
-    ctx: *mut xdp_md,
-    cpu: u32,
-    source: u32,
-    request: u32,
-    policy: u32,
-) -> u64 {
-    let ctx = XdpContext::new(ctx);
-    let (reader, tables) = (FrameReader::arriving(&ctx), BpfTables::arriving(&ctx, cpu));
-    let args = LookupArgs {
-        source,
-        request,
-        policy,
-    };
-    match fast_path_open(&reader, &tables, args) {
         Some(decision) => Record::of(&decision).bits(),
         None => Record::NONE.bits(),
     }

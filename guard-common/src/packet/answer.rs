@@ -5,7 +5,7 @@ use super::{
     EXTENSION_LEN, Extension, Fragment, ICMP_LEN, IPV4_LEN, IPV4_OFFSET, IPV6_LEN, Ipv4, Ipv6,
     Packet, PacketReader, TcpFlags, Transport, read_within,
 };
-use crate::abi::{addr::Addr, service::protocol};
+use crate::abi::service::protocol;
 
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
@@ -48,10 +48,7 @@ fn quoted_v4<R: PacketReader + ?Sized>(reader: &R, answer: &Packet) -> Option<He
     {
         return None;
     }
-    answer.set_addresses(
-        Addr::from_v4(u32::from_be_bytes(header.destination)),
-        Addr::from_v4(u32::from_be_bytes(header.source)),
-    );
+    answer.set_addresses(header.destination(), header.source());
     answer.set_header(0, header.protocol, false);
     answer.set_transport_at(at + header.header_len());
     head(reader, answer)
@@ -64,12 +61,12 @@ fn quoted_v6<R: PacketReader + ?Sized>(reader: &R, answer: &Packet) -> Option<He
     if header.version_class_flow[0] >> 4 != 6 {
         return None;
     }
-    let remote = Addr::from_v6(header.destination_hi, header.destination_lo);
+    let remote = header.destination();
     if remote.is_v4() {
         // On no wire; it would be taken for a conversation of the other family.
         return None;
     }
-    answer.set_addresses(remote, Addr::from_v6(header.source_hi, header.source_lo));
+    answer.set_addresses(remote, header.source());
     answer.set_header(0, header.next_header, false);
     answer.set_transport_at(at + IPV6_LEN);
     if header.next_header == protocol::FRAGMENT {

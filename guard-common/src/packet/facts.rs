@@ -240,18 +240,6 @@ impl Packet {
         }
     }
 
-    /// Makes it one of a conversation of TCP or UDP, for [`crate::policy::Tables::socket`]: nothing else of it counts.
-    #[inline(always)]
-    pub(crate) fn set_tuple(&self, tuple: &Tuple) {
-        self.set_addresses(tuple.remote, tuple.local);
-        self.set_header(0, tuple.protocol, false);
-        self.set_transport(Transport::Tcp {
-            source_port: tuple.remote_port,
-            destination_port: tuple.local_port,
-            flags: TcpFlags(TcpFlags::ACK),
-        });
-    }
-
     /// Makes it a segment with these flags whose IP header begins at `network_at`, and its transport header, without
     /// options, at `transport_at`.
     #[inline(always)]

@@ -3,6 +3,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::abi::addr::Addr;
+
 /// Declares a header and checks its length against the one that its standard says.
 macro_rules! header {
     ($(#[$doc:meta])* $name:ident, $len:ident = $bytes:literal, { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
@@ -193,6 +195,36 @@ impl Ipv4 {
     #[must_use]
     pub const fn fragment_field(&self) -> u16 {
         u16::from_be_bytes(self.fragment)
+    }
+
+    /// Who sent it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn source(&self) -> Addr {
+        Addr::from_v4(u32::from_be_bytes(self.source))
+    }
+
+    /// Whom it is for.
+    #[inline(always)]
+    #[must_use]
+    pub const fn destination(&self) -> Addr {
+        Addr::from_v4(u32::from_be_bytes(self.destination))
+    }
+}
+
+impl Ipv6 {
+    /// Who sent it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn source(&self) -> Addr {
+        Addr::from_v6(self.source_hi, self.source_lo)
+    }
+
+    /// Whom it is for.
+    #[inline(always)]
+    #[must_use]
+    pub const fn destination(&self) -> Addr {
+        Addr::from_v6(self.destination_hi, self.destination_lo)
     }
 }
 

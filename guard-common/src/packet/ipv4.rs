@@ -4,7 +4,6 @@ use super::{
     Fragment, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, Ipv4, Packet, PacketReader, ParseError,
     transport_header,
 };
-use crate::abi::addr::Addr;
 
 const OPTION_LOOSE_ROUTE: u8 = 131;
 const OPTION_STRICT_ROUTE: u8 = 137;
@@ -41,10 +40,7 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
     } else {
         Fragment::Whole
     });
-    packet.set_addresses(
-        Addr::from_v4(u32::from_be_bytes(header.source)),
-        Addr::from_v4(u32::from_be_bytes(header.destination)),
-    );
+    packet.set_addresses(header.source(), header.destination());
     packet.set_header(header.ttl, header.protocol, false);
     packet.set_places(at, at + header_len, at + total_len);
     transport_header::parse(reader, packet)

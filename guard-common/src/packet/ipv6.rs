@@ -4,7 +4,7 @@ use super::{
     EXTENSION_LEN, Extension, Fragment, IPV6_LEN, Ipv6, MAX_OFFSET, Packet, PacketReader,
     ParseError, read_within, transport_header,
 };
-use crate::abi::{addr::Addr, service::protocol};
+use crate::abi::service::protocol;
 
 /// Extension headers that guard steps over, hop-by-hop options included. Nobody sends more than two or three, and
 /// each costs a packet as much as the rest of a fast path.
@@ -33,8 +33,7 @@ pub(super) fn parse<R: PacketReader + ?Sized>(
     if end > reader.len() {
         return Err(ParseError::BadLength);
     }
-    let source = Addr::from_v6(header.source_hi, header.source_lo);
-    let destination = Addr::from_v6(header.destination_hi, header.destination_lo);
+    let (source, destination) = (header.source(), header.destination());
     if source.is_v4() || destination.is_v4() {
         return Err(ParseError::MappedAddress);
     }

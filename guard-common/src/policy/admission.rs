@@ -4,7 +4,7 @@
 //! An answer of DHCP, which passes without a rule, is bounded likewise, and so are fragments that nothing vouches
 //! for, which the kernel must keep until the rest has come.
 
-use super::{Searches, service_of};
+use super::{Searches, plain::Form, service_of};
 use crate::{
     abi::{
         flow::IS_FORWARDED,
@@ -114,9 +114,9 @@ impl Admission {
         })
     }
 
-    /// A SYN without options or extensions behind so many tags, to a port with these marks.
+    /// A plain SYN of this form, to a port with these marks.
     #[inline(always)]
-    pub(super) fn plain(is_v4: bool, tags: u8, marks: u8) -> Self {
+    pub(super) fn plain(Form { is_v4, tags }: Form, marks: u8) -> Self {
         let answerable = if marks & IS_FORWARDED == 0 {
             Self::ANSWERABLE
         } else {

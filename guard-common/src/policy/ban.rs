@@ -20,12 +20,14 @@ pub(super) fn is_dropped<T: Searches>(tables: &T, state: SlotState, source: Addr
         && !rules::is_never(&Slot::of(tables, state), state.flags(), source)
 }
 
-/// The same of an IPv4 source, without a call where it is banned by itself.
+/// The same, without a call where an IPv4 source is banned by itself.
 #[inline(always)]
-pub(super) fn is_dropped_v4<T: Searches>(tables: &T, state: SlotState, source: u32) -> bool {
+pub(super) fn is_dropped_here<T: Searches>(tables: &T, state: SlotState, source: Addr) -> bool {
+    if !source.is_v4() {
+        return is_dropped(tables, state, source);
+    }
     // Made anew for those who call: else the compiler keeps it from the beginning on.
-    let addr = || Addr::from_v4(T::hide(u64::from(source)) as u32);
-    let source = Addr::from_v4(source);
+    let addr = || Addr::from_v4(T::hide(u64::from(source.v4())) as u32);
     (is_listed(tables, source)
         || has(tables, FilterBits::v4_network(source)) && tables.is_in_banned_prefix(addr()))
         && !(state.flags() & HAS_NEVER != 0

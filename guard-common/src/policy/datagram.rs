@@ -4,7 +4,9 @@
 use super::{
     Admission, MeterBucket as _, Scratch, Searches, Slot,
     ceiling::{Charge, DATAGRAM_SALT, Headroom, REPEAT_SALT, Room, above},
-    peer, plain, slot,
+    peer,
+    plain::Form,
+    slot,
 };
 use crate::abi::{
     addr::Addr,
@@ -90,7 +92,8 @@ where
     T: Searches,
 {
     if admission.is_v4() {
-        plain::read_again(reader, &scratch.packet);
+        // Without the headers it would not have come here.
+        let _noted = Form::V4.note(reader, &scratch.packet);
     }
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);

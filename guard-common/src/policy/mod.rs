@@ -26,8 +26,6 @@ mod datagram;
 mod discovery;
 mod essential;
 mod fast_path;
-mod fast_path_lookups;
-mod fast_path_others;
 mod flow;
 mod fragment;
 mod hit;
@@ -60,17 +58,19 @@ pub use ceiling::{
 };
 pub use classify::longest_prefix;
 pub use datagram::{has_sent_before, is_admitted};
-pub use fast_path::{FastPath, FromReason, LookupArgs};
-pub use fast_path_others::{OtherArgs, OtherPath, fast_path_flows, fast_path_others};
+pub use fast_path::{FastPath, LookupArgs, fast_path, fast_path_lookups, fast_path_others};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use limit::{
     MeterWay, NewConnection, exempt_key, find_entry, is_within_limit, note_reply, put,
 };
 pub use outgoing::{note_outgoing, note_packet};
 pub use peer::note_question;
+pub use plain::ServiceRequest;
 pub use relation::{Relation, relation};
 use rules::{Question, ask_rules};
-pub use rules::{conditions, evaluate_rules, interface_class, is_on_never_list, scope_of};
+pub use rules::{
+    ServiceEntry, conditions, evaluate_rules, interface_class, is_on_never_list, scope_of,
+};
 pub use rules_answer::{Circumstances, RuleLookup, RulesAnswer};
 pub use scratch::{Scratch, Subject};
 pub use searches::Searches;
@@ -102,6 +102,28 @@ pub struct Decision {
     pub admission: Admission,
     /// The rule that it is counted for.
     pub hit: Hit,
+}
+
+impl Decision {
+    /// Of a packet with this reason: neither admitted below a ceiling nor counted for a rule.
+    #[inline(always)]
+    pub(crate) const fn of(reason: Reason, service: Option<Service>) -> Self {
+        Self {
+            verdict: Verdict::of(reason),
+            service,
+            admission: Admission::NONE,
+            hit: Hit::NONE,
+        }
+    }
+
+    #[inline(always)]
+    const fn with(self, admission: Admission, hit: Hit) -> Self {
+        Self {
+            admission,
+            hit,
+            ..self
+        }
+    }
 }
 
 /// Where a frame came in.
@@ -186,62 +208,10 @@ where
 {
     match fast_path(reader, tables) {
         FastPath::Decided(decision) => Some(decision),
-        FastPath::NeedsLookups(args) | FastPath::MayBeReply(args) => {
-            fast_path_lookups(reader, tables, || Some(scratch), args)
-        }
-        FastPath::OpenPort(args) => fast_path_open(reader, tables, args),
-        FastPath::OtherHeaders => match fast_path_others(reader, tables) {
-            OtherPath::Decided(decision) => Some(decision),
-            OtherPath::NeedsFlows(args) => fast_path_flows(reader, tables, scratch, args),
-            OtherPath::FullPath => None,
-        },
+        FastPath::NeedsLookups(args) => fast_path_lookups(reader, tables, || Some(scratch), args),
+        FastPath::OtherForm => fast_path_others(reader, tables, || Some(scratch)),
         FastPath::FullPath => None,
     }
-}
-
-/// The beginning of the fast path, without a call for what it decides.
-#[inline(always)]
-pub fn fast_path<R, T, O>(reader: &R, tables: &T) -> FastPath<O>
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-    O: FromReason,
-{
-    // First, because frames of another form look at the policy where their own fast path is.
-    if !plain::is_v4(reader) {
-        return FastPath::OtherHeaders;
-    }
-    let state = slot::in_force(tables);
-    // Else the compiler keeps the word that it is made of.
-    let state = SlotState::from_bits(T::hide(u64::from(state.bits())) as u32);
-    fast_path::fast_path(reader, tables, state)
-}
-
-/// The rest of it. The scratch is asked for where it is needed, which is seldom.
-#[inline(always)]
-pub fn fast_path_lookups<'s, R, T>(
-    reader: &R,
-    tables: &T,
-    scratch: impl FnOnce() -> Option<&'s Scratch>,
-    args: LookupArgs,
-) -> Option<Decision>
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-{
-    let decision = fast_path_lookups::decide(reader, tables, scratch, args)?;
-    Some(in_mode(args.state(), decision))
-}
-
-/// The rest of it for what is let in and opens no connection.
-#[inline(always)]
-pub fn fast_path_open<R, T>(reader: &R, tables: &T, args: LookupArgs) -> Option<Decision>
-where
-    R: PacketReader + ?Sized,
-    T: Searches,
-{
-    let decision = fast_path_lookups::decide_open(reader, tables, args)?;
-    Some(in_mode(args.state(), decision))
 }
 
 #[inline(always)]
@@ -274,13 +244,7 @@ pub fn read<R: PacketReader + ?Sized>(reader: &R, scratch: &Scratch) -> Option<R
 /// What becomes of a frame for a reason of its own.
 #[inline(always)]
 pub fn by_frame<T: Searches>(tables: &T, reason: Reason) -> Decision {
-    let decision = Decision {
-        verdict: Verdict::of(reason),
-        service: None,
-        admission: Admission::NONE,
-        hit: Hit::NONE,
-    };
-    in_mode(slot::in_force(tables), decision)
+    in_mode(slot::in_force(tables), Decision::of(reason, None))
 }
 
 /// In monitor mode everything passes.
@@ -346,7 +310,8 @@ where
     };
     let question = question(state, arrival, packet);
     let policy = &Slot::of(tables, state);
-    let group = rules::group_number(policy, service);
+    let entry = ServiceEntry::of(policy, service);
+    let group = entry.group();
     // 5. Rules, 7. default. A SYN is no reply, and what no rule names may be one: flows are asked
     // before the classes of sources.
     let is_closed = group == 0 && state.flags() & (DEFAULT_ALLOW | ANY_ALLOWS) == 0;

@@ -4,7 +4,7 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Admission, Searches, ban,
+    Searches,
     essential::{DHCP_CLIENT, DHCPV6_CLIENT},
     tcp,
 };
@@ -13,102 +13,38 @@ use crate::{
         addr::Addr,
         flow::Tuple,
         service::{Service, protocol},
-        switch::SlotState,
     },
     packet::{
-        ETHERNET_LEN, Ethernet, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN,
-        IPV6_LEN, Ipv4, Ipv6, Packet, PacketReader, TAG_LEN, TCP_LEN, Tag, TcpFlags, UDP_LEN,
+        ETHERNET_LEN, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN, IPV6_LEN, Ipv4,
+        Ipv6, Packet, PacketReader, TAG_LEN, TCP_LEN, TcpFlags, UDP_LEN,
         link::{IPV4, IPV6, SERVICE_VLAN, VLAN},
     },
 };
 
-/// What is read of a frame in one piece: its link, its IP header, and what of TCP or UDP must be known.
+/// What is read of a packet in one piece: its IP header, and what of TCP or UDP must be known.
 #[repr(C)]
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-struct Headers<L, I> {
-    link: L,
+struct Headers<I> {
     ip: I,
     head: Head,
 }
 
-/// What a frame begins with: [`Untagged`] or [`Tagged`].
-pub(super) trait Link: FromBytes + Immutable + KnownLayout + Unaligned {
-    /// Tags.
-    const TAGS: u8;
-}
-
-/// Without a tag.
-pub(super) type Untagged = Ethernet;
-
-/// With one.
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-pub(super) struct Tagged {
-    ethernet: Ethernet,
-    tag: Tag,
-}
-
-impl Link for Untagged {
-    const TAGS: u8 = 0;
-}
-
-impl Link for Tagged {
-    const TAGS: u8 = 1;
-}
-
-/// Sources from 1.0.0.0 on, up to 223.255.255.255.
-const FIRST_SOURCE: u32 = 1 << 24;
-const SOURCES: u32 = 223 << 24;
-/// The first octet of a loopback address.
-const LOOPBACK: u32 = 127;
-/// More fragments, and the offset.
-const FRAGMENT: u16 = IPV4_MORE_FRAGMENTS | IPV4_OFFSET;
-
-/// May a frame be one of untagged IPv4?
-#[inline(always)]
-pub(super) fn is_v4<R: PacketReader + ?Sized>(reader: &R) -> bool {
-    ether_type(reader, ETHERNET_LEN) == Some(IPV4)
-}
-
-/// Which other form a frame has, by its EtherTypes.
-#[inline(always)]
-pub(super) fn other<R: PacketReader + ?Sized>(reader: &R) -> Option<Form> {
-    match ether_type(reader, ETHERNET_LEN)? {
-        IPV6 => Some(Form::V6),
-        VLAN | SERVICE_VLAN => match ether_type(reader, ETHERNET_LEN + TAG_LEN)? {
-            IPV4 => Some(Form::TAGGED_V4),
-            IPV6 => Some(Form::TAGGED_V6),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The EtherType of what begins at `at`.
-#[inline(always)]
-fn ether_type<R: PacketReader + ?Sized>(reader: &R, at: usize) -> Option<u16> {
-    let bytes: [u8; 2] = reader.read(at - size_of::<[u8; 2]>())?;
-    Some(u16::from_be_bytes(bytes))
-}
-
 /// A plain packet.
 #[derive(Clone, Copy)]
-pub(super) struct PlainPacket<S> {
+pub(super) struct PlainPacket {
     /// Who sent it.
-    pub source: S,
+    pub source: Addr,
     /// Our address.
     pub local: Addr,
     /// What it asks for.
     pub request: ServiceRequest,
-    /// How it stands in its frame.
-    pub form: Form,
 }
 
 /// Family and tags of a plain packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
-    is_v4: bool,
-    tags: u8,
+    pub is_v4: bool,
+    pub tags: u8,
 }
 
 impl Form {
@@ -117,122 +53,133 @@ impl Form {
         is_v4: true,
         tags: 0,
     };
-    /// Untagged IPv6.
-    pub(super) const V6: Self = Self {
-        is_v4: false,
-        tags: 0,
-    };
-    /// IPv4 behind a tag.
-    pub(super) const TAGGED_V4: Self = Self {
-        is_v4: true,
-        tags: 1,
-    };
-    /// IPv6 behind a tag.
-    pub(super) const TAGGED_V6: Self = Self {
-        is_v4: false,
-        tags: 1,
-    };
+
+    /// That of a frame with these EtherTypes.
+    #[inline(always)]
+    pub(super) fn of(reader: &(impl PacketReader + ?Sized)) -> Option<Self> {
+        let ether_type = |at| reader.read(at).map(u16::from_be_bytes);
+        let (ether_type, tags) = match ether_type(ETHERNET_LEN - 2)? {
+            VLAN | SERVICE_VLAN => (ether_type(ETHERNET_LEN + TAG_LEN - 2)?, 1),
+            untagged => (untagged, 0),
+        };
+        let is_v4 = ether_type == IPV4;
+        (is_v4 || ether_type == IPV6).then_some(Self { is_v4, tags })
+    }
 
     /// Where the IP header begins.
     #[inline(always)]
-    pub(super) const fn network_at(self) -> usize {
+    const fn network_at(self) -> usize {
         ETHERNET_LEN + self.tags as usize * TAG_LEN
     }
 
-    /// As a number of 16 bits.
+    /// Reads a frame of IPv4.
     #[inline(always)]
-    pub(super) const fn bits(self) -> u32 {
-        self.is_v4 as u32 | (self.tags as u32) << 8
-    }
-
-    /// The inverse of [`Form::bits`].
-    #[inline(always)]
-    pub(super) const fn from_bits(bits: u32) -> Self {
-        Self {
-            is_v4: bits & 1 != 0,
-            tags: (bits >> 8) as u8,
+    pub(super) fn read_v4(self, reader: &(impl PacketReader + ?Sized)) -> Option<PlainPacket> {
+        let Headers { ip, head } = reader.read::<Headers<Ipv4>>(self.network_at())?;
+        let len = usize::from(u16::from_be_bytes(ip.total_len));
+        let is_part = ip.fragment_field() & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET) != 0;
+        // Below 1.0.0.0 or from 224.0.0.0 on, or of a loopback: martians, or nearly.
+        let source = ip.source().v4();
+        let is_martian = source.wrapping_sub(1 << 24) >= 223 << 24 || source >> 24 == 127;
+        if ip.version_ihl != IPV4_PLAIN || is_part || is_martian {
+            return None;
         }
+        let len = (self.network_at() + len <= reader.len()).then_some(len)?;
+        Some(PlainPacket {
+            source: ip.source(),
+            local: ip.destination(),
+            request: ServiceRequest::read(&head, ip.protocol, IPV4_LEN, len)?,
+        })
     }
 
-    /// Puts a plain packet of this form into the scratch, as [`read_again`] does.
+    /// Reads a frame of IPv6.
     #[inline(always)]
-    pub(super) fn read_again<R: PacketReader + ?Sized>(
-        self,
-        reader: &R,
-        packet: &Packet,
-    ) -> Option<()> {
-        match self {
-            Self::V4 => put::<R, Untagged, Ipv4>(reader, packet),
-            Self::TAGGED_V4 => put::<R, Tagged, Ipv4>(reader, packet),
-            Self::V6 => put::<R, Untagged, Ipv6>(reader, packet),
-            _ => put::<R, Tagged, Ipv6>(reader, packet),
+    pub(super) fn read_v6(self, reader: &(impl PacketReader + ?Sized)) -> Option<PlainPacket> {
+        let Headers { ip, head } = reader.read::<Headers<Ipv6>>(self.network_at())?;
+        let len = IPV6_LEN + usize::from(u16::from_be_bytes(ip.payload_len));
+        let (source, local) = (ip.source(), ip.destination());
+        // From or to the first of all prefixes, where mapped addresses are, or from a group: martians, or nearly.
+        let is_martian = source.hi() == 0 || source.hi() >> 56 == 0xff || local.hi() == 0;
+        if ip.version_class_flow[0] >> 4 != 6 || is_martian {
+            return None;
         }
+        let len = (self.network_at() + len <= reader.len()).then_some(len)?;
+        let request = ServiceRequest::read(&head, ip.next_header, IPV6_LEN, len)?;
+        Some(PlainPacket {
+            source,
+            local,
+            request,
+        })
     }
 
-    /// Of one that is let in.
+    /// Both ends of a packet of this form, and the flags if it is a segment. They are read again where they are
+    /// wanted: keeping them costs more.
     #[inline(always)]
-    pub(super) fn admission<T: Searches>(self, tables: &T, request: ServiceRequest) -> Admission {
-        if request.opens() {
-            Admission::plain(self.is_v4, self.tags, tables.port_marks(request.port()))
+    pub(super) fn ends(self, reader: &(impl PacketReader + ?Sized)) -> Option<(Tuple, TcpFlags)> {
+        let (remote, local, protocol, head) = if self.is_v4 {
+            let Headers { ip, head } = reader.read::<Headers<Ipv4>>(self.network_at())?;
+            (ip.source(), ip.destination(), ip.protocol, head)
         } else {
-            Admission::NONE
-        }
+            let Headers { ip, head } = reader.read::<Headers<Ipv6>>(self.network_at())?;
+            (ip.source(), ip.destination(), ip.next_header, head)
+        };
+        let tuple = Tuple {
+            remote,
+            local,
+            remote_port: u16::from_be_bytes(head.source_port),
+            local_port: u16::from_be_bytes(head.destination_port),
+            protocol,
+        };
+        Some((tuple, TcpFlags(head.flags)))
+    }
+
+    /// Puts a packet of this form into the scratch, as far as the last word on it needs to know it. Segments have flags,
+    /// and of a datagram nobody asks for any.
+    #[inline(always)]
+    pub(super) fn note(self, reader: &(impl PacketReader + ?Sized), packet: &Packet) -> Option<()> {
+        let (tuple, flags) = self.ends(reader)?;
+        let transport_at = self.network_at() + if self.is_v4 { IPV4_LEN } else { IPV6_LEN };
+        packet.set_segment(&tuple, flags, (self.network_at(), transport_at));
+        Some(())
     }
 }
 
-/// A source in as few registers as it takes.
-pub(super) trait SourceAddr: Copy {
-    /// As an address.
-    fn addr(self) -> Addr;
-    /// Is it banned, and not on the never list?
-    fn is_banned<T: Searches>(self, tables: &T, state: SlotState) -> bool;
-    /// An IPv4 address; of another family nothing that counts.
-    fn number(self) -> u32;
-}
-
-impl SourceAddr for u32 {
-    #[inline(always)]
-    fn addr(self) -> Addr {
-        Addr::from_v4(self)
-    }
-
-    #[inline(always)]
-    fn is_banned<T: Searches>(self, tables: &T, state: SlotState) -> bool {
-        ban::is_dropped_v4(tables, state, self)
-    }
-
-    #[inline(always)]
-    fn number(self) -> u32 {
-        self
-    }
-}
-
-impl SourceAddr for Addr {
-    #[inline(always)]
-    fn addr(self) -> Addr {
-        self
-    }
-
-    #[inline(always)]
-    fn is_banned<T: Searches>(self, tables: &T, state: SlotState) -> bool {
-        ban::is_dropped(tables, state, self)
-    }
-
-    #[inline(always)]
-    fn number(self) -> u32 {
-        0
-    }
-}
-
-/// What a plain packet asks for, in one number, so that it takes one register of the few that a call
-/// leaves alone: `port (16 bits) | UDP (1) | SYN (1)`.
-#[derive(Clone, Copy)]
-pub(super) struct ServiceRequest(pub(super) u32);
+/// What a plain packet asks for, in one number, so that it takes one register of the few that a call leaves alone:
+/// `port (16 bits) | UDP (1) | SYN (1) | may a rule name its source (1) | does a limit of its port count (1)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceRequest(pub u32);
 
 impl ServiceRequest {
     const UDP: u32 = 1 << 16;
     const OPENS: u32 = 1 << 17;
+    pub(super) const IS_NAMED: u32 = 1 << 18;
+    pub(super) const IS_LIMITED: u32 = 1 << 19;
 
+    /// Of the transport header behind an IP header of `ip_len` bytes, in a packet of `len`. Answers of DHCP are no plain
+    /// packets.
+    #[inline(always)]
+    fn read(head: &Head, of: u8, ip_len: usize, len: usize) -> Option<Self> {
+        let port = u16::from_be_bytes(head.destination_port);
+        let flags = TcpFlags(head.flags);
+        let (kind, header_len, least) = match of {
+            protocol::TCP if !tcp::is_possible(flags) => return None,
+            protocol::TCP if flags.opens() => (Self::OPENS, head.tcp_header_len(), TCP_LEN),
+            protocol::TCP => (0, head.tcp_header_len(), TCP_LEN),
+            protocol::UDP if port == DHCP_CLIENT || port == DHCPV6_CLIENT => return None,
+            protocol::UDP => (Self::UDP, u16::from_be_bytes(head.udp_len).into(), UDP_LEN),
+            _ => return None,
+        };
+        let is_whole = header_len >= least && ip_len + header_len <= len;
+        is_whole.then_some(Self(kind | u32::from(port)))
+    }
+
+    /// The same, of which the compiler keeps this and nothing that it is made of.
+    #[inline(always)]
+    pub(super) fn hidden<T: Searches>(self) -> Self {
+        Self(T::hide(self.0.into()) as u32)
+    }
+
+    /// Is it the first segment of a connection?
     #[inline(always)]
     pub(super) const fn opens(self) -> bool {
         self.0 & Self::OPENS != 0
@@ -243,10 +190,15 @@ impl ServiceRequest {
         self.0 & Self::UDP != 0
     }
 
-    /// Is it what limits count?
     #[inline(always)]
-    pub(super) const fn is_charged(self) -> bool {
-        self.0 & (Self::UDP | Self::OPENS) != 0
+    pub(super) const fn is_named(self) -> bool {
+        self.0 & Self::IS_NAMED != 0
+    }
+
+    /// Must the rules be asked for more than they say of strangers?
+    #[inline(always)]
+    pub(super) const fn asks_rules(self) -> bool {
+        self.0 & (Self::IS_NAMED | Self::IS_LIMITED) != 0
     }
 
     #[inline(always)]
@@ -267,185 +219,4 @@ impl ServiceRequest {
     pub(super) const fn service(self) -> Service {
         Service::of_port(self.0 & (Self::OPENS - 1))
     }
-}
-
-/// The ends of a plain packet's conversation, read again where they are wanted: keeping them costs more.
-#[derive(Clone, Copy)]
-pub(super) struct Ends {
-    pub destination: u32,
-    pub source_port: u16,
-}
-
-impl Ends {
-    #[inline(always)]
-    pub(super) fn read<R: PacketReader + ?Sized>(reader: &R) -> Option<Self> {
-        let headers: Headers<Untagged, Ipv4> = reader.read(0)?;
-        Some(Self {
-            destination: u32::from_be_bytes(headers.ip.destination),
-            source_port: u16::from_be_bytes(headers.head.source_port),
-        })
-    }
-}
-
-/// Puts a plain packet of untagged IPv4 into the scratch, as far as the last word on it needs to know it. Segments have
-/// flags, and of a datagram nobody asks for any.
-#[inline(always)]
-pub(super) fn read_again<R: PacketReader + ?Sized>(reader: &R, packet: &Packet) {
-    // Without a scratch's worth of headers it would not have come here.
-    let _read = put::<R, Untagged, Ipv4>(reader, packet);
-}
-
-/// What of an IP header tells who talks to whom.
-trait EndsOfHeader: FromBytes + Immutable + KnownLayout + Unaligned {
-    fn ends(&self) -> (Addr, Addr);
-    fn protocol(&self) -> u8;
-}
-
-impl EndsOfHeader for Ipv4 {
-    #[inline(always)]
-    fn ends(&self) -> (Addr, Addr) {
-        let of = |bytes| Addr::from_v4(u32::from_be_bytes(bytes));
-        (of(self.source), of(self.destination))
-    }
-
-    #[inline(always)]
-    fn protocol(&self) -> u8 {
-        self.protocol
-    }
-}
-
-impl EndsOfHeader for Ipv6 {
-    #[inline(always)]
-    fn ends(&self) -> (Addr, Addr) {
-        (
-            Addr::from_v6(self.source_hi, self.source_lo),
-            Addr::from_v6(self.destination_hi, self.destination_lo),
-        )
-    }
-
-    #[inline(always)]
-    fn protocol(&self) -> u8 {
-        self.next_header
-    }
-}
-
-#[inline(always)]
-fn put<R, L, I>(reader: &R, packet: &Packet) -> Option<()>
-where
-    R: PacketReader + ?Sized,
-    L: Link,
-    I: EndsOfHeader,
-{
-    let headers: Headers<L, I> = reader.read(0)?;
-    let (remote, local) = headers.ip.ends();
-    let tuple = Tuple {
-        remote,
-        local,
-        remote_port: u16::from_be_bytes(headers.head.source_port),
-        local_port: u16::from_be_bytes(headers.head.destination_port),
-        protocol: headers.ip.protocol(),
-    };
-    let network_at = size_of::<L>();
-    let places = (network_at, network_at + size_of::<I>());
-    packet.set_segment(&tuple, TcpFlags(headers.head.flags), places);
-    Some(())
-}
-
-/// Reads a frame whose EtherType is that of IPv4.
-#[inline(always)]
-pub(super) fn read_v4<R, L>(reader: &R) -> Option<PlainPacket<u32>>
-where
-    R: PacketReader + ?Sized,
-    L: Link,
-{
-    let headers: Headers<L, Ipv4> = reader.read(0)?;
-    let ip = &headers.ip;
-    if ip.version_ihl != IPV4_PLAIN || ip.fragment_field() & FRAGMENT != 0 {
-        return None;
-    }
-    let total_len = usize::from(u16::from_be_bytes(ip.total_len));
-    if size_of::<L>() + total_len > reader.len() {
-        return None;
-    }
-    let source = u32::from_be_bytes(ip.source);
-    // Martians, or nearly.
-    if source.wrapping_sub(FIRST_SOURCE) >= SOURCES || source >> 24 == LOOPBACK {
-        return None;
-    }
-    Some(PlainPacket {
-        source,
-        local: Addr::from_v4(u32::from_be_bytes(ip.destination)),
-        request: request(&headers.head, ip.protocol, IPV4_LEN, total_len, DHCP_CLIENT)?,
-        form: Form {
-            is_v4: true,
-            tags: L::TAGS,
-        },
-    })
-}
-
-/// Reads a frame whose EtherType is that of IPv6.
-#[inline(always)]
-pub(super) fn read_v6<R>(reader: &R, form: Form, network_at: usize) -> Option<PlainPacket<Addr>>
-where
-    R: PacketReader + ?Sized,
-{
-    const VERSION: u8 = 6;
-    const MULTICAST: u64 = 0xff;
-    let headers: Headers<[u8; 0], Ipv6> = reader.read(network_at)?;
-    let ip = &headers.ip;
-    if ip.version_class_flow[0] >> 4 != VERSION {
-        return None;
-    }
-    let len = IPV6_LEN + usize::from(u16::from_be_bytes(ip.payload_len));
-    if network_at + len > reader.len() {
-        return None;
-    }
-    let source = Addr::from_v6(ip.source_hi, ip.source_lo);
-    let local = Addr::from_v6(ip.destination_hi, ip.destination_lo);
-    // Martians and mapped addresses, or nearly.
-    if source.hi() == 0 || source.hi() >> 56 == MULTICAST || local.hi() == 0 {
-        return None;
-    }
-    Some(PlainPacket {
-        source,
-        local,
-        request: request(&headers.head, ip.next_header, IPV6_LEN, len, DHCPV6_CLIENT)?,
-        form,
-    })
-}
-
-/// What a transport header asks for, behind an IP header of `ip_len` bytes in a packet of `len`. The port of a
-/// client of DHCP is none of a plain packet.
-#[inline(always)]
-fn request(
-    head: &Head,
-    protocol: u8,
-    ip_len: usize,
-    len: usize,
-    client: u16,
-) -> Option<ServiceRequest> {
-    let port = u16::from_be_bytes(head.destination_port);
-    let kind = match protocol {
-        protocol::TCP => {
-            let header_len = head.tcp_header_len();
-            let flags = TcpFlags(head.flags);
-            if header_len < TCP_LEN || ip_len + header_len > len || !tcp::is_possible(flags) {
-                return None;
-            }
-            if flags.opens() {
-                ServiceRequest::OPENS
-            } else {
-                0
-            }
-        }
-        protocol::UDP => {
-            let udp_len = usize::from(u16::from_be_bytes(head.udp_len));
-            if udp_len < UDP_LEN || ip_len + udp_len > len || port == client {
-                return None;
-            }
-            ServiceRequest::UDP
-        }
-        _ => return None,
-    };
-    Some(ServiceRequest(kind | u32::from(port)))
 }

@@ -14,7 +14,7 @@ use crate::abi::{
         DEFAULT_ALLOW, END_STEPS, ENDS, FAMILY_CLASSES, GROUPS, HAS_NEVER, HEADER_CLASSES,
         HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT,
         INTERFACES, MAX_INTERFACES, MAX_PORT_SPANS, MAX_PROBES, OPEN_TO_STRANGERS, SERVICES,
-        SOURCE_PORTS, TableRef, pair_hash,
+        SOURCE_PORTS, TableRef, Tree, pair_hash,
     },
     rule::{Class, Group, Pair, RuleRef},
     service::Service,
@@ -86,14 +86,15 @@ pub(super) fn ask_rules<T: Searches>(
 pub(super) const NOT_SIMPLE: u32 =
     BY_INTERFACE | BY_DESTINATION | CONDITIONS | ANY_FROM_ANYWHERE | FAMILY_CLASSES;
 
-/// What the rules of such a policy say of a source that none of them names.
+/// What the rules of such a policy say of a source that none of them names; `with_rule`: and which rule it is, if any.
 #[inline(always)]
 pub(super) fn of_stranger<T: Searches>(
     policy: &Slot<'_, T>,
     flags: u32,
     entry: ServiceEntry,
+    with_rule: bool,
 ) -> RulesAnswer {
-    if entry.is_open() {
+    if entry.is_open() && !with_rule {
         return RulesAnswer::new(RuleOutcome::Allow, RuleRef::NONE);
     }
     RulesAnswer::of(rule_of_stranger(policy, entry), flags)
@@ -107,6 +108,29 @@ pub(super) fn rule_of_stranger<T: Searches>(policy: &Slot<'_, T>, entry: Service
         return RuleRef::NONE;
     }
     Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback
+}
+
+/// What the rules of such a policy say of a source that a prefix of them may hold.
+#[inline(always)]
+pub(super) fn of_source<T: Searches>(
+    policy: &Slot<'_, T>,
+    flags: u32,
+    entry: ServiceEntry,
+    source: Addr,
+) -> RulesAnswer {
+    let tree = if source.is_v4() {
+        Tree::SourceV4
+    } else {
+        Tree::SourceV6
+    };
+    policy.evaluate_rules_here(RuleLookup {
+        base: policy.base(),
+        flags,
+        group: entry.group(),
+        class: policy.longest_prefix(source, tree, 0),
+        scopes: 1,
+        scope: 0,
+    })
 }
 
 /// The first of the rules that a place leads to, or the default.
@@ -153,7 +177,7 @@ const fn cell(first: u32, row: u32, width: u32, column: u32) -> u32 {
 
 /// What the policy has of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ServiceEntry(u32);
+pub struct ServiceEntry(u32);
 
 impl ServiceEntry {
     #[inline(always)]
@@ -164,13 +188,15 @@ impl ServiceEntry {
 
     /// 16 bits.
     #[inline(always)]
-    pub(super) const fn bits(self) -> u32 {
+    #[must_use]
+    pub const fn bits(self) -> u32 {
         self.0
     }
 
     /// The inverse of [`ServiceEntry::bits`].
     #[inline(always)]
-    pub(super) const fn from_bits(bits: u32) -> Self {
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
@@ -186,10 +212,10 @@ impl ServiceEntry {
         self.0 & OPEN_TO_STRANGERS != 0
     }
 
-    /// Does no rule name it?
+    /// Does no rule name it, nor anything let it in, in a policy with these flags?
     #[inline(always)]
-    pub(super) const fn is_none(self) -> bool {
-        self.0 == 0
+    pub(super) const fn is_closed(self, flags: u32) -> bool {
+        self.0 == 0 && flags & (DEFAULT_ALLOW | ANY_ALLOWS) == 0
     }
 }
 

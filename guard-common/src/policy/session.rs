@@ -7,7 +7,8 @@
 use super::{
     Admission, Found, Scratch, Searches, Slot, SocketState, Subject,
     ceiling::{Charge, Headroom, OUT_OF_STATE_SALT, Room, above},
-    plain, slot, tuple_of,
+    plain::Form,
+    slot, tuple_of,
 };
 use crate::{
     abi::{
@@ -101,7 +102,8 @@ where
     T: Searches,
 {
     if admission.is_v4() {
-        plain::read_again(reader, &scratch.packet);
+        // Without the headers it would not have come here.
+        let _noted = Form::V4.note(reader, &scratch.packet);
     }
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);

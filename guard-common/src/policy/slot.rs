@@ -1,6 +1,6 @@
 //! One slot of the policy array: where the words of the policy in force lie.
 
-use super::{Circumstances, RuleLookup, RulesAnswer, Searches};
+use super::{Circumstances, RuleLookup, RulesAnswer, Searches, rules};
 use crate::abi::{addr::Addr, image::Tree, switch::SlotState};
 
 /// A slot, and the way to its words.
@@ -29,6 +29,12 @@ impl<'a, T: Searches> Slot<'a, T> {
     #[inline(always)]
     pub(super) fn evaluate_rules(&self, lookup: RuleLookup) -> RulesAnswer {
         self.tables.evaluate_rules(lookup)
+    }
+
+    /// The same without a call between BPF functions.
+    #[inline(always)]
+    pub(super) fn evaluate_rules_here(&self, lookup: RuleLookup) -> RulesAnswer {
+        rules::evaluate_rules(self.tables, lookup)
     }
 
     #[inline(always)]
@@ -72,6 +78,12 @@ pub(super) fn in_force<T: Searches>(tables: &T) -> SlotState {
         0
     };
     switch.at(now_ns)
+}
+
+/// The same, of which the compiler keeps this and nothing that it is made of.
+#[inline(always)]
+pub(super) fn hidden<T: Searches>(state: SlotState) -> SlotState {
+    SlotState::from_bits(T::hide(u64::from(state.bits())) as u32)
 }
 
 /// The two numbers of a word, `(low, high)`.
