@@ -100,6 +100,18 @@ impl Scene {
         assert_eq!(self.guard.banned(), [""; 0], "{}", self.said());
     }
 
+    /// Does `status` warn that there is no daemon, for people and for programs?
+    fn warns_of_nobody_who_bans(&self) -> bool {
+        const WARNING: &str = "nobody is banned by `on-excess`";
+        let shown = self.guard.guardctl(&["status"]).ok();
+        let listed = self.guard.guardctl(&["status", "--json"]).ok().json();
+        let warnings = listed["warnings"].as_array().expect("warnings");
+        let warns = |warning: &Value| warning.as_str().is_some_and(|text| text.contains(WARNING));
+        let warned = warnings.iter().any(warns);
+        assert_eq!(shown.stderr.contains(WARNING), warned, "{shown}");
+        warned
+    }
+
     fn limited(&self) -> u64 {
         self.guard.counted().reason("limited")
     }
@@ -335,8 +347,10 @@ fn without_the_key_or_the_daemon_the_limit_drops_and_nobody_is_banned() {
         scene.assert_nobody_is_banned();
     };
     flooded(&scene);
+    assert!(scene.warns_of_nobody_who_bans());
     scene.guard.write_policy(&policy("", LIMIT));
     drop(scene.guard.guardctl(&["reload"]).ok());
+    assert!(!scene.warns_of_nobody_who_bans(), "no rule bans");
     scene.daemon = Some(GuardDaemon::start(&scene.guard));
     flooded(&scene);
     assert_eq!(scene.watchers(), 0, "nobody watches for nothing");
@@ -359,6 +373,7 @@ fn without_the_key_or_the_daemon_the_limit_drops_and_nobody_is_banned() {
     assert_eq!(listed["rules"][1]["on_excess"], "ban 5s");
     let status = scene.guard.guardctl(&["status"]).ok();
     drop(status.says("on-excess ban 5s"));
+    assert!(!scene.warns_of_nobody_who_bans(), "the daemon does");
     let explained = scene
         .guard
         .guardctl(&["explain", "203.0.113.66", "7000/tcp"]);
