@@ -28,6 +28,8 @@ const SLOW: RuleRef = RuleRef::new(0, true).limited();
 const FAST: RuleRef = RuleRef::new(1, true).limited();
 /// One in a second.
 const SINGLE: RuleRef = RuleRef::new(2, true).limited();
+/// Ten packets in a second, five at once, and who sends more with a session is blocked for a minute.
+const PACKETS: RuleRef = RuleRef::new(3, true).limited();
 
 fn meter(seconds: u64, connections: u64, burst: u64, number: u32) -> Meter {
     let interval = seconds * SECOND / connections;
@@ -43,7 +45,16 @@ fn tables() -> MemTables {
     let mut words = vec![0; FIXED_WORDS as usize];
     words[HEADER_METERS as usize] = u64::from(FIXED_WORDS);
     words[HEADER_LIMITS as usize] = Scale::new(32, 64, SECOND).to_word();
-    for meter in [meter(30, 6, 6, 1), meter(1, 20, 40, 2), meter(1, 1, 1, 3)] {
+    let packets = Meter {
+        block: 60,
+        ..meter(1, 10, 5, 4 | Meter::PACKETS)
+    };
+    for meter in [
+        meter(30, 6, 6, 1),
+        meter(1, 20, 40, 2),
+        meter(1, 1, 1, 3),
+        packets,
+    ] {
         words.extend(meter.to_words());
     }
     MemTables::with_policy(words).with_seed(7)
@@ -153,6 +164,18 @@ fn datagram<T: Searches>(tables: &T, rule: RuleRef, source: Addr, port: u16) -> 
         rule,
         source,
         ports: u32::from(port) << 16 | 53,
+        opens: false,
+    };
+    is_within_limit(tables, connection)
+}
+
+/// Of a session, and of a limit that counts packets.
+fn segment<T: Searches>(tables: &T, source: Addr) -> bool {
+    let connection = NewConnection {
+        base: 0,
+        rule: PACKETS,
+        source,
+        ports: 40_000 << 16 | 22,
         opens: false,
     };
     is_within_limit(tables, connection)
@@ -315,6 +338,29 @@ fn whoever_has_a_session_may_open_four_times_as_many_beside_its_limit() {
     assert!(!datagram(&tables, SLOW, v4(1), 22));
     tables.jiffies += 61 * HZ;
     assert_eq!(passed(&tables, 1), 6);
+}
+
+#[test]
+fn where_packets_count_syns_in_somebodys_name_take_nothing_from_his_sessions() {
+    for source in [v4(1), Addr::from_halves(0x2001, 1)] {
+        let mut tables = tables();
+        let syns = |tables: &MemTables| (0..50).filter(|_| syn(tables, PACKETS, source)).count();
+        let segments = |tables: &MemTables| (0..50).filter(|_| segment(tables, source)).count();
+        assert_eq!(syns(&tables), 5);
+        assert_eq!(segments(&tables), 5, "he has all of his limit");
+        // That was too much of his own, and only that blocks.
+        tables.jiffies += 10 * HZ;
+        assert_eq!((segments(&tables), syns(&tables)), (0, 0), "blocked");
+        tables.jiffies += 60 * HZ;
+        assert_eq!(syns(&tables), 5);
+        tables.jiffies += HZ;
+        assert_eq!(syns(&tables), 5, "SYNs that were too many only wait");
+        for _ in 0..4 {
+            assert!(segment(&tables, source));
+        }
+        tables.jiffies += HZ;
+        assert_eq!(syns(&tables), 5, "his segments are within the limit");
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn segments_of_a_session_count_and_those_of_none_do_not() {
         }
         guard.expect("a SYN", &ends.tcp_in(TcpFlags::SYN), RuleAllow);
         begins(&mut guard, &ends);
-        for _ in 0..3 {
+        for _ in 0..4 {
             guard.expect("of a session", &ends.tcp_in(DATA), RuleAllow);
         }
         guard.expect("above", &ends.tcp_in(DATA), Limited);
@@ -95,7 +95,7 @@ fn who_exceeds_a_limit_with_a_session_is_blocked_for_a_while() {
         later(&mut guard, 2);
         guard.expect("it has only waited", &syn, RuleAllow);
         begins(&mut guard, &ends);
-        for _ in 0..3 {
+        for _ in 0..4 {
             guard.expect("of a session", &segment, RuleAllow);
         }
         guard.expect("too much", &segment, Limited);
@@ -131,6 +131,40 @@ fn nobody_spends_what_another_source_has_by_forging_its_address() {
         guard.expect("a SYN", &ends.tcp_in(TcpFlags::SYN), RuleAllow);
         begins(&mut guard, &ends);
         guard.expect("his session", &ends.tcp_in(DATA), RuleAllow);
+    }
+}
+
+#[test]
+fn forged_syns_take_nothing_from_the_sessions_of_him_in_whose_name_they_come() {
+    for rule in [
+        limit_packets("10/s", 4),
+        limit_packets_or_block("10/s", 4, "60s"),
+    ] {
+        let Some(mut guard) = guard(&policy([rule.tcp(443)])) else {
+            return;
+        };
+        for mut ends in both_families() {
+            ends.own_port = 443;
+            begins(&mut guard, &ends);
+            let segment = ends.tcp_in(DATA);
+            let syn = |port| {
+                let back = ends.back();
+                back.tcp_between(port, ends.own_port, TcpFlags::SYN).build()
+            };
+            for second in 0..5 {
+                for port in 0..4 {
+                    guard.expect("as many as the limit", &syn(9000 + port), RuleAllow);
+                }
+                for port in 0..20 {
+                    guard.expect("forged", &syn(9000 + port), Limited);
+                    guard.expect("from his port", &ends.tcp_in(TcpFlags::SYN), Limited);
+                }
+                for _ in 0..4 {
+                    guard.expect(&format!("his, second {second}"), &segment, RuleAllow);
+                }
+                later(&mut guard, 1);
+            }
+        }
     }
 }
 

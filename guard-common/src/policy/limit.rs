@@ -1,6 +1,8 @@
 //! Stage 6: limits per source. What a rule with a limit lets in costs its source something: a new TCP
 //! connection (a SYN), a new UDP conversation, or every packet, as the limit says. A source that owes too much waits.
 //! Segments of TCP are charged only when they are part of a session, so that nobody spends what another one has.
+//! SYNs, which anybody can forge, are charged beside them where packets are counted: as many in number, from an
+//! allowance of their own.
 //!
 //! The measure is GCRA: a source has one number, the time at which everything that it opened is paid
 //! for. Only what passes writes, so a flood above the limit is read and not written. The price is
@@ -128,6 +130,11 @@ pub(super) const fn pair(theirs: u16, ours: u16) -> u32 {
 /// May this packet pass, which a rule with a limit lets in? Charges its source.
 #[inline(always)]
 pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bool {
+    if connection.opens
+        && let Some(is_within) = is_syn_within_packets(tables, connection)
+    {
+        return is_within;
+    }
     let policy = &Slot::at(tables, connection.base);
     let scale = Scale::from_word(policy.word(HEADER_LIMITS));
     let now = meter::time(tables.jiffies());
@@ -137,14 +144,9 @@ pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bo
     if is_conversation && goes_on(tables, connection.source, connection.ports, now, one_way) {
         return true;
     }
-    let debt = Key {
-        part: MeterPart::Debts,
-        source: scale.source(connection.source),
-        about: meter.number,
-    };
-    // Of TCP only segments of sessions are asked about, and SYNs, which anybody can forge.
-    let block = if connection.opens { 0 } else { meter.block };
-    let block = u64::from(block).wrapping_mul(scale.second());
+    let source = scale.source(connection.source);
+    let debt = debts(source, meter.number);
+    let block = u64::from(meter.block).wrapping_mul(scale.second());
     if charge(tables, debt, meter, now, block) {
         if is_conversation {
             let key = conversation(connection.source, connection.ports);
@@ -154,12 +156,6 @@ pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bo
     }
     // Whoever has a session here may open more, for it is not he who floods in his name; but whoever shares an
     // address with him, or forges it, may not open as many as he likes.
-    let source = scale.source(connection.source);
-    let more = Key {
-        part: MeterPart::Debts,
-        source,
-        about: !meter.number,
-    };
     // At the fastest rate a connection still costs a few units.
     let interval = meter.interval.div_ceil(EXEMPT_SHARE);
     let share = Meter {
@@ -167,10 +163,49 @@ pub fn is_within_limit<T: Searches>(tables: &T, connection: NewConnection) -> bo
         tolerance: meter.tolerance + u64::from(interval * (EXEMPT_SHARE - 1)),
         ..meter
     };
+    // As above: the halves that it was hashed by.
+    let source = Addr::from_halves(T::hide(source.hi()), T::hide(source.lo()));
     connection.opens
-        && !meter.counts_packets()
         && is_exempt(tables, source, connection.ports as u16, now)
-        && charge(tables, more, share, now, 0)
+        && charge(tables, beside(debts(source, meter.number)), share, now, 0)
+}
+
+/// May this SYN pass, if its limit counts packets? Anybody can forge it, so it takes nothing from the sessions of its
+/// source. `None`: it counts connections.
+#[inline(always)]
+fn is_syn_within_packets<T: Searches>(tables: &T, connection: NewConnection) -> Option<bool> {
+    // The policy is read anew for what follows: kept, it would take more of the stack than a call chain has left.
+    let base = T::hide(u64::from(connection.base)) as u32;
+    let policy = &Slot::at(tables, base);
+    let meter = meter(policy, connection.rule);
+    if !meter.counts_packets() {
+        return None;
+    }
+    let scale = Scale::from_word(policy.word(HEADER_LIMITS));
+    let now = meter::time(tables.jiffies());
+    let debt = debts(scale.source(connection.source), meter.number);
+    // While segments of its sessions are too many, and wait or are blocked, it opens no others.
+    Some(owed(tables, debt, now) <= meter.tolerance && charge(tables, beside(debt), meter, now, 0))
+}
+
+/// What a source owes a meter.
+#[inline(always)]
+const fn debts(source: Addr, about: u32) -> Key {
+    Key {
+        part: MeterPart::Debts,
+        source,
+        about,
+    }
+}
+
+/// What a source owes beside that: of a meter that counts connections what it opens as one that is exempt, of one that
+/// counts packets its SYNs.
+#[inline(always)]
+const fn beside(debt: Key) -> Key {
+    Key {
+        about: !debt.about,
+        ..debt
+    }
 }
 
 /// How many times its limit, burst and rate, a source that has a session may open beside it: what an office behind
@@ -198,6 +233,23 @@ fn meter<T: Searches>(policy: &Slot<'_, T>, rule: RuleRef) -> Meter {
     Meter::from_words(policy.word(at), policy.word(at.wrapping_add(1)))
 }
 
+/// How much a source owes, in units.
+#[inline(always)]
+fn owed<T: Searches>(tables: &T, key: Key, now: u64) -> u64 {
+    let place = key.place(|index| tables.flow_key(index));
+    let found = tables.find_entry(place, now);
+    ahead_of(&tables.meter_bucket(place.bucket), found, now)
+}
+
+/// How far ahead the time of a key lies, in units.
+#[inline(always)]
+fn ahead_of<B: MeterBucket>(bucket: &B, found: MeterWay, now: u64) -> u64 {
+    if !found.is_own() {
+        return 0;
+    }
+    MeterEntry::from_word(bucket.load(found.way())).ahead(now)
+}
+
 /// Does a source owe little enough to open one more? If so, it owes one more; if not, it owes as much as lasts for
 /// `block`.
 #[inline(always)]
@@ -206,11 +258,7 @@ fn charge<T: Searches>(tables: &T, key: Key, meter: Meter, now: u64, block: u64)
     let bucket = tables.meter_bucket(place.bucket);
     let found = tables.find_entry(place, now);
     let way = found.way();
-    let debt = if found.is_own() {
-        MeterEntry::from_word(bucket.load(way)).ahead(now)
-    } else {
-        0
-    };
+    let debt = ahead_of(&bucket, found, now);
     if debt > meter.tolerance {
         // A block begins with the first packet that is too much, and not anew with each that follows: whoever owes more
         // than one packet can bring about is blocked already.

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{args::View, context::Context, deadline, service};
 use crate::{
-    controller::{Controller, Cookies, EmbeddedObject, ProgramFault, Protection, Status},
+    control::{Request, client},
+    controller::{Controller, Cookies, EmbeddedObject, ProgramFault, Protection, RuleView, Status},
     failure::{Exit, Failure},
     output::{
         Output,
@@ -19,6 +20,8 @@ pub(super) fn status(context: &mut Context<'_>, view: Option<View>) -> Result<Ex
     if view.is_some() {
         context.controller.count_hits(&mut status)?;
     }
+    let nobody = nobody_bans(context.controller, &status);
+    status.warnings.extend(nobody);
     context.output.warnings(&status.warnings);
     let detail = match view {
         None => Detail::Plain,
@@ -38,6 +41,21 @@ pub(super) fn status(context: &mut Context<'_>, view: Option<View>) -> Result<Ex
         },
     );
     Ok(status.exit())
+}
+
+/// A rule in force bans those who go on above its limit, and there is no daemon that does it.
+fn nobody_bans(controller: &Controller, status: &Status) -> Option<String> {
+    let bans = |rule: &RuleView| rule.on_excess.is_some();
+    if !status.protection.is_in_force() || !status.rules.iter().any(bans) {
+        return None;
+    }
+    // A daemon that does not answer is another matter, and may ban all the same.
+    let failure = client::ask(controller.layout(), Request::Ping).err()?;
+    (failure.exit == Exit::Inactive).then(|| {
+        "no daemon is running, so nobody is banned by `on-excess` (`systemctl start guard` starts it): limits only \
+         drop what exceeds them"
+            .to_owned()
+    })
 }
 
 /// Bytes of each table of bans.

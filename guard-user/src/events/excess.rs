@@ -1,5 +1,5 @@
-//! Who goes on sending above a limit: proven by what is *dropped* of a source alone, for what passed may have been used
-//! up by others who forged its address. Memory is bounded whatever comes.
+//! Who goes on sending above a limit: proven by what is *dropped* of a source alone, for what passed says nothing of
+//! who sent it. Memory is bounded whatever comes.
 
 use std::{collections::HashMap, hash::Hash, net::IpAddr, time::Duration};
 
@@ -23,8 +23,7 @@ pub struct Allowance {
 /// What is dropped of each source, beside what the limit would have let in if nobody had used it up.
 ///
 /// A source is found out when in some time more of its packets were dropped than it may send in that time. So it has
-/// sent more than that, whatever others did: who forges its address can use its limit up, and have every packet of it
-/// dropped, but there are no more of them than it sent.
+/// sent more than that, even if every packet of it was dropped.
 #[derive(Debug)]
 pub struct Excess<K> {
     /// Reports since the last look, by rule and source, with the last address.
@@ -136,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_source_of_which_less_is_dropped_than_it_may_send_is_never_found_out() {
-        // Others may have used its limit up: every packet of it is dropped.
+        // Every packet of it is dropped.
         assert_eq!(found_in(&[50; 1000]), None);
         // It has paused before.
         assert_eq!(found_in(&[150, 50, 50, 50]), None);

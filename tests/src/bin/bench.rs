@@ -318,8 +318,9 @@ fn clients_of_floods(args: &Args, path: &Path) -> Result<Vec<matrix::honest::Row
         println!("{}", matrix::honest_table::text(rows));
         append(path, &matrix::honest_table::markdown(rows))
     };
-    let found = on_own_thread(|| matrix::clients(&flood_plan(args), show))?;
-    println!("{}\n", matrix::honest_table::EXPLANATION);
+    let plan = flood_plan(args);
+    let found = on_own_thread(|| matrix::clients(&plan, show))?;
+    println!("{}\n", matrix::honest_table::explanation(&plan.work()));
     Ok(found)
 }
 

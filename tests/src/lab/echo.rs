@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Ipv6Addr, TcpListener, UdpSocket},
+    net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::Namespace;
+use super::{Namespace, download};
 
 /// How soon a server notices that it shall end.
 const NOTICE: Duration = Duration::from_millis(20);
@@ -20,6 +20,15 @@ const NOTICE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct TcpEcho {
     server: Server,
+}
+
+/// What a server over TCP answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    /// What it reads.
+    Echo,
+    /// The same, but for requests of a download.
+    EchoAndDownloads,
 }
 
 /// Answers over UDP, both families, with what it reads.
@@ -35,6 +44,19 @@ impl TcpEcho {
     /// When the port is taken.
     #[must_use]
     pub fn start(namespace: &Namespace, port: u16) -> Self {
+        Self::answering(namespace, port, Answers::Echo)
+    }
+
+    /// The same; whoever sends the request of a [`download`](super::download()) gets that.
+    ///
+    /// # Panics
+    /// When the port is taken.
+    #[must_use]
+    pub fn with_downloads(namespace: &Namespace, port: u16) -> Self {
+        Self::answering(namespace, port, Answers::EchoAndDownloads)
+    }
+
+    fn answering(namespace: &Namespace, port: u16, answers: Answers) -> Self {
         let listener = namespace
             .run(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)))
             .unwrap_or_else(|error| panic!("tcp {port}: {error}"));
@@ -45,7 +67,7 @@ impl TcpEcho {
                     Ok((mut stream, _)) => {
                         served.fetch_add(1, Ordering::Relaxed);
                         let stop = Arc::clone(stop);
-                        thread::spawn(move || serve(&mut stream, &stop));
+                        thread::spawn(move || serve(&mut stream, &stop, answers));
                     }
                     Err(_) => thread::sleep(Duration::from_millis(1)),
                 }
@@ -61,17 +83,24 @@ impl TcpEcho {
     }
 }
 
-fn serve(stream: &mut std::net::TcpStream, stop: &AtomicBool) {
+fn serve(stream: &mut TcpStream, stop: &AtomicBool, answers: Answers) {
     let mut buffer = [0; 2048];
     if stream.set_nonblocking(false).is_err() || stream.set_read_timeout(Some(NOTICE)).is_err() {
         return;
     }
     while !stop.load(Ordering::Relaxed) {
-        match stream.read(&mut buffer) {
+        let question = match stream.read(&mut buffer) {
             Ok(0) => return,
-            Ok(length) if stream.write_all(&buffer[..length]).is_ok() => {}
-            Err(error) if is_timeout(&error) => {}
-            Ok(_) | Err(_) => return,
+            Ok(length) => &buffer[..length],
+            Err(error) if is_timeout(&error) => continue,
+            Err(_) => return,
+        };
+        let answered = match (answers, download::requested(question)) {
+            (Answers::EchoAndDownloads, Some(bytes)) => download::send(stream, bytes, stop),
+            (Answers::EchoAndDownloads, None) | (Answers::Echo, _) => stream.write_all(question),
+        };
+        if answered.is_err() {
+            return;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What honest clients of a port notice while it is flooded from random sources: sessions that go on, a transfer, an
+//! What honest clients of a port notice while it is flooded from random sources: sessions that go on, a download, an
 //! idle session, new connections, a client over UDP, and a page over HTTP/3.
 //!
 //! They come by a cable of their own, as by another queue of a NIC, and share the CPUs with the flood.
@@ -6,6 +6,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -19,13 +20,15 @@ use super::{
 };
 use crate::{
     bench::cpus,
-    lab::{Conversation, Http3, Rate, Topology},
+    lab::{self, Conversation, Downloaded, Http3, Rate, Topology, within},
     require,
 };
 
 /// Frames of a flood per second: few enough that neither CPU has too much to do, so that what clients notice is what a
 /// filter makes of the flood.
 const RATE: Rate = Rate::PerSecond(200_000);
+/// Frames of a flood before the download begins: a second of it, by when tables of a filter have what they will have.
+const UNDER_WAY: u64 = 200_000;
 /// New connections are tried by so many clients at once.
 const CLIENTS: usize = 4;
 /// How many of them there are in all.
@@ -36,12 +39,21 @@ pub const AT_ONCE: Duration = Duration::from_secs(1);
 const FRAME: Duration = Duration::from_micros(16_667);
 /// Messages of a session, as of a WebSocket.
 const MESSAGE: Duration = Duration::from_millis(20);
-/// Bytes that a transfer sends before it wants them back.
-const BLOCK: usize = 64 << 10;
+/// How long a download may take: as long as it, its flood lasts, and a flood of the lab ends after a minute.
+pub const DOWNLOAD_MOST: Duration = Duration::from_secs(40);
 /// For an answer after which a session is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After so long, a client over UDP that was answered again and again is no stranger.
 const ACQUAINTED: Duration = Duration::from_secs(7);
+
+/// What honest clients do in each flood.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// How long they work at least.
+    pub length: Duration,
+    /// Bytes of their download.
+    pub download: u64,
+}
 
 /// What honest clients noticed.
 #[derive(Clone, Debug)]
@@ -50,8 +62,8 @@ pub struct Noticed {
     pub longest: Option<Duration>,
     /// Was a session that was idle in the flood answered after it?
     pub idle: bool,
-    /// Megabytes per second, in each direction, of a transfer; `None`: it broke off.
-    pub transfer: Option<f64>,
+    /// A download that was asked for in the flood, over a connection from before it.
+    pub download: Downloaded,
     /// New connections that were served within [`AT_ONCE`], of [`CONNECTIONS`].
     pub served: usize,
     /// Datagrams of a client that sends sixty in a second: sent and answered.
@@ -85,7 +97,7 @@ pub fn measure(
     target: Target,
     kinds: &[Kind],
     subjects: &[Subject],
-    length: Duration,
+    work: Work,
 ) -> Result<Vec<Row>> {
     let kinds = kinds.iter().copied().filter(|kind| kind.meets(target));
     let kinds: Vec<Option<Kind>> = std::iter::once(None).chain(kinds.map(Some)).collect();
@@ -112,10 +124,10 @@ pub fn measure(
         };
         let game = clients.udp()?;
         // From here on he is known.
-        clients.play(&game, ACQUAINTED);
+        clients.play(&game, ACQUAINTED, &AtomicBool::new(true));
         for row in &mut rows {
             let of = row.kind.map(|kind| (family, kind, Origin::Random));
-            let noticed = clients.during(&host, of, &game, length)?;
+            let noticed = clients.during(&host, of, &game, work)?;
             row.cells.push((*subject, noticed));
         }
     }
@@ -136,15 +148,23 @@ impl Clients<'_> {
         host: &FloodedHost,
         flood: Option<(Family, Kind, Origin)>,
         game: &UdpSocket,
-        length: Duration,
+        work: Work,
     ) -> Result<Noticed> {
         let mut idle = self.connect()?;
         let live = Conversation::tcp_every(MESSAGE, "a session", self.connect()?, 64);
-        let bulk = Conversation::tcp_every(Duration::ZERO, "a transfer", self.connect()?, BLOCK);
+        let mut bulk = self.connect()?;
         let flood = flood.map(|of| host.begin(of, RATE));
-        let begun = Instant::now();
-        let (datagrams, served, page) = thread::scope(|scope| {
-            let game = scope.spawn(|| self.play(game, length));
+        let is_done = AtomicBool::new(false);
+        let (download, datagrams, served, page) = thread::scope(|scope| {
+            let game = scope.spawn(|| self.play(game, work.length, &is_done));
+            let download = scope.spawn(|| {
+                let is_under_way = || flood.as_ref().is_none_or(|flood| flood.sent() > UNDER_WAY);
+                // A slower flood is none to wait for: whoever waits for the download must not wait for ever.
+                let _under_way = within(PATIENCE, || is_under_way().then_some(()));
+                let download = lab::download(&mut bulk, work.download, DOWNLOAD_MOST);
+                is_done.store(true, Ordering::Relaxed);
+                download
+            });
             let new: Vec<_> = (0..CLIENTS)
                 .map(|_| scope.spawn(|| self.ask_anew(CONNECTIONS / CLIENTS)))
                 .collect();
@@ -153,16 +173,15 @@ impl Clients<'_> {
                 .into_iter()
                 .map(|client| client.join().expect("a client"));
             let served: usize = served.sum();
-            (game.join().expect("a client"), served, page)
+            let download = download.join().expect("a client");
+            (download, game.join().expect("a client"), served, page)
         });
-        let (bulk, live) = (bulk.stop(), live.stop());
-        let took = begun.elapsed().as_secs_f64();
+        let live = live.stop();
         drop(flood);
-        let megabytes = bulk.answers as f64 * BLOCK as f64 / 1e6;
         Ok(Noticed {
             longest: live.failure.is_none().then_some(live.longest),
             idle: exchange(&mut idle),
-            transfer: bulk.failure.is_none().then_some(megabytes / took),
+            download,
             served,
             datagrams,
             page,
@@ -202,12 +221,13 @@ impl Clients<'_> {
         Ok(socket)
     }
 
-    /// Sends and receives as a game's client does; how many datagrams were sent, and how many answered.
-    fn play(&self, socket: &UdpSocket, length: Duration) -> (u32, u32) {
+    /// Sends and receives as a game's client does, for so long and until the others are done; how many datagrams were
+    /// sent, and how many answered.
+    fn play(&self, socket: &UdpSocket, length: Duration, is_done: &AtomicBool) -> (u32, u32) {
         let begun = Instant::now();
         let (mut sent, mut answered) = (0, 0);
         let mut buffer = [0; 16];
-        while begun.elapsed() < length {
+        while begun.elapsed() < length || !is_done.load(Ordering::Relaxed) {
             // A full queue of his own is a loss as any other. He is not connected, for a server that listens on all
             // addresses answers from that of the second cable.
             socket.send_to(&[0; 16], (self.to, OPEN)).ok();

@@ -5,16 +5,24 @@ use std::{fmt::Write as _, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    honest::{AT_ONCE, CONNECTIONS, Noticed, Row},
+    honest::{AT_ONCE, CONNECTIONS, DOWNLOAD_MOST, Noticed, Row, Work},
     host::Subject,
 };
+use crate::lab::{DownloadEnd, Downloaded};
 
 /// What the numbers are.
-pub const EXPLANATION: &str = "Honest clients while their port is flooded from random sources, 200 000 frames per second. They have a cable of \
-     their own, and share two CPUs with the flood.\n\"pause\": the longest wait for an answer in a session with 50 \
-     messages per second. \"idle\": is a session that was silent in the flood answered after it?\n\"MB/s\": a \
-     transfer, in each direction. \"new\": of 200 new connections, per cent that were served within a second. \
-     \"UDP\": per cent of\ndatagrams of a known client (60 per second) that were lost. \"HTTP/3\": does a page come?";
+#[must_use]
+pub fn explanation(work: &Work) -> String {
+    let (megabytes, most) = (work.download / 1_000_000, DOWNLOAD_MOST.as_secs());
+    format!(
+        "Honest clients while their port is flooded from random sources, 200 000 frames per second. They have a \
+         cable of their own, and share two CPUs with the flood.\n\"pause\": the longest wait for an answer in a session with 50 \
+         messages per second. \"idle\": is a session that was silent in the flood answered after it?\n\"MB/s\": a \
+         download of {megabytes} MB from the flooded port, of which each byte is checked; \"late\": it had not ended \
+         after {most} s.\n\"new\": of 200 new connections, per cent that were served within a second. \"UDP\": per cent \
+         of datagrams of a known\nclient (60 per second) that were lost. \"HTTP/3\": does a page come?"
+    )
+}
 
 const SUBJECTS: [Subject; 2] = [Subject::Guard, Subject::Nftables];
 const COLUMNS: [&str; 6] = ["pause ms", "idle", "MB/s", "new %", "UDP lost %", "HTTP/3"];
@@ -28,13 +36,20 @@ fn fields(noticed: &Noticed) -> [String; 6] {
             .longest
             .map_or_else(broken, |longest| format!("{:.0}", millis(longest))),
         yes(noticed.idle),
-        noticed
-            .transfer
-            .map_or_else(broken, |rate| format!("{rate:.1}")),
+        rate(&noticed.download),
         format!("{:.1}", 100.0 * served(noticed)),
         format!("{:.1}", 100.0 * lost(noticed)),
         noticed.page.map_or_else(|| "-".to_owned(), yes),
     ]
+}
+
+fn rate(download: &Downloaded) -> String {
+    let rate = download.rate();
+    match download.end {
+        DownloadEnd::Complete => format!("{rate:.1}"),
+        DownloadEnd::OutOfTime => format!("{rate:.1} late"),
+        DownloadEnd::BrokenOff(_) => "broken".to_owned(),
+    }
 }
 
 fn millis(time: Duration) -> f64 {
@@ -140,8 +155,18 @@ pub fn of_row(row: &Row) -> Value {
         if let Some(longest) = noticed.longest {
             cell["longest_pause_ms"] = json!(millis(longest));
         }
-        if let Some(rate) = noticed.transfer {
-            cell["transfer_megabytes_per_second"] = json!(rate);
+        let download = &noticed.download;
+        cell["download_bytes"] = json!(download.bytes);
+        cell["download_ended"] = json!(match &download.end {
+            DownloadEnd::Complete => "complete",
+            DownloadEnd::OutOfTime => "out of time",
+            DownloadEnd::BrokenOff(_) => "broken off",
+        });
+        match &download.end {
+            DownloadEnd::Complete | DownloadEnd::OutOfTime => {
+                cell["download_megabytes_per_second"] = json!(download.rate());
+            }
+            DownloadEnd::BrokenOff(why) => cell["download_failure"] = json!(why),
         }
         if let Some(page) = noticed.page {
             cell["http3_page"] = json!(page);
@@ -177,16 +202,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_broke_off_is_a_word_for_people_and_left_out_for_programs() {
-        let rows = [row(Noticed {
+    fn noticed(end: DownloadEnd) -> Noticed {
+        Noticed {
             longest: None,
             idle: false,
-            transfer: Some(12.34),
+            download: Downloaded {
+                bytes: 24_680_000,
+                took: Duration::from_secs(2),
+                end,
+            },
             served: 150,
             datagrams: (60, 45),
             page: None,
-        })];
+        }
+    }
+
+    #[test]
+    fn what_broke_off_is_a_word_for_people_and_left_out_for_programs() {
+        let rows = [row(noticed(DownloadEnd::Complete))];
         let expected = "| none | broken / - | no / - | 12.3 / - | 75.0 / - | 25.0 / - | - / - |\n";
         assert!(markdown(&rows).contains(expected), "{}", markdown(&rows));
         assert!(text(&rows).contains("broken"), "{}", text(&rows));
@@ -194,5 +227,22 @@ mod tests {
         let cell = &value["filters"][0];
         assert_eq!(cell.get("longest_pause_ms"), None, "{value}");
         assert_eq!(cell["share_of_new_connections_served"], 0.75, "{value}");
+        assert_eq!(cell["download_megabytes_per_second"], 12.34, "{value}");
+    }
+
+    #[test]
+    fn a_download_that_did_not_end_says_how() {
+        let broken = DownloadEnd::BrokenOff("reset".to_owned());
+        for (end, shown, rate) in [
+            (DownloadEnd::OutOfTime, "| 12.3 late / - |", Some(12.34)),
+            (broken, "| broken / - |", None),
+        ] {
+            let row = row(noticed(end));
+            let text = markdown(std::slice::from_ref(&row));
+            assert!(text.contains(shown), "{text}");
+            let value = of_row(&row);
+            let of_download = value["filters"][0].get("download_megabytes_per_second");
+            assert_eq!(of_download.and_then(Value::as_f64), rate, "{value}");
+        }
     }
 }

@@ -278,7 +278,7 @@ impl Accounts {
     }
 }
 
-/// Echo servers, on the CPU that receives.
+/// Echo servers, of which that over TCP has downloads, too, on the CPU that receives.
 fn serve(lab: &Topology, target: Target) -> Served {
     thread::scope(|scope| {
         let start = scope.spawn(|| {
@@ -289,7 +289,7 @@ fn serve(lab: &Topology, target: Target) -> Served {
                 None => (&lab.srv.namespace, OPEN),
             };
             Served {
-                _tcp: TcpEcho::start(host, port),
+                _tcp: TcpEcho::with_downloads(host, port),
                 _udp: UdpEcho::start(host, port),
                 _inside: inside,
             }

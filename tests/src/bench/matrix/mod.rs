@@ -64,8 +64,22 @@ pub struct Matrix {
     pub missing: Vec<&'static str>,
 }
 
-/// How long honest clients play, at least, in each flood.
+/// How long honest clients work, at least, in each flood.
 const CLIENTS_ASK: Duration = Duration::from_secs(3);
+
+impl Plan {
+    /// What honest clients do in each flood.
+    #[must_use]
+    pub fn work(&self) -> honest::Work {
+        honest::Work {
+            length: CLIENTS_ASK,
+            download: match self.extent {
+                Extent::Full => 100_000_000,
+                Extent::Sample => 5_000_000,
+            },
+        }
+    }
+}
 
 impl Extent {
     /// The kinds of floods from random sources.
@@ -191,7 +205,7 @@ pub fn clients(
                 continue;
             }
             let subjects = plan.extent.clients_subjects(&subjects);
-            let rows = honest::measure(family, target, &kinds, subjects, CLIENTS_ASK)?;
+            let rows = honest::measure(family, target, &kinds, subjects, plan.work())?;
             noticed(&rows)?;
             all.extend(rows);
         }
