@@ -1,62 +1,46 @@
 //! `cargo xtask test`: every rung, from the formatting to real packets through the kernel.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{build, check, packages, rungs::Ladder, sh, tally::Tally, workspace};
 
-/// The kernel rungs that need nothing but a kernel: no network tools, no daemons. These also run
-/// in the VM.
-pub(crate) const KERNEL_TARGETS: &[&str] = &[
-    "object",
-    "ingress",
-    "rules",
-    "order",
-    "essential",
-    "flags",
-    "fragments",
-    "flows",
-    "lifetimes",
-    "sessions",
-    "related",
-    "monitor",
-    "evasion",
-    "truncation",
-    "wrapping",
-    "parity",
-    "ceiling_exceeded",
+/// A program of tests/tests: its modules, which lie beside it, are linked once.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    /// How many of its tests run at once.
+    threads: &'static str,
+}
+
+/// What needs nothing but a kernel: no network tools, no daemons. The VM runs some of it.
+pub(crate) const KERNEL: Program = Program {
+    name: "kernel",
+    threads: "2",
+};
+
+/// All programs, in the order in which they run. Two threads wherever something is measured, which needs the CPUs,
+/// and where most of the time is work: more only wait for the kernel's one lock over all network namespaces.
+pub(crate) const PROGRAMS: [Program; 4] = [
+    KERNEL,
+    Program {
+        name: "hosts",
+        threads: "2",
+    },
+    Program {
+        name: "daemons",
+        threads: "4",
+    },
+    Program {
+        name: "waiting",
+        threads: "6",
+    },
 ];
-
-/// Those that an emulated guest runs: there a program takes its verifier ten seconds, so the tables stay
-/// on this machine, and parity, which meets every reason, stands for them.
-pub(crate) const GUEST_TARGETS: &[&str] = &["object", "sessions", "parity"];
-
-/// Those of which most time is spent waiting: for deadlines, for silence. Many of their tests run at once; of all
-/// others two, for more than two only wait for the kernel's one lock over all network namespaces, and what
-/// measures needs the CPUs.
-const WAITING_TARGETS: &[&str] = &["boot", "confirm", "documents", "ends", "inspect"];
-const MANY: &str = "6";
-const FEW: &str = "2";
-
-/// Those between the two: real daemons, which wait for logs, deadlines and each other while both CPUs idle.
-const DAEMON_TARGETS: &[&str] = &[
-    "addresses",
-    "bans",
-    "daemon",
-    "docker",
-    "fleet_attacks",
-    "fleet_crowdsec",
-    "jails",
-    "metrics",
-    "persistence",
-];
-const SOME: &str = "4";
 
 /// How much of the kernel rung runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// `KERNEL_TARGETS`
+    /// `KERNEL`
     Quick,
     /// Also namespaces, real programs and the command line
     Full,
@@ -84,43 +68,41 @@ fn kernel(extent: Extent, filter: &[String], guardctl: &Path, tally: &mut Tally)
         );
     }
     if extent == Extent::Quick {
-        let targets = kernel_targets()?;
-        return run_targets(&targets, &[], FEW, filter, guardctl, tally);
+        return run_tests(
+            &["--test", KERNEL.name],
+            KERNEL.threads,
+            filter,
+            guardctl,
+            tally,
+        );
     }
-    let all = all_targets()?;
-    for name in WAITING_TARGETS.iter().chain(DAEMON_TARGETS) {
-        if !all.iter().any(|target| target == name) {
-            bail!("tests/tests has no {name}, which xtask/src/test.rs names");
-        }
+    let mut outcome = run_tests(&["--lib"], KERNEL.threads, filter, guardctl, tally);
+    for program in &PROGRAMS {
+        let of_it = run_tests(
+            &["--test", program.name],
+            program.threads,
+            filter,
+            guardctl,
+            tally,
+        );
+        // One fails, and the others are still of interest.
+        outcome = outcome.and(of_it);
     }
-    let others: Vec<&str> = all
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !WAITING_TARGETS.contains(name) && !DAEMON_TARGETS.contains(name))
-        .collect();
-    // One fails, and the others are still of interest.
-    let few = run_targets(&others, &["--lib", "--bins"], FEW, filter, guardctl, tally);
-    let some = run_targets(DAEMON_TARGETS, &[], SOME, filter, guardctl, tally);
-    let many = run_targets(WAITING_TARGETS, &[], MANY, filter, guardctl, tally);
-    few.and(some).and(many)
+    outcome
 }
 
-/// Runs the tests of these targets of guard-tests, so many at once. One or two that fail are run again, alone, and
-/// what came of it is said: it has failed all the same, but whoever mends it knows whether it needs company.
-fn run_targets(
-    targets: &[&str],
-    kinds: &[&str],
+/// Runs tests of guard-tests, so many at once. One or two that fail are run again, alone, and what came of it is
+/// said: it has failed all the same, but whoever mends it knows whether it needs company.
+fn run_tests(
+    which: &[&str],
     threads: &str,
     filter: &[String],
     guardctl: &Path,
     tally: &mut Tally,
 ) -> Result<()> {
     let cargo = || {
-        let mut cargo = sh::cargo(["test", "--release", "--no-fail-fast", "-p", "guard-tests"]);
-        cargo.args(kinds);
-        for target in targets {
-            cargo.args(["--test", target]);
-        }
+        let mut cargo = sh::cargo(["test", "--no-fail-fast", "-p", "guard-tests"]);
+        cargo.args(which);
         // What tests print is part of the result: budgets, what was skipped and why, times.
         cargo.args(["--", "--show-output", "--test-threads"]);
         cargo.env("GUARDCTL", guardctl);
@@ -142,43 +124,4 @@ fn run_targets(
     };
     println!("{alone} when run alone: {}", names.join(", "));
     outcome
-}
-
-/// Every target below tests/tests, in order: a file, or a folder with a main.rs.
-fn all_targets() -> Result<Vec<String>> {
-    let folder = workspace::root().join("tests/tests");
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        let is_target = path.join("main.rs").is_file()
-            || path.extension().is_some_and(|extension| extension == "rs");
-        if let Some(name) = path.file_stem().filter(|_| is_target) {
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Those of `KERNEL_TARGETS` that exist. A missing one is never passed over in CI.
-pub(crate) fn kernel_targets() -> Result<Vec<&'static str>> {
-    let file = |name: &str| workspace::root().join(format!("tests/tests/{name}.rs"));
-    let dir = |name: &str| workspace::root().join(format!("tests/tests/{name}/main.rs"));
-    let exists = |name: &&&str| file(name).exists() || dir(name).exists();
-    let found: Vec<_> = KERNEL_TARGETS.iter().filter(exists).copied().collect();
-    if found.is_empty() {
-        bail!("tests/tests has none of {}", KERNEL_TARGETS.join(", "));
-    }
-    let lost: Vec<_> = KERNEL_TARGETS
-        .iter()
-        .filter(|name| !found.contains(name))
-        .copied()
-        .collect();
-    if !lost.is_empty() {
-        if workspace::is_strict() {
-            bail!("tests/tests lacks {}", lost.join(", "));
-        }
-        println!("note: tests/tests lacks {}", lost.join(", "));
-    }
-    Ok(found)
 }
