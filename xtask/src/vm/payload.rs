@@ -9,7 +9,13 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::cpio::Tree;
-use crate::{artifacts::Artifacts, build, cross::Target, sh, test, workspace};
+use crate::{
+    build,
+    cross::Target,
+    sh,
+    test::{self, Extent},
+    workspace,
+};
 
 /// What of the kernel tests an emulated guest runs: there a program takes its verifier ten seconds, so the tables stay
 /// on this machine, and parity, which meets every reason, stands for them.
@@ -44,9 +50,8 @@ impl Payload {
     /// The kernel rungs, the same executables that `cargo xtask test` runs.
     pub(super) fn tests(arch: Target) -> Result<Self> {
         let guardctl = build::run_for(arch)?;
-        let mut cargo = arch.cargo(["test", "--no-run", "-p", "guard-tests"])?;
-        cargo.args(["--test", test::KERNEL.name]);
-        let program = Artifacts::of(&mut cargo)?.executable(test::KERNEL.name)?;
+        let built = test::compile(arch.cargo(["test"])?, Extent::Quick)?;
+        let program = built.executable(test::KERNEL.name)?;
         let mut args: Vec<String> = MODULES.map(str::to_owned).to_vec();
         // One emulated core: a second thread only gets in the way.
         args.push("--test-threads=1".to_owned());
