@@ -75,6 +75,8 @@ fn main() -> Result<()> {
     // SAFETY: as above.
     unsafe { env::set_var("CARGO_TERM_QUIET", "true") };
 
+    // Until the objects are copied to where they belong: another build may make others of the same names.
+    let _turn = share_folder().context("cannot share the folder of the BPF build")?;
     let features: &[&str] = match env::var_os("CARGO_FEATURE_BENCH") {
         Some(_) => &["bench"],
         None => &[],
@@ -99,6 +101,32 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Has aya-build's cargo work in one folder below `target`: profiles and sets of features differ in what they make of
+/// guard-user, and not in `core` and what else the object is made of, which is most of the work.
+/// Returns the lock of that folder.
+fn share_folder() -> Result<fs::File> {
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // target/PROFILE/build/PACKAGE/out, or the same below target/TRIPLE.
+    let profiles = out.ancestors().nth(4).context("OUT_DIR has no folder")?;
+    let shared = profiles.join("bpf");
+    fs::create_dir_all(&shared)?;
+    let lock = fs::File::create(shared.join("lock"))?;
+    lock.lock()?;
+    let own = out.join("aya-build/target/guard-ebpf");
+    if fs::read_link(&own).is_ok_and(|to| to == shared) {
+        return Ok(lock);
+    }
+    // Of a build before the folder was shared, or moved.
+    match own.symlink_metadata() {
+        Ok(known) if known.is_dir() => fs::remove_dir_all(&own)?,
+        Ok(_) => fs::remove_file(&own)?,
+        Err(_) => {}
+    }
+    fs::create_dir_all(out.join("aya-build/target"))?;
+    std::os::unix::fs::symlink(&shared, &own)?;
+    Ok(lock)
 }
 
 /// Leaves objects that no kernel takes.

@@ -6,6 +6,18 @@ use anyhow::{Result, anyhow};
 
 use crate::{failures::Failures, rungs::Ladder, setup, sh, tally::Tally, tidy};
 
+/// The packages whose tests need neither root nor a kernel, as arguments.
+pub(crate) const UNIT: [&str; 8] = [
+    "-p",
+    "guard-common",
+    "-p",
+    "guard-user",
+    "-p",
+    "guard-fuzz",
+    "-p",
+    "xtask",
+];
+
 /// The command.
 pub(crate) fn run() -> Result<()> {
     setup::ensure()?;
@@ -37,17 +49,7 @@ pub(crate) fn lint(ladder: &mut Ladder) {
 
 /// The tests that need neither root nor a kernel.
 pub(crate) fn unit(tally: &mut Tally, filter: &[String]) -> Result<()> {
-    let packages = [
-        "-p",
-        "guard-common",
-        "-p",
-        "guard-user",
-        "-p",
-        "guard-fuzz",
-        "-p",
-        "xtask",
-    ];
-    let mut cargo = sh::cargo(["test", "--no-fail-fast"].into_iter().chain(packages));
+    let mut cargo = sh::cargo(["test", "--no-fail-fast"].into_iter().chain(UNIT));
     cargo.arg("--").args(filter);
     counted(&mut cargo, tally)
 }

@@ -97,10 +97,11 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Setup { route, tests } => {
-            let wanted: &[&str] = if tests { packages::TESTS } else { &[] };
-            packages::ensure(wanted, "the full test run")
-                .and_then(|()| if tests { setup::nats::ensure() } else { Ok(()) })
-                .and_then(|()| setup::run(route))
+            if tests {
+                setup::with_tests(route)
+            } else {
+                setup::run(route)
+            }
         }
         Command::Build { target } => build::run_for(target).map(drop),
         Command::Dist(args) => dist::run(&args),

@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -139,7 +140,11 @@ struct Log(PathBuf);
 
 impl Log {
     fn create() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("guard-xtask-{}.log", std::process::id()));
+        // Two commands may run at once.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("guard-xtask-{}-{number}.log", std::process::id());
+        let path = std::env::temp_dir().join(name);
         std::fs::write(&path, "").with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self(path))
     }

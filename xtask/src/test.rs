@@ -1,62 +1,55 @@
 //! `cargo xtask test`: every rung, from the formatting to real packets through the kernel.
 
-use std::{fs, path::Path};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    thread,
+};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 
-use crate::{build, check, packages, rungs::Ladder, sh, tally::Tally, workspace};
+use crate::{
+    artifacts::Artifacts, build, check, packages, rungs::Ladder, setup, sh, tally::Tally, workspace,
+};
 
-/// The kernel rungs that need nothing but a kernel: no network tools, no daemons. These also run
-/// in the VM.
-pub(crate) const KERNEL_TARGETS: &[&str] = &[
-    "object",
-    "ingress",
-    "rules",
-    "order",
-    "essential",
-    "flags",
-    "fragments",
-    "flows",
-    "lifetimes",
-    "sessions",
-    "related",
-    "monitor",
-    "evasion",
-    "truncation",
-    "wrapping",
-    "parity",
-    "ceiling_exceeded",
+/// A program of tests/tests: its modules, which lie beside it, are linked once.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    /// How many of its tests run at once.
+    threads: &'static str,
+}
+
+/// What the tests of the library of guard-tests are called.
+const LIBRARY: &str = "guard_tests";
+
+/// What needs nothing but a kernel: no network tools, no daemons. The VM runs some of it.
+pub(crate) const KERNEL: Program = Program {
+    name: "kernel",
+    threads: "2",
+};
+
+/// All programs, in the order in which they run. Two threads wherever something is measured, which needs the CPUs,
+/// and where most of the time is work: more only wait for the kernel's one lock over all network namespaces.
+pub(crate) const PROGRAMS: [Program; 4] = [
+    KERNEL,
+    Program {
+        name: "hosts",
+        threads: "2",
+    },
+    Program {
+        name: "daemons",
+        threads: "4",
+    },
+    Program {
+        name: "waiting",
+        threads: "6",
+    },
 ];
-
-/// Those that an emulated guest runs: there a program takes its verifier ten seconds, so the tables stay
-/// on this machine, and parity, which meets every reason, stands for them.
-pub(crate) const GUEST_TARGETS: &[&str] = &["object", "sessions", "parity"];
-
-/// Those of which most time is spent waiting: for deadlines, for silence. Many of their tests run at once; of all
-/// others two, for more than two only wait for the kernel's one lock over all network namespaces, and what
-/// measures needs the CPUs.
-const WAITING_TARGETS: &[&str] = &["boot", "confirm", "documents", "ends", "inspect"];
-const MANY: &str = "6";
-const FEW: &str = "2";
-
-/// Those between the two: real daemons, which wait for logs, deadlines and each other while both CPUs idle.
-const DAEMON_TARGETS: &[&str] = &[
-    "addresses",
-    "bans",
-    "daemon",
-    "docker",
-    "fleet_attacks",
-    "fleet_crowdsec",
-    "jails",
-    "metrics",
-    "persistence",
-];
-const SOME: &str = "4";
 
 /// How much of the kernel rung runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// `KERNEL_TARGETS`
+    /// `KERNEL`
     Quick,
     /// Also namespaces, real programs and the command line
     Full,
@@ -67,66 +60,96 @@ pub(crate) fn run(extent: Extent, filter: &[String]) -> Result<()> {
     if extent == Extent::Full {
         packages::ensure(packages::TESTS, "the full test run")?;
     }
-    let guardctl = build::run()?;
+    setup::ensure()?;
     let mut ladder = Ladder::default();
-    if filter.is_empty() {
-        check::lint(&mut ladder);
+    let mut built = None;
+    // The product is optimized, the tests are not: two profiles, so that cargo builds both at once. That fills the
+    // CPUs, of which the compiler, while it reads a crate as large as guard-user, uses one.
+    thread::scope(|scope| {
+        let product = scope.spawn(build::run);
+        if filter.is_empty() {
+            check::lint(&mut ladder);
+        }
+        ladder.rung("unit", |tally| check::unit(tally, filter));
+        ladder.rung("build", |_| {
+            let tests = compile(sh::cargo(["test"]), extent);
+            let product = product.join();
+            let product = product.map_err(|_| anyhow!("the build panicked"))?;
+            built = Some((tests?, product?));
+            Ok(())
+        });
+    });
+    if let Some((tests, guardctl)) = built {
+        let run = Run {
+            tests,
+            guardctl,
+            filter,
+        };
+        ladder.rung("kernel", |tally| kernel(extent, &run, tally));
     }
-    ladder.rung("unit", |tally| check::unit(tally, filter));
-    ladder.rung("kernel", |tally| kernel(extent, filter, &guardctl, tally));
     ladder.finish()
 }
 
-fn kernel(extent: Extent, filter: &[String], guardctl: &Path, tally: &mut Tally) -> Result<()> {
+/// `cargo test` as far as the executables. It names the packages of the unit tests, too: what these ask of a
+/// dependency is part of how it is built, and so everything below is there already.
+pub(crate) fn compile(mut cargo: Command, extent: Extent) -> Result<Artifacts> {
+    cargo.args(["--quiet", "--no-run", "-p", "guard-tests"]);
+    cargo.args(check::UNIT);
+    if extent == Extent::Full {
+        cargo.arg("--lib");
+    }
+    for program in programs(extent) {
+        cargo.args(["--test", program.name]);
+    }
+    Artifacts::of(&mut cargo)
+}
+
+fn programs(extent: Extent) -> &'static [Program] {
+    match extent {
+        Extent::Quick => &PROGRAMS[..1],
+        Extent::Full => &PROGRAMS,
+    }
+}
+
+/// What the kernel rung runs.
+struct Run<'f> {
+    tests: Artifacts,
+    guardctl: PathBuf,
+    filter: &'f [String],
+}
+
+fn kernel(extent: Extent, run: &Run<'_>, tally: &mut Tally) -> Result<()> {
     if !workspace::is_root() {
         bail!(
             "loading a program into the kernel needs root\n  help: sudo -E env \"PATH=$PATH\" cargo xtask test (without root: cargo xtask check)"
         );
     }
-    if extent == Extent::Quick {
-        let targets = kernel_targets()?;
-        return run_targets(&targets, &[], FEW, filter, guardctl, tally);
+    let mut outcome = Ok(());
+    if extent == Extent::Full {
+        outcome = run_program(run, LIBRARY, KERNEL.threads, tally);
     }
-    let all = all_targets()?;
-    for name in WAITING_TARGETS.iter().chain(DAEMON_TARGETS) {
-        if !all.iter().any(|target| target == name) {
-            bail!("tests/tests has no {name}, which xtask/src/test.rs names");
-        }
+    for program in programs(extent) {
+        // One fails, and the others are still of interest.
+        let of_it = run_program(run, program.name, program.threads, tally);
+        outcome = outcome.and(of_it);
     }
-    let others: Vec<&str> = all
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !WAITING_TARGETS.contains(name) && !DAEMON_TARGETS.contains(name))
-        .collect();
-    // One fails, and the others are still of interest.
-    let few = run_targets(&others, &["--lib", "--bins"], FEW, filter, guardctl, tally);
-    let some = run_targets(DAEMON_TARGETS, &[], SOME, filter, guardctl, tally);
-    let many = run_targets(WAITING_TARGETS, &[], MANY, filter, guardctl, tally);
-    few.and(some).and(many)
+    outcome
 }
 
-/// Runs the tests of these targets of guard-tests, so many at once. One or two that fail are run again, alone, and
-/// what came of it is said: it has failed all the same, but whoever mends it knows whether it needs company.
-fn run_targets(
-    targets: &[&str],
-    kinds: &[&str],
-    threads: &str,
-    filter: &[String],
-    guardctl: &Path,
-    tally: &mut Tally,
-) -> Result<()> {
-    let cargo = || {
-        let mut cargo = sh::cargo(["test", "--release", "--no-fail-fast", "-p", "guard-tests"]);
-        cargo.args(kinds);
-        for target in targets {
-            cargo.args(["--test", target]);
-        }
+/// Runs the tests of a program, so many at once. One or two that fail are run again, alone, and what came of it is
+/// said: it has failed all the same, but whoever mends it knows whether it needs company.
+fn run_program(run: &Run<'_>, name: &str, threads: &str, tally: &mut Tally) -> Result<()> {
+    let program = run.tests.executable(name)?;
+    let command = || {
+        let mut command = Command::new(&program);
+        // Where cargo runs them.
+        command.current_dir(workspace::root().join("tests"));
         // What tests print is part of the result: budgets, what was skipped and why, times.
-        cargo.args(["--", "--show-output", "--test-threads"]);
-        cargo.env("GUARDCTL", guardctl);
-        cargo
+        command.args(["--show-output", "--test-threads"]);
+        command.env("GUARDCTL", &run.guardctl).stdin(Stdio::null());
+        command
     };
-    let (outcome, failures) = check::watched(cargo().arg(threads).args(filter), tally)?;
+    let (outcome, failures) = check::watched(command().arg(threads).args(run.filter), tally)?;
     failures.show();
     let names = failures.again();
     let (Err(error), false) = (&outcome, names.is_empty()) else {
@@ -134,7 +157,7 @@ fn run_targets(
     };
     println!("\n{error}; run again, alone: {}", names.join(", "));
     let mut second = Tally::default();
-    let (again, _) = check::watched(cargo().args(["1", "--exact"]).args(&names), &mut second)?;
+    let (again, _) = check::watched(command().args(["1", "--exact"]).args(&names), &mut second)?;
     let alone = if again.is_ok() && second.passed >= names.len() as u64 {
         "passes"
     } else {
@@ -142,43 +165,4 @@ fn run_targets(
     };
     println!("{alone} when run alone: {}", names.join(", "));
     outcome
-}
-
-/// Every target below tests/tests, in order: a file, or a folder with a main.rs.
-fn all_targets() -> Result<Vec<String>> {
-    let folder = workspace::root().join("tests/tests");
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        let is_target = path.join("main.rs").is_file()
-            || path.extension().is_some_and(|extension| extension == "rs");
-        if let Some(name) = path.file_stem().filter(|_| is_target) {
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Those of `KERNEL_TARGETS` that exist. A missing one is never passed over in CI.
-pub(crate) fn kernel_targets() -> Result<Vec<&'static str>> {
-    let file = |name: &str| workspace::root().join(format!("tests/tests/{name}.rs"));
-    let dir = |name: &str| workspace::root().join(format!("tests/tests/{name}/main.rs"));
-    let exists = |name: &&&str| file(name).exists() || dir(name).exists();
-    let found: Vec<_> = KERNEL_TARGETS.iter().filter(exists).copied().collect();
-    if found.is_empty() {
-        bail!("tests/tests has none of {}", KERNEL_TARGETS.join(", "));
-    }
-    let lost: Vec<_> = KERNEL_TARGETS
-        .iter()
-        .filter(|name| !found.contains(name))
-        .copied()
-        .collect();
-    if !lost.is_empty() {
-        if workspace::is_strict() {
-            bail!("tests/tests lacks {}", lost.join(", "));
-        }
-        println!("note: tests/tests lacks {}", lost.join(", "));
-    }
-    Ok(found)
 }

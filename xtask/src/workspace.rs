@@ -33,8 +33,3 @@ pub(crate) fn is_root() -> bool {
     // Owned by the effective user of this process.
     std::fs::metadata("/proc/self").is_ok_and(|this| this.uid() == 0)
 }
-
-/// Whether a test that cannot run is a failure (CI) or only said (a contributor's machine).
-pub(crate) fn is_strict() -> bool {
-    env::var("GUARD_TESTS_STRICT").is_ok_and(|value| value == "1")
-}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guard_tests::lab::{Background, Dnsmasq, Folder, finish, until};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 /// What both clients call: it configures the address as a distribution's script would, and touches
 /// nothing else of the machine.

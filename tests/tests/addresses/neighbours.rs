@@ -8,7 +8,7 @@ use guard_common::{
 };
 use guard_tests::lab::{Capture, Seen, Wire, until};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const ROUTER_ALERT: &[u8] = &[0, 5, 2, 0, 0, 1, 0];
 const ALL_NODES: &str = "ff02::1";

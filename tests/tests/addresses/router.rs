@@ -7,7 +7,7 @@ use std::{
 
 use guard_tests::lab::{Background, Folder, within};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 /// Half a minute; a whole one with `GUARD_LONG=1`.
 fn watched() -> Duration {

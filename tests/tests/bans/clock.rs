@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use guard_tests::lab::{GuardDaemon, Ran, WallClock, finish, within};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const DAY_S: i64 = 24 * 60 * 60;
 const SHORT: Duration = Duration::from_secs(8);

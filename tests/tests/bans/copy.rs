@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use guard_tests::lab::{GuardDaemon, until};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 #[test]
 fn a_damaged_store_and_a_restart_of_the_host_let_nobody_in() {

@@ -5,7 +5,7 @@ use std::fs;
 use guard_tests::lab::{GuardDaemon, until};
 use serde_json::Value;
 
-use crate::scene::{POLICY, Scene};
+use super::scene::{POLICY, Scene};
 
 fn scene(text: &str) -> Option<Scene> {
     let policy = format!("{POLICY}\n[[feed]]\nname = \"drop\"\nfile = \"feeds/drop.txt\"\n");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use guard_tests::lab::{Conversation, within};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 #[test]
 fn a_ban_of_five_seconds_ends_by_itself_with_no_process_alive() {

@@ -11,7 +11,7 @@ use std::{
 
 use guard_tests::lab::within;
 
-use crate::scene::{POLICY, Scene};
+use super::scene::{POLICY, Scene};
 
 /// Most memory that any list may take, in kB.
 const MOST_MEMORY: u64 = 150 << 10;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, net::Ipv4Addr};
 
 use guard_tests::lab::Terminal;
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const LIST: &str = "\
 # a list of several kinds

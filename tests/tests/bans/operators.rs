@@ -4,7 +4,7 @@ use std::{fs, net::TcpStream};
 
 use guard_tests::{lab::Sshd, require};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const POLICY: &str = "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = [22, 7000]\n\n\
                       [[feed]]\nname = \"drop\"\nfile = \"drop.txt\"\n";

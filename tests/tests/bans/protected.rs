@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use guard_tests::lab::finish;
 
-use crate::scene::{POLICY, Scene};
+use super::scene::{POLICY, Scene};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

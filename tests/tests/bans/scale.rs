@@ -8,7 +8,7 @@ use std::{
 
 use guard_tests::lab::Conversation;
 
-use crate::scene::{POLICY, Scene};
+use super::scene::{POLICY, Scene};
 
 /// Long with `GUARD_LONG`: a million; short: a fifth.
 fn scale() -> u32 {

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use guard_tests::lab::{GuardDaemon, within};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 #[test]
 fn bans_survive_the_daemon_and_guard_being_turned_off() {

@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::machine::Machine;
+use super::machine::Machine;
 
 const POLICY: &str = "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 1000\n";
 

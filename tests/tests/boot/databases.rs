@@ -9,7 +9,7 @@ use guard_tests::{
 };
 use guard_user::ruleset::mmdb::written::Database;
 
-use crate::machine::{CLOSED, Machine, OPEN};
+use super::machine::{CLOSED, Machine, OPEN};
 
 /// The friend is in XA; the attacker in XB, and in the network 64496.
 const POLICY: &str = "interfaces = [\"eth0\"]\n\n[sets]\n\

@@ -15,7 +15,7 @@ use guard_tests::{
 };
 use serde_json::Value;
 
-use crate::machine::{Machine, OPEN};
+use super::machine::{Machine, OPEN};
 
 const NAME: &str = "friend.lab.test";
 const POLICY: &str = "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 1000\n\

@@ -5,7 +5,7 @@ use guard_tests::{
     require,
 };
 
-use crate::machine::{CLOSED, Machine, OPEN, POLICY};
+use super::machine::{CLOSED, Machine, OPEN, POLICY};
 
 /// The policy that names its interface, and the one that follows default routes.
 fn policies() -> [String; 2] {

@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::machine::{Machine, OPEN, POLICY};
+use super::machine::{Machine, OPEN, POLICY};
 
 const UNITS: [&str; 2] = ["guard-load.service", "guard.service"];
 /// Of the process that asks for names, which has no folder of its own and no rights.

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, process::Command, slice};
 
 use guard_tests::{lab::GuardDaemon, require};
 
-use crate::machine::{Machine, POLICY};
+use super::machine::{Machine, POLICY};
 
 /// Puts something in the place of a file.
 type Put = fn(&Path);

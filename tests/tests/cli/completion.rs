@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use guard_tests::lab::finish;
 
-use crate::host::Host;
+use super::host::Host;
 
 const POLICY: &str = "interfaces = [\"eth0\"]\nnever = [\"198.51.100.10\"]\n\n[sets]\noffice = [\"203.0.113.0/24\"]\n\n\
     [[rule]]\naction = \"allow\"\nport = 22\nname = \"office-ssh\"\ntags = [\"office\"]\ncomment = \"a \\u0041\"\n\n\

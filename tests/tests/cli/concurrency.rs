@@ -10,7 +10,7 @@ use std::{
 
 use guard_tests::lab::GuardDaemon;
 
-use crate::host::Host;
+use super::host::Host;
 
 const WORKERS: u16 = 20;
 

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use guard_tests::lab::{Ran, Terminal, finish};
 
-use crate::host::Host;
+use super::host::Host;
 
 const POLICY: &str = "interfaces = [\"eth0\"]\n\n[[rule]]\naction = \"allow\"\nport = 22\n";
 const MORE: &str = "\n[[rule]]\naction = \"allow\"\nport = 80\n";

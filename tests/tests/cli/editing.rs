@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use crate::host::Host;
+use super::host::Host;
 
 const POLICY: &str = r#"# Our firewall. Ask Ann before changing it.
 default = "deny"   # as it should be

@@ -13,7 +13,7 @@ use guard_user::ruleset::{
     source,
 };
 
-use crate::host::Host;
+use super::host::Host;
 
 const IN: Action = Action::Pass;
 const OUT: Action = Action::Drop;

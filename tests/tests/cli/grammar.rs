@@ -1,6 +1,6 @@
 //! Rules as they are typed, from the shell's words to the words of the rule.
 
-use crate::host::Host;
+use super::host::Host;
 
 /// What is typed, and the rule that it means.
 const ACCEPTED: &[(&str, &str)] = &[

@@ -1,6 +1,6 @@
 //! What users of ufw and iptables do from habit, each in one line of guard (acceptance A27).
 
-use crate::host::Host;
+use super::host::Host;
 
 /// The habit, guard's line, and the rules in force afterwards.
 const HABITS: &[(&str, &str, &[&str])] = &[

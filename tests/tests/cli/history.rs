@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::host::Host;
+use super::host::Host;
 
 /// `command: outcome`, newest first.
 #[track_caller]

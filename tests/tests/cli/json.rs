@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::host::Host;
+use super::host::Host;
 
 /// A line, its exit code, and fields that the answer must have with these values.
 fn answers() -> Vec<(&'static str, i32, Value)> {

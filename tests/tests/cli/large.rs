@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::host::Host;
+use super::host::Host;
 
 const RULES: usize = 10_000;
 /// What the product promises for applying them, times what a busy machine with two cores may add.

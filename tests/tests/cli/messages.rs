@@ -8,7 +8,7 @@ use std::{
 
 use guard_tests::lab::guardctl_path;
 
-use crate::host::Host;
+use super::host::Host;
 
 /// Commands that others have and guard has not, and what is named instead.
 const VERBS: &[(&str, &str)] = &[

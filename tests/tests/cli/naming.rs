@@ -1,6 +1,6 @@
 //! Names and tags of rules, and rules that are disabled.
 
-use crate::host::Host;
+use super::host::Host;
 
 const POLICY: &str = "\
 [[rule]]

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use guard_tests::{lab::Ran, require};
 
-use crate::host::Host;
+use super::host::Host;
 
 const POLICY: &str = "[[rule]]\naction = \"allow\"\nport = 22\n";
 

@@ -1,6 +1,6 @@
 //! Kinds of policy that `enable` and `default` know: monitor mode, and a host without an open port.
 
-use crate::host::Host;
+use super::host::Host;
 
 #[test]
 fn monitor_mode_is_saved_and_said_loudly() {

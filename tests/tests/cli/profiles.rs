@@ -1,6 +1,6 @@
 //! Application profiles of ufw on the command line: one change, whatever a profile means.
 
-use crate::host::Host;
+use super::host::Host;
 
 #[test]
 fn a_profile_is_added_and_deleted_by_its_name_in_one_change() {

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::host::Host;
+use super::host::Host;
 
 const POLICY: &str = "# room\n[[rule]]\naction = \"allow\"\nport = 22\n";
 

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use guard_tests::lab::within;
 
-use crate::scene::{BAD, CONFIRM, GOOD, Scene, TIME, policy};
+use super::scene::{BAD, CONFIRM, GOOD, Scene, TIME, policy};
 
 #[test]
 fn a2_confirm_makes_it_permanent() {

@@ -9,7 +9,7 @@ use guard_tests::{
 };
 use serde_json::Value;
 
-use crate::scene::{BAD, CONFIRM, GOOD, Scene, policy};
+use super::scene::{BAD, CONFIRM, GOOD, Scene, policy};
 
 /// A daemon looks once a second; the machine that tests may be slow.
 const SETTLES: Duration = Duration::from_secs(4);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guard_tests::lab::{Answer, within};
 
-use crate::scene::{BAD, CONFIRM, GOOD, Scene, TIME, policy};
+use super::scene::{BAD, CONFIRM, GOOD, Scene, TIME, policy};
 
 #[test]
 fn a2_the_first_enable_gives_way_to_a_host_without_a_firewall() {

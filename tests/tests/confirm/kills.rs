@@ -4,7 +4,7 @@ use std::{fs, process::Stdio, thread, time::Duration};
 
 use guard_tests::lab::Answer;
 
-use crate::scene::{GOOD, ONLY_LARGE, Scene, large, policy};
+use super::scene::{GOOD, ONLY_LARGE, Scene, large, policy};
 
 /// Runs guardctl and kills it after a time; did it live to be killed?
 fn kill(scene: &Scene, words: &[&str], after: Duration) -> bool {

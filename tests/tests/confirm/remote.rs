@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{GOOD, Scene, policy};
+use super::scene::{GOOD, Scene, policy};
 
 /// As if typed in a session from the friend.
 fn over_ssh(scene: &Scene, words: &[&str]) -> Ran {

@@ -1,6 +1,6 @@
 //! Without an answer the policy from before returns, whatever becomes of the command.
 
-use crate::scene::{BAD, CONFIRM, GOOD, Scene, large, policy};
+use super::scene::{BAD, CONFIRM, GOOD, Scene, large, policy};
 
 #[test]
 fn a2_without_an_answer_the_previous_policy_returns() {

@@ -6,7 +6,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{CLOSED, GIVES_UP, Scene};
+use super::scene::{CLOSED, GIVES_UP, Scene};
 
 #[test]
 fn killed_under_a_flood_it_leaks_nothing_and_its_successor_goes_on_counting() {

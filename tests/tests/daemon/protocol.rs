@@ -13,7 +13,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const NOBODY: &str = "65534";
 /// A number that no group of this machine has.

@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{OPEN, POLICY, Scene};
+use super::scene::{OPEN, POLICY, Scene};
 
 #[test]
 fn told_to_stop_it_leaves_the_policy_in_force_and_no_socket() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use guard_tests::lab::finish;
 use serde_json::{Value, json};
 
-use crate::scene::{HIDDEN, Scene, WEB, is_open};
+use super::scene::{HIDDEN, Scene, WEB, is_open};
 
 #[test]
 fn a_published_port_answers_behind_ufw_and_is_silent_behind_guard() {

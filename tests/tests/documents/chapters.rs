@@ -3,7 +3,7 @@
 use guard_tests::require;
 use guard_user::ruleset::mmdb::written::Database;
 
-use crate::{
+use super::{
     document::{all, commands},
     scene::Scene,
 };

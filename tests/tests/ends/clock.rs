@@ -7,7 +7,7 @@ use std::{
 
 use guard_tests::lab::{GuardDaemon, WallClock, finish, mount_bpffs, unmount_bpffs, until};
 
-use crate::scene::{POLICY, PORT, Scene};
+use super::scene::{POLICY, PORT, Scene};
 
 const DAY_S: i64 = 24 * 60 * 60;
 const LONG: Duration = Duration::from_secs(12);

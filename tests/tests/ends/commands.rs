@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guard_tests::lab::finish;
 
-use crate::scene::{POLICY, Scene};
+use super::scene::{POLICY, Scene};
 
 /// What is typed, the exit code, and a part of what is said.
 const REFUSED: [(&str, i32, &str); 9] = [

@@ -2,7 +2,7 @@
 
 use guard_tests::{lab::Sshd, require};
 
-use crate::scene::{POLICY, Scene};
+use super::scene::{POLICY, Scene};
 
 #[test]
 fn the_only_way_in_does_not_end_unasked() {

@@ -9,7 +9,7 @@ use std::{
 
 use guard_tests::lab::{GuardDaemon, until};
 
-use crate::scene::{POLICY, PORT, SHORT, Scene};
+use super::scene::{POLICY, PORT, SHORT, Scene};
 
 /// A probe that is not answered waits for a quarter of a second, in each family; `--for` counts full seconds, and the
 /// machine may be busy.

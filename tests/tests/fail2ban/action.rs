@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guard_tests::lab::within;
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 #[test]
 fn whoever_fails_five_times_is_dropped_and_nobody_else() {

@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::words::{END, ban, have_answered, headers, key, nobody, record};
+use super::words::{END, ban, have_answered, headers, key, nobody, record};
 
 #[test]
 fn a_hosts_key_may_say_what_its_host_bans_and_nothing_else() {

@@ -13,7 +13,7 @@ use guard_user::fleet::bundle::Bundle;
 use nkeys::KeyPair;
 use serde_json::json;
 
-use crate::words::{END, ban, have_answered, key, nobody};
+use super::words::{END, ban, have_answered, key, nobody};
 
 const OPTIONS: [&str; 4] = ["--first", "100%", "--within", "10"];
 

@@ -8,7 +8,7 @@ use std::{
 use guard_tests::lab::{FleetHost, NatsClient, NatsServer};
 use serde_json::{Value, json};
 
-use crate::words::{END, have_answered, headers, key, nobody};
+use super::words::{END, have_answered, headers, key, nobody};
 
 /// Where the host of whoever attacks says what it bans.
 fn own() -> String {

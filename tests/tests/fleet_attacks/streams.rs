@@ -6,7 +6,7 @@ use guard_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::words::{END, key, nobody, record};
+use super::words::{END, key, nobody, record};
 
 /// The stream as `guard-fleet prepare` makes it.
 fn right() -> Value {

@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::words::{END, ban, key, nobody, record};
+use super::words::{END, ban, key, nobody, record};
 
 #[test]
 fn a_host_that_was_taken_over_is_capped_and_quarantined_and_others_are_heard_meanwhile() {

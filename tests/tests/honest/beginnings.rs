@@ -16,7 +16,7 @@ use guard_tests::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::scene::{NONE, OPEN, PATIENCE, Scene, Where, alone, in_both_places, set_patience};
+use super::scene::{NONE, OPEN, PATIENCE, Scene, Where, alone, in_both_places, set_patience};
 
 fn set_option(socket: &impl std::os::fd::AsRawFd, option: libc::c_int, value: libc::c_int) {
     // SAFETY: a live descriptor, and an integer with its size.

@@ -16,7 +16,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{PATIENCE, alone};
+use super::scene::{PATIENCE, alone};
 
 const NAMES: u16 = 53;
 const HTTP3: u16 = 443;

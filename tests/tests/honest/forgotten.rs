@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use super::{
     scene::{NONE, PATIENCE, Scene, USUAL, Where, acks, alone},
     streams::{FOR_EVER, Half, age, asks, echo, half_closed},
 };

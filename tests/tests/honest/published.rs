@@ -13,7 +13,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{NONE, OPEN, PATIENCE, acks, alone};
+use super::scene::{NONE, OPEN, PATIENCE, acks, alone};
 
 /// The page of a container, and the echo that runs in its network.
 const PAGE: u16 = OPEN;

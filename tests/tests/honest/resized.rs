@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 use guard_tests::lab::MemoryGroup;
 
-use crate::scene::{NONE, PATIENCE, Scene, Where, in_both_places, set_patience};
-use crate::streams::{asks, echo};
+use super::scene::{NONE, PATIENCE, Scene, Where, in_both_places, set_patience};
+use super::streams::{asks, echo};
 
 /// A datagram socket of a host that waits as long as everybody here.
 fn bind(scene: &Scene, on_server: bool, at: SocketAddr) -> UdpSocket {

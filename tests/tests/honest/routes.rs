@@ -11,7 +11,7 @@ use guard_common::packet::TcpFlags;
 use guard_tests::lab::{Flood, Rate, Sources, TcpEcho, Wire, finish, within};
 use socket2::{Domain, Socket, Type};
 
-use crate::scene::{NONE, OPEN, PATIENCE, Scene, Where, acks, alone};
+use super::scene::{NONE, OPEN, PATIENCE, Scene, Where, acks, alone};
 
 /// Connections, new ones and one that goes on.
 const CONNECTIONS: usize = 10;
@@ -45,7 +45,7 @@ impl Scene {
                 let took = self.lab.friend.time_tcp(to.ip(), OPEN);
                 assert!(took.is_some(), "{to}");
             }
-            sessions.iter_mut().for_each(crate::streams::asks);
+            sessions.iter_mut().for_each(super::streams::asks);
         }
     }
 }
@@ -79,7 +79,7 @@ fn sessions_whose_answers_leave_by_an_unprotected_interface_are_not_cut() {
     let warning = format!("port {OPEN}: answers leave by an interface that guard does not protect");
     assert!(!said().contains(&warning), "{}", said());
     let mut session = scene.connect(scene.addresses()[0]);
-    crate::streams::asks(&mut session);
+    super::streams::asks(&mut session);
     assert!(said().contains(&warning), "{}", said());
     scene.assert_answers();
     // Nobody can tell them from a flood there, so the flood passes, too.
@@ -143,12 +143,12 @@ fn a_transparent_proxy_answers_for_addresses_that_this_host_does_not_have() {
         for _ in 0..1 + CONNECTIONS {
             let (stream, _) = listener.accept().expect("a client");
             assert_eq!(stream.local_addr().ok(), Some(elsewhere));
-            thread::spawn(move || crate::streams::echo(stream));
+            thread::spawn(move || super::streams::echo(stream));
         }
     });
     scene.enable(NONE);
     let mut session = scene.connect(elsewhere);
-    crate::streams::asks(&mut session);
+    super::streams::asks(&mut session);
     assert_eq!(scene.guard.counted().reason("out-of-state"), 0);
     let flood = acks(lab, &scene.guard);
     for _ in 0..CONNECTIONS {
@@ -157,7 +157,7 @@ fn a_transparent_proxy_answers_for_addresses_that_this_host_does_not_have() {
             took.is_some_and(|took| took < Duration::from_secs(1)),
             "{took:?}"
         );
-        crate::streams::asks(&mut session);
+        super::streams::asks(&mut session);
     }
     drop(flood);
     server.join().expect("a proxy");

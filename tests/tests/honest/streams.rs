@@ -21,7 +21,7 @@ use guard_tests::lab::{Instance, within};
 use guard_user::dataplane::tables::mapping::Mapping;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::scene::{NONE, PATIENCE, Scene, USUAL, in_both_places, set_patience};
+use super::scene::{NONE, PATIENCE, Scene, USUAL, in_both_places, set_patience};
 
 /// What one end sends after the other has sent its last byte.
 const CHUNKS: usize = 80;

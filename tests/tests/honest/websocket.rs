@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{NONE, OPEN, PATIENCE, Scene, Where, acks, alone};
+use super::scene::{NONE, OPEN, PATIENCE, Scene, Where, acks, alone};
 
 /// Debian's, which finds Debian's packages, whatever else is called so here.
 const PYTHON: &str = "/usr/bin/python3";

@@ -2,7 +2,7 @@
 
 use guard_tests::require;
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const NOBODY: [&str; 6] = [
     "setpriv",

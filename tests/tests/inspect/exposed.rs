@@ -3,7 +3,7 @@
 use guard_tests::lab::{GuardDaemon, until};
 use serde_json::Value;
 
-use crate::scene::{CLOSED, HEAD, RULES, Scene};
+use super::scene::{CLOSED, HEAD, RULES, Scene};
 
 /// A second card, whose other end is nowhere.
 const SECOND: &str = "link add eth1 type veth peer name eth1-other\n\
@@ -128,7 +128,7 @@ fn a_guarded_card_that_becomes_the_port_of_a_bridge_is_filtered_as_the_bridge() 
 
     assert_eq!(exposed(&scene), [""; 0]);
     assert_eq!(world(&scene, CLOSED), "closed");
-    assert_eq!(world(&scene, crate::scene::OPEN), "open");
+    assert_eq!(world(&scene, super::scene::OPEN), "open");
     assert_eq!(scene.explain("203.0.113.66 3000 on br0")["action"], "drop");
 }
 

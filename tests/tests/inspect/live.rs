@@ -8,7 +8,7 @@ use std::{
 
 use guard_tests::lab::{Host, UdpEcho};
 
-use crate::scene::{CLOSED, OPEN, Scene, question};
+use super::scene::{CLOSED, OPEN, Scene, question};
 
 /// A port of the friend's.
 const ASKED: u16 = 5353;

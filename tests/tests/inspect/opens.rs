@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use guard_tests::lab::{Answer, Host};
 
-use crate::scene::{CLOSED, DENIED, FRIENDS, Scene};
+use super::scene::{CLOSED, DENIED, FRIENDS, Scene};
 
 #[test]
 fn the_suggested_command_opens_what_was_dropped_over_ipv4() {

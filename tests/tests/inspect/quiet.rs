@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::scene::{Scene, over_v6};
+use super::scene::{Scene, over_v6};
 
 /// The link itself: neighbours ask each other whenever they like, and `explain` never does.
 const OF_THE_LINK: [&str; 4] = ["arp", "ndp", "mld", "igmp"];

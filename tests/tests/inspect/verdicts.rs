@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{HEAD, RULES, Scene, over_v6};
+use super::scene::{HEAD, RULES, Scene, over_v6};
 
 /// Words, action, reason, rule.
 type Case = (&'static str, &'static str, &'static str, Option<u64>);

@@ -8,7 +8,7 @@ use guard_tests::{
 };
 use serde_json::Value;
 
-use crate::scene::{CLOSED, DENIED, FRIENDS, OPEN, Scene};
+use super::scene::{CLOSED, DENIED, FRIENDS, OPEN, Scene};
 
 struct Verified {
     scene: Scene,

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use guard_tests::lab::{GuardDaemon, WallClock};
 
-use crate::scene::{Scene, rfc3339};
+use super::scene::{Scene, rfc3339};
 
 const JAIL: &str = "[jail.sshd]\nenabled = true\nfilter = \"sshd\"\nlogpath = [\"LOG\"]\n\
     maxretry = 3\nfindtime = \"10m\"\nbantime = \"10m\"\n";

@@ -4,7 +4,7 @@ use std::fs;
 
 use guard_tests::lab::until;
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const SSHD: &str = "# mine\n[jail.sshd]\nlogpath = [\"LOG\"] # here\nmaxretry = 4\n";
 

@@ -2,7 +2,7 @@
 
 use guard_tests::lab::{Answer, until};
 
-use crate::scene::{PORT, Scene};
+use super::scene::{PORT, Scene};
 
 const SSHD: &str = "[jail.sshd]\nlogpath = [\"LOG\"]\n";
 

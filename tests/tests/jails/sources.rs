@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use guard_tests::lab::{GuardDaemon, until};
 
-use crate::scene::{Scene, rfc3339};
+use super::scene::{Scene, rfc3339};
 
 #[test]
 fn what_is_wrong_with_one_jail_is_told_and_keeps_no_other_from_working() {

@@ -9,7 +9,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{CLOSED, OPEN, Scene};
+use super::scene::{CLOSED, OPEN, Scene};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -11,7 +11,7 @@ use guard_tests::{
 use guard_user::layout::pin_folder;
 use serde_json::Value;
 
-use crate::{
+use super::{
     pulse::Pulse,
     scene::{CLOSED, Scene},
 };

@@ -9,7 +9,7 @@ use std::{
 use guard_tests::{lab::until, require};
 use serde_json::Value;
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 /// Here datagrams may come in.
 const OPEN: u16 = 8888;

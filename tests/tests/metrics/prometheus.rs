@@ -13,7 +13,7 @@ use guard_tests::{
 };
 use serde_json::Value;
 
-use crate::scene::{CLOSED, Scene};
+use super::scene::{CLOSED, Scene};
 
 /// How long the flood lasts before anybody asks; the query looks at the second half of it.
 const LASTS: Duration = Duration::from_secs(14);

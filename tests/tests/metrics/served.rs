@@ -12,7 +12,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const PORT: &str = "127.0.0.1:9977";
 const GET: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";

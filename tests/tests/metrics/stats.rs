@@ -13,7 +13,7 @@ use guard_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::scene::{CLOSED, Scene};
+use super::scene::{CLOSED, Scene};
 
 #[test]
 fn counters_and_what_was_counted_since_go_on_over_reloads_programs_and_daemons() {

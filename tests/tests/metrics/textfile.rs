@@ -12,7 +12,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 #[test]
 fn promtool_finds_nothing_wrong_with_metrics_and_alerts() {

@@ -4,7 +4,7 @@ use std::{os::unix::fs::symlink, process::Command, time::Duration};
 
 use guard_tests::lab::{Folder, finish};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, process::Stdio};
 
-use crate::scene::{Scene, assert_same};
+use super::scene::{Scene, assert_same};
 
 const PROGRAMS: [&str; 4] = ["iptables", "ip6tables", "iptables-save", "nft"];
 

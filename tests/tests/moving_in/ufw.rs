@@ -2,7 +2,7 @@
 
 use guard_tests::lab::{UFW_PROGRAMS, Ufw};
 
-use crate::scene::{Scene, assert_same};
+use super::scene::{Scene, assert_same};
 
 #[test]
 fn what_ufw_lets_in_guard_lets_in_and_nothing_else() {

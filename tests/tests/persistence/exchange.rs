@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{CLOSED, Scene, policy, while_filtered};
+use super::scene::{CLOSED, Scene, policy, while_filtered};
 
 const RULES: usize = 10_000;
 

@@ -11,7 +11,7 @@ use guard_common::abi::{ABI_VERSION, form};
 use guard_tests::{lab::Instance, require};
 use guard_user::layout::pin_folder;
 
-use crate::scene::{Scene, policy};
+use super::scene::{Scene, policy};
 
 #[test]
 fn the_program_of_other_forms_outlives_every_command() {

@@ -9,7 +9,7 @@ use guard_tests::{
 };
 use guard_user::layout::pin_folder;
 
-use crate::scene::{CLOSED, OPEN, Scene, policy, while_filtered};
+use super::scene::{CLOSED, OPEN, Scene, policy, while_filtered};
 
 #[test]
 fn commands_killed_at_any_moment_leave_it_filtering() {

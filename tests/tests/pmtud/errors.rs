@@ -9,7 +9,7 @@ use guard_common::{
 };
 use guard_tests::lab::{Capture, TcpEcho, Wire, until};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 /// The peer's port, and the ports of this host's conversations.
 const PEER: u16 = 9000;

@@ -12,7 +12,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 /// Longest that a transfer may take. A path that does not work takes for ever.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use guard_user::control::fleet::OwnBans;
 
-use crate::scene::{Scene, both};
+use super::scene::{Scene, both};
 
 fn texts(own: &OwnBans) -> Vec<String> {
     let shown = own.bans.iter().map(|ban| match ban.left {

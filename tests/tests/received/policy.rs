@@ -19,7 +19,7 @@ use guard_user::{
 };
 use nkeys::KeyPair;
 
-use crate::scene::{POLICY, Scene};
+use super::scene::{POLICY, Scene};
 
 /// Exit codes of what is refused, and of what is not there.
 const REFUSED: u8 = Exit::Refused as u8;

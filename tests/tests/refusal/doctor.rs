@@ -6,7 +6,7 @@ use aya::programs::XdpMode;
 use guard_tests::{lab::Ran, require};
 use serde_json::Value;
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 impl Scene {
     /// `doctor`, which must end with this code and change nothing.

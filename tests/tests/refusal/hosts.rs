@@ -7,7 +7,7 @@ use guard_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const SETUP: [&str; 3] = ["setup", "--yes", "--no-confirm"];
 const WEB: u16 = 80;

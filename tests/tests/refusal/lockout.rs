@@ -13,7 +13,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{ENABLE, Scene, assert_refusal};
+use super::scene::{ENABLE, Scene, assert_refusal};
 
 const FRIEND_RULE: [&str; 3] = ["allow", "198.51.100.10", "22/tcp"];
 

@@ -7,7 +7,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{ECHO, Scene, TIME};
+use super::scene::{ECHO, Scene, TIME};
 
 /// How often each question is put.
 const TIMES: usize = 10;

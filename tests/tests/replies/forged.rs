@@ -9,7 +9,7 @@ use std::{
 use guard_common::{abi::service::protocol, packet::TcpFlags, testing::packet};
 use guard_tests::lab::{Capture, Wire, until};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 /// A port of the friend's at which nobody answers, so that all answers are ours.
 const SILENT: u16 = 5353;

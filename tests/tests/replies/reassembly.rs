@@ -9,7 +9,7 @@ use std::{
 use guard_common::testing::packet;
 use guard_tests::lab::Wire;
 
-use crate::scene::{ECHO, Scene};
+use super::scene::{ECHO, Scene};
 
 /// Open to everybody.
 const OPEN: u16 = 9000;

@@ -6,7 +6,7 @@ use guard_common::{
 };
 use guard_tests::lab::{Answer, Capture, Flood, Rate, Seen, Wire, until};
 
-use crate::scene::{Scene, TIME};
+use super::scene::{Scene, TIME};
 
 /// Ports of servers that answer more than they are asked: names, time, SSDP, memcached.
 const REFLECTORS: [u16; 4] = [53, 123, 1900, 11_211];

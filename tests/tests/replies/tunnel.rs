@@ -8,7 +8,7 @@ use std::{
 
 use guard_tests::lab::{Answer, Nginx, http_get};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 /// Where the provider waits for the client.
 const PROVIDER: u16 = 7845;

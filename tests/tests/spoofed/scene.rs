@@ -12,7 +12,7 @@ use guard_tests::{
     require,
 };
 
-use crate::memory;
+use super::memory;
 
 /// Open to everybody, over TCP and UDP, and an echo server behind it.
 pub(crate) const OPEN: u16 = 9000;

@@ -4,7 +4,7 @@ use std::{env, time::Duration};
 
 use guard_tests::lab::within;
 
-use crate::{
+use super::{
     flood::Forged,
     scene::{OPEN, SSH, Scene, assert_in_time},
 };

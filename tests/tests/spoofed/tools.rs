@@ -11,7 +11,7 @@ use std::{
 
 use guard_tests::lab::{Folder, within};
 
-use crate::scene::{OPEN, SSH, Scene, assert_in_time};
+use super::scene::{OPEN, SSH, Scene, assert_in_time};
 
 /// No rule names it, and no socket has it.
 const CLOSED: u16 = 10_053;

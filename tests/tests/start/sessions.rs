@@ -2,7 +2,7 @@
 
 use std::{env, thread, time::Duration};
 
-use crate::scene::{Scene, Sessions};
+use super::scene::{Scene, Sessions};
 
 /// How long sessions are watched after the first start: two minutes with `GUARD_LONG=1`.
 fn watched() -> Duration {

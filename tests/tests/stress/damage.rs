@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use guard_tests::lab::GuardDaemon;
 use redb::{Database, TableDefinition};
 
-use crate::scene::{JAIL, Scene};
+use super::scene::{JAIL, Scene};
 
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 

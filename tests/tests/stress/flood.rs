@@ -19,7 +19,7 @@ use guard_tests::{
 };
 use serde_json::Value;
 
-use crate::{
+use super::{
     endless::Endless,
     scene::{PORT, Scene, cpu_seconds, is_long, peak_kb},
 };

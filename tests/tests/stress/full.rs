@@ -7,7 +7,7 @@ use guard_tests::{
     sshd_log,
 };
 
-use crate::scene::{JAIL, Scene};
+use super::scene::{JAIL, Scene};
 
 /// A file system in memory in place of a folder; gone with the value.
 struct Disk(PathBuf);

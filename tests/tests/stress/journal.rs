@@ -12,7 +12,7 @@ use guard_tests::{
     sshd_log,
 };
 
-use crate::scene::{PORT, Scene, is_long, peak_kb};
+use super::scene::{PORT, Scene, is_long, peak_kb};
 
 const JAIL: &str =
     "[jail.sshd]\nenabled = true\njournal = \"_SYSTEMD_UNIT=ssh.service\"\nmaxretry = 5\n";

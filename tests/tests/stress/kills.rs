@@ -15,7 +15,7 @@ use guard_tests::{
 
 use serde_json::Value;
 
-use crate::scene::{Dice, JAIL, Scene, is_long};
+use super::scene::{Dice, JAIL, Scene, is_long};
 
 /// Between two lines of the log; where it lasts long, so long that not most of the time goes into lists of bans.
 const PAUSE: Duration = Duration::from_micros(500);

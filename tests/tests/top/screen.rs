@@ -7,7 +7,7 @@ use std::{
 
 use guard_tests::lab::{Answer, Flood, Rate, Sources, Wire};
 
-use crate::scene::{CLOSED, Scene, screen, until_shown};
+use super::scene::{CLOSED, Scene, screen, until_shown};
 
 const SIZE: (u16, u16) = (80, 24);
 /// Packets per second of who knocks.

@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use guard_tests::lab::{Background, guardctl_path, until};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 #[test]
 fn one_frame_is_text_of_eighty_columns_and_the_same_in_figures() {

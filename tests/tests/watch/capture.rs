@@ -14,7 +14,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{CLOSED, DENIED, OPEN, Scene, interrupt, tshark};
+use super::scene::{CLOSED, DENIED, OPEN, Scene, interrupt, tshark};
 
 fn path(file: &Path) -> &str {
     file.to_str().expect("a path")
@@ -222,9 +222,9 @@ fn captured_and_lost_are_all_that_were_counted() {
     let flood = Flood::start(Wire::open(&scene.lab.wan, "srv"), frames, Rate::Unlimited);
     thread::sleep(Duration::from_secs(1));
     // Nobody reads for a while: some must be lost, and said to be.
-    crate::scene::signal(&watcher, libc::SIGSTOP);
+    super::scene::signal(&watcher, libc::SIGSTOP);
     thread::sleep(Duration::from_millis(1500));
-    crate::scene::signal(&watcher, libc::SIGCONT);
+    super::scene::signal(&watcher, libc::SIGCONT);
     thread::sleep(Duration::from_millis(500));
     let _ = flood.stop();
     thread::sleep(Duration::from_millis(300));

@@ -10,7 +10,7 @@ use std::{
 use guard_common::abi::{ABI_VERSION, names};
 use guard_tests::lab::{Answer, until, within};
 
-use crate::scene::{CLOSED, OPEN, Scene, interrupt, line, lines, signal};
+use super::scene::{CLOSED, OPEN, Scene, interrupt, line, lines, signal};
 
 #[test]
 fn a_watcher_that_was_killed_is_forgotten() {

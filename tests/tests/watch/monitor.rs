@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use guard_tests::lab::{Answer, Flood, Rate, Sources, Wire, within};
 use serde_json::Value;
 
-use crate::scene::{CLOSED, DENIED, LIMITED, OPEN, Scene, interrupt, line, lines};
+use super::scene::{CLOSED, DENIED, LIMITED, OPEN, Scene, interrupt, line, lines};
 
 #[test]
 fn a_dropped_packet_is_a_line_with_the_reason_and_the_rule() {

@@ -15,7 +15,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::lines;
+use super::scene::lines;
 
 /// Open, and somebody answers there: else nobody knows what is part of a session.
 const OPEN: u16 = 1000;

@@ -5,7 +5,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 const IS_LIVE: &str = "document.getElementById('connection').textContent === 'live'";
 /// Packets to the closed port that were dropped in the last second.

@@ -10,7 +10,7 @@ use guard_tests::{
     require,
 };
 
-use crate::scene::{LISTEN, Scene};
+use super::scene::{LISTEN, Scene};
 
 #[test]
 fn a_browser_with_a_wrong_token_or_by_another_name_sees_nothing() {

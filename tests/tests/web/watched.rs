@@ -2,7 +2,7 @@
 
 use guard_tests::lab::{GuardWeb, until};
 
-use crate::scene::Scene;
+use super::scene::Scene;
 
 #[test]
 fn who_does_not_look_costs_nothing_and_who_is_killed_leaves_nothing_behind() {
@@ -11,7 +11,7 @@ fn who_does_not_look_costs_nothing_and_who_is_killed_leaves_nothing_behind() {
     let is_watched = || scene.guard.is_watched();
     // The packets after its time find out that nobody is there any more.
     let _knocking = scene.knock();
-    let page = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", crate::scene::LISTEN);
+    let page = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", super::scene::LISTEN);
     assert!(scene.ask(&page).starts_with("HTTP/1.1 403"));
     assert!(!is_watched(), "nobody looks");
 

@@ -3,14 +3,16 @@
 
 mod debian;
 mod linker;
-pub(crate) mod nats;
+mod nats;
 mod probe;
 mod recipe;
 mod rustup;
 
-use anyhow::{Result, bail};
+use std::thread;
 
-use crate::{sh, workspace};
+use anyhow::{Result, anyhow, bail};
+
+use crate::{packages, sh, workspace};
 use recipe::Recipe;
 
 /// How the BPF object is compiled.
@@ -75,6 +77,27 @@ pub(crate) fn run(route: Option<Route>) -> Result<()> {
         return Ok(());
     }
     install(route)
+}
+
+/// The command with what the full test run needs: apt-get waits for servers and disks, and the linker is compiled
+/// meanwhile.
+pub(crate) fn with_tests(route: Option<Route>) -> Result<()> {
+    thread::scope(|scope| {
+        let linker = scope.spawn(|| {
+            if sh::find("rustup").is_some() && usable(route).is_none() {
+                linker::ensure()
+            } else {
+                Ok(())
+            }
+        });
+        let programs =
+            packages::ensure(packages::TESTS, "the full test run").and_then(|()| nats::ensure());
+        let linker = linker
+            .join()
+            .map_err(|_| anyhow!("the build of the linker panicked"))?;
+        programs.and(linker)
+    })?;
+    run(route)
 }
 
 /// For the other commands: silent when there is nothing to do.

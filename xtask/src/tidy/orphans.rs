@@ -1,18 +1,34 @@
-//! Source files that no `mod` names: what a move left behind compiles nowhere, and nobody notices.
+//! Source files that no `mod` names: what a move left behind compiles nowhere, and nobody notices. The same for
+//! tests that need a kernel, which are modules of a few programs.
 
 use super::{Finding, Source};
+use crate::test;
 
-/// Files of `sources` below a `src` folder that belong to no program.
+/// Where the programs of those tests are.
+const TESTS: &str = "tests/tests/";
+
+/// Files of `sources` below a `src` folder or among those tests that belong to no program.
 pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     let is_lost = |source: &&Source| {
         let Some((folder, file)) = source.path.rsplit_once('/') else {
             return false;
         };
         let name = file.strip_suffix(".rs").unwrap_or(file);
-        let is_root = ["lib", "main", "mod", "build"].contains(&name);
+        let tests = source.path.strip_prefix(TESTS);
+        let is_root = match tests {
+            Some(path) => test::PROGRAMS
+                .iter()
+                .any(|program| path.strip_suffix(".rs") == Some(program.name)),
+            None => ["lib", "main", "mod", "build"].contains(&name),
+        };
         let is_program = source.text.contains("fn main(") || source.text.contains("#![no_main]");
-        let in_source = format!("{folder}/").contains("/src/");
-        in_source && !is_root && !is_program && !is_named(sources, folder, name)
+        let counts = tests.is_some() || format!("{folder}/").contains("/src/");
+        // A folder is named where it lies.
+        let (folder, name) = match (name, folder.rsplit_once('/')) {
+            ("mod", Some((above, folder))) => (above, folder),
+            _ => (folder, name),
+        };
+        counts && !is_root && !is_program && !is_named(sources, folder, name)
     };
     let lost = sources.iter().filter(is_lost);
     lost.map(|source| Finding {
@@ -60,11 +76,23 @@ mod tests {
             source("a/tests/whole.rs", ""),
             source("a/src/left.rs", ""),
             source("a/src/folder/used.rs", ""),
+            source("tests/tests/kernel.rs", "mod rules;\nmod flows;"),
+            source("tests/tests/rules.rs", ""),
+            source("tests/tests/flows/mod.rs", "mod scene;"),
+            source("tests/tests/flows/scene.rs", ""),
+            source("tests/tests/lost.rs", ""),
+            source("tests/tests/bans/mod.rs", ""),
         ];
         let found: Vec<String> = check(&sources)
             .into_iter()
             .map(|found| found.path)
             .collect();
-        assert_eq!(found, ["a/src/left.rs", "a/src/folder/used.rs"]);
+        let lost = [
+            "a/src/left.rs",
+            "a/src/folder/used.rs",
+            "tests/tests/lost.rs",
+            "tests/tests/bans/mod.rs",
+        ];
+        assert_eq!(found, lost);
     }
 }

@@ -55,6 +55,7 @@ impl Mapping {
     /// # Panics
     /// When `index` lies behind the map, or the kernel does not map it: there is no memory left.
     #[must_use]
+    #[inline]
     pub fn load(&self, index: usize) -> u64 {
         self.word(index).load(Ordering::Acquire)
     }
@@ -63,6 +64,7 @@ impl Mapping {
     ///
     /// # Panics
     /// As [`Mapping::load`].
+    #[inline]
     pub fn store(&self, index: usize, value: u64) {
         self.word(index).store(value, Ordering::Release);
     }
@@ -75,6 +77,7 @@ impl Mapping {
         self.word(index).fetch_or(bits, Ordering::AcqRel);
     }
 
+    #[inline]
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.words, "word {index} of {}", self.words);
         let start = self.start.get_or_init(|| match self.map() {

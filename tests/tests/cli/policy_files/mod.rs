@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use crate::host::{CARD, Host};
+use crate::cli::host::{CARD, Host};
 
 mod table;
 

@@ -1,0 +1,33 @@
+//! Hosts in network namespaces, real programs and floods: what measures needs the CPUs, so two of these run at once.
+
+mod cli;
+mod conntrack;
+mod cookies;
+mod dhcp;
+mod excess;
+mod fail2ban;
+mod fleet;
+mod floods;
+mod honest;
+mod lifecycle;
+mod limiting;
+mod limits;
+mod moving_in;
+mod netns;
+mod out_of_state;
+mod packet_limits;
+mod pmtud;
+mod received;
+mod refusal;
+mod replies;
+mod scan;
+mod source_ports;
+mod spoofed;
+mod start;
+mod stress;
+mod swap;
+mod top;
+mod udp_floods;
+mod watch;
+mod web;
+mod worst;
