@@ -123,14 +123,16 @@ pub(super) fn of_source<T: Searches>(
     } else {
         Tree::SourceV6
     };
-    policy.evaluate_rules_here(RuleLookup {
+    let lookup = RuleLookup {
         base: policy.base(),
         flags,
         group: entry.group(),
         class: policy.longest_prefix(source, tree, 0),
         scopes: 1,
         scope: 0,
-    })
+    };
+    // Here, and not behind a call.
+    evaluate_rules(policy.tables(), lookup)
 }
 
 /// The first of the rules that a place leads to, or the default.

@@ -1,6 +1,6 @@
 //! One slot of the policy array: where the words of the policy in force lie.
 
-use super::{Circumstances, RuleLookup, RulesAnswer, Searches, rules};
+use super::{Circumstances, RuleLookup, RulesAnswer, Searches};
 use crate::abi::{addr::Addr, image::Tree, switch::SlotState};
 
 /// A slot, and the way to its words.
@@ -20,6 +20,12 @@ impl<'a, T: Searches> Slot<'a, T> {
         Self { tables, base }
     }
 
+    /// What its words are in.
+    #[inline(always)]
+    pub(super) fn tables(&self) -> &'a T {
+        self.tables
+    }
+
     /// Its first word.
     #[inline(always)]
     pub(super) fn base(&self) -> u32 {
@@ -29,12 +35,6 @@ impl<'a, T: Searches> Slot<'a, T> {
     #[inline(always)]
     pub(super) fn evaluate_rules(&self, lookup: RuleLookup) -> RulesAnswer {
         self.tables.evaluate_rules(lookup)
-    }
-
-    /// The same without a call between BPF functions.
-    #[inline(always)]
-    pub(super) fn evaluate_rules_here(&self, lookup: RuleLookup) -> RulesAnswer {
-        rules::evaluate_rules(self.tables, lookup)
     }
 
     #[inline(always)]
