@@ -4,6 +4,7 @@
 mod broken;
 pub mod peers;
 pub mod random;
+pub mod shared;
 
 pub use broken::{Breaks, Broken};
 

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use guard_common::abi::{
-    counters::{Counter, SHARD_ROWS},
-    hit::Hit,
-    reason::Reason,
+use guard_common::{
+    abi::{
+        counters::{Counter, SHARD_ROWS},
+        hit::Hit,
+        reason::Reason,
+    },
+    testing::shared::pairs_in_use,
 };
 use guard_user::dataplane::tables::mapping::Mapping;
 
@@ -35,11 +38,8 @@ impl Harness {
 /// The counters that are not zero, summed by what their place stands for; sets them to zero.
 fn drain(counters: &Mapping, row: impl Fn(u32) -> u32) -> BTreeMap<u32, Counter> {
     let mut moved = BTreeMap::<u32, Counter>::new();
-    for at in (0..counters.len()).step_by(2) {
+    for at in pairs_in_use(counters.words()) {
         let (packets, bytes) = (counters.load(at), counters.load(at + 1));
-        if packets == 0 && bytes == 0 {
-            continue;
-        }
         counters.store(at, 0);
         counters.store(at + 1, 0);
         let counter = moved.entry(row((at / 2) as u32)).or_default();

@@ -23,6 +23,7 @@ use guard_common::{
         names,
     },
     policy::{Arrival, SocketState, Tables as _, note_outgoing},
+    testing::shared::values,
 };
 use guard_user::{
     dataplane::{object::Object, tables::mapping::Mapping},
@@ -328,5 +329,5 @@ fn check(result: libc::c_int) -> io::Result<()> {
 }
 
 pub(super) fn words(mapping: &Mapping) -> Vec<u64> {
-    (0..mapping.len()).map(|at| mapping.load(at)).collect()
+    values(mapping.words())
 }

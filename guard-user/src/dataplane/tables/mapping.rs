@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     ptr::NonNull,
+    slice,
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -55,7 +56,6 @@ impl Mapping {
     /// # Panics
     /// When `index` lies behind the map, or the kernel does not map it: there is no memory left.
     #[must_use]
-    #[inline]
     pub fn load(&self, index: usize) -> u64 {
         self.word(index).load(Ordering::Acquire)
     }
@@ -64,7 +64,6 @@ impl Mapping {
     ///
     /// # Panics
     /// As [`Mapping::load`].
-    #[inline]
     pub fn store(&self, index: usize, value: u64) {
         self.word(index).store(value, Ordering::Release);
     }
@@ -77,18 +76,31 @@ impl Mapping {
         self.word(index).fetch_or(bits, Ordering::AcqRel);
     }
 
-    #[inline]
+    /// All words.
+    ///
+    /// # Panics
+    /// When the kernel does not map them: there is no memory left.
+    #[must_use]
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping has so many words and lives as long as `self`; pages are aligned, and the words are
+        // only ever accessed atomically on this side.
+        unsafe { slice::from_raw_parts(self.start().as_ptr(), self.words) }
+    }
+
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.words, "word {index} of {}", self.words);
-        let start = self.start.get_or_init(|| match self.map() {
-            Ok(start) => start,
-            Err(error) => panic!("cannot map {} words: {error}", self.words),
-        });
         // SAFETY: `index` lies inside the mapping.
-        let word = unsafe { start.add(index) };
+        let word = unsafe { self.start().add(index) };
         // SAFETY: the mapping lives as long as `self`; pages are aligned, and the words are only
         // ever accessed atomically on this side.
         unsafe { word.as_ref() }
+    }
+
+    fn start(&self) -> NonNull<AtomicU64> {
+        *self.start.get_or_init(|| match self.map() {
+            Ok(start) => start,
+            Err(error) => panic!("cannot map {} words: {error}", self.words),
+        })
     }
 
     fn map(&self) -> io::Result<NonNull<AtomicU64>> {
