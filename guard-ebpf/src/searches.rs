@@ -40,6 +40,11 @@ impl Searches for BpfTables {
     }
 
     #[inline(always)]
+    fn source_class_v4(&self, base: u32, source: u32) -> u32 {
+        guard_prefix_v4(source, base)
+    }
+
+    #[inline(always)]
     fn find_flow(&self, tag: Tag, event: Event) -> Found {
         Found::from_number(guard_find_flow(tag.bits(), event.number()))
     }
@@ -176,6 +181,14 @@ extern "C" fn guard_prefix(hi: u64, lo: u64, base: u32, tree: u32, default: u32)
     let tree = Tree::from_number(tree);
     let tables = BpfTables::without_packet();
     longest_prefix(&tables, base, Addr::from_halves(hi, lo), tree, default)
+}
+
+/// The same for an IPv4 source.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn guard_prefix_v4(source: u32, base: u32) -> u32 {
+    let (tables, source) = (BpfTables::without_packet(), Addr::from_v4(source));
+    longest_prefix(&tables, base, source, Tree::SourceV4, 0)
 }
 
 /// The search for a flow.

@@ -81,7 +81,7 @@ pub fn fast_path_lookups<'s, T: Searches>(
     let (flags, entry, is_udp) = (args.state.flags(), args.entry, request.is_udp());
     let answer = if request.is_named() {
         let (tuple, _) = Form::V4.ends(reader)?;
-        rules::of_source(policy, flags, entry, tuple.remote)
+        rules::of_source_v4(policy, flags, entry, tuple.remote)
     } else {
         rules::of_stranger(policy, flags, entry, is_udp)
     };

@@ -14,7 +14,7 @@ use crate::abi::{
         DEFAULT_ALLOW, END_STEPS, ENDS, FAMILY_CLASSES, GROUPS, HAS_NEVER, HEADER_CLASSES,
         HEADER_DESTINATION_DEFAULT, HEADER_DESTINATIONS, HEADER_PAIRS, HEADER_SOURCE_DEFAULT,
         INTERFACES, MAX_INTERFACES, MAX_PORT_SPANS, MAX_PROBES, OPEN_TO_STRANGERS, SERVICES,
-        SOURCE_PORTS, TableRef, Tree, pair_hash,
+        SOURCE_PORTS, TableRef, pair_hash,
     },
     rule::{Class, Group, Pair, RuleRef},
     service::Service,
@@ -110,24 +110,19 @@ pub(super) fn rule_of_stranger<T: Searches>(policy: &Slot<'_, T>, entry: Service
     Group::from_word(policy.word(cell(GROUPS, group, 1, 0))).fallback
 }
 
-/// What the rules of such a policy say of a source that a prefix of them may hold.
+/// What the rules of such a policy say of an IPv4 source that a prefix of them may hold.
 #[inline(always)]
-pub(super) fn of_source<T: Searches>(
+pub(super) fn of_source_v4<T: Searches>(
     policy: &Slot<'_, T>,
     flags: u32,
     entry: ServiceEntry,
     source: Addr,
 ) -> RulesAnswer {
-    let tree = if source.is_v4() {
-        Tree::SourceV4
-    } else {
-        Tree::SourceV6
-    };
     let lookup = RuleLookup {
         base: policy.base(),
         flags,
         group: entry.group(),
-        class: policy.longest_prefix(source, tree, 0),
+        class: policy.source_class_v4(source.v4()),
         scopes: 1,
         scope: 0,
     };

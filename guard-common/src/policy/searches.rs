@@ -36,6 +36,12 @@ pub trait Searches: Tables + Sized {
         super::longest_prefix(self, base, addr, tree, default)
     }
 
+    /// The class of an IPv4 source: the same in less of the kernel's stack.
+    #[inline(always)]
+    fn source_class_v4(&self, base: u32, source: u32) -> u32 {
+        self.longest_prefix(base, Addr::from_v4(source), Tree::SourceV4, 0)
+    }
+
     /// [`super::find_flow`].
     #[inline(always)]
     fn find_flow(&self, tag: Tag, event: Event) -> Found {

@@ -63,6 +63,11 @@ impl<'a, T: Searches> Slot<'a, T> {
     }
 
     #[inline(always)]
+    pub(super) fn source_class_v4(&self, source: u32) -> u32 {
+        self.tables.source_class_v4(self.base, source)
+    }
+
+    #[inline(always)]
     pub(super) fn word(&self, index: u32) -> u64 {
         self.tables.policy_word(self.base.wrapping_add(index))
     }
