@@ -1,6 +1,7 @@
 //! Loading the BPF object: constants, sizes and the maps of a running instance.
 
 pub(in crate::dataplane) mod answer;
+pub(in crate::dataplane) mod attempts;
 pub mod load_error;
 mod others;
 pub mod parameters;
@@ -131,10 +132,13 @@ impl Object {
             answering: Err(CannotJump::NoJumps),
             others: Err(CannotJump::NoJumps),
         };
-        object.ingress()?.load()?;
+        let ingress = object.ingress()?;
+        attempts::load(|| ingress.load())?;
         if parameters.purpose == Purpose::Filter {
-            object.egress()?.load()?;
-            object.clock()?.load()?;
+            let egress = object.egress()?;
+            attempts::load(|| egress.load())?;
+            let clock = object.clock()?;
+            attempts::load(|| clock.load())?;
         }
         if jumps != 0 {
             object.others = others::load(&mut object.ebpf).map_err(CannotJump::Refused);
@@ -274,7 +278,7 @@ impl Object {
     pub(in crate::dataplane) fn closed(&mut self) -> Result<&mut SchedClassifier, LoadError> {
         let program = self.classifier(names::CLOSED)?;
         if program.fd().is_err() {
-            program.load()?;
+            attempts::load(|| program.load())?;
         }
         Ok(program)
     }

@@ -8,7 +8,7 @@ use aya::{
 };
 use guard_common::abi::names;
 
-use super::load_error::LoadError;
+use super::{attempts, load_error::LoadError};
 
 /// May a program that calls functions of its own jump to another one? On x86-64 since Linux 5.10
 /// (e411901c0b77), on arm64 since 6.0 (d4609a5d8c70).
@@ -31,7 +31,7 @@ fn is_at_least(major: u8, minor: u8) -> bool {
 /// What the kernel says against it.
 pub(super) fn load(ebpf: &mut Ebpf) -> Result<(), LoadError> {
     let program = program(ebpf)?;
-    program.load()?;
+    attempts::load(|| program.load())?;
     let fd = program
         .fd()?
         .try_clone()

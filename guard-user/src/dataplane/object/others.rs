@@ -7,7 +7,7 @@ use aya::{
 };
 use guard_common::abi::{form, names};
 
-use super::load_error::LoadError;
+use super::{attempts, load_error::LoadError};
 
 /// Loads it, and puts it and the main program where they jump to. The main one first, since nobody comes back to an
 /// empty place then.
@@ -17,7 +17,7 @@ use super::load_error::LoadError;
 pub(super) fn load(ebpf: &mut Ebpf) -> Result<(), LoadError> {
     let back = fd(program(ebpf, names::INGRESS)?)?;
     let others = program(ebpf, names::OTHERS)?;
-    others.load()?;
+    attempts::load(|| others.load())?;
     let others = fd(others)?;
     let mut programs = places(ebpf)?;
     for (place, program) in [(form::BACK, &back), (form::OTHERS, &others)] {

@@ -10,7 +10,10 @@ use aya::{
 use guard_common::abi::{names, service::Service};
 
 use crate::{
-    dataplane::object::load_error::{LoadError, load_failure},
+    dataplane::object::{
+        attempts,
+        load_error::{LoadError, load_failure},
+    },
     failure::Failure,
     layout::Layout,
 };
@@ -99,7 +102,7 @@ impl Reporter {
     ) -> Result<Self, LoadError> {
         let program = ebpf.program_mut(name).ok_or(LoadError::Map(name))?;
         let program: &mut Xdp = program.try_into()?;
-        program.load()?;
+        attempts::load(|| program.load())?;
         let map = MapData::from_pin(maps.join(names::WATCH_PROGRAMS))
             .map_err(|_| LoadError::Map(names::WATCH_PROGRAMS))?;
         let mut programs = ProgramArray::try_from(Map::ProgramArray(map))
@@ -171,7 +174,7 @@ pub fn try_to_load(snap: u32) -> Result<(), LoadError> {
     ] {
         let program = ebpf.program_mut(name).ok_or(LoadError::Map(name))?;
         let program: &mut Xdp = program.try_into()?;
-        program.load()?;
+        attempts::load(|| program.load())?;
     }
     Ok(())
 }
