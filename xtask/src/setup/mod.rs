@@ -8,9 +8,7 @@ mod probe;
 mod recipe;
 mod rustup;
 
-use std::thread;
-
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 
 use crate::{packages, sh, workspace};
 use recipe::Recipe;
@@ -79,24 +77,10 @@ pub(crate) fn run(route: Option<Route>) -> Result<()> {
     install(route)
 }
 
-/// The command with what the full test run needs: apt-get waits for servers and disks, and the linker is compiled
-/// meanwhile.
+/// The command with what the full test run needs.
 pub(crate) fn with_tests(route: Option<Route>) -> Result<()> {
-    thread::scope(|scope| {
-        let linker = scope.spawn(|| {
-            if sh::find("rustup").is_some() && usable(route).is_none() {
-                linker::ensure()
-            } else {
-                Ok(())
-            }
-        });
-        let programs =
-            packages::ensure(packages::TESTS, "the full test run").and_then(|()| nats::ensure());
-        let linker = linker
-            .join()
-            .map_err(|_| anyhow!("the build of the linker panicked"))?;
-        programs.and(linker)
-    })?;
+    packages::ensure(packages::TESTS, "the full test run")?;
+    nats::ensure()?;
     run(route)
 }
 
