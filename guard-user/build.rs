@@ -70,9 +70,6 @@ fn main() -> Result<()> {
     // What is cut into many units for quick builds inlines less, and the verifier follows more.
     // SAFETY: as above.
     unsafe { env::remove_var("CARGO_INCREMENTAL") };
-    // It names descriptors that this cargo does not hand on.
-    // SAFETY: as above.
-    unsafe { env::remove_var("CARGO_MAKEFLAGS") };
     // aya-build repeats the inner cargo's progress as warnings of this crate, at every build.
     // Compiler errors and warnings still come through.
     // SAFETY: as above.
