@@ -16,8 +16,6 @@ pub(crate) fn command<'a>(program: &str, args: impl IntoIterator<Item = &'a str>
     command
         .args(args)
         .current_dir(crate::workspace::root())
-        // It names descriptors of the build that has started xtask, which are closed by now.
-        .env_remove("CARGO_MAKEFLAGS")
         .stdin(Stdio::null());
     command
 }
