@@ -122,11 +122,12 @@ fn carry(mut from: TcpStream, mut to: TcpStream, state: &State, is_counted: bool
         match read {
             Ok(0) => break,
             Ok(length) => {
-                if to.write_all(&bytes[..length]).is_err() {
-                    break;
-                }
+                // Before they arrive, so that whoever has them finds them counted.
                 if is_counted {
                     state.carried.fetch_add(length as u64, Ordering::Relaxed);
+                }
+                if to.write_all(&bytes[..length]).is_err() {
+                    break;
                 }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
