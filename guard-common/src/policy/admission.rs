@@ -4,7 +4,11 @@
 //! An answer of DHCP, which passes without a rule, is bounded likewise, and so are fragments that nothing vouches
 //! for, which the kernel must keep until the rest has come.
 
-use super::{Searches, plain::Form, service_of};
+use super::{
+    Searches,
+    plain::{Form, ServiceRequest},
+    service_of,
+};
 use crate::{
     abi::{
         flow::IS_FORWARDED,
@@ -114,16 +118,21 @@ impl Admission {
         })
     }
 
-    /// A plain SYN of this form, to a port with these marks.
+    /// Of a plain packet of this form, which the rules let in.
     #[inline(always)]
-    pub(super) fn plain(Form { is_v4, tags }: Form, marks: u8) -> Self {
-        let answerable = if marks & IS_FORWARDED == 0 {
+    pub(super) fn plain<T: Searches>(tables: &T, form: Form, request: ServiceRequest) -> Self {
+        if request.is_udp() {
+            return Self::DATAGRAM.plain_v4();
+        } else if !request.opens() {
+            return Self::SEGMENT.plain_v4();
+        }
+        let answerable = if tables.port_marks(request.port()) & IS_FORWARDED == 0 {
             Self::ANSWERABLE
         } else {
             0
         };
-        let family = if is_v4 { Self::IS_V4 } else { 0 };
-        Self(AdmissionKind::Syn as u8 | family | answerable | tags << Self::TAGS_SHIFT)
+        let family = if form.is_v4 { Self::IS_V4 } else { 0 };
+        Self(AdmissionKind::Syn as u8 | family | answerable | form.tags << Self::TAGS_SHIFT)
     }
 
     /// The inverse of [`Admission::bits`].

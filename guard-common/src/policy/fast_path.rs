@@ -8,23 +8,16 @@
 
 use super::{
     Admission, CeilingQuery, Decision, Found, NewConnection, RulesAnswer, Scratch, Searches, Slot,
-    SocketState, Subject, ban, classify, datagram, discovery, find_flow, flow, in_mode,
-    is_ceiling_exceeded, limit,
+    SocketState, Subject, ban, classify, datagram, discovery, flow, in_mode, is_ceiling_exceeded,
+    limit,
     plain::{Form, PlainPacket, ServiceRequest},
     rules::{self, ServiceEntry},
     session::{self, Voucher},
     slot,
 };
 use crate::{
-    abi::{
-        ceiling,
-        flow::{Event, Tuple},
-        hit::Hit,
-        image::BY_SOURCE,
-        reason::Reason,
-        switch::SlotState,
-    },
-    packet::{Packet, PacketReader},
+    abi::{ceiling, flow::Tuple, hit::Hit, image::BY_SOURCE, reason::Reason, switch::SlotState},
+    packet::PacketReader,
 };
 
 /// What the fast path says of a frame. The kernel makes `O`, its record, of a decision where most of that is a constant.
@@ -32,15 +25,19 @@ use crate::{
 pub enum FastPath<O> {
     /// What becomes of the frame.
     Decided(O),
-    /// It is a plain packet, and nobody banned sent it.
-    NeedsLookups(LookupArgs),
+    /// It opens nothing, and comes from a stranger to a port that no limit counts: [`fast_path_open`].
+    OpenPort(LookupArgs),
+    /// It is a stranger's, whom no rule lets in, and may be an answer: [`fast_path_lookups`].
+    NeedsFlows(LookupArgs),
+    /// A rule may name its source, or a limit counts it: the same.
+    NeedsRules(LookupArgs),
     /// It takes the full path.
     FullPath,
     /// It is none of untagged IPv4: [`fast_path_others`].
     OtherForm,
 }
 
-/// What is known of a plain packet that needs look-ups.
+/// What is known of a plain packet of nobody banned that needs look-ups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupArgs {
     /// What it asks for.
@@ -69,7 +66,21 @@ pub fn fast_path<T: Searches, O: From<Decision>>(
     })
 }
 
-/// The rest of it. The scratch is asked for where it is needed, which is seldom.
+/// The rest of it for a packet to an open port: what vouches for it?
+#[inline(always)]
+pub fn fast_path_open<T: Searches>(
+    reader: &(impl PacketReader + ?Sized),
+    tables: &T,
+    args: LookupArgs,
+) -> Option<Decision> {
+    let (ends, answer) = (|| Form::V4.ends(reader), of_stranger(tables, args));
+    let decision = by_flows(tables, ends, (args, answer), true, || None)?;
+    // The last word on it reads its headers again.
+    Some(decision.with(decision.admission.plain_v4(), decision.hit))
+}
+
+/// The rest of it for what rules, limits or flows must be asked about. The scratch is asked for where it is needed,
+/// which is seldom.
 #[inline(always)]
 pub fn fast_path_lookups<'s, T: Searches>(
     reader: &(impl PacketReader + ?Sized),
@@ -78,52 +89,43 @@ pub fn fast_path_lookups<'s, T: Searches>(
     args: LookupArgs,
 ) -> Option<Decision> {
     let (request, policy) = (args.request, &Slot::of(tables, args.state));
-    let (flags, entry, is_udp) = (args.state.flags(), args.entry, request.is_udp());
+    let (flags, entry) = (args.state.flags(), args.entry);
+    let ends = || Form::V4.ends(reader);
     let answer = if request.is_named() {
-        let (tuple, _) = Form::V4.ends(reader)?;
-        rules::of_source_v4(policy, flags, entry, tuple.remote)
+        rules::of_source_v4(policy, flags, entry, ends()?.remote)
     } else {
-        rules::of_stranger(policy, flags, entry, is_udp)
+        of_stranger(tables, args)
     };
-    if answer.is_own_source() && entry.is_closed(flags) {
+    if !answer.lets_in() {
+        let is_own = answer.is_own_source();
         // The flows are asked before a source is called one of our own.
-        return None;
+        return if is_own && entry.is_closed(flags) {
+            None
+        } else if is_own || request.opens() || !may_be_part(tables, request) {
+            Some(by_rules(args, answer, Admission::NONE))
+        } else {
+            by_flows(tables, ends, (args, answer), false, || {
+                let scratch = scratch()?;
+                Form::V4.note(reader, &scratch.packet)?;
+                Some(scratch)
+            })
+        };
     }
     let rule = answer.verdict().rule;
-    let is_limited = request.asks_rules() && answer.lets_in() && rule.is_limited();
-    if is_limited && !request.opens() && !is_udp && limit::counts_packets(policy, rule) {
-        // The full path asks first whether a segment that is charged is part of a session.
-        return None;
-    }
-    if is_limited && (request.opens() || is_udp) {
-        let (tuple, _) = Form::V4.ends(reader)?;
-        let connection = NewConnection {
-            base: policy.base(),
-            rule,
-            source: tuple.remote,
-            ports: limit::pair(tuple.remote_port, tuple.local_port),
-            opens: request.opens(),
-        };
+    if !request.opens() && !request.is_udp() {
+        if limit::counts_packets(policy, rule) {
+            // The full path asks first whether a segment that is charged is part of a session.
+            return None;
+        }
+    } else if rule.is_limited() {
+        let connection = NewConnection::of(policy.base(), rule, &ends()?, request.opens());
         // Here, and not behind a call.
         if !limit::is_within_limit(tables, connection) {
-            let limited = Decision::of(Reason::Limited, Some(request.service()));
-            return Some(in_mode(args.state, limited));
+            return Some(dropped(args.state, request, Reason::Limited));
         }
     }
-    if request.opens() {
-        let admission = if answer.lets_in() {
-            Admission::plain(Form::V4, tables.port_marks(request.port()))
-        } else {
-            Admission::NONE
-        };
-        return Some(by_rules(args, answer, admission));
-    }
-    let ends = || Form::V4.ends(reader).map(|(tuple, _)| tuple);
-    let note = |packet: &Packet| Form::V4.note(reader, packet);
-    let decision = by_flows(tables, scratch, (ends, note), args, answer)?;
-    // The last word on it reads its headers again.
-    let admission = decision.admission.plain_v4();
-    Some(decision.with(admission, decision.hit))
+    let admission = Admission::plain(tables, Form::V4, request);
+    Some(by_rules(args, answer, admission))
 }
 
 /// The whole fast path of a frame of IPv6 or with one tag: the same decision with other readers. `None`: it takes the
@@ -145,20 +147,18 @@ pub fn fast_path_others<'s, T: Searches, O: From<Decision>>(
         let form = Form { tags, ..form };
         decide(tables, state, form, form.read_v6(reader)?)
     };
-    match decided {
-        FastPath::Decided(decided) => Some(decided),
-        FastPath::NeedsLookups(args) if !args.request.asks_rules() => {
-            // First, so that the verifier follows one packet behind it, whatever its form was.
-            let packet = &scratch()?.packet;
-            Form::of(reader)?.note(reader, packet)?;
-            let ends = || Some(packet.ends(args.request.protocol()));
-            let (policy, is_udp) = (&Slot::of(tables, state), args.request.is_udp());
-            let answer = rules::of_stranger(policy, state.flags(), args.entry, is_udp);
-            // Sockets are asked on the full path.
-            by_flows(tables, scratch, (ends, |_: &_| None), args, answer).map(O::from)
-        }
-        FastPath::NeedsLookups(_) | FastPath::FullPath | FastPath::OtherForm => None,
-    }
+    let args = match decided {
+        FastPath::Decided(decided) => return Some(decided),
+        FastPath::OpenPort(args) | FastPath::NeedsFlows(args) => args,
+        FastPath::NeedsRules(_) | FastPath::FullPath | FastPath::OtherForm => return None,
+    };
+    // First, so that the verifier follows one packet behind it, whatever its form was.
+    let packet = &scratch()?.packet;
+    Form::of(reader)?.note(reader, packet)?;
+    let ends = || Some(packet.ends(args.request.protocol()));
+    let answer = of_stranger(tables, args);
+    // Sockets are asked on the full path.
+    by_flows(tables, ends, (args, answer), answer.lets_in(), || None).map(O::from)
 }
 
 /// Decides about a plain packet, as far as that takes no search.
@@ -171,14 +171,11 @@ fn decide<T: Searches, O: From<Decision>>(
 ) -> FastPath<O> {
     let (source, flags) = (packet.source, state.flags());
     let request = packet.request.hidden::<T>();
-    let decided = |reason, admission, hit| {
-        let decision = Decision::of(reason, Some(request.service())).with(admission, hit);
-        FastPath::Decided(O::from(in_mode(state, decision)))
-    };
+    let dropped = |reason| FastPath::Decided(O::from(dropped(state, request, reason)));
     if request.opens() {
         let policy = &Slot::of(tables, state);
         if ServiceEntry::of(policy, request.service()).is_closed(flags) {
-            return decided(Reason::DefaultDrop, Admission::NONE, Hit::NONE);
+            return dropped(Reason::DefaultDrop);
         }
         let query = CeilingQuery {
             base: policy.base(),
@@ -187,51 +184,56 @@ fn decide<T: Searches, O: From<Decision>>(
             local: ceiling::fold(packet.local),
         };
         if is_ceiling_exceeded(tables, query, source) {
-            return decided(Reason::Ceiling, Admission::NONE, Hit::NONE);
+            return dropped(Reason::Ceiling);
         }
     }
     if ban::is_dropped_here(tables, state, source) {
-        return decided(Reason::Banned, Admission::NONE, Hit::NONE);
+        return dropped(Reason::Banned);
     }
     // Made here, because a packet of a banned source needs none of it.
     let policy = &Slot::of(tables, slot::hidden::<T>(state));
     // Of a SYN read a second time, which costs less than keeping it past the bans.
     let entry = ServiceEntry::of(policy, request.hidden::<T>().service());
+    let args = |of| LookupArgs {
+        request: ServiceRequest(request.0 | of),
+        state,
+        entry,
+    };
     if flags & rules::NOT_SIMPLE != 0 {
         return FastPath::FullPath;
+    } else if flags & BY_SOURCE != 0 && classify::may_be_named(policy, source) {
+        return FastPath::NeedsRules(args(ServiceRequest::IS_NAMED));
     }
-    let lookups = |why| {
-        let request = ServiceRequest(request.0 | why);
-        let args = LookupArgs {
-            request,
-            state,
-            entry,
-        };
-        FastPath::NeedsLookups(args)
-    };
-    if flags & BY_SOURCE != 0 && classify::may_be_named(policy, source) {
-        return lookups(ServiceRequest::IS_NAMED);
-    }
-    let answer = rules::of_stranger(policy, flags, entry, false);
-    let marks = || tables.port_marks(request.port());
-    // A segment must be part of a session, who sends a datagram may have been answered, and what no rule lets in may be
-    // an answer.
-    let may_be_part = || answer.lets_in() || flow::may_have_any(request.protocol(), marks());
+    let answer = rules::of_stranger(policy, flags, entry, request.opens());
     if answer.lets_in() && answer.is_limited() {
-        return lookups(ServiceRequest::IS_LIMITED);
-    } else if !request.opens() && may_be_part() {
-        return lookups(0);
+        FastPath::NeedsRules(args(0))
+    } else if !request.opens() && answer.lets_in() {
+        FastPath::OpenPort(args(0))
+    } else if !request.opens() && may_be_part(tables, request) {
+        FastPath::NeedsFlows(args(0))
+    } else {
+        let admission = if answer.lets_in() {
+            Admission::plain(tables, form, request)
+        } else {
+            Admission::NONE
+        };
+        FastPath::Decided(O::from(by_rules(args(0), answer, admission)))
     }
-    let verdict = answer.verdict();
-    if answer.lets_in() {
-        let hit = Hit::of(state, rules::rule_of_stranger(policy, entry));
-        return decided(verdict.reason, Admission::plain(form, marks()), hit);
-    }
-    let hit = Hit::of(state, verdict.rule);
-    decided(verdict.reason, Admission::NONE, hit)
 }
 
-/// Decides about a plain packet by what the rules say of it.
+/// May a segment or datagram be part of a flow or a session?
+#[inline(always)]
+fn may_be_part<T: Searches>(tables: &T, request: ServiceRequest) -> bool {
+    flow::may_have_any(request.protocol(), tables.port_marks(request.port()))
+}
+
+/// What is dropped without a rule, for this reason.
+#[inline(always)]
+fn dropped(state: SlotState, request: ServiceRequest, reason: Reason) -> Decision {
+    in_mode(state, Decision::of(reason, Some(request.service())))
+}
+
+/// Decides about a plain packet by what the rules say of it, and by this ceiling.
 #[inline(always)]
 fn by_rules(args: LookupArgs, answer: RulesAnswer, admission: Admission) -> Decision {
     let (request, verdict) = (args.request, answer.verdict());
@@ -245,58 +247,61 @@ fn by_rules(args: LookupArgs, answer: RulesAnswer, admission: Admission) -> Deci
     in_mode(args.state, decision.with(admission, hit))
 }
 
-/// Decides about a segment or datagram of which the rules say this: what is it part of? `note` puts it into the scratch,
-/// for the socket table.
+/// What the rules say of a stranger's segment or datagram.
+#[inline(always)]
+fn of_stranger<T: Searches>(tables: &T, args: LookupArgs) -> RulesAnswer {
+    let policy = &Slot::of(tables, args.state);
+    rules::of_stranger(
+        policy,
+        args.state.flags(),
+        args.entry,
+        args.request.is_udp(),
+    )
+}
+
+/// Decides about a segment or datagram, to an open port or else of which the rules say to drop it: what is it part of?
+/// `noted` is the scratch with the packet in it, for the socket table.
 #[inline(always)]
 fn by_flows<'s, T: Searches>(
     tables: &T,
-    scratch: impl Fn() -> Option<&'s Scratch>,
-    (ends, note): (impl Fn() -> Option<Tuple>, impl Fn(&Packet) -> Option<()>),
-    args: LookupArgs,
-    answer: RulesAnswer,
+    ends: impl Fn() -> Option<Tuple>,
+    (args, answer): (LookupArgs, RulesAnswer),
+    is_open: bool,
+    noted: impl Fn() -> Option<&'s Scratch>,
 ) -> Option<Decision> {
     let (request, policy) = (args.request, &Slot::of(tables, args.state));
-    if answer.is_own_source() {
-        return Some(by_rules(args, answer, Admission::NONE));
-    }
-    if answer.lets_in() {
-        let ceiling = if request.is_udp() {
-            datagram::ceiling_of(policy)
-        } else {
-            session::ceiling_of(policy)
-        };
-        let admission = if ceiling.is_none() {
+    let by_rules = |admission| Some(by_rules(args, answer, admission));
+    if is_open && request.is_udp() {
+        return by_rules(if datagram::ceiling_of(policy).is_none() {
             Admission::NONE
-        } else if request.is_udp() {
-            Admission::DATAGRAM
         } else {
-            // Here, and not behind a call.
-            let find = |tag| find_flow(tables, tag, Event::Arrives);
-            match session::voucher(tables, &ends()?, find) {
-                Voucher::Flow | Voucher::Handshake => Admission::NONE,
-                Voucher::Expired => Admission::SEGMENT,
-                Voucher::Nothing => Admission::SEGMENT.stray(),
-            }
-        };
-        return Some(by_rules(args, answer, admission));
+            Admission::DATAGRAM
+        });
+    } else if is_open && session::ceiling_of(policy).is_none() {
+        return by_rules(Admission::NONE);
     }
-    let (tuple, marks) = (ends()?, tables.port_marks(request.port()));
-    let found = flow::find_here(tables, &tuple, marks, Event::Arrives);
+    let (protocol, marks) = (request.protocol(), tables.port_marks(request.port()));
+    let tag = ends()?.tag(|index| tables.flow_key(index));
+    let found = flow::find_here(tables, tag, protocol, marks);
+    if is_open {
+        return by_rules(match session::voucher(tables, tag, found) {
+            Voucher::Flow | Voucher::Handshake => Admission::NONE,
+            Voucher::Expired => Admission::SEGMENT,
+            Voucher::Nothing => Admission::SEGMENT.stray(),
+        });
+    }
     let live_session = Decision::of(Reason::LiveSession, Some(request.service()));
     match found {
         Found::Living => return Some(Decision::of(Reason::Reply, None)),
         Found::Session => return Some(live_session),
         Found::Nothing | Found::Expired => {}
     }
-    if discovery::may_have_asked(request.protocol(), marks) {
+    if discovery::may_have_asked(protocol, marks) {
         return None;
     }
-    if flow::may_have_session(request.protocol(), marks, found) {
-        let scratch = scratch()?;
-        note(&scratch.packet)?;
-        if !matches!(tables.socket(scratch, Subject::Packet), SocketState::None) {
-            return Some(live_session);
-        }
+    let may_have_session = flow::may_have_session(protocol, marks, found);
+    if may_have_session && !matches!(tables.socket(noted()?, Subject::Packet), SocketState::None) {
+        return Some(live_session);
     }
-    Some(by_rules(args, answer, Admission::NONE))
+    by_rules(Admission::NONE)
 }

@@ -61,13 +61,13 @@ pub(super) fn find<T: Searches>(tables: &T, tuple: &Tuple, marks: u8, event: Eve
     tables.find_flow(tuple.tag(|index| tables.flow_key(index)), event)
 }
 
-/// The same without a call between BPF functions.
+/// The same without a call between BPF functions, of an arriving packet with this tag.
 #[inline(always)]
-pub(super) fn find_here<T: Searches>(tables: &T, tuple: &Tuple, marks: u8, event: Event) -> Found {
-    if marks & flow_mark(tuple.protocol) == 0 {
+pub(super) fn find_here<T: Searches>(tables: &T, tag: Tag, protocol: u8, marks: u8) -> Found {
+    if marks & flow_mark(protocol) == 0 {
         return Found::Nothing;
     }
-    find_flow(tables, tuple.tag(|index| tables.flow_key(index)), event)
+    find_flow(tables, tag, Event::Arrives)
 }
 
 /// Does the kernel's socket table vouch for a packet whose flow the table does not know? It is asked only

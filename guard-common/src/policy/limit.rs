@@ -18,7 +18,7 @@ use super::{
 use crate::{
     abi::{
         addr::Addr,
-        flow::Event,
+        flow::{Event, Tuple},
         image::{HEADER_LIMITS, HEADER_METERS},
         meter::{
             self, BOTH_WAYS_SECONDS, Key, Meter, MeterEntry, MeterPart, MeterSlot, ONE_WAY_SECONDS,
@@ -43,6 +43,20 @@ pub struct NewConnection {
     pub ports: u32,
     /// A SYN; else a datagram or, where packets are counted, any other packet.
     pub opens: bool,
+}
+
+impl NewConnection {
+    /// Between these ends.
+    #[inline(always)]
+    pub(super) const fn of(base: u32, rule: RuleRef, ends: &Tuple, opens: bool) -> Self {
+        Self {
+            base,
+            rule,
+            source: ends.remote,
+            ports: pair(ends.remote_port, ends.local_port),
+            opens,
+        }
+    }
 }
 
 /// Does the limit of a rule count every packet?

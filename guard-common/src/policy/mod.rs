@@ -58,7 +58,9 @@ pub use ceiling::{
 };
 pub use classify::longest_prefix;
 pub use datagram::{has_sent_before, is_admitted};
-pub use fast_path::{FastPath, LookupArgs, fast_path, fast_path_lookups, fast_path_others};
+pub use fast_path::{
+    FastPath, LookupArgs, fast_path, fast_path_lookups, fast_path_open, fast_path_others,
+};
 pub use flow::{Found, begin_flow, find_flow, find_place, tuple_of};
 pub use limit::{
     MeterWay, NewConnection, exempt_key, find_entry, is_within_limit, note_reply, put,
@@ -208,7 +210,10 @@ where
 {
     match fast_path(reader, tables) {
         FastPath::Decided(decision) => Some(decision),
-        FastPath::NeedsLookups(args) => fast_path_lookups(reader, tables, || Some(scratch), args),
+        FastPath::OpenPort(args) => fast_path_open(reader, tables, args),
+        FastPath::NeedsFlows(args) | FastPath::NeedsRules(args) => {
+            fast_path_lookups(reader, tables, || Some(scratch), args)
+        }
         FastPath::OtherForm => fast_path_others(reader, tables, || Some(scratch)),
         FastPath::FullPath => None,
     }

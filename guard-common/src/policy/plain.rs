@@ -58,12 +58,15 @@ impl Form {
     #[inline(always)]
     pub(super) fn of(reader: &(impl PacketReader + ?Sized)) -> Option<Self> {
         let ether_type = |at| reader.read(at).map(u16::from_be_bytes);
-        let (ether_type, tags) = match ether_type(ETHERNET_LEN - 2)? {
-            VLAN | SERVICE_VLAN => (ether_type(ETHERNET_LEN + TAG_LEN - 2)?, 1),
-            untagged => (untagged, 0),
+        let form = |ether_type, tags| match ether_type {
+            IPV4 => Some(Self { is_v4: true, tags }),
+            IPV6 => Some(Self { is_v4: false, tags }),
+            _ => None,
         };
-        let is_v4 = ether_type == IPV4;
-        (is_v4 || ether_type == IPV6).then_some(Self { is_v4, tags })
+        match ether_type(ETHERNET_LEN - 2)? {
+            VLAN | SERVICE_VLAN => form(ether_type(ETHERNET_LEN + TAG_LEN - 2)?, 1),
+            untagged => form(untagged, 0),
+        }
     }
 
     /// Where the IP header begins.
@@ -112,10 +115,14 @@ impl Form {
         })
     }
 
-    /// Both ends of a packet of this form, and the flags if it is a segment. They are read again where they are
-    /// wanted: keeping them costs more.
+    /// Both ends of a packet of this form. They are read again where they are wanted: keeping them costs more.
     #[inline(always)]
-    pub(super) fn ends(self, reader: &(impl PacketReader + ?Sized)) -> Option<(Tuple, TcpFlags)> {
+    pub(super) fn ends(self, reader: &(impl PacketReader + ?Sized)) -> Option<Tuple> {
+        self.ends_and_flags(reader).map(|(ends, _)| ends)
+    }
+
+    #[inline(always)]
+    fn ends_and_flags(self, reader: &(impl PacketReader + ?Sized)) -> Option<(Tuple, TcpFlags)> {
         let (remote, local, protocol, head) = if self.is_v4 {
             let Headers { ip, head } = reader.read::<Headers<Ipv4>>(self.network_at())?;
             (ip.source(), ip.destination(), ip.protocol, head)
@@ -123,29 +130,29 @@ impl Form {
             let Headers { ip, head } = reader.read::<Headers<Ipv6>>(self.network_at())?;
             (ip.source(), ip.destination(), ip.next_header, head)
         };
-        let tuple = Tuple {
+        let ends = Tuple {
             remote,
             local,
             remote_port: u16::from_be_bytes(head.source_port),
             local_port: u16::from_be_bytes(head.destination_port),
             protocol,
         };
-        Some((tuple, TcpFlags(head.flags)))
+        Some((ends, TcpFlags(head.flags)))
     }
 
     /// Puts a packet of this form into the scratch, as far as the last word on it needs to know it. Segments have flags,
     /// and of a datagram nobody asks for any.
     #[inline(always)]
     pub(super) fn note(self, reader: &(impl PacketReader + ?Sized), packet: &Packet) -> Option<()> {
-        let (tuple, flags) = self.ends(reader)?;
+        let (ends, flags) = self.ends_and_flags(reader)?;
         let transport_at = self.network_at() + if self.is_v4 { IPV4_LEN } else { IPV6_LEN };
-        packet.set_segment(&tuple, flags, (self.network_at(), transport_at));
+        packet.set_segment(&ends, flags, (self.network_at(), transport_at));
         Some(())
     }
 }
 
 /// What a plain packet asks for, in one number, so that it takes one register of the few that a call leaves alone:
-/// `port (16 bits) | UDP (1) | SYN (1) | may a rule name its source (1) | does a limit of its port count (1)`.
+/// `port (16 bits) | UDP (1) | SYN (1) | may a rule name its source (1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceRequest(pub u32);
 
@@ -153,7 +160,6 @@ impl ServiceRequest {
     const UDP: u32 = 1 << 16;
     const OPENS: u32 = 1 << 17;
     pub(super) const IS_NAMED: u32 = 1 << 18;
-    pub(super) const IS_LIMITED: u32 = 1 << 19;
 
     /// Of the transport header behind an IP header of `ip_len` bytes, in a packet of `len`. Answers of DHCP are no plain
     /// packets.
@@ -193,12 +199,6 @@ impl ServiceRequest {
     #[inline(always)]
     pub(super) const fn is_named(self) -> bool {
         self.0 & Self::IS_NAMED != 0
-    }
-
-    /// Must the rules be asked for more than they say of strangers?
-    #[inline(always)]
-    pub(super) const fn asks_rules(self) -> bool {
-        self.0 & (Self::IS_NAMED | Self::IS_LIMITED) != 0
     }
 
     #[inline(always)]

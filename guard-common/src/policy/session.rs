@@ -15,7 +15,7 @@ use crate::{
         addr::Addr,
         ceiling::{self, Ceiling},
         ceiling_map::LAST_COOKIE,
-        flow::{ANSWERS, Event, LOST_SESSIONS, Tag, Tuple, flow_mark},
+        flow::{ANSWERS, Event, LOST_SESSIONS, Tag, flow_mark},
         handshake::Handshake,
         image::{HAS_NEVER, HEADER_OUT_OF_STATE},
         reason::Reason,
@@ -50,22 +50,9 @@ impl Voucher {
     }
 }
 
-/// Does an entry of the flow table or a handshake under way vouch for a segment? `find` looks a tag up.
+/// Does an entry of the flow table, which has this, or a handshake under way vouch for a segment?
 #[inline(always)]
-pub(super) fn voucher<T: Searches>(
-    tables: &T,
-    tuple: &Tuple,
-    find: impl FnOnce(Tag) -> Found,
-) -> Voucher {
-    let tag = tuple.tag(|index| tables.flow_key(index));
-    let has_flows = tables.port_marks(tuple.local_port) & flow_mark(tuple.protocol) != 0;
-    let found = if has_flows { find(tag) } else { Found::Nothing };
-    voucher_of(tables, tag, found)
-}
-
-/// The same, where it is known what the flow table has.
-#[inline(always)]
-pub(super) fn voucher_of<T: Searches>(tables: &T, tag: Tag, found: Found) -> Voucher {
+pub(super) fn voucher<T: Searches>(tables: &T, tag: Tag, found: Found) -> Voucher {
     if matches!(found, Found::Living | Found::Session) {
         Voucher::Flow
     } else if is_in_handshake(tables, tag) {
@@ -115,7 +102,14 @@ where
     if !admission.is_stray()
         && let Some(tuple) = tuple_of(&scratch.packet)
     {
-        let voucher = voucher(tables, &tuple, |tag| tables.find_flow(tag, Event::Arrives));
+        let tag = tuple.tag(|index| tables.flow_key(index));
+        let has_flows = tables.port_marks(tuple.local_port) & flow_mark(tuple.protocol) != 0;
+        let found = if has_flows {
+            tables.find_flow(tag, Event::Arrives)
+        } else {
+            Found::Nothing
+        };
+        let voucher = voucher(tables, tag, found);
         if voucher.is_enough() {
             return Headroom::Fits;
         }
