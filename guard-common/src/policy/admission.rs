@@ -5,7 +5,7 @@
 //! for, which the kernel must keep until the rest has come.
 
 use super::{
-    Searches,
+    RulesAnswer, Searches,
     plain::{Form, ServiceRequest},
     service_of,
 };
@@ -118,10 +118,17 @@ impl Admission {
         })
     }
 
-    /// Of a plain packet of this form, which the rules let in.
+    /// Of a plain packet of this form, of which the rules say this.
     #[inline(always)]
-    pub(super) fn plain<T: Searches>(tables: &T, form: Form, request: ServiceRequest) -> Self {
-        if request.is_udp() {
+    pub(super) fn plain<T: Searches>(
+        tables: &T,
+        form: Form,
+        request: ServiceRequest,
+        answer: RulesAnswer,
+    ) -> Self {
+        if !answer.lets_in() {
+            return Self::NONE;
+        } else if request.is_udp() {
             return Self::DATAGRAM.plain_v4();
         } else if !request.opens() {
             return Self::SEGMENT.plain_v4();

@@ -377,6 +377,24 @@ pub struct CeilingQuery {
     pub local: u32,
 }
 
+impl CeilingQuery {
+    /// About a port of this address, of a policy with these flags.
+    #[inline(always)]
+    pub(super) fn of<T: Searches>(
+        policy: &Slot<'_, T>,
+        flags: u32,
+        port: u16,
+        local: Addr,
+    ) -> Self {
+        Self {
+            base: policy.base(),
+            flags,
+            port,
+            local: ceiling::fold(local),
+        }
+    }
+}
+
 /// Is a connection of this source above the ceiling of the port, whatever else would be asked about it, because
 /// another one was in this very jiffy? Only the never list lets anybody in then, and whoever may be
 /// on it takes the long way. It is counted as refused.

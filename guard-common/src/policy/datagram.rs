@@ -22,8 +22,18 @@ use crate::packet::PacketReader;
 
 /// The ceiling of datagrams of sources that this host has not answered; none: they all pass.
 #[inline(always)]
-pub(super) fn ceiling_of<T: Searches>(policy: &Slot<'_, T>) -> Ceiling {
+fn ceiling_of<T: Searches>(policy: &Slot<'_, T>) -> Ceiling {
     Ceiling::from_word(policy.word(HEADER_DATAGRAMS))
+}
+
+/// What a datagram to an open port must pass besides.
+#[inline(always)]
+pub(super) fn admission<T: Searches>(policy: &Slot<'_, T>) -> Admission {
+    if ceiling_of(policy).is_none() {
+        Admission::NONE
+    } else {
+        Admission::DATAGRAM
+    }
 }
 
 /// Has this host had a conversation with the source lately?
@@ -93,7 +103,7 @@ where
 {
     if admission.is_v4() {
         // Without the headers it would not have come here.
-        let _noted = Form::V4.note(reader, &scratch.packet);
+        let _noted = Form::V4.note(reader, scratch);
     }
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);

@@ -1,10 +1,8 @@
-//! The fast path: what floods are made of, TCP or UDP without options, extensions or fragments, is read in
-//! one piece, and most of it gets its verdict before anything is called: what comes from sources that are
-//! banned by their address, and from those that no rule names, where neither a limit nor a flow has a say.
-//! For the rest rules, limits and flows are asked without the full path's search for headers.
-//!
-//! What is decided here is what the full path decides (tests hold the two against each other: the kernel takes this
-//! one, the model that one), but for the number of the rule; where it is not so simple, nothing is.
+//! The fast path: what floods are made of, TCP or UDP without options, extensions or fragments, is read in one piece,
+//! and most of it gets its verdict before anything is called: what comes from sources that are banned by their address,
+//! and from those that no rule names, where neither a limit nor a flow has a say. For the rest rules, limits and flows
+//! are asked without the full path's search for headers. What is decided here is what the full path decides (tests hold
+//! the two against each other), but for the number of the rule; where it is not so simple, nothing is.
 
 use super::{
     Admission, CeilingQuery, Decision, Found, NewConnection, RulesAnswer, Scratch, Searches, Slot,
@@ -12,11 +10,10 @@ use super::{
     limit,
     plain::{Form, PlainPacket, ServiceRequest},
     rules::{self, ServiceEntry},
-    session::{self, Voucher},
-    slot,
+    session, slot,
 };
 use crate::{
-    abi::{ceiling, flow::Tuple, hit::Hit, image::BY_SOURCE, reason::Reason, switch::SlotState},
+    abi::{flow::Tuple, hit::Hit, image::BY_SOURCE, reason::Reason, switch::SlotState},
     packet::PacketReader,
 };
 
@@ -73,14 +70,13 @@ pub fn fast_path_open<T: Searches>(
     tables: &T,
     args: LookupArgs,
 ) -> Option<Decision> {
-    let (ends, answer) = (|| Form::V4.ends(reader), of_stranger(tables, args));
+    let (ends, answer) = (|| Some(Form::V4.ends(reader)?.0), of_stranger(tables, args));
     let decision = by_flows(tables, ends, (args, answer), true, || None)?;
     // The last word on it reads its headers again.
     Some(decision.with(decision.admission.plain_v4(), decision.hit))
 }
 
-/// The rest of it for what rules, limits or flows must be asked about. The scratch is asked for where it is needed,
-/// which is seldom.
+/// The rest of it for what needs rules, limits or flows. The scratch is asked for where it is needed, which is seldom.
 #[inline(always)]
 pub fn fast_path_lookups<'s, T: Searches>(
     reader: &(impl PacketReader + ?Sized),
@@ -90,8 +86,8 @@ pub fn fast_path_lookups<'s, T: Searches>(
 ) -> Option<Decision> {
     let (request, policy) = (args.request, &Slot::of(tables, args.state));
     let (flags, entry) = (args.state.flags(), args.entry);
-    let ends = || Form::V4.ends(reader);
-    let answer = if request.is_named() {
+    let ends = || Some(Form::V4.ends(reader)?.0);
+    let answer = if request.0 & ServiceRequest::IS_NAMED != 0 {
         rules::of_source_v4(policy, flags, entry, ends()?.remote)
     } else {
         of_stranger(tables, args)
@@ -101,35 +97,30 @@ pub fn fast_path_lookups<'s, T: Searches>(
         // The flows are asked before a source is called one of our own.
         return if is_own && entry.is_closed(flags) {
             None
-        } else if is_own || request.opens() || !may_be_part(tables, request) {
+        } else if is_own || request.opens() || !flow::may_have_any(tables, request) {
             Some(by_rules(args, answer, Admission::NONE))
         } else {
-            by_flows(tables, ends, (args, answer), false, || {
-                let scratch = scratch()?;
-                Form::V4.note(reader, &scratch.packet)?;
-                Some(scratch)
-            })
+            let noted = || Form::V4.note(reader, scratch()?);
+            by_flows(tables, ends, (args, answer), false, noted)
         };
     }
     let rule = answer.verdict().rule;
-    if !request.opens() && !request.is_udp() {
-        if limit::counts_packets(policy, rule) {
-            // The full path asks first whether a segment that is charged is part of a session.
-            return None;
-        }
-    } else if rule.is_limited() {
+    let is_segment = !request.opens() && !request.is_udp();
+    if is_segment && limit::counts_packets(policy, rule) {
+        // The full path asks first whether a segment that is charged is part of a session.
+        return None;
+    } else if !is_segment && rule.is_limited() {
         let connection = NewConnection::of(policy.base(), rule, &ends()?, request.opens());
         // Here, and not behind a call.
         if !limit::is_within_limit(tables, connection) {
             return Some(dropped(args.state, request, Reason::Limited));
         }
     }
-    let admission = Admission::plain(tables, Form::V4, request);
+    let admission = Admission::plain(tables, Form::V4, request, answer);
     Some(by_rules(args, answer, admission))
 }
 
-/// The whole fast path of a frame of IPv6 or with one tag: the same decision with other readers. `None`: it takes the
-/// full path.
+/// The whole fast path of IPv6 or of one tag: the same decision with other readers. `None`: it takes the full path.
 #[inline(always)]
 pub fn fast_path_others<'s, T: Searches, O: From<Decision>>(
     reader: &(impl PacketReader + ?Sized),
@@ -153,8 +144,7 @@ pub fn fast_path_others<'s, T: Searches, O: From<Decision>>(
         FastPath::NeedsRules(_) | FastPath::FullPath | FastPath::OtherForm => return None,
     };
     // First, so that the verifier follows one packet behind it, whatever its form was.
-    let packet = &scratch()?.packet;
-    Form::of(reader)?.note(reader, packet)?;
+    let packet = &Form::of(reader)?.note(reader, scratch()?)?.packet;
     let ends = || Some(packet.ends(args.request.protocol()));
     let answer = of_stranger(tables, args);
     // Sockets are asked on the full path.
@@ -174,16 +164,10 @@ fn decide<T: Searches, O: From<Decision>>(
     let dropped = |reason| FastPath::Decided(O::from(dropped(state, request, reason)));
     if request.opens() {
         let policy = &Slot::of(tables, state);
+        let query = CeilingQuery::of(policy, flags, request.port(), packet.local);
         if ServiceEntry::of(policy, request.service()).is_closed(flags) {
             return dropped(Reason::DefaultDrop);
-        }
-        let query = CeilingQuery {
-            base: policy.base(),
-            flags,
-            port: request.port(),
-            local: ceiling::fold(packet.local),
-        };
-        if is_ceiling_exceeded(tables, query, source) {
+        } else if is_ceiling_exceeded(tables, query, source) {
             return dropped(Reason::Ceiling);
         }
     }
@@ -209,22 +193,12 @@ fn decide<T: Searches, O: From<Decision>>(
         FastPath::NeedsRules(args(0))
     } else if !request.opens() && answer.lets_in() {
         FastPath::OpenPort(args(0))
-    } else if !request.opens() && may_be_part(tables, request) {
+    } else if !request.opens() && flow::may_have_any(tables, request) {
         FastPath::NeedsFlows(args(0))
     } else {
-        let admission = if answer.lets_in() {
-            Admission::plain(tables, form, request)
-        } else {
-            Admission::NONE
-        };
+        let admission = Admission::plain(tables, form, request, answer);
         FastPath::Decided(O::from(by_rules(args(0), answer, admission)))
     }
-}
-
-/// May a segment or datagram be part of a flow or a session?
-#[inline(always)]
-fn may_be_part<T: Searches>(tables: &T, request: ServiceRequest) -> bool {
-    flow::may_have_any(request.protocol(), tables.port_marks(request.port()))
 }
 
 /// What is dropped without a rule, for this reason.
@@ -250,13 +224,8 @@ fn by_rules(args: LookupArgs, answer: RulesAnswer, admission: Admission) -> Deci
 /// What the rules say of a stranger's segment or datagram.
 #[inline(always)]
 fn of_stranger<T: Searches>(tables: &T, args: LookupArgs) -> RulesAnswer {
-    let policy = &Slot::of(tables, args.state);
-    rules::of_stranger(
-        policy,
-        args.state.flags(),
-        args.entry,
-        args.request.is_udp(),
-    )
+    let (flags, with_rule) = (args.state.flags(), args.request.is_udp());
+    rules::of_stranger(&Slot::of(tables, args.state), flags, args.entry, with_rule)
 }
 
 /// Decides about a segment or datagram, to an open port or else of which the rules say to drop it: what is it part of?
@@ -272,11 +241,7 @@ fn by_flows<'s, T: Searches>(
     let (request, policy) = (args.request, &Slot::of(tables, args.state));
     let by_rules = |admission| Some(by_rules(args, answer, admission));
     if is_open && request.is_udp() {
-        return by_rules(if datagram::ceiling_of(policy).is_none() {
-            Admission::NONE
-        } else {
-            Admission::DATAGRAM
-        });
+        return by_rules(datagram::admission(policy));
     } else if is_open && session::ceiling_of(policy).is_none() {
         return by_rules(Admission::NONE);
     }
@@ -284,24 +249,17 @@ fn by_flows<'s, T: Searches>(
     let tag = ends()?.tag(|index| tables.flow_key(index));
     let found = flow::find_here(tables, tag, protocol, marks);
     if is_open {
-        return by_rules(match session::voucher(tables, tag, found) {
-            Voucher::Flow | Voucher::Handshake => Admission::NONE,
-            Voucher::Expired => Admission::SEGMENT,
-            Voucher::Nothing => Admission::SEGMENT.stray(),
-        });
+        return by_rules(session::voucher(tables, tag, found).admission());
+    } else if matches!(found, Found::Living) {
+        return Some(Decision::of(Reason::Reply, None));
+    } else if !matches!(found, Found::Session) {
+        let may_have_session = flow::may_have_session(protocol, marks, found);
+        let socket = || Some(tables.socket(noted()?, Subject::Packet));
+        if discovery::may_have_asked(protocol, marks) {
+            return None;
+        } else if !may_have_session || matches!(socket()?, SocketState::None) {
+            return by_rules(Admission::NONE);
+        }
     }
-    let live_session = Decision::of(Reason::LiveSession, Some(request.service()));
-    match found {
-        Found::Living => return Some(Decision::of(Reason::Reply, None)),
-        Found::Session => return Some(live_session),
-        Found::Nothing | Found::Expired => {}
-    }
-    if discovery::may_have_asked(protocol, marks) {
-        return None;
-    }
-    let may_have_session = flow::may_have_session(protocol, marks, found);
-    if may_have_session && !matches!(tables.socket(noted()?, Subject::Packet), SocketState::None) {
-        return Some(live_session);
-    }
-    by_rules(Admission::NONE)
+    Some(Decision::of(Reason::LiveSession, Some(request.service())))
 }

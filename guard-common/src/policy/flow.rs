@@ -2,7 +2,7 @@
 //! or that the kernel's own socket table vouches for. Nothing that arrives makes an entry, unless the socket table
 //! knows the session.
 
-use super::{Bucket, Scratch, Searches, SocketState, Subject};
+use super::{Bucket, Scratch, Searches, SocketState, Subject, plain::ServiceRequest};
 use crate::{
     abi::{
         counters,
@@ -46,10 +46,11 @@ impl Found {
     }
 }
 
-/// Can a port with these marks have a flow or a session of this protocol?
+/// May the port that a plain packet goes to have a flow or a session of its protocol?
 #[inline(always)]
-pub(super) const fn may_have_any(protocol: u8, marks: u8) -> bool {
-    marks & (flow_mark(protocol) | HAS_SESSIONS) != 0
+pub(super) fn may_have_any<T: Searches>(tables: &T, request: ServiceRequest) -> bool {
+    let marks = tables.port_marks(request.port());
+    marks & (flow_mark(request.protocol()) | HAS_SESSIONS) != 0
 }
 
 /// Looks a tuple up. A port that no flow began from has none.

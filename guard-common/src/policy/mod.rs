@@ -83,7 +83,6 @@ pub use tables::{Bucket, MeterBucket, Tables};
 
 use crate::{
     abi::{
-        ceiling::fold,
         hit::Hit,
         image::{ANY_ALLOWS, DEFAULT_ALLOW, MONITOR},
         reason::{Action, Reason, Verdict},
@@ -324,12 +323,8 @@ where
         return Verdict::of(Reason::DefaultDrop);
     }
     if question.opens {
-        let query = CeilingQuery {
-            base: policy.base(),
-            flags: state.flags(),
-            port: service.row() as u16,
-            local: fold(packet.destination()),
-        };
+        let port = service.row() as u16;
+        let query = CeilingQuery::of(policy, state.flags(), port, packet.destination());
         if tables.is_ceiling_exceeded(query, packet.source()) {
             return Verdict::of(Reason::Ceiling);
         }

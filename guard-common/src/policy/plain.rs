@@ -4,7 +4,7 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{
-    Searches,
+    Scratch, Searches,
     essential::{DHCP_CLIENT, DHCPV6_CLIENT},
     tcp,
 };
@@ -16,7 +16,7 @@ use crate::{
     },
     packet::{
         ETHERNET_LEN, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN, IPV6_LEN, Ipv4,
-        Ipv6, Packet, PacketReader, TAG_LEN, TCP_LEN, TcpFlags, UDP_LEN,
+        Ipv6, PacketReader, TAG_LEN, TCP_LEN, TcpFlags, UDP_LEN,
         link::{IPV4, IPV6, SERVICE_VLAN, VLAN},
     },
 };
@@ -80,14 +80,14 @@ impl Form {
     pub(super) fn read_v4(self, reader: &(impl PacketReader + ?Sized)) -> Option<PlainPacket> {
         let Headers { ip, head } = reader.read::<Headers<Ipv4>>(self.network_at())?;
         let len = usize::from(u16::from_be_bytes(ip.total_len));
+        let is_cut = self.network_at() + len > reader.len();
         let is_part = ip.fragment_field() & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET) != 0;
         // Below 1.0.0.0 or from 224.0.0.0 on, or of a loopback: martians, or nearly.
         let source = ip.source().v4();
         let is_martian = source.wrapping_sub(1 << 24) >= 223 << 24 || source >> 24 == 127;
-        if ip.version_ihl != IPV4_PLAIN || is_part || is_martian {
+        if ip.version_ihl != IPV4_PLAIN || is_part || is_martian || is_cut {
             return None;
         }
-        let len = (self.network_at() + len <= reader.len()).then_some(len)?;
         Some(PlainPacket {
             source: ip.source(),
             local: ip.destination(),
@@ -100,29 +100,24 @@ impl Form {
     pub(super) fn read_v6(self, reader: &(impl PacketReader + ?Sized)) -> Option<PlainPacket> {
         let Headers { ip, head } = reader.read::<Headers<Ipv6>>(self.network_at())?;
         let len = IPV6_LEN + usize::from(u16::from_be_bytes(ip.payload_len));
+        let is_cut = self.network_at() + len > reader.len();
         let (source, local) = (ip.source(), ip.destination());
         // From or to the first of all prefixes, where mapped addresses are, or from a group: martians, or nearly.
         let is_martian = source.hi() == 0 || source.hi() >> 56 == 0xff || local.hi() == 0;
-        if ip.version_class_flow[0] >> 4 != 6 || is_martian {
+        if ip.version_class_flow[0] >> 4 != 6 || is_martian || is_cut {
             return None;
         }
-        let len = (self.network_at() + len <= reader.len()).then_some(len)?;
-        let request = ServiceRequest::read(&head, ip.next_header, IPV6_LEN, len)?;
         Some(PlainPacket {
             source,
             local,
-            request,
+            request: ServiceRequest::read(&head, ip.next_header, IPV6_LEN, len)?,
         })
     }
 
-    /// Both ends of a packet of this form. They are read again where they are wanted: keeping them costs more.
+    /// Both ends of a packet of this form, and the flags if it is a segment. They are read again where they are
+    /// wanted: keeping them costs more.
     #[inline(always)]
-    pub(super) fn ends(self, reader: &(impl PacketReader + ?Sized)) -> Option<Tuple> {
-        self.ends_and_flags(reader).map(|(ends, _)| ends)
-    }
-
-    #[inline(always)]
-    fn ends_and_flags(self, reader: &(impl PacketReader + ?Sized)) -> Option<(Tuple, TcpFlags)> {
+    pub(super) fn ends(self, reader: &(impl PacketReader + ?Sized)) -> Option<(Tuple, TcpFlags)> {
         let (remote, local, protocol, head) = if self.is_v4 {
             let Headers { ip, head } = reader.read::<Headers<Ipv4>>(self.network_at())?;
             (ip.source(), ip.destination(), ip.protocol, head)
@@ -143,11 +138,17 @@ impl Form {
     /// Puts a packet of this form into the scratch, as far as the last word on it needs to know it. Segments have flags,
     /// and of a datagram nobody asks for any.
     #[inline(always)]
-    pub(super) fn note(self, reader: &(impl PacketReader + ?Sized), packet: &Packet) -> Option<()> {
-        let (ends, flags) = self.ends_and_flags(reader)?;
+    pub(super) fn note<'s>(
+        self,
+        reader: &(impl PacketReader + ?Sized),
+        scratch: &'s Scratch,
+    ) -> Option<&'s Scratch> {
+        let (ends, flags) = self.ends(reader)?;
         let transport_at = self.network_at() + if self.is_v4 { IPV4_LEN } else { IPV6_LEN };
-        packet.set_segment(&ends, flags, (self.network_at(), transport_at));
-        Some(())
+        scratch
+            .packet
+            .set_segment(&ends, flags, (self.network_at(), transport_at));
+        Some(scratch)
     }
 }
 
@@ -194,11 +195,6 @@ impl ServiceRequest {
     #[inline(always)]
     pub(super) const fn is_udp(self) -> bool {
         self.0 & Self::UDP != 0
-    }
-
-    #[inline(always)]
-    pub(super) const fn is_named(self) -> bool {
-        self.0 & Self::IS_NAMED != 0
     }
 
     #[inline(always)]

@@ -48,6 +48,16 @@ impl Voucher {
     pub(super) const fn is_enough(self) -> bool {
         matches!(self, Self::Flow | Self::Handshake)
     }
+
+    /// What a segment that it vouches for, and that is not in the scratch, must pass besides.
+    #[inline(always)]
+    pub(super) const fn admission(self) -> Admission {
+        match self {
+            Self::Flow | Self::Handshake => Admission::NONE,
+            Self::Expired => Admission::SEGMENT,
+            Self::Nothing => Admission::SEGMENT.stray(),
+        }
+    }
 }
 
 /// Does an entry of the flow table, which has this, or a handshake under way vouch for a segment?
@@ -90,7 +100,7 @@ where
 {
     if admission.is_v4() {
         // Without the headers it would not have come here.
-        let _noted = Form::V4.note(reader, &scratch.packet);
+        let _noted = Form::V4.note(reader, scratch);
     }
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);
