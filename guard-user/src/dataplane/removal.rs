@@ -6,7 +6,7 @@ use super::{
     interface::{attachments::Attachments, closed, detach::detach, egress},
     pins::{
         self, LinkPin,
-        files::{pin_of_forms, pin_of_link, remove_if_there},
+        files::{pin_of_link, remove_forms, remove_if_there},
     },
 };
 use crate::{
@@ -98,7 +98,7 @@ pub(super) fn forget(layout: &Layout, link: LinkPin) -> Result<(), Failure> {
 pub(super) fn forget_index(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
     remove_if_there(&pin_of_link(layout, ifindex))?;
     remove_if_there(&layout.links().join(egress::link_name(ifindex)))?;
-    remove_if_there(&pin_of_forms(layout, ifindex))
+    remove_forms(layout, ifindex)
 }
 
 pub(super) fn take_off(
@@ -113,5 +113,5 @@ pub(super) fn take_off(
     detach(&pin_of_link(layout, ifindex), interface, taken_at)?;
     remove_if_there(&layout.links().join(egress::link_name(ifindex)))?;
     egress::detach_filter(ifindex);
-    remove_if_there(&pin_of_forms(layout, ifindex))
+    remove_forms(layout, ifindex)
 }

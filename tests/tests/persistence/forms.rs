@@ -61,16 +61,60 @@ fn without_its_pin_what_it_decided_takes_the_full_path_until_enable() {
     scene.assert_filters();
 }
 
+#[test]
+fn what_a_killed_exchange_leaves_goes_with_the_next_disable() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::enabled();
+    let pin = only_pin(&scene.guard);
+    // As a command leaves it that is killed between the exchange and the new name.
+    fs::rename(&pin, pin.with_file_name(format!("{}_next", name(&pin)))).unwrap();
+    scene.assert_filters();
+
+    drop(scene.guard.guardctl(&["disable"]).ok());
+
+    assert_eq!(pins(&scene.guard), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn an_attachment_that_the_kernel_refuses_leaves_no_pin() {
+    if !require::root() {
+        return;
+    }
+    let scene = Scene::enabled();
+    let first = only_pin(&scene.guard);
+    let srv = &scene.lab.srv;
+    srv.ip("link add dummy0 type dummy");
+    srv.ip("link set dummy0 up");
+    let both = policy(0).replace("[\"eth0\"]", "[\"eth0\", \"dummy0\"]");
+    scene.guard.write_policy(&both);
+
+    let refused = scene.guard.guardctl(&["enable", "--mode", "native"]);
+
+    drop(refused.exit(9).says("dummy0: no native mode"));
+    assert_eq!(pins(&scene.guard), [first]);
+    scene.assert_filters();
+}
+
 /// The pin of the one interface.
 fn only_pin(guard: &Instance) -> PathBuf {
+    let mut pins = pins(guard);
+    assert_eq!(pins.len(), 1, "{pins:?}");
+    pins.remove(0)
+}
+
+/// Those of all interfaces.
+fn pins(guard: &Instance) -> Vec<PathBuf> {
     let maps = guard.bpffs().join(pin_folder(ABI_VERSION)).join("maps");
-    let mut pins = fs::read_dir(&maps)
-        .expect("pins")
+    let Ok(entries) = fs::read_dir(&maps) else {
+        // Without guard there is no folder.
+        return Vec::new();
+    };
+    entries
         .map(|entry| entry.expect("a pin").path())
-        .filter(|path| name(path).starts_with("forms-"));
-    let pin = pins.next().expect("a pin of the interface");
-    assert_eq!(pins.next(), None);
-    pin
+        .filter(|path| name(path).starts_with("forms-"))
+        .collect()
 }
 
 fn name(path: &Path) -> String {

@@ -20,7 +20,7 @@ use crate::{
         object::{Object, load_error::load_failure},
         pins::{
             LinkPin,
-            files::{next_name, pin_of_forms, pin_of_link, remove_if_there},
+            files::{pin_of_forms, pin_of_link, pin_of_next_forms, remove_forms, remove_if_there},
         },
     },
     failure::{Exit, Failure, from_io},
@@ -37,10 +37,23 @@ pub fn attach(
     target: &AttachTarget<'_>,
     layout: &Layout,
 ) -> Result<Attached, Failure> {
+    let ifindex = target.interface.index;
+    remove_forms(layout, ifindex)?;
+    object.pin_forms(&pin_of_forms(layout, ifindex))?;
+    let attached = attach_link(object, target, layout);
+    if attached.is_err() {
+        // What failed before is the error to show; what stays here, the next command removes.
+        remove_forms(layout, ifindex).ok();
+    }
+    attached
+}
+
+fn attach_link(
+    object: &mut Object,
+    target: &AttachTarget<'_>,
+    layout: &Layout,
+) -> Result<Attached, Failure> {
     let interface = target.interface;
-    let forms = pin_of_forms(layout, interface.index);
-    remove_if_there(&forms)?;
-    object.pin_forms(&forms)?;
     let program = object.ingress().map_err(load_failure)?;
     let (link, why_generic) = match &target.attempt {
         Attempt::Best => best(program, interface)?,
@@ -97,9 +110,19 @@ pub fn replace(object: &mut Object, pin: LinkPin, layout: &Layout) -> Result<(),
     let ifindex = pin.ifindex;
     // Both programs find theirs until the old one is gone. Without, they take the full path, which says the same.
     let forms = pin_of_forms(layout, ifindex);
-    let next = layout.maps().join(next_name(&format!("forms-{ifindex}")));
+    let next = pin_of_next_forms(layout, ifindex);
     remove_if_there(&next)?;
     object.pin_forms(&next)?;
+    if let Err(failure) = exchange(object, pin) {
+        // As above.
+        remove_if_there(&next).ok();
+        return Err(failure);
+    }
+    fs::rename(&next, &forms).map_err(|error| from_io(forms.display(), &error))
+}
+
+fn exchange(object: &mut Object, pin: LinkPin) -> Result<(), Failure> {
+    let ifindex = pin.ifindex;
     let program = object.ingress().map_err(load_failure)?;
     let failed = |error: String| {
         Failure::new(
@@ -116,7 +139,7 @@ pub fn replace(object: &mut Object, pin: LinkPin, layout: &Layout) -> Result<(),
         .take_link(id)
         .map_err(|error| failed(error.to_string()))?;
     drop(FdLink::try_from(link).map_err(|error| failed(error.to_string()))?);
-    fs::rename(&next, &forms).map_err(|error| from_io(forms.display(), &error))
+    Ok(())
 }
 
 /// A link in one mode, or why there is none.

@@ -40,6 +40,17 @@ pub(in crate::dataplane) fn pin_of_forms(layout: &Layout, ifindex: u32) -> PathB
     layout.maps().join(format!("forms-{ifindex}"))
 }
 
+/// The same while it is about to take the place of another.
+pub(in crate::dataplane) fn pin_of_next_forms(layout: &Layout, ifindex: u32) -> PathBuf {
+    layout.maps().join(next_name(&format!("forms-{ifindex}")))
+}
+
+/// Removes both: a command that was killed between an exchange and the new name leaves the second.
+pub(in crate::dataplane) fn remove_forms(layout: &Layout, ifindex: u32) -> Result<(), Failure> {
+    remove_if_there(&pin_of_forms(layout, ifindex))?;
+    remove_if_there(&pin_of_next_forms(layout, ifindex))
+}
+
 pub(in crate::dataplane) fn remove_if_there(path: &Path) -> Result<(), Failure> {
     state_file::remove(path).map_err(|error| from_io(path.display(), &error))
 }

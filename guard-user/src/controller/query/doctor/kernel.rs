@@ -73,9 +73,11 @@ fn tried(release: &str) -> Vec<Finding> {
                 "kernel",
                 format!("IPv6 and tagged frames have no fast path: {why}"),
             )
-            .remedy(
-                "they are filtered all the same, at twice the cost; Linux 6.0 or newer has one",
-            ),
+            .remedy(if cfg!(target_arch = "aarch64") {
+                "they are filtered all the same, at twice the cost; Linux 6.0 or newer has one"
+            } else {
+                "they are filtered all the same, at twice the cost"
+            }),
         );
     }
     found
