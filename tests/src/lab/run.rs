@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A program that has ended. Its checks print everything when they fail.
+/// A program that has ended. Its checks print what it said when they fail.
 #[derive(Clone, Debug)]
 pub struct Ran {
     /// What was run.
@@ -73,9 +73,19 @@ impl std::fmt::Display for Ran {
         write!(
             f,
             "$ {}\nexit {:?} after {:?}\n--- stdout\n{}--- stderr\n{}---",
-            self.line, self.code, self.took, self.stdout, self.stderr
+            self.line,
+            self.code,
+            self.took,
+            shown(&self.stdout),
+            shown(&self.stderr)
         )
     }
+}
+
+/// The end of an output: what a program said of millions of packets would fill a log.
+fn shown(output: &str) -> &str {
+    const MOST: usize = 64 << 10;
+    &output[output.ceil_char_boundary(output.len().saturating_sub(MOST))..]
 }
 
 /// Runs a command to its end without input.
