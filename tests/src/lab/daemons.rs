@@ -164,7 +164,8 @@ impl Sshd {
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "LogLevel=ERROR",
-            "ConnectTimeout=2",
+            // Of a busy machine: an attempt that ends before the password is none.
+            "ConnectTimeout=6",
         ] {
             ssh.args(["-o", option]);
         }

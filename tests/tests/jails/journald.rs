@@ -92,8 +92,13 @@ impl Server {
     }
 
     fn until_banned(&self, sources: &[&str]) {
+        self.until_bans(|bans| bans == sources);
+    }
+
+    /// Waits until the bans are as they should be.
+    fn until_bans(&self, are_right: impl Fn(&[String]) -> bool) {
         let banned = within(Duration::from_secs(10), || {
-            (self.guard.banned() == sources).then_some(())
+            are_right(&self.guard.banned()).then_some(())
         });
         let said = || format!("{}\n{}", self.status(), self.journald.said());
         assert!(banned.is_some(), "{:?}: {}", self.guard.banned(), said());
@@ -128,9 +133,7 @@ fn five_failed_logins_in_a_real_journal_are_a_ban() {
             assert_eq!(server.guard.banned().len(), known, "{failure}");
             sshd.fails(&server.lab.attacker, to, "root");
         }
-        until("the ban", || {
-            server.guard.banned().len() > usize::from(to.is_ipv6())
-        });
+        server.until_bans(|bans| bans.len() > usize::from(to.is_ipv6()));
     }
 
     assert_eq!(server.guard.banned(), ["2001:db8:66::/64", "203.0.113.66"]);
