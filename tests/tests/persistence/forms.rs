@@ -85,14 +85,14 @@ fn an_attachment_that_the_kernel_refuses_leaves_no_pin() {
     let scene = Scene::enabled();
     let first = only_pin(&scene.guard);
     let srv = &scene.lab.srv;
-    srv.ip("link add dummy0 type dummy");
-    srv.ip("link set dummy0 up");
-    let both = policy(0).replace("[\"eth0\"]", "[\"eth0\", \"dummy0\"]");
+    srv.ip("link add br0 type bridge");
+    srv.ip("link set br0 up");
+    let both = policy(0).replace("[\"eth0\"]", "[\"eth0\", \"br0\"]");
     scene.guard.write_policy(&both);
 
     let refused = scene.guard.guardctl(&["enable", "--mode", "native"]);
 
-    drop(refused.exit(9).says("dummy0: no native mode"));
+    drop(refused.exit(9).says("br0: no native mode"));
     assert_eq!(pins(&scene.guard), [first]);
     scene.assert_filters();
 }
