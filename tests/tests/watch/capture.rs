@@ -220,14 +220,14 @@ fn captured_and_lost_are_all_that_were_counted() {
     let mut watcher = scene.watch("capture", &words);
     let frames = scene.lab.forged_syns(CLOSED, Sources::Everywhere);
     // Not as fast as it goes: what is captured is read by tshark, which takes a minute for a million or two.
-    let rate = Rate::PerSecond(100_000);
+    let rate = Rate::PerSecond(300_000);
     let flood = Flood::start(Wire::open(&scene.lab.wan, "srv"), frames, rate);
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(Duration::from_millis(300));
     // Nobody reads for a while: some must be lost, and said to be.
     super::scene::signal(&watcher, libc::SIGSTOP);
-    thread::sleep(Duration::from_millis(1500));
+    thread::sleep(Duration::from_secs(2));
     super::scene::signal(&watcher, libc::SIGCONT);
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(Duration::from_millis(300));
     let _ = flood.stop();
     thread::sleep(Duration::from_millis(300));
     interrupt(&mut watcher);
