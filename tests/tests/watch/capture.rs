@@ -229,7 +229,13 @@ fn captured_and_lost_are_all_that_were_counted() {
     super::scene::signal(&watcher, libc::SIGCONT);
     thread::sleep(Duration::from_millis(300));
     let _ = flood.stop();
-    thread::sleep(Duration::from_millis(300));
+    // What waits to be read when it is interrupted is neither captured nor lost.
+    let size = || fs::metadata(&file).expect("the file").len();
+    until("all to be written", || {
+        let before = size();
+        thread::sleep(Duration::from_millis(300));
+        size() == before
+    });
     interrupt(&mut watcher);
     let counted = scene.guard.counted().reason("default-drop") - before;
     let said: serde_json::Value = serde_json::from_str(watcher.said().trim()).expect("JSON");
