@@ -223,9 +223,10 @@ fn captured_and_lost_are_all_that_were_counted() {
     let rate = Rate::PerSecond(300_000);
     let flood = Flood::start(Wire::open(&scene.lab.wan, "srv"), frames, rate);
     thread::sleep(Duration::from_millis(300));
-    // Nobody reads for a while: some must be lost, and said to be.
+    // Nobody reads for a while, but not as long as the program waits for a sign of life: some must be lost, and said
+    // to be.
     super::scene::signal(&watcher, libc::SIGSTOP);
-    thread::sleep(Duration::from_secs(2));
+    thread::sleep(Duration::from_millis(1500));
     super::scene::signal(&watcher, libc::SIGCONT);
     thread::sleep(Duration::from_millis(300));
     let _ = flood.stop();
