@@ -28,6 +28,11 @@ pub const DEFAULT_BURST: u32 = 2000;
 /// While more than half of the burst is used up, a prefix may use this part of the ceiling.
 const SHARE: u32 = 8;
 
+/// Datagrams of a source that one answer to it bears out. Of the protocols that a client sends much over, QUIC
+/// acknowledges every second to tenth datagram, and TCP inside a WireGuard tunnel every second segment, or of those
+/// that were joined one in some twenty.
+pub const ANSWERS_COUNT: u64 = 32;
+
 /// A ceiling in one word: `interval in microseconds (low half), burst (high half)`; 0 = none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ceiling(u64);
@@ -113,6 +118,17 @@ impl Ceiling {
         Pace {
             interval,
             tolerance: (self.0 >> 32).wrapping_mul(interval),
+        }
+    }
+
+    /// Meters of one source that this host answers: twice as fast as all strangers together, the burst too.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_answered(self) -> Pace {
+        let whole = self.of_port();
+        Pace {
+            interval: whole.interval / 2,
+            tolerance: whole.tolerance,
         }
     }
 

@@ -71,6 +71,17 @@ impl Peer {
 }
 
 impl Mark {
+    /// From the mark of an address that this host has sent to ([`Peer::SentTo`]): the one that says that it has done so
+    /// for some seconds ([`Peer::Conversed`]).
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_conversation(self) -> Self {
+        Self {
+            at: self.at - SENT_TO_FIRST + CONVERSED_FIRST,
+            tag: self.tag,
+        }
+    }
+
     /// The word that says "at this tick".
     #[inline(always)]
     #[must_use]

@@ -197,6 +197,8 @@ const SALT: u64 = 0;
 pub(super) const OUT_OF_STATE_SALT: u64 = 0x6f75_7420_6f66_2073;
 /// For datagrams and echo requests.
 pub(super) const DATAGRAM_SALT: u64 = 0x6461_7461_6772_616d;
+/// For datagrams of sources that this host answers.
+pub(super) const ANSWERED_SALT: u64 = 0x616e_7377_6572_6564;
 /// For datagrams that are sent again.
 pub(super) const REPEAT_SALT: u64 = 0x7265_7065_6174_6564;
 
@@ -311,7 +313,7 @@ pub(super) fn is_error_above<T: Searches>(tables: &T) -> bool {
 }
 
 #[inline(always)]
-fn now_us<T: Searches>(tables: &T) -> u64 {
+pub(super) fn now_us<T: Searches>(tables: &T) -> u64 {
     tables.jiffies().wrapping_mul(tables.jiffy_us())
 }
 
@@ -445,7 +447,7 @@ pub fn is_prefix_ceiling_exceeded<T: Searches>(
 
 /// A meter that is behind the clock begins at the clock.
 #[inline(always)]
-fn charge<T: Searches>(tables: &T, meter: u32, debt: u64, now: u64, interval: u64) {
+pub(super) fn charge<T: Searches>(tables: &T, meter: u32, debt: u64, now: u64, interval: u64) {
     if debt == 0 {
         tables.set_ceiling(meter, now.wrapping_add(interval));
     } else {
@@ -471,7 +473,7 @@ fn addresses<R: PacketReader + ?Sized>(reader: &R, admission: Admission) -> Opti
 
 /// The /24 or /48 that shares a meter.
 #[inline(always)]
-fn prefix(source: Addr) -> u64 {
+pub(super) fn prefix(source: Addr) -> u64 {
     const V4: u64 = 1 << 47;
     if source.is_v4() {
         V4 | u64::from(source.v4() >> 8)

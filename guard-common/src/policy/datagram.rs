@@ -2,9 +2,8 @@
 //! with whom this host has a conversation, and of the others those that repeat themselves.
 
 use super::{
-    Admission, MeterBucket as _, Scratch, Searches, Slot,
+    Admission, MeterBucket as _, Scratch, Searches, Slot, answered,
     ceiling::{Charge, DATAGRAM_SALT, Headroom, REPEAT_SALT, Room, above},
-    peer,
     plain::Form,
     slot,
 };
@@ -14,7 +13,7 @@ use crate::abi::{
     ceiling_map::{REPEAT_FILLED, REPEAT_GENERATION},
     image::{HAS_NEVER, HEADER_CEILING, HEADER_DATAGRAMS},
     meter,
-    peers::Peer,
+    peers::{Mark, Peer},
     reason::Reason,
     repeat::{self, Generation, Repeat},
 };
@@ -36,12 +35,6 @@ pub(super) fn admission<T: Searches>(policy: &Slot<'_, T>) -> Admission {
     }
 }
 
-/// Has this host had a conversation with the source lately?
-#[inline(always)]
-fn is_known<T: Searches>(tables: &T, source: Addr) -> bool {
-    peer::is_marked(tables, Peer::Conversed(source))
-}
-
 /// Has a datagram been seen to leave from this port? Where none is, the service takes and does not answer, or answers by
 /// a way that guard does not see: nobody can be told apart there, and nobody is.
 #[inline(always)]
@@ -56,17 +49,19 @@ fn has_answered<T: Searches>(tables: &T, port: u16) -> bool {
 #[inline(always)]
 pub(super) fn note_answer<T: Searches>(tables: &T, policy: &Slot<'_, T>, remote: Addr, port: u16) {
     note_port(tables, port);
-    let key = |index| tables.flow_key(index);
+    let ceiling = ceiling_of(policy);
+    if !ceiling.is_none() {
+        answered::credit(tables, ceiling, remote, port);
+    }
     let now = tables.ticks();
-    let conversed = Peer::Conversed(remote).mark(key);
+    let sent_to = Peer::SentTo(remote).mark(|index| tables.flow_key(index));
+    let conversed = sent_to.of_conversation();
     let word = tables.ceiling(conversed.at);
     if !conversed.is_due(word, now) {
         return;
     }
-    let sent_to = Peer::SentTo(remote).mark(key);
     let is_settled = sent_to.is_settled(tables.ceiling(sent_to.at), now);
     let is_calm = || {
-        let ceiling = ceiling_of(policy);
         let is_calm = |meter| Charge::new(ceiling, meter, port).is_calm(tables);
         // In a flood from everywhere hardly anybody repeats himself; in one from a fixed set all do.
         ceiling.is_none()
@@ -118,8 +113,22 @@ where
     if ceiling.is_none() {
         return Headroom::Fits;
     }
-    if !is_echo && (!has_answered(tables, port) || is_known(tables, source)) {
-        return Headroom::Fits;
+    // Is it of a source that this host answers, and borne out by the answers?
+    let mut is_borne_out = false;
+    if !is_echo {
+        if !has_answered(tables, port) {
+            return Headroom::Fits;
+        }
+        let sent_to = Peer::SentTo(source).mark(|index| tables.flow_key(index));
+        let now = tables.ticks();
+        let is_marked = |mark: Mark| mark.is_in(tables.ceiling(mark.at), now);
+        let is_known = is_marked(sent_to.of_conversation());
+        if is_known || is_marked(sent_to) {
+            is_borne_out = answered::is_borne_out(tables, ceiling, source, port);
+        }
+        if is_known && is_borne_out {
+            return Headroom::Fits;
+        }
     }
     if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
         return Headroom::Fits;
@@ -134,7 +143,7 @@ where
     match charge.one(tables, source, DATAGRAM_SALT) {
         Room::Some => return Headroom::Fits,
         // It is one network that has used its part, and no flood from everywhere: a new client that sends much.
-        Room::Part if peer::is_marked(tables, Peer::SentTo(source)) => return Headroom::Fits,
+        Room::Part if is_borne_out => return Headroom::Fits,
         Room::Part | Room::None => {}
     }
     if tables.has_sent_before(source, port) {

@@ -19,6 +19,7 @@
 
 mod admission;
 mod admit;
+mod answered;
 mod ban;
 mod ceiling;
 mod classify;
