@@ -1,7 +1,7 @@
 //! The only place that forms pointers into a packet.
 
 use aya_ebpf::programs::{TcContext, XdpContext};
-use guard_common::packet::{MAX_OFFSET, PacketReader};
+use guard_common::packet::{LINK_END, MAX_OFFSET, PacketReader};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Direct access to the linear part of a frame.
@@ -155,6 +155,13 @@ impl PacketReader for FrameReader {
         // SAFETY: `at..at + size_of::<T>()` lies inside the frame (checked above), and `T` accepts
         // every bit pattern at every alignment (its bounds).
         Some(unsafe { core::ptr::read_unaligned(at as *const T) })
+    }
+
+    #[inline(always)]
+    fn hidden(&self, offset: usize) -> usize {
+        // Nothing, which it does not see: to it two unknown numbers stay unknown when one is taken from the other.
+        let nothing = opaque(self.len as u64).wrapping_sub(self.len as u64) as usize;
+        offset ^ nothing & (LINK_END - 1)
     }
 
     #[inline(always)]

@@ -42,7 +42,7 @@ pub(super) fn parse<R: PacketReader + ?Sized>(reader: &R) -> Result<(u16, usize)
         let field: [u8; 2] = reader.read(at - 2).ok_or(ParseError::Truncated)?;
         let ether_type = u16::from_be_bytes(field);
         if ether_type != VLAN && ether_type != SERVICE_VLAN {
-            return Ok((ether_type, at));
+            return Ok((ether_type, reader.hidden(at)));
         }
         at += TAG_LEN;
     }

@@ -46,6 +46,13 @@ pub trait PacketReader {
     /// verifier it can be any number then, so that the turns of a loop look alike.
     #[inline(always)]
     fn forget_words() {}
+
+    /// The same offset, below [`LINK_END`], of which the kernel's verifier does not know which one it is: so one way lies
+    /// behind it, however many tags the frame has.
+    #[inline(always)]
+    fn hidden(&self, offset: usize) -> usize {
+        offset
+    }
 }
 
 /// A frame in memory.
@@ -62,6 +69,9 @@ impl PacketReader for [u8] {
             .map(|(value, _)| value)
     }
 }
+
+/// The IP header begins ahead of this, behind Ethernet and two tags.
+pub const LINK_END: usize = 32;
 
 /// Highest offset that guard reads at: two tags, an IPv4 header with options or an IPv6 chain of
 /// [`ipv6::MAX_EXTENSION_HEADERS`] maximal headers stay below; the verifier wants a bound.

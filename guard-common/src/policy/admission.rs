@@ -4,11 +4,7 @@
 //! An answer of DHCP, which passes without a rule, is bounded likewise, and so are fragments that nothing vouches
 //! for, which the kernel must keep until the rest has come.
 
-use super::{
-    RulesAnswer, Searches,
-    plain::{Form, ServiceRequest},
-    service_of,
-};
+use super::{RulesAnswer, Searches, plain::ServiceRequest, service_of};
 use crate::{
     abi::{
         flow::IS_FORWARDED,
@@ -122,24 +118,24 @@ impl Admission {
     #[inline(always)]
     pub(super) fn plain<T: Searches>(
         tables: &T,
-        form: Form,
+        is_v4: bool,
         request: ServiceRequest,
         answer: RulesAnswer,
     ) -> Self {
         if !answer.lets_in() {
             return Self::NONE;
         } else if request.is_udp() {
-            return Self::DATAGRAM.plain_v4();
+            return Self::DATAGRAM.plain_v4(request);
         } else if !request.opens() {
-            return Self::SEGMENT.plain_v4();
+            return Self::SEGMENT.plain_v4(request);
         }
         let answerable = if tables.port_marks(request.port()) & IS_FORWARDED == 0 {
             Self::ANSWERABLE
         } else {
             0
         };
-        let family = if form.is_v4 { Self::IS_V4 } else { 0 };
-        Self(AdmissionKind::Syn as u8 | family | answerable | form.tags << Self::TAGS_SHIFT)
+        let family = if is_v4 { Self::IS_V4 } else { 0 };
+        Self(AdmissionKind::Syn as u8 | family | answerable | request.tags() << Self::TAGS_SHIFT)
     }
 
     /// The inverse of [`Admission::bits`].
@@ -203,11 +199,17 @@ impl Admission {
         self.0 & Self::KIND == Self::ECHO.0 & Self::KIND
     }
 
-    /// The same, of a packet of plain untagged IPv4 that is not in the scratch.
+    /// The same, of a packet of plain IPv4 that is not in the scratch.
     #[inline(always)]
     #[must_use]
-    pub(super) const fn plain_v4(self) -> Self {
-        Self(self.0 | Self::IS_V4)
+    pub(super) const fn plain_v4(self, request: ServiceRequest) -> Self {
+        Self(self.0 | Self::IS_V4 | request.tags() << Self::TAGS_SHIFT)
+    }
+
+    /// Tags that it stands behind, one at most.
+    #[inline(always)]
+    pub(super) const fn tags(self) -> u8 {
+        self.0 >> Self::TAGS_SHIFT & 1
     }
 
     /// The same, of which it is known that what costs least to ask does not vouch for it.

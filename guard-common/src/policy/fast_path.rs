@@ -30,7 +30,7 @@ pub enum FastPath<O> {
     NeedsRules(LookupArgs),
     /// It takes the full path.
     FullPath,
-    /// It is none of untagged IPv4: [`fast_path_others`].
+    /// It is IPv6: [`fast_path_others`].
     OtherForm,
 }
 
@@ -51,16 +51,18 @@ pub fn fast_path<T: Searches, O: From<Decision>>(
     reader: &(impl PacketReader + ?Sized),
     tables: &T,
 ) -> FastPath<O> {
-    // First, because frames of another form look at the policy where their own fast path is.
-    if Form::of(reader) != Some(Form::V4) {
-        return FastPath::OtherForm;
-    }
+    let packet = match Form::of(reader) {
+        Some(Form { is_v4: false, .. }) => return FastPath::OtherForm,
+        Some(Form { tags: 0, .. }) => Form::v4(0).read_v4(reader),
+        Some(_) => Form::v4(1).read_v4(reader),
+        None => None,
+    };
+    let Some(packet) = packet else {
+        return FastPath::FullPath;
+    };
     // Hidden, else the compiler keeps the word that it is made of.
     let state = slot::hidden::<T>(slot::in_force(tables));
-    let packet = Form::V4.read_v4(reader);
-    packet.map_or(FastPath::FullPath, |packet| {
-        decide(tables, state, Form::V4, packet)
-    })
+    decide(tables, state, true, packet)
 }
 
 /// The rest of it for a packet to an open port: what vouches for it?
@@ -70,10 +72,10 @@ pub fn fast_path_open<T: Searches>(
     tables: &T,
     args: LookupArgs,
 ) -> Option<Decision> {
-    let (ends, answer) = (|| Some(Form::V4.ends(reader)?.0), of_stranger(tables, args));
+    let (ends, answer) = (|| args.request.ends_v4(reader), of_stranger(tables, args));
     let decision = by_flows(tables, ends, (args, answer), true, || None)?;
     // The last word on it reads its headers again.
-    Some(decision.with(decision.admission.plain_v4(), decision.hit))
+    Some(decision.with(decision.admission.plain_v4(args.request), decision.hit))
 }
 
 /// The rest of it for what needs rules, limits or flows. The scratch is asked for where it is needed, which is seldom.
@@ -86,7 +88,7 @@ pub fn fast_path_lookups<'s, T: Searches>(
 ) -> Option<Decision> {
     let (request, policy) = (args.request, &Slot::of(tables, args.state));
     let (flags, entry) = (args.state.flags(), args.entry);
-    let ends = || Some(Form::V4.ends(reader)?.0);
+    let ends = || request.ends_v4(reader);
     let answer = if request.0 & ServiceRequest::IS_NAMED != 0 {
         rules::of_source_v4(policy, flags, entry, ends()?.remote)
     } else {
@@ -100,7 +102,7 @@ pub fn fast_path_lookups<'s, T: Searches>(
         } else if is_own || request.opens() || !flow::may_have_any(tables, request) {
             Some(by_rules(args, answer, Admission::NONE))
         } else {
-            let noted = || Form::V4.note(reader, scratch()?);
+            let noted = || Form::v4(request.tags()).note(reader, scratch()?);
             by_flows(tables, ends, (args, answer), false, noted)
         };
     }
@@ -116,11 +118,11 @@ pub fn fast_path_lookups<'s, T: Searches>(
             return Some(dropped(args.state, request, Reason::Limited));
         }
     }
-    let admission = Admission::plain(tables, Form::V4, request, answer);
+    let admission = Admission::plain(tables, true, request, answer);
     Some(by_rules(args, answer, admission))
 }
 
-/// The whole fast path of IPv6 or of one tag: the same decision with other readers. `None`: it takes the full path.
+/// The whole fast path of IPv6: the same decision with other readers. `None`: it takes the full path.
 #[inline(always)]
 pub fn fast_path_others<'s, T: Searches, O: From<Decision>>(
     reader: &(impl PacketReader + ?Sized),
@@ -128,27 +130,21 @@ pub fn fast_path_others<'s, T: Searches, O: From<Decision>>(
     scratch: impl Fn() -> Option<&'s Scratch>,
 ) -> Option<O> {
     let state = slot::in_force(tables);
-    let form = Form::of(reader)?;
-    // Twice in the program, because an address of either family costs more to ask about.
-    let decided = if form.is_v4 {
-        decide(tables, state, form, form.read_v4(reader)?)
-    } else {
-        // Hidden, so that what has a tag and what has none is one way to the verifier.
-        let tags = T::hide(form.tags.into()) as u8 & 1;
-        let form = Form { tags, ..form };
-        decide(tables, state, form, form.read_v6(reader)?)
-    };
-    let args = match decided {
+    // Hidden, so that what has a tag and what has none is one way to the verifier.
+    let tags = T::hide(Form::of(reader)?.tags.into()) as u8 & 1;
+    let form = Form { is_v4: false, tags };
+    let args = match decide(tables, state, false, form.read_v6(reader)?) {
         FastPath::Decided(decided) => return Some(decided),
         FastPath::OpenPort(args) | FastPath::NeedsFlows(args) => args,
         FastPath::NeedsRules(_) | FastPath::FullPath | FastPath::OtherForm => return None,
     };
-    // First, so that the verifier follows one packet behind it, whatever its form was.
-    let packet = &Form::of(reader)?.note(reader, scratch()?)?.packet;
-    let ends = || Some(packet.ends(args.request.protocol()));
-    let answer = of_stranger(tables, args);
+    let (ends, answer) = (|| Some(form.ends(reader)?.0), of_stranger(tables, args));
     // Sockets are asked on the full path.
-    by_flows(tables, ends, (args, answer), answer.lets_in(), || None).map(O::from)
+    let decision = by_flows(tables, ends, (args, answer), answer.lets_in(), || None)?;
+    if !decision.admission.is_none() {
+        let _noted = form.note(reader, scratch()?)?;
+    }
+    Some(O::from(decision))
 }
 
 /// Decides about a plain packet, as far as that takes no search.
@@ -156,7 +152,7 @@ pub fn fast_path_others<'s, T: Searches, O: From<Decision>>(
 fn decide<T: Searches, O: From<Decision>>(
     tables: &T,
     state: SlotState,
-    form: Form,
+    is_v4: bool,
     packet: PlainPacket,
 ) -> FastPath<O> {
     let (source, flags) = (packet.source, state.flags());
@@ -178,27 +174,31 @@ fn decide<T: Searches, O: From<Decision>>(
     let policy = &Slot::of(tables, slot::hidden::<T>(state));
     // Of a SYN read a second time, which costs less than keeping it past the bans.
     let entry = ServiceEntry::of(policy, request.hidden::<T>().service());
-    let args = |of| LookupArgs {
-        request: ServiceRequest(request.0 | of),
+    let args = LookupArgs {
+        request,
         state,
         entry,
     };
     if flags & rules::NOT_SIMPLE != 0 {
         return FastPath::FullPath;
     } else if flags & BY_SOURCE != 0 && classify::may_be_named(policy, source) {
-        return FastPath::NeedsRules(args(ServiceRequest::IS_NAMED));
+        let request = ServiceRequest(request.0 | ServiceRequest::IS_NAMED);
+        return FastPath::NeedsRules(LookupArgs { request, ..args });
     }
-    let answer = rules::of_stranger(policy, flags, entry, request.opens());
-    if answer.lets_in() && answer.is_limited() {
-        FastPath::NeedsRules(args(0))
-    } else if !request.opens() && answer.lets_in() {
-        FastPath::OpenPort(args(0))
+    // The last word on a datagram reads IPv4 again, and IPv6 from the scratch.
+    let is_decided = request.opens() || is_v4 && request.is_udp();
+    let answer = rules::of_stranger(policy, flags, entry, is_decided);
+    if answer.lets_in() {
+        if answer.is_limited() {
+            return FastPath::NeedsRules(args);
+        } else if !is_decided {
+            return FastPath::OpenPort(args);
+        }
     } else if !request.opens() && flow::may_have_any(tables, request) {
-        FastPath::NeedsFlows(args(0))
-    } else {
-        let admission = Admission::plain(tables, form, request, answer);
-        FastPath::Decided(O::from(by_rules(args(0), answer, admission)))
+        return FastPath::NeedsFlows(args);
     }
+    let admission = Admission::plain(tables, is_v4, request, answer);
+    FastPath::Decided(O::from(by_rules(args, answer, admission)))
 }
 
 /// What is dropped without a rule, for this reason.

@@ -12,7 +12,10 @@ use crate::{
     abi::{
         addr::Addr,
         flow::Tuple,
-        service::{Service, protocol},
+        service::{
+            Service,
+            protocol::{TCP, UDP},
+        },
     },
     packet::{
         ETHERNET_LEN, Head, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PLAIN, IPV6_LEN, Ipv4,
@@ -48,11 +51,11 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Untagged IPv4.
-    pub(super) const V4: Self = Self {
-        is_v4: true,
-        tags: 0,
-    };
+    /// IPv4 behind so many tags, one at most.
+    #[inline(always)]
+    pub(super) const fn v4(tags: u8) -> Self {
+        Self { is_v4: true, tags }
+    }
 
     /// That of a frame with these EtherTypes.
     #[inline(always)]
@@ -75,23 +78,28 @@ impl Form {
         ETHERNET_LEN + self.tags as usize * TAG_LEN
     }
 
+    #[inline(always)]
+    const fn ip_len(self) -> usize {
+        if self.is_v4 { IPV4_LEN } else { IPV6_LEN }
+    }
+
     /// Reads a frame of IPv4.
     #[inline(always)]
     pub(super) fn read_v4(self, reader: &(impl PacketReader + ?Sized)) -> Option<PlainPacket> {
         let Headers { ip, head } = reader.read::<Headers<Ipv4>>(self.network_at())?;
-        let len = usize::from(u16::from_be_bytes(ip.total_len));
-        let is_cut = self.network_at() + len > reader.len();
         let is_part = ip.fragment_field() & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET) != 0;
         // Below 1.0.0.0 or from 224.0.0.0 on, or of a loopback: martians, or nearly.
-        let source = ip.source().v4();
-        let is_martian = source.wrapping_sub(1 << 24) >= 223 << 24 || source >> 24 == 127;
-        if ip.version_ihl != IPV4_PLAIN || is_part || is_martian || is_cut {
+        let first = ip.source().v4() >> 24;
+        if ip.version_ihl != IPV4_PLAIN || is_part || first.wrapping_sub(1) >= 223 || first == 127 {
             return None;
         }
+        let len = usize::from(u16::from_be_bytes(ip.total_len));
+        let (source, local) = (ip.source(), ip.destination());
+        let request = self.request(reader, (&head, ip.protocol), len)?;
         Some(PlainPacket {
-            source: ip.source(),
-            local: ip.destination(),
-            request: ServiceRequest::read(&head, ip.protocol, IPV4_LEN, len)?,
+            source,
+            local,
+            request,
         })
     }
 
@@ -100,18 +108,48 @@ impl Form {
     pub(super) fn read_v6(self, reader: &(impl PacketReader + ?Sized)) -> Option<PlainPacket> {
         let Headers { ip, head } = reader.read::<Headers<Ipv6>>(self.network_at())?;
         let len = IPV6_LEN + usize::from(u16::from_be_bytes(ip.payload_len));
-        let is_cut = self.network_at() + len > reader.len();
         let (source, local) = (ip.source(), ip.destination());
         // From or to the first of all prefixes, where mapped addresses are, or from a group: martians, or nearly.
         let is_martian = source.hi() == 0 || source.hi() >> 56 == 0xff || local.hi() == 0;
-        if ip.version_class_flow[0] >> 4 != 6 || is_martian || is_cut {
+        if ip.version_class_flow[0] >> 4 != 6 || is_martian {
             return None;
         }
+        let request = self.request(reader, (&head, ip.next_header), len)?;
         Some(PlainPacket {
             source,
             local,
-            request: ServiceRequest::read(&head, ip.next_header, IPV6_LEN, len)?,
+            request,
         })
+    }
+
+    /// What a transport header asks for that is part of an IP packet of `len` bytes. Answers of DHCP are no plain packets.
+    #[inline(always)]
+    fn request<R>(self, reader: &R, (head, of): (&Head, u8), len: usize) -> Option<ServiceRequest>
+    where
+        R: PacketReader + ?Sized,
+    {
+        let port = u16::from_be_bytes(head.destination_port);
+        let (flags, tcp_len) = (TcpFlags(head.flags), head.tcp_header_len());
+        let udp_len = u16::from_be_bytes(head.udp_len).into();
+        let (kind, header_len, least) = match of {
+            TCP if !tcp::is_possible(flags) => return None,
+            TCP if flags.opens() => (ServiceRequest::OPENS, tcp_len, TCP_LEN),
+            TCP => (0, tcp_len, TCP_LEN),
+            UDP if port == DHCP_CLIENT || port == DHCPV6_CLIENT => return None,
+            UDP => (ServiceRequest::IS_UDP, udp_len, UDP_LEN),
+            _ => return None,
+        };
+        let is_whole = header_len >= least && self.ip_len() + header_len <= len;
+        if !is_whole || self.network_at() + len > reader.len() {
+            return None;
+        }
+        let mut tags = usize::from(self.tags);
+        if self == Self::v4(1) {
+            // To the verifier one way lies behind a tag and none, and not two.
+            tags = reader.hidden(tags) & 1;
+        }
+        let tags = (tags as u32) << ServiceRequest::TAGS_SHIFT;
+        Some(ServiceRequest(kind | tags | u32::from(port)))
     }
 
     /// Both ends of a packet of this form, and the flags if it is a segment. They are read again where they are
@@ -144,40 +182,33 @@ impl Form {
         scratch: &'s Scratch,
     ) -> Option<&'s Scratch> {
         let (ends, flags) = self.ends(reader)?;
-        let transport_at = self.network_at() + if self.is_v4 { IPV4_LEN } else { IPV6_LEN };
-        scratch
-            .packet
-            .set_segment(&ends, flags, (self.network_at(), transport_at));
+        let places = (self.network_at(), self.network_at() + self.ip_len());
+        scratch.packet.set_segment(&ends, flags, places);
         Some(scratch)
     }
 }
 
 /// What a plain packet asks for, in one number, so that it takes one register of the few that a call leaves alone:
-/// `port (16 bits) | UDP (1) | SYN (1) | may a rule name its source (1)`.
+/// `port (16 bits) | UDP (1) | SYN (1) | may a rule name its source (1) | tags (1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceRequest(pub u32);
 
 impl ServiceRequest {
-    const UDP: u32 = 1 << 16;
+    const IS_UDP: u32 = 1 << 16;
     const OPENS: u32 = 1 << 17;
     pub(super) const IS_NAMED: u32 = 1 << 18;
+    const TAGS_SHIFT: u32 = 19;
 
-    /// Of the transport header behind an IP header of `ip_len` bytes, in a packet of `len`. Answers of DHCP are no plain
-    /// packets.
+    /// Tags that it stands behind.
     #[inline(always)]
-    fn read(head: &Head, of: u8, ip_len: usize, len: usize) -> Option<Self> {
-        let port = u16::from_be_bytes(head.destination_port);
-        let flags = TcpFlags(head.flags);
-        let (kind, header_len, least) = match of {
-            protocol::TCP if !tcp::is_possible(flags) => return None,
-            protocol::TCP if flags.opens() => (Self::OPENS, head.tcp_header_len(), TCP_LEN),
-            protocol::TCP => (0, head.tcp_header_len(), TCP_LEN),
-            protocol::UDP if port == DHCP_CLIENT || port == DHCPV6_CLIENT => return None,
-            protocol::UDP => (Self::UDP, u16::from_be_bytes(head.udp_len).into(), UDP_LEN),
-            _ => return None,
-        };
-        let is_whole = header_len >= least && ip_len + header_len <= len;
-        is_whole.then_some(Self(kind | u32::from(port)))
+    pub(super) const fn tags(self) -> u8 {
+        (self.0 >> Self::TAGS_SHIFT) as u8 & 1
+    }
+
+    /// Both ends of a packet of IPv4 that asks for it.
+    #[inline(always)]
+    pub(super) fn ends_v4(self, reader: &(impl PacketReader + ?Sized)) -> Option<Tuple> {
+        Some(Form::v4(self.tags()).ends(reader)?.0)
     }
 
     /// The same, of which the compiler keeps this and nothing that it is made of.
@@ -194,16 +225,12 @@ impl ServiceRequest {
 
     #[inline(always)]
     pub(super) const fn is_udp(self) -> bool {
-        self.0 & Self::UDP != 0
+        self.0 & Self::IS_UDP != 0
     }
 
     #[inline(always)]
     pub(super) const fn protocol(self) -> u8 {
-        if self.is_udp() {
-            protocol::UDP
-        } else {
-            protocol::TCP
-        }
+        if self.is_udp() { UDP } else { TCP }
     }
 
     #[inline(always)]

@@ -100,7 +100,7 @@ where
 {
     if admission.is_v4() {
         // Without the headers it would not have come here.
-        let _noted = Form::V4.note(reader, scratch);
+        let _noted = Form::v4(admission.tags()).note(reader, scratch);
     }
     let state = slot::in_force(tables);
     let policy = &Slot::of(tables, state);
