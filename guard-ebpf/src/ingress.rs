@@ -54,7 +54,7 @@ pub(crate) fn evaluate(ctx: &XdpContext) -> u32 {
     leave(ctx, cpu, record)
 }
 
-/// The same of a frame that is none of untagged IPv4, in a program of its own: its addresses take more of the stack
+/// The same of a frame of IPv6, in a program of its own: its addresses take more of the stack
 /// than the other one has left, and a jump costs less than a call.
 #[inline(always)]
 pub(crate) fn evaluate_others(ctx: &XdpContext) -> u32 {

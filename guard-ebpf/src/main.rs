@@ -37,7 +37,7 @@ fn guard_cookie(ctx: XdpContext) -> u32 {
     answer::answer(&ctx)
 }
 
-/// Takes over from `guard_ingress`, by a tail call, what is none of untagged IPv4.
+/// Takes over from `guard_ingress`, by a tail call, what is IPv6.
 #[xdp]
 fn guard_others(ctx: XdpContext) -> u32 {
     ingress::evaluate_others(&ctx)

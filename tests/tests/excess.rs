@@ -268,35 +268,41 @@ fn sessions_lose_nothing_in_a_flood_of_syns_in_their_name() {
             frames.push(scene.frame(SocketAddr::new(end.ip(), port), TcpFlags::SYN));
         }
     }
-    let before = (scene.limited(), retransmitted(friend));
+    let before = (scene.limited(), lost(friend, srv));
     let flood = scene.flood(frames, 20_000);
     let talks = streams.map(|stream| Conversation::tcp_every(PAUSE, "a session", stream, 64));
     thread::sleep(WHILE);
     for talk in talks {
         let report = talk.stop();
         assert_eq!(report.failure, None, "{report:?}");
-        assert!(report.answers > 50, "{report:?}");
+        assert!(report.answers > 20, "{report:?}");
     }
-    let lost = retransmitted(friend) - before.1;
+    let lost = lost(friend, srv) - before.1;
     assert!(flood.stop() > 20_000);
     assert!(
         scene.limited() - before.0 > 5000,
         "the SYNs exceed the limit"
     );
-    // A busy machine answers so late, once in a while, that a segment is sent again which was not lost.
+    // One may be on its way still when this is read, and one may have found the ring of the virtual cable full.
     assert!(lost < 5, "{lost} segments were lost");
 }
 
-/// Segments that a host has sent again.
-fn retransmitted(host: &Host) -> u64 {
-    let read = || fs::read_to_string("/proc/thread-self/net/snmp");
+/// Segments that a host has sent again and that did not arrive twice. A busy machine answers so late, once in a while,
+/// that a segment is sent again which was not lost.
+fn lost(from: &Host, to: &Host) -> i64 {
+    let sent_again = counter(from, "snmp", "Tcp: ", "RetransSegs");
+    sent_again - counter(to, "netstat", "TcpExt: ", "TCPDSACKOldSent")
+}
+
+fn counter(host: &Host, file: &str, lines: &str, name: &str) -> i64 {
+    let read = || fs::read_to_string(format!("/proc/thread-self/net/{file}"));
     let text = host.run(read).expect("counters of TCP");
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(lines));
     let (names, values) = (lines.next(), lines.next());
     let (names, values) = (names.unwrap_or_default(), values.unwrap_or_default());
     let mut pairs = names.split(' ').zip(values.split(' '));
-    let found = pairs.find(|(name, _)| *name == "RetransSegs");
-    let (_, value) = found.expect("a counter of segments sent again");
+    let found = pairs.find(|(found, _)| *found == name);
+    let (_, value) = found.unwrap_or_else(|| panic!("no counter {name}"));
     value.parse().expect("a number")
 }
 

@@ -1,4 +1,4 @@
-//! How frames that are none of untagged IPv4 go from one program to another and back.
+//! How frames of IPv6 go from one program to another and back.
 
 /// Place of the program that looks at them.
 pub const OTHERS: u32 = 0;

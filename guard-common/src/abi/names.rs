@@ -4,7 +4,7 @@
 pub const INGRESS: &str = "guard_ingress";
 /// The XDP program that answers SYNs with cookies, reached from the other one.
 pub const ANSWER: &str = "guard_cookie";
-/// The XDP program of frames that are none of untagged IPv4, reached from the other one.
+/// The XDP program of IPv6, reached from the other one.
 pub const OTHERS: &str = "guard_others";
 /// The tc program on the way out.
 pub const EGRESS: &str = "guard_egress";

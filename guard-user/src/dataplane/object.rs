@@ -230,7 +230,7 @@ impl Object {
         }
     }
 
-    /// The programs that frames of other forms than untagged IPv4 go to and fro between, at the places of
+    /// The programs that frames of IPv6 go to and fro between, at the places of
     /// [`guard_common::abi::form`].
     ///
     /// # Errors
@@ -239,7 +239,7 @@ impl Object {
         others::places(&mut self.ebpf)
     }
 
-    /// Have frames of other forms than untagged IPv4 a program of their own? If not, why.
+    /// Have frames of IPv6 a program of their own? If not, why.
     ///
     /// # Errors
     /// What the kernel says against it.

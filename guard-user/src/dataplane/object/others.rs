@@ -1,4 +1,4 @@
-//! The program of frames that are none of untagged IPv4: without it they take the full path.
+//! The program of frames of IPv6: without it they take the full path.
 
 use aya::{
     Ebpf,
