@@ -121,11 +121,13 @@ impl Ceiling {
         }
     }
 
-    /// Meters of one source that this host answers: twice as fast as all strangers together, the burst too.
+    /// Meters of one source that this host answers: twice as fast as all strangers together, the burst too. Who lets in
+    /// fewer strangers than by default says nothing of his clients.
     #[inline(always)]
     #[must_use]
     pub const fn of_answered(self) -> Pace {
-        let whole = self.of_port();
+        let is_lower = self.0 >> 32 < Self::DATAGRAMS.0 >> 32;
+        let whole = if is_lower { Self::DATAGRAMS } else { self }.of_port();
         Pace {
             interval: whole.interval / 2,
             tolerance: whole.tolerance,
@@ -336,6 +338,23 @@ mod tests {
         assert_eq!(pace.debt(10_000_000_000, 1_000_000), 0);
         assert_eq!(pace.debt(1_500_000, 1_000_000), 500_000);
         assert_eq!(pace.debt(999_999, 1_000_000), 0);
+    }
+
+    #[test]
+    fn a_source_that_is_answered_has_twice_the_ceiling_of_strangers_and_never_less_than_by_default()
+    {
+        let paces = |ceiling: Ceiling| {
+            let Pace {
+                interval,
+                tolerance,
+            } = ceiling.of_answered();
+            (1_000_000 / interval, tolerance / interval)
+        };
+        assert_eq!(paces(Ceiling::DATAGRAMS), (4000, 8000));
+        assert_eq!(paces(Ceiling::new(200, 10_000)), (10_000, 20_000));
+        for lower in [Ceiling::new(1, 0), Ceiling::new(1_000_000, 2)] {
+            assert_eq!(paces(lower), (4000, 8000), "{lower:?}");
+        }
     }
 
     #[test]
