@@ -4,10 +4,13 @@
 use guard_common::{
     abi::{
         ceiling::Ceiling,
+        ceiling_map::{PREFIXES, PREFIXES_FIRST},
         image::{
-            DEFAULT_ALLOW, FIXED_WORDS, HEADER_CEILING, HEADER_DATAGRAMS, HEADER_FLAGS, MONITOR,
+            BY_SOURCE, DEFAULT_ALLOW, FAMILY_CLASSES, FIXED_WORDS, HAS_NEVER, HEADER_CEILING,
+            HEADER_CLASSES, HEADER_DATAGRAMS, HEADER_FLAGS, HEADER_SOURCE_DEFAULT, MONITOR,
         },
         reason::{Action, Reason},
+        rule::{Class, RuleRef},
     },
     memory::MemTables,
     policy::{Arrival, Decision, evaluate_fast_first, evaluate_full, note_outgoing},
@@ -19,6 +22,8 @@ const HZ: u64 = 250;
 const PORT: u16 = 27_015;
 /// Datagrams of the flood in a jiffy: some 40 000 per second.
 const FLOOD: usize = 150;
+/// Who has a conversation with this host, one of each family.
+const CLIENTS: [&str; 2] = ["198.51.100.7", "2001:db8:100::7"];
 
 /// A way to a verdict.
 type Way = fn(&[u8], &MemTables) -> Decision;
@@ -33,21 +38,44 @@ const WAYS: [(&str, Way); 2] = [
 ];
 
 fn open(ceiling: Ceiling, flags: u32) -> MemTables {
+    MemTables::with_policy(words(ceiling, flags)).with_seed(5)
+}
+
+fn words(ceiling: Ceiling, flags: u32) -> Vec<u64> {
     let mut words = vec![0; FIXED_WORDS as usize];
     words[HEADER_FLAGS as usize] = u64::from(DEFAULT_ALLOW | flags);
     words[HEADER_DATAGRAMS as usize] = ceiling.to_word();
     words[HEADER_CEILING as usize] = Ceiling::DEFAULT.to_word();
+    words
+}
+
+/// The same with everybody on the never list.
+fn open_to_protected(ceiling: Ceiling) -> MemTables {
+    let mut words = words(ceiling, HAS_NEVER | BY_SOURCE | FAMILY_CLASSES);
+    // Class 1 is everybody of either family; the table of classes has one scope.
+    words[HEADER_SOURCE_DEFAULT as usize] = 1 << 32 | 1;
+    words[HEADER_CLASSES as usize] = 1 << 32 | u64::from(FIXED_WORDS);
+    let everybody = Class {
+        any: RuleRef::from_bits(0),
+        never: true,
+        own: false,
+    };
+    words.extend([0, everybody.to_word()]);
     MemTables::with_policy(words).with_seed(5)
 }
 
 /// What somebody sends to the port.
 fn question(from: &str) -> Vec<u8> {
+    question_to(PORT, from)
+}
+
+fn question_to(port: u16, from: &str) -> Vec<u8> {
     let base = if from.contains(':') {
         packet_v6()
     } else {
         packet()
     };
-    base.from(from).udp(PORT).payload(20).build()
+    base.from(from).udp(port).payload(20).build()
 }
 
 /// A conversation of some seconds.
@@ -60,17 +88,63 @@ fn converses(tables: &mut MemTables, with: &str) {
 
 /// What the service answers.
 fn answer(tables: &MemTables, to: &str) {
+    answer_from(PORT, tables, to);
+}
+
+fn answer_from(port: u16, tables: &MemTables, to: &str) {
     let (base, own) = if to.contains(':') {
         (packet_v6(), "2001:db8:2::1")
     } else {
         (packet(), "192.0.2.1")
     };
-    let frame = base.from(own).to(to).udp_between(PORT, 40_000).payload(20);
+    let frame = base.from(own).to(to).udp_between(port, 40_000).payload(20);
     note_outgoing(frame.build().as_slice(), tables, LO);
 }
 
 fn passes(way: Way, frame: &[u8], tables: &MemTables) -> bool {
     way(frame, tables).verdict.action == Action::Pass
+}
+
+/// What a client sends.
+struct Load {
+    /// Datagrams in a jiffy.
+    in_jiffy: usize,
+    /// The service answers one of so many that it gets.
+    answered: Option<usize>,
+}
+
+impl Load {
+    const fn unanswered(per_second: usize) -> Self {
+        Self {
+            in_jiffy: per_second / HZ as usize,
+            answered: None,
+        }
+    }
+
+    const fn answered(per_second: usize, every: usize) -> Self {
+        Self {
+            answered: Some(every),
+            ..Self::unanswered(per_second)
+        }
+    }
+
+    /// Sends it for some seconds. How many were sent, and how many passed.
+    fn send(&self, way: Way, tables: &mut MemTables, from: &str, seconds: u64) -> (usize, usize) {
+        let frame = question(from);
+        let mut let_in = 0;
+        for _ in 0..seconds * HZ {
+            tables.jiffies += 1;
+            for _ in 0..self.in_jiffy {
+                if passes(way, &frame, tables) {
+                    let_in += 1;
+                    if self.answered.is_some_and(|every| let_in % every == 0) {
+                        answer(tables, from);
+                    }
+                }
+            }
+        }
+        (self.in_jiffy * seconds as usize * HZ as usize, let_in)
+    }
 }
 
 fn stranger(random: &mut Random) -> Vec<u8> {
@@ -210,6 +284,164 @@ fn a_flood_of_a_fixed_set_of_sources_makes_no_conversations_although_the_service
             passes(way, &question("198.51.100.7"), &tables),
             "{name}: a friend"
         );
+    }
+}
+
+#[test]
+fn a_client_that_sends_much_and_is_answered_now_and_then_loses_nothing() {
+    for (name, way) in WAYS {
+        for from in CLIENTS {
+            for load in [Load::answered(100_000, 20), Load::answered(20_000, 32)] {
+                let mut tables = open(Ceiling::DATAGRAMS, 0);
+                converses(&mut tables, from);
+                let (sent, let_in) = load.send(way, &mut tables, from, 4);
+                assert_eq!(let_in, sent, "{name} {from}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_is_not_answered_has_twice_the_ceiling_of_strangers() {
+    for (name, way) in WAYS {
+        for from in CLIENTS {
+            let mut tables = open(Ceiling::DATAGRAMS, 0);
+            converses(&mut tables, from);
+            let (sent, let_in) = Load::unanswered(4000).send(way, &mut tables, from, 10);
+            assert_eq!((sent, let_in), (40_000, 40_000), "{name} {from}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_in_the_name_of_a_client_gets_what_strangers_get_and_the_client_comes_in_behind_it() {
+    for (name, way) in WAYS {
+        for from in CLIENTS {
+            let mut tables = open(Ceiling::DATAGRAMS, 0);
+            converses(&mut tables, from);
+            let flood = Load::unanswered(100_000);
+            let (_, at_once) = flood.send(way, &mut tables, from, 5);
+            // What he may owe, and of strangers and of those that repeat themselves what comes at once and later.
+            let most = 8000 + 2 * (4000 + 5 * 2000);
+            assert!(at_once <= most, "{name} {from}: {at_once}");
+            let (sent, later) = flood.send(way, &mut tables, from, 5);
+            assert!(later * 100 < sent * 5, "{name} {from}: {later} of {sent}");
+            // So much is owed at most.
+            tables.jiffies += 2 * HZ + 1;
+            let (sent, let_in) = Load::answered(1000, 1).send(way, &mut tables, from, 5);
+            assert_eq!(let_in, sent, "{name} {from}: behind the flood");
+        }
+    }
+}
+
+#[test]
+fn a_flood_that_the_service_answers_too_seldom_is_cut() {
+    for (name, way) in WAYS {
+        for from in CLIENTS {
+            let mut tables = open(Ceiling::DATAGRAMS, 0);
+            converses(&mut tables, from);
+            let flood = Load::answered(100_000, 50);
+            flood.send(way, &mut tables, from, 2);
+            let (sent, let_in) = flood.send(way, &mut tables, from, 3);
+            assert!(
+                let_in * 100 < sent * 10,
+                "{name} {from}: {let_in} of {sent}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_answer_credits_no_more_than_is_owed() {
+    for (name, way) in WAYS {
+        for from in CLIENTS {
+            let mut tables = open(Ceiling::DATAGRAMS, 0);
+            converses(&mut tables, from);
+            let mut idle = tables.clone();
+            for _ in 0..10 {
+                assert!(passes(way, &question(from), &tables), "{name} {from}");
+            }
+            (0..1000).for_each(|_| answer(&tables, from));
+            let now = tables.jiffies * tables.jiffy_us;
+            let ceilings = tables.ceilings();
+            let meters: Vec<u64> = ceilings
+                .range(PREFIXES_FIRST..PREFIXES_FIRST + PREFIXES)
+                .map(|(_, meter)| *meter)
+                .collect();
+            assert_eq!(meters, [now; 2], "{name} {from}: none is behind the clock");
+            // Nothing is saved up.
+            let flood = Load::unanswered(100_000);
+            let saved = flood.send(way, &mut tables, from, 1);
+            assert_eq!(saved, flood.send(way, &mut idle, from, 1), "{name} {from}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_in_the_name_of_one_client_takes_nothing_from_others_nor_at_other_ports() {
+    const OTHER: u16 = PORT + 1;
+    for (name, way) in WAYS {
+        for (from, neighbour) in [
+            ("198.51.100.7", "198.51.100.8"),
+            ("2001:db8:100::7", "2001:db8:101::7"),
+        ] {
+            let mut tables = open(Ceiling::DATAGRAMS, 0);
+            converses(&mut tables, from);
+            converses(&mut tables, neighbour);
+            answer_from(OTHER, &tables, from);
+            let flood = question(from);
+            let others = [(PORT, neighbour), (OTHER, from)];
+            let mut lost = [0; 2];
+            for _ in 0..5 * HZ {
+                tables.jiffies += 1;
+                for _ in 0..400 {
+                    way(&flood, &tables);
+                }
+                // Ten thousand per second, of which every tenth is answered: more than strangers may send.
+                for (lost, (port, from)) in lost.iter_mut().zip(others) {
+                    let frame = question_to(port, from);
+                    *lost += (0..40).filter(|_| !passes(way, &frame, &tables)).count();
+                    (0..4).for_each(|_| answer_from(port, &tables, from));
+                }
+            }
+            assert_eq!(
+                lost, [0; 2],
+                "{name} {from}: of a neighbour, at another port"
+            );
+        }
+    }
+}
+
+#[test]
+fn without_the_ceiling_and_for_the_never_list_nothing_is_owed() {
+    for (name, way) in WAYS {
+        for from in CLIENTS {
+            let off = open(Ceiling::NONE, 0);
+            let protected = open_to_protected(Ceiling::DATAGRAMS);
+            for mut tables in [off, protected] {
+                converses(&mut tables, from);
+                let (sent, let_in) = Load::unanswered(100_000).send(way, &mut tables, from, 3);
+                assert_eq!(let_in, sent, "{name} {from}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lower_ceiling_of_strangers_is_none_of_clients() {
+    for (name, way) in WAYS {
+        for lower in [Ceiling::new(1, 0), Ceiling::new(1_000_000, 2)] {
+            for from in CLIENTS {
+                let mut tables = open(lower, 0);
+                converses(&mut tables, from);
+                let (sent, let_in) = Load::unanswered(4000).send(way, &mut tables, from, 3);
+                assert_eq!(let_in, sent, "{name} {from} {lower:?}");
+                let flood = Load::unanswered(100_000);
+                flood.send(way, &mut tables, from, 1);
+                let (_, let_in) = flood.send(way, &mut tables, from, 1);
+                assert!(let_in < 100, "{name} {from} {lower:?}: {let_in}");
+            }
+        }
     }
 }
 

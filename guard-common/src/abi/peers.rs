@@ -159,6 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_of_a_conversation_follows_from_that_of_an_address_that_was_sent_to() {
+        for number in 0..5000 {
+            for addr in [
+                Addr::from_v4(number),
+                Addr::from_halves(0x2001_0db8_0000_0000 | u64::from(number), 7),
+            ] {
+                let sent_to = mark(Peer::SentTo(addr));
+                assert_eq!(sent_to.of_conversation(), mark(Peer::Conversed(addr)));
+            }
+        }
+    }
+
+    #[test]
     fn a_prefix_shares_its_mark_and_parts_do_not_overlap() {
         let v4 = |last: u32| mark(Peer::ShookHands(Addr::from_v4(0xc633_6400 + last)));
         assert_eq!(v4(1), v4(200));
