@@ -35,7 +35,7 @@ const OLD_VERIFIED_BUDGET: u32 = 190_000;
 /// The same of the program that answers.
 const ANSWER_BUDGET: u32 = 220_000;
 /// The same of the program of other forms, which has no full path.
-const OTHERS_BUDGET: u32 = 130_000;
+const OTHERS_BUDGET: u32 = 120_000;
 /// Bytes that all frames of a call chain may use of the 512 that the kernel gives. Each frame counts as a multiple
 /// of 32.
 const STACK_BUDGET: u32 = 416;

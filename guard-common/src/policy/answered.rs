@@ -32,22 +32,22 @@ pub(super) fn is_borne_out<T: Searches>(
     source: Addr,
     port: u16,
 ) -> bool {
-    let (pace, now) = (ceiling.of_answered(), now_us(tables));
-    let mut is_borne_out = false;
+    let (pace, now) = (ceiling.of_answered(T::hide), now_us(tables));
+    let mut least = u64::MAX;
     for meter in meters(tables, source, port) {
         let debt = pace.debt(tables.ceiling(meter), now);
-        is_borne_out |= !pace.is_full(debt);
+        least = least.min(debt);
         if debt < 2 * pace.tolerance {
             super::ceiling::charge(tables, meter, debt, now, pace.interval);
         }
     }
-    is_borne_out
+    !pace.is_full(least)
 }
 
 /// Credits the peer with a datagram on its way to him out of this port.
 #[inline(always)]
 pub(super) fn credit<T: Searches>(tables: &T, ceiling: Ceiling, peer: Addr, port: u16) {
-    let (pace, now) = (ceiling.of_answered(), now_us(tables));
+    let (pace, now) = (ceiling.of_answered(T::hide), now_us(tables));
     for meter in meters(tables, peer, port) {
         let debt = pace.debt(tables.ceiling(meter), now);
         let credit = credit_of(pace, debt);

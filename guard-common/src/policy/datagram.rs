@@ -104,40 +104,30 @@ where
     let policy = &Slot::of(tables, state);
     let flags = state.flags();
     let source = scratch.packet.source();
-    let is_echo = admission.is_echo();
-    let ceiling = if is_echo {
-        Ceiling::from_word(policy.word(HEADER_CEILING))
-    } else {
-        ceiling_of(policy)
-    };
-    if ceiling.is_none() {
-        return Headroom::Fits;
-    }
-    // Is it of a source that this host answers, and borne out by the answers?
-    let mut is_borne_out = false;
-    if !is_echo {
-        if !has_answered(tables, port) {
+    let is_protected = || flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source);
+    if admission.is_echo() {
+        let ceiling = Ceiling::from_word(policy.word(HEADER_CEILING));
+        if ceiling.is_none() || is_protected() {
             return Headroom::Fits;
         }
-        let sent_to = Peer::SentTo(source).mark(|index| tables.flow_key(index));
-        let now = tables.ticks();
-        let is_marked = |mark: Mark| mark.is_in(tables.ceiling(mark.at), now);
-        let is_known = is_marked(sent_to.of_conversation());
-        if is_known || is_marked(sent_to) {
-            is_borne_out = answered::is_borne_out(tables, ceiling, source, port);
-        }
-        if is_known && is_borne_out {
-            return Headroom::Fits;
-        }
-    }
-    if flags & HAS_NEVER != 0 && policy.is_on_never_list(flags, source) {
-        return Headroom::Fits;
-    }
-    if is_echo {
         return match Charge::ECHOES.one(tables, source, DATAGRAM_SALT) {
             Room::Some => Headroom::Fits,
             Room::Part | Room::None => above(flags, Reason::IcmpCeiling),
         };
+    }
+    let ceiling = ceiling_of(policy);
+    if ceiling.is_none() || !has_answered(tables, port) {
+        return Headroom::Fits;
+    }
+    let sent_to = Peer::SentTo(source).mark(|index| tables.flow_key(index));
+    let now = tables.ticks();
+    let is_marked = |mark: Mark| mark.is_in(tables.ceiling(mark.at), now);
+    let is_known = is_marked(sent_to.of_conversation());
+    // Is it of a source that this host answers, and borne out by the answers?
+    let is_borne_out =
+        (is_known || is_marked(sent_to)) && answered::is_borne_out(tables, ceiling, source, port);
+    if is_known && is_borne_out || is_protected() {
+        return Headroom::Fits;
     }
     let charge = Charge::new(ceiling, ceiling::datagram_meter(port), port);
     match charge.one(tables, source, DATAGRAM_SALT) {

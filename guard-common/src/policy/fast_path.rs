@@ -22,7 +22,7 @@ use crate::{
 pub enum FastPath<O> {
     /// What becomes of the frame.
     Decided(O),
-    /// It opens nothing, and comes from a stranger to a port that no limit counts: [`fast_path_open`].
+    /// It is part of a session or nothing, and comes from a stranger to a port that no limit counts: [`fast_path_open`].
     OpenPort(LookupArgs),
     /// It is a stranger's, whom no rule lets in, and may be an answer: [`fast_path_lookups`].
     NeedsFlows(LookupArgs),
@@ -65,17 +65,19 @@ pub fn fast_path<T: Searches, O: From<Decision>>(
     decide(tables, state, true, packet)
 }
 
-/// The rest of it for a packet to an open port: what vouches for it?
+/// The rest of it for a segment to an open port: what vouches for it?
 #[inline(always)]
 pub fn fast_path_open<T: Searches>(
     reader: &(impl PacketReader + ?Sized),
     tables: &T,
     args: LookupArgs,
 ) -> Option<Decision> {
-    let (ends, answer) = (|| args.request.ends_v4(reader), of_stranger(tables, args));
+    let request = args.request.of_segment();
+    let args = LookupArgs { request, ..args };
+    let (ends, answer) = (|| request.ends_v4(reader), of_stranger(tables, args));
     let decision = by_flows(tables, ends, (args, answer), true, || None)?;
     // The last word on it reads its headers again.
-    Some(decision.with(decision.admission.plain_v4(args.request), decision.hit))
+    Some(decision.with(decision.admission.plain_v4(request), decision.hit))
 }
 
 /// The rest of it for what needs rules, limits or flows. The scratch is asked for where it is needed, which is seldom.
@@ -138,13 +140,12 @@ pub fn fast_path_others<'s, T: Searches, O: From<Decision>>(
         FastPath::OpenPort(args) | FastPath::NeedsFlows(args) => args,
         FastPath::NeedsRules(_) | FastPath::FullPath | FastPath::OtherForm => return None,
     };
-    let (ends, answer) = (|| Some(form.ends(reader)?.0), of_stranger(tables, args));
+    // First, so that the verifier follows one packet behind it, whatever its form was.
+    let packet = &Form::of(reader)?.note(reader, scratch()?)?.packet;
+    let ends = || Some(packet.ends(args.request.protocol()));
+    let answer = of_stranger(tables, args);
     // Sockets are asked on the full path.
-    let decision = by_flows(tables, ends, (args, answer), answer.lets_in(), || None)?;
-    if !decision.admission.is_none() {
-        let _noted = form.note(reader, scratch()?)?;
-    }
-    Some(O::from(decision))
+    by_flows(tables, ends, (args, answer), answer.lets_in(), || None).map(O::from)
 }
 
 /// Decides about a plain packet, as far as that takes no search.

@@ -217,6 +217,12 @@ impl ServiceRequest {
         Self(T::hide(self.0.into()) as u32)
     }
 
+    /// The same, known to be no datagram.
+    #[inline(always)]
+    pub(super) const fn of_segment(self) -> Self {
+        Self(self.0 & !Self::IS_UDP)
+    }
+
     /// Is it the first segment of a connection?
     #[inline(always)]
     pub(super) const fn opens(self) -> bool {
