@@ -136,6 +136,19 @@ impl Ceiling {
         }
     }
 
+    /// Meters of the answers to such a source that count: as many in a second as it may send of itself. With
+    /// [`ANSWERS_COUNT`] that is 132 000 datagrams per second unless the policy says otherwise: a gigabit of full size
+    /// has 85 000. What counts when they come all together bears out as much as is owed when answers begin to count.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_answers(self, hide: impl Fn(u64) -> u64) -> Pace {
+        let source = self.of_answered(hide);
+        Pace {
+            interval: source.interval,
+            tolerance: source.tolerance / (2 * ANSWERS_COUNT),
+        }
+    }
+
     /// Meters of one source prefix at a port: an eighth of it, the burst too.
     #[inline(always)]
     #[must_use]

@@ -192,8 +192,8 @@ reasons! {
     DhcpUnasked = 51, Drop, "dhcp-unasked", "an answer of DHCP that this host did not ask for, to another address";
     /// A segment of TCP to an open port that is part of no session.
     OutOfState = 52, Drop, "out-of-state", "a TCP segment to an open port that is part of no session of this host (`[limits] out-of-state`)";
-    /// A datagram to an open port, of a source that this host has not answered, in a flood.
-    UdpCeiling = 53, Drop, "udp-ceiling", "a flood of UDP: the source has not been answered before, nor repeated itself (`[limits] udp`)";
+    /// A datagram to an open port, of a source that this host has not answered, or far less than it sends, in a flood.
+    UdpCeiling = 53, Drop, "udp-ceiling", "a flood of UDP: the source is not answered, or far less than it sends, nor has it repeated itself (`[limits] udp`)";
 }
 
 #[cfg(test)]

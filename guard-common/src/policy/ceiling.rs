@@ -199,6 +199,8 @@ pub(super) const OUT_OF_STATE_SALT: u64 = 0x6f75_7420_6f66_2073;
 pub(super) const DATAGRAM_SALT: u64 = 0x6461_7461_6772_616d;
 /// For datagrams of sources that this host answers.
 pub(super) const ANSWERED_SALT: u64 = 0x616e_7377_6572_6564;
+/// For what this host answers them.
+pub(super) const CREDITED_SALT: u64 = 0x6372_6564_6974_6564;
 /// For datagrams that are sent again.
 pub(super) const REPEAT_SALT: u64 = 0x7265_7065_6174_6564;
 
