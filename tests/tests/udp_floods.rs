@@ -2,6 +2,8 @@
 //! and honest clients must not notice: neither those that have been answered nor those who come new and try again,
 //! as every client over UDP does.
 
+mod clients;
+
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
     sync::{Mutex, PoisonError},
@@ -87,7 +89,9 @@ fn explained(lab: &Topology, guard: &Instance) {
             let words = format!("explain from {from} to {to} port {OPEN} proto udp");
             guard.guardctl(&words.split(' ').collect::<Vec<_>>()).ok()
         };
-        drop(ask(&client.to_string()).says("this host has a conversation with the source"));
+        drop(ask(&client.to_string()).says(
+            "this host has a conversation with the source: above 4000/s at its port it passes as long as this host answers it",
+        ));
         drop(ask(stranger).says(
             "no conversation with the source: above 2000/s at its port it passes only when it repeats itself",
         ));

@@ -123,7 +123,7 @@ fn evaluated(answer: &Explanation, output: &mut Output) {
                     "now": left.now, "at_most": left.at_most, "blocked_seconds": left.blocked
                 })),
                 "session": answer.session.map(|session| match session {
-                    Session::Known | Session::Conversation => json!({"known": true}),
+                    Session::Known | Session::Conversation { .. } => json!({"known": true}),
                     Session::Unknown { passing } | Session::Stranger { passing } => {
                         json!({"known": false, "passing_per_second": passing})
                     }
@@ -143,7 +143,10 @@ fn session_line(session: Session) -> String {
         Session::Unknown { passing: 0.0 } => {
             "but it is part of no session of this host: dropped (out-of-state)".to_owned()
         }
-        Session::Conversation => "this host has a conversation with the source".to_owned(),
+        Session::Conversation { passing } => format!(
+            "this host has a conversation with the source: above {passing:.0}/s at its port it passes as long as this \
+             host answers it (udp-ceiling)"
+        ),
         Session::Stranger { passing: 0.0 } => {
             "but this host has no conversation with the source: dropped (udp-ceiling)".to_owned()
         }

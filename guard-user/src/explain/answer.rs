@@ -60,8 +60,11 @@ pub enum Session {
         /// 0 = none.
         passing: f64,
     },
-    /// This host has a conversation with the sender of the datagram.
-    Conversation,
+    /// This host has a conversation with the sender of the datagram, of whom so many per second pass without an answer.
+    Conversation {
+        /// Per second.
+        passing: f64,
+    },
     /// It has none: so many per second pass, at its port and of all such senders together, and of those that repeat
     /// themselves.
     Stranger {

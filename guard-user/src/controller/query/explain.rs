@@ -196,7 +196,10 @@ fn datagram(running: &Running, tick: u32, source: IpAddr, port: u16) -> Option<S
     if !running.ceilings.has_answered(port) {
         None
     } else if running.ceilings.is_marked(conversed, tick) {
-        Some(Session::Conversation)
+        let unanswered = ceiling(running, HEADER_DATAGRAMS).of_answered(|number| number);
+        Some(Session::Conversation {
+            passing: 1e6 / unanswered.interval as f64,
+        })
     } else {
         Some(Session::Stranger { passing })
     }
@@ -204,8 +207,13 @@ fn datagram(running: &Running, tick: u32, source: IpAddr, port: u16) -> Option<S
 
 /// What the ceiling in this word of the policy in force lets in per second; `None` without one.
 fn passing(running: &Running, word: u32) -> Option<f64> {
+    ceiling(running, word).admitted_per_second()
+}
+
+/// The ceiling in this word of the policy in force.
+fn ceiling(running: &Running, word: u32) -> Ceiling {
     let slots = &running.slots;
-    Ceiling::from_word(slots.word(slots.in_force(), word)).admitted_per_second()
+    Ceiling::from_word(slots.word(slots.in_force(), word))
 }
 
 fn explain_file(layout: &Layout, question: &Question, file: &Path) -> Result<Explanation, Failure> {
