@@ -1,4 +1,4 @@
-//! The program of IPv6 and of tagged frames stays where frames are handed to it, whatever happens to commands.
+//! The program of IPv6 stays where frames are handed to it, whatever happens to commands.
 
 use std::{
     fs,
