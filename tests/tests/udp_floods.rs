@@ -112,12 +112,11 @@ fn flooded(is_fresh: bool) {
     let lab = Topology::for_floods();
     let echo = UdpEcho::start(&lab.srv, OPEN);
     let guard = guard(&lab, &["allow 27015/udp"]);
-    let mut friends: Vec<Conversation> = [lab.srv.v4, lab.srv.v6]
-        .map(|to| {
-            let socket = lab.friend.run(|| {
-                let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-                UdpSocket::bind(any)
-            });
+    let (srv, friend) = (&lab.srv, &lab.friend);
+    let mut friends: Vec<Conversation> = [(friend.v4, srv.v4), (friend.v6, srv.v6)]
+        .map(|(own, to)| {
+            // Its own address: of IPv6 the kernel would choose the one that was added last, a stranger's.
+            let socket = friend.run(|| UdpSocket::bind((own, 0)));
             let socket = socket.expect("a socket");
             let pause = Duration::from_millis(16);
             let server = SocketAddr::new(to, OPEN);

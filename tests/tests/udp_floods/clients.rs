@@ -26,7 +26,8 @@ const PORTS: u16 = 8192;
 
 /// Asks and is answered until it is stopped.
 fn converses(name: &str, from: &Host, to: IpAddr) -> Conversation {
-    let socket = from.run(|| UdpSocket::bind(any(to))).expect("a socket");
+    let own = if to.is_ipv4() { from.v4 } else { from.v6 };
+    let socket = from.run(|| UdpSocket::bind((own, 0))).expect("a socket");
     let pause = Duration::from_millis(16);
     let server = SocketAddr::new(to, OPEN);
     Conversation::udp_every(pause, format!("{name} with {to}"), socket, Some(server))
