@@ -1,7 +1,7 @@
 //! Sources that this host answers over UDP: a conversation is no licence to flood. What one sends is charged to it, what
-//! this host sends back is credited, and who owes too much is a stranger again until he has paid. Nobody who waits for
-//! answers, however rarely they come, is ever near that; who forges an address that a service answers is. A service
-//! that answers everything would bear out any flood, so no more answers count than the fastest client needs.
+//! this host sends back is credited, and who owes too much is a stranger again until he has paid. An upload is answered
+//! often enough never to be near that; a flood in the name of a client is not. A service that answers everything would
+//! bear out any flood, so no more answers count than the fastest client needs.
 
 use super::{
     Searches,
